@@ -1,0 +1,71 @@
+"""What the terminal shows: one logger, one progress bar, one way to end with an error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from audio2face.errors import UserError
+
+Item = TypeVar("Item")
+LOGGER = logging.getLogger("audio2face")
+_QUIET_LINE_SECONDS = 10.0  # without a terminal, a line of progress at most this often
+
+
+def console() -> Console:
+    """The console on standard output (made at each call, so that redirected output is honoured)."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def start_logging(log_file: Path | None = None) -> None:
+    """Sends messages of level INFO and above to standard output and, where given, to a log file."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    if log_file is not None:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s [%(levelname)s] %(message)s", handlers=handlers, force=True
+    )
+
+
+def track(
+    items: Iterable[Item], total: int, what: str, weigh: Callable[[Item], int] = lambda item: 1
+) -> Iterator[Item]:
+    """Yields the items behind a progress bar with counts and time left; without a terminal, a line now and then.
+
+    Args:
+        items: what is worked on, one after the other.
+        total: sum of the weights of all items.
+        what: label of the bar, such as "checking frames".
+        weigh: weight of one item (frames of a shot, say).
+    """
+    if sys.stdout.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console()) as progress:
+            bar = progress.add_task(what, total=total)
+            for item in items:
+                yield item
+                progress.advance(bar, weigh(item))
+        return
+    done, began, said = 0, time.monotonic(), time.monotonic()
+    for item in items:
+        yield item
+        done += weigh(item)
+        now = time.monotonic()
+        if now - said > _QUIET_LINE_SECONDS and done:
+            left = (now - began) / done * max(total - done, 0)
+            print(f"{what}: {done} of {total}, {left:.0f} s left", flush=True)
+            said = now
+
+
+def fail(error: UserError) -> NoReturn:
+    """Ends the process with status 2 and the error's message on standard error."""
+    print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+    sys.exit(2)

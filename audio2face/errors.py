@@ -1,0 +1,44 @@
+"""The one error type for what a user can mend: a wrong file, parameter or argument.
+
+Anything else that escapes is a defect of ours and shows its traceback.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Something the user gave is wrong; the message says what, where and what to do.
+
+    Args:
+        problem: what is wrong, with the values found and expected.
+        path: the file or folder it is about.
+        hint: what to do about it.
+    """
+
+    def __init__(self, problem: str, *, path: Path | str | None = None, hint: str | None = None) -> None:
+        self.problem = problem
+        self.path = Path(path) if path is not None else None
+        self.hint = hint
+        where = f"{self.path}: " if self.path is not None else ""
+        then = f"\n  {hint}" if hint else ""
+        super().__init__(f"{where}{problem}{then}")
+
+
+class FileFormatError(UserError):
+    """A file does not hold what its format promises.
+
+    Args:
+        problem: what is wrong.
+        path: the file.
+        offset: position in bytes at which reading failed, where that is known.
+        hint: what to do about it.
+    """
+
+    def __init__(
+        self, problem: str, *, path: Path | str, offset: int | None = None, hint: str | None = None
+    ) -> None:
+        self.offset = offset
+        at = f" (at byte {offset})" if offset is not None else ""
+        super().__init__(f"{problem}{at}", path=path, hint=hint)

@@ -1,0 +1,125 @@
+"""Files written whole or not at all, and the JSON style of every file we write."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+
+_JSON_WIDTH = 120
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a temporary binary file that takes the name `path` when the block ends without an exception.
+
+    The folder of `path` is made where it is missing. When the block raises, or the disk is full, nothing is left
+    behind and a file that was at `path` before is untouched.
+
+    Raises:
+        UserError: the file cannot be written (disk full, no permission, a parent that is a file).
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(descriptor, "wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+        temporary = None
+        _fsync_folder(path.parent)
+    except OSError as error:
+        raise UserError(
+            f"could not be written: {error.strerror or error}",
+            path=path,
+            hint="Check free disk space, permissions, and that every part of the path is a folder.",
+        ) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _umask() -> int:
+    """The process's file mode mask (there is no call that reads it without setting it)."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _fsync_folder(folder: Path) -> None:
+    """Makes a rename durable; file systems that cannot open a folder (Windows) do without."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically, with line feeds as they stand."""
+    with atomic_write(path) as handle:
+        handle.write(text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` atomically in the style of `pretty_json`, without a trailing newline."""
+    write_text(path, pretty_json(value))
+
+
+def write_npy(path: Path, array: npt.NDArray[Any]) -> None:
+    """Writes one array atomically, C-ordered, never as objects."""
+    with atomic_write(path) as handle:
+        np.save(handle, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Writes named arrays atomically: uncompressed, C-ordered, in the order given, never as objects."""
+    with atomic_write(path) as handle:
+        # A zip archive must not close our handle, and np.savez would append ".npz" to a plain name.
+        np.savez(handle, **{name: np.ascontiguousarray(array) for name, array in arrays.items()}, allow_pickle=False)
+
+
+def pretty_json(value: Any, indent: int = 0) -> str:
+    """JSON for people: 4 spaces of indent, one key per line, numbers of a list on one line.
+
+    A list of numbers stands on one line; a list of strings takes one line per string; any other list stands on
+    one line where that line has at most 120 characters, else one item per line.
+    """
+    inner, outer = " " * (indent + 4), " " * indent
+    if isinstance(value, Mapping):
+        if not value:
+            return "{}"
+        rows = [f"{inner}{json.dumps(str(key))}: {pretty_json(item, indent + 4)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(rows) + "\n" + outer + "}"
+    if isinstance(value, list | tuple):
+        return _pretty_list(list(value), indent)
+    return json.dumps(value, allow_nan=False)
+
+
+def _pretty_list(items: list[Any], indent: int) -> str:
+    if not items:
+        return "[]"
+    inner, outer = " " * (indent + 4), " " * indent
+    one_line = json.dumps(items, allow_nan=False)
+    if all(isinstance(item, int | float) for item in items):
+        return one_line
+    if not all(isinstance(item, str) for item in items) and len(one_line) <= _JSON_WIDTH:
+        return one_line
+    rows = [f"{inner}{pretty_json(item, indent + 4)}" for item in items]
+    return "[\n" + ",\n".join(rows) + "\n" + outer + "]"
