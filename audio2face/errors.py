@@ -36,9 +36,7 @@ class FileFormatError(UserError):
         hint: what to do about it.
     """
 
-    def __init__(
-        self, problem: str, *, path: Path | str, offset: int | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, problem: str, *, path: Path | str, offset: int | None = None, hint: str | None = None) -> None:
         self.offset = offset
         at = f" (at byte {offset})" if offset is not None else ""
         super().__init__(f"{problem}{at}", path=path, hint=hint)

@@ -92,7 +92,11 @@ def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Writes named arrays atomically: uncompressed, C-ordered, in the order given, never as objects."""
     with atomic_write(path) as handle:
         # A zip archive must not close our handle, and np.savez would append ".npz" to a plain name.
-        np.savez(handle, **{name: np.ascontiguousarray(array) for name, array in arrays.items()}, allow_pickle=False)
+        np.savez(
+            handle,
+            **{name: np.ascontiguousarray(array) for name, array in arrays.items()},
+            allow_pickle=False,
+        )
 
 
 def pretty_json(value: Any, indent: int = 0) -> str:

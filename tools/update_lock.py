@@ -15,7 +15,9 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = {"requirements.lock": "example", "requirements-dev.lock": "dev"}
+# The smaller lock is held to the versions of the larger one: an environment for tests serves the stages as well.
+LOCKS = {"requirements-dev.lock": ["--extra", "dev"]}
+LOCKS["requirements.lock"] = ["--extra", "example", "--constraint", "requirements-dev.lock"]
 # Requirements of torch 2.13.0 that are plain Python packages.
 TORCH_NEEDS = "filelock\nfsspec\njinja2\nnetworkx\nsympy\nsetuptools<82\n"
 
@@ -26,10 +28,17 @@ def main() -> int:
         without_torch.write_text("torch ; python_version < '0'\n", encoding="utf-8")
         torch_needs = Path(folder, "torch_needs.in")
         torch_needs.write_text(TORCH_NEEDS, encoding="utf-8")
-        for lock, extra in LOCKS.items():
-            command = ["uv", "pip", "compile", "pyproject.toml", str(torch_needs), "--extra", extra]
+        for lock, options in LOCKS.items():
+            command = ["uv", "pip", "compile", "pyproject.toml", str(torch_needs), *options]
             command += ["--universal", "--python-version", "3.11", "--generate-hashes"]
-            command += ["--override", str(without_torch), "--no-header", "--no-annotate", "--upgrade", "--quiet"]
+            command += [
+                "--override",
+                str(without_torch),
+                "--no-header",
+                "--no-annotate",
+                "--upgrade",
+                "--quiet",
+            ]
             subprocess.run([*command, "--output-file", lock], cwd=ROOT, check=True)
             print(f"wrote {lock}")
     return 0

@@ -1,0 +1,8 @@
+"""Checks the raw data of actors: python run_check.py CONFIG_NAME [ACTOR_NAME ...]"""
+
+import sys
+
+from tools import launch
+
+if __name__ == "__main__":
+    launch.run_stage("check", sys.argv[1:])

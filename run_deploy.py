@@ -1,0 +1,8 @@
+"""Stage 3, deployment: python run_deploy.py CONFIG_NAME TRAINING_RUN_NAME_FULL"""
+
+import sys
+
+from tools import launch
+
+if __name__ == "__main__":
+    launch.run_stage("deploy", sys.argv[1:])

@@ -1,0 +1,8 @@
+"""Stage 4, inference: python run_inference.py CONFIG_NAME TRAINING_RUN_NAME_FULL"""
+
+import sys
+
+from tools import launch
+
+if __name__ == "__main__":
+    launch.run_stage("inference", sys.argv[1:])

@@ -1,0 +1,8 @@
+"""Stage 1, preprocessing: python run_preproc.py CONFIG_NAME ACTOR_NAME [ACTOR_NAME ...]"""
+
+import sys
+
+from tools import launch
+
+if __name__ == "__main__":
+    launch.run_stage("preproc", sys.argv[1:])

@@ -1,0 +1,8 @@
+"""Runs the tests: python3 run_tests.py [--slow] [pytest arguments]"""
+
+import sys
+
+from tools import launch
+
+if __name__ == "__main__":
+    launch.run_stage("tests", sys.argv[1:])

@@ -1,0 +1,19 @@
+"""Runs pytest inside the prepared environment; the host script run_tests.py starts it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tools import arguments
+
+
+def main(argv: list[str]) -> int:
+    """Returns pytest's exit status."""
+    args = arguments.parse("tests", argv)
+    return int(pytest.main([*(["--slow"] if args.slow else []), *args.pytest_arguments]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

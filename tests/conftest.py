@@ -1,0 +1,44 @@
+"""Rules for the whole suite: slow tests on demand, and no silent skips where everything must run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves slow tests out (counted as deselected) unless they are asked for."""
+    if config.getoption("--slow"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under A2F_REQUIRE_ALL=1 a skipped test is a failure: something that tests need is missing."""
+    report = yield
+    if report.skipped and os.environ.get("A2F_REQUIRE_ALL") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped although A2F_REQUIRE_ALL=1: {report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def reference_data() -> Path:
+    """Inputs and outputs of the reference implementation."""
+    return DATA / "reference"

@@ -1,0 +1,180 @@
+"""The host side: arguments, settings, where a stage runs, exit statuses and signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio2face.names import is_identifier
+from tools import arguments, environment, launch
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def framework(tmp_path: Path) -> Path:
+    """A small framework of its own: the real launcher, and one stage that a test writes."""
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    shutil.copy(ROOT / "run_quickstart.py", tmp_path)
+    (tmp_path / "runners").mkdir()
+    return tmp_path
+
+
+def start(framework: Path, stage_code: str, **variables: str) -> subprocess.Popen[str]:
+    """Starts the quickstart of a small framework, whose stage is `stage_code`, with this Python as environment."""
+    (framework / "runners" / "run_quickstart.py").write_text(stage_code)
+    return subprocess.Popen(
+        [sys.executable, str(framework / "run_quickstart.py")],
+        env={**os.environ, "A2F_IN_CONTAINER": "1", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 7])
+def test_exit_status_is_the_stages(framework: Path, status: int) -> None:
+    assert start(framework, f"raise SystemExit({status})").wait(20) == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_reach_the_stage_once(framework: Path, number: signal.Signals) -> None:
+    code = (
+        "import signal, time\n"
+        "caught = []\n"
+        f"signal.signal({int(number)}, lambda *_: caught.append(1))\n"
+        "print('ready', flush=True)\n"
+        "while not caught: time.sleep(0.01)\n"
+        "time.sleep(0.3)\n"
+        "raise SystemExit(40 + len(caught))\n"
+    )
+    process = start(framework, code)
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "ready"
+    process.send_signal(number)
+    assert process.wait(20) == 41
+
+
+def test_settings_file_sets_absolute_roots(framework: Path) -> None:
+    (framework / ".env").write_text("# mine\nA2F_DATASETS_ROOT=\"data sets\"\nA2F_WORKSPACE_ROOT='/big/disk'\n")
+    code = "import os; print(os.environ['A2F_DATASETS_ROOT']); print(os.environ['A2F_WORKSPACE_ROOT'])"
+    output, _ = start(framework, code).communicate(timeout=20)
+    assert output.splitlines() == [str(framework / "data sets"), "/big/disk"]
+
+
+def test_settings_are_never_executed(framework: Path) -> None:
+    (framework / ".env").write_text("touch /nowhere\n")
+    process = start(framework, "raise SystemExit(0)")
+    assert process.wait(20) == 2
+    assert process.stderr is not None
+    assert "line 1 is not NAME=VALUE" in process.stderr.read()
+
+
+def test_docker_is_used_when_asked_for_and_refused_when_not_built(framework: Path, tmp_path: Path) -> None:
+    record = tmp_path / "docker_arguments.txt"
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    # Stands in for Docker: knows the image only while the file `built` is there, and records what it was asked.
+    docker.write_text(
+        "#!/bin/sh\n"
+        f'if [ "$1" = image ]; then test -e {tmp_path}/built; exit; fi\n'
+        f'printf "%s\\n" "$@" > {record}\nexit 9\n'
+    )
+    docker.chmod(0o755)
+    variables = {"A2F_IN_CONTAINER": "", "A2F_RUNTIME": "docker", "PATH": f"{docker.parent}:{os.environ['PATH']}"}
+
+    process = start(framework, "", **variables)
+    assert process.wait(20) == 2
+    assert process.stderr is not None
+    assert "docker/build_docker.sh" in process.stderr.read()
+
+    (tmp_path / "built").touch()
+    assert start(framework, "", **variables).wait(20) == 9
+    asked = record.read_text().splitlines()
+    assert asked[:3] == ["run", "--rm", "--init"]
+    assert f"{framework}:/framework" in asked
+    assert f"{framework / 'datasets'}:/datasets" in asked
+    assert f"EXTERNAL_A2F_WORKSPACE_ROOT={framework / 'workspace'}" in asked
+    assert asked[-3:] == [launch.IMAGE, "python", "runners/run_quickstart.py"]
+    assert "--privileged" not in asked
+
+
+def test_old_python_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 8, 18))
+    monkeypatch.setenv("PATH", "")
+    problem = environment.why_not_here()
+    assert problem is not None
+    assert "Python 3.8 is too old" in problem
+    assert "install" in problem.lower()
+
+
+def test_missing_venv_module_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "python3-venv" in (environment.why_not_here() or "")
+
+
+def test_environment_is_stale_after_any_change(tmp_path: Path) -> None:
+    for lock in (environment.RUNTIME_LOCK, environment.TEST_LOCK):
+        (tmp_path / lock).write_text("numpy==1\n")
+    python = tmp_path / "python"
+    python.touch()
+
+    def current(lock: str, index: str | None = None) -> bool:
+        return environment._is_current(tmp_path, python, tmp_path, lock, index)
+
+    assert not current(environment.TEST_LOCK)
+    stamp = environment._stamp(tmp_path, environment.TEST_LOCK, None)
+    (tmp_path / "a2f_stamp.json").write_text(str(stamp).replace("'", '"'))
+    assert current(environment.TEST_LOCK)
+    assert not current(environment.RUNTIME_LOCK)
+    assert not current(environment.TEST_LOCK, "another index")
+    (tmp_path / environment.TEST_LOCK).write_text("numpy==2\n")
+    assert not current(environment.TEST_LOCK)
+
+
+def test_failed_installation_shows_the_logs_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(environment.PreparationError, match="no such package"):
+        environment._run([sys.executable, "-c", "print('no such package'); raise SystemExit(1)"], "packages", log)
+
+
+@pytest.mark.parametrize("lock", [environment.RUNTIME_LOCK, environment.TEST_LOCK])
+def test_locks_hold_hashes_and_no_torch(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    entries = re.findall(r"^([a-z0-9_.-]+)==.*\\\n    --hash=sha256:", text, re.MULTILINE)
+    assert len(entries) == len(re.findall(r"^[a-z]", text, re.MULTILINE))
+    assert "torch" not in entries
+    assert "://" not in text
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[a-z0-9_.-]{1,101}\n?", fullmatch=True))
+def test_host_and_package_agree_on_names(name: str) -> None:
+    try:
+        accepted = arguments.identifier(name) == name
+    except arguments.argparse.ArgumentTypeError:
+        accepted = False
+    assert accepted == is_identifier(name)
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "a\n", "a\0b", "-a", "a.", "x" * 101, "", "é", "a..b"])
+def test_unsafe_names_are_refused(name: str) -> None:
+    assert not is_identifier(name)
+
+
+@pytest.mark.parametrize("stage", sorted(arguments._PARSERS))
+def test_help_teaches_without_an_environment(stage: str) -> None:
+    command = [sys.executable, str(ROOT / f"run_{stage}.py"), "--help"]
+    began = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": ""}, check=True)
+    assert "example:" in done.stdout
+    assert time.monotonic() - began < 10

@@ -1,0 +1,138 @@
+"""The command line of every stage, in one place: host scripts and runners parse the same words.
+
+Standard library only, readable by any Python from 3.8 on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_CONFIG = "name of a folder in configs/, such as example-diffusion"
+
+
+def identifier(text: str) -> str:
+    """A name that is safe as a name of a file (the same rule as audio2face.names, which hosts cannot import)."""
+    if len(text) <= 100 and ".." not in text and _IDENTIFIER.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!a} is not a name: use up to 100 letters, digits, '_', '-' or '.', beginning and ending with a letter, "
+        "digit or '_', without '..'"
+    )
+
+
+def parse(stage: str, argv: Sequence[str]) -> argparse.Namespace:
+    """Parses the arguments of a stage; ends with status 2 and a message where they are wrong.
+
+    What the tests' parser does not know is kept for pytest, as `pytest_arguments`.
+    """
+    parser = _PARSERS[stage]()
+    if stage != "tests":
+        return parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    args.pytest_arguments = unknown
+    return args
+
+
+def _base(stage: str, description: str, example: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"run_{stage}.py",
+        description=description,
+        epilog="example:\n  " + example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _configured(stage: str, description: str, example: str) -> argparse.ArgumentParser:
+    """A parser with the configuration's name, and the file by which the launcher hands the checked result on."""
+    result = _base(stage, description, example)
+    result.add_argument("config_name", metavar="CONFIG_NAME", type=identifier, help=_CONFIG)
+    result.add_argument("--config-file", help=argparse.SUPPRESS)
+    return result
+
+
+def _check() -> argparse.ArgumentParser:
+    result = _configured(
+        "check",
+        "Looks for everything that is wrong with the raw data of a configuration's actors, and says how to mend it.\n"
+        "Exit status: 0 nothing wrong or warnings only, 1 errors, 2 a mistake in the configuration or arguments.",
+        "python run_check.py quickstart-diffusion ada",
+    )
+    result.add_argument(
+        "actor_names", metavar="ACTOR_NAME", nargs="*", type=identifier, help="actors (default: ACTOR_NAMES)"
+    )
+    result.add_argument("--json", metavar="FILE", help="also write the findings as JSON ('-': only that, to stdout)")
+    result.add_argument(
+        "--head-motion-limit",
+        metavar="CM",
+        type=float,
+        help="rigid head motion above this many centimetres is an error",
+    )
+    return result
+
+
+def _preproc() -> argparse.ArgumentParser:
+    result = _configured(
+        "preproc",
+        "Stage 1: turns the raw data of actors into what training reads (shapes, coefficients, shot list).",
+        "python run_preproc.py quickstart-diffusion ada",
+    )
+    result.add_argument("actor_names", metavar="ACTOR_NAME", nargs="*", type=identifier, help="one or more actors")
+    result.add_argument("--all", action="store_true", help="all actors of ACTOR_NAMES")
+    return result
+
+
+def _train() -> argparse.ArgumentParser:
+    return _configured("train", "Stage 2: trains the network of a configuration.", "python run_train.py my-config")
+
+
+def _run_of(stage: str, description: str) -> argparse.ArgumentParser:
+    result = _configured(stage, description, f"python run_{stage}.py my-config 261123_101500_my-run")
+    result.add_argument(
+        "training_run_name_full",
+        metavar="TRAINING_RUN_NAME_FULL",
+        type=identifier,
+        help="name of a folder in workspace/output_train, as training printed it at its end",
+    )
+    return result
+
+
+def _deploy() -> argparse.ArgumentParser:
+    return _run_of("deploy", "Stage 3: packs a trained network into a model folder for Maya-ACE and the SDK.")
+
+
+def _inference() -> argparse.ArgumentParser:
+    return _run_of("inference", "Stage 4: animates a face from speech with a trained network.")
+
+
+def _quickstart() -> argparse.ArgumentParser:
+    return _base(
+        "quickstart",
+        "Makes the example actors (two heads that speak) and runs the stages on them, from nothing.\n"
+        "Work that is already whole is kept: a second call takes seconds.",
+        "python3 run_quickstart.py",
+    )
+
+
+def _tests() -> argparse.ArgumentParser:
+    result = _base(
+        "tests",
+        "Runs the tests. Arguments that are not listed here go to pytest (-k NAME, -x, a file, ...).",
+        "python3 run_tests.py tests/geometry -x",
+    )
+    result.add_argument("--slow", action="store_true", help="also the tests that take long")
+    return result
+
+
+_PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "check": _check,
+    "preproc": _preproc,
+    "train": _train,
+    "deploy": _deploy,
+    "inference": _inference,
+    "quickstart": _quickstart,
+    "tests": _tests,
+}

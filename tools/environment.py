@@ -1,0 +1,173 @@
+"""Prepares `.venv`: locked packages with hashes, and torch from the index that pip or `.env` names.
+
+Standard library only, readable by any Python from 3.8 on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TORCH = "torch==2.13.0"
+OLDEST = (3, 11)
+NEWEST = (3, 13)
+RUNTIME_LOCK = "requirements.lock"
+TEST_LOCK = "requirements-dev.lock"
+_STAMP = "a2f_stamp.json"
+
+
+class PreparationError(Exception):
+    """The environment could not be prepared; the message says why and what to do."""
+
+
+def why_not_here() -> str | None:
+    """What this Python lacks to prepare the environment, with what to install; None when it lacks nothing."""
+    if sys.version_info < OLDEST:
+        newer = _newer_python()
+        advice = f"Use {newer} instead of python3." if newer else _install_advice()
+        found = ".".join(str(part) for part in sys.version_info[:2])
+        return f"Python {found} is too old: Python 3.11, 3.12 or 3.13 is needed. {advice}"
+    if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        return (
+            "this Python cannot make virtual environments: install its venv module "
+            "(Ubuntu and Debian: sudo apt install python3-venv; Fedora: part of python3)."
+        )
+    return None
+
+
+def _newer_python() -> str | None:
+    """Name of a Python on the PATH that is new enough and starts, if there is one."""
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        name = f"python3.{minor}"
+        found = shutil.which(name)
+        if found and subprocess.call([found, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+            return name
+    return None
+
+
+def _install_advice() -> str:
+    return (
+        "Install it (Ubuntu 24.04: sudo apt install python3 python3-venv; macOS: brew install python@3.13; "
+        "any system: https://www.python.org/downloads/) and run this command with it."
+    )
+
+
+def prepare(root: Path, for_tests: bool, torch_index: str | None) -> Path:
+    """Makes `.venv` current and returns its interpreter; a current one is only looked at.
+
+    Args:
+        root: the repository.
+        for_tests: also install what the tests need.
+        torch_index: package index that torch is taken from, or None for pip's own configuration.
+
+    Raises:
+        PreparationError: a package could not be installed; the log's end is in the message.
+    """
+    folder = root / ".venv"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    # Tests need all that the stages need, so an environment for tests serves both.
+    if any(_is_current(folder, python, root, lock, torch_index) for lock in _locks(for_tests)):
+        return python
+    with _only_one(root / ".venv.lock"):
+        lock = TEST_LOCK if for_tests else _lock_to_keep(folder)
+        if not _is_current(folder, python, root, lock, torch_index):
+            _install(folder, python, root, lock, torch_index)
+    return python
+
+
+def _locks(for_tests: bool) -> list[str]:
+    return [TEST_LOCK] if for_tests else [RUNTIME_LOCK, TEST_LOCK]
+
+
+def _lock_to_keep(folder: Path) -> str:
+    """An environment that had the test packages keeps them when it is brought up to date."""
+    return TEST_LOCK if _read_stamp(folder).get("lock") == TEST_LOCK else RUNTIME_LOCK
+
+
+def _read_stamp(folder: Path) -> dict:
+    try:
+        return json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _stamp(root: Path, lock: str, torch_index: str | None) -> dict:
+    """What a finished environment was made from; any difference makes it stale."""
+    return {
+        "lock": lock,
+        "sha256": hashlib.sha256((root / lock).read_bytes()).hexdigest(),
+        "torch": TORCH,
+        "torch_index": torch_index or "",
+        "python": "{}.{}".format(*sys.version_info[:2]),
+    }
+
+
+def _is_current(folder: Path, python: Path, root: Path, lock: str, torch_index: str | None) -> bool:
+    return python.exists() and _read_stamp(folder) == _stamp(root, lock, torch_index)
+
+
+def _install(folder: Path, python: Path, root: Path, lock: str, torch_index: str | None) -> None:
+    stamp = _stamp(root, lock, torch_index)
+    print("Preparing the Python environment in .venv: once, some minutes, about 2 GB (CUDA: 7 GB).", flush=True)
+    log = root / ".venv.log"
+    log.write_bytes(b"")
+    if not python.exists() or _read_stamp(folder).get("python", stamp["python"]) != stamp["python"]:
+        _run([sys.executable, "-m", "venv", "--clear", str(folder)], "virtual environment", log)
+    if (folder / _STAMP).exists():
+        (folder / _STAMP).unlink()  # from here on the environment is not whole until the end
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
+    _run([*pip, "--require-hashes", "--requirement", str(root / lock)], "packages", log)
+    index = ["--index-url", torch_index] if torch_index else []
+    _run([*pip, *index, TORCH], "torch", log)
+    temporary = folder / (_STAMP + ".tmp")
+    temporary.write_text(json.dumps(stamp), encoding="utf-8")
+    temporary.replace(folder / _STAMP)
+    log.unlink()
+
+
+def _run(command: list[str], what: str, log: Path) -> None:
+    """Runs one step with its output in the log, showing the seconds as they pass."""
+    began = time.monotonic()
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        try:
+            while process.poll() is None:
+                if sys.stdout.isatty():
+                    print(f"\r  {what} ... {time.monotonic() - began:.0f} s ", end="", flush=True)
+                time.sleep(0.2)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    line_start = "\r" if sys.stdout.isatty() else ""
+    print(f"{line_start}  {what}: {time.monotonic() - began:.0f} s".ljust(40), flush=True)
+    if process.returncode != 0:
+        end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
+        raise PreparationError(
+            "installing {} failed (status {}). The whole log is in {}; it ends:\n    {}\nMend the cause (network, "
+            "disk space, package index) and run the command again.".format(
+                what, process.returncode, log.name, "\n    ".join(end)
+            )
+        )
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Lets one process at a time prepare the environment; others wait for it."""
+    with path.open("w") as handle:
+        try:
+            import fcntl
+        except ImportError:  # Windows without WSL: two first starts at once are not guarded there.
+            yield
+            return
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
