@@ -26,7 +26,8 @@ Floats = npt.NDArray[np.float32]
 SAMPLE_RATE: int = hibari.SAMPLE_RATE
 SILENCE = "SIL"
 
-_UNIT = 0.025  # seconds that one unit of the model's durations lasts (two frames of 12.5 ms)
+_FRAME = 0.0125  # seconds per column of the model's spectra
+_UNIT = 2 * _FRAME  # seconds that one unit of the model's durations lasts
 # The sound runs ahead of the model's own boundaries: over all sentences and speeds, phone labels explain the log-mel
 # spectrum best when moved by 50 to 55 ms.
 _LEAD = 2 * _UNIT
@@ -36,7 +37,7 @@ _UNVOICED_HZ = 40.0  # the model writes a pitch below this where there is no voi
 _ROOM_NOISE = 1.5e-4  # a recording is never digital silence
 _PEAK = 0.95
 _TRIM_DB = -34.0  # below the loud part of the sentence, a final phone has ended
-_TRIM_STEP = 0.01  # seconds
+_SHORTEST_FINAL = 0.04  # seconds
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,11 @@ VOICES: dict[str, Voice] = {"ada": Voice(), "ben": Voice(pitch=0.62, formants=0.
 
 # Directions of change as in Scherer 2003 (Vocal communication of emotion, table 2), sizes by ear.
 DELIVERIES: dict[str, Delivery] = {
-    "neutral": Delivery(),
-    "joy": Delivery(speed=1.05, pitch=1.16, pitch_range=1.3, loudness=2.0, brightness=0.8),
-    "anger": Delivery(speed=1.1, pitch=1.08, pitch_range=1.3, loudness=4.5, brightness=2.0),
-    "sadness": Delivery(speed=0.86, pitch=0.9, pitch_range=0.6, loudness=-5.0, brightness=-2.0),
-    "amazement": Delivery(speed=0.95, pitch=1.25, pitch_range=1.45, loudness=1.5, brightness=0.4),
+    "neutral": Delivery(speed=0.95),
+    "joy": Delivery(speed=1.0, pitch=1.16, pitch_range=1.3, loudness=2.0, brightness=0.8),
+    "anger": Delivery(speed=1.03, pitch=1.08, pitch_range=1.3, loudness=4.5, brightness=2.0),
+    "sadness": Delivery(speed=0.82, pitch=0.9, pitch_range=0.6, loudness=-5.0, brightness=-2.0),
+    "amazement": Delivery(speed=0.9, pitch=1.25, pitch_range=1.45, loudness=1.5, brightness=0.4),
 }
 
 
@@ -130,8 +131,7 @@ class Speaker:
         tokens, durations, spectrum = self._predict(sentence.phonemes, sentence.speed * delivery.speed)
         wave = _synthesise(spectrum, delivery, voice, rng)
         before, after = rng.uniform(0.05, 0.25), rng.uniform(0.0, 0.12)
-        phones = _phones(tokens, durations, len(wave) / SAMPLE_RATE)
-        phones = _trim_finals(phones, wave)
+        phones = _trim_finals(_phones(tokens, durations), spectrum)
         pads = [round(seconds * SAMPLE_RATE) for seconds in (before, after)]
         loudness = delivery.loudness + sentence.loudness
         wave = np.pad(_shift_formants(wave, voice.formants, seed), pads) * np.float32(10 ** (loudness / 20))
@@ -183,13 +183,12 @@ def _shift_formants(wave: Floats, factor: float, seed: int) -> Floats:
     stretch = python_stretch.Signalsmith.Stretch(seed)
     stretch.preset(1, SAMPLE_RATE)
     stretch.setTransposeFactor(factor)
-    latency = stretch.inputLatency() + stretch.outputLatency()
-    moved: Floats = stretch.process(np.pad(wave, (0, latency))[None])[0]
-    return np.ascontiguousarray(moved[latency : latency + len(wave)])
+    moved: Floats = stretch.process(wave[None])[0]  # of the same length, its delay already taken out
+    return moved
 
 
-def _phones(tokens: list[str], durations: npt.NDArray[np.float64], length: float) -> list[Phone]:
-    """Phones without gaps over `length` seconds.
+def _phones(tokens: list[str], durations: npt.NDArray[np.float64]) -> list[Phone]:
+    """Phones without gaps over the whole sound.
 
     A stress mark's time belongs to the vowel behind it, a space's half to each neighbour, and everything else that is
     not a letter is silence.
@@ -210,7 +209,7 @@ def _phones(tokens: list[str], durations: npt.NDArray[np.float64], length: float
             spans.append((_IPA.get(token, token), pending + seconds, stressed))
             pending, stressed = 0.0, False
     ends = np.cumsum([seconds for _, seconds, _ in spans]) - _LEAD
-    ends[-1] = length
+    ends[-1] += _LEAD
     starts = [0.0, *ends[:-1]]
     return [
         Phone(symbol, float(start), float(end), accent)
@@ -218,21 +217,22 @@ def _phones(tokens: list[str], durations: npt.NDArray[np.float64], length: float
     ]
 
 
-def _trim_finals(phones: list[Phone], wave: Floats) -> list[Phone]:
+def _trim_finals(phones: list[Phone], spectrum: list[Floats]) -> list[Phone]:
     """Ends each phone before a silence where its sound ends: the model's final durations hold silence too."""
-    step = round(_TRIM_STEP * SAMPLE_RATE)
-    blocks = wave[: len(wave) // step * step].reshape(-1, step)
-    level = 10 * np.log10(np.mean(np.square(blocks), axis=1) + 1e-12)
+    harmonics, _, noise, residual, _, pitch = spectrum
+    power = np.exp(2 * noise).sum(axis=0) + np.exp(2 * residual).sum(axis=0)
+    power += np.where(pitch > _UNVOICED_HZ, np.exp(2 * harmonics).sum(axis=0), 0.0)
+    level = 10 * np.log10(power + 1e-12)
     loud = level > np.percentile(level, 95) + _TRIM_DB
     trimmed = list(phones)
     for index in range(len(phones) - 1):
         phone, following = trimmed[index], trimmed[index + 1]
         if phone.symbol == SILENCE or following.symbol != SILENCE:
             continue
-        first, last = int(phone.start / _TRIM_STEP), int(phone.end / _TRIM_STEP)
+        first, last = round(phone.start / _FRAME), round(phone.end / _FRAME)
         sounding = np.flatnonzero(loud[first:last])
-        end = phone.start + max(0.04, (sounding[-1] + 1.5) * _TRIM_STEP if len(sounding) else 0.0)
-        end = min(end, phone.end)
+        length = (sounding[-1] + 1.5) * _FRAME if len(sounding) else 0.0
+        end = float(min(phone.start + max(_SHORTEST_FINAL, length), phone.end))
         trimmed[index] = Phone(phone.symbol, phone.start, end, phone.stressed)
         trimmed[index + 1] = Phone(SILENCE, end, following.end)
     return trimmed

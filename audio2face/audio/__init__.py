@@ -1,0 +1,29 @@
+"""Audio files as mono tracks, their levels, and noise that stands for silence.
+
+Knows files, sample rates and samples. Knows nothing of shots, clips or frames of animation.
+"""
+
+from __future__ import annotations
+
+from audio2face.audio.levels import AudioLevels, measure
+from audio2face.audio.noise import NoiseKind, noise
+from audio2face.audio.reading import AudioHeader, read_header, sample_blocks
+from audio2face.audio.resample import resample_exact, resample_hann
+from audio2face.audio.track import MIN_SAMPLERATE, QUIET_PEAK, Method, Track, read_track
+
+__all__ = [
+    "MIN_SAMPLERATE",
+    "QUIET_PEAK",
+    "AudioHeader",
+    "AudioLevels",
+    "Method",
+    "NoiseKind",
+    "Track",
+    "measure",
+    "noise",
+    "read_header",
+    "read_track",
+    "resample_exact",
+    "resample_hann",
+    "sample_blocks",
+]

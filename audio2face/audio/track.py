@@ -1,0 +1,116 @@
+"""One mono track at the rate a network listens at: the one way in which training and inference read audio.
+
+Knows how a file becomes a track. Knows nothing of windows, frames or augmentation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.audio.reading import read_header, sample_blocks
+from audio2face.audio.resample import resample_exact, resample_hann
+from audio2face.errors import UserError
+
+Method = Literal["w2v", "nva2f"]
+MIN_SAMPLERATE = 8000  # Hz; below it consonants are gone
+QUIET_PEAK = 0.01  # a track that never exceeds this share of full scale is taken for silence and not normalised
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A mono signal.
+
+    Attributes:
+        data: float32 [samples], full scale being 1.
+        samplerate: samples per second.
+        norm_factor: what a network divides the signal by where it wants it normalised; 1.0 for silence.
+    """
+
+    data: npt.NDArray[np.float32]
+    samplerate: int
+    norm_factor: float = 1.0
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.data) / self.samplerate
+
+    def sec_to_sample(self, seconds: float) -> int:
+        """The sample nearest to a time in seconds; of two equally near the even one."""
+        return round(float(seconds) * self.samplerate)
+
+    def read(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Copies the samples from `start` up to `stop`, zero where they lie outside the track.
+
+        Args:
+            start: first sample; may be negative.
+            stop: sample after the last, at least `start`.
+
+        Returns:
+            Float32 [stop - start].
+        """
+        window = np.zeros(stop - start, dtype=np.float32)
+        first, last = max(start, 0), min(stop, len(self.data))
+        if first < last:
+            window[first - start : last - start] = self.data[first:last]
+        return window
+
+
+def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v") -> Track:
+    """Reads an audio file as a mono track, the arithmetic mean of its channels.
+
+    - `"w2v"` leaves the level alone; the track's `norm_factor` is the peak after resampling.
+    - `"nva2f"` divides by the peak before resampling; `norm_factor` is 1.0.
+
+    Either way a peak of at most `QUIET_PEAK` counts as silence and scales nothing.
+
+    Args:
+        path: any file that libsndfile reads, of 8 kHz or more.
+        samplerate: rate of the track, in Hz.
+        method: level rule and resampling filter.
+
+    Raises:
+        UserError: there is no such file, its sample rate is too low or too odd, or the method is unknown.
+        FileFormatError: it is no audio file, is damaged or cut off, holds no samples, or a sample is not finite.
+    """
+    if method not in get_args(Method):
+        raise UserError(f"audio method {method!r} is unknown", hint=f"Use one of {', '.join(get_args(Method))}.")
+    path = Path(path)
+    file_rate = read_header(path).samplerate
+    if file_rate < MIN_SAMPLERATE:
+        raise UserError(
+            f"a sample rate of {file_rate:,} Hz is too low for speech: expected {MIN_SAMPLERATE:,} Hz or more",
+            path=path,
+            hint="Record or export it at 16,000 Hz or more.",
+        )
+    samples = _read_mono(path)
+    try:
+        if method == "nva2f":
+            samples /= _level(samples)
+            return Track(resample_exact(samples, file_rate, samplerate), samplerate)
+        samples = resample_hann(samples, file_rate, samplerate)
+    except UserError as error:
+        raise UserError(error.problem, path=path, hint=error.hint) from error
+    return Track(samples, samplerate, norm_factor=_level(samples))
+
+
+def _read_mono(path: Path) -> npt.NDArray[np.float32]:
+    """All samples of a file, float32 [samples].
+
+    The buffer grows with what was decoded, so that no header decides how much memory is taken.
+    """
+    buffer = bytearray()
+    for block in sample_blocks(path):
+        buffer += block.mean(axis=1, dtype=np.float64).astype(np.float32).tobytes()
+    return np.frombuffer(buffer, dtype=np.float32)
+
+
+def _level(samples: npt.NDArray[np.float32]) -> float:
+    """The peak, or 1.0 for silence."""
+    peak = max(float(samples.max()), -float(samples.min()))
+    return peak if peak > QUIET_PEAK else 1.0

@@ -1,0 +1,198 @@
+"""The small files of a dataset: one array, archives of named arrays, and JSON, read without trusting them.
+
+Knows file formats, not what an array means. Nothing is unpickled, and no memory is taken that the file's own size
+does not account for.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import FileFormatError, UserError
+
+Float32Array = npt.NDArray[np.float32]
+Result = TypeVar("Result")
+
+# What numpy, zipfile and the decompressors raise when a file's bytes are not what they should be.
+_DAMAGE = (
+    ValueError,
+    OSError,
+    EOFError,
+    TypeError,
+    KeyError,
+    IndexError,
+    SyntaxError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+_MOST_DEFLATE_CAN_SHRINK = 1100  # the format's own limit is 1,032 to 1
+
+
+def _guarded(path: Path, what: str, read: Callable[[], Result]) -> Result:
+    """Runs a reader; whatever goes wrong becomes the one error type for files."""
+    if not path.is_file():
+        raise UserError(f"there is no such {what}", path=path, hint="Check the path in config_dataset.py.")
+    try:
+        return read()
+    except UserError:
+        raise
+    except _DAMAGE as error:
+        raise FileFormatError(
+            f"is not a readable {what}: {error}", path=path, hint="Export the file once more."
+        ) from error
+
+
+def read_npy(path: Path) -> npt.NDArray[Any]:
+    """Maps one array from a `.npy` file, whatever its type and shape, read-only.
+
+    Raises:
+        UserError: the file is missing, or (FileFormatError) it is damaged, too short, or holds Python objects.
+    """
+    return _guarded(path, ".npy array", lambda: np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def read_points(path: Path, shape: tuple[int | None, ...]) -> Float32Array:
+    """Reads a numeric array of a given shape from a `.npy` file.
+
+    Args:
+        path: the file.
+        shape: its expected shape, None where any positive length will do, such as `(None, 3)`.
+
+    Returns:
+        The array as float32, in memory.
+
+    Raises:
+        UserError: as `read_npy`, or the array is not numeric or not of this shape.
+    """
+    array = read_npy(path)
+    require_shape(path, array.shape, array.dtype, shape)
+    with np.errstate(over="ignore"):
+        return np.array(array, np.float32)
+
+
+def require_shape(path: Path, found: tuple[int, ...], dtype: np.dtype[Any], shape: tuple[int | None, ...]) -> None:
+    """Raises FileFormatError where an array is not numeric or not of the expected shape (None: any length)."""
+    expected = "[" + ", ".join("any" if length is None else str(length) for length in shape) + "]"
+    fits = len(found) == len(shape) and all(
+        have > 0 and want in (None, have) for have, want in zip(found, shape, strict=True)
+    )
+    if not fits:
+        raise FileFormatError(f"has the shape {list(found)}, expected {expected}", path=path)
+    if dtype.kind not in "fiu":
+        raise FileFormatError(f"holds values of type {dtype}, expected float32", path=path)
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file; a missing or broken one is a UserError."""
+    return _guarded(path, "JSON file", lambda: json.loads(path.read_bytes()))
+
+
+@dataclass(frozen=True)
+class Member:
+    """What an archive says about one of its arrays, known without reading the array.
+
+    Attributes:
+        shape: shape of the array.
+        dtype: type of its values.
+        fortran: whether columns come first in the file.
+        compressed: whether it is stored compressed.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+    compressed: bool
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An `.npz` file of named arrays, each read when it is asked for.
+
+    Attributes:
+        path: the file.
+        members: what is known of each array, by name, in the file's order.
+    """
+
+    path: Path
+    members: Mapping[str, Member]
+
+    @classmethod
+    def open(cls, path: Path) -> Archive:
+        """Reads the directory of an archive, not its arrays.
+
+        Raises:
+            UserError: the file is missing, or (FileFormatError) it or one of its arrays' headers is damaged.
+        """
+        return cls(path, _guarded(path, ".npz archive", lambda: _read_members(path)))
+
+    def read(self, name: str) -> npt.NDArray[Any]:
+        """Reads one array.
+
+        Raises:
+            UserError: the archive has no such array, or (FileFormatError) its bytes are damaged.
+        """
+        if name not in self.members:
+            raise UserError(f"has no array named {ascii(name)}", path=self.path)
+        return _guarded(self.path, f".npz archive (array {ascii(name)})", lambda: _read_member(self.path, name))
+
+    def read_floats(self, name: str, shape: tuple[int | None, ...]) -> Float32Array:
+        """Reads one numeric array of a given shape (None: any positive length) as float32."""
+        array = self.read(name)
+        try:
+            require_shape(self.path, array.shape, array.dtype, shape)
+        except FileFormatError as error:
+            raise FileFormatError(f"array {ascii(name)} {error.problem}", path=self.path) from error
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(array, np.float32)
+
+
+def _read_members(path: Path) -> dict[str, Member]:
+    members: dict[str, Member] = {}
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.filename.endswith(".npy"):
+                raise ValueError(f"{ascii(info.filename)} in it is not an array")
+            with archive.open(info) as handle:
+                shape, fortran, dtype = _read_header(handle)
+                size = handle.tell() + math.prod(shape) * dtype.itemsize
+            if not dtype.hasobject and size != info.file_size:
+                raise ValueError(f"{ascii(info.filename)} takes {info.file_size} bytes, its header says {size}")
+            if info.file_size > _MOST_DEFLATE_CAN_SHRINK * max(info.compress_size, 1):
+                raise ValueError(f"{ascii(info.filename)} cannot hold as much as it says")
+            members[info.filename.removesuffix(".npy")] = Member(
+                shape, dtype, fortran, info.compress_type != zipfile.ZIP_STORED
+            )
+    return members
+
+
+def _read_header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(handle)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(handle)
+    return np.lib.format.read_array_header_2_0(handle)
+
+
+def _read_member(path: Path, name: str) -> npt.NDArray[Any]:
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as handle:
+        array: npt.NDArray[Any] = np.lib.format.read_array(handle, allow_pickle=False)
+        return array

@@ -1,0 +1,192 @@
+"""The cache formats that are one header and one block of numbers: .npy, .pc2 and .mdd.
+
+- .npy: NumPy's own, `[frames, verts, 3]`, any float type, either order.
+- .pc2 (little-endian): signature, version 1, vertices, start frame, samples per frame, samples; then float32 data.
+- .mdd (big-endian): int32 frames, int32 vertices, float32 time of each frame in seconds; then float32 data.
+
+A .pc2 counts in frames of a clock that it does not name, so its frame rate and start time are not known.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from audio2face.errors import FileFormatError
+from audio2face.files import atomic_write
+from audio2face.geometry.frame_stream import Frames, FrameStream
+from audio2face.geometry.point_cache import PointCache, StridedFrames, map_file
+
+_PC2_SIGNATURE = b"POINTCACHE2\0"
+_PC2_HEADER = struct.Struct("<12siiffi")
+_MDD_HEADER = struct.Struct(">ii")
+_NPY_HEADER_LIMIT = 16_384  # bytes of prefix handed to NumPy's header parser, which itself takes 10,000 characters
+
+
+def open_npy(path: Path) -> PointCache:
+    """Opens `[frames, verts, 3]` of float16, float32 or float64.
+
+    Raises:
+        FileFormatError: not such an array, or the file is shorter than its header says.
+    """
+    mapped = map_file(path)
+    shape, fortran_order, dtype, offset = _npy_header(path, mapped)
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise FileFormatError(f"holds {dtype}; float32 or float64 expected", path=path, offset=0)
+    if len(shape) != 3 or shape[2] != 3:
+        raise FileFormatError(f"has shape {shape}; (frames, vertices, 3) expected", path=path, offset=0)
+    odd = _check_length(path, mapped, offset, shape[0], shape[1], dtype.itemsize)
+    view = np.ndarray(shape, dtype, mapped, offset, order="F" if fortran_order else "C")
+    return PointCache(path, shape[0], shape[1], dtype.newbyteorder("="), StridedFrames(view), warnings=odd)
+
+
+def _npy_header(path: Path, mapped: mmap.mmap) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, Fortran order, type and position of the data."""
+    prefix = BytesIO(mapped[:_NPY_HEADER_LIMIT])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about headers of Python 2 and outdated type names
+            version = np.lib.format.read_magic(prefix)
+            if version not in ((1, 0), (2, 0)):
+                raise ValueError(f"version {version} is not for plain arrays")
+            parse = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran_order, dtype = parse(prefix)
+    # A damaged header makes NumPy's parser raise errors of many types, tokenizer and recursion errors among them.
+    except Exception as error:
+        raise FileFormatError(f"is not a .npy file: {_short(error)}", path=path, offset=prefix.tell()) from error
+    return tuple(int(length) for length in shape), bool(fortran_order), dtype, prefix.tell()
+
+
+def _short(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0][:120]
+
+
+def open_pc2(path: Path) -> PointCache:
+    """Opens a Point Cache 2 file.
+
+    Raises:
+        FileFormatError: a wrong signature, version or count, or a file that is shorter than its header says.
+    """
+    mapped = map_file(path)
+    if len(mapped) < _PC2_HEADER.size:
+        raise FileFormatError("ends inside the header", path=path, offset=len(mapped))
+    signature, version, num_verts, _, _, num_frames = _PC2_HEADER.unpack_from(mapped)
+    if signature != _PC2_SIGNATURE:
+        raise FileFormatError("does not begin with POINTCACHE2", path=path, offset=0)
+    if version != 1:
+        raise FileFormatError(f"has version {version}; 1 expected", path=path, offset=12)
+    odd = _check_length(path, mapped, _PC2_HEADER.size, num_frames, num_verts, 4)
+    view = np.ndarray((num_frames, num_verts, 3), "<f4", mapped, _PC2_HEADER.size)
+    return PointCache(path, num_frames, num_verts, np.dtype(np.float32), StridedFrames(view), warnings=odd)
+
+
+def open_mdd(path: Path) -> PointCache:
+    """Opens an .mdd file; its frame rate follows from the times of its first and last frame.
+
+    Raises:
+        FileFormatError: a wrong count, or a file that is shorter than its header says.
+    """
+    mapped = map_file(path)
+    if len(mapped) < _MDD_HEADER.size:
+        raise FileFormatError("ends inside the header", path=path, offset=len(mapped))
+    num_frames, num_verts = _MDD_HEADER.unpack_from(mapped)
+    offset = _MDD_HEADER.size + 4 * max(num_frames, 0)
+    odd = _check_length(path, mapped, offset, num_frames, num_verts, 4)
+    with np.errstate(invalid="ignore"):  # the bits of a time may be those of a signalling NaN
+        times = np.ndarray((num_frames,), ">f4", mapped, _MDD_HEADER.size).astype(np.float64)
+    fps, uneven = _rate_of_times(times)
+    view = np.ndarray((num_frames, num_verts, 3), ">f4", mapped, offset)
+    start_time = float(times[0]) if np.isfinite(times[0]) else None
+    found = PointCache(path, num_frames, num_verts, np.dtype(np.float32), StridedFrames(view), fps, start_time)
+    return found if not odd + uneven else PointCache(**(vars(found) | {"warnings": odd + uneven}))
+
+
+def _rate_of_times(times: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float | None, tuple[str, ...]]:
+    """Frames per second of evenly spaced times, and a warning where they are not."""
+    if len(times) < 2:
+        return None, ()
+    span = float(times[-1] - times[0])
+    if not (np.isfinite(times).all() and span > 0):
+        return None, ("the times of the frames do not increase",)
+    even = np.linspace(times[0], times[-1], len(times))
+    uneven = float(np.abs(times - even).max()) > 0.01 * span / (len(times) - 1) + 1e-6 * float(np.abs(times).max())
+    return (len(times) - 1) / span, ("the frames are not evenly spaced in time",) if uneven else ()
+
+
+def _check_length(
+    path: Path, mapped: mmap.mmap, offset: int, num_frames: int, num_verts: int, itemsize: int
+) -> tuple[str, ...]:
+    """Refuses counts that the file cannot hold; returns a warning where it holds more."""
+    if num_frames < 1 or num_verts < 1:
+        raise FileFormatError(
+            f"announces {num_frames} frames of {num_verts} vertices; both must be at least 1", path=path, offset=0
+        )
+    surplus = len(mapped) - offset - num_frames * num_verts * 3 * itemsize
+    if surplus < 0:
+        raise FileFormatError(
+            f"announces {num_frames} frames of {num_verts} vertices and is {-surplus} bytes too short for them",
+            path=path,
+            offset=len(mapped),
+            hint="The file was cut or its header is damaged: export it again.",
+        )
+    return (f"{surplus} bytes follow the last frame",) if surplus else ()
+
+
+def write_npy(
+    path: Path, frames: Frames, *, num_frames: int | None = None, num_verts: int | None = None, double: bool = False
+) -> None:
+    """Writes a little-endian, C-ordered .npy cache of float32, or float64 where `double`; see `write_cache`."""
+    stream = FrameStream.of(frames, num_frames, num_verts)
+    dtype = np.dtype("<f8" if double else "<f4")
+    shape = (stream.num_frames, stream.num_verts, 3)
+    with atomic_write(path) as handle:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(handle, cast(Any, header))
+        for block in stream.blocks(dtype):
+            handle.write(block.tobytes())
+
+
+def write_pc2(
+    path: Path,
+    frames: Frames,
+    *,
+    fps: float,
+    num_frames: int | None = None,
+    num_verts: int | None = None,
+    start_time: float = 0.0,
+) -> None:
+    """Writes a .pc2 cache with one sample per frame; see `write_cache`."""
+    stream = FrameStream.of(frames, num_frames, num_verts)
+    header = (_PC2_SIGNATURE, 1, stream.num_verts, start_time * fps, 1.0, stream.num_frames)
+    with atomic_write(path) as handle:
+        handle.write(_PC2_HEADER.pack(*header))
+        for block in stream.blocks(np.dtype("<f4")):
+            handle.write(block.tobytes())
+
+
+def write_mdd(
+    path: Path,
+    frames: Frames,
+    *,
+    fps: float,
+    num_frames: int | None = None,
+    num_verts: int | None = None,
+    start_time: float = 0.0,
+) -> None:
+    """Writes an .mdd cache; see `write_cache`."""
+    stream = FrameStream.of(frames, num_frames, num_verts)
+    times = start_time + np.arange(stream.num_frames) / fps
+    with atomic_write(path) as handle:
+        handle.write(_MDD_HEADER.pack(stream.num_frames, stream.num_verts))
+        handle.write(times.astype(">f4").tobytes())
+        for block in stream.blocks(np.dtype(">f4")):
+            handle.write(block.tobytes())

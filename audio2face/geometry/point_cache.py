@@ -1,0 +1,192 @@
+"""The view that every animation cache is read through: frames of vertices, copied out in blocks on demand.
+
+Knows how to hand out frames from a memory map or from one file per frame. Does not know any file format.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import FileFormatError, UserError
+
+FloatArray = npt.NDArray[Any]
+BLOCK_FRAMES = 64  # frames per block: 18 MB of float32 at 24,000 vertices
+
+
+class FrameSource(Protocol):
+    """Where the frames of a cache come from."""
+
+    def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
+        """Casts frames `start` to `stop` (in range, checked by the caller) into `out` `[stop - start, verts, 3]`."""
+
+
+@dataclass(frozen=True)
+class StridedFrames:
+    """Frames at equal distances in one memory map.
+
+    Args:
+        view: `[frames, verts, 3]`, any float type, byte order and strides.
+    """
+
+    view: FloatArray
+
+    def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
+        # A float64 beyond the range of float32 becomes infinite; whoever checks values finds it there.
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.copyto(out, self.view[start:stop], casting="unsafe")
+
+
+@dataclass(frozen=True)
+class ScatteredFrames:
+    """Frames at any position of any file.
+
+    Args:
+        paths: the file of each frame.
+        offsets: position of each frame in its file, in bytes.
+        dtype: type of the numbers as stored.
+    """
+
+    paths: Sequence[Path]
+    offsets: npt.NDArray[np.int64]
+    dtype: np.dtype[Any]
+
+    def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
+        values = out[0].size if len(out) else 0
+        for row, frame in enumerate(range(start, stop)):
+            path, offset = self.paths[frame], int(self.offsets[frame])
+            try:
+                stored = np.fromfile(path, self.dtype, values, offset=offset)
+            except OSError as error:
+                raise unreadable(path, error) from error
+            if stored.size != values:
+                raise FileFormatError("was cut while it was in use", path=path, offset=offset)
+            with np.errstate(over="ignore", invalid="ignore"):
+                np.copyto(out[row], stored.reshape(out.shape[1:]), casting="unsafe")
+
+
+@dataclass(frozen=True)
+class PointCache:
+    """Vertex positions over time, `[frames, verts, 3]`, read lazily; the units are those of the file.
+
+    A memory map that stands behind it is released with the object.
+
+    Attributes:
+        path: the file that was opened.
+        num_frames: number of frames, at least 1.
+        num_verts: number of vertices of every frame, at least 1.
+        dtype: type of the numbers in the file, in native byte order.
+        source: where the frames come from.
+        fps: frames per second, None where the format does not tell.
+        start_time: time of frame 0 in seconds, None where the format does not tell.
+        channel: name of the channel that was chosen, None in formats without channels.
+        warnings: what is odd about the file without making its frames unusable.
+    """
+
+    path: Path
+    num_frames: int
+    num_verts: int
+    dtype: np.dtype[Any]
+    source: FrameSource
+    fps: float | None = None
+    start_time: float | None = None
+    channel: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """`(frames, verts, 3)`."""
+        return self.num_frames, self.num_verts, 3
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all frames take as float32."""
+        return self.num_frames * self.num_verts * 12
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def read(self, start: int, stop: int, out: FloatArray | None = None) -> FloatArray:
+        """Frames `start` up to, not including, `stop`; touches only their bytes.
+
+        Args:
+            start: first frame.
+            stop: frame after the last.
+            out: buffer `[at least stop - start, verts, 3]`, float32 or float64; allocated as float32 where None.
+
+        Returns:
+            `[stop - start, verts, 3]`, a part of `out` where that was given.
+
+        Raises:
+            IndexError: the range leaves the cache.
+            ValueError: `out` has another shape or type.
+        """
+        if not 0 <= start <= stop <= self.num_frames:
+            raise IndexError(f"frames {start} to {stop} of a cache of {self.num_frames} frames")
+        if out is None:
+            out = np.empty((stop - start, self.num_verts, 3), np.float32)
+        if out.ndim != 3 or out.shape[1:] != (self.num_verts, 3) or len(out) < stop - start:
+            raise ValueError(f"buffer {out.shape} does not hold {(stop - start, self.num_verts, 3)}")
+        if out.dtype not in (np.float32, np.float64):
+            raise ValueError(f"buffer of {out.dtype}; float32 or float64 expected")
+        part = out[: stop - start]
+        self.source.copy_frames(start, stop, part)
+        return part
+
+    def blocks(self, size: int = BLOCK_FRAMES) -> Iterator[FloatArray]:
+        """All frames in order, in new float32 arrays `[up to size, verts, 3]`."""
+        for start in range(0, self.num_frames, size):
+            yield self.read(start, min(start + size, self.num_frames))
+
+    @overload
+    def __getitem__(self, frames: int) -> FloatArray: ...
+
+    @overload
+    def __getitem__(self, frames: slice | Sequence[int] | npt.NDArray[np.integer[Any]]) -> FloatArray: ...
+
+    def __getitem__(self, frames: int | slice | Sequence[int] | npt.NDArray[np.integer[Any]]) -> FloatArray:
+        """One frame `[verts, 3]`, or the frames of a slice or list of indices `[n, verts, 3]`, float32.
+
+        Raises:
+            IndexError: a frame outside the cache; negative indices count from the end.
+        """
+        if isinstance(frames, int | np.integer):
+            return self._gather([int(frames)])[0]
+        if isinstance(frames, slice):
+            chosen = range(*frames.indices(self.num_frames))
+            return self.read(chosen.start, max(chosen.start, chosen.stop)) if chosen.step == 1 else self._gather(chosen)
+        return self._gather([int(frame) for frame in frames])
+
+    def _gather(self, frames: Sequence[int]) -> FloatArray:
+        out = np.empty((len(frames), self.num_verts, 3), np.float32)
+        for row, frame in enumerate(frames):
+            index = frame + self.num_frames if frame < 0 else frame
+            self.read(index, index + 1, out[row : row + 1])
+        return out
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """Maps a whole file for reading.
+
+    Raises:
+        FileFormatError: the file is empty.
+        UserError: the file cannot be opened.
+    """
+    try:
+        with path.open("rb") as handle:
+            if handle.seek(0, 2) == 0:
+                raise FileFormatError("is empty", path=path, offset=0)
+            return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> UserError:
+    """The error for a file that the system does not let us read."""
+    return UserError(f"cannot be read: {error.strerror or error}", path=path)
