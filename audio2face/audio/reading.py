@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from audio2face.audio.wav import check_wav_length
+from audio2face.audio.wav import check_wav
 from audio2face.errors import FileFormatError, UserError
 
 BLOCK_SAMPLES = 65_536
@@ -51,7 +51,7 @@ class AudioHeader:
 def read_header(path: Path | str) -> AudioHeader:
     """Reads the header of an audio file, without its samples, and checks that the samples can be there.
 
-    WAV files are checked to the byte (`check_wav_length`, which says what becomes of streaming headers); others for
+    WAV files are checked to the byte (`check_wav`, which says what becomes of streaming headers); others for
     plausibility, since only decoding tells.
 
     Raises:
@@ -109,7 +109,7 @@ def _opened(path: Path) -> Iterator[tuple[soundfile.SoundFile, AudioHeader]]:
         file_size = path.stat().st_size
         if file_size == 0:
             raise FileFormatError("the file is empty", path=path, offset=0)
-        check_wav_length(path)
+        check_wav(path)
         sound = soundfile.SoundFile(path)
     with sound:
         header = AudioHeader(sound.samplerate, sound.frames, sound.channels, sound.subtype)
@@ -123,9 +123,9 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except (soundfile.SoundFileError, OSError, ValueError, MemoryError) as error:
-        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
+        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
         raise FileFormatError(
-            f"cannot be read as audio: {str(reason).rstrip('.')}",
+            f"cannot be read as audio: {(reason or type(error).__name__).rstrip('.')}",
             path=path,
             hint="Export it again, as a WAV file with 16 or 24 bits per sample.",
         ) from error

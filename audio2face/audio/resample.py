@@ -16,9 +16,9 @@ from audio2face.errors import UserError
 
 _ZERO_CROSSINGS = 6  # of the windowed sinc, on each side
 _ROLLOFF = 0.99  # cutoff as a share of the lower Nyquist frequency
-# The filter has some 12 to 20 taps per step of the larger term. Any rate up to 96 kHz fits, and above it all that
-# share a factor with the target.
-_MAX_TERM = 96_000
+# The filters have 12 and 20 taps per step of the larger term. Any rate up to 48 kHz fits, and above it those that share
+# enough factors with the target, as all in use do; a damaged header must not order a filter of gigabytes.
+_MAX_TERM = 48_000
 
 
 def resample_hann(samples: npt.NDArray[np.float32], old_rate: int, new_rate: int) -> npt.NDArray[np.float32]:

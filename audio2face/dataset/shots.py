@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio2face.dataset.arrays import Archive, Float32Array
-from audio2face.errors import UserError
 from audio2face.geometry import PointCache, find_cache, open_cache
-
-NEUTRAL = "neutral"
 
 
 @dataclass(frozen=True)
@@ -87,21 +84,3 @@ def infer_emotion(shot: str, emotions: Iterable[str]) -> str | None:
 def _is_word_of(emotion: str, shot: str) -> bool:
     pattern = rf"(?<![A-Za-z]){re.escape(emotion)}(?![A-Za-z])"
     return re.search(pattern, shot, re.IGNORECASE) is not None
-
-
-def emotion_overrides(
-    actor: str, rows: Iterable[tuple[str, str, str]], vocabulary: tuple[str, ...]
-) -> dict[str, str]:
-    """The rows of SHOT_EMOTION_MAP that speak of one actor, as shot to emotion.
-
-    Raises:
-        UserError: an emotion is not in the vocabulary.
-    """
-    overrides = {shot: emotion for name, shot, emotion in rows if name == actor}
-    for shot, emotion in overrides.items():
-        if emotion not in vocabulary:
-            raise UserError(
-                f"SHOT_EMOTION_MAP gives shot {ascii(shot)} of actor {ascii(actor)} the emotion {ascii(emotion)}",
-                hint=f"Use one of SHOT_EMOTION_NAMES ({', '.join(vocabulary)}), or add it there.",
-            )
-    return overrides

@@ -55,9 +55,7 @@ def _npy_header(path: Path, mapped: mmap.mmap) -> tuple[tuple[int, ...], bool, n
             version = np.lib.format.read_magic(prefix)
             if version not in ((1, 0), (2, 0)):
                 raise ValueError(f"version {version} is not for plain arrays")
-            parse = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
+            parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran_order, dtype = parse(prefix)
     # A damaged header makes NumPy's parser raise errors of many types, tokenizer and recursion errors among them.
     except Exception as error:
@@ -105,9 +103,16 @@ def open_mdd(path: Path) -> PointCache:
         times = np.ndarray((num_frames,), ">f4", mapped, _MDD_HEADER.size).astype(np.float64)
     fps, uneven = _rate_of_times(times)
     view = np.ndarray((num_frames, num_verts, 3), ">f4", mapped, offset)
-    start_time = float(times[0]) if np.isfinite(times[0]) else None
-    found = PointCache(path, num_frames, num_verts, np.dtype(np.float32), StridedFrames(view), fps, start_time)
-    return found if not odd + uneven else PointCache(**(vars(found) | {"warnings": odd + uneven}))
+    return PointCache(
+        path,
+        num_frames,
+        num_verts,
+        np.dtype(np.float32),
+        StridedFrames(view),
+        fps=fps,
+        start_time=float(times[0]) if np.isfinite(times[0]) else None,
+        warnings=odd + uneven,
+    )
 
 
 def _rate_of_times(times: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float | None, tuple[str, ...]]:

@@ -157,7 +157,8 @@ class PointCache:
             IndexError: a frame outside the cache; negative indices count from the end.
         """
         if isinstance(frames, int | np.integer):
-            return self._gather([int(frames)])[0]
+            frame: FloatArray = self._gather([int(frames)])[0]
+            return frame
         if isinstance(frames, slice):
             chosen = range(*frames.indices(self.num_frames))
             return self.read(chosen.start, max(chosen.start, chosen.stop)) if chosen.step == 1 else self._gather(chosen)

@@ -1,10 +1,10 @@
 """The example actors' voices: a sentence becomes sound and the times of its phones.
 
-Knows the speech package (`hibari`), how a voice and an emotion change its delivery, and how the model's durations
-become phone times. Knows nothing of faces or files.
+Knows the speech package (`hibari`) and how a voice and an emotion change its delivery. Knows nothing of faces or
+files.
 
-The model predicts, per 12.5 ms, a spectral envelope, noise and a pitch curve, from which `hibari.dsp` makes the wave.
-Between the two, pitch and brightness of an emotion are applied. A second voice takes its pitch there too; its formants
+The model predicts, per 12.5 ms, the parts of a spectrum and a pitch curve, from which `hibari.dsp` makes the wave.
+Between the two an emotion's pitch and brightness are applied. A second voice takes its pitch there too; its formants
 are moved with Signalsmith Stretch, which leaves the times as they are.
 """
 
@@ -18,36 +18,20 @@ import numpy as np
 import numpy.typing as npt
 import python_stretch.Signalsmith
 from hibari import dsp
+from scipy import ndimage
 
+from audio2face.dataset.example.phones import SILENCE, Phone, delay_phones, time_phones
 from audio2face.dataset.example.sentences import Sentence
 
 Floats = npt.NDArray[np.float32]
 
 SAMPLE_RATE: int = hibari.SAMPLE_RATE
-SILENCE = "SIL"
 
-_FRAME = 0.0125  # seconds per column of the model's spectra
-_UNIT = 2 * _FRAME  # seconds that one unit of the model's durations lasts
-# The sound runs ahead of the model's own boundaries: over all sentences and speeds, phone labels explain the log-mel
-# spectrum best when moved by 50 to 55 ms.
-_LEAD = 2 * _UNIT
-_STRESS_MARKS = "ˈˌ"
-_IPA = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ", "T": "ɾ", "ᵊ": "ə", "ᵻ": "ɪ"}
+_LENGTH_STEP = SAMPLE_RATE // 10  # samples; so a sentence lasts whole frames at 30 and 60 fps
 _UNVOICED_HZ = 40.0  # the model writes a pitch below this where there is no voice
+_PITCH_LIMITS_HZ = (65.0, 500.0)
 _ROOM_NOISE = 1.5e-4  # a recording is never digital silence
 _PEAK = 0.95
-_TRIM_DB = -34.0  # below the loud part of the sentence, a final phone has ended
-_SHORTEST_FINAL = 0.04  # seconds
-
-
-@dataclass(frozen=True)
-class Phone:
-    """One sounded phone in IPA, or `SILENCE`; times in seconds from the start of the sound."""
-
-    symbol: str
-    start: float
-    end: float
-    stressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +56,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker relative to the model's own: factors on pitch and on the formants' frequencies."""
+    """A speaker relative to the model's own: factors on the pitch and on the formants' frequencies."""
 
     pitch: float = 1.0
     formants: float = 1.0
@@ -83,7 +67,7 @@ class Delivery:
     """How an emotion sounds.
 
     Attributes:
-        speed: factor on the rate of speech.
+        speed: factor on the model's rate of speech.
         pitch: factor on the median pitch.
         pitch_range: exponent on the pitch relative to its median.
         loudness: decibels.
@@ -99,7 +83,7 @@ class Delivery:
 
 VOICES: dict[str, Voice] = {"ada": Voice(), "ben": Voice(pitch=0.62, formants=0.87)}
 
-# Directions of change as in Scherer 2003 (Vocal communication of emotion, table 2), sizes by ear.
+# The directions of change are those that Scherer 2003 ("Vocal communication of emotion") reports; the sizes are ours.
 DELIVERIES: dict[str, Delivery] = {
     "neutral": Delivery(speed=0.95),
     "joy": Delivery(speed=1.0, pitch=1.16, pitch_range=1.3, loudness=2.0, brightness=0.8),
@@ -109,11 +93,30 @@ DELIVERIES: dict[str, Delivery] = {
 }
 
 
+@dataclass(frozen=True)
+class _Spectrum:
+    """What the model predicts: log magnitudes and phases `[601, frames]` of three branches, pitch `[frames]` in Hz."""
+
+    harmonics: Floats
+    harmonic_phase: Floats  # in units of pi, before the tanh that the synthesis applies
+    noise: Floats
+    residual: Floats
+    residual_phase: Floats
+    pitch: Floats
+
+    def power(self) -> Floats:
+        """Power of the sound, `[frames]`."""
+        voiced = self.pitch > _UNVOICED_HZ
+        power: Floats = np.exp(2 * self.noise).sum(axis=0) + np.exp(2 * self.residual).sum(axis=0)
+        power += voiced * np.exp(2 * self.harmonics).sum(axis=0)
+        return power
+
+
 class Speaker:
     """Says sentences; holds the model, which is loaded once."""
 
     def __init__(self) -> None:
-        path = Path(hibari.tts.ASSETS) / "hibari.onnx"
+        path = Path(hibari.__file__).parent / "assets" / "hibari.onnx"
         self._model = hibari.Hibari(model=_with_durations(path.read_bytes()))
 
     def say(self, sentence: Sentence, voice: Voice, seed: int) -> Utterance:
@@ -128,25 +131,24 @@ class Speaker:
         """
         delivery = DELIVERIES[sentence.emotion]
         rng = np.random.default_rng(seed)
-        tokens, durations, spectrum = self._predict(sentence.phonemes, sentence.speed * delivery.speed)
-        wave = _synthesise(spectrum, delivery, voice, rng)
-        before, after = rng.uniform(0.05, 0.25), rng.uniform(0.0, 0.12)
-        phones = _trim_finals(_phones(tokens, durations), spectrum)
-        pads = [round(seconds * SAMPLE_RATE) for seconds in (before, after)]
+        before, after = (round(seconds * SAMPLE_RATE) for seconds in rng.uniform((0.05, 0.0), (0.25, 0.05)))
+        letters, units, spectrum = self._predict(sentence.phonemes, sentence.speed * delivery.speed)
+        wave = _shift_formants(_synthesise(spectrum, delivery, voice, rng), voice.formants, seed)
         loudness = delivery.loudness + sentence.loudness
-        wave = np.pad(_shift_formants(wave, voice.formants, seed), pads) * np.float32(10 ** (loudness / 20))
+        after += -(before + len(wave) + after) % _LENGTH_STEP
+        wave = np.pad(wave, (before, after)) * np.float32(10 ** (loudness / 20))
         wave += np.float32(_ROOM_NOISE) * rng.standard_normal(len(wave), dtype=np.float32)
         wave *= np.float32(min(1.0, _PEAK / float(np.abs(wave).max())))
-        return Utterance(wave, _delayed(phones, pads[0] / SAMPLE_RATE, len(wave) / SAMPLE_RATE), loudness)
+        phones = time_phones(letters, units, spectrum.power())
+        return Utterance(wave, delay_phones(phones, before / SAMPLE_RATE, len(wave) / SAMPLE_RATE), float(loudness))
 
-    def _predict(self, phonemes: str, speed: float) -> tuple[list[str], npt.NDArray[np.float64], list[Floats]]:
-        """Token per id, seconds per id, and the network's spectra `[601, frames]` with the pitch `[frames]` last."""
+    def _predict(self, phonemes: str, speed: float) -> tuple[list[str], Floats, _Spectrum]:
+        """Letter and duration of each of the model's ids, and the spectrum."""
         ids = self._model.ids(phonemes)
         inputs = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([speed], np.float32)}
         *spectrum, units = self._model.sess.run(None, inputs)
-        letters = {number: letter for letter, number in self._model.vocab.items()}
-        tokens = [letters.get(number, SILENCE) for number in ids]
-        return tokens, units.astype(np.float64) * _UNIT, [part[0] for part in spectrum]
+        letter_of = {number: letter for letter, number in self._model.vocab.items()}
+        return [letter_of.get(number, SILENCE) for number in ids], units, _Spectrum(*(part[0] for part in spectrum))
 
 
 def _with_durations(model: bytes) -> bytes:
@@ -163,17 +165,47 @@ def _with_durations(model: bytes) -> bytes:
     return model + field(7, field(12, field(1, b"/Round_output_0")))
 
 
-def _synthesise(spectrum: list[Floats], delivery: Delivery, voice: Voice, rng: np.random.Generator) -> Floats:
+def _synthesise(spectrum: _Spectrum, delivery: Delivery, voice: Voice, rng: np.random.Generator) -> Floats:
     """The wave, float32 `[samples]`, with the pitch and brightness of the delivery."""
-    harmonics, phase, noise, residual, residual_phase, pitch = (part.copy() for part in spectrum)
-    voiced = pitch > _UNVOICED_HZ
-    median = np.median(pitch[voiced])
-    level = median * delivery.pitch * voice.pitch / voice.formants
-    pitch[voiced] = np.clip(level * (pitch[voiced] / median) ** delivery.pitch_range, 70.0, 520.0)
+    level = delivery.pitch * voice.pitch / voice.formants
+    harmonics, phase, pitch = spectrum.harmonics, spectrum.harmonic_phase, spectrum.pitch.copy()
+    if (level, delivery.pitch_range) != (1.0, 1.0):
+        # The network's own phases fit the harmonics of its own pitch only; others need an envelope that fits any.
+        harmonics = ndimage.gaussian_filter1d(ndimage.median_filter(harmonics, (9, 1)), 3.0, axis=0)
+        phase = _minimum_phase(harmonics)
+        harmonics += np.float32(0.5 * np.log(level))  # fewer harmonics at a higher pitch: the power stays
+        voiced = pitch > _UNVOICED_HZ
+        median = np.median(pitch[voiced])
+        moved = level * median * (pitch[voiced] / median) ** delivery.pitch_range
+        pitch[voiced] = np.clip(moved, *_PITCH_LIMITS_HZ)
     hertz = np.maximum(np.linspace(0.0, SAMPLE_RATE / 2, len(harmonics)), 150.0)
     tilt = (delivery.brightness * np.log2(hertz / 700.0) * np.log(10) / 20).astype(np.float32)[:, None]
-    wave: Floats = dsp.synth(harmonics + tilt, phase, noise + tilt, residual + tilt, residual_phase, pitch, rng)
+    # The synthesis writes into some of its arguments, so each gets an array of its own.
+    wave: Floats = dsp.synth(
+        harmonics + tilt,
+        phase.copy(),
+        spectrum.noise + tilt,
+        spectrum.residual + tilt,
+        spectrum.residual_phase.copy(),
+        pitch,
+        rng,
+    )
     return wave
+
+
+def _minimum_phase(log_magnitude: Floats) -> Floats:
+    """Phases `[bins, frames]` of the minimum-phase filter, in the synthesis' form (pi times tanh gives radians).
+
+    By folding the real cepstrum (Oppenheim and Schafer, Discrete-Time Signal Processing, section 13.5.4).
+    """
+    bins = len(log_magnitude)
+    cepstrum = np.fft.irfft(log_magnitude, axis=0)
+    cepstrum[1 : bins - 1] *= 2
+    cepstrum[bins:] = 0
+    radians = np.imag(np.fft.rfft(cepstrum, axis=0))
+    wrapped = (radians + np.pi) % (2 * np.pi) - np.pi
+    phase: Floats = np.arctanh(np.clip(wrapped / np.pi, -0.99999, 0.99999)).astype(np.float32)
+    return phase
 
 
 def _shift_formants(wave: Floats, factor: float, seed: int) -> Floats:
@@ -183,64 +215,5 @@ def _shift_formants(wave: Floats, factor: float, seed: int) -> Floats:
     stretch = python_stretch.Signalsmith.Stretch(seed)
     stretch.preset(1, SAMPLE_RATE)
     stretch.setTransposeFactor(factor)
-    moved: Floats = stretch.process(wave[None])[0]  # of the same length, its delay already taken out
-    return moved
-
-
-def _phones(tokens: list[str], durations: npt.NDArray[np.float64]) -> list[Phone]:
-    """Phones without gaps over the whole sound.
-
-    A stress mark's time belongs to the vowel behind it, a space's half to each neighbour, and everything else that is
-    not a letter is silence.
-    """
-    spans: list[tuple[str, float, bool]] = []  # symbol, seconds, stressed
-    pending, stressed = 0.0, False
-    for index, (token, seconds) in enumerate(zip(tokens, durations, strict=True)):
-        if token in _STRESS_MARKS:
-            pending, stressed = pending + seconds, stressed or token == "ˈ"
-        elif token == " " and spans[-1][0] != SILENCE and tokens[index + 1] != SILENCE:
-            symbol, before, was_stressed = spans[-1]
-            spans[-1] = (symbol, before + seconds / 2, was_stressed)
-            pending += seconds / 2
-        elif not token.isalpha() or token == SILENCE:
-            before = spans.pop()[1] if spans and spans[-1][0] == SILENCE else 0.0
-            spans.append((SILENCE, before + seconds, False))
-        else:
-            spans.append((_IPA.get(token, token), pending + seconds, stressed))
-            pending, stressed = 0.0, False
-    ends = np.cumsum([seconds for _, seconds, _ in spans]) - _LEAD
-    ends[-1] += _LEAD
-    starts = [0.0, *ends[:-1]]
-    return [
-        Phone(symbol, float(start), float(end), accent)
-        for (symbol, _, accent), start, end in zip(spans, starts, ends, strict=True)
-    ]
-
-
-def _trim_finals(phones: list[Phone], spectrum: list[Floats]) -> list[Phone]:
-    """Ends each phone before a silence where its sound ends: the model's final durations hold silence too."""
-    harmonics, _, noise, residual, _, pitch = spectrum
-    power = np.exp(2 * noise).sum(axis=0) + np.exp(2 * residual).sum(axis=0)
-    power += np.where(pitch > _UNVOICED_HZ, np.exp(2 * harmonics).sum(axis=0), 0.0)
-    level = 10 * np.log10(power + 1e-12)
-    loud = level > np.percentile(level, 95) + _TRIM_DB
-    trimmed = list(phones)
-    for index in range(len(phones) - 1):
-        phone, following = trimmed[index], trimmed[index + 1]
-        if phone.symbol == SILENCE or following.symbol != SILENCE:
-            continue
-        first, last = round(phone.start / _FRAME), round(phone.end / _FRAME)
-        sounding = np.flatnonzero(loud[first:last])
-        length = (sounding[-1] + 1.5) * _FRAME if len(sounding) else 0.0
-        end = float(min(phone.start + max(_SHORTEST_FINAL, length), phone.end))
-        trimmed[index] = Phone(phone.symbol, phone.start, end, phone.stressed)
-        trimmed[index + 1] = Phone(SILENCE, end, following.end)
-    return trimmed
-
-
-def _delayed(phones: list[Phone], delay: float, length: float) -> tuple[Phone, ...]:
-    """The phones `delay` seconds later, the silences at both ends reaching to 0 and to `length`."""
-    moved = [Phone(phone.symbol, phone.start + delay, phone.end + delay, phone.stressed) for phone in phones]
-    moved[0] = Phone(SILENCE, 0.0, moved[0].end)
-    moved[-1] = Phone(SILENCE, moved[-1].start, length)
-    return tuple(moved)
+    moved: Floats = np.asarray(stretch.process(wave[None]), np.float32)[0]
+    return moved  # as long as `wave`, the stretcher's delay already taken out

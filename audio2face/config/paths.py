@@ -1,0 +1,77 @@
+"""Where datasets and workspace lie, and the one resolver of configured paths."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from audio2face.config_base.types import RootName
+from audio2face.errors import UserError
+
+_FRAMEWORK = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The three folders that a container sees as /datasets, /workspace and /framework.
+
+    Attributes:
+        datasets: raw data.
+        workspace: what the stages write.
+        framework: this repository, with `configs/`.
+    """
+
+    datasets: Path
+    workspace: Path
+    framework: Path = _FRAMEWORK
+
+    @classmethod
+    def from_environment(cls) -> Roots:
+        """The roots that the launcher set (A2F_DATASETS_ROOT, A2F_WORKSPACE_ROOT), else folders beside the framework.
+
+        Inside the container (A2F_IN_CONTAINER=1) they are the mount points.
+        """
+        if os.environ.get("A2F_IN_CONTAINER") == "1":
+            return cls(Path("/datasets"), Path("/workspace"))
+        return cls(
+            Path(os.environ.get("A2F_DATASETS_ROOT") or _FRAMEWORK / "datasets").absolute(),
+            Path(os.environ.get("A2F_WORKSPACE_ROOT") or _FRAMEWORK / "workspace").absolute(),
+        )
+
+    def resolve(self, configured: str, default: RootName) -> Path:
+        """Turns a configured path into one of this machine.
+
+        `/datasets/...`, `/workspace/...` and `/framework/...` lie below the roots, a relative path below the default
+        root; other absolute paths stay as they are.
+
+        Args:
+            configured: the path as written in a configuration.
+            default: the root of relative paths.
+
+        Raises:
+            UserError: the path is empty, holds control characters, or leaves its root by `..`.
+        """
+        if not configured.strip() or not configured.isprintable():
+            raise UserError(f"path {ascii(configured)} is empty or holds control characters")
+        parts = PurePosixPath(configured).parts
+        roots = {"datasets": self.datasets, "workspace": self.workspace, "framework": self.framework}
+        if Path(configured).is_absolute():
+            if len(parts) < 2 or parts[0] != "/" or parts[1] not in roots:
+                return Path(configured)
+            root, below = roots[parts[1]], parts[2:]
+        else:
+            root, below = roots[default], parts
+        if _escapes(below):
+            raise UserError(f"path {configured!r} leaves its root folder by '..'", hint="Give an absolute path.")
+        return root.joinpath(*below)
+
+
+def _escapes(parts: tuple[str, ...]) -> bool:
+    """Whether following the parts, one after the other, ever climbs above where it started."""
+    depth = 0
+    for part in parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return True
+    return False

@@ -1,0 +1,83 @@
+"""One configuration file of the user, run once in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCRIPT = Path(__file__).with_name("run_user_file.py")
+TIME_LIMIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """What a file sets.
+
+    Attributes:
+        path: the file.
+        values: its parameters in terms of JSON, unchecked.
+        lines: the line of the last assignment to each name.
+        problems: what went wrong while it ran, each with its file and line where known.
+    """
+
+    path: Path
+    values: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def place(self, name: str) -> str:
+        """Where a parameter is set, for messages: file and line, or the file alone."""
+        line = self.lines.get(name)
+        return self.path.name if line is None else f"{self.path.name}:{line}"
+
+
+def run_user_file(path: Path, time_limit: float = TIME_LIMIT_SECONDS) -> UserFile:
+    """Runs a configuration file, isolated from this process and its environment.
+
+    Args:
+        path: the file.
+        time_limit: seconds after which it is stopped.
+
+    Returns:
+        What it sets; trouble is in `problems`, nothing is raised for it.
+    """
+    with tempfile.TemporaryDirectory(prefix="a2f_config_") as folder:
+        result = Path(folder, "result.json")
+        command = [sys.executable, "-I", str(SCRIPT), str(path), str(result)]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=time_limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return UserFile(path, problems=(f"{path.name}: still running after {time_limit:g} s, stopped",))
+        if not result.is_file():
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+            ended = f"{path.name}: its process ended with status {done.returncode} before giving a result"
+            return UserFile(path, problems=(": ".join([ended, *said]),))
+        answer = json.loads(result.read_text(encoding="utf-8"))
+    lines = _assignment_lines(path)
+    problems = []
+    for line, text in answer["problems"]:
+        name = text.split(":")[0].split("[")[0]
+        problems.append(f"{path.name}{_colon(line or lines.get(name))}: {text}")
+    return UserFile(path, answer["values"], lines, tuple(problems))
+
+
+def _colon(line: int | None) -> str:
+    return "" if line is None else f":{line}"
+
+
+def _assignment_lines(path: Path) -> dict[str, int]:
+    """The line of the last assignment to each name of a file; empty for a file that is no Python."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return {}
+    stores = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    return {node.id: node.lineno for node in sorted(stores, key=lambda node: node.lineno)}

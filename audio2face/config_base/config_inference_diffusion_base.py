@@ -1,0 +1,172 @@
+"""Parameters of `config_inference.py` for NETWORK_TYPE "diffusion": sampling, export and how output becomes animation.
+
+This file is not edited: a configuration overrides what differs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from audio2face.config_base.types import (
+    Actor,
+    AnimationParameters,
+    Count,
+    Emotion,
+    Index,
+    InferenceMode,
+    OutputFolder,
+    Respacing,
+    dataset_file,
+    workspace_file,
+)
+
+# --- The deployed model -----------------------------------------------------------------------------------
+
+# How the consumer of the deployed model shapes the network's output into animation, for all actors. Outside
+# the ranges given, the Audio2Face-3D SDK refuses the model.
+# Change it when the face in motion calls for it: more or less articulation, lips that meet, teeth that
+# show.
+# Read by: deployment (writes model_config.json), inference.
+CONFIG: AnimationParameters = {
+    # Gain on the audio before the network hears it. Consumers of diffusion models ignore it.
+    "input_strength": 1.3,
+    # Half-life, in seconds, of each stage of the filter that smooths the upper face.
+    "upper_face_smoothing": 0.003,
+    # Half-life, in seconds, of each stage of the filter that smooths the lower face.
+    "lower_face_smoothing": 0.0023,
+    # Gain on the motion of the upper face.
+    "upper_face_strength": 1.0,
+    # Gain on the motion of the lower face; over 1 the mouth articulates more.
+    "lower_face_strength": 1.7,
+    # Where upper and lower face meet, as a fraction of the face's height.
+    "face_mask_level": 0.6,
+    # How gradually they meet, as a fraction of the face's height.
+    "face_mask_softness": 0.0085,
+    # Gain on all motion of the skin.
+    "skin_strength": 1.1,
+    # Gain on blinks.
+    "blink_strength": 1.0,
+    # Gain on the motion of the lower teeth.
+    "lower_teeth_strength": 1.3,
+    # Moves the lower teeth up (cm).
+    "lower_teeth_height_offset": -0.1,
+    # Moves the lower teeth forward (cm).
+    "lower_teeth_depth_offset": 0.25,
+    # Opens the lips by this fraction of the lip open pose; negative closes them.
+    "lip_open_offset": -0.05,
+    # Gain on the motion of the tongue.
+    "tongue_strength": 1.5,
+    # Moves the tongue up (cm).
+    "tongue_height_offset": 0.2,
+    # Moves the tongue forward (cm); negative moves it back.
+    "tongue_depth_offset": -0.3,
+    # Gain on the network's eye rotations.
+    "eyeballs_strength": 1.0,
+    # Gain on the saccades that are played in a loop.
+    "saccade_strength": 0.9,
+    # Turns the right eye's pitch (degrees).
+    "right_eye_rot_x_offset": 0.0,
+    # Turns the right eye's yaw (degrees).
+    "right_eye_rot_y_offset": -2.0,
+    # Turns the left eye's pitch (degrees).
+    "left_eye_rot_x_offset": 0.0,
+    # Turns the left eye's yaw (degrees).
+    "left_eye_rot_y_offset": 2.0,
+    # Opens the lids by this fraction of the eye close pose; negative shuts them.
+    "eyelid_open_offset": 0.06,
+    # Frame of the saccades to start from.
+    "eye_saccade_seed": 0,
+}
+
+# --- Sampling ---------------------------------------------------------------------------------------------
+
+# The noise levels that sampling goes through, such as "2" for the first and the last; "" takes all
+# DIFFUSION_STEPS. None follows NUM_DIFFUSION_STEPS.
+# Change it when detail matters more than time (more levels).
+# Read by: inference, ONNX export (end of training).
+TIMESTEP_RESPACING: Respacing | None = None
+
+# How many noise levels the deployed model reports. It must be the count that TIMESTEP_RESPACING gives; left
+# out, it follows from there.
+# Change it when TIMESTEP_RESPACING is not given.
+# Read by: training (writes it to network_info.json and trt_info.json), inference.
+NUM_DIFFUSION_STEPS: Count = 2
+
+# How many of the noisiest levels are skipped.
+# Change it when you study sampling.
+# Read by: inference, ONNX export (end of training).
+SKIP_STEPS: Index = 0
+
+# Whether sampling is deterministic (DDIM) rather than adding noise at each level (DDPM). The exported
+# network cannot.
+# Change it when you study sampling with many levels.
+# Read by: inference, ONNX export (end of training).
+USE_DDIM: bool = False
+
+# A file of noise, [1, levels + 1, frames, values], instead of random noise.
+# Change it when results must be compared number by number.
+# Read by: inference.
+DETERMINISTIC_NOISE_PATH: Annotated[str, workspace_file(".npy", "inference")] | None = None
+
+# --- What to animate --------------------------------------------------------------------------------------
+
+# The recording to animate.
+# Change it when you want to see or hear something else.
+# Read by: inference.
+AUDIO_PATH: Annotated[str, dataset_file(".wav", "inference")] | None = None
+
+# The actor whose way of speaking is used.
+# Change it when the model knows several actors.
+# Read by: inference.
+CONDITION: Actor | None = None
+
+# The actor whose face is animated.
+# Change it when the model knows several actors.
+# Read by: inference.
+ACTOR_NAME: Actor | None = None
+
+# The emotion to speak in, one of SHOT_EMOTION_NAMES.
+# Change it when another emotion is wanted.
+# Read by: inference.
+EMOTION_LABEL: Emotion | None = None
+
+# How the network is run: at once or in windows as a streaming consumer does; by PyTorch, or exported
+# (`_onnx`, `_trt`).
+# Change it when you compare the exported network with the trained one.
+# Read by: inference.
+INFERENCE_MODE: InferenceMode | None = None
+
+# --- What is written --------------------------------------------------------------------------------------
+
+# The folder that receives animations.
+# Change it when they should lie elsewhere than in the workspace.
+# Read by: inference.
+INFERENCE_OUTPUT_ROOT: OutputFolder = "/workspace/output_inference"
+
+# Whether animations are written as Maya caches.
+# Change it when you do not use Maya.
+# Read by: inference.
+OUTPUT_MAYA_CACHE: bool = True
+
+# Whether animations are written as NumPy arrays.
+# Change it when your own programs read them.
+# Read by: inference.
+OUTPUT_NPY_FILE: bool = False
+
+# --- The exported network ---------------------------------------------------------------------------------
+
+# Whether the emotion is an input per frame rather than per window.
+# Change it when the consumer gives one emotion per window.
+# Read by: ONNX export (end of training).
+USE_PER_FRAME_EMO_LABEL: bool = True
+
+# Whether noise is an input rather than drawn inside the network.
+# Change it when the consumer cannot supply noise. The Audio2Face-3D SDK supplies it.
+# Read by: ONNX export (end of training).
+USE_EXTERNAL_NOISE_INPUT: bool = True
+
+# Whether the network gives differences from the neutral pose in the mesh's unit, rather than normalised
+# values.
+# Change it when the consumer undoes the normalisation itself. The Audio2Face-3D SDK does not.
+# Read by: ONNX export (end of training).
+USE_DELTA_OUTPUT: bool = True

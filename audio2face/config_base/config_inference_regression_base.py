@@ -1,0 +1,69 @@
+"""Parameters of `config_inference.py` for NETWORK_TYPE "regression": how a deployed network's output becomes animation.
+
+This file is not edited: a configuration overrides what differs.
+"""
+
+from __future__ import annotations
+
+from audio2face.config_base.types import AnimationParametersRegression
+
+# How the consumer of the deployed model shapes the network's output into animation, for all actors. Outside
+# the ranges given, the Audio2Face-3D SDK refuses the model.
+# Change it when the face in motion calls for it: more or less articulation, lips that meet, teeth that
+# show.
+# Read by: deployment (writes model_config.json), inference.
+CONFIG: AnimationParametersRegression = {
+    # Gain on the audio before the network hears it. Consumers of diffusion models ignore it.
+    "input_strength": 1.3,
+    # Half-life, in seconds, of each stage of the filter that smooths the upper face.
+    "upper_face_smoothing": 0.001,
+    # Half-life, in seconds, of each stage of the filter that smooths the lower face.
+    "lower_face_smoothing": 0.0023,
+    # Gain on the motion of the upper face.
+    "upper_face_strength": 1.0,
+    # Gain on the motion of the lower face; over 1 the mouth articulates more.
+    "lower_face_strength": 1.7,
+    # Where upper and lower face meet, as a fraction of the face's height.
+    "face_mask_level": 0.6,
+    # How gradually they meet, as a fraction of the face's height.
+    "face_mask_softness": 0.0085,
+    # Gain on all motion of the skin.
+    "skin_strength": 1.1,
+    # Gain on blinks.
+    "blink_strength": 1.0,
+    # Gain on the motion of the lower teeth.
+    "lower_teeth_strength": 1.3,
+    # Moves the lower teeth up (cm).
+    "lower_teeth_height_offset": -0.1,
+    # Moves the lower teeth forward (cm).
+    "lower_teeth_depth_offset": 0.25,
+    # Opens the lips by this fraction of the lip open pose; negative closes them.
+    "lip_open_offset": -0.05,
+    # Gain on the motion of the tongue.
+    "tongue_strength": 1.5,
+    # Moves the tongue up (cm).
+    "tongue_height_offset": 0.2,
+    # Moves the tongue forward (cm); negative moves it back.
+    "tongue_depth_offset": -0.3,
+    # Gain on the network's eye rotations.
+    "eyeballs_strength": 1.0,
+    # Gain on the saccades that are played in a loop.
+    "saccade_strength": 0.9,
+    # Turns the right eye's pitch (degrees).
+    "right_eye_rot_x_offset": 0.0,
+    # Turns the right eye's yaw (degrees).
+    "right_eye_rot_y_offset": -2.0,
+    # Turns the left eye's pitch (degrees).
+    "left_eye_rot_x_offset": 0.0,
+    # Turns the left eye's yaw (degrees).
+    "left_eye_rot_y_offset": 2.0,
+    # Opens the lids by this fraction of the eye close pose; negative shuts them.
+    "eyelid_open_offset": 0.06,
+    # Frame of the saccades to start from.
+    "eye_saccade_seed": 0,
+    # Shot whose implicit emotion the model starts with; None, for this or the next, takes the first frame
+    # of all.
+    "source_shot": None,
+    # Frame of that shot.
+    "source_frame": None,
+}

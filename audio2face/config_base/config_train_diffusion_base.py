@@ -1,0 +1,458 @@
+"""Parameters of `config_train.py` for NETWORK_TYPE "diffusion".
+
+What regression training shares with this is written out in both modules, so that a reader needs one of them only. This
+file is not edited: a configuration overrides what differs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from audio2face.config_base.types import (
+    Actor,
+    AudioMethod,
+    AudioParamsDiffusion,
+    AugmentDiffusion,
+    Channel,
+    Clip,
+    Count,
+    Emotion,
+    FrameRate,
+    Identifier,
+    MutedShot,
+    NetworkDiffusion,
+    NoiseSchedule,
+    NoiseType,
+    NonNegative,
+    OutputFolder,
+    Positive,
+    Respacing,
+    Seed,
+    StreamingWindow,
+    workspace_file,
+)
+
+# --- The run ----------------------------------------------------------------------------------------------
+
+# Last part of the run folder's name, after date and time.
+# Change it when you want to tell runs apart, by actor or by purpose.
+# Read by: training.
+RUN_NAME: Identifier = "default"
+
+# A note for yourself, kept in the run folder as `configs/info.txt`.
+# Change it when a run has a purpose worth remembering.
+# Read by: training.
+RUN_INFO: str = ""
+
+# The version that the deployed model reports.
+# Change it when you release a new model.
+# Read by: training (writes it to network_info.json).
+NETWORK_VERSION: str = "0.1"
+
+# Which of the two kinds of network is trained. Every `config_train.py` must name it, since it decides which
+# parameters there are.
+# Change it when you want the other kind: "regression" is small, fast and for one actor, "diffusion" is
+# larger, can learn several actors and often looks more alive.
+# Read by: training, deployment, inference.
+NETWORK_TYPE: Literal["diffusion"] = "diffusion"
+
+# The module of `audio2face.networks` that holds the network.
+# Change it when you wrote a network of your own.
+# Read by: training.
+NETWORK_NAME: Identifier = "diffusion_rnn"
+
+# A file of weights that training starts from; it must fit the network exactly. Only weights are taken from
+# it.
+# Change it when you fine-tune an earlier run.
+# Read by: training.
+PRETRAINED_NET_FPATH: Annotated[str, workspace_file("", "train")] | None = None
+
+# The folder that receives run folders.
+# Change it when runs should lie elsewhere than in the workspace.
+# Read by: training (writes), deployment and inference (read).
+TRAIN_OUTPUT_ROOT: OutputFolder = "/workspace/output_train"
+
+# The folder that receives deployed models.
+# Change it when models should lie elsewhere than in the workspace.
+# Read by: deployment.
+FINAL_DEPLOY_ROOT: OutputFolder = "/workspace/output_deploy"
+
+# The folder that keeps downloaded weights of speech encoders and phoneme recognisers.
+# Change it when several workspaces share one store.
+# Read by: training.
+TORCH_CACHE_ROOT: OutputFolder = "/workspace/torch_cache"
+
+# --- What preprocessing left ------------------------------------------------------------------------------
+
+# The folder with preprocessing runs.
+# Change it when PREPROC_OUTPUT_ROOT was changed.
+# Read by: training, deployment, inference.
+PREPROC_ROOT: OutputFolder = "/workspace/output_preproc"
+
+# Per actor: the full name of the preprocessing run, such as "250909_135508_example". "latest", or no entry,
+# takes the actor's newest run.
+# Change it when a certain run is wanted rather than the newest.
+# Read by: training, deployment.
+PREPROC_RUN_NAME_FULL: dict[Actor, Identifier] = {}
+
+# Per actor: skin coefficients of all shots, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training.
+SKIN_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
+
+# Per actor: skin shapes, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+SKIN_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
+
+# Per actor: tongue coefficients of all shots, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training.
+TONGUE_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
+
+# Per actor: tongue shapes, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+TONGUE_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
+
+# Per actor: the mean geometry, instead of that of the preprocessing run.
+# Change it when you made it by other means.
+# Read by: training, inference.
+MEAN_GEOMETRY_FPATH: dict[Actor, Annotated[str, workspace_file(".npy", "train", "inference")]] = {}
+
+# Per actor: sizes and scales of the data, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+DATA_INFO_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train", "inference")]] = {}
+
+# Per actor: the list of shots, instead of that of the preprocessing run.
+# Change it when you made it by other means.
+# Read by: training.
+SHOT_LIST_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train")]] = {}
+
+# --- What is learnt ---------------------------------------------------------------------------------------
+
+# The parts of the network's output, in order. The networks that come with the framework need exactly this
+# order.
+# Change it when you wrote a network of your own.
+# Read by: training.
+TARGET_CHANNELS: list[Channel] = ["skin_pose", "tongue_pose", "jaw", "eye"]
+
+# Frames per second of the network's output: 60 or 30. Animation is resampled to it.
+# Change it when the consumer plays 30 frames per second; that halves the work. hubert_feature_dim follows
+# by itself.
+# Read by: training, ONNX export, inference.
+TARGET_FPS: FrameRate = 60.0
+
+# Whether jaw, eyes and poses are divided by their scale, so that all parts weigh alike.
+# Change it when you wrote a network of your own; the networks that come with the framework are made for the
+# default.
+# Read by: training.
+RESCALE_TARGET_CHANNEL_DATA: bool = True
+
+# The clips to learn from, rows (actor, shot, (first frame, last frame), speaker, language, audio file,
+# audio offset). The last frame belongs to the clip; the audio file is relative to AUDIO_ROOT; the offset is
+# in frames and positive where the sound comes later than the face. Left empty, the template that
+# preprocessing wrote is taken: every shot whole.
+# Change it when clips are to be left out or cut, or languages named ("en", "zh"). Preprocessing prints a
+# list to start from.
+# Read by: training, inference.
+CLIPS: list[Clip] = []
+
+# Rows (actor, (source shot, frame), length in frames, emotion): silence over which the face holds the pose
+# of that frame. It teaches the network to be still, in every emotion, when nothing is said.
+# Change it when the face moves in silence. One row per emotion, with a frame of closed, relaxed lips, is a
+# good start.
+# Read by: training, inference.
+AUG_MUTED_SHOTS: list[MutedShot] = []
+
+# Whether the skin of muted shots of the emotion "neutral" is the neutral pose itself rather than the frame
+# named.
+# Change it when the neutral pose is not how the actor rests.
+# Read by: training.
+AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO: bool = True
+
+# Whether the tongue of muted shots is the neutral tongue rather than that of the frame named.
+# Change it when the tongue twitches in silence.
+# Read by: training.
+AUG_MUTED_TONGUE_IS_NEUTRAL: bool = False
+
+# What muted shots sound like: "mic" the hiss of a microphone, "gauss" white noise, None digital silence.
+# Change it when silence in your recordings sounds otherwise.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None = "mic"
+
+# Loudness of that noise.
+# Change it when the recordings are noisier or cleaner.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_SCALE: NonNegative = 0.1
+
+# One factor between these limits is drawn for each muted item and multiplies the loudness; None leaves it
+# as it is.
+# Change it when silence should always be equally loud.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[NonNegative, NonNegative] | None = (0.0, 1.0)
+
+# Random changes of the training data; None, or None for a single entry that allows it, switches them off.
+# Change it when the network should serve voices unlike the recorded ones (wider pitch shift), or just the
+# recorded voice (`"pitch_shift": None`).
+# Read by: training.
+AUGMENT: AugmentDiffusion = {
+    # Width, in frames, of the range from which a shift in time is drawn, of sound and face together.
+    "timeshift": 0.0,
+    # Raises or lowers the voice, without changing its timing, in a part `p` of the items; None switches it
+    # off.
+    "pitch_shift": {
+        # Lowest shift, in semitones.
+        "min_semitones": -2.0,
+        # Highest shift, in semitones.
+        "max_semitones": 2.0,
+        # The part of the items that are shifted.
+        "p": 0.2,
+    },
+}
+
+# Whether each item of an epoch is a random part of a clip instead of the whole clip.
+# Change it when clips are short anyway.
+# Read by: training.
+TRAIN_ON_RANDOM_SUBSEGMENT: bool = True
+
+# Shortest part, in frames of TARGET_FPS. At least 0.2 s, which the speech encoder needs.
+# Change it when sentences are shorter than half a second.
+# Read by: training.
+SUBSEGMENT_MIN_FRAME: Count = 30
+
+# Longest part, in frames of TARGET_FPS.
+# Change it when memory is short (smaller) or long sentences drift (larger).
+# Read by: training.
+SUBSEGMENT_MAX_FRAME: Count = 600
+
+# --- Emotions ---------------------------------------------------------------------------------------------
+
+# The emotion that is the zero vector and no input of its own; None gives every emotion an input.
+# Change it when SHOT_EMOTION_NAMES has no "neutral".
+# Read by: training, inference.
+SHOT_EMOTION_NAME_FOR_ALL_ZEROS: Emotion | None = "neutral"
+
+# The emotion that the deployed model starts with.
+# Change it when another emotion is the usual one.
+# Read by: training (writes it to network_info.json).
+DEFAULT_SHOT_EMOTION_NAME: Emotion = "neutral"
+
+# --- Audio ------------------------------------------------------------------------------------------------
+
+# How recordings are brought to the network's rate: "w2v" leaves their level, "nva2f" divides by their peak.
+# Change it when recordings differ much in level ("nva2f").
+# Read by: training.
+AUDIO_PREPROC_METHOD: AudioMethod = "w2v"
+
+# The network's audio window, in samples.
+# Change it when STREAMING_CFG changes; buffer_len must be its window_size.
+# Read by: training (only samplerate; the rest is for the consumer of the deployed model).
+AUDIO_PARAMS: AudioParamsDiffusion = {
+    # Length of the window that a streaming consumer fills.
+    "buffer_len": 16000,
+    # Samples of silence before the first window.
+    "padding_left": 16000,
+    # Samples of silence after the last window.
+    "padding_right": 16000,
+    # Samples per second.
+    "samplerate": 16000,
+}
+
+# Whether audio is left as it is at inference (True) or brought to zero mean and unit variance (False).
+# Training never does the latter.
+# Change it when you compare with an encoder that was trained on standardised audio.
+# Read by: inference.
+NO_STANDARDIZE_AUDIO: bool = True
+
+# --- Network ----------------------------------------------------------------------------------------------
+
+# The network's inner sizes and switches.
+# Change it when you study the network itself. Runs with other values cannot share weights.
+# Read by: training.
+NETWORK_HYPER_PARAMS: NetworkDiffusion = {
+    # Width of the features that enter the recurrent layers.
+    "feature_dim": 256,
+    # Values that the jaw is reduced to.
+    "jaw_latent_dim": 15,
+    # Values that the tongue is reduced to.
+    "tongue_latent_dim": 10,
+    # Values that the eyes are reduced to.
+    "eye_latent_dim": 4,
+    # Width of the recurrent layers.
+    "gru_feature_dim": 256,
+    # Number of recurrent layers.
+    "num_gru_layers": 2,
+    # Values that the emotion vector is turned into.
+    "emo_embedding_dim": 32,
+    # Values that the actor vector is turned into.
+    "actor_embedding_dim": 32,
+    # Width of the speech features of one frame: 768 at 60 frames per second, 1536 (two steps) at 30; left
+    # out, it follows TARGET_FPS.
+    "hubert_feature_dim": 768,
+}
+
+# Number of noise levels that training knows.
+# Change it when you study diffusion itself; weights do not fit another number.
+# Read by: training, inference, ONNX export.
+DIFFUSION_STEPS: Count = 1000
+
+# How noise grows over the levels.
+# Change it when you study diffusion itself.
+# Read by: training, inference, ONNX export.
+DIFFUSION_NOISE_SCHEDULE: NoiseSchedule = "cosine"
+
+# The noise levels that training draws from, such as "100" for 100 evenly spread ones. Empty: all.
+# Change it when you study diffusion itself. The levels at inference are set in config_inference.py.
+# Read by: training.
+TIMESTEP_RESPACING: Respacing = ""
+
+# How a streaming consumer cuts audio into overlapping windows, for each TARGET_FPS.
+# Change it when latency matters more than quality (shorter windows). block_frame_size is half of
+# window_size.
+# Read by: inference, ONNX export.
+STREAMING_CFG: dict[str, StreamingWindow] = {
+    # Windows at 60 frames per second.
+    "60": {
+        # Samples of silence before the audio.
+        "audio_pad_left": 16000,
+        # Samples of silence after the audio.
+        "audio_pad_right": 16000,
+        # Length of a window, in samples.
+        "window_size": 16000,
+        # Frames dropped at the start of a window.
+        "left_truncate": 15,
+        # Frames dropped at the end of a window.
+        "right_truncate": 15,
+        # Frames kept from a window.
+        "block_frame_size": 30,
+    },
+    # Windows at 30 frames per second.
+    "30": {
+        # Samples of silence before the audio.
+        "audio_pad_left": 16000,
+        # Samples of silence after the audio.
+        "audio_pad_right": 16000,
+        # Length of a window, in samples.
+        "window_size": 16000,
+        # Frames dropped at the start of a window.
+        "left_truncate": 7,
+        # Frames dropped at the end of a window.
+        "right_truncate": 8,
+        # Frames kept from a window.
+        "block_frame_size": 15,
+    },
+}
+
+# --- Optimisation -----------------------------------------------------------------------------------------
+
+# Clips per step.
+# Change it when memory allows more than one; GRADIENT_ACCUMULATION_STEPS gives the same effect without
+# memory.
+# Read by: training.
+BATCH_SIZE: Count = 1
+
+# Over how many batches gradients are gathered before the weights change.
+# Change it when training is restless (more) or data are few (fewer).
+# Read by: training.
+GRADIENT_ACCUMULATION_STEPS: Count = 4
+
+# How often all data are seen.
+# Change it when the loss still falls at the end (more) or the data are many (fewer). Below 11 the learning
+# rate never leaves its warm-up.
+# Read by: training.
+NUM_EPOCHS: Count = 400
+
+# Size of a step.
+# Change it when the loss jumps (smaller) or hardly moves (larger).
+# Read by: training.
+LEARNING_RATE: Positive = 5e-5
+
+# --- Losses -----------------------------------------------------------------------------------------------
+
+# Has no effect here: diffusion has LOSS_VELOCITY_ALPHA.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
+LOSS_MOTION_ALPHA: NonNegative | None = 0.0
+
+# Weight of the difference of the skin's motion from frame to frame, on normalised values. None leaves any
+# loss out.
+# Change it when the face trembles (larger).
+# Read by: training.
+LOSS_VELOCITY_ALPHA: NonNegative | None = 0.0
+
+# Weight of a still upper face; where that is follows from SKIN_EYE_DIST_VERTEX_LIST_FPATH.
+# Change it when brows and forehead tremble (larger) or are lifeless (smaller).
+# Read by: training.
+LOSS_EXP_SMOOTH_ALPHA: NonNegative | None = 25.0
+
+# Factor on the tongue's values in the main loss; since it is applied before squaring, small errors count
+# with its square.
+# Change it when the tongue is too careless (larger).
+# Read by: training.
+TONGUE_WEIGHT: NonNegative = 0.1
+
+# Factor on the jaw's values in the main loss; since it is applied before squaring, small errors count with
+# its square.
+# Change it when the lower teeth are too careless (larger).
+# Read by: training.
+JAW_WEIGHT: NonNegative = 1.0
+
+# Weight of the difference in how far the lips are apart; needs SKIN_LIP_DIST_VERTEX_LIST_FPATH.
+# Change it when lips do not close on p, b, m (larger) or chatter (smaller).
+# Read by: training.
+LOSS_LIP_DIST_ALPHA: NonNegative | None = 1e-5
+
+# How quickly that loss fades where the recorded lips are open: the weight is exp(-value * opening). 0
+# weighs open and shut alike.
+# Change it when only closed lips should count (larger) or open mouths lack precision (smaller).
+# Read by: training.
+LOSS_LIP_DIST_EXP: NonNegative = 10.0
+
+# Has no effect here: factors by emotion are for regression.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
+LOSS_LIP_DIST_EMO_WEIGHTS: dict[Emotion, NonNegative] | None = None
+
+# --- How it works -----------------------------------------------------------------------------------------
+
+# Steps between two lines of the log, counted from the start of each epoch.
+# Change it when you want to look closer, or less often.
+# Read by: training.
+LOG_PERIOD: Count = 10
+
+# Whether two runs with the same seeds on the same machine give the same weights; it costs some speed.
+# Change it when speed matters more.
+# Read by: training.
+REPRODUCIBLE: bool = True
+
+# Start of the random numbers of weights and of the order of the data.
+# Change it when you want to see how much luck is in a result.
+# Read by: training.
+RNG_SEED_TORCH: Seed = 42
+
+# Start of the random numbers of augmentation.
+# Change it when you want to see how much luck is in a result.
+# Read by: training.
+RNG_SEED_DATASET: Seed = 43
+
+# Whether decoded recordings stay in memory.
+# Change it when hours of audio do not fit.
+# Read by: training.
+AUDIO_DATA_CACHING: bool = True
+
+# Has no effect here: diffusion uses no phonemes.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
+PHONEME_DATA_CACHING: bool = True
+
+# Whether the assembled targets of each shot stay in memory: 3 values for each vertex of every frame.
+# Change it when the mesh is small and memory large.
+# Read by: training.
+TARGET_DATA_CACHING: bool = False
+
+# Whether shapes, coefficients, jaw and eyes stay on the accelerator.
+# Change it when its memory is short.
+# Read by: training.
+TARGET_OBJECTS_TO_CUDA: bool = True

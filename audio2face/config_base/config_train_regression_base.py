@@ -1,0 +1,451 @@
+"""Parameters of `config_train.py` for NETWORK_TYPE "regression".
+
+What diffusion training shares with this is written out in both modules, so that a reader needs one of them only. This
+file is not edited: a configuration overrides what differs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from audio2face.config_base.types import (
+    Actor,
+    AudioMethod,
+    AudioParamsRegression,
+    AugmentRegression,
+    Channel,
+    Clip,
+    Count,
+    Emotion,
+    FrameRate,
+    Identifier,
+    MutedShot,
+    NetworkRegression,
+    NoiseType,
+    NonNegative,
+    OutputFolder,
+    PhonemeLanguage,
+    Positive,
+    Seed,
+    UnitShare,
+    workspace_file,
+)
+
+# --- The run ----------------------------------------------------------------------------------------------
+
+# Last part of the run folder's name, after date and time.
+# Change it when you want to tell runs apart, by actor or by purpose.
+# Read by: training.
+RUN_NAME: Identifier = "default"
+
+# A note for yourself, kept in the run folder as `configs/info.txt`.
+# Change it when a run has a purpose worth remembering.
+# Read by: training.
+RUN_INFO: str = ""
+
+# The version that the deployed model reports.
+# Change it when you release a new model.
+# Read by: training (writes it to network_info.json).
+NETWORK_VERSION: str = "0.1"
+
+# Which of the two kinds of network is trained. Every `config_train.py` must name it, since it decides which
+# parameters there are.
+# Change it when you want the other kind: "regression" is small, fast and for one actor, "diffusion" is
+# larger, can learn several actors and often looks more alive.
+# Read by: training, deployment, inference.
+NETWORK_TYPE: Literal["regression"] = "regression"
+
+# The module of `audio2face.networks` that holds the network.
+# Change it when you wrote a network of your own.
+# Read by: training.
+NETWORK_NAME: Identifier = "conv_w2v_autocorr"
+
+# A file of weights that training starts from; it must fit the network exactly. Only weights are taken from
+# it.
+# Change it when you fine-tune an earlier run.
+# Read by: training.
+PRETRAINED_NET_FPATH: Annotated[str, workspace_file("", "train")] | None = None
+
+# The folder that receives run folders.
+# Change it when runs should lie elsewhere than in the workspace.
+# Read by: training (writes), deployment and inference (read).
+TRAIN_OUTPUT_ROOT: OutputFolder = "/workspace/output_train"
+
+# The folder that receives deployed models.
+# Change it when models should lie elsewhere than in the workspace.
+# Read by: deployment.
+FINAL_DEPLOY_ROOT: OutputFolder = "/workspace/output_deploy"
+
+# The folder that keeps downloaded weights of speech encoders and phoneme recognisers.
+# Change it when several workspaces share one store.
+# Read by: training.
+TORCH_CACHE_ROOT: OutputFolder = "/workspace/torch_cache"
+
+# --- What preprocessing left ------------------------------------------------------------------------------
+
+# The folder with preprocessing runs.
+# Change it when PREPROC_OUTPUT_ROOT was changed.
+# Read by: training, deployment, inference.
+PREPROC_ROOT: OutputFolder = "/workspace/output_preproc"
+
+# Per actor: the full name of the preprocessing run, such as "250909_135508_example". "latest", or no entry,
+# takes the actor's newest run.
+# Change it when a certain run is wanted rather than the newest.
+# Read by: training, deployment.
+PREPROC_RUN_NAME_FULL: dict[Actor, Identifier] = {}
+
+# Per actor: skin coefficients of all shots, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training.
+SKIN_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
+
+# Per actor: skin shapes, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+SKIN_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
+
+# Per actor: tongue coefficients of all shots, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training.
+TONGUE_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
+
+# Per actor: tongue shapes, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+TONGUE_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
+
+# Per actor: sizes and scales of the data, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+DATA_INFO_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train", "inference")]] = {}
+
+# Per actor: the list of shots, instead of that of the preprocessing run.
+# Change it when you made it by other means.
+# Read by: training.
+SHOT_LIST_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train")]] = {}
+
+# --- What is learnt ---------------------------------------------------------------------------------------
+
+# The parts of the network's output, in order. The networks that come with the framework need exactly this
+# order.
+# Change it when you wrote a network of your own.
+# Read by: training.
+TARGET_CHANNELS: list[Channel] = ["skin_coeffs", "tongue_coeffs", "jaw", "eye"]
+
+# Has no effect here: regression learns at the rate of the recorded animation.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
+TARGET_FPS: FrameRate = 30.0
+
+# Whether jaw, eyes and poses are divided by their scale, so that all parts weigh alike.
+# Change it when you wrote a network of your own; the networks that come with the framework are made for the
+# default.
+# Read by: training.
+RESCALE_TARGET_CHANNEL_DATA: bool = False
+
+# The clips to learn from, rows (actor, shot, (first frame, last frame), speaker, language, audio file,
+# audio offset). The last frame belongs to the clip; the audio file is relative to AUDIO_ROOT; the offset is
+# in frames and positive where the sound comes later than the face. Left empty, the template that
+# preprocessing wrote is taken: every shot whole.
+# Change it when clips are to be left out or cut, or languages named ("en", "zh"). Preprocessing prints a
+# list to start from.
+# Read by: training, inference.
+CLIPS: list[Clip] = []
+
+# Rows (actor, (source shot, frame), length in frames, emotion): silence over which the face holds the pose
+# of that frame. It teaches the network to be still, in every emotion, when nothing is said.
+# Change it when the face moves in silence. One row per emotion, with a frame of closed, relaxed lips, is a
+# good start.
+# Read by: training, inference.
+AUG_MUTED_SHOTS: list[MutedShot] = []
+
+# Whether the skin of muted shots of the emotion "neutral" is the neutral pose itself rather than the frame
+# named.
+# Change it when the neutral pose is not how the actor rests.
+# Read by: training.
+AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO: bool = True
+
+# Whether the tongue of muted shots is the neutral tongue rather than that of the frame named.
+# Change it when the tongue twitches in silence.
+# Read by: training.
+AUG_MUTED_TONGUE_IS_NEUTRAL: bool = False
+
+# What muted shots sound like: "mic" the hiss of a microphone, "gauss" white noise, None digital silence.
+# Change it when silence in your recordings sounds otherwise.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None = "mic"
+
+# Loudness of that noise.
+# Change it when the recordings are noisier or cleaner.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_SCALE: NonNegative = 0.1
+
+# One factor between these limits is drawn for each muted item and multiplies the loudness; None leaves it
+# as it is.
+# Change it when silence should always be equally loud.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[NonNegative, NonNegative] | None = (0.0, 1.0)
+
+# Random changes of the training data; None, or None for a single entry that allows it, switches them off.
+# Change it when the network overfits. Pitch shift is for diffusion only.
+# Read by: training.
+AUGMENT: AugmentRegression = {
+    # Width, in frames, of the range from which a shift in time is drawn, of sound and face together.
+    "timeshift": 1.0,
+}
+
+# --- Emotions ---------------------------------------------------------------------------------------------
+
+# The emotion that is the zero vector and no input of its own; None gives every emotion an input.
+# Change it when SHOT_EMOTION_NAMES has no "neutral".
+# Read by: training, inference.
+SHOT_EMOTION_NAME_FOR_ALL_ZEROS: Emotion | None = "neutral"
+
+# The emotion that the deployed model starts with.
+# Change it when another emotion is the usual one.
+# Read by: training (writes it to network_info.json).
+DEFAULT_SHOT_EMOTION_NAME: Emotion = "neutral"
+
+# --- Audio ------------------------------------------------------------------------------------------------
+
+# How recordings are brought to the network's rate: "w2v" leaves their level, "nva2f" divides by their peak.
+# Change it when recordings differ much in level ("nva2f").
+# Read by: training.
+AUDIO_PREPROC_METHOD: AudioMethod = "w2v"
+
+# The network's audio window, in samples.
+# Change it when you wrote a network of your own; the default is 0.52 s with the frame in the middle.
+# Read by: training (and the consumer of the deployed model).
+AUDIO_PARAMS: AudioParamsRegression = {
+    # Length of the window.
+    "buffer_len": 8320,
+    # Where in the window the middle of the frame lies.
+    "buffer_ofs": 4160,
+    # Samples per second.
+    "samplerate": 16000,
+}
+
+# --- Samples ----------------------------------------------------------------------------------------------
+
+# Consecutive frames in one sample; 2 or more are needed for the losses on motion.
+# Change it when motion should be judged over longer stretches; memory grows with it.
+# Read by: training.
+SEQ_LEN: Count = 2
+
+# Frames between the starts of neighbouring samples.
+# Change it when epochs take too long.
+# Read by: training.
+SEQ_STRIDE: Count = 1
+
+# Whether samples with shut eyes are left out of the loss, so that the network does not learn to blink with
+# the voice. Needs SKIN_EYE_DIST_VERTEX_LIST_FPATH.
+# Change it when the animation has no blinks.
+# Read by: training.
+REMOVE_CLOSING_EYE: bool = True
+
+# Distance of the lids, in the mesh's unit (centimetres), up to which eyes count as shut. The face must
+# stand upright along y.
+# Change it when the mesh has another unit, or the actor narrow eyes.
+# Read by: training.
+EYE_DIST_THRESHOLD: NonNegative = 0.35
+
+# --- Phonemes ---------------------------------------------------------------------------------------------
+
+# The languages whose phonemes the network also learns to name, which sharpens articulation. Empty switches
+# it off.
+# Change it when the recordings are in other languages than English.
+# Read by: training.
+PHONEME_FORCING_LANGS: list[PhonemeLanguage] = ["en"]
+
+# Softness of the phoneme recogniser's answers: above 1 more even, below 1 more decided.
+# Change it when the recogniser is sure of itself where it is wrong.
+# Read by: training.
+PHONEME_PROB_TEMPERATURE: Positive = 1.0
+
+# --- Network ----------------------------------------------------------------------------------------------
+
+# The network's inner sizes and switches.
+# Change it when you study the network itself. Runs with other values cannot share weights.
+# Read by: training.
+NETWORK_HYPER_PARAMS: NetworkRegression = {
+    # Whether the speech encoder's features are an input.
+    "use_w2v_features": True,
+    # Whether autocorrelation features (pitch, voicing) are an input.
+    "use_autocorr_features": True,
+    # Whether the speech encoder stays as it was pretrained.
+    "w2v_freeze": True,
+    # How many of the speech encoder's layers are used.
+    "w2v_num_layers": 1,
+    # How autocorrelation features are made.
+    "autocorr_params": {
+        # Values kept per window.
+        "num_autocorr": 32,
+        # Windows per frame.
+        "num_windows": 25,
+        # Length of a window, in samples.
+        "win_len": 640,
+        # Samples between neighbouring windows.
+        "win_stride": 320,
+        # Strength of the pre-emphasis filter; 0 is none.
+        "preemph": 0.0,
+        # Whether the mean of each window is removed.
+        "remove_dc": True,
+        # Shape of the window; None is rectangular.
+        "win_func": "hanning",
+    },
+    # Values of the learnt emotion that each training frame has of its own.
+    "implicit_emotion_len": 16,
+    # Values that the emotion vector is turned into.
+    "explicit_emo_emb_len": 8,
+}
+
+# Spread of the implicit emotions at the start.
+# Change it when you study how they form.
+# Read by: training.
+EMO_INIT_SIGMA: NonNegative = 0.01
+
+# How much faster than the network the implicit emotions learn.
+# Change it when mouths stay too average (larger) or follow the implicit emotion instead of the sound
+# (smaller).
+# Read by: training.
+EMO_LR_MULT: NonNegative = 1.0
+
+# Whether the deployed table of implicit emotions keeps the frames of CLIPS only. Frame numbers then count
+# from the first frame kept, which matters for source_frame.
+# Change it when CLIPS use a small part of the shots.
+# Read by: training.
+COMPACTIFY_IMPLICIT_EMO_DB: bool = False
+
+# --- Optimisation -----------------------------------------------------------------------------------------
+
+# Samples per step.
+# Change it when memory is short (smaller) or the accelerator is idle (larger, with a larger LEARNING_RATE).
+# Read by: training.
+BATCH_SIZE: Count = 32
+
+# How often all data are seen.
+# Change it when the loss still falls at the end (more) or the data are many (fewer).
+# Read by: training.
+NUM_EPOCHS: Count = 50
+
+# Size of a step.
+# Change it when the loss jumps (smaller) or hardly moves (larger).
+# Read by: training.
+LEARNING_RATE: Positive = 0.0002
+
+# Factor on the learning rate after every epoch.
+# Change it when NUM_EPOCHS changes much: over more epochs a value nearer to 1.
+# Read by: training.
+LR_STEP_GAMMA: UnitShare = 0.994
+
+# --- Losses -----------------------------------------------------------------------------------------------
+
+# Weight of the plain difference between prediction and recording, over all outputs. None leaves any loss
+# out.
+# Change it when the other losses need more say (smaller).
+# Read by: training.
+LOSS_MSE_ALPHA: NonNegative | None = 1.0
+
+# Weight of the difference in motion from frame to frame.
+# Change it when the face trembles (larger) or is sluggish (smaller).
+# Read by: training.
+LOSS_MOTION_ALPHA: NonNegative | None = 10.0
+
+# Weight of keeping implicit emotions steady in time.
+# Change it when the mouth follows the implicit emotion instead of the sound (larger).
+# Read by: training.
+LOSS_EMO_REG_ALPHA: NonNegative | None = 1.0
+
+# Weight of the difference in how far the lips are apart; needs SKIN_LIP_DIST_VERTEX_LIST_FPATH.
+# Change it when lips do not close on p, b, m (larger) or chatter (smaller).
+# Read by: training.
+LOSS_LIP_DIST_ALPHA: NonNegative | None = 100.0
+
+# How quickly that loss fades where the recorded lips are open: the weight is exp(-value * opening). 0
+# weighs open and shut alike.
+# Change it when only closed lips should count (larger) or open mouths lack precision (smaller).
+# Read by: training.
+LOSS_LIP_DIST_EXP: NonNegative = 1.0
+
+# Factors on the lip distance loss by emotion; an emotion that is not named has 1.
+# Change it when lips close well in some emotions only.
+# Read by: training.
+LOSS_LIP_DIST_EMO_WEIGHTS: dict[Emotion, NonNegative] | None = None
+
+# Weight of the difference in the lips' thickness; needs SKIN_LIP_SIZE_VERTEX_LIST_FPATH. None: off.
+# Change it when lips are not pressed or rolled in as recorded.
+# Read by: training.
+LOSS_LIP_SIZE_ALPHA: NonNegative | None = None
+
+# Factors on the lip size loss by emotion; an emotion that is not named has 1.
+# Change it when lips look right in some emotions only.
+# Read by: training.
+LOSS_LIP_SIZE_EMO_WEIGHTS: dict[Emotion, NonNegative] | None = None
+
+# Weight of being still where the sound is quiet ("vol" is loudness).
+# Change it when the face trembles in pauses (larger) or starts late (smaller).
+# Read by: training.
+LOSS_VOL_STAB_REG_ALPHA: NonNegative | None = 100.0
+
+# How quickly that loss fades with loudness: the weight is exp(-value * mean absolute sample).
+# Change it when the recordings are very quiet (larger) or noisy in pauses (smaller).
+# Read by: training.
+LOSS_VOL_STAB_REG_EXP: NonNegative = 5000.0
+
+# Weight of naming the phoneme. None switches off everything about phonemes, whatever
+# LOSS_PHONEME_MOTION_ALPHA says.
+# Change it when the recordings' language is neither English nor Chinese (None).
+# Read by: training.
+LOSS_PHONEME_ALPHA: NonNegative | None = 0.1
+
+# How much silence counts among the phonemes.
+# Change it when the recordings are mostly pauses (smaller).
+# Read by: training.
+LOSS_PHONEME_SIL_WEIGHT: NonNegative = 1.0
+
+# Weight of phonemes changing when they change in the recording.
+# Change it when articulation is mushy (larger).
+# Read by: training.
+LOSS_PHONEME_MOTION_ALPHA: NonNegative | None = 0.05
+
+# --- How it works -----------------------------------------------------------------------------------------
+
+# Steps between two lines of the log, counted from the start of each epoch.
+# Change it when you want to look closer, or less often.
+# Read by: training.
+LOG_PERIOD: Count = 50
+
+# Whether two runs with the same seeds on the same machine give the same weights; it costs some speed.
+# Change it when speed matters more.
+# Read by: training.
+REPRODUCIBLE: bool = True
+
+# Start of the random numbers of weights and of the order of the data.
+# Change it when you want to see how much luck is in a result.
+# Read by: training.
+RNG_SEED_TORCH: Seed = 42
+
+# Start of the random numbers of augmentation.
+# Change it when you want to see how much luck is in a result.
+# Read by: training.
+RNG_SEED_DATASET: Seed = 43
+
+# Whether decoded recordings stay in memory.
+# Change it when hours of audio do not fit.
+# Read by: training.
+AUDIO_DATA_CACHING: bool = True
+
+# Whether recognised phonemes stay in memory.
+# Change it when hours of audio do not fit.
+# Read by: training.
+PHONEME_DATA_CACHING: bool = True
+
+# Whether the assembled targets of each shot stay in memory.
+# Change it when they do not fit.
+# Read by: training.
+TARGET_DATA_CACHING: bool = True
+
+# Whether shapes, coefficients, jaw and eyes stay on the accelerator.
+# Change it when its memory is short.
+# Read by: training.
+TARGET_OBJECTS_TO_CUDA: bool = True

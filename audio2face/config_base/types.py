@@ -1,0 +1,261 @@
+"""The vocabulary in which parameters are typed: names, numbers with ranges, paths, nested tables.
+
+Knows what a value may look like. Knows neither the parameters (the modules beside it) nor how values are read,
+merged and checked (`audio2face.config`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from annotated_types import Interval, Len
+from typing_extensions import TypedDict  # pydantic asks for this one on Python 3.11
+
+from audio2face.names import is_identifier
+
+Stage = Literal["check", "preproc", "train", "deploy", "inference"]
+RootName = Literal["datasets", "workspace"]
+
+
+# --- Marks that the checks understand ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TextRule:
+    """Marks text that must have a certain form; `words` describes the form in messages and documentation."""
+
+    words: str
+    accepts: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class MemberOf:
+    """Marks text that must be one of the names listed in a parameter of the dataset configuration."""
+
+    parameter: Literal["ACTOR_NAMES", "SHOT_EMOTION_NAMES"]
+
+
+@dataclass(frozen=True)
+class PathRule:
+    """Marks text as a path.
+
+    Attributes:
+        kind: what lies there; an output folder is made by the stage that writes it.
+        root: the folder that a relative path starts from.
+        suffix: how a file's name must end.
+        read_at: the stages at which what is configured must exist.
+    """
+
+    kind: Literal["file", "folder", "output folder"]
+    root: RootName
+    suffix: str = ""
+    read_at: tuple[Stage, ...] = ()
+
+
+def dataset_file(suffix: str, *read_at: Stage) -> PathRule:
+    """A file that belongs to the dataset and must exist at the stages named."""
+    return PathRule("file", "datasets", suffix, read_at)
+
+
+def dataset_folder(*read_at: Stage) -> PathRule:
+    """A folder that belongs to the dataset and must exist at the stages named."""
+    return PathRule("folder", "datasets", "", read_at)
+
+
+def workspace_file(suffix: str, *read_at: Stage) -> PathRule:
+    """A file that an earlier stage or the user left in the workspace."""
+    return PathRule("file", "workspace", suffix, read_at)
+
+
+# --- Text ----------------------------------------------------------------------------------------------------
+
+_RESPACING = re.compile(r"(?:[1-9][0-9]{0,5}(?:,[1-9][0-9]{0,5})*|ddim[1-9][0-9]{0,5})?", re.ASCII)
+
+
+def _is_relative_wav(text: str) -> bool:
+    path = PurePosixPath(text)
+    return path.suffix.lower() == ".wav" and not path.is_absolute() and ".." not in path.parts and text.isprintable()
+
+
+def _is_respacing(text: str) -> bool:
+    return _RESPACING.fullmatch(text) is not None
+
+
+Identifier = Annotated[
+    str, TextRule("name of letters, digits, '_', and inside also '.' and '-' (at most 100)", is_identifier)
+]
+Actor = Annotated[Identifier, MemberOf("ACTOR_NAMES")]
+Emotion = Annotated[str, MemberOf("SHOT_EMOTION_NAMES")]
+RelativeWav = Annotated[str, TextRule("path of a .wav file below the actor's AUDIO_ROOT", _is_relative_wav)]
+Respacing = Annotated[
+    str, TextRule("counts of steps separated by commas, such as '2', or 'ddim' and a count, or ''", _is_respacing)
+]
+OutputFolder = Annotated[str, PathRule("output folder", "workspace")]
+
+AudioMethod = Literal["w2v", "nva2f"]
+NoiseType = Literal["gauss", "mic"]
+PhonemeLanguage = Literal["en", "zh"]
+WindowFunction = Literal["hanning", "kaiser6"]
+NoiseSchedule = Literal["cosine", "linear"]
+Channel = Literal["skin_coeffs", "tongue_coeffs", "jaw", "eye", "skin_pose", "tongue_pose"]
+InferenceMode = Literal[
+    "offline",
+    "offline_onnx",
+    "streaming",
+    "streaming_stateless",
+    "streaming_stateless_onnx",
+    "streaming_stateless_trt",
+    "streaming_stateless_output_delta",
+    "streaming_stateless_output_delta_onnx",
+    "streaming_stateless_output_delta_trt",
+]
+
+# --- Numbers -------------------------------------------------------------------------------------------------
+
+Index = Annotated[int, Interval(ge=0)]
+Count = Annotated[int, Interval(ge=1)]
+Seed = Annotated[int, Interval(ge=0, lt=2**32)]
+Positive = Annotated[float, Interval(gt=0)]
+NonNegative = Annotated[float, Interval(ge=0)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
+UnitShare = Annotated[float, Interval(gt=0, le=1)]
+FrameRate = Annotated[float, Interval(ge=1, le=1000)]
+SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
+
+# --- Rows ----------------------------------------------------------------------------------------------------
+
+# actor, shot, (first frame, last frame), speaker, language, audio file, audio offset in frames
+Clip = tuple[Actor, Identifier, tuple[Index, Index], str, str, RelativeWav, int]
+# actor, (source shot, frame), length in frames, emotion
+MutedShot = tuple[Actor, tuple[Identifier, Index], Count, Emotion]
+# actor, shot, emotion
+ShotEmotion = tuple[Actor, Identifier, Emotion]
+# components, vertices, 3
+PcaShape = tuple[Count, Count, Literal[3]]
+
+# --- Tables with fixed keys ----------------------------------------------------------------------------------
+
+
+class TransformScale(TypedDict):
+    skin: Positive
+    tongue: Positive
+    jaw: Positive
+    eye: Positive
+
+
+class AudioParamsRegression(TypedDict):
+    buffer_len: Count
+    buffer_ofs: Index
+    samplerate: SampleRate
+
+
+class AudioParamsDiffusion(TypedDict):
+    buffer_len: Count
+    padding_left: Index
+    padding_right: Index
+    samplerate: SampleRate
+
+
+class AugmentRegression(TypedDict):
+    timeshift: Annotated[float, Interval(ge=0, le=2)]
+
+
+class PitchShift(TypedDict):
+    min_semitones: Annotated[float, Interval(ge=-24, le=24)]
+    max_semitones: Annotated[float, Interval(ge=-24, le=24)]
+    p: Fraction
+
+
+class AugmentDiffusion(TypedDict):
+    timeshift: Annotated[float, Interval(ge=0, le=2)]
+    pitch_shift: PitchShift | None
+
+
+class AutocorrParams(TypedDict):
+    num_autocorr: Count
+    num_windows: Count
+    win_len: Count
+    win_stride: Count
+    preemph: Annotated[float, Interval(ge=0, lt=1)]
+    remove_dc: bool
+    win_func: WindowFunction | None
+
+
+class NetworkRegression(TypedDict):
+    use_w2v_features: bool
+    use_autocorr_features: bool
+    w2v_freeze: bool
+    w2v_num_layers: Count
+    autocorr_params: AutocorrParams
+    implicit_emotion_len: Count
+    explicit_emo_emb_len: Count
+
+
+class NetworkDiffusion(TypedDict):
+    feature_dim: Count
+    jaw_latent_dim: Count
+    tongue_latent_dim: Count
+    eye_latent_dim: Count
+    gru_feature_dim: Count
+    num_gru_layers: Count
+    emo_embedding_dim: Count
+    actor_embedding_dim: Count
+    hubert_feature_dim: Count
+
+
+class StreamingWindow(TypedDict):
+    audio_pad_left: Index
+    audio_pad_right: Index
+    window_size: Count
+    left_truncate: Index
+    right_truncate: Index
+    block_frame_size: Count
+
+
+_Strength = Annotated[float, Interval(ge=0, le=2)]
+_Smoothing = Annotated[float, Interval(ge=0, le=0.1)]
+_Offset = Annotated[float, Interval(ge=-3, le=3)]
+_Angle = Annotated[float, Interval(ge=-10, le=10)]
+
+
+class AnimationParameters(TypedDict):
+    """Post-processing of the network's output; outside these ranges the SDK refuses to run a model."""
+
+    input_strength: NonNegative
+    upper_face_smoothing: _Smoothing
+    lower_face_smoothing: _Smoothing
+    upper_face_strength: _Strength
+    lower_face_strength: _Strength
+    face_mask_level: Fraction
+    face_mask_softness: Annotated[float, Interval(ge=0.001, le=0.5)]
+    skin_strength: _Strength
+    blink_strength: _Strength
+    lower_teeth_strength: _Strength
+    lower_teeth_height_offset: _Offset
+    lower_teeth_depth_offset: _Offset
+    lip_open_offset: Annotated[float, Interval(ge=-0.2, le=0.2)]
+    tongue_strength: Annotated[float, Interval(ge=0, le=3)]
+    tongue_height_offset: _Offset
+    tongue_depth_offset: _Offset
+    eyeballs_strength: _Strength
+    saccade_strength: _Strength
+    right_eye_rot_x_offset: _Angle
+    right_eye_rot_y_offset: _Angle
+    left_eye_rot_x_offset: _Angle
+    left_eye_rot_y_offset: _Angle
+    eyelid_open_offset: Annotated[float, Interval(ge=-1, le=1)]
+    eye_saccade_seed: Annotated[int, Interval(ge=0, le=4999)]
+
+
+class AnimationParametersRegression(AnimationParameters):
+    """The same, with the frame whose implicit emotion drives the regression network."""
+
+    source_shot: Identifier | None
+    source_frame: Index | None
+
+
+NonEmptyNames = Annotated[list[str], Len(1)]

@@ -1,0 +1,320 @@
+"""One actor's raw dataset: every configured path resolved once, every file opened when it is asked for.
+
+Preprocessing, training and the checks read a dataset through this object and nothing else. It refuses what cannot be
+read; whether the data are any good is the business of `audio2face.dataset.checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.arrays import Archive, Float32Array, read_points
+from audio2face.dataset.shots import Shot, infer_emotion
+from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs, read_faces, read_indices
+from audio2face.errors import UserError
+from audio2face.geometry import list_shots, list_strays
+from audio2face.names import check_identifier
+
+Value = TypeVar("Value")
+
+# Parameters of config_dataset.py that hold one path per actor.
+REQUIRED_PATHS = ("AUDIO_ROOT", "SKIN_CACHE_ROOT")
+TONGUE_PATHS = ("TONGUE_CACHE_ROOT", "TONGUE_NEUTRAL_FPATH", "TONGUE_RIGID_VERTEX_LIST_FPATH")
+BLENDSHAPE_PATHS = {
+    "skin": ("BLENDSHAPE_SKIN_FPATH", "BLENDSHAPE_SKIN_CONFIG_FPATH"),
+    "tongue": ("BLENDSHAPE_TONGUE_FPATH", "BLENDSHAPE_TONGUE_CONFIG_FPATH"),
+}
+OPTIONAL_PATHS = (
+    "SKIN_NEUTRAL_FPATH",
+    "SKIN_NEUTRAL_INFERENCE_FPATH",
+    "SKIN_LIP_OPEN_POSE_DELTA_FPATH",
+    "SKIN_EYE_CLOSE_POSE_DELTA_FPATH",
+    "SKIN_LIP_DIST_VERTEX_LIST_FPATH",
+    "SKIN_LIP_SIZE_VERTEX_LIST_FPATH",
+    "SKIN_EYE_DIST_VERTEX_LIST_FPATH",
+    "SKIN_FACES_FPATH",
+    *TONGUE_PATHS,
+    "TONGUE_NEUTRAL_INFERENCE_FPATH",
+    "TONGUE_FACES_FPATH",
+    "JAW_KEYPOINTS_NEUTRAL_FPATH",
+    "JAW_ANIM_DATA_FPATH",
+    "EYE_ANIM_DATA_FPATH",
+    "EYE_BLINK_KEYS_FPATH",
+    "EYE_SACCADE_ROTATIONS_FPATH",
+    *BLENDSHAPE_PATHS["skin"],
+    *BLENDSHAPE_PATHS["tongue"],
+    "EXTRA_PARTS_FPATH",
+    "PHONEME_TIMES_ROOT",
+)
+DEFAULT_EMOTION = "neutral"
+PHONEME_TIMES_SUFFIX = ".txt"
+
+
+@dataclass(frozen=True)
+class BlendshapeFiles:
+    """The two files of a set of blend shapes.
+
+    Attributes:
+        data: archive of the poses.
+        config: settings of the solver that uses them.
+    """
+
+    data: Path
+    config: Path
+
+
+@dataclass(frozen=True)
+class ActorDataset:
+    """The raw data of one actor.
+
+    Lengths are centimetres with +y up and +z forward, angles degrees. Arrays that are not configured are None; a
+    configured file that is missing or broken raises a UserError (FileFormatError) when it is asked for.
+
+    Attributes:
+        actor: name of the actor.
+        fps: frames per second of all animation of the actor.
+        paths: every path configured for the actor, by the name of its parameter.
+        emotion_names: the vocabulary of emotions, in order.
+        emotion_overrides: emotions that the configuration gives to shots, before any inference from names.
+    """
+
+    actor: str
+    fps: float
+    paths: Mapping[str, Path]
+    emotion_names: tuple[str, ...]
+    emotion_overrides: Mapping[str, str]
+
+    @classmethod
+    def open(cls, actor: str, section: object) -> ActorDataset:
+        """Resolves the dataset of one actor; touches no file.
+
+        Args:
+            actor: name of the actor.
+            section: the checked dataset section of a configuration.
+
+        Raises:
+            UserError: the actor lacks a required parameter, or its frame rate is not a positive number.
+        """
+        check_identifier(actor, "actor name")
+        fps = float(_required(section, "CACHE_FPS", actor))
+        if not 0 < fps < float("inf"):
+            raise UserError(f"CACHE_FPS of actor {actor!r} is {fps}", hint="Give the frames per second, such as 30.0.")
+        paths = {name: Path(_required(section, name, actor)) for name in REQUIRED_PATHS}
+        optional = {name: getattr(section, name, {}).get(actor) for name in OPTIONAL_PATHS}
+        paths |= {name: Path(path) for name, path in optional.items() if path is not None}
+        rows = getattr(section, "SHOT_EMOTION_MAP", ())
+        return cls(
+            actor=actor,
+            fps=fps,
+            paths=paths,
+            emotion_names=tuple(getattr(section, "SHOT_EMOTION_NAMES", (DEFAULT_EMOTION,))),
+            emotion_overrides={shot: emotion for name, shot, emotion in rows if name == actor},
+        )
+
+    # --- shots -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def shot_names(self) -> tuple[str, ...]:
+        """Shots in byte order: the folders under SKIN_CACHE_ROOT that hold a cache of their own name.
+
+        Raises:
+            UserError: there is no such folder.
+        """
+        return tuple(list_shots(self.paths["SKIN_CACHE_ROOT"]))
+
+    @cached_property
+    def stray_entries(self) -> tuple[Path, ...]:
+        """What else lies under SKIN_CACHE_ROOT: files, folders without a cache, names that are not allowed.
+
+        Raises:
+            UserError: there is no such folder.
+        """
+        return tuple(list_strays(self.paths["SKIN_CACHE_ROOT"]))
+
+    @property
+    def has_tongue(self) -> bool:
+        """Whether all that a tongue needs is configured: its caches, neutral pose and rigid vertices."""
+        return all(name in self.paths for name in TONGUE_PATHS)
+
+    def shot(self, name: str) -> Shot:
+        """The data of one shot.
+
+        Raises:
+            UserError: the actor has no such shot, its name is not allowed, or its emotion is unknown.
+        """
+        check_identifier(name, "shot name")
+        if name not in self.shot_names:
+            raise UserError(
+                f"actor {self.actor!r} has no shot {name!r}",
+                path=self.paths["SKIN_CACHE_ROOT"],
+                hint="A shot is a folder there that holds a cache of the same name.",
+            )
+        phonemes = self.paths.get("PHONEME_TIMES_ROOT")
+        return Shot(
+            name=name,
+            emotion=self.emotion_of(name),
+            audio=self.audio_path(name),
+            skin_root=self.paths["SKIN_CACHE_ROOT"],
+            tongue_root=self.paths["TONGUE_CACHE_ROOT"] if self.has_tongue else None,
+            jaw=self.jaw_animation,
+            eyes=self.eye_animation,
+            phoneme_times=phonemes / f"{name}{PHONEME_TIMES_SUFFIX}" if phonemes else None,
+        )
+
+    def audio_path(self, shot: str) -> Path:
+        """Where the recording of a shot belongs."""
+        return self.paths["AUDIO_ROOT"] / f"{shot}.wav"
+
+    def emotion_of(self, shot: str) -> str:
+        """The emotion of a shot: as configured, else as its name tells, else "neutral".
+
+        Raises:
+            UserError: SHOT_EMOTION_MAP gives the shot an emotion that SHOT_EMOTION_NAMES lacks.
+        """
+        given = self.emotion_overrides.get(shot)
+        if given is None:
+            return infer_emotion(shot, self.emotion_names) or DEFAULT_EMOTION
+        if given not in self.emotion_names:
+            raise UserError(
+                f"SHOT_EMOTION_MAP gives shot {shot!r} of actor {self.actor!r} the emotion {given!r}",
+                hint=f"Use one of SHOT_EMOTION_NAMES ({', '.join(self.emotion_names)}), or add it there.",
+            )
+        return given
+
+    @cached_property
+    def augmented_voices(self) -> Mapping[str, Mapping[str, Path]]:
+        """Recordings of the shots in other voices: voice to shot to file, for `aug/<voice>/<shot>.wav`, sorted."""
+        folder = self.paths["AUDIO_ROOT"] / "aug"
+        voices: dict[str, dict[str, Path]] = {}
+        for path in sorted(folder.glob("*/*.wav")):
+            if path.stem in self.shot_names:
+                voices.setdefault(path.parent.name, {})[path.stem] = path
+        return voices
+
+    # --- skin ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def skin_neutral(self) -> Float32Array | None:
+        """The face at rest, float32 `[verts, 3]`."""
+        return self._points("SKIN_NEUTRAL_FPATH", None, 3)
+
+    @cached_property
+    def skin_neutral_inference(self) -> Float32Array | None:
+        """The face at rest that a deployed model starts from, float32 `[verts, 3]`."""
+        return self._points("SKIN_NEUTRAL_INFERENCE_FPATH", None, 3)
+
+    @cached_property
+    def skin_lip_open_delta(self) -> Float32Array | None:
+        """Offsets from the neutral that part the lips, float32 `[verts, 3]`."""
+        return self._points("SKIN_LIP_OPEN_POSE_DELTA_FPATH", None, 3)
+
+    @cached_property
+    def skin_eye_close_delta(self) -> Float32Array | None:
+        """Offsets from the neutral that shut the eyes, float32 `[verts, 3]`."""
+        return self._points("SKIN_EYE_CLOSE_POSE_DELTA_FPATH", None, 3)
+
+    @cached_property
+    def lip_dist(self) -> VertexPairs | None:
+        """Vertices of the inner edges of the lips."""
+        return self._optional("SKIN_LIP_DIST_VERTEX_LIST_FPATH", VertexPairs.read)
+
+    @cached_property
+    def eye_dist(self) -> VertexPairs | None:
+        """Vertices of the edges of the lids, one pair per eye."""
+        return self._optional("SKIN_EYE_DIST_VERTEX_LIST_FPATH", VertexPairs.read)
+
+    @cached_property
+    def lip_size(self) -> LipSize | None:
+        """Vertices of the upper and lower edge of each lip."""
+        return self._optional("SKIN_LIP_SIZE_VERTEX_LIST_FPATH", LipSize.read)
+
+    @cached_property
+    def skin_faces(self) -> npt.NDArray[np.int32] | None:
+        """Polygons of the skin, int32 `[faces, 3 or 4]`."""
+        return self._optional("SKIN_FACES_FPATH", read_faces)
+
+    # --- tongue ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tongue_neutral(self) -> Float32Array | None:
+        """The tongue at rest, float32 `[verts, 3]`."""
+        return self._points("TONGUE_NEUTRAL_FPATH", None, 3)
+
+    @cached_property
+    def tongue_neutral_inference(self) -> Float32Array | None:
+        """The tongue at rest that a deployed model starts from, float32 `[verts, 3]`."""
+        return self._points("TONGUE_NEUTRAL_INFERENCE_FPATH", None, 3)
+
+    @cached_property
+    def tongue_rigid_vertices(self) -> Indices | None:
+        """Vertices of the tongue that move with the jaw only, `[vertices]`."""
+        return self._optional("TONGUE_RIGID_VERTEX_LIST_FPATH", read_indices)
+
+    @cached_property
+    def tongue_faces(self) -> npt.NDArray[np.int32] | None:
+        """Polygons of the tongue, int32 `[faces, 3 or 4]`."""
+        return self._optional("TONGUE_FACES_FPATH", read_faces)
+
+    # --- jaw and eyes ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def jaw_keypoints_neutral(self) -> Float32Array | None:
+        """Points of the lower jaw at rest, float32 `[points, 3]`."""
+        return self._points("JAW_KEYPOINTS_NEUTRAL_FPATH", None, 3)
+
+    @cached_property
+    def jaw_animation(self) -> Archive | None:
+        """Motion of the jaw's points relative to the neutral, per shot `[frames, points, 3]`."""
+        return self._optional("JAW_ANIM_DATA_FPATH", Archive.open)
+
+    @cached_property
+    def eye_animation(self) -> Archive | None:
+        """Rotations of the eyes, per shot `[frames, 2 eyes, 2 angles]` in degrees."""
+        return self._optional("EYE_ANIM_DATA_FPATH", Archive.open)
+
+    @cached_property
+    def eye_blink_keys(self) -> Float32Array | None:
+        """One blink at 30 frames per second, 0 open to 1 shut, float32 `[keys]`."""
+        return self._points("EYE_BLINK_KEYS_FPATH", None)
+
+    @cached_property
+    def eye_saccade_rotations(self) -> Float32Array | None:
+        """Small movements of the eyes at 30 frames per second, float32 `[frames, 2 angles]` in degrees."""
+        return self._points("EYE_SACCADE_ROTATIONS_FPATH", None, 2)
+
+    # --- for drawing and deployment --------------------------------------------------------------------------------
+
+    @cached_property
+    def extra_parts(self) -> Archive | None:
+        """Teeth and eyes for drawing: arrays of vertices and of faces."""
+        return self._optional("EXTRA_PARTS_FPATH", Archive.open)
+
+    def blendshapes(self, part: str) -> BlendshapeFiles | None:
+        """Files of the blend shapes of a part, "skin" or "tongue"; None unless both are configured."""
+        data, config = (self.paths.get(name) for name in BLENDSHAPE_PATHS[part])
+        return None if data is None or config is None else BlendshapeFiles(data, config)
+
+    def _optional(self, parameter: str, read: Callable[[Path], Value]) -> Value | None:
+        path = self.paths.get(parameter)
+        return None if path is None else read(path)
+
+    def _points(self, parameter: str, *shape: int | None) -> Float32Array | None:
+        return self._optional(parameter, lambda path: read_points(path, shape))
+
+
+def _required(section: object, parameter: str, actor: str) -> Any:
+    values = getattr(section, parameter, {})
+    if actor not in values:
+        known = ", ".join(values) or "no actor at all"
+        raise UserError(
+            f"{parameter} has no entry for actor {actor!r}; it has {known}",
+            hint=f'Add "{actor}" to {parameter} in config_dataset.py, or name another actor.',
+        )
+    return values[actor]

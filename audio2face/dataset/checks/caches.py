@@ -1,0 +1,191 @@
+"""Opens every animation cache of an actor and compares what their headers say; reads no frame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from audio2face.dataset.actor import TONGUE_PATHS, ActorDataset
+from audio2face.dataset.report import Findings
+from audio2face.errors import UserError
+from audio2face.geometry import PointCache, find_cache, open_cache
+from audio2face.names import is_identifier
+
+_FEW_FRAMES = 2  # a difference this small comes from how ranges are exported, and training trims it
+_SHORTEST_SECONDS = 1.0
+_SMALL_MESH, _LARGE_MESH = 3.0, 200.0  # diagonal of a head in cm, generously
+
+
+@dataclass(frozen=True)
+class ShotCaches:
+    """The opened caches of one shot; None where one is missing or unreadable.
+
+    Attributes:
+        name: name of the shot.
+        skin: animation of the skin.
+        tongue: animation of the tongue.
+    """
+
+    name: str
+    skin: PointCache | None
+    tongue: PointCache | None
+
+
+def list_shots(dataset: ActorDataset, findings: Findings) -> tuple[str, ...]:
+    """The shots of the actor; reports a missing folder, and whatever in it is not a shot."""
+    root = dataset.paths["SKIN_CACHE_ROOT"]
+    shots = findings.attempt(lambda: dataset.shot_names, "shots-missing", root)
+    if shots is None:
+        return ()
+    if not shots:
+        findings.error("shots-missing", "holds no shot", "Put each cache into <shot>/<shot>.npy.", file=root)
+    for stray in dataset.stray_entries:
+        _report_stray(dataset, stray, findings)
+    return shots
+
+
+def _report_stray(dataset: ActorDataset, stray: Path, findings: Findings) -> None:
+    name = stray.name
+    if not is_identifier(name):
+        findings.error(
+            "shot-name",
+            f"the name {ascii(name)} is not allowed, so this is not taken for a shot",
+            "Use letters, digits, '_', '-' and '.' only, and rename the shot everywhere.",
+            file=stray,
+        )
+    elif stray.is_dir() and dataset.audio_path(name).exists():
+        findings.error(
+            "cache-missing",
+            "this shot has a recording but no cache of its own name",
+            f"Export its animation to {name}/{name}.npy (or .xml, .pc2, .mdd), or remove folder and recording.",
+            file=stray,
+            shot=name,
+        )
+    else:
+        findings.warning(
+            "stray-entry",
+            "is not a shot: it is no folder, or holds no cache of its own name",
+            "Remove it, or name the cache as its folder.",
+            file=stray,
+        )
+
+
+def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings) -> tuple[ShotCaches, ...]:
+    """Opens all caches; reports unreadable and doubled files, and lengths that disagree."""
+    _check_tongue_paths(dataset, findings)
+    tongue_root = dataset.paths["TONGUE_CACHE_ROOT"] if dataset.has_tongue else None
+    opened = []
+    for name in shots:
+        skin = _open(dataset.paths["SKIN_CACHE_ROOT"], name, findings)
+        tongue = _open(tongue_root, name, findings) if tongue_root else None
+        opened.append(ShotCaches(name, skin, tongue))
+        if skin and tongue:
+            check_frame_count(tongue.num_frames, skin.num_frames, "tongue", tongue.path, name, findings)
+        if skin and skin.num_frames < _SHORTEST_SECONDS * dataset.fps:
+            findings.warning(
+                "shot-short",
+                f"lasts {skin.num_frames} frames, under a second",
+                "Record shots of 3 to 30 seconds; a clip must be longer than what a network sees at once.",
+                file=skin.path,
+                shot=name,
+            )
+    return tuple(opened)
+
+
+def check_frame_count(found: int, skin: int, part: str, file: Path, shot: str, findings: Findings) -> None:
+    """Compares the length of a part's motion with the skin's, in frames."""
+    if found == skin:
+        return
+    message = f"the {part} has {found} frames where the skin has {skin}"
+    remedy = "Export all parts of a shot over the same range of frames."
+    if abs(found - skin) <= _FEW_FRAMES:
+        findings.warning("frame-count", message, f"{remedy} Training trims the longer one.", file=file, shot=shot)
+    else:
+        findings.error("frame-count", message, remedy, file=file, shot=shot)
+
+
+def agree_on_vertices(
+    caches: Iterable[PointCache | None],
+    shots: Iterable[str],
+    neutral_verts: int | None,
+    neutral_file: Path | None,
+    findings: Findings,
+) -> int | None:
+    """The vertex count of a part: that of most shots, of equals the neutral's; reports who differs.
+
+    Args:
+        caches: the part's cache of each shot.
+        shots: names of the shots.
+        neutral_verts: vertices of the part's neutral pose, None without one.
+        neutral_file: file of the neutral pose.
+        findings: receives what differs.
+    """
+    opened = [(shot, cache) for shot, cache in zip(shots, caches, strict=True) if cache is not None]
+    counts = Counter(cache.num_verts for _, cache in opened)
+    if not counts:
+        return neutral_verts
+    expected = max(counts, key=lambda verts: (counts[verts], verts == neutral_verts))
+    for shot, cache in opened:
+        if cache.num_verts != expected:
+            findings.error(
+                "vertex-count",
+                f"has {cache.num_verts} vertices, the other shots have {expected}",
+                "Export every shot from the same mesh.",
+                file=cache.path,
+                shot=shot,
+            )
+    if neutral_verts not in (None, expected):
+        findings.error(
+            "pose-shape",
+            f"has {neutral_verts} vertices, the caches have {expected}",
+            "Export the neutral pose from the mesh of the caches.",
+            file=neutral_file,
+        )
+    return expected
+
+
+def check_units(diagonal: float, file: Path | None, findings: Findings) -> None:
+    """Reports a mesh whose size tells that its lengths are no centimetres."""
+    if not _SMALL_MESH <= diagonal <= _LARGE_MESH:
+        findings.warning(
+            "units",
+            f"the face measures {diagonal:.3g} from corner to corner, a head takes about 30 to 60 centimetres",
+            "Export lengths in centimetres: thresholds and losses rely on it.",
+            file=file,
+        )
+
+
+def _check_tongue_paths(dataset: ActorDataset, findings: Findings) -> None:
+    given = [name for name in TONGUE_PATHS if name in dataset.paths]
+    if given and not dataset.has_tongue:
+        lacking = ", ".join(name for name in TONGUE_PATHS if name not in dataset.paths)
+        findings.warning(
+            "tongue-incomplete",
+            f"{', '.join(given)} given without {lacking}: the tongue is left out",
+            "Give all three, or none.",
+            file=dataset.paths[given[0]],
+        )
+
+
+def _open(root: Path, shot: str, findings: Findings) -> PointCache | None:
+    try:
+        found = find_cache(root, shot)
+    except UserError as error:
+        findings.error(
+            "cache-missing", error.problem, error.hint or "Export the shot's cache.", file=error.path, shot=shot
+        )
+        return None
+    if found.duplicates:
+        findings.warning(
+            "cache-duplicate",
+            f"{found.path.name} is used, and {', '.join(path.name for path in found.duplicates)} beside it is not",
+            "Remove the caches that are out of date.",
+            file=found.path,
+            shot=shot,
+        )
+    cache = findings.attempt(lambda: open_cache(found.path), "cache-unreadable", found.path, shot)
+    for note in cache.warnings if cache else ():
+        findings.warning("cache-odd", note, "Export the cache once more if this was not meant.", file=found.path, shot=shot)
+    return cache

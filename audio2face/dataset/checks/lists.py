@@ -1,0 +1,121 @@
+"""Vertex lists: are they within the mesh, and does the upper vertex lie over the lower one?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from audio2face.dataset.actor import ActorDataset
+from audio2face.dataset.arrays import Float32Array
+from audio2face.dataset.checks.static import Static
+from audio2face.dataset.checks.sweep import Openings
+from audio2face.dataset.report import Findings
+from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs
+
+_FEWEST_RIGID = 4
+
+
+def check_ranges(
+    dataset: ActorDataset, static: Static, skin_verts: int | None, tongue_verts: int | None, findings: Findings
+) -> None:
+    """Reports lists that name vertices which the mesh does not have."""
+    for parameter, lists, verts in (
+        ("SKIN_LIP_DIST_VERTEX_LIST_FPATH", static.lip_dist, skin_verts),
+        ("SKIN_EYE_DIST_VERTEX_LIST_FPATH", static.eye_dist, skin_verts),
+        ("SKIN_LIP_SIZE_VERTEX_LIST_FPATH", static.lip_size, skin_verts),
+    ):
+        if lists is not None and verts is not None:
+            _check_range(lists.all(), verts, dataset.paths[parameter], findings)
+    rigid = static.tongue_rigid
+    if rigid is not None:
+        path = dataset.paths["TONGUE_RIGID_VERTEX_LIST_FPATH"]
+        if tongue_verts is not None:
+            _check_range(rigid, tongue_verts, path, findings)
+        if len(np.unique(rigid)) < _FEWEST_RIGID:
+            findings.error(
+                "list-short",
+                f"names {len(np.unique(rigid))} different vertices",
+                f"Name at least {_FEWEST_RIGID} vertices of the tongue that move with the jaw only.",
+                file=path,
+            )
+    if static.eye_dist is not None and len(static.eye_dist.upper) != 2:
+        findings.warning(
+            "list-length",
+            f"has {len(static.eye_dist.upper)} pairs of lid vertices, expected one per eye",
+            "Name one upper and one lower vertex for each of the two eyes.",
+            file=dataset.paths["SKIN_EYE_DIST_VERTEX_LIST_FPATH"],
+        )
+
+
+def openings(static: Static, skin_verts: int | None) -> dict[str, Openings]:
+    """What to measure on the way through the frames: pairs by what they mean, those within the mesh only."""
+    pairs: dict[str, VertexPairs | None] = {"lips": static.lip_dist, "lids": static.eye_dist}
+    if static.lip_size is not None:
+        pairs |= _lip_size_pairs(static.lip_size)
+    neutral = static.skin_neutral if static.skin_neutral is not None and len(static.skin_neutral) == skin_verts else None
+    return {
+        name: Openings.start(pair, neutral)
+        for name, pair in pairs.items()
+        if pair is not None and skin_verts is not None and pair.all().max() < skin_verts
+    }
+
+
+def check_openings(dataset: ActorDataset, measured: Mapping[str, Openings], findings: Findings) -> None:
+    """Reports lists whose upper vertices lie under the lower ones, judged by the neutral pose and all frames."""
+    for name, parameter, above, below in (
+        ("lips", "SKIN_LIP_DIST_VERTEX_LIST_FPATH", '"upper"', '"lower"'),
+        ("lids", "SKIN_EYE_DIST_VERTEX_LIST_FPATH", '"upper"', '"lower"'),
+        ("edges", "SKIN_LIP_SIZE_VERTEX_LIST_FPATH", '"top"', '"bottom"'),
+        ("both lips", "SKIN_LIP_SIZE_VERTEX_LIST_FPATH", '"upper_lip"', '"lower_lip"'),
+    ):
+        if name in measured:
+            _check_opening(measured[name], dataset.paths[parameter], above, below, findings)
+
+
+def _check_opening(measured: Openings, path: Path, above: str, below: str, findings: Findings) -> None:
+    wrong = measured.upside_down()
+    if not wrong.any():
+        return
+    middle: Float32Array = (measured.narrowest + measured.widest) / 2
+    first = int(np.argmax(wrong))
+    vertices = f"{measured.pairs.upper[first]} and {measured.pairs.lower[first]}"
+    if wrong.all():
+        findings.error(
+            "list-swapped",
+            f"{above} and {below} are exchanged: in all {len(wrong)} pairs the first lies under the second, such as "
+            f"vertices {vertices} by {-middle[first]:.2f} cm",
+            f"Exchange {above} and {below} (+y must point up).",
+            file=path,
+            vertex=int(measured.pairs.upper[first]),
+        )
+    else:
+        findings.warning(
+            "list-mixed",
+            f"in {int(wrong.sum())} of {len(wrong)} pairs the {above} vertex lies under the {below} one, such as "
+            f"vertices {vertices} by {-middle[first]:.2f} cm",
+            "Check the order of the vertices: the lists are paired by position.",
+            file=path,
+            vertex=int(measured.pairs.upper[first]),
+        )
+
+
+def _lip_size_pairs(lip_size: LipSize) -> dict[str, VertexPairs | None]:
+    upper, lower = lip_size.upper_lip, lip_size.lower_lip
+    edges = VertexPairs(np.concatenate([upper.upper, lower.upper]), np.concatenate([upper.lower, lower.lower]))
+    if len(upper.upper) != len(lower.upper):
+        return {"edges": edges}
+    return {"edges": edges, "both lips": VertexPairs(upper.all(), lower.all())}
+
+
+def _check_range(indices: Indices, verts: int, path: Path, findings: Findings) -> None:
+    wrong = indices[indices >= verts]
+    if len(wrong):
+        findings.error(
+            "list-range",
+            f"names vertex {int(wrong[0])}, the mesh has {verts} vertices (0 to {verts - 1})",
+            "Export the list from the mesh of the caches; numbers begin with 0.",
+            file=path,
+            vertex=int(wrong[0]),
+        )

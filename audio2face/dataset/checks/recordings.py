@@ -1,0 +1,190 @@
+"""The recordings: are they there and readable, loud enough, unclipped, of a usable rate, and as long as the animation?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from audio2face.audio import MIN_SAMPLERATE, AudioHeader, measure, read_header
+from audio2face.dataset.actor import ActorDataset
+from audio2face.dataset.checks.caches import ShotCaches
+from audio2face.dataset.report import Findings
+
+_GOOD_SAMPLERATE = 16_000  # what speech encoders listen at
+_MOST_CLIPPED = 0.001  # share of samples at full scale
+_AT_MOST_LISTED = 5
+
+# Lengths of sound and picture differ by a frame or two in any export.
+_SMALL_DIFFERENCE = 0.1  # s
+_LACKING = 0.25  # s: a syllable is without its sound
+_LACKING_SHARE = 0.05
+_USUAL_RATES = (24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 90.0, 100.0, 120.0)
+_RATE_TOLERANCE = 0.01
+_SAME_RATE = 0.005  # 29.97 and 30 may stand for each other
+
+
+@dataclass(frozen=True)
+class _Length:
+    """How long the two sides of a shot are."""
+
+    shot: str
+    file: Path
+    sound: float  # s
+    frames: int
+    cache: Path
+    cache_fps: float | None
+
+
+def check_recordings(
+    dataset: ActorDataset, caches: Iterable[ShotCaches], findings: Findings
+) -> dict[str, AudioHeader]:
+    """Checks the recording of every shot; the headers of the readable ones, by shot."""
+    headers: dict[str, AudioHeader] = {}
+    lengths: list[_Length] = []
+    for shot in caches:
+        path = dataset.audio_path(shot.name)
+        header = _check_sound(path, shot.name, findings)
+        if header is None:
+            continue
+        headers[shot.name] = header
+        if shot.skin is not None:
+            skin = shot.skin
+            lengths.append(_Length(shot.name, path, header.duration, skin.num_frames, skin.path, skin.fps))
+    _check_lengths(dataset, lengths, findings)
+    _check_unused(dataset, findings)
+    return headers
+
+
+def _check_sound(path: Path, shot: str, findings: Findings) -> AudioHeader | None:
+    if not path.is_file():
+        findings.error(
+            "audio-missing", "the shot has no recording", f"Put it there as {path.name}.", file=path, shot=shot
+        )
+        return None
+    header = findings.attempt(lambda: read_header(path), "audio-unreadable", path, shot)
+    levels = findings.attempt(lambda: measure(path), "audio-unreadable", path, shot) if header else None
+    if header is None or levels is None:
+        return None
+    if levels.silent:
+        findings.error(
+            "audio-silent",
+            f"is silent: its peak is {levels.peak:.2g} of full scale",
+            "Export the recording once more, or remove the shot; AUG_MUTED_SHOTS makes silent clips.",
+            file=path,
+            shot=shot,
+        )
+    if levels.clipped_fraction > _MOST_CLIPPED:
+        findings.warning(
+            "audio-clipped",
+            f"{levels.clipped_fraction:.1%} of the samples stand at full scale: the recording was clipped",
+            "Record or export it at a lower level.",
+            file=path,
+            shot=shot,
+        )
+    _check_samplerate(header, path, shot, findings)
+    return header
+
+
+def _check_samplerate(header: AudioHeader, path: Path, shot: str, findings: Findings) -> None:
+    message = f"has {header.samplerate} samples per second, {_GOOD_SAMPLERATE} or more are needed"
+    remedy = "Record or export it at a higher rate; resampling does not bring back what is lost."
+    if header.samplerate < MIN_SAMPLERATE:
+        findings.error("sample-rate", message, remedy, file=path, shot=shot)
+    elif header.samplerate < _GOOD_SAMPLERATE:
+        findings.warning("sample-rate", message, remedy, file=path, shot=shot)
+
+
+def _check_lengths(dataset: ActorDataset, lengths: list[_Length], findings: Findings) -> None:
+    """Compares sound and picture: first whether all shots tell of one other frame rate, then shot by shot."""
+    suggested = [_suggested_rate(length, dataset.fps) for length in lengths]
+    rates = {rate for rate in suggested if rate is not None}
+    if len(lengths) > 1 and len(rates) == 1 and None not in suggested:
+        rate = rates.pop()
+        findings.error(
+            "frame-rate",
+            f"CACHE_FPS is {dataset.fps:g}, but every recording is as long as its animation at {rate:g} frames per second",
+            f'Set CACHE_FPS["{dataset.actor}"] = {rate} in config_dataset.py, or export the caches at {dataset.fps:g}.',
+            file=dataset.paths["SKIN_CACHE_ROOT"],
+        )
+        return
+    for length, rate in zip(lengths, suggested, strict=True):
+        if not _check_cache_rate(length, dataset.fps, findings):
+            _check_length(length, dataset.fps, rate, findings)
+
+
+def _suggested_rate(length: _Length, fps: float) -> float | None:
+    """Another usual frame rate at which the animation would be as long as the sound, where CACHE_FPS does not fit."""
+    if abs(length.sound - length.frames / fps) <= _SMALL_DIFFERENCE:
+        return None
+    implied = length.frames / length.sound
+    near = [rate for rate in _USUAL_RATES if abs(implied / rate - 1) < _RATE_TOLERANCE]
+    near.sort(key=lambda rate: (abs(rate - round(rate)) > 0, abs(implied - rate)))  # 30 before 29.97
+    return near[0] if near and abs(near[0] / fps - 1) > _RATE_TOLERANCE else None
+
+
+def _check_cache_rate(length: _Length, fps: float, findings: Findings) -> bool:
+    """Compares the rate that a cache itself tells with CACHE_FPS; whether an error was reported."""
+    told = length.cache_fps
+    if told is None or abs(told / fps - 1) <= _SAME_RATE:
+        return False
+    message = f"the cache tells of {told:g} frames per second, CACHE_FPS is {fps:g}"
+    if abs(length.sound - length.frames / fps) <= _SMALL_DIFFERENCE:
+        message += f"; the recording's length agrees with CACHE_FPS, so {length.frames} frames were written as meant"
+        findings.warning(
+            "frame-rate", message, "Export at the rate of the scene, to be sure.", file=length.cache, shot=length.shot
+        )
+        return False
+    findings.error(
+        "frame-rate",
+        f"{message}; the recording lasts {length.sound:.2f} s, {length.frames} frames last "
+        f"{length.frames / told:.2f} s at {told:g} and {length.frames / fps:.2f} s at {fps:g}",
+        "Export every shot at the rate that CACHE_FPS gives.",
+        file=length.cache,
+        shot=length.shot,
+    )
+    return True
+
+
+def _check_length(length: _Length, fps: float, rate: float | None, findings: Findings) -> None:
+    motion = length.frames / fps
+    lacking = motion - length.sound
+    if abs(lacking) <= _SMALL_DIFFERENCE:
+        return
+    message = f"lasts {length.sound:.2f} s, its animation {motion:.2f} s ({length.frames} frames at {fps:g})"
+    message += f"; at {rate:g} frames per second they would fit" if rate else ""
+    place = {"file": length.file, "shot": length.shot}
+    if lacking > min(_LACKING, max(_LACKING_SHARE * motion, _SMALL_DIFFERENCE)):
+        findings.error(
+            "audio-short", message, "Export recording and animation over the same time.", **place
+        )
+    elif lacking > 0:
+        findings.warning("audio-short", message, "Training hears silence at the end.", **place)
+    elif rate is not None:
+        findings.error("audio-long", message, "Export recording and animation over the same time.", **place)
+    else:
+        findings.warning(
+            "audio-long",
+            message,
+            "Check that both begin at the same moment; the end is not used.",
+            **place,
+        )
+
+
+def _check_unused(dataset: ActorDataset, findings: Findings) -> None:
+    """Reports recordings that belong to no shot, in the folder itself and in other voices."""
+    root = dataset.paths["AUDIO_ROOT"]
+    if not root.is_dir():
+        findings.error("audio-missing", "there is no such folder", "Correct AUDIO_ROOT in config_dataset.py.", file=root)
+        return
+    shots = findings.attempt(lambda: dataset.shot_names, "shots-missing", dataset.paths["SKIN_CACHE_ROOT"])
+    for folder in (root, *sorted(path for path in root.glob("aug/*") if path.is_dir())):
+        unused = sorted(path.name for path in folder.glob("*.wav") if path.stem not in (shots or ()))
+        if unused:
+            more = f" and {len(unused) - _AT_MOST_LISTED} more" if len(unused) > _AT_MOST_LISTED else ""
+            findings.warning(
+                "audio-unused",
+                f"belongs to no shot: {', '.join(map(ascii, unused[:_AT_MOST_LISTED]))}{more}",
+                "Name recordings as their shots, or name them in CLIPS.",
+                file=folder / unused[0],
+            )

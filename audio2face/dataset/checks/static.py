@@ -1,0 +1,156 @@
+"""Single poses, offsets and polygons: are they readable, finite, of the right size, and do they move the right place?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.actor import ActorDataset
+from audio2face.dataset.arrays import Float32Array
+from audio2face.dataset.report import Findings
+from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs
+
+Value = TypeVar("Value")
+
+_ALIKE = 0.95  # cosine of the angle between a pose and the neutral: offsets have nothing in common with it
+_ELSEWHERE = 3.0  # the other region moves so many times as much
+_LEAST_MOTION = 0.05  # cm
+
+
+@dataclass(frozen=True)
+class Static:
+    """What an actor has beside animation; None where it is not configured, unreadable or not finite."""
+
+    skin_neutral: Float32Array | None
+    skin_neutral_inference: Float32Array | None
+    lip_open: Float32Array | None
+    eye_close: Float32Array | None
+    tongue_neutral: Float32Array | None
+    tongue_neutral_inference: Float32Array | None
+    skin_faces: npt.NDArray[np.int32] | None
+    tongue_faces: npt.NDArray[np.int32] | None
+    lip_dist: VertexPairs | None
+    eye_dist: VertexPairs | None
+    lip_size: LipSize | None
+    tongue_rigid: Indices | None
+
+
+def read_static(dataset: ActorDataset, findings: Findings) -> Static:
+    """Reads every small geometry file of the actor; reports what is missing, broken or not finite."""
+
+    def get(parameter: str, read: Callable[[], Value | None]) -> Value | None:
+        path = dataset.paths.get(parameter)
+        value = None if path is None else findings.attempt(read, "file-unreadable", path)
+        if path is not None and isinstance(value, np.ndarray) and not check_finite(value, path, findings):
+            return None
+        return value
+
+    return Static(
+        skin_neutral=get("SKIN_NEUTRAL_FPATH", lambda: dataset.skin_neutral),
+        skin_neutral_inference=get("SKIN_NEUTRAL_INFERENCE_FPATH", lambda: dataset.skin_neutral_inference),
+        lip_open=get("SKIN_LIP_OPEN_POSE_DELTA_FPATH", lambda: dataset.skin_lip_open_delta),
+        eye_close=get("SKIN_EYE_CLOSE_POSE_DELTA_FPATH", lambda: dataset.skin_eye_close_delta),
+        tongue_neutral=get("TONGUE_NEUTRAL_FPATH", lambda: dataset.tongue_neutral),
+        tongue_neutral_inference=get("TONGUE_NEUTRAL_INFERENCE_FPATH", lambda: dataset.tongue_neutral_inference),
+        skin_faces=get("SKIN_FACES_FPATH", lambda: dataset.skin_faces),
+        tongue_faces=get("TONGUE_FACES_FPATH", lambda: dataset.tongue_faces),
+        lip_dist=get("SKIN_LIP_DIST_VERTEX_LIST_FPATH", lambda: dataset.lip_dist),
+        eye_dist=get("SKIN_EYE_DIST_VERTEX_LIST_FPATH", lambda: dataset.eye_dist),
+        lip_size=get("SKIN_LIP_SIZE_VERTEX_LIST_FPATH", lambda: dataset.lip_size),
+        tongue_rigid=get("TONGUE_RIGID_VERTEX_LIST_FPATH", lambda: dataset.tongue_rigid_vertices),
+    )
+
+
+def check_finite(array: npt.NDArray[Any], path: Path, findings: Findings) -> bool:
+    """Whether an array `[points, ...]` has only finite values; reports the first point that has not."""
+    wrong = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        findings.error(
+            "not-finite",
+            f"{int(wrong.sum())} of {len(array)} points are NaN or infinite, the first is {first}",
+            "Export the file once more.",
+            file=path,
+            vertex=first,
+        )
+    return not wrong.any()
+
+
+def check_poses(
+    dataset: ActorDataset, static: Static, skin_verts: int | None, tongue_verts: int | None, findings: Findings
+) -> None:
+    """Compares poses, offsets and polygons with the caches."""
+    for parameter, pose, verts in (
+        ("SKIN_NEUTRAL_INFERENCE_FPATH", static.skin_neutral_inference, skin_verts),
+        ("SKIN_LIP_OPEN_POSE_DELTA_FPATH", static.lip_open, skin_verts),
+        ("SKIN_EYE_CLOSE_POSE_DELTA_FPATH", static.eye_close, skin_verts),
+        ("TONGUE_NEUTRAL_INFERENCE_FPATH", static.tongue_neutral_inference, tongue_verts),
+    ):
+        if pose is not None and verts not in (None, len(pose)):
+            findings.error(
+                "pose-shape",
+                f"has {len(pose)} vertices, the caches have {verts}",
+                "Export the pose from the mesh of the caches.",
+                file=dataset.paths[parameter],
+            )
+    for parameter, faces, verts in (
+        ("SKIN_FACES_FPATH", static.skin_faces, skin_verts),
+        ("TONGUE_FACES_FPATH", static.tongue_faces, tongue_verts),
+    ):
+        lowest = -1 if faces is not None and faces.shape[1] == 4 else 0  # -1 fills the fourth corner of a triangle
+        if faces is not None and verts is not None and not lowest <= faces.min() <= faces.max() < verts:
+            findings.error(
+                "faces-range",
+                f"names vertices {faces.min()} to {faces.max()}, the caches have {verts} vertices",
+                "Export the polygons from the mesh of the caches.",
+                file=dataset.paths[parameter],
+            )
+    _check_deltas(dataset, static, findings)
+
+
+def _check_deltas(dataset: ActorDataset, static: Static, findings: Findings) -> None:
+    lips, eyes = static.lip_dist and static.lip_dist.all(), static.eye_dist and static.eye_dist.all()
+    for parameter, delta, own, other, names in (
+        ("SKIN_LIP_OPEN_POSE_DELTA_FPATH", static.lip_open, lips, eyes, ("lips", "lids")),
+        ("SKIN_EYE_CLOSE_POSE_DELTA_FPATH", static.eye_close, eyes, lips, ("lids", "lips")),
+    ):
+        if delta is None:
+            continue
+        path = dataset.paths[parameter]
+        motion = np.linalg.norm(delta, axis=1)
+        if resembles_pose(delta, static.skin_neutral):
+            findings.error(
+                "delta-absolute",
+                "holds a pose instead of offsets from the neutral",
+                "Subtract the neutral pose and save the difference.",
+                file=path,
+            )
+        elif motion.max() < _LEAST_MOTION:
+            findings.warning(
+                "delta-still",
+                f"moves no vertex by more than {motion.max():.3g} cm",
+                "Export the offsets of the pose, in centimetres.",
+                file=path,
+            )
+        elif own is not None and other is not None and max(own.max(), other.max()) < len(motion):
+            here, there = float(motion[own].mean()), float(motion[other].mean())
+            if there > _ELSEWHERE * here:
+                findings.error(
+                    "delta-region",
+                    f"moves the {names[1]} by {there:.2f} cm on average, the {names[0]} only by {here:.2f} cm",
+                    "Check that the files of the two offsets, and the vertex lists of lips and lids, are not exchanged.",
+                    file=path,
+                )
+
+
+def resembles_pose(delta: npt.NDArray[np.floating[Any]], neutral: npt.NDArray[np.floating[Any]] | None) -> bool:
+    """Whether what should be offsets `[points, 3]` is nearly the neutral pose `[points, 3]` itself."""
+    if neutral is None or delta.shape != neutral.shape:
+        return False
+    lengths = float(np.linalg.norm(delta) * np.linalg.norm(neutral))
+    return lengths > 0 and float((delta * neutral).sum()) > _ALIKE * lengths

@@ -1,0 +1,204 @@
+"""The one pass over all frames: bad numbers, vertices far away, head motion, and how far lips and lids open.
+
+Holds a block of frames at a time. What it learns is kept per shot and per actor in a few small arrays.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.console import track
+from audio2face.dataset.arrays import Float32Array
+from audio2face.dataset.checks.head_motion import rigid_motion, sample_points
+from audio2face.dataset.report import Findings
+from audio2face.dataset.vertex_lists import VertexPairs
+from audio2face.geometry import PointCache
+
+_BLOCK_BYTES = 1 << 24
+_FEWEST_POINTS = 4  # a rigid motion of fewer points cannot be told from a change of shape
+_STABILISE = "Remove the head's own motion in the animation package (stabilise on the skull) before exporting caches."
+_FAR = 3.0  # sizes of the mesh outside its box: no face gets there, damaged numbers do
+
+
+@dataclass
+class Openings:
+    """How far pairs of vertices come apart vertically, over all frames seen.
+
+    Attributes:
+        pairs: the vertices above and below.
+        narrowest: smallest height of the upper vertex over the lower, `[pairs]`.
+        widest: largest such height, `[pairs]`.
+    """
+
+    pairs: VertexPairs
+    narrowest: Float32Array
+    widest: Float32Array
+
+    @classmethod
+    def start(cls, pairs: VertexPairs, neutral: Float32Array | None) -> Openings:
+        """Begins with the neutral pose `[verts, 3]`, or with nothing seen."""
+        size = len(pairs.upper)
+        openings = cls(pairs, np.full(size, np.inf, np.float32), np.full(size, -np.inf, np.float32))
+        if neutral is not None:
+            openings.feed(neutral[None])
+        return openings
+
+    def feed(self, frames: Float32Array) -> None:
+        """Takes finite frames `[frames, verts, 3]` into account."""
+        heights = frames[:, self.pairs.upper, 1] - frames[:, self.pairs.lower, 1]
+        self.narrowest = np.minimum(self.narrowest, heights.min(axis=0))
+        self.widest = np.maximum(self.widest, heights.max(axis=0))
+
+    def upside_down(self) -> npt.NDArray[np.bool_]:
+        """Pairs whose opening lies below zero more than above it, `[pairs]`; a shut mouth may cross zero a little."""
+        return np.asarray(self.narrowest + self.widest < 0)
+
+
+@dataclass
+class _Bad:
+    """Counts vertices that are wrong, and remembers the first."""
+
+    frame: int | None = None
+    vertex: int | None = None
+    verts: int = 0
+    frames: int = 0
+
+    def note(self, wrong: npt.NDArray[np.bool_], frames: npt.NDArray[np.int64]) -> None:
+        """Adds the wrong vertices `[frames, verts]` of a block with these frame numbers `[frames]`."""
+        if self.frame is None and wrong.any():
+            row, vertex = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            self.frame, self.vertex = int(frames[row]), int(vertex)
+        self.verts += int(np.count_nonzero(wrong))
+        self.frames += int(np.count_nonzero(wrong.any(axis=1)))
+
+
+@dataclass
+class Sweep:
+    """Goes through the frames of one cache.
+
+    Attributes:
+        shot: name of the shot.
+        cache: its frames.
+        rest: the part at rest `[verts, 3]`, None where none of this size is known: then the first good frame serves.
+        openings: what to measure on the way; none for meshes of another size.
+        head_limit: head motion up to this size is accepted, in cm; None where the part moves freely.
+    """
+
+    shot: str
+    cache: PointCache
+    rest: Float32Array | None
+    openings: tuple[Openings, ...] = ()
+    head_limit: float | None = None
+    _not_finite: _Bad = field(default_factory=_Bad)
+    _far: _Bad = field(default_factory=_Bad)
+    _moved: int = 0
+    _steady: float = math.inf
+    _worst: tuple[float, float, int] = (0.0, 0.0, 0)  # size in cm, degrees, frame
+
+    def feed(self, block: Float32Array, start: int) -> None:
+        """Checks one block of frames `[frames, verts, 3]` that begins with frame `start`."""
+        frames = np.arange(start, start + len(block))
+        # One pass for the extremes tells that all is well; only then is nothing else to do per value.
+        low, high = float(block.min()), float(block.max())
+        if not math.isfinite(low) or not math.isfinite(high):
+            wrong = ~np.isfinite(block).all(axis=2)
+            self._not_finite.note(wrong, frames)
+            keep = ~wrong.any(axis=1)
+            block, frames = block[keep], frames[keep]
+        if len(block) and self.rest is None:
+            self.rest = block[0].copy()
+        if len(block) and self.rest is not None:
+            self._feed_finite(block, frames, low, high, self.rest)
+
+    def _feed_finite(
+        self, block: Float32Array, frames: npt.NDArray[np.int64], low: float, high: float, rest: Float32Array
+    ) -> None:
+        reach = _FAR * max(float(np.ptp(rest, axis=0).max()), 1.0)
+        if not (rest.min() - reach <= low and high <= rest.max() + reach):
+            away = np.maximum(rest.min(axis=0) - block, block - rest.max(axis=0))
+            wrong = (away > reach).any(axis=2)
+            self._far.note(wrong, frames)
+            keep = ~wrong.any(axis=1)
+            block, frames = block[keep], frames[keep]
+        if not len(block):
+            return
+        for openings in self.openings:
+            openings.feed(block)
+        if self.head_limit is not None and len(rest) >= _FEWEST_POINTS:
+            self._feed_head(block, frames, rest, self.head_limit)
+
+    def _feed_head(
+        self, block: Float32Array, frames: npt.NDArray[np.int64], rest: Float32Array, limit: float
+    ) -> None:
+        points = sample_points(len(rest))
+        motion = rigid_motion(block[:, points], rest[points])
+        self._steady = min(self._steady, float(motion.size.min()))
+        sizes = np.where(motion.size > np.maximum(limit, motion.by_chance), motion.size, 0)
+        self._moved += int(np.count_nonzero(sizes))
+        row = int(np.argmax(sizes))
+        if sizes[row] > self._worst[0]:
+            self._worst = float(sizes[row]), float(motion.angle[row]), int(frames[row])
+
+    def report(self, findings: Findings) -> None:
+        """Reports what the frames held."""
+        place = {"file": self.cache.path, "shot": self.shot}
+        for bad, code, what in (
+            (self._not_finite, "not-finite", "NaN or infinite"),
+            (self._far, "far-away", f"more than {_FAR:g} sizes of the mesh away from it"),
+        ):
+            if bad.frame is not None:
+                findings.error(
+                    code,
+                    f"{bad.verts} positions in {bad.frames} of {self.cache.num_frames} frames are {what}; the first "
+                    f"is vertex {bad.vertex} of frame {bad.frame}",
+                    "Export the shot once more; look at that frame in the animation package if it stays.",
+                    frame=bad.frame,
+                    vertex=bad.vertex,
+                    **place,
+                )
+        if self._moved and self.head_limit is not None:
+            size, angle, frame = self._worst
+            findings.error("head-motion", self._head_message(size, angle, frame), _STABILISE, frame=frame, **place)
+
+    def _head_message(self, size: float, angle: float, frame: int) -> str:
+        message = (
+            f"the head as a whole moves: by {size:.2f} cm on average over the face (turned by {angle:.1f} degrees) in "
+            f"frame {frame}; {self._moved} of {self.cache.num_frames} frames exceed {self.head_limit:g} cm"
+        )
+        if self._moved == self.cache.num_frames and self._steady > size / 2:
+            message += "; no frame is in place, so the neutral pose may lie elsewhere"
+        return message
+
+
+def sweep_all(sweeps: Iterable[Sweep], findings: Findings) -> None:
+    """Runs all sweeps behind one progress bar, and reports what they found.
+
+    A file that becomes unreadable on the way is reported, and left.
+    """
+    jobs = list(sweeps)
+    total = sum(sweep.cache.num_frames for sweep in jobs)
+    unreadable: set[int] = set()
+    for sweep, start, stop in track(_blocks(jobs), total, "checking frames", weigh=lambda item: item[2] - item[1]):
+        if id(sweep) in unreadable:
+            continue
+        place = "cache-unreadable", sweep.cache.path, sweep.shot
+        block = findings.attempt(functools.partial(sweep.cache.read, start, stop), *place)
+        if block is None:
+            unreadable.add(id(sweep))
+        else:
+            sweep.feed(block, start)
+    for sweep in jobs:
+        sweep.report(findings)
+
+
+def _blocks(sweeps: Iterable[Sweep]) -> Iterator[tuple[Sweep, int, int]]:
+    for sweep in sweeps:
+        size = max(1, _BLOCK_BYTES // (sweep.cache.num_verts * 12))
+        for start in range(0, sweep.cache.num_frames, size):
+            yield sweep, start, min(start + size, sweep.cache.num_frames)

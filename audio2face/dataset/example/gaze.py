@@ -1,0 +1,76 @@
+"""Where the eyes look: fixations and saccades, and the lids that follow.
+
+Angles are degrees: X (pitch) is positive downwards, Y (yaw) is positive to the actor's left, as rotations about +x and
++y turn a forward (+z) look. Knows nothing of speech.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.example.shapes import ARKIT_INDEX
+
+Curves = npt.NDArray[np.float64]
+
+SACCADE_ROWS = 5000
+SACCADE_FPS = 30.0
+
+_FIXATION_SECONDS = (0.35, 2.2)
+_AVERSION_CHANCE = 0.35  # of looking aside rather than at the listener
+_AVERSION_DEGREES = (4.0, 9.0)  # standard deviations of pitch and yaw
+_LISTENER_DEGREES = (0.8, 1.2)
+_TABLE_DEGREES = (0.6, 1.0)
+_LIMIT_DEGREES = 18.0
+_LID_PER_DEGREE = 1 / 35  # weight of an eyeLook shape per degree
+
+
+def gaze_curve(num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
+    """Rotation of both eyes over a sentence, `[frames, 2]` degrees: mostly at the listener, now and then aside."""
+    points, begins = [np.zeros(2)], [0.0]
+    while begins[-1] < num_frames / fps:
+        aside = rng.random() < _AVERSION_CHANCE
+        spread = np.array(_AVERSION_DEGREES if aside else _LISTENER_DEGREES)
+        points.append(np.clip(spread * rng.standard_normal(2), -_LIMIT_DEGREES, _LIMIT_DEGREES))
+        begins.append(begins[-1] + rng.uniform(*_FIXATION_SECONDS) * (0.5 if aside else 1.0))
+    return _jump(np.array(points), np.array(begins), num_frames, fps)
+
+
+def saccade_table(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Small saccades to play over any gaze: float32 `[5000, 2]` degrees at 30 fps."""
+    seconds = SACCADE_ROWS / SACCADE_FPS
+    count = int(seconds / 0.3)
+    begins = np.concatenate([[0.0], np.cumsum(rng.uniform(0.2, 1.2, count))])
+    points = np.array(_TABLE_DEGREES) * rng.standard_normal((count + 1, 2))
+    return _jump(points, begins, SACCADE_ROWS, SACCADE_FPS).astype(np.float32)
+
+
+def follow_with_lids(weights: Curves, gaze: Curves) -> None:
+    """Adds the eyeLook shapes to `weights [frames, 52]`: the skin round the eyes goes with `gaze [frames, 2]`."""
+    down, left = gaze[:, 0] * _LID_PER_DEGREE, gaze[:, 1] * _LID_PER_DEGREE
+    parts = {
+        "eyeLookDownLeft": down,
+        "eyeLookDownRight": down,
+        "eyeLookUpLeft": -down,
+        "eyeLookUpRight": -down,
+        "eyeLookOutLeft": left,
+        "eyeLookInRight": left,
+        "eyeLookInLeft": -left,
+        "eyeLookOutRight": -left,
+    }
+    for name, curve in parts.items():
+        weights[:, ARKIT_INDEX[name]] += np.maximum(curve, 0.0)
+
+
+def _jump(points: Curves, begins: Curves, num_frames: int, fps: float) -> Curves:
+    """Holds `points [n, 2]` from `begins [n]` seconds on, with saccades of natural length between them.
+
+    A saccade of A degrees takes 2.2 ms per degree and 21 ms (Carpenter 1988, Movements of the Eyes).
+    """
+    times = (np.arange(num_frames) + 0.5) / fps
+    gaze = np.repeat(points[:1], num_frames, axis=0)
+    for previous, point, begin in zip(points, points[1:], begins[1:], strict=False):
+        length = 0.021 + 0.0022 * float(np.linalg.norm(point - previous))
+        share = np.clip((times - begin) / length, 0.0, 1.0)[:, None]
+        gaze += (point - previous) * share**2 * (3 - 2 * share)
+    return gaze

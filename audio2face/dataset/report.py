@@ -1,0 +1,201 @@
+"""What the check of a dataset found, and how that is shown: as a table in the terminal or as JSON.
+
+Knows findings, not how they are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from audio2face.errors import UserError
+
+Value = TypeVar("Value")
+
+
+class Severity(StrEnum):
+    """How bad a finding is: an error spoils training, a warning costs quality or is mended by a later stage."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        severity: error or warning.
+        code: short fixed name of the kind of fault, such as "audio-short".
+        message: what is wrong, with the values found and expected.
+        remedy: what to do about it.
+        file: the file or folder it is about.
+        shot: the shot it is about.
+        frame: first or worst frame, counted from 0.
+        vertex: first vertex (or point) concerned.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    remedy: str
+    file: Path | None = None
+    shot: str | None = None
+    frame: int | None = None
+    vertex: int | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a dataset holds.
+
+    Attributes:
+        num_shots: shots that hold a cache.
+        num_frames: frames of skin animation that could be opened.
+        fps: frames per second.
+        num_verts_skin: vertices of the skin, None where no cache could be opened.
+        num_verts_tongue: vertices of the tongue, None without one.
+        minutes_per_emotion: minutes of animation, by emotion.
+        shots_per_emotion: number of shots, by emotion.
+        shots_per_samplerate: number of recordings, by samples per second.
+    """
+
+    num_shots: int
+    num_frames: int
+    fps: float
+    num_verts_skin: int | None
+    num_verts_tongue: int | None
+    minutes_per_emotion: Mapping[str, float]
+    shots_per_emotion: Mapping[str, int]
+    shots_per_samplerate: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Everything found in the dataset of one actor.
+
+    Attributes:
+        actor: name of the actor.
+        findings: all findings, errors first, otherwise in the order of shots.
+        summary: what the dataset holds.
+    """
+
+    actor: str
+    findings: tuple[Finding, ...]
+    summary: Summary
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What would spoil training."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What costs quality, or what a later stage mends."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report in plain values."""
+        findings = [
+            {key: str(value) if isinstance(value, Path | Severity) else value for key, value in asdict(finding).items()}
+            for finding in self.findings
+        ]
+        return {
+            "actor": self.actor,
+            "errors": len(self.errors),
+            "warnings": len(self.warnings),
+            "findings": findings,
+            "summary": asdict(self.summary),
+        }
+
+
+@dataclass
+class Findings:
+    """Collects findings while checks run.
+
+    Attributes:
+        items: what was found so far.
+    """
+
+    items: list[Finding] = field(default_factory=list)
+
+    def error(self, code: str, message: str, remedy: str, **place: Any) -> None:
+        """Adds an error; `place` are the remaining attributes of `Finding`."""
+        self.items.append(Finding(Severity.ERROR, code, message, remedy, **place))
+
+    def warning(self, code: str, message: str, remedy: str, **place: Any) -> None:
+        """Adds a warning; `place` are the remaining attributes of `Finding`."""
+        self.items.append(Finding(Severity.WARNING, code, message, remedy, **place))
+
+    def attempt(self, read: Callable[[], Value], code: str, file: Path, shot: str | None = None) -> Value | None:
+        """Runs a reader; what the user has to mend becomes an error in the report, and the result is None."""
+        try:
+            return read()
+        except UserError as error:
+            remedy = error.hint or "Export the file once more."
+            self.error(code, error.problem, remedy, file=error.path or file, shot=shot)
+            return None
+
+    def sorted(self) -> tuple[Finding, ...]:
+        """All findings: errors first, then by shot, otherwise as they came."""
+        return tuple(sorted(self.items, key=lambda finding: (finding.severity != Severity.ERROR, finding.shot or "")))
+
+
+def show(reports: Iterable[CheckReport], console: Console) -> None:
+    """Prints tables of errors and warnings with their remedies, and what each dataset holds."""
+    for report in reports:
+        for title, style, findings in (
+            ("errors: these would spoil training", "red", report.errors),
+            ("warnings", "yellow", report.warnings),
+        ):
+            if findings:
+                console.print(_findings_table(f"{report.actor}: {len(findings)} {title}", style, findings))
+        console.print(_summary_table(report))
+
+
+def _findings_table(title: str, style: str, findings: Iterable[Finding]) -> Table:
+    table = Table(title=title, title_style=f"bold {style}", title_justify="left", show_lines=True, expand=False)
+    table.add_column("fault", style=style, no_wrap=True)
+    table.add_column("where", overflow="fold", ratio=2)
+    table.add_column("what is wrong, and what to do", overflow="fold", ratio=5)
+    for finding in findings:
+        what = f"{escape(_printable(finding.message))}\n[dim]{escape(_printable(finding.remedy))}[/dim]"
+        table.add_row(finding.code, escape(_printable(_where(finding))), what)
+    return table
+
+
+def _where(finding: Finding) -> str:
+    parts = [] if finding.shot is None else [f"shot {finding.shot}"]
+    parts += [] if finding.frame is None else [f"frame {finding.frame}"]
+    parts += [] if finding.vertex is None else [f"vertex {finding.vertex}"]
+    file = "" if finding.file is None else str(finding.file)
+    return "\n".join(part for part in (", ".join(parts), file) if part)
+
+
+def _printable(text: str) -> str:
+    """Names come from the disk: control characters in them must not reach the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
+
+def _summary_table(report: CheckReport) -> Table:
+    summary = report.summary
+    table = Table(title=f"{report.actor}: what the dataset holds", title_justify="left", show_header=False)
+    table.add_row("shots", str(summary.num_shots))
+    minutes = sum(summary.minutes_per_emotion.values())
+    table.add_row("frames", f"{summary.num_frames} ({minutes:.1f} minutes at {summary.fps:g} fps)")
+    table.add_row("skin vertices", "none readable" if summary.num_verts_skin is None else str(summary.num_verts_skin))
+    table.add_row("tongue vertices", "no tongue" if summary.num_verts_tongue is None else str(summary.num_verts_tongue))
+    for emotion, length in summary.minutes_per_emotion.items():
+        shots = summary.shots_per_emotion[emotion]
+        table.add_row(f"emotion {escape(_printable(emotion))}", f"{length:.1f} minutes in {shots} shots")
+    for rate, shots in summary.shots_per_samplerate.items():
+        table.add_row(f"audio at {rate} Hz", f"{shots} shots")
+    table.add_row("result", f"{len(report.errors)} errors, {len(report.warnings)} warnings")
+    return table

@@ -1,0 +1,216 @@
+"""Opens Maya caches: an .xml with one .mc or .mcx beside it, or with one per frame.
+
+Knows how description and data files go together, and chooses the channel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import FileFormatError, UserError
+from audio2face.geometry.maya_chunks import TICKS_PER_SECOND, Channel
+from audio2face.geometry.maya_description import FILE_PER_FRAME, ChannelNote, Description, read_description
+from audio2face.geometry.maya_index import ChooseChannel, FrameIndex, index_file
+from audio2face.geometry.point_cache import (
+    FrameSource,
+    PointCache,
+    ScatteredFrames,
+    StridedFrames,
+    map_file,
+    unreadable,
+)
+
+_EXTENSIONS = ("mc", "mcx")
+
+
+def open_maya(path: Path, channel: str | None = None) -> PointCache:
+    """Opens the cache that an .xml describes.
+
+    Args:
+        path: the .xml.
+        channel: name of the channel of positions; None where there is only one.
+
+    Raises:
+        FileFormatError: the description or a data file is damaged, or they do not belong together.
+        UserError: a file is missing or unreadable, or the channel is missing or not named among several.
+    """
+    described = read_description(path)
+
+    def choose(channels: tuple[Channel, ...]) -> Channel:
+        return _choose_channel(path, described, channels, channel)
+
+    if described.layout == FILE_PER_FRAME:
+        index, source = _open_files(path, described, choose)
+    else:
+        index, source = _open_file(_data_file(path, described), choose)
+    step = _ticks_between_frames(described, index.ticks)
+    return PointCache(
+        path,
+        len(index.offsets),
+        index.channel.num_verts,
+        index.dtype.newbyteorder("="),
+        source,
+        fps=TICKS_PER_SECOND / step if step else None,
+        start_time=int(index.ticks[0]) / TICKS_PER_SECOND,
+        channel=index.channel.name,
+        warnings=tuple(_oddities(described, index)),
+    )
+
+
+def _choose_channel(path: Path, described: Description, channels: tuple[Channel, ...], wanted: str | None) -> Channel:
+    """The channel of that name, or the only one that is not known to be something else than positions."""
+    names = [channel.name for channel in channels]
+    if len(set(names)) < len(names):
+        raise FileFormatError(f"has two channels of one name among {_listed(names)}", path=path)
+    notes = described.channels
+    fitting = [
+        channel
+        for channel in channels
+        if (channel.name == wanted if wanted is not None else _is_positions(notes.get(channel.name)))
+    ]
+    if not fitting and wanted is None:
+        raise FileFormatError(f"has no channel of positions; its channels of vectors: {_listed(names)}", path=path)
+    if len(fitting) != 1:
+        problem = f"has no channel {wanted!r}" if wanted is not None else f"has {len(fitting)} channels of positions"
+        raise UserError(f"{problem}; its channels of vectors: {_listed(names)}", path=path, hint="Name one of them.")
+    if fitting[0].num_verts == 0:
+        raise FileFormatError(f"channel {fitting[0].name!r} has no vertices in frame 0", path=path)
+    return fitting[0]
+
+
+def _is_positions(note: ChannelNote | None) -> bool:
+    return note is None or note.interpretation == "positions"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(repr(name[:60]) for name in names[:20]) or "none"
+    return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def _data_file(path: Path, described: Description) -> Path:
+    """The data file of a one-file cache: that of the announced format, else the other."""
+    stem = _stem(path)
+    ordered = _EXTENSIONS[::-1] if described.wide else _EXTENSIONS
+    for extension in ordered:
+        file = path.with_name(f"{stem}.{extension}")
+        if file.is_file():
+            return file
+    raise UserError(f"its data file {stem}.{ordered[0]} is missing", path=path, hint="Copy it beside the .xml.")
+
+
+def _stem(path: Path) -> str:
+    """The name of the cache: dots inside belong to it."""
+    return path.name.removesuffix(".xml")
+
+
+def _open_file(file: Path, choose: ChooseChannel) -> tuple[FrameIndex, FrameSource]:
+    mapped = map_file(file)
+    index = index_file(file, mapped, choose)
+    steps = np.diff(index.offsets)
+    if len(steps) and steps.min() != steps.max():
+        return index, ScatteredFrames([file] * len(index.offsets), index.offsets, index.dtype)
+    shape = (len(index.offsets), index.channel.num_verts, 3)
+    size = index.dtype.itemsize
+    strides = (int(steps[0]) if len(steps) else 0, 3 * size, size)
+    return index, StridedFrames(np.ndarray(shape, index.dtype, mapped, int(index.offsets[0]), strides))
+
+
+def _open_files(path: Path, described: Description, choose: ChooseChannel) -> tuple[FrameIndex, FrameSource]:
+    """The frames of a one-file-per-frame cache; the first file decides type and number of vertices."""
+    files = frame_files(path, described.wide)
+    if not files:
+        raise UserError(f"none of its data files {_stem(path)}Frame<number>.mc is there", path=path)
+    first = _index_frame_file(files[0], choose)
+    offsets, ticks = [int(first.offsets[0])], [int(first.ticks[0])]
+
+    def same(channels: tuple[Channel, ...]) -> Channel:
+        return _same_channel(file, first.channel, channels)
+
+    for file in files[1:]:
+        index = _index_frame_file(file, same)
+        offsets.append(int(index.offsets[0]))
+        ticks.append(int(index.ticks[0]))
+    joined = FrameIndex(first.channel, np.array(offsets, np.int64), np.array(ticks, np.int32))
+    _refuse_gap(files, joined, described)
+    return joined, ScatteredFrames(files, joined.offsets, joined.dtype)
+
+
+def frame_files(path: Path, wide: bool) -> list[Path]:
+    """The data files of a one-file-per-frame cache, `<name>Frame<N>[Tick<M>].mc[x]`, in order of time.
+
+    Args:
+        path: the .xml.
+        wide: whether .mcx goes before .mc where both are there.
+    """
+    pattern = re.compile(re.escape(_stem(path)) + r"Frame(-?\d{1,10})(?:Tick(-?\d{1,10}))?\.(mcx?)", re.ASCII)
+    found: dict[str, list[tuple[int, int, Path]]] = {extension: [] for extension in _EXTENSIONS}
+    try:
+        for file in path.parent.iterdir():
+            match = pattern.fullmatch(file.name)
+            if match and file.is_file():
+                found[match[3]].append((int(match[1]), int(match[2] or 0), file))
+    except OSError as error:
+        raise unreadable(path.parent, error) from error
+    chosen = found["mcx"] if found["mcx"] and (wide or not found["mc"]) else found["mc"]
+    return [file for _, _, file in sorted(chosen)]
+
+
+def _index_frame_file(file: Path, choose: ChooseChannel) -> FrameIndex:
+    index = index_file(file, map_file(file), choose)
+    if len(index.offsets) != 1:
+        raise FileFormatError(f"has {len(index.offsets)} frames; 1 expected in a file per frame", path=file, offset=0)
+    return index
+
+
+def _same_channel(file: Path, wanted: Channel, channels: tuple[Channel, ...]) -> Channel:
+    for channel in channels:
+        if channel.name == wanted.name and (channel.tag, channel.num_verts) == (wanted.tag, wanted.num_verts):
+            return channel
+    raise FileFormatError(
+        f"has no channel {wanted.name!r} with {wanted.num_verts} vertices of type {wanted.tag.decode()}, as the first "
+        "frame has",
+        path=file,
+        offset=0,
+    )
+
+
+def _refuse_gap(files: list[Path], index: FrameIndex, described: Description) -> None:
+    """A frame file that was lost shows as a wider step, unless the steps are declared to be of any width."""
+    note = described.channels.get(index.channel.name)
+    steps = np.diff(index.ticks.astype(np.int64))
+    if len(steps) == 0 or (note is not None and note.irregular):
+        return
+    # Steps of a rate that does not divide 6000 differ by one tick.
+    wide = np.flatnonzero(steps > steps.min() + 1)
+    if steps.min() <= 0 or len(wide):
+        after = files[int(wide[0]) if len(wide) else int(steps.argmin())]
+        raise FileFormatError(f"the file of the frame after {after.name} is missing or out of order", path=after)
+
+
+def _ticks_between_frames(described: Description, ticks: npt.NDArray[np.int32]) -> float | None:
+    """Distance of frames: the measured mean, which also shows rates that do not divide 6000, else the announced."""
+    if len(ticks) > 1:
+        measured = (int(ticks[-1]) - int(ticks[0])) / (len(ticks) - 1)
+        if measured > 0:
+            return measured
+    return described.ticks_per_frame
+
+
+def _oddities(described: Description, index: FrameIndex) -> Iterable[str]:
+    """What the times of the frames and the description do not agree about."""
+    ticks = index.ticks.astype(np.float64)
+    first, last, announced = described.first_tick, described.last_tick, described.ticks_per_frame
+    if first is not None and last is not None and max(abs(first - ticks[0]), abs(last - ticks[-1])) > 1:
+        yield f"the .xml gives the time range {first} to {last} ticks, the data {ticks[0]:.0f} to {ticks[-1]:.0f}"
+    if len(ticks) < 2:
+        return
+    step = (ticks[-1] - ticks[0]) / (len(ticks) - 1)
+    if step <= 0 or np.abs(ticks - np.linspace(ticks[0], ticks[-1], len(ticks))).max() > 1:
+        yield "the frames are not evenly spaced in time"
+    if announced is not None and abs(announced - step) > 1:
+        yield f"the .xml gives {announced} ticks per frame, the data {step:.6g}"

@@ -1,0 +1,204 @@
+"""The chunks of Maya cache data files: .mc (32-bit) and .mcx (64-bit).
+
+A file is a row of groups: one header (`CACH`), then one group (`MYCH`) per frame. All integers are big-endian. A
+group is a chunk whose payload begins with its type; the payload of a chunk is padded to 4 bytes, in .mcx to 8:
+
+    .mc     tag[4]          size u32   payload   (groups: FOR4)
+    .mcx    tag[4] pad[4]   size u64   payload   (groups: FOR8)
+
+A frame holds `TIME` (ticks) and per channel `CHNM` (name), `SIZE` (elements) and the values: `FVCA` or `DVCA` for
+vectors of float32 or float64, `FBCA` or `DBLA` for scalars.
+
+Knows how to walk the chunks of one frame safely. Does not know which frames and channels are wanted.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from audio2face.errors import FileFormatError
+
+TICKS_PER_SECOND = 6000
+VECTOR_TYPES: dict[bytes, np.dtype[Any]] = {b"FVCA": np.dtype(">f4"), b"DVCA": np.dtype(">f8")}
+# A walk takes about a microsecond per chunk. Only damaged or hostile files are made of so many that are not all alike.
+_MOST_CHUNKS = 1_000_000
+_INT32 = struct.Struct(">i")
+_UINT32 = struct.Struct(">I")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How chunks are laid out: 32-bit or 64-bit."""
+
+    group_tag: bytes
+    header: struct.Struct
+    alignment: int
+
+    def padded(self, size: int) -> int:
+        """`size` rounded up to the alignment."""
+        return -(-size // self.alignment) * self.alignment
+
+
+DIALECT_32 = Dialect(b"FOR4", struct.Struct(">4sI"), 4)
+DIALECT_64 = Dialect(b"FOR8", struct.Struct(">4s4xQ"), 8)
+
+
+class Chunk(NamedTuple):
+    """One chunk: its tag, and where its payload begins and ends."""
+
+    tag: bytes
+    start: int
+    stop: int
+
+
+class Channel(NamedTuple):
+    """Vectors of one channel in one frame."""
+
+    name: str
+    tag: bytes
+    num_verts: int
+    start: int  # position of the values in the file
+
+
+class Frame(NamedTuple):
+    """One frame group. Scalar channels are left out."""
+
+    stop: int  # where the next group begins
+    tick: int | None
+    tick_start: int  # position of the tick in the file; meaningless without a tick
+    channels: tuple[Channel, ...]
+    values: tuple[tuple[int, int], ...]  # begin and end of what differs from frame to frame, in order
+
+
+class ChunkWalker:
+    """Walks the groups of one mapped data file; every position is checked before it is used.
+
+    Args:
+        path: the file, for messages.
+        mapped: its bytes.
+
+    Raises:
+        FileFormatError: the file does not begin with a group.
+    """
+
+    def __init__(self, path: Path, mapped: mmap.mmap) -> None:
+        self.path = path
+        self.mapped = mapped
+        self._chunks_seen = 0
+        dialects = {dialect.group_tag: dialect for dialect in (DIALECT_32, DIALECT_64)}
+        if mapped[:4] not in dialects:
+            raise self.error("does not begin with FOR4 or FOR8, as a Maya cache does", 0)
+        self.dialect = dialects[mapped[:4]]
+
+    def error(self, problem: str, offset: int, hint: str | None = None) -> FileFormatError:
+        """The error for this file at a position."""
+        return FileFormatError(problem, path=self.path, offset=offset, hint=hint)
+
+    def file_header(self) -> tuple[int, int | None]:
+        """Where the first frame begins, and the start time in ticks (STIM) where the header has one."""
+        group, stop = self._group(0, b"CACH")
+        ticks = [self._number(chunk, _INT32) for chunk in self._chunks(group) if chunk.tag == b"STIM"]
+        return stop, ticks[0] if ticks else None
+
+    def frames(self, start: int) -> Iterator[Frame]:
+        """The frames from position `start`, where a group begins, to the end of the file."""
+        while start < len(self.mapped):
+            frame = self.frame(start)
+            yield frame
+            start = frame.stop
+
+    def frame(self, start: int) -> Frame:
+        """The frame whose group begins at `start`."""
+        group, stop = self._group(start, b"MYCH")
+        tick, tick_start = None, 0
+        name, count = None, None
+        channels, values = [], []
+        for chunk in self._chunks(group):
+            if chunk.tag == b"CHNM":
+                name = self._name(chunk)
+                continue
+            if chunk.tag == b"SIZE":
+                count = self._number(chunk, _UINT32)
+                continue
+            values.append((chunk.start, chunk.stop))
+            if chunk.tag == b"TIME":
+                tick, tick_start = self._number(chunk, _INT32), chunk.start
+                continue
+            if chunk.tag in VECTOR_TYPES:
+                channels.append(self._channel(chunk, name, count))
+            name, count = None, None
+        return Frame(stop, tick, tick_start, tuple(channels), tuple(values))
+
+    def _channel(self, chunk: Chunk, name: str | None, count: int | None) -> Channel:
+        tag = chunk.tag.decode()
+        if name is None or count is None:
+            raise self.error(f"{tag} without a name (CHNM) and a size (SIZE) before it", chunk.start)
+        expected = 3 * count * VECTOR_TYPES[chunk.tag].itemsize
+        if chunk.stop - chunk.start != expected:
+            raise self.error(
+                f"{tag} of channel {name!r} has {chunk.stop - chunk.start} bytes; {expected} expected for its "
+                f"{count} vertices",
+                chunk.start,
+            )
+        return Channel(name, chunk.tag, count, chunk.start)
+
+    def _name(self, chunk: Chunk) -> str:
+        name = self.mapped[chunk.start : chunk.stop].split(b"\0", 1)[0]
+        return name.decode("utf-8", "backslashreplace")
+
+    def _number(self, chunk: Chunk, kind: struct.Struct) -> int:
+        if chunk.stop - chunk.start != kind.size:
+            raise self.error(
+                f"{chunk.tag.decode('ascii')} has {chunk.stop - chunk.start} bytes; {kind.size} expected", chunk.start
+            )
+        number: int = kind.unpack_from(self.mapped, chunk.start)[0]
+        return number
+
+    def _chunk(self, start: int, stop: int) -> Chunk:
+        """The chunk at `start`, which must end at or before `stop`."""
+        self._chunks_seen += 1
+        if self._chunks_seen > _MOST_CHUNKS:
+            raise self.error(f"has over {_MOST_CHUNKS} chunks that are not laid out alike", start)
+        payload = start + self.dialect.header.size
+        if payload > stop:
+            raise self.error("ends inside the header of a chunk", stop, "The file was cut: export it again.")
+        tag, size = self.dialect.header.unpack_from(self.mapped, start)
+        if size > stop - payload:
+            raise self.error(
+                f"chunk {tag.decode('latin-1')!a} announces {size} bytes, {stop - payload} are left",
+                start,
+                "The file was cut or is damaged: export it again.",
+            )
+        return Chunk(tag, payload, payload + size)
+
+    def _chunks(self, group: Chunk) -> Iterator[Chunk]:
+        """The chunks of a group, whose padding may be missing after the last."""
+        start = group.start
+        while start < group.stop:
+            chunk = self._chunk(start, group.stop)
+            yield chunk
+            start = chunk.start + self.dialect.padded(chunk.stop - chunk.start)
+
+    def _group(self, start: int, kind: bytes) -> tuple[Chunk, int]:
+        """The group of the given type at `start`, without that type, and where the next group begins."""
+        group = self._chunk(start, len(self.mapped))
+        found = self.mapped[group.start : group.start + 4]
+        if group.tag != self.dialect.group_tag or group.stop - group.start < 4 or found != kind:
+            wanted = f"{self.dialect.group_tag.decode()} {kind.decode()}"
+            raise self.error(f"{wanted} expected, {(group.tag + found).decode('latin-1')!a} found", start)
+        return Chunk(kind, group.start + 4, group.stop), self._next_group(group.stop)
+
+    def _next_group(self, stop: int) -> int:
+        """Skips zeros after a group: some writers do not count the padding of the last chunk in the group's size."""
+        window = self.mapped[stop : stop + self.dialect.alignment + 3]
+        padding = len(window) - len(window.lstrip(b"\0"))
+        if padding == len(window) < self.dialect.alignment:
+            return len(self.mapped)
+        return stop + (padding if padding < self.dialect.alignment else 0)

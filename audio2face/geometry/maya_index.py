@@ -1,0 +1,125 @@
+"""Where the frames of one channel lie in a Maya cache data file.
+
+Knows the regular file, which is checked without walking it, and the irregular one. Does not know the .xml.
+"""
+
+from __future__ import annotations
+
+import mmap
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import FileFormatError
+from audio2face.geometry.maya_chunks import VECTOR_TYPES, Channel, ChunkWalker, Frame
+
+ChooseChannel = Callable[[tuple[Channel, ...]], Channel]
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The frames of one channel of one file.
+
+    Attributes:
+        channel: the channel in frame 0; all frames have its type and number of vertices.
+        offsets: `[frames]` position of the values of each frame, in bytes.
+        ticks: `[frames]` time of each frame.
+    """
+
+    channel: Channel
+    offsets: npt.NDArray[np.int64]
+    ticks: npt.NDArray[np.int32]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers as stored, big-endian."""
+        return VECTOR_TYPES[self.channel.tag]
+
+
+def index_file(path: Path, mapped: mmap.mmap, choose: ChooseChannel) -> FrameIndex:
+    """Finds all frames of the channel that `choose` picks in the first frame.
+
+    A file whose frames all have the layout of the first is checked by comparing their chunk headers, some hundred
+    bytes per frame, in one go; any other is walked chunk by chunk.
+
+    Args:
+        path: the data file.
+        mapped: its bytes.
+        choose: picks a channel among those of the first frame.
+
+    Raises:
+        FileFormatError: the file is damaged, has no frame, or its frames do not agree.
+    """
+    walker = ChunkWalker(path, mapped)
+    start, header_tick = walker.file_header()
+    if start >= len(mapped):
+        raise walker.error("holds no frame", start)
+    first = walker.frame(start)
+    if first.tick is None:
+        return _single_frame(walker, first, header_tick, choose)
+    chosen = choose(first.channels)
+    return _regular_index(mapped, start, first, chosen) or _walked_index(walker, start, chosen)
+
+
+def _single_frame(walker: ChunkWalker, frame: Frame, header_tick: int | None, choose: ChooseChannel) -> FrameIndex:
+    """The index of a file of a one-file-per-frame cache, whose time stands in the header."""
+    if header_tick is None:
+        raise walker.error("has neither TIME in its frame nor STIM in its header", 0)
+    if frame.stop < len(walker.mapped):
+        raise walker.error("has several frames, the first without TIME", frame.stop)
+    chosen = choose(frame.channels)
+    return FrameIndex(chosen, np.array([chosen.start]), np.array([header_tick], np.int32))
+
+
+def _regular_index(mapped: mmap.mmap, start: int, first: Frame, chosen: Channel) -> FrameIndex | None:
+    """The index of a file whose frames are all laid out like the first; None when they are not."""
+    length = first.stop - start
+    num_frames, rest = divmod(len(mapped) - start, length)
+    if rest:
+        return None
+    for low, high in _between(start, first):
+        headers = np.ndarray((num_frames, high - low), np.uint8, mapped, low, (length, 1))
+        if not (headers == headers[0]).all():
+            return None
+    offsets = chosen.start + length * np.arange(num_frames)
+    ticks = np.ndarray((num_frames,), ">i4", mapped, first.tick_start, (length,)).astype(np.int32)
+    return FrameIndex(chosen, offsets, ticks)
+
+
+def _between(start: int, frame: Frame) -> list[tuple[int, int]]:
+    """The ranges of a frame's bytes that hold its layout: all but its time and its values."""
+    lows = [start, *(stop for _, stop in frame.values)]
+    highs = [*(begin for begin, _ in frame.values), frame.stop]
+    return [(low, high) for low, high in zip(lows, highs, strict=True) if low < high]
+
+
+def _walked_index(walker: ChunkWalker, start: int, chosen: Channel) -> FrameIndex:
+    """The index of any file, frame by frame. Arrays of numbers keep it smaller than the file it describes."""
+    offsets, ticks = array("q"), array("i")
+    for number, frame in enumerate(walker.frames(start)):
+        same = [channel for channel in frame.channels if channel.name == chosen.name]
+        if len(same) != 1 or frame.tick is None:
+            problem = f"frame {number}: one TIME and one channel {chosen.name!r} expected, {len(same)} channels found"
+            raise walker.error(problem, start)
+        if (same[0].tag, same[0].num_verts) != (chosen.tag, chosen.num_verts):
+            raise _disagreement(walker, number, same[0], chosen)
+        offsets.append(same[0].start)
+        ticks.append(frame.tick)
+        start = frame.stop
+    return FrameIndex(chosen, np.array(offsets, np.int64), np.array(ticks, np.int32))
+
+
+def _disagreement(walker: ChunkWalker, number: int, found: Channel, chosen: Channel) -> FileFormatError:
+    def shown(channel: Channel) -> str:
+        return f"{channel.num_verts} vertices of type {channel.tag.decode()}"
+
+    return walker.error(
+        f"frame {number}: channel {chosen.name!r} has {shown(found)}, frame 0 has {shown(chosen)}",
+        found.start,
+        "All frames of a cache must have the same vertices: export it again with constant topology.",
+    )

@@ -1,0 +1,185 @@
+"""Writes Maya caches: data files first, the .xml that makes them a cache last.
+
+Times are in ticks of 1/6000 second, and the header tells the true first and last. Beyond 2 GB, where 32-bit positions
+end, the 64-bit .mcx is written instead of .mc.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+from audio2face.files import atomic_write, write_text
+from audio2face.geometry.frame_stream import Frames, FrameStream
+from audio2face.geometry.maya_cache import frame_files
+from audio2face.geometry.maya_chunks import DIALECT_32, DIALECT_64, TICKS_PER_SECOND, Dialect
+from audio2face.geometry.maya_description import description_text
+from audio2face.geometry.point_cache import FloatArray
+
+DEFAULT_CHANNEL = "faceShape"
+MOST_MC_BYTES = 2**31 - 1
+_INT32 = struct.Struct(">i")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How one cache is written.
+
+    Attributes:
+        dialect: 32-bit or 64-bit chunks.
+        dtype: type of the numbers, big-endian.
+        channels: vertices of each channel, by name; together those of a frame.
+        ticks: `[frames]` time of each frame.
+    """
+
+    dialect: Dialect
+    dtype: np.dtype[Any]
+    channels: Mapping[str, int]
+    ticks: npt.NDArray[np.int64]
+
+    def file_header(self, first: int, last: int) -> bytes:
+        """The CACH group for frames from tick `first` to `last`."""
+        payloads = (b"VRSN", b"0.1\0"), (b"STIM", _INT32.pack(first)), (b"ETIM", _INT32.pack(last))
+        return self._group(b"CACH", b"".join(self._chunk(tag, payload) for tag, payload in payloads))
+
+    def frame(self, vertices: FloatArray, tick: int | None) -> bytes:
+        """The MYCH group of one frame `[verts, 3]`; without a tick in a file of its own."""
+        chunks = [] if tick is None else [self._chunk(b"TIME", _INT32.pack(tick))]
+        values_tag = b"DVCA" if self.dtype.itemsize == 8 else b"FVCA"
+        start = 0
+        for name, count in self.channels.items():
+            chunks += [
+                self._chunk(b"CHNM", name.encode() + b"\0"),
+                self._chunk(b"SIZE", _INT32.pack(count)),
+                self._chunk(values_tag, vertices[start : start + count].tobytes()),
+            ]
+            start += count
+        return self._group(b"MYCH", b"".join(chunks))
+
+    def _chunk(self, tag: bytes, payload: bytes) -> bytes:
+        return self.dialect.header.pack(tag, len(payload)) + payload.ljust(self.dialect.padded(len(payload)), b"\0")
+
+    def _group(self, kind: bytes, chunks: bytes) -> bytes:
+        return self.dialect.header.pack(self.dialect.group_tag, 4 + len(chunks)) + kind + chunks
+
+    def file_size(self) -> int:
+        """Bytes of a data file with all frames in it."""
+        frame = np.zeros((sum(self.channels.values()), 3), self.dtype)
+        return len(self.file_header(0, 0)) + len(self.ticks) * len(self.frame(frame, 0))
+
+
+def write_maya(
+    path: Path,
+    frames: Frames,
+    *,
+    fps: float,
+    num_frames: int | None = None,
+    num_verts: int | None = None,
+    start_time: float = 0.0,
+    double: bool = False,
+    channel: str | Mapping[str, int] = DEFAULT_CHANNEL,
+    wide: bool = False,
+    per_frame: bool = False,
+) -> None:
+    """Writes `<name>.xml` and `<name>.mc`, or .mcx, or one of them per frame; see `write_cache`.
+
+    Args:
+        path: the .xml; dots in its name stay.
+        frames: array `[frames, verts, 3]` or blocks `[n, verts, 3]`.
+        fps: frames per second, at most 6000.
+        num_frames: number of frames; may be left out for an array.
+        num_verts: number of vertices; may be left out for an array.
+        start_time: time of frame 0 in seconds.
+        double: float64 instead of float32.
+        channel: name of the channel; or the vertices of several channels by name, which cut each frame in that order.
+        wide: write .mcx even where .mc would do.
+        per_frame: one file per frame.
+
+    Raises:
+        UserError: a file cannot be written, or times leave the range of the format.
+        ValueError: arguments or blocks that do not fit together.
+    """
+    if path.suffix != ".xml" or not 0 < fps <= TICKS_PER_SECOND:
+        raise ValueError(f"{path.name} at {fps} frames per second; an .xml and a rate up to 6000 expected")
+    stream = FrameStream.of(frames, num_frames, num_verts)
+    channels = {channel: stream.num_verts} if isinstance(channel, str) else channel
+    _check_channels(channels, stream.num_verts)
+    dtype = np.dtype(">f8" if double else ">f4")
+    layout = _Layout(DIALECT_32, dtype, channels, _ticks(path, stream.num_frames, fps, start_time))
+    if wide or layout.file_size() > MOST_MC_BYTES:
+        layout = _Layout(DIALECT_64, dtype, channels, layout.ticks)
+    if per_frame:
+        _write_frame_files(path, layout, stream, round(start_time * fps))
+    else:
+        _write_one_file(path, layout, stream)
+    text = description_text(
+        per_frame=per_frame,
+        wide=layout.dialect is DIALECT_64,
+        double=double,
+        ticks=(int(layout.ticks[0]), int(layout.ticks[-1])),
+        ticks_per_frame=round(TICKS_PER_SECOND / fps),
+        names=channels,
+    )
+    write_text(path, text)
+
+
+def _check_channels(channels: Mapping[str, int], num_verts: int) -> None:
+    if sum(channels.values()) != num_verts or min(channels.values(), default=0) < 1:
+        raise ValueError(f"channels {dict(channels)} do not share out {num_verts} vertices")
+    if not all(name and name.isprintable() for name in channels):
+        raise ValueError(f"channel names {list(channels)}; printable text expected")
+
+
+def _ticks(path: Path, num_frames: int, fps: float, start_time: float) -> npt.NDArray[np.int64]:
+    last = (start_time + (num_frames - 1) / fps) * TICKS_PER_SECOND
+    if max(abs(start_time) * TICKS_PER_SECOND, abs(last)) >= 2**31 - 1:
+        raise UserError("frames beyond 99 hours do not fit into a Maya cache", path=path)
+    ticks = np.arange(num_frames, dtype=np.float64) * (TICKS_PER_SECOND / fps)
+    return np.rint(round(start_time * TICKS_PER_SECOND) + ticks).astype(np.int64)
+
+
+def _extension(layout: _Layout) -> str:
+    return "mcx" if layout.dialect is DIALECT_64 else "mc"
+
+
+def _vertices(layout: _Layout, stream: FrameStream) -> Iterator[tuple[FloatArray, int]]:
+    """Each frame `[verts, 3]` with its tick."""
+    frames = (frame for block in stream.blocks(layout.dtype) for frame in block)
+    return zip(frames, layout.ticks.tolist(), strict=True)
+
+
+def _write_one_file(path: Path, layout: _Layout, stream: FrameStream) -> None:
+    file = path.with_name(f"{path.name.removesuffix('.xml')}.{_extension(layout)}")
+    with atomic_write(file) as handle:
+        handle.write(layout.file_header(int(layout.ticks[0]), int(layout.ticks[-1])))
+        for vertices, tick in _vertices(layout, stream):
+            handle.write(layout.frame(vertices, tick))
+
+
+def _write_frame_files(path: Path, layout: _Layout, stream: FrameStream, first_frame: int) -> None:
+    """One file per frame; what an earlier cache left goes first, because it may have had more frames."""
+    _remove_frame_files(path)
+    stem = path.name.removesuffix(".xml")
+    for number, (vertices, tick) in enumerate(_vertices(layout, stream), first_frame):
+        with atomic_write(path.with_name(f"{stem}Frame{number}.{_extension(layout)}")) as handle:
+            handle.write(layout.file_header(tick, tick) + layout.frame(vertices, None))
+
+
+def _remove_frame_files(path: Path) -> None:
+    """Removes an earlier cache of one file per frame, its .xml before all."""
+    if not path.parent.is_dir():
+        return
+    try:
+        path.unlink(missing_ok=True)
+        for wide in (False, True):
+            for file in frame_files(path, wide):
+                file.unlink()
+    except OSError as error:
+        raise UserError(f"an earlier cache cannot be removed: {error.strerror or error}", path=path) from error

@@ -1,0 +1,49 @@
+"""What numerical work asks of an animation cache: frames of vertices, copied out in blocks.
+
+Knows how many poses go into a block of a given size. Does not know files: any object of this shape will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.int64]
+BLOCK_BYTES = 64 << 20
+
+
+class PoseReader(Protocol):
+    """Poses `[frames, verts, 3]` of one shot, read on demand; `PointCache` is one."""
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames, at least 1."""
+
+    @property
+    def num_verts(self) -> int:
+        """Number of vertices of every frame, at least 1."""
+
+    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Frames `start` up to, not including, `stop` as float32 `[stop - start, verts, 3]`, in `out` where given."""
+
+
+def blocks_of(count: int, bytes_each: int, block_bytes: int = BLOCK_BYTES) -> Iterator[slice]:
+    """Cuts `0 .. count` into slices whose items take at most `block_bytes` together, one item at least.
+
+    Args:
+        count: number of items.
+        bytes_each: bytes that one item takes.
+        block_bytes: bytes that one block may take.
+    """
+    step = max(1, block_bytes // max(bytes_each, 1))
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def read_rows(poses: PoseReader, frames: slice) -> FloatArray:
+    """Frames as rows `[frames, 3 * verts]` of float32, in a new array."""
+    return poses.read(frames.start, frames.stop).reshape(frames.stop - frames.start, -1)

@@ -1,0 +1,147 @@
+"""The skin: where the body is cut, which vertices face forwards, where the lids are, and its colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tools.example_head.identities import Colour, Identity
+from tools.example_head.mesh import QuadMesh
+from tools.example_head.source import Indices, Points
+
+_NECK_LOOP_START = 1526
+"""A vertex at the front of the base of the neck; the edge loop through it is level and clean."""
+_EYE_REACH = 1.04
+"""Skin nearer to an eye's centre than this many radii lies in its socket."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The head's skin within the body.
+
+    Attributes:
+        body: vertex of the base mesh of each skin vertex, ascending.
+        faces: `[faces, 4]` in skin vertices.
+    """
+
+    body: Indices
+    faces: Indices
+
+    @classmethod
+    def find(cls, mesh: QuadMesh, faces: Indices, vertices: Points) -> Cut:
+        """Keeps what lies above the loop round the base of the neck."""
+        used = np.unique(faces)
+        top = int(used[np.argmax(vertices[used, 1])])
+        body = np.array(sorted(mesh.enclosed(top, mesh.loop(_NECK_LOOP_START, vertices))), dtype=np.int64)
+        kept = faces[np.isin(faces, body).all(axis=1)]
+        return cls(body, np.searchsorted(body, kept))
+
+    def local(self, body_vertices: Indices) -> Indices:
+        """Skin vertices of body vertices."""
+        return np.searchsorted(self.body, body_vertices)
+
+
+def normals(vertices: Points, faces: Indices) -> Points:
+    """Unit vertex normals `[verts, 3]`."""
+    corners = vertices[faces]
+    across = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    summed = np.zeros_like(vertices)
+    for corner in range(4):
+        np.add.at(summed, faces[:, corner], across)
+    return summed / np.linalg.norm(summed, axis=1, keepdims=True)
+
+
+def lids(vertices: Points, blink: Points, eye_centre: Points) -> tuple[int, int]:
+    """The vertices of the upper and the lower lid's edge in front of an eye's centre.
+
+    The upper edge is where the blink moves the skin down most; the lower edge is the foremost skin it nearly meets.
+
+    Args:
+        vertices, blink: `[verts, 3]`, centimetres; the neutral face and the eye's blink shape.
+        eye_centre: `[3]`.
+    """
+    near = np.abs(vertices - eye_centre)
+    front = np.flatnonzero((near[:, 0] < 0.3) & (near[:, 1] < 1.4) & (vertices[:, 2] > eye_centre[2] + 1.2))
+    drop = -blink[front, 1]
+    movers = front[drop > 0.9 * drop.max()]
+    upper = int(movers[np.argmin(vertices[movers, 1] - 0.5 * vertices[movers, 2] + near[movers, 0])])
+    still = front[(drop < 0.3 * drop.max()) & (vertices[front, 1] < vertices[upper, 1])]
+    score = vertices[still, 1] + 0.5 * vertices[still, 2] - np.abs(vertices[still, 0] - vertices[upper, 0])
+    return upper, int(still[np.argmax(score)])
+
+
+def cavities(
+    vertices: Points, mesh: QuadMesh, cut: Cut, contact: Indices, eye_centres: Points, eye_radius: float
+) -> tuple[Indices, Indices]:
+    """Skin vertices that nobody sees on a closed face.
+
+    Returns:
+        All of them (inside the mouth, behind the lids), and those inside the mouth.
+    """
+    border = {*contact.tolist(), *mesh.loop(_NECK_LOOP_START, vertices)}
+    top = int(cut.body[np.argmax(vertices[cut.body, 1])])
+    mouth = np.flatnonzero(~np.isin(cut.body, np.array(sorted(mesh.enclosed(top, border)))))
+    distance = np.linalg.norm(vertices[cut.body][:, None] - eye_centres, axis=2).min(axis=1)
+    return np.union1d(mouth, np.flatnonzero(distance < _EYE_REACH * eye_radius)), mouth
+
+
+def colours(
+    vertices: Points,
+    identity: Identity,
+    eye_centres: Points,
+    lip_redness: dict[int, float],
+    hidden: Indices,
+    mouth: Indices,
+) -> npt.NDArray[np.uint8]:
+    """Colours `[verts, 3]` of skin, lips, brows, cropped hair and the inside of the mouth, sRGB.
+
+    Args:
+        vertices: `[verts, 3]` neutral skin with the origin between the eyes.
+        identity: its colours.
+        eye_centres: `[2, 3]`.
+        lip_redness: 0 to 1 by skin vertex.
+        hidden: vertices in the cavities.
+        mouth: those of them inside the mouth.
+    """
+    painted = np.tile(np.array(identity.skin, dtype=float), (len(vertices), 1))
+
+    def blend(amount: npt.NDArray[np.float64], colour: Colour) -> None:
+        painted[:] += amount[:, None] * (np.array(colour, dtype=float) - painted)
+
+    flush = np.exp(-((np.abs(vertices[:, 0]) - 3.6) ** 2 + (vertices[:, 1] + 2.9) ** 2) / 3.0)
+    blend(0.22 * flush * (vertices[:, 2] > 0), (206, 120, 104))
+    blend(_hair(vertices), identity.hair)
+    blend(_brows(vertices, eye_centres), identity.hair)
+    redness = np.zeros(len(vertices))
+    redness[list(lip_redness)] = list(lip_redness.values())
+    blend(redness, identity.lips)
+    inside = np.zeros(len(vertices))
+    inside[hidden] = 0.35
+    inside[mouth] = 1.0
+    blend(inside, (128, 52, 52))
+    return np.clip(np.rint(painted), 0, 255).astype(np.uint8)
+
+
+def _smooth(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.float64]:
+    t = np.clip((values - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _hair(vertices: Points) -> npt.NDArray[np.float64]:
+    """Cropped hair: above a line that falls from the forehead over the temples to the nape."""
+    x, y, z = vertices.T
+    line = np.interp(z, [-14.0, -10.0, -6.0, -3.4, -1.5, 2.5], [-6.0, -5.2, -1.2, 1.8, 3.6, 6.6])
+    return 0.92 * _smooth(y - line, -0.35, 0.45) * (z < 2.2) * _smooth(-np.abs(x), -9.5, -9.0)
+
+
+def _brows(vertices: Points, eye_centres: Points) -> npt.NDArray[np.float64]:
+    """Brows: an arch over each eye, thinning outwards."""
+    x, y, z = vertices.T
+    eye = np.abs(eye_centres[:, 0]).mean()
+    along = (np.abs(x) - eye) / 2.0
+    arch = 2.05 + 0.3 * (1 - (along - 0.25) ** 2)
+    thickness = 0.42 - 0.14 * along
+    inside = np.exp(-(((y - arch) / thickness) ** 2) * 1.2)
+    return 0.85 * inside * _smooth(along, -1.15, -0.75) * (1 - _smooth(along, 0.85, 1.25)) * (z > 0)
