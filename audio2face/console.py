@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TextIO, TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -31,9 +32,21 @@ def console() -> Console:
     return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+class _StandardOutput(logging.StreamHandler[TextIO]):
+    """Looks standard output up for each message: a progress bar takes it over to print above itself."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """The base class sets it once; there is nothing to keep."""
+
+
 def start_logging(log_file: Path | None = None) -> None:
     """Sends messages of level INFO and above to standard output and, where given, to a log file."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    handlers: list[logging.Handler] = [_StandardOutput()]
     if log_file is not None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
@@ -69,6 +82,31 @@ def track(
         if now - said > _QUIET_LINE_SECONDS and done:
             left = (now - began) / done * max(total - done, 0)
             print(f"{what}: {done} of {total}, {left:.0f} s left", flush=True)
+            said = now
+
+
+def follow(steps: Iterable[tuple[str, float]], what: str) -> None:
+    """Runs a stage of unlike steps to its end behind one bar in percent, with time left; or a line now and then.
+
+    Args:
+        steps: does the work while it is gone through; each item names what goes on and gives the share of the whole
+            stage that has just been done, all shares adding up to 1.
+        what: label of the bar, such as the actor's name.
+    """
+    if sys.stdout.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console()) as progress:
+            bar = progress.add_task(what, total=1.0)
+            for label, share in steps:
+                progress.update(bar, advance=share, description=f"{what}: {label}")
+        return
+    done, began, said = 0.0, time.monotonic(), time.monotonic()
+    for label, share in steps:
+        done += share
+        now = time.monotonic()
+        if now - said > _QUIET_LINE_SECONDS and done:
+            left = (now - began) / done * max(1 - done, 0)
+            print(f"{what}: {label}, {100 * done:.0f} %, {left:.0f} s left", flush=True)
             said = now
 
 

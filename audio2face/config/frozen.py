@@ -14,8 +14,8 @@ class FrozenDict(dict[Key, Item]):
     def _refuse(self, *_args: object, **_named: object) -> NoReturn:
         raise TypeError("a configuration cannot be changed")
 
-    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[type[FrozenDict[Key, Item]], tuple[dict[Key, Item]]]:
         """Copies and pickles by way of a plain dictionary, since items cannot be set one by one."""

@@ -53,7 +53,7 @@ class Roots:
             UserError: the path is empty, holds control characters, or leaves its root by `..`.
         """
         if not configured.strip() or not configured.isprintable():
-            raise UserError(f"path {ascii(configured)} is empty or holds control characters")
+            raise UserError(f"path {configured!a} is empty or holds control characters")
         parts = PurePosixPath(configured).parts
         roots = {"datasets": self.datasets, "workspace": self.workspace, "framework": self.framework}
         if Path(configured).is_absolute():

@@ -2,13 +2,13 @@
 
     python -I run_user_file.py FILE OUTPUT
 
-The output holds `values` and `problems` (line or null, text). Names that begin with `_`, modules, functions and classes
-are no parameters; a path becomes text, a tuple a list.
+The output holds `values` and `problems` (line or null, parameter or "", text). Names that begin with `_`, modules,
+functions and classes are no parameters; a path becomes text, a tuple a list.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import json
 import math
 import pathlib
@@ -17,28 +17,42 @@ import sys
 import traceback
 import types
 
-Problems = list[tuple[int | None, str]]
+MAX_DEPTH = 16  # of nested lists and dictionaries; a list that holds itself ends here
+PLAIN_INTEGERS = range(-(2**63), 2**63)
 
 
-def plain(value: object, where: str, problems: Problems) -> object:
+def plain(value: object, where: str, problems: list[str], depth: int = 0) -> object:
     """The value in terms of JSON; what JSON cannot hold is reported with its place and becomes None."""
-    if value is None or isinstance(value, bool | str | int):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            problems.append((None, f"{where}: {value} is not a finite number"))
-        return value
+    trouble = trouble_with(value, depth)
+    if trouble:
+        problems.append(f"{where}: {trouble}")
+        return None
     if isinstance(value, pathlib.PurePath):
         return value.as_posix()
     if isinstance(value, list | tuple):
-        return [plain(item, f"{where}[{index}]", problems) for index, item in enumerate(value)]
+        return [plain(item, f"{where}[{index}]", problems, depth + 1) for index, item in enumerate(value)]
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                problems.append((None, f"{where}: the key {key!r} is of type {type(key).__name__}; keys must be text"))
-        return {key: plain(item, f"{where}[{key!r}]", problems) for key, item in value.items() if isinstance(key, str)}
-    problems.append((None, f"{where}: a value of type {type(value).__name__} cannot be configured"))
-    return None
+                problems.append(f"{where}: the key {key!r} is of type {type(key).__name__}, keys must be text")
+        texts = {key: item for key, item in value.items() if isinstance(key, str)}
+        return {key: plain(item, f"{where}[{key!r}]", problems, depth + 1) for key, item in texts.items()}
+    return value
+
+
+def trouble_with(value: object, depth: int) -> str | None:
+    """Why JSON cannot hold a value, without a look at its items; None when it can."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{value} is not a finite number"
+    if isinstance(value, int):
+        return None if value in PLAIN_INTEGERS else "the number is too large"
+    if isinstance(value, str):
+        return "the text is no valid Unicode" if any("\ud800" <= letter <= "\udfff" for letter in value) else None
+    if value is None or isinstance(value, pathlib.PurePath):
+        return None
+    if isinstance(value, list | tuple | dict):
+        return f"nested over {MAX_DEPTH} deep" if depth >= MAX_DEPTH else None
+    return f"a value of type {type(value).__name__} cannot be configured"
 
 
 def is_parameter(name: str, value: object) -> bool:
@@ -57,13 +71,17 @@ def line_of(error: BaseException, file: str) -> int | None:
 
 def run(file: str) -> dict[str, object]:
     """The file's parameters, or the exception that it ended with."""
-    problems: Problems = []
     try:
         space = runpy.run_path(file)
-        values = {name: plain(value, name, problems) for name, value in space.items() if is_parameter(name, value)}
     except BaseException as error:  # SystemExit and KeyboardInterrupt of the user's code as well
         said = traceback.format_exception_only(type(error), error)[-1].strip()
-        return {"values": {}, "problems": [(line_of(error, file), f"running it failed: {said}")]}
+        return {"values": {}, "problems": [(line_of(error, file), "", f"running it failed: {said}")]}
+    values, problems = {}, []
+    for name, value in space.items():
+        if is_parameter(name, value):
+            found: list[str] = []
+            values[name] = plain(value, name, found)
+            problems += [(None, name, text) for text in found]
     return {"values": values, "problems": problems}
 
 

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,24 @@ class UserFile:
         path: the file.
         values: its parameters in terms of JSON, unchecked.
         lines: the line of the last assignment to each name.
+        broken: the parameters whose value cannot be configured at all.
         problems: what went wrong while it ran, each with its file and line where known.
     """
 
     path: Path
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
 
-    def place(self, name: str) -> str:
+    @property
+    def failed(self) -> bool:
+        """Whether it gave nothing because running it failed."""
+        return bool(self.problems) and not self.values
+
+    def place(self, name: str, line: int | None = None) -> str:
         """Where a parameter is set, for messages: file and line, or the file alone."""
-        line = self.lines.get(name)
+        line = line or self.lines.get(name)
         return self.path.name if line is None else f"{self.path.name}:{line}"
 
 
@@ -51,26 +58,17 @@ def run_user_file(path: Path, time_limit: float = TIME_LIMIT_SECONDS) -> UserFil
         result = Path(folder, "result.json")
         command = [sys.executable, "-I", str(SCRIPT), str(path), str(result)]
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=time_limit, check=False
-            )
+            # What the user's code prints goes to standard error: standard output belongs to the stage.
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, timeout=time_limit, check=False)
         except subprocess.TimeoutExpired:
             return UserFile(path, problems=(f"{path.name}: still running after {time_limit:g} s, stopped",))
         if not result.is_file():
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-            ended = f"{path.name}: its process ended with status {done.returncode} before giving a result"
-            return UserFile(path, problems=(": ".join([ended, *said]),))
+            ended = f"{path.name}: its process ended with status {done.returncode} before it gave a result"
+            return UserFile(path, problems=(ended,))
         answer = json.loads(result.read_text(encoding="utf-8"))
-    lines = _assignment_lines(path)
-    problems = []
-    for line, text in answer["problems"]:
-        name = text.split(":")[0].split("[")[0]
-        problems.append(f"{path.name}{_colon(line or lines.get(name))}: {text}")
-    return UserFile(path, answer["values"], lines, tuple(problems))
-
-
-def _colon(line: int | None) -> str:
-    return "" if line is None else f":{line}"
+    found = answer["problems"]
+    file = UserFile(path, answer["values"], _assignment_lines(path), frozenset(name for _, name, _ in found))
+    return replace(file, problems=tuple(f"{file.place(name, line)}: {text}" for line, name, text in found))
 
 
 def _assignment_lines(path: Path) -> dict[str, int]:

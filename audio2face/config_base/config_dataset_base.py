@@ -28,7 +28,7 @@ from audio2face.config_base.types import (
 # Read by: dataset check, preprocessing (lists the voices in `aug`), training.
 AUDIO_ROOT: dict[Actor, Annotated[str, dataset_folder("preproc", "train")]] = {}
 
-# Per actor: a folder with one text file per shot, `<shot>.txt`, of phoneme times. With it, training needs
+# Per actor: a folder with one file of phoneme times per shot, named after the shot. With it, training needs
 # no phoneme recogniser.
 # Change it when exact phoneme times are known, from a forced aligner or from a speech synthesiser.
 # Read by: dataset check, regression training.

@@ -101,6 +101,7 @@ NoiseType = Literal["gauss", "mic"]
 PhonemeLanguage = Literal["en", "zh"]
 WindowFunction = Literal["hanning", "kaiser6"]
 NoiseSchedule = Literal["cosine", "linear"]
+BodyPart = Literal["skin", "tongue", "jaw", "eye"]
 Channel = Literal["skin_coeffs", "tongue_coeffs", "jaw", "eye", "skin_pose", "tongue_pose"]
 InferenceMode = Literal[
     "offline",
@@ -128,6 +129,7 @@ SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 
 # --- Rows ----------------------------------------------------------------------------------------------------
 
+NonEmptyNames = Annotated[list[str], Len(1)]
 # actor, shot, (first frame, last frame), speaker, language, audio file, audio offset in frames
 Clip = tuple[Actor, Identifier, tuple[Index, Index], str, str, RelativeWav, int]
 # actor, (source shot, frame), length in frames, emotion
@@ -136,15 +138,9 @@ MutedShot = tuple[Actor, tuple[Identifier, Index], Count, Emotion]
 ShotEmotion = tuple[Actor, Identifier, Emotion]
 # components, vertices, 3
 PcaShape = tuple[Count, Count, Literal[3]]
+TransformScale = dict[BodyPart, Positive]
 
 # --- Tables with fixed keys ----------------------------------------------------------------------------------
-
-
-class TransformScale(TypedDict):
-    skin: Positive
-    tongue: Positive
-    jaw: Positive
-    eye: Positive
 
 
 class AudioParamsRegression(TypedDict):
@@ -256,6 +252,3 @@ class AnimationParametersRegression(AnimationParameters):
 
     source_shot: Identifier | None
     source_frame: Index | None
-
-
-NonEmptyNames = Annotated[list[str], Len(1)]

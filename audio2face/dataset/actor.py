@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.config import Dataset
 from audio2face.dataset.arrays import Archive, Float32Array, read_points
 from audio2face.dataset.shots import Shot, infer_emotion
 from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs, read_faces, read_indices
@@ -92,7 +93,7 @@ class ActorDataset:
     emotion_overrides: Mapping[str, str]
 
     @classmethod
-    def open(cls, actor: str, section: object) -> ActorDataset:
+    def open(cls, actor: str, section: Dataset) -> ActorDataset:
         """Resolves the dataset of one actor; touches no file.
 
         Args:
@@ -107,15 +108,14 @@ class ActorDataset:
         if not 0 < fps < float("inf"):
             raise UserError(f"CACHE_FPS of actor {actor!r} is {fps}", hint="Give the frames per second, such as 30.0.")
         paths = {name: Path(_required(section, name, actor)) for name in REQUIRED_PATHS}
-        optional = {name: getattr(section, name, {}).get(actor) for name in OPTIONAL_PATHS}
+        optional = {name: getattr(section, name).get(actor) for name in OPTIONAL_PATHS}
         paths |= {name: Path(path) for name, path in optional.items() if path is not None}
-        rows = getattr(section, "SHOT_EMOTION_MAP", ())
         return cls(
             actor=actor,
             fps=fps,
             paths=paths,
-            emotion_names=tuple(getattr(section, "SHOT_EMOTION_NAMES", (DEFAULT_EMOTION,))),
-            emotion_overrides={shot: emotion for name, shot, emotion in rows if name == actor},
+            emotion_names=section.SHOT_EMOTION_NAMES,
+            emotion_overrides={shot: emotion for name, shot, emotion in section.SHOT_EMOTION_MAP if name == actor},
         )
 
     # --- shots -----------------------------------------------------------------------------------------------------
@@ -309,8 +309,8 @@ class ActorDataset:
         return self._optional(parameter, lambda path: read_points(path, shape))
 
 
-def _required(section: object, parameter: str, actor: str) -> Any:
-    values = getattr(section, parameter, {})
+def _required(section: Dataset, parameter: str, actor: str) -> Any:
+    values = getattr(section, parameter)
     if actor not in values:
         known = ", ".join(values) or "no actor at all"
         raise UserError(

@@ -152,8 +152,8 @@ class Archive:
             UserError: the archive has no such array, or (FileFormatError) its bytes are damaged.
         """
         if name not in self.members:
-            raise UserError(f"has no array named {ascii(name)}", path=self.path)
-        return _guarded(self.path, f".npz archive (array {ascii(name)})", lambda: _read_member(self.path, name))
+            raise UserError(f"has no array named {name!a}", path=self.path)
+        return _guarded(self.path, f".npz archive (array {name!a})", lambda: _read_member(self.path, name))
 
     def read_floats(self, name: str, shape: tuple[int | None, ...]) -> Float32Array:
         """Reads one numeric array of a given shape (None: any positive length) as float32."""
@@ -161,7 +161,7 @@ class Archive:
         try:
             require_shape(self.path, array.shape, array.dtype, shape)
         except FileFormatError as error:
-            raise FileFormatError(f"array {ascii(name)} {error.problem}", path=self.path) from error
+            raise FileFormatError(f"array {name!a} {error.problem}", path=self.path) from error
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(array, np.float32)
 
@@ -171,14 +171,14 @@ def _read_members(path: Path) -> dict[str, Member]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if not info.filename.endswith(".npy"):
-                raise ValueError(f"{ascii(info.filename)} in it is not an array")
+                raise ValueError(f"{info.filename!a} in it is not an array")
             with archive.open(info) as handle:
                 shape, fortran, dtype = _read_header(handle)
                 size = handle.tell() + math.prod(shape) * dtype.itemsize
             if not dtype.hasobject and size != info.file_size:
-                raise ValueError(f"{ascii(info.filename)} takes {info.file_size} bytes, its header says {size}")
+                raise ValueError(f"{info.filename!a} takes {info.file_size} bytes, its header says {size}")
             if info.file_size > _MOST_DEFLATE_CAN_SHRINK * max(info.compress_size, 1):
-                raise ValueError(f"{ascii(info.filename)} cannot hold as much as it says")
+                raise ValueError(f"{info.filename!a} cannot hold as much as it says")
             members[info.filename.removesuffix(".npy")] = Member(
                 shape, dtype, fortran, info.compress_type != zipfile.ZIP_STORED
             )

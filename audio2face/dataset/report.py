@@ -18,6 +18,7 @@ from rich.table import Table
 from audio2face.errors import UserError
 
 Value = TypeVar("Value")
+SCHEMA = 1
 
 
 class Severity(StrEnum):
@@ -146,6 +147,11 @@ class Findings:
     def sorted(self) -> tuple[Finding, ...]:
         """All findings: errors first, then by shot, otherwise as they came."""
         return tuple(sorted(self.items, key=lambda finding: (finding.severity != Severity.ERROR, finding.shot or "")))
+
+
+def as_json(reports: Iterable[CheckReport]) -> dict[str, Any]:
+    """The reports of several actors in plain values, under a version of this layout."""
+    return {"schema": SCHEMA, "actors": [report.as_json() for report in reports]}
 
 
 def show(reports: Iterable[CheckReport], console: Console) -> None:

@@ -52,11 +52,12 @@ def read_description(path: Path) -> Description:
     """
     try:
         with path.open("rb") as handle:
-            text = handle.read(_MOST_BYTES + 1)
+            if handle.seek(0, 2) > _MOST_BYTES:
+                raise FileFormatError(f"is over {_MOST_BYTES} bytes long", path=path, offset=_MOST_BYTES)
+            handle.seek(0)
+            text = handle.read()
     except OSError as error:
         raise unreadable(path, error) from error
-    if len(text) > _MOST_BYTES:
-        raise FileFormatError(f"is over {_MOST_BYTES} bytes long", path=path, offset=_MOST_BYTES)
     parser = expat.ParserCreate()
     found = Description()
 

@@ -10,11 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.errors import UserError
-from audio2face.geometry.krylov import leading_eigenpairs
+from audio2face.geometry.eigenpairs import leading_eigenpairs, numerical_rank
 from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, read_rows
-
-# A full decomposition of so many coordinates or poses takes a few seconds; beyond, only leading pairs are sought.
-_DENSE_LIMIT = 2500
 
 
 @dataclass(frozen=True)
@@ -50,44 +47,56 @@ def fit_basis(
 ) -> PcaBasis:
     """Fits the fewest components whose share of the variance exceeds a threshold, or exactly so many.
 
-    Works in float64 through inner products on the smaller side (poses or coordinates); where both are many, only
-    the leading eigenpairs are computed. `rows` may be a memory map: it is read in blocks.
+    Works in float64. `rows` may be a memory map: it is read in blocks.
 
     Args:
         rows: poses `[poses, coords]`, float32.
         mean: `[coords]`, the pose that variance is measured from, a neutral say; the mean of the rows where None.
-        variance_threshold: the share that must be exceeded. Where rounding keeps it out of reach (1.0), all
-            components that carry variance are taken.
+        variance_threshold: the share that must be exceeded. Where it is out of reach (1.0), all components that
+            carry variance are taken.
         num_components: number of components, whatever their share; None for the threshold to decide.
 
     Raises:
-        UserError: all poses equal the mean, or they span fewer than `num_components` dimensions.
+        UserError: a pose is not finite, all poses equal the mean, or they span fewer than `num_components` dimensions.
         ValueError: shapes do not fit.
     """
     count, coords = rows.shape
     if count < 1 or (mean is not None and mean.shape != (coords,)):
         raise ValueError(f"{rows.shape} rows about a mean of shape {None if mean is None else mean.shape}")
-    centre = _mean_row(rows) if mean is None else mean.astype(np.float64)
+    centre = np.asarray(rows.mean(axis=0, dtype=np.float64) if mean is None else mean, np.float64)
     total = _second_moment(rows, centre)
+    if not np.isfinite(total):
+        raise UserError("a pose holds a coordinate that is not a finite number", hint="Check the caches.")
+    # Poses that differ from the mean by less than float32 can tell hold no motion.
     if total <= count * coords * (np.finfo(np.float32).eps * float(np.abs(centre).max())) ** 2:
         raise UserError(
             f"all {count} poses are the same as the mean pose; there is no motion to find components in",
             hint="Check that the caches hold animation and belong to this neutral pose.",
         )
+    size = min(count, coords)
 
     def enough(values: FloatArray) -> int | None:
-        return _count(values, total, min(count, coords), variance_threshold, num_components)
+        rank = numerical_rank(values, size)
+        if num_components is not None and num_components <= rank:
+            return num_components
+        wanted = count_components(values, total, variance_threshold) if num_components is None else None
+        if wanted is not None:
+            return min(wanted, rank)
+        # Values down to rounding noise mean that all those above it are known.
+        return rank if rank < len(values) else None
 
-    if min(count, coords) > _DENSE_LIMIT:
-        values, vectors = leading_eigenpairs(lambda block: _covariance_times(rows, centre, block), coords, enough)
-    else:
-        values, vectors = _dense_eigenpairs(rows, centre, enough)
-    components = np.ascontiguousarray(vectors.T, dtype=np.float32)
-    peaks = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
-    components *= np.where(peaks < 0, np.float32(-1), np.float32(1))
+    values, vectors = leading_eigenpairs(rows, centre, enough)
+    if num_components is not None and len(values) < num_components:
+        raise UserError(
+            f"{num_components} components are asked for, but the poses span only {len(values)} dimensions",
+            hint="Ask for fewer components, or keep more poses.",
+        )
     divisor = max(count - 1, 1)
     return PcaBasis(
-        components, (values / divisor).astype(np.float32), centre.astype(np.float32), float(total / divisor)
+        components=_with_positive_peaks(np.ascontiguousarray(vectors.T, dtype=np.float32)),
+        eigenvalues=(values / divisor).astype(np.float32),
+        mean=centre.astype(np.float32),
+        total_variance=total / divisor,
     )
 
 
@@ -100,7 +109,7 @@ def coefficients(poses: PoseReader, basis: PcaBasis) -> FloatArray:
     Raises:
         ValueError: poses and basis have different numbers of coordinates.
     """
-    coords = basis.components.shape[1]
+    coords = len(basis.mean)
     if poses.num_verts * 3 != coords:
         raise ValueError(f"{poses.num_verts} vertices, but a basis of {coords} coordinates")
     found = np.empty((poses.num_frames, basis.num_components), np.float32)
@@ -112,43 +121,15 @@ def coefficients(poses: PoseReader, basis: PcaBasis) -> FloatArray:
 
 
 def count_components(values: FloatArray, total: float, variance_threshold: float) -> int | None:
-    """The fewest leading values whose sum exceeds a share of the total; None where even all of them do not.
+    """The fewest leading eigenvalues that exceed a share of the total; None where all of them together do not.
 
     Args:
         values: eigenvalues `[n]`, falling.
         total: sum of all eigenvalues, also of those not in `values`.
-        variance_threshold: the share that must be exceeded.
+        variance_threshold: the share to exceed.
     """
     exceeding = np.flatnonzero(np.cumsum(values) > variance_threshold * total)
     return int(exceeding[0]) + 1 if exceeding.size else None
-
-
-def numerical_rank(values: FloatArray, size: int) -> int:
-    """Number of eigenvalues (falling, float64, of a positive matrix of `size`) that are more than rounding noise."""
-    if not values.size or values[0] <= 0:
-        return 0
-    return int(np.count_nonzero(values > values[0] * size * np.finfo(np.float64).eps))
-
-
-def _count(values: FloatArray, total: float, size: int, threshold: float, forced: int | None) -> int | None:
-    """How many of the falling eigenvalues to keep; None while these are too few to tell."""
-    rank = numerical_rank(values, size)
-    all_known = rank < len(values) or len(values) == size
-    if forced is None:
-        wanted = count_components(values, total, threshold)
-        return min(wanted, rank) if wanted is not None else (rank if all_known else None)
-    if forced <= rank:
-        return forced
-    if all_known:
-        raise UserError(
-            f"{forced} components are asked for, but the poses span only {rank} dimensions",
-            hint="Ask for fewer components, or keep more poses.",
-        )
-    return None
-
-
-def _mean_row(rows: FloatArray) -> FloatArray:
-    return np.asarray(rows.mean(axis=0, dtype=np.float64))
 
 
 def _second_moment(rows: FloatArray, centre: FloatArray) -> float:
@@ -159,6 +140,6 @@ def _second_moment(rows: FloatArray, centre: FloatArray) -> float:
     return total
 
 
-def _dense_eigenpairs(
-    rows: FloatArray, centre: FloatArray, enough: Callable[[FloatArray], int | None]
-) -> tuple[FloatArray, FloatArray]: ...
+def _with_positive_peaks(components: FloatArray) -> FloatArray:
+    peaks = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
+    return np.where(peaks < 0, -components, components)

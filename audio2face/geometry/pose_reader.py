@@ -1,6 +1,7 @@
 """What numerical work asks of an animation cache: frames of vertices, copied out in blocks.
 
-Knows how many poses go into a block of a given size. Does not know files: any object of this shape will do.
+Knows how many poses go into a block of a given size, and that poses must be finite. Does not know files: any object
+of this shape will do.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from audio2face.errors import UserError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -47,3 +50,22 @@ def blocks_of(count: int, bytes_each: int, block_bytes: int = BLOCK_BYTES) -> It
 def read_rows(poses: PoseReader, frames: slice) -> FloatArray:
     """Frames as rows `[frames, 3 * verts]` of float32, in a new array."""
     return poses.read(frames.start, frames.stop).reshape(frames.stop - frames.start, -1)
+
+
+def check_finite(rows: FloatArray, first_frame: int) -> None:
+    """Refuses frames with a coordinate that is NaN or infinite.
+
+    Args:
+        rows: `[frames, coords]`.
+        first_frame: number of the first of them in its shot, for the message.
+
+    Raises:
+        UserError: names the first such frame.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        bad = np.flatnonzero(~np.isfinite(np.einsum("ij,ij->i", rows, rows)))
+    if bad.size:
+        raise UserError(
+            f"frame {first_frame + int(bad[0])} holds a coordinate that is not a finite number",
+            hint="Export this shot again, or leave it out of the list of shots.",
+        )

@@ -43,7 +43,7 @@ def in_blocks(frames: np.ndarray, cuts: list[int]):
     st.integers(0, 2**32),
 )
 def test_reads_back_bit_equal(kind, size, double, cuts, fps, first_frame, name, seed) -> None:
-    extension, *options = kind.split(maxsplit=1)
+    extension = kind.split()[0]
     double = double and extension in ("npy", "xml")
     frames = any_bits(np.random.default_rng(seed), (*size, 3), double)
     common = {"num_frames": size[0], "num_verts": size[1], "fps": fps, "start_time": first_frame / fps}

@@ -15,7 +15,7 @@ from tools.example_head.source import Indices, Points
 _LOOP_STARTS = (591, 574, 557, 540, 523, 493, 494, 513, 495, 496, 492, 5337)
 _INNER, _OUTER, _RED_BORDER = 3, 4, 10
 _SEAL_WEIGHTS = (0.1, 0.3, 0.7, 1.0, 1.0, 0.8, 0.55, 0.35, 0.2, 0.1, 0.0, 0.0)
-_OVERLAP_CENTIMETRES = 0.02
+_OVERLAP_CENTIMETRES = 0.08
 _LIST_STEPS = (-3, -2, 0, 2, 3)
 """Lower-lip vertices of the vertex lists: steps from the midline, the actor's right first."""
 
@@ -50,11 +50,12 @@ class Mouth:
         ordered = range(1 - corner, corner) if lower else range(steps - corner - 1, corner, -1)
         return self.loops[loop, np.array(ordered) % steps]
 
-    def seal(self, vertices: Points) -> Points:
-        """Moves the lips of a neutral face up and down until they touch all along the mouth.
+    def seal(self, vertices: Points, *, only_open: bool = False) -> Points:
+        """Moves the lips of a face up and down until they touch all along the mouth.
 
         Args:
             vertices: `[verts, 3]`, centimetres.
+            only_open: leave lips alone where they already press into one another.
 
         Returns:
             The moved copy; each lip moves half the gap, fading out over the neighbouring loops.
@@ -64,6 +65,8 @@ class Mouth:
         crest = np.max([self._height(vertices, loop, across, lower=True) for loop in (_INNER, _OUTER)], axis=0)
         bottom = np.min([self._height(vertices, loop, across, lower=False) for loop in (_INNER, _OUTER)], axis=0)
         half_gap = (bottom - crest + _OVERLAP_CENTIMETRES) / 2
+        if only_open:
+            half_gap = np.maximum(half_gap, 0.0)
         moved = vertices.copy()
         for loop, weight in enumerate(_SEAL_WEIGHTS):
             for lower, direction in ((True, 1.0), (False, -1.0)):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from tools.example_head.geometry import Colours, ease
 from tools.example_head.identities import Colour, Identity
 from tools.example_head.mesh import QuadMesh
 from tools.example_head.source import Indices, Points
 
 _NECK_LOOP_START = 1526
 """A vertex at the front of the base of the neck; the edge loop through it is level and clean."""
-_EYE_REACH = 1.04
-"""Skin nearer to an eye's centre than this many radii lies in its socket."""
+_SOCKET_RADII, _SOCKET_BACK_RADII = 1.04, 1.4
+"""Skin nearer to an eye's centre than this many radii lies in its socket; behind the lids, the larger number."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,10 @@ def cavities(
     border = {*contact.tolist(), *mesh.loop(_NECK_LOOP_START, vertices)}
     top = int(cut.body[np.argmax(vertices[cut.body, 1])])
     mouth = np.flatnonzero(~np.isin(cut.body, np.array(sorted(mesh.enclosed(top, border)))))
-    distance = np.linalg.norm(vertices[cut.body][:, None] - eye_centres, axis=2).min(axis=1)
-    return np.union1d(mouth, np.flatnonzero(distance < _EYE_REACH * eye_radius)), mouth
+    from_eye = vertices[cut.body][:, None] - eye_centres
+    reach = np.where(from_eye[..., 2] > 0.2 * eye_radius, _SOCKET_RADII, _SOCKET_BACK_RADII) * eye_radius
+    socket = np.flatnonzero((np.linalg.norm(from_eye, axis=2) < reach).any(axis=1))
+    return np.union1d(mouth, socket), mouth
 
 
 def colours(
@@ -94,7 +96,7 @@ def colours(
     lip_redness: dict[int, float],
     hidden: Indices,
     mouth: Indices,
-) -> npt.NDArray[np.uint8]:
+) -> Colours:
     """Colours `[verts, 3]` of skin, lips, brows, cropped hair and the inside of the mouth, sRGB.
 
     Args:
@@ -107,7 +109,7 @@ def colours(
     """
     painted = np.tile(np.array(identity.skin, dtype=float), (len(vertices), 1))
 
-    def blend(amount: npt.NDArray[np.float64], colour: Colour) -> None:
+    def blend(amount: Points, colour: Colour) -> None:
         painted[:] += amount[:, None] * (np.array(colour, dtype=float) - painted)
 
     flush = np.exp(-((np.abs(vertices[:, 0]) - 3.6) ** 2 + (vertices[:, 1] + 2.9) ** 2) / 3.0)
@@ -120,28 +122,23 @@ def colours(
     inside = np.zeros(len(vertices))
     inside[hidden] = 0.35
     inside[mouth] = 1.0
-    blend(inside, (128, 52, 52))
+    blend(inside, (112, 44, 44))
     return np.clip(np.rint(painted), 0, 255).astype(np.uint8)
 
 
-def _smooth(values: npt.NDArray[np.float64], low: float, high: float) -> npt.NDArray[np.float64]:
-    t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-def _hair(vertices: Points) -> npt.NDArray[np.float64]:
+def _hair(vertices: Points) -> Points:
     """Cropped hair: above a line that falls from the forehead over the temples to the nape."""
     x, y, z = vertices.T
-    line = np.interp(z, [-14.0, -10.0, -6.0, -3.4, -1.5, 2.5], [-6.0, -5.2, -1.2, 1.8, 3.6, 6.6])
-    return 0.92 * _smooth(y - line, -0.35, 0.45) * (z < 2.2) * _smooth(-np.abs(x), -9.5, -9.0)
+    line: Points = np.interp(z, [-14.0, -10.0, -6.0, -3.4, -1.5, 2.5], [-6.0, -5.2, -1.2, 1.8, 3.6, 6.6])
+    return 0.92 * ease(y - line, -0.35, 0.45) * (z < 2.2) * ease(-np.abs(x), -7.6, -7.1)
 
 
-def _brows(vertices: Points, eye_centres: Points) -> npt.NDArray[np.float64]:
+def _brows(vertices: Points, eye_centres: Points) -> Points:
     """Brows: an arch over each eye, thinning outwards."""
     x, y, z = vertices.T
     eye = np.abs(eye_centres[:, 0]).mean()
     along = (np.abs(x) - eye) / 2.0
     arch = 2.05 + 0.3 * (1 - (along - 0.25) ** 2)
-    thickness = 0.42 - 0.14 * along
+    thickness = 0.34 - 0.1 * along
     inside = np.exp(-(((y - arch) / thickness) ** 2) * 1.2)
-    return 0.85 * inside * _smooth(along, -1.15, -0.75) * (1 - _smooth(along, 0.85, 1.25)) * (z > 0)
+    return 0.95 * inside * ease(along, -1.15, -0.75) * (1 - ease(along, 0.85, 1.25)) * (z > 0)

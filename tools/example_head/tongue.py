@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.example.shapes import TONGUE_NAMES
-from tools.example_head.source import Points
+from tools.example_head.geometry import ease
+from tools.example_head.source import Indices, Points
 
 _ROOT, _BODY, _BLADE = 0.24, 0.3, 0.6
 """Where motion begins: nothing behind `_ROOT` ever moves; the body and the blade begin later."""
@@ -39,12 +39,12 @@ _MOTIONS = {
     "tongueTipDown": _Motion(pitch=-48, start=_BLADE),
     "tongueTipLeft": _Motion(yaw=48, start=_BLADE),
     "tongueTipRight": _Motion(yaw=-48, start=_BLADE),
-    "tongueRollUp": _Motion(pitch=115, start=_BODY),
-    "tongueRollDown": _Motion(pitch=-75, start=_BODY),
+    "tongueRollUp": _Motion(pitch=130, start=0.5),
+    "tongueRollDown": _Motion(pitch=-80, start=0.5),
     "tongueRollLeft": _Motion(roll=-40, start=_BODY),
     "tongueRollRight": _Motion(roll=40, start=_BODY),
-    "tongueUp": _Motion(rise=0.95, start=_ROOT),
-    "tongueDown": _Motion(rise=-0.55, start=_ROOT),
+    "tongueUp": _Motion(rise=1.5, start=_ROOT),
+    "tongueDown": _Motion(rise=-0.6, start=_ROOT),
     "tongueLeft": _Motion(yaw=20, start=_ROOT),
     "tongueRight": _Motion(yaw=-20, start=_ROOT),
     "tongueIn": _Motion(advance=-1.1, thick=1.2, start=_ROOT),
@@ -54,20 +54,20 @@ _MOTIONS = {
 }
 
 
-def along(tongue: Points) -> npt.NDArray[np.float64]:
+def along(tongue: Points) -> Points:
     """Place of each vertex between root (0) and tip (1), from its z: `[verts]`."""
-    depth = tongue[:, 2]
+    depth: Points = tongue[:, 2]
     return (depth - depth.min()) / (depth.max() - depth.min())
 
 
-def rigid_vertices(tongue: Points) -> npt.NDArray[np.int64]:
+def rigid_vertices(tongue: Points) -> Indices:
     """Vertices of the root, which no shape moves."""
     return np.flatnonzero(along(tongue) < _ROOT)
 
 
 def fade_root(tongue: Points, delta: Points) -> Points:
     """A displacement with the root held still, let go smoothly over the body."""
-    return delta * _ease(along(tongue), _ROOT, 0.55)[:, None]
+    return delta * ease(along(tongue), _ROOT, 0.55)[:, None]
 
 
 def shapes(tongue: Points) -> Points:
@@ -75,27 +75,21 @@ def shapes(tongue: Points) -> Points:
     return np.stack([_moved(tongue, _MOTIONS[name]) - tongue for name in TONGUE_NAMES])
 
 
-def _ease(values: npt.NDArray[np.float64], start: float, end: float = 1.0) -> npt.NDArray[np.float64]:
-    """0 up to `start`, 1 from `end`, without corners between (smoothstep)."""
-    t = np.clip((values - start) / (end - start), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 def _moved(tongue: Points, motion: _Motion) -> Points:
     where = along(tongue)
     nodes = np.linspace(0, 1, 101)
     line = _centre_line(tongue, where, nodes)
-    growth = _ease(nodes, motion.start)
+    growth = ease(nodes, motion.start)
     pitch, yaw = np.radians(motion.pitch) * growth, np.radians(motion.yaw) * growth
     steps = np.diff(line, axis=0, prepend=line[:1])
     bent = np.cumsum(np.einsum("nij,nj->ni", _turn(pitch, yaw), steps), axis=0) + line[0]
     bent[:, 2] += motion.advance * growth
-    bent[:, 1] += motion.rise * _ease(nodes, motion.start, motion.peak) * (1 - 0.75 * _ease(nodes, motion.peak))
+    bent[:, 1] += motion.rise * ease(nodes, motion.start, motion.peak) * (1 - 0.75 * ease(nodes, motion.peak))
 
     def sample(curve: Points) -> Points:
         return np.stack([np.interp(where, nodes, curve[:, axis]) for axis in range(3)], axis=1)
 
-    grown = _ease(where, motion.start, 0.8)
+    grown = ease(where, motion.start, 0.8)
     offset = tongue - sample(line)
     offset *= 1 + (np.array([motion.wide, motion.thick, 1.0]) - 1) * grown[:, None]
     roll = np.radians(motion.roll) * grown
@@ -111,16 +105,14 @@ def _moved(tongue: Points, motion: _Motion) -> Points:
     return sample(bent) + np.einsum("nij,nj->ni", turn, offset)
 
 
-def _centre_line(
-    tongue: Points, where: npt.NDArray[np.float64], nodes: npt.NDArray[np.float64]
-) -> Points:
+def _centre_line(tongue: Points, where: Points, nodes: Points) -> Points:
     """Middle of the cross-section at each node: a smooth curve in the plane x = 0."""
     height = np.polynomial.Polynomial.fit(where, tongue[:, 1], 4)(nodes)
     depth = tongue[:, 2].min() + nodes * np.ptp(tongue[:, 2])
     return np.stack([np.zeros_like(nodes), height, depth], axis=1)
 
 
-def _turn(pitch: npt.NDArray[np.float64], yaw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _turn(pitch: Points, yaw: Points) -> Points:
     """Rotations `[n, 3, 3]` that lift +z by `pitch`, then turn it towards +x by `yaw`, both radians."""
     cp, sp, cy, sy = np.cos(pitch), np.sin(pitch), np.cos(yaw), np.sin(yaw)
     zero = np.zeros_like(pitch)

@@ -51,7 +51,7 @@ def _report_stray(dataset: ActorDataset, stray: Path, findings: Findings) -> Non
     if not is_identifier(name):
         findings.error(
             "shot-name",
-            f"the name {ascii(name)} is not allowed, so this is not taken for a shot",
+            f"the name {name!a} is not allowed, so this is not taken for a shot",
             "Use letters, digits, '_', '-' and '.' only, and rename the shot everywhere.",
             file=stray,
         )
@@ -187,5 +187,7 @@ def _open(root: Path, shot: str, findings: Findings) -> PointCache | None:
         )
     cache = findings.attempt(lambda: open_cache(found.path), "cache-unreadable", found.path, shot)
     for note in cache.warnings if cache else ():
-        findings.warning("cache-odd", note, "Export the cache once more if this was not meant.", file=found.path, shot=shot)
+        findings.warning(
+            "cache-odd", note, "Export the cache once more if this was not meant.", file=found.path, shot=shot
+        )
     return cache

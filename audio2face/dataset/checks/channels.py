@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _check_archive(
     part: str,
     shape: tuple[int | None, ...],
     findings: Findings,
-    check: Callable[[Float32Array], str | None],
+    check: Callable[[Float32Array], tuple[str, str] | None],
 ) -> None:
     """Checks the array of every shot.
 
@@ -86,7 +87,7 @@ def _check_archive(
         part: what moves, for messages.
         shape: lengths after the frames, None where any will do.
         findings: receives what is wrong.
-        check: says what is wrong with the values of one shot, given its finite frames.
+        check: what is wrong with the values of one shot, given its finite frames, and the remedy.
     """
     for shot in shots:
         if shot.name not in archive.members:
@@ -99,7 +100,10 @@ def _check_archive(
             )
             continue
         array = findings.attempt(
-            lambda name=shot.name: archive.read_floats(name, (None, *shape)), "file-unreadable", archive.path, shot.name
+            functools.partial(archive.read_floats, shot.name, (None, *shape)),
+            "file-unreadable",
+            archive.path,
+            shot.name,
         )
         if array is None:
             continue
@@ -114,7 +118,7 @@ def _check_values(
     shot: str,
     part: str,
     findings: Findings,
-    check: Callable[[Float32Array], str | None],
+    check: Callable[[Float32Array], tuple[str, str] | None],
 ) -> None:
     finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
     if not finite.all():
@@ -129,26 +133,26 @@ def _check_values(
         )
     wrong = check(array[finite]) if finite.any() else None
     if wrong is not None:
-        message, remedy = wrong.split("|")
+        message, remedy = wrong
         findings.error(f"{part}-values", message, remedy, file=file, shot=shot)
 
 
-def _check_jaw(deltas: Float32Array, neutral: Float32Array | None) -> str | None:
+def _check_jaw(deltas: Float32Array, neutral: Float32Array | None) -> tuple[str, str] | None:
     if resembles_pose(deltas.mean(axis=0), neutral):
-        return "holds positions instead of offsets from the neutral key points|Subtract the neutral key points."
+        return "holds positions instead of offsets from the neutral key points", "Subtract the neutral key points."
     return None
 
 
-def _check_eyes(rotations: Float32Array) -> str | None:
+def _check_eyes(rotations: Float32Array) -> tuple[str, str] | None:
     largest = float(np.abs(rotations).max())
     if largest > _LARGEST_ANGLE:
-        return f"eyes turn by {largest:.0f} degrees|Store pitch and yaw of each eye in degrees, 0 looking ahead."
+        return f"eyes turn by {largest:.0f} degrees", "Store pitch and yaw of each eye in degrees, 0 looking ahead."
     return None
 
 
 def _similar(shot: str, archive: Archive) -> str:
     near = difflib.get_close_matches(shot, [name for name in archive.members if name != shot], n=1, cutoff=0.85)
-    return f"; it has {ascii(near[0])}, is that the same?" if near else ""
+    return f"; it has {near[0]!a}, is that the same?" if near else ""
 
 
 def _check_blink(dataset: ActorDataset, findings: Findings) -> None:

@@ -10,20 +10,19 @@ from audio2face.dataset.actor import DEFAULT_EMOTION, ActorDataset
 from audio2face.dataset.report import Findings
 from audio2face.dataset.shots import infer_emotion
 
-# Words that tell an emotion or a manner when they stand in the name of a shot.
-_EMOTION_WORDS = frozenset(
-    """
-    admiration afraid amazed amazement amusement anger angry annoyance annoyed anxiety anxious awe bored boredom calm
-    cheekiness cheeky cheerful confused confusion contempt content contentment crying curious delight depressed
-    despair desperate determination disappointed disappointment disbelief disgust disgusted dislike doubt
-    ecstasy embarrassed embarrassment enthusiasm envy euphoria excited excitement fear fearful frustrated frustration
-    fury furious grief guilt happiness happy hate hatred hope horror hysteria irritated irritation jealous jealousy
-    joy joyful laugh laughing laughter loathing love melancholy nervous nostalgia outofbreath pain panic
-    playful pleading pride proud rage relief relieved remorse sad sadness sarcasm sarcastic scared scream
-    screaming serenity shame shock shocked shout shouting shy sorrow surprise surprised suspicion
-    suspicious sympathy tender terror tired trust whisper whispering worried yelling
-    """.split()
-)
+# Words that tell an emotion or a manner of speech when they stand in the name of a shot.
+# fmt: off
+_EMOTION_WORDS = frozenset({
+    "afraid", "amazed", "amazement", "amused", "amusement", "anger", "angry", "annoyed", "anxiety", "anxious", "bored",
+    "boredom", "cheekiness", "cheeky", "cheerful", "contempt", "crying", "depressed", "despair", "disappointed",
+    "disappointment", "disgust", "disgusted", "ecstasy", "embarrassed", "euphoria", "excited", "excitement", "fear",
+    "fearful", "frustrated", "frustration", "furious", "fury", "grief", "happiness", "happy", "hatred", "horror",
+    "irritated", "jealous", "joy", "joyful", "laughing", "laughter", "loathing", "melancholy", "nervous", "outofbreath",
+    "pain", "panic", "playful", "rage", "sad", "sadness", "sarcasm", "sarcastic", "scared", "screaming", "shocked",
+    "shouting", "sorrow", "surprise", "surprised", "terror", "whisper", "whispering", "worried", "yelling",
+})
+# fmt: on
+_AT_MOST_LISTED = 5
 _TYPO = 0.8  # similarity from which a word is taken for a misspelt emotion
 
 
@@ -42,15 +41,14 @@ def check_emotions(dataset: ActorDataset, shots: Iterable[str], findings: Findin
         if shot not in names:
             findings.error(
                 "emotion-shot",
-                f"SHOT_EMOTION_MAP names the shot {ascii(shot)}, which actor {dataset.actor!r} does not have",
+                f"SHOT_EMOTION_MAP names the shot {shot!a}, which actor {dataset.actor!r} does not have",
                 "Correct the name, or remove the row.",
                 shot=shot,
                 file=dataset.paths["SKIN_CACHE_ROOT"],
             )
     emotions = {shot: _emotion_of(dataset, shot) for shot in names}
-    for shot in names:
-        if shot not in dataset.emotion_overrides and infer_emotion(shot, vocabulary) is None:
-            _check_default(dataset, shot, findings)
+    silent = (shot for shot in names if shot not in dataset.emotion_overrides and not infer_emotion(shot, vocabulary))
+    _check_defaults(dataset, silent, findings)
     for emotion in vocabulary if names else ():
         if emotion not in emotions.values():
             findings.warning(
@@ -64,7 +62,7 @@ def check_emotions(dataset: ActorDataset, shots: Iterable[str], findings: Findin
 
 def unlisted_emotion(shot: str, vocabulary: Iterable[str]) -> str | None:
     """The word in a shot's name that seems to tell an emotion outside the vocabulary, or a misspelt one of it."""
-    words = re.findall(r"[a-z]+", shot.lower())
+    words: list[str] = re.findall(r"[a-z]+", shot.lower())
     for word in words:
         if word in _EMOTION_WORDS:
             return word
@@ -78,24 +76,31 @@ def _emotion_of(dataset: ActorDataset, shot: str) -> str:
     return given or infer_emotion(shot, dataset.emotion_names) or DEFAULT_EMOTION
 
 
-def _check_default(dataset: ActorDataset, shot: str, findings: Findings) -> None:
-    """Reports a shot that is taken for neutral because its name tells no emotion of the vocabulary."""
-    word = unlisted_emotion(shot, dataset.emotion_names)
-    place = {"shot": shot, "file": dataset.paths["SKIN_CACHE_ROOT"] / shot}
-    one_emotion = len(dataset.emotion_names) == 1
-    if word is not None and not one_emotion:
+def _check_defaults(dataset: ActorDataset, shots: Iterable[str], findings: Findings) -> None:
+    """Reports shots that are taken for neutral because their names tell no emotion of the vocabulary."""
+    root = dataset.paths["SKIN_CACHE_ROOT"]
+    unsure = []
+    for shot in shots:
+        word = unlisted_emotion(shot, dataset.emotion_names)
+        # A single listed emotion means that the actor is trained without emotions, whatever the names say.
+        if word is None or len(dataset.emotion_names) == 1:
+            unsure.append(shot)
+            continue
         findings.error(
             "emotion-unknown",
             f"the name speaks of {word!r}, which is not in SHOT_EMOTION_NAMES: the shot would be trained as "
             f"{DEFAULT_EMOTION!r}",
             f"Add {word!r} to SHOT_EMOTION_NAMES, or give the shot an emotion in SHOT_EMOTION_MAP.",
-            **place,
+            shot=shot,
+            file=root / shot,
         )
-    elif word is not None or DEFAULT_EMOTION not in dataset.emotion_names:
+    if unsure and dataset.emotion_names != (DEFAULT_EMOTION,):
+        more = f" and {len(unsure) - _AT_MOST_LISTED} more" if len(unsure) > _AT_MOST_LISTED else ""
         findings.warning(
             "emotion-default",
-            f"the name tells no emotion of SHOT_EMOTION_NAMES ({', '.join(dataset.emotion_names)}): the shot is "
+            f"no emotion of SHOT_EMOTION_NAMES is in the names {', '.join(unsure[:_AT_MOST_LISTED])}{more}: they are "
             f"trained as {DEFAULT_EMOTION!r}",
-            "Give the shot an emotion in SHOT_EMOTION_MAP.",
-            **place,
+            "Give them an emotion in SHOT_EMOTION_MAP if that is not meant.",
+            shot=unsure[0] if len(unsure) == 1 else None,
+            file=root,
         )

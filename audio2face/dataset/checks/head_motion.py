@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
 
-MAX_POINTS = 400  # a sample of the mesh this large tells the motion to a fraction of a millimetre
+MAX_POINTS = 200  # a sample of the mesh this large tells the motion to a fraction of a millimetre
 _ROUNDS = 10
 _SMALLEST_SCALE = 0.02  # cm; below it differences are noise, and weights of a perfect fit stay defined
 _CERTAIN = 3.0  # standard errors: independent motion of the points explains less than this by chance
@@ -48,29 +48,41 @@ def rigid_motion(frames: npt.NDArray[np.float32], still: npt.NDArray[np.float32]
         frames: posed points `[frames, points, 3]`, finite.
         still: the same points at rest `[points, 3]`, at least 3.
     """
-    posed, rest = frames.astype(np.float64), still.astype(np.float64)
-    weights = np.ones(posed.shape[:2])
+    # Coordinates first and near zero: float32 then holds a micrometre, and the sums are matrix products.
+    centre = still.mean(axis=0)
+    rest = np.ascontiguousarray((still - centre).T)
+    posed = np.ascontiguousarray((frames - centre).transpose(0, 2, 1))
+    weights = np.ones((len(frames), rest.shape[1]), np.float32)
     for _ in range(_ROUNDS):
-        fitted, rotation = _align(rest, posed, weights)
-        residual = np.linalg.norm(posed - fitted, axis=2)
-        scale = np.maximum(1.5 * np.median(residual, axis=1, keepdims=True), _SMALLEST_SCALE)
-        weights = 1 / (1 + (residual / scale) ** 2) ** 2
-    size = np.sqrt(((fitted - rest) ** 2).sum(axis=2).mean(axis=1))
+        rotation, fitted = _align(rest, posed, weights)
+        squares = np.square(posed - fitted).sum(axis=1)
+        scale = np.maximum(1.5**2 * np.median(squares, axis=1, keepdims=True), _SMALLEST_SCALE**2)
+        weights = 1 / np.square(1 + squares / scale)
+    size = np.sqrt(np.square(fitted - rest).sum(axis=1).mean(axis=1))
     cosine = (np.trace(rotation, axis1=1, axis2=2) - 1) / 2
     # Six parameters fitted to 3n coordinates of error e displace the points by about e * sqrt(2 / n).
-    error = np.sqrt((residual**2).mean(axis=1))
-    by_chance = _CERTAIN * error * np.sqrt(2 / len(rest))
+    by_chance = _CERTAIN * np.sqrt(squares.mean(axis=1) * 2 / rest.shape[1])
     return RigidMotion(size, np.degrees(np.arccos(np.clip(cosine, -1, 1))), by_chance)
 
 
 def _align(rest: Floats, posed: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted Kabsch alignment of `rest` [points, 3] with each frame; the aligned points and rotations."""
+    """Weighted Kabsch alignment of points at rest with each frame.
+
+    Args:
+        rest: `[3, points]`.
+        posed: `[frames, 3, points]`.
+        weights: `[frames, points]`.
+
+    Returns:
+        Rotations `[frames, 3, 3]`, and the aligned points `[frames, 3, points]`.
+    """
     share = weights / weights.sum(axis=1, keepdims=True)
-    centre_rest = share @ rest
-    centre_posed = np.einsum("fp,fpc->fc", share, posed)
-    rest_c = rest - centre_rest[:, None]
-    covariance = np.einsum("fpc,fpd->fcd", rest_c * share[..., None], posed - centre_posed[:, None])
-    u, _, vt = np.linalg.svd(covariance)
+    centre_rest = share @ rest.T
+    weighted = posed * share[:, None]
+    centre_posed = weighted.sum(axis=2)
+    covariance = weighted @ rest.T - centre_posed[:, :, None] * centre_rest[:, None]
+    u, _, vt = np.linalg.svd(covariance.astype(np.float64))
     u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]  # a rotation, never a mirror image
-    rotation = u @ vt
-    return rest_c @ rotation + centre_posed[:, None], rotation
+    rotation = (u @ vt).astype(np.float32)
+    shift = centre_posed - np.einsum("fij,fj->fi", rotation, centre_rest)
+    return rotation, rotation @ rest + shift[:, :, None]

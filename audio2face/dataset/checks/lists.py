@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from audio2face.dataset.actor import ActorDataset
-from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings
 from audio2face.dataset.report import Findings
@@ -54,7 +53,9 @@ def openings(static: Static, skin_verts: int | None) -> dict[str, Openings]:
     pairs: dict[str, VertexPairs | None] = {"lips": static.lip_dist, "lids": static.eye_dist}
     if static.lip_size is not None:
         pairs |= _lip_size_pairs(static.lip_size)
-    neutral = static.skin_neutral if static.skin_neutral is not None and len(static.skin_neutral) == skin_verts else None
+    neutral = (
+        static.skin_neutral if static.skin_neutral is not None and len(static.skin_neutral) == skin_verts else None
+    )
     return {
         name: Openings.start(pair, neutral)
         for name, pair in pairs.items()
@@ -75,17 +76,17 @@ def check_openings(dataset: ActorDataset, measured: Mapping[str, Openings], find
 
 
 def _check_opening(measured: Openings, path: Path, above: str, below: str, findings: Findings) -> None:
-    wrong = measured.upside_down()
+    heights = measured.heights()
+    wrong = heights < 0
     if not wrong.any():
         return
-    middle: Float32Array = (measured.narrowest + measured.widest) / 2
     first = int(np.argmax(wrong))
     vertices = f"{measured.pairs.upper[first]} and {measured.pairs.lower[first]}"
     if wrong.all():
         findings.error(
             "list-swapped",
             f"{above} and {below} are exchanged: in all {len(wrong)} pairs the first lies under the second, such as "
-            f"vertices {vertices} by {-middle[first]:.2f} cm",
+            f"vertices {vertices} by {-heights[first]:.2f} cm",
             f"Exchange {above} and {below} (+y must point up).",
             file=path,
             vertex=int(measured.pairs.upper[first]),
@@ -94,7 +95,7 @@ def _check_opening(measured: Openings, path: Path, above: str, below: str, findi
         findings.warning(
             "list-mixed",
             f"in {int(wrong.sum())} of {len(wrong)} pairs the {above} vertex lies under the {below} one, such as "
-            f"vertices {vertices} by {-middle[first]:.2f} cm",
+            f"vertices {vertices} by {-heights[first]:.2f} cm",
             "Check the order of the vertices: the lists are paired by position.",
             file=path,
             vertex=int(measured.pairs.upper[first]),

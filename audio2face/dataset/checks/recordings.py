@@ -1,7 +1,8 @@
-"""The recordings: are they there and readable, loud enough, unclipped, of a usable rate, and as long as the animation?"""
+"""The recordings: there, readable, loud enough, unclipped, of a usable rate, and as long as the animation?"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _SMALL_DIFFERENCE = 0.1  # s
 _LACKING = 0.25  # s: a syllable is without its sound
 _LACKING_SHARE = 0.05
 _USUAL_RATES = (24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 90.0, 100.0, 120.0)
+_MOST_SHOTS = 2 / 3
 _RATE_TOLERANCE = 0.01
 _SAME_RATE = 0.005  # 29.97 and 30 may stand for each other
 
@@ -36,9 +38,7 @@ class _Length:
     cache_fps: float | None
 
 
-def check_recordings(
-    dataset: ActorDataset, caches: Iterable[ShotCaches], findings: Findings
-) -> dict[str, AudioHeader]:
+def check_recordings(dataset: ActorDataset, caches: Iterable[ShotCaches], findings: Findings) -> dict[str, AudioHeader]:
     """Checks the recording of every shot; the headers of the readable ones, by shot."""
     headers: dict[str, AudioHeader] = {}
     lengths: list[_Length] = []
@@ -96,25 +96,26 @@ def _check_samplerate(header: AudioHeader, path: Path, shot: str, findings: Find
 
 
 def _check_lengths(dataset: ActorDataset, lengths: list[_Length], findings: Findings) -> None:
-    """Compares sound and picture: first whether all shots tell of one other frame rate, then shot by shot."""
+    """Compares sound and picture: first whether most shots tell of one other frame rate, then shot by shot."""
     suggested = [_suggested_rate(length, dataset.fps) for length in lengths]
-    rates = {rate for rate in suggested if rate is not None}
-    if len(lengths) > 1 and len(rates) == 1 and None not in suggested:
-        rate = rates.pop()
+    (rate, votes), *_ = Counter(suggested).most_common(1) or [(None, 0)]
+    fps = dataset.fps
+    if rate is not None and votes > 1 and votes >= _MOST_SHOTS * len(lengths):
         findings.error(
             "frame-rate",
-            f"CACHE_FPS is {dataset.fps:g}, but every recording is as long as its animation at {rate:g} frames per second",
-            f'Set CACHE_FPS["{dataset.actor}"] = {rate} in config_dataset.py, or export the caches at {dataset.fps:g}.',
+            f"CACHE_FPS is {fps:g}, but {votes} of {len(lengths)} recordings are as long as their animation at "
+            f"{rate:g} frames per second",
+            f'Set CACHE_FPS["{dataset.actor}"] = {rate} in config_dataset.py, or export the caches at {fps:g}.',
             file=dataset.paths["SKIN_CACHE_ROOT"],
         )
-        return
-    for length, rate in zip(lengths, suggested, strict=True):
-        if not _check_cache_rate(length, dataset.fps, findings):
-            _check_length(length, dataset.fps, rate, findings)
+        fps = rate
+    for length in lengths:
+        if not _check_cache_rate(length, fps, findings):
+            _check_length(length, fps, findings)
 
 
 def _suggested_rate(length: _Length, fps: float) -> float | None:
-    """Another usual frame rate at which the animation would be as long as the sound, where CACHE_FPS does not fit."""
+    """Another usual frame rate at which the animation would be as long as the sound, where `fps` does not fit."""
     if abs(length.sound - length.frames / fps) <= _SMALL_DIFFERENCE:
         return None
     implied = length.frames / length.sound
@@ -128,9 +129,9 @@ def _check_cache_rate(length: _Length, fps: float, findings: Findings) -> bool:
     told = length.cache_fps
     if told is None or abs(told / fps - 1) <= _SAME_RATE:
         return False
-    message = f"the cache tells of {told:g} frames per second, CACHE_FPS is {fps:g}"
+    message = f"the cache tells of {told:g} frames per second, expected {fps:g}"
     if abs(length.sound - length.frames / fps) <= _SMALL_DIFFERENCE:
-        message += f"; the recording's length agrees with CACHE_FPS, so {length.frames} frames were written as meant"
+        message += "; the recording's length agrees with the latter"
         findings.warning(
             "frame-rate", message, "Export at the rate of the scene, to be sure.", file=length.cache, shot=length.shot
         )
@@ -146,7 +147,8 @@ def _check_cache_rate(length: _Length, fps: float, findings: Findings) -> bool:
     return True
 
 
-def _check_length(length: _Length, fps: float, rate: float | None, findings: Findings) -> None:
+def _check_length(length: _Length, fps: float, findings: Findings) -> None:
+    rate = _suggested_rate(length, fps)
     motion = length.frames / fps
     lacking = motion - length.sound
     if abs(lacking) <= _SMALL_DIFFERENCE:
@@ -155,9 +157,7 @@ def _check_length(length: _Length, fps: float, rate: float | None, findings: Fin
     message += f"; at {rate:g} frames per second they would fit" if rate else ""
     place = {"file": length.file, "shot": length.shot}
     if lacking > min(_LACKING, max(_LACKING_SHARE * motion, _SMALL_DIFFERENCE)):
-        findings.error(
-            "audio-short", message, "Export recording and animation over the same time.", **place
-        )
+        findings.error("audio-short", message, "Export recording and animation over the same time.", **place)
     elif lacking > 0:
         findings.warning("audio-short", message, "Training hears silence at the end.", **place)
     elif rate is not None:
@@ -175,7 +175,9 @@ def _check_unused(dataset: ActorDataset, findings: Findings) -> None:
     """Reports recordings that belong to no shot, in the folder itself and in other voices."""
     root = dataset.paths["AUDIO_ROOT"]
     if not root.is_dir():
-        findings.error("audio-missing", "there is no such folder", "Correct AUDIO_ROOT in config_dataset.py.", file=root)
+        findings.error(
+            "audio-missing", "there is no such folder", "Correct AUDIO_ROOT in config_dataset.py.", file=root
+        )
         return
     shots = findings.attempt(lambda: dataset.shot_names, "shots-missing", dataset.paths["SKIN_CACHE_ROOT"])
     for folder in (root, *sorted(path for path in root.glob("aug/*") if path.is_dir())):

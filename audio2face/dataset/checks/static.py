@@ -1,4 +1,4 @@
-"""Single poses, offsets and polygons: are they readable, finite, of the right size, and do they move the right place?"""
+"""Single poses, offsets and polygons: readable, finite, of the right size, and do offsets move the right place?"""
 
 from __future__ import annotations
 
@@ -114,7 +114,8 @@ def check_poses(
 
 
 def _check_deltas(dataset: ActorDataset, static: Static, findings: Findings) -> None:
-    lips, eyes = static.lip_dist and static.lip_dist.all(), static.eye_dist and static.eye_dist.all()
+    lips = None if static.lip_dist is None else static.lip_dist.all()
+    eyes = None if static.eye_dist is None else static.eye_dist.all()
     for parameter, delta, own, other, names in (
         ("SKIN_LIP_OPEN_POSE_DELTA_FPATH", static.lip_open, lips, eyes, ("lips", "lids")),
         ("SKIN_EYE_CLOSE_POSE_DELTA_FPATH", static.eye_close, eyes, lips, ("lids", "lips")),
@@ -143,7 +144,7 @@ def _check_deltas(dataset: ActorDataset, static: Static, findings: Findings) -> 
                 findings.error(
                     "delta-region",
                     f"moves the {names[1]} by {there:.2f} cm on average, the {names[0]} only by {here:.2f} cm",
-                    "Check that the files of the two offsets, and the vertex lists of lips and lids, are not exchanged.",
+                    "Check that the two files, or the vertex lists of lips and lids, are not exchanged.",
                     file=path,
                 )
 

@@ -21,6 +21,7 @@ from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.geometry import PointCache
 
 _BLOCK_BYTES = 1 << 24
+_OPEN = 0.2  # cm
 _FEWEST_POINTS = 4  # a rigid motion of fewer points cannot be told from a change of shape
 _STABILISE = "Remove the head's own motion in the animation package (stabilise on the skull) before exporting caches."
 _FAR = 3.0  # sizes of the mesh outside its box: no face gets there, damaged numbers do
@@ -32,22 +33,23 @@ class Openings:
 
     Attributes:
         pairs: the vertices above and below.
-        narrowest: smallest height of the upper vertex over the lower, `[pairs]`.
+        neutral: height of the upper vertex over the lower at rest, `[pairs]`; zero without a neutral pose.
+        narrowest: smallest such height, `[pairs]`.
         widest: largest such height, `[pairs]`.
     """
 
     pairs: VertexPairs
+    neutral: Float32Array
     narrowest: Float32Array
     widest: Float32Array
 
     @classmethod
     def start(cls, pairs: VertexPairs, neutral: Float32Array | None) -> Openings:
-        """Begins with the neutral pose `[verts, 3]`, or with nothing seen."""
-        size = len(pairs.upper)
-        openings = cls(pairs, np.full(size, np.inf, np.float32), np.full(size, -np.inf, np.float32))
+        """Begins with the neutral pose `[verts, 3]`, or with pairs that are shut."""
+        at_rest = np.zeros(len(pairs.upper), np.float32)
         if neutral is not None:
-            openings.feed(neutral[None])
-        return openings
+            at_rest = neutral[pairs.upper, 1] - neutral[pairs.lower, 1]
+        return cls(pairs, at_rest, at_rest, at_rest)
 
     def feed(self, frames: Float32Array) -> None:
         """Takes finite frames `[frames, verts, 3]` into account."""
@@ -55,9 +57,13 @@ class Openings:
         self.narrowest = np.minimum(self.narrowest, heights.min(axis=0))
         self.widest = np.maximum(self.widest, heights.max(axis=0))
 
-    def upside_down(self) -> npt.NDArray[np.bool_]:
-        """Pairs whose opening lies below zero more than above it, `[pairs]`; a shut mouth may cross zero a little."""
-        return np.asarray(self.narrowest + self.widest < 0)
+    def heights(self) -> Float32Array:
+        """How high the upper vertex stands over the lower one, `[pairs]`, negative where they are exchanged.
+
+        Pairs that are open at rest are judged there. A mouth that is shut at rest may cross zero a little: there the
+        middle of all its openings decides.
+        """
+        return np.where(np.abs(self.neutral) > _OPEN, self.neutral, (self.narrowest + self.widest) / 2)
 
 
 @dataclass
@@ -107,7 +113,7 @@ class Sweep:
         # One pass for the extremes tells that all is well; only then is nothing else to do per value.
         low, high = float(block.min()), float(block.max())
         if not math.isfinite(low) or not math.isfinite(high):
-            wrong = ~np.isfinite(block).all(axis=2)
+            wrong = ~np.all(np.isfinite(block), axis=2)
             self._not_finite.note(wrong, frames)
             keep = ~wrong.any(axis=1)
             block, frames = block[keep], frames[keep]
@@ -122,7 +128,7 @@ class Sweep:
         reach = _FAR * max(float(np.ptp(rest, axis=0).max()), 1.0)
         if not (rest.min() - reach <= low and high <= rest.max() + reach):
             away = np.maximum(rest.min(axis=0) - block, block - rest.max(axis=0))
-            wrong = (away > reach).any(axis=2)
+            wrong = np.any(away > reach, axis=2)
             self._far.note(wrong, frames)
             keep = ~wrong.any(axis=1)
             block, frames = block[keep], frames[keep]
@@ -133,9 +139,7 @@ class Sweep:
         if self.head_limit is not None and len(rest) >= _FEWEST_POINTS:
             self._feed_head(block, frames, rest, self.head_limit)
 
-    def _feed_head(
-        self, block: Float32Array, frames: npt.NDArray[np.int64], rest: Float32Array, limit: float
-    ) -> None:
+    def _feed_head(self, block: Float32Array, frames: npt.NDArray[np.int64], rest: Float32Array, limit: float) -> None:
         points = sample_points(len(rest))
         motion = rigid_motion(block[:, points], rest[points])
         self._steady = min(self._steady, float(motion.size.min()))
@@ -183,12 +187,17 @@ def sweep_all(sweeps: Iterable[Sweep], findings: Findings) -> None:
     """
     jobs = list(sweeps)
     total = sum(sweep.cache.num_frames for sweep in jobs)
+    buffer = np.empty(
+        max((_block_frames(sweep.cache) * sweep.cache.num_verts * 3 for sweep in jobs), default=0), np.float32
+    )
     unreadable: set[int] = set()
     for sweep, start, stop in track(_blocks(jobs), total, "checking frames", weigh=lambda item: item[2] - item[1]):
         if id(sweep) in unreadable:
             continue
-        place = "cache-unreadable", sweep.cache.path, sweep.shot
-        block = findings.attempt(functools.partial(sweep.cache.read, start, stop), *place)
+        verts = sweep.cache.num_verts
+        out = buffer[: (stop - start) * verts * 3].reshape(-1, verts, 3)
+        read = functools.partial(sweep.cache.read, start, stop, out)
+        block = findings.attempt(read, "cache-unreadable", sweep.cache.path, sweep.shot)
         if block is None:
             unreadable.add(id(sweep))
         else:
@@ -197,8 +206,12 @@ def sweep_all(sweeps: Iterable[Sweep], findings: Findings) -> None:
         sweep.report(findings)
 
 
+def _block_frames(cache: PointCache) -> int:
+    return min(cache.num_frames, max(1, _BLOCK_BYTES // (cache.num_verts * 12)))
+
+
 def _blocks(sweeps: Iterable[Sweep]) -> Iterator[tuple[Sweep, int, int]]:
     for sweep in sweeps:
-        size = max(1, _BLOCK_BYTES // (sweep.cache.num_verts * 12))
+        size = _block_frames(sweep.cache)
         for start in range(0, sweep.cache.num_frames, size):
             yield sweep, start, min(start + size, sweep.cache.num_frames)

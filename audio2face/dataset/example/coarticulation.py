@@ -13,14 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from audio2face.dataset.example.curves import Curves
 from audio2face.dataset.example.phones import Phone
 from audio2face.dataset.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES
 from audio2face.dataset.example.visemes import ARTICULATORS, SHAPES_OF, Articulator, Viseme, visemes_of
-
-Curves = npt.NDArray[np.float64]
 
 _SUBSTEPS = 4  # curves are made at this multiple of the frame rate, so that inertia acts before sampling
 _VOWELS = frozenset("iɪɛæɑʌɔʊuəɐɜ") | {"eɪ", "aɪ", "aʊ", "oʊ", "ɔɪ"}

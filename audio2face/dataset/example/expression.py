@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
+from audio2face.dataset.example.curves import Curves, frame_centres
 from audio2face.dataset.example.phones import Phone
 from audio2face.dataset.example.shapes import ARKIT_INDEX, ARKIT_NAMES
-
-Curves = npt.NDArray[np.float64]
 
 BLINK_KEYS: tuple[float, ...] = (0.0, 0.3, 0.88, 1.0, 0.96, 0.72, 0.44, 0.22, 0.08, 0.0)
 """One blink at 30 fps, 0 open to 1 shut: shut within 100 ms, open again after 200 ms more."""
@@ -25,8 +23,8 @@ _MODULATION_SECONDS = 0.5
 _STIR_SECONDS = 0.35
 _ACCENT_CHANCE, _ACCENT_SECONDS = 0.4, 0.11
 
-# The muscles are those of the emotions' prototypes in the Facial Action Coding System (Ekman and Friesen 1978), moderate
-# as in speech. A name without a side stands for both sides.
+# The muscles are those of the emotions' prototypes in the Facial Action Coding System (Ekman and Friesen 1978),
+# moderate as in speech. A name without a side stands for both sides.
 _EXPRESSIONS: dict[str, dict[str, float]] = {
     "neutral": {"mouthSmile": 0.03, "browInnerUp": 0.03},
     "joy": {"mouthSmile": 0.4, "cheekSquint": 0.45, "eyeSquint": 0.2, "browOuterUp": 0.15, "mouthDimple": 0.1},
@@ -81,7 +79,7 @@ def express(emotion: str, phones: Sequence[Phone], num_frames: int, fps: float, 
 
 def blink_curve(num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
     """How far the lids are shut by blinks, `[frames]`, 0 to 1."""
-    times = (np.arange(num_frames) + 0.5) / fps
+    times = frame_centres(num_frames, fps)
     keys = np.arange(len(BLINK_KEYS)) / BLINK_FPS
     shut = np.zeros(num_frames)
     begin = rng.uniform(0.3, _BLINK_PAUSE[0])
@@ -104,7 +102,7 @@ def add_blinks(weights: Curves, shut: Curves) -> Curves:
 
 def _accents(phones: Sequence[Phone], num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
     """Bumps of height up to 1 on some of the stressed vowels, `[frames]`."""
-    times = (np.arange(num_frames) + 0.5) / fps
+    times = frame_centres(num_frames, fps)
     curve = np.zeros(num_frames)
     for phone in phones:
         if phone.stressed and rng.random() < _ACCENT_CHANCE:
@@ -118,7 +116,8 @@ def _wander(num_frames: int, frames: float, rng: np.random.Generator) -> Curves:
     margin = int(4 * frames) + 1
     curve = ndimage.gaussian_filter1d(rng.standard_normal(num_frames + 2 * margin), frames, mode="wrap")
     # White noise of unit variance under a Gaussian of that width keeps 1 / (2 sqrt(pi) width) of its variance.
-    return curve[margin : margin + num_frames] * np.sqrt(2 * np.sqrt(np.pi) * frames)
+    wander: Curves = curve[margin : margin + num_frames] * np.sqrt(2 * np.sqrt(np.pi) * frames)
+    return wander
 
 
 def _add(weights: Curves, name: str, curve: Curves) -> None:

@@ -7,22 +7,21 @@ Angles are degrees: X (pitch) is positive downwards, Y (yaw) is positive to the 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from audio2face.dataset.example.curves import Curves, Floats, ease, frame_centres
+from audio2face.dataset.example.head import EYE_LOOK_DEGREES
 from audio2face.dataset.example.shapes import ARKIT_INDEX
-
-Curves = npt.NDArray[np.float64]
 
 SACCADE_ROWS = 5000
 SACCADE_FPS = 30.0
 
 _FIXATION_SECONDS = (0.35, 2.2)
 _AVERSION_CHANCE = 0.35  # of looking aside rather than at the listener
-_AVERSION_DEGREES = (4.0, 9.0)  # standard deviations of pitch and yaw
+_AVERSION_DEGREES = (3.0, 7.0)  # standard deviations of pitch and yaw
 _LISTENER_DEGREES = (0.8, 1.2)
 _TABLE_DEGREES = (0.6, 1.0)
-_LIMIT_DEGREES = 18.0
-_LID_PER_DEGREE = 1 / 35  # weight of an eyeLook shape per degree
+_LIMIT_DEGREES = 12.0
+_LIDS_SHARE = 0.8  # how far the lids go with the eyes
 
 
 def gaze_curve(num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
@@ -36,7 +35,7 @@ def gaze_curve(num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
     return _jump(np.array(points), np.array(begins), num_frames, fps)
 
 
-def saccade_table(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def saccade_table(rng: np.random.Generator) -> Floats:
     """Small saccades to play over any gaze: float32 `[5000, 2]` degrees at 30 fps."""
     seconds = SACCADE_ROWS / SACCADE_FPS
     count = int(seconds / 0.3)
@@ -47,19 +46,20 @@ def saccade_table(rng: np.random.Generator) -> npt.NDArray[np.float32]:
 
 def follow_with_lids(weights: Curves, gaze: Curves) -> None:
     """Adds the eyeLook shapes to `weights [frames, 52]`: the skin round the eyes goes with `gaze [frames, 2]`."""
-    down, left = gaze[:, 0] * _LID_PER_DEGREE, gaze[:, 1] * _LID_PER_DEGREE
-    parts = {
-        "eyeLookDownLeft": down,
-        "eyeLookDownRight": down,
-        "eyeLookUpLeft": -down,
-        "eyeLookUpRight": -down,
-        "eyeLookOutLeft": left,
-        "eyeLookInRight": left,
-        "eyeLookInLeft": -left,
-        "eyeLookOutRight": -left,
+    pitch, yaw = gaze[:, 0], gaze[:, 1]
+    turns = {
+        "DownLeft": pitch,
+        "DownRight": pitch,
+        "UpLeft": -pitch,
+        "UpRight": -pitch,
+        "OutLeft": yaw,
+        "InRight": yaw,
+        "InLeft": -yaw,
+        "OutRight": -yaw,
     }
-    for name, curve in parts.items():
-        weights[:, ARKIT_INDEX[name]] += np.maximum(curve, 0.0)
+    for name, degrees in turns.items():
+        full = EYE_LOOK_DEGREES[name.removesuffix("Left").removesuffix("Right")]
+        weights[:, ARKIT_INDEX[f"eyeLook{name}"]] += _LIDS_SHARE * np.maximum(degrees, 0.0) / full
 
 
 def _jump(points: Curves, begins: Curves, num_frames: int, fps: float) -> Curves:
@@ -67,10 +67,9 @@ def _jump(points: Curves, begins: Curves, num_frames: int, fps: float) -> Curves
 
     A saccade of A degrees takes 2.2 ms per degree and 21 ms (Carpenter 1988, Movements of the Eyes).
     """
-    times = (np.arange(num_frames) + 0.5) / fps
+    times = frame_centres(num_frames, fps)
     gaze = np.repeat(points[:1], num_frames, axis=0)
     for previous, point, begin in zip(points, points[1:], begins[1:], strict=False):
         length = 0.021 + 0.0022 * float(np.linalg.norm(point - previous))
-        share = np.clip((times - begin) / length, 0.0, 1.0)[:, None]
-        gaze += (point - previous) * share**2 * (3 - 2 * share)
+        gaze += (point - previous) * ease((times - begin) / length)[:, None]
     return gaze

@@ -8,7 +8,7 @@ The skin is a linear blend-shape rig: `neutral + sum of weight * shape`. Two con
 `jawOpen = a, mouthClose = b` opens the jaw by `a + b` and the lips by `a`; and what other shapes do to the lips adds
 up, so contact is to be checked with `Head.lip_gap`. The jaw with the lower teeth and the tongue moves rigidly: it
 turns about its hinge by an angle proportional to `jawOpen + mouthClose` and slides with `jawForward`, `jawLeft` and
-`jawRight`. Between neutral and fully open, the skin's straight path and the teeth's arc differ by at most 1.3 mm.
+`jawRight`. Between neutral and fully open, the skin's straight path and the teeth's arc differ by under 2 mm.
 """
 
 from __future__ import annotations

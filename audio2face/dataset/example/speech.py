@@ -15,15 +15,13 @@ from pathlib import Path
 
 import hibari
 import numpy as np
-import numpy.typing as npt
 import python_stretch.Signalsmith
 from hibari import dsp
 from scipy import ndimage
 
+from audio2face.dataset.example.curves import Floats
 from audio2face.dataset.example.phones import SILENCE, Phone, delay_phones, time_phones
 from audio2face.dataset.example.sentences import Sentence
-
-Floats = npt.NDArray[np.float32]
 
 SAMPLE_RATE: int = hibari.SAMPLE_RATE
 

@@ -99,11 +99,11 @@ _ROUND = {"jaw": 0.5, "rounding": 1.0, "lips": 0.6, "tip": 0.3, "body": 0.6}
 _SIBILANT = {"jaw": 0.95, "rounding": 0.12, "lips": 0.6, "tip": 0.9, "body": 0.3}
 
 _REST = Viseme({"jaw": 0.012}, {"jaw": 0.45, "rounding": 0.4, "lips": 0.4, "tip": 0.3, "body": 0.3})
-_SHUT = Viseme({"jaw": 0.04, "press": 0.35, "roll_lower": 0.16, "roll_upper": 0.12}, _LIPS)
-_BITE = Viseme({"jaw": 0.06, "roll_lower": 0.5, "upper": 0.22}, _LIPS)
+_SHUT = Viseme({"jaw": 0.04, "press": 0.28, "roll_lower": 0.12, "roll_upper": 0.1, "shrug_lower": 0.06}, _LIPS)
+_BITE = Viseme({"jaw": 0.035, "roll_lower": 0.95, "shrug_lower": 0.2, "upper": 0.42}, _LIPS)
 _STOP = Viseme({"jaw": 0.07, "lower": 0.12, "tip_up": 0.9}, _TIP)
 _HISS = Viseme(
-    {"jaw": 0.035, "jaw_forward": 0.12, "lower": 0.26, "upper": 0.1, "stretch": 0.2, "tip_up": 0.45}, _SIBILANT
+    {"jaw": 0.035, "jaw_forward": 0.12, "lower": 0.26, "upper": 0.21, "stretch": 0.2, "tip_up": 0.45}, _SIBILANT
 )
 _HUSH = Viseme(
     {
@@ -112,23 +112,23 @@ _HUSH = Viseme(
         "funnel": 0.5,
         "pucker": 0.15,
         "lower": 0.15,
-        "upper": 0.1,
+        "upper": 0.21,
         "tip_up": 0.4,
         "up": 0.4,
     },
     _SIBILANT | {"rounding": 0.9},
 )
 _HUSH_ONSET = Viseme({"jaw": 0.05, "funnel": 0.35, "tip_up": 0.85}, _SIBILANT | {"rounding": 0.5})
-_DENTAL = Viseme({"jaw": 0.1, "lower": 0.16, "upper": 0.1, "long": 0.55, "tip_up": 0.18, "tongue_out": 0.12}, _TIP)
+_DENTAL = Viseme({"jaw": 0.1, "lower": 0.16, "upper": 0.21, "long": 0.55, "tip_up": 0.18, "tongue_out": 0.12}, _TIP)
 _VELAR = Viseme({"jaw": 0.09, "up": 0.75, "back": 0.4}, _BODY)
 
-_AH = Viseme({"jaw": 0.34, "lower": 0.2, "upper": 0.1, "down": 0.35, "back": 0.2}, _VOWEL)
-_AE = Viseme({"jaw": 0.31, "stretch": 0.24, "lower": 0.26, "upper": 0.16, "down": 0.25, "wide": 0.25}, _VOWEL)
-_EH = Viseme({"jaw": 0.22, "stretch": 0.16, "lower": 0.22, "upper": 0.1, "up": 0.15, "wide": 0.2}, _VOWEL)
-_UH = Viseme({"jaw": 0.23, "lower": 0.16, "upper": 0.06, "down": 0.15}, _VOWEL)
-_IH = Viseme({"jaw": 0.11, "stretch": 0.2, "smile": 0.08, "lower": 0.2, "upper": 0.08, "up": 0.4, "wide": 0.25}, _VOWEL)
+_AH = Viseme({"jaw": 0.34, "lower": 0.2, "upper": 0.21, "down": 0.35, "back": 0.2}, _VOWEL)
+_AE = Viseme({"jaw": 0.31, "stretch": 0.24, "lower": 0.26, "upper": 0.34, "down": 0.25, "wide": 0.25}, _VOWEL)
+_EH = Viseme({"jaw": 0.22, "stretch": 0.16, "lower": 0.22, "upper": 0.21, "up": 0.15, "wide": 0.2}, _VOWEL)
+_UH = Viseme({"jaw": 0.23, "lower": 0.16, "upper": 0.13, "down": 0.15}, _VOWEL)
+_IH = Viseme({"jaw": 0.11, "stretch": 0.2, "smile": 0.08, "lower": 0.2, "upper": 0.17, "up": 0.4, "wide": 0.25}, _VOWEL)
 _EE = Viseme(
-    {"jaw": 0.075, "smile": 0.22, "stretch": 0.26, "lower": 0.22, "upper": 0.1, "up": 0.55, "wide": 0.4}, _VOWEL
+    {"jaw": 0.075, "smile": 0.22, "stretch": 0.26, "lower": 0.22, "upper": 0.21, "up": 0.55, "wide": 0.4}, _VOWEL
 )
 _AW = Viseme(
     {"jaw": 0.25, "funnel": 0.45, "pucker": 0.12, "lower": 0.12, "down": 0.2, "back": 0.4}, _VOWEL | {"rounding": 0.9}
@@ -152,7 +152,7 @@ _VISEMES: dict[str, tuple[Viseme, ...]] = {
     **dict.fromkeys("td", (_STOP,)),
     "n": (Viseme({"jaw": 0.09, "lower": 0.12, "tip_up": 0.85}, _TIP),),
     "ɾ": (Viseme({"jaw": 0.1, "tip_up": 0.75}, _TIP | {"jaw": 0.3}),),
-    "l": (Viseme({"jaw": 0.14, "lower": 0.14, "upper": 0.06, "tip_up": 0.95, "narrow": 0.4}, _TIP),),
+    "l": (Viseme({"jaw": 0.14, "lower": 0.14, "upper": 0.13, "tip_up": 0.95, "narrow": 0.4}, _TIP),),
     **dict.fromkeys("sz", (_HISS,)),
     **dict.fromkeys("ʃʒ", (_HUSH,)),
     **dict.fromkeys("ʧʤ", (_HUSH_ONSET, _HUSH)),

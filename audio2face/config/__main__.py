@@ -1,0 +1,38 @@
+"""Checks a configuration and writes it for a stage.
+
+    python -m audio2face.config example-diffusion --stage train --output FILE
+
+Exit status 2 when something is wrong; then every problem is on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import get_args
+
+from audio2face.config import Stage, load
+from audio2face.console import fail
+from audio2face.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m audio2face.config", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("config", metavar="CONFIG", help="name of a folder in configs/")
+    parser.add_argument("--stage", required=True, choices=get_args(Stage))
+    parser.add_argument("--actor", action="append", default=[], help="an actor to work on; may be given several times")
+    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
+    options = parser.parse_args(arguments)
+    try:
+        configuration = load(options.config, stage=options.stage, actors=options.actor)
+        configuration.save(options.output)
+    except UserError as error:
+        fail(error)
+    for warning in configuration.warnings:
+        print(f"[WARNING] {warning}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The checked configuration that stages receive: typed, frozen, and portable as one JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from audio2face.config.frozen import freeze
+from audio2face.config.paths import Roots
+from audio2face.config.sections import (
+    Dataset,
+    InferenceDiffusion,
+    InferenceRegression,
+    Preproc,
+    TrainDiffusion,
+    TrainRegression,
+)
+from audio2face.config.typed_walk import walk
+from audio2face.config.values import check_values
+from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
+from audio2face.config_base.types import PathRule, Stage
+from audio2face.errors import FileFormatError, UserError
+from audio2face.files import write_json
+
+SCHEMA = 1
+SectionClass = TypeVar("SectionClass")
+
+
+class ConfigError(UserError):
+    """A configuration has problems, all of which are listed.
+
+    Args:
+        config_name: the configuration.
+        stage: the stage that it was loaded for.
+        folder: the folder of its files.
+        problems: each with file, line where known, parameter and what is wrong.
+    """
+
+    def __init__(self, config_name: str, stage: Stage, folder: Path, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        listed = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"configuration {config_name!r} has {count} at stage {stage}:{listed}", path=folder)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a stage is to do. Nothing in it can be changed.
+
+    Attributes:
+        name: name of the configuration.
+        stage: the stage that it was checked for.
+        actors: the actors to work on.
+        network_type: the network type; None where there is no config_train.py.
+        roots: where datasets and workspace lie.
+        modifiers: what the user's files set, by section, in terms of JSON.
+        full: all values by section, in terms of JSON; paths as configured, so that it can be moved.
+        warnings: what may be as it is meant, for the user to see.
+    """
+
+    name: str
+    stage: Stage
+    actors: tuple[str, ...]
+    network_type: NetworkType | None
+    roots: Roots
+    modifiers: Mapping[str, Mapping[str, Any]]
+    full: Mapping[str, Mapping[str, Any]]
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Raw data. AttributeError where the stage has no such section; so for the other three."""
+        return self._section("dataset", Dataset)
+
+    @cached_property
+    def preproc(self) -> Preproc:
+        """Preprocessing."""
+        return self._section("preproc", Preproc)
+
+    @cached_property
+    def train(self) -> TrainRegression | TrainDiffusion:
+        """Training."""
+        if self.network_type == "regression":
+            return self._section("train", TrainRegression)
+        return self._section("train", TrainDiffusion)
+
+    @cached_property
+    def inference(self) -> InferenceRegression | InferenceDiffusion:
+        """Sampling, export, animation parameters."""
+        if self.network_type == "regression":
+            return self._section("inference", InferenceRegression)
+        return self._section("inference", InferenceDiffusion)
+
+    def _section(self, name: SectionName, kind: type[SectionClass]) -> SectionClass:
+        """Builds a typed section: frozen, every path resolved."""
+        if name not in self.full:
+            raise AttributeError(f"stage {self.stage} of configuration {self.name!r} has no section {name!r}")
+
+        def resolve(mark: Any, value: Any, where: str) -> Any:
+            return self.roots.resolve(value, mark.root) if isinstance(mark, PathRule) else value
+
+        types = base_of(name, self.network_type).types
+        values = {key: walk(types[key], value, key, resolve) for key, value in self.full[name].items()}
+        return kind(**values)
+
+    def save(self, path: Path) -> None:
+        """Writes the configuration as one JSON file, without the roots, so that it holds in a container as well."""
+        portable = {key.name: getattr(self, key.name) for key in fields(self) if key.name != "roots"}
+        write_json(path, {"schema": SCHEMA, **portable})
+
+    @staticmethod
+    def open(path: Path, roots: Roots | None = None) -> Configuration:
+        """Reads what `save` wrote.
+
+        Args:
+            path: the file.
+            roots: where datasets and workspace lie; by default as the environment says.
+
+        Raises:
+            FileFormatError: the file is no such configuration, or one of another version.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("schema") != SCHEMA:
+                raise ValueError(f"its schema is not {SCHEMA}")
+            found = Configuration(roots=roots or Roots.from_environment(), **{k: freeze(v) for k, v in content.items()})
+            problems = [text for name in SECTIONS if name in found.full for text in found._check(name)]
+        except OSError as error:
+            raise UserError(f"cannot be read: {error.strerror}", path=path) from error
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise FileFormatError(f"is no configuration of this version ({error})", path=path) from error
+        if problems:
+            raise FileFormatError(f"is no configuration of this version: {problems[0]}", path=path)
+        return found
+
+    def _check(self, name: SectionName) -> list[str]:
+        """What is wrong with the values of a section that was read from a file."""
+        if name in BY_NETWORK_TYPE and self.network_type not in ("regression", "diffusion"):
+            raise ValueError("no network type")
+        values, base = self.full[name], base_of(name, self.network_type)
+        if set(values) != set(base.types):
+            raise ValueError(f"section {name} has other parameters")
+        return [text for _, text in check_values(name, self.network_type, dict(values), self.roots)[1]]

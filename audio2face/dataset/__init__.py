@@ -1,0 +1,9 @@
+"""One actor's raw data, opened lazily; its checks; the example actors."""
+
+from __future__ import annotations
+
+from audio2face.dataset.actor import ActorDataset, BlendshapeFiles
+from audio2face.dataset.shots import Shot, infer_emotion
+from audio2face.dataset.vertex_lists import LipSize, VertexPairs
+
+__all__ = ["ActorDataset", "BlendshapeFiles", "LipSize", "Shot", "VertexPairs", "infer_emotion"]

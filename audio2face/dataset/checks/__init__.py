@@ -1,0 +1,141 @@
+"""The dataset doctor: finds everything that is wrong with an actor's raw data at once, and says how to mend it.
+
+Each module checks one kind of data and adds to the findings; none stops at the first fault. What would spoil training
+is an error. What a later stage mends, or what only costs quality, is a warning. A shot without jaw or eye data is an
+error: training would go on, and teach the network a jaw that stands still while the lips move.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from audio2face.audio import AudioHeader
+from audio2face.dataset.actor import ActorDataset
+from audio2face.dataset.checks import lists, static
+from audio2face.dataset.checks.blendshapes import check_blendshapes
+from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, check_units, list_shots, open_caches
+from audio2face.dataset.checks.channels import check_channels
+from audio2face.dataset.checks.emotions import check_emotions
+from audio2face.dataset.checks.recordings import check_recordings
+from audio2face.dataset.checks.static import Static
+from audio2face.dataset.checks.sweep import Openings, Sweep, sweep_all
+from audio2face.dataset.report import CheckReport, Finding, Findings, Severity, Summary
+
+__all__ = ["HEAD_MOTION_LIMIT", "CheckReport", "Finding", "Severity", "Summary", "check_actor"]
+
+# cm: stabilised captures keep within a few millimetres, and speech alone feigns up to 0.35 where only the lower half
+# of a face was captured.
+HEAD_MOTION_LIMIT = 0.5
+
+
+def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LIMIT) -> CheckReport:
+    """Checks all raw data of one actor; every frame is read once, in blocks.
+
+    Args:
+        dataset: the actor's data.
+        head_motion_limit: largest accepted rigid displacement of the face against the neutral, in centimetres.
+    """
+    findings = Findings()
+    shots = list_shots(dataset, findings)
+    caches = open_caches(dataset, shots, findings)
+    still = static.read_static(dataset, findings)
+    verts = _agree(dataset, caches, still, findings)
+    _check_size(dataset, still, findings)
+    static.check_poses(dataset, still, verts["skin"], verts["tongue"], findings)
+    lists.check_ranges(dataset, still, verts["skin"], verts["tongue"], findings)
+    measured = lists.openings(still, verts["skin"])
+    sweep_all(_sweeps(caches, still, verts, measured, head_motion_limit), findings)
+    lists.check_openings(dataset, measured, findings)
+    headers = check_recordings(dataset, caches, findings)
+    check_channels(dataset, caches, findings)
+    check_blendshapes(dataset, verts, findings)
+    emotions = check_emotions(dataset, shots, findings)
+    return CheckReport(dataset.actor, findings.sorted(), _summary(dataset, caches, verts, emotions, headers))
+
+
+def _agree(
+    dataset: ActorDataset, caches: tuple[ShotCaches, ...], still: Static, findings: Findings
+) -> dict[str, int | None]:
+    """Vertices of skin and tongue."""
+    shots = [shot.name for shot in caches]
+    skin, tongue = still.skin_neutral, still.tongue_neutral
+    return {
+        "skin": agree_on_vertices(
+            [shot.skin for shot in caches],
+            shots,
+            None if skin is None else len(skin),
+            dataset.paths.get("SKIN_NEUTRAL_FPATH"),
+            findings,
+        ),
+        "tongue": agree_on_vertices(
+            [shot.tongue for shot in caches],
+            shots,
+            None if tongue is None else len(tongue),
+            dataset.paths.get("TONGUE_NEUTRAL_FPATH"),
+            findings,
+        ),
+    }
+
+
+def _check_size(dataset: ActorDataset, still: Static, findings: Findings) -> None:
+    if still.skin_neutral is not None:
+        diagonal = float(np.linalg.norm(np.ptp(still.skin_neutral, axis=0)))
+        check_units(diagonal, dataset.paths["SKIN_NEUTRAL_FPATH"], findings)
+
+
+def _sweeps(
+    caches: Iterable[ShotCaches],
+    still: Static,
+    verts: Mapping[str, int | None],
+    measured: Mapping[str, Openings],
+    head_motion_limit: float,
+) -> list[Sweep]:
+    """One pass for every cache that could be opened; without a neutral, the first shot's first frame is at rest."""
+    sweeps = []
+    rest = still.skin_neutral
+    for shot in caches:
+        if shot.skin is not None:
+            usual = shot.skin.num_verts == verts["skin"]
+            if rest is None and usual and np.isfinite(first := shot.skin.read(0, 1)[0]).all():
+                rest = first
+            same = rest is not None and len(rest) == shot.skin.num_verts
+            sweeps.append(
+                Sweep(
+                    shot.name,
+                    shot.skin,
+                    rest if same else None,
+                    tuple(measured.values()) if usual else (),
+                    head_motion_limit,
+                )
+            )
+        if shot.tongue is not None:
+            neutral = still.tongue_neutral
+            same = neutral is not None and len(neutral) == shot.tongue.num_verts
+            sweeps.append(Sweep(shot.name, shot.tongue, neutral if same else None))
+    return sweeps
+
+
+def _summary(
+    dataset: ActorDataset,
+    caches: Iterable[ShotCaches],
+    verts: Mapping[str, int | None],
+    emotions: Mapping[str, str],
+    headers: Mapping[str, AudioHeader],
+) -> Summary:
+    frames = {shot.name: shot.skin.num_frames for shot in caches if shot.skin is not None}
+    seconds: Counter[str] = Counter()
+    for shot, count in frames.items():
+        seconds[emotions[shot]] += count / dataset.fps  # type: ignore[assignment]
+    return Summary(
+        num_shots=len(emotions),
+        num_frames=sum(frames.values()),
+        fps=dataset.fps,
+        num_verts_skin=verts["skin"],
+        num_verts_tongue=verts["tongue"],
+        minutes_per_emotion={emotion: seconds[emotion] / 60 for emotion in sorted(seconds)},
+        shots_per_emotion=dict(sorted(Counter(emotions.values()).items())),
+        shots_per_samplerate=dict(sorted(Counter(header.samplerate for header in headers.values()).items())),
+    )

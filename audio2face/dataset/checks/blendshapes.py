@@ -1,0 +1,276 @@
+"""Blend shapes and their solver's settings, held against what readers of a deployed model accept.
+
+Faults that packaging mends (types, compression, order) are warnings; whatever makes the solve fail or lie is an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
+from audio2face.dataset.arrays import Archive, Float32Array, read_json, require_shape
+from audio2face.dataset.checks.static import check_finite, resembles_pose
+from audio2face.dataset.report import Findings
+from audio2face.errors import UserError
+
+_NEUTRAL = "neutral"
+_NOT_POSES = ("poseNames", _NEUTRAL, "frontalMask", "rig_version")
+_STRENGTHS = (
+    "strengthL1regularization",
+    "strengthL2regularization",
+    "strengthTemporalSmoothing",
+    "strengthSymmetry",
+)
+_INT_LISTS = ("bsSolveActivePoses", "bsSolveCancelPoses", "bsSolveSymmetryPoses")
+_FLOAT_LISTS = ("bsWeightMultipliers", "bsWeightOffsets")
+_PAIRS = ("bsSolveCancelPoses", "bsSolveSymmetryPoses")
+_SMALLEST_BOX = 1.0  # cm
+_REPAIRED = "Packaging the model mends this; export it as float32, uncompressed and in C order to be tidy."
+
+
+def check_blendshapes(dataset: ActorDataset, verts: Mapping[str, int | None], findings: Findings) -> None:
+    """Checks the sets of skin and tongue.
+
+    Args:
+        dataset: the actor.
+        verts: vertices of "skin" and "tongue", None where unknown.
+        findings: receives what is wrong.
+    """
+    present = []
+    for part, parameters in BLENDSHAPE_PATHS.items():
+        given = [name for name in parameters if name in dataset.paths]
+        files = dataset.blendshapes(part)
+        if files is not None:
+            present.append(part)
+            poses = _check_data(files.data, verts[part], findings)
+            _check_config(files.config, poses, findings)
+        elif given:
+            findings.warning(
+                "blendshape-incomplete",
+                f"{given[0]} is given without its counterpart: the set is left out",
+                f"Give both {' and '.join(parameters)}, or none.",
+                file=dataset.paths[given[0]],
+            )
+    if present == ["skin"]:
+        findings.warning(
+            "blendshape-no-tongue",
+            "there are blend shapes of the skin and none of the tongue: the SDK wants both to give weights",
+            "Give a set for the tongue as well if weights are wanted.",
+            file=dataset.paths["BLENDSHAPE_SKIN_FPATH"],
+        )
+
+
+def _check_data(path: Path, verts: int | None, findings: Findings) -> int | None:
+    """Checks the poses; their number without the neutral, None where they cannot be counted."""
+    archive = findings.attempt(lambda: Archive.open(path), "file-unreadable", path)
+    if archive is None:
+        return None
+    names = _pose_names(archive, findings)
+    neutral = _read(archive, _NEUTRAL, (None, 3), findings)
+    if neutral is not None:
+        check_finite(neutral, path, findings)
+        if verts not in (None, len(neutral)):
+            findings.error(
+                "blendshape-shape",
+                f"the neutral has {len(neutral)} vertices, the caches have {verts}",
+                "Export the blend shapes from the mesh of the caches.",
+                file=path,
+            )
+    expected = verts if neutral is None else len(neutral)
+    for name in names or ():
+        _check_pose(archive, name, neutral, expected, findings)
+    if "frontalMask" in archive.members:
+        _check_mask(archive, expected, findings)
+    _check_storage(archive, findings)
+    return None if names is None else len(names)
+
+
+def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
+    """The poses without the neutral, as `poseNames` lists them."""
+    path = archive.path
+    if "poseNames" not in archive.members:
+        findings.error(
+            "blendshape-names", "has no array poseNames", 'Add the names, "neutral" first, as bytes (S).', file=path
+        )
+        return None
+    array = findings.attempt(lambda: archive.read("poseNames"), "file-unreadable", path)
+    if array is None:
+        return None
+    if array.ndim != 1 or array.dtype.kind not in "SU":
+        findings.error(
+            "blendshape-names",
+            f"poseNames is {array.dtype} of shape {list(array.shape)}, expected a list of names",
+            'Store the names, "neutral" first, as bytes (S).',
+            file=path,
+        )
+        return None
+    names = [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in array.tolist()]
+    doubled = [name for name, times in Counter(names).items() if times > 1]
+    if doubled:
+        findings.error(
+            "blendshape-names", f"poseNames lists {doubled[0]!r} more than once", "List every pose once.", file=path
+        )
+    if not names or names[0] != _NEUTRAL:
+        findings.warning(
+            "blendshape-neutral",
+            f'poseNames does not begin with "{_NEUTRAL}"',
+            "Packaging the model adds it.",
+            file=path,
+        )
+    return [name for name in names if name != _NEUTRAL]
+
+
+def _read(archive: Archive, name: str, shape: tuple[int | None, ...], findings: Findings) -> Float32Array | None:
+    if name not in archive.members:
+        findings.error(
+            "blendshape-missing",
+            f"has no array {name!a}",
+            "Add the pose, or remove its name from poseNames.",
+            file=archive.path,
+        )
+        return None
+    try:
+        require_shape(archive.path, archive.members[name].shape, archive.members[name].dtype, shape)
+    except UserError as error:
+        findings.error(
+            "blendshape-shape",
+            f"pose {name!a} {error.problem}",
+            "Export every pose from the mesh of the neutral.",
+            file=archive.path,
+        )
+        return None
+    return findings.attempt(lambda: archive.read_floats(name, shape), "file-unreadable", archive.path)
+
+
+def _check_pose(
+    archive: Archive, name: str, neutral: Float32Array | None, verts: int | None, findings: Findings
+) -> None:
+    pose = _read(archive, name, (verts, 3), findings)
+    if pose is None:
+        return
+    if not np.isfinite(pose).all():
+        vertex = int(np.argmin(np.isfinite(pose).all(axis=1)))
+        findings.error(
+            "not-finite",
+            f"pose {name!r} is NaN or infinite, first at vertex {vertex}",
+            "Export the pose once more.",
+            file=archive.path,
+            vertex=vertex,
+        )
+    elif resembles_pose(pose, neutral):
+        findings.error(
+            "blendshape-absolute",
+            f"pose {name!r} holds positions instead of offsets from the neutral",
+            "Subtract the neutral from every pose.",
+            file=archive.path,
+        )
+
+
+def _check_mask(archive: Archive, verts: int | None, findings: Findings) -> None:
+    mask = findings.attempt(lambda: archive.read("frontalMask"), "file-unreadable", archive.path)
+    if mask is None:
+        return
+    if mask.ndim != 1 or mask.dtype.kind not in "iu" or len(mask) == 0:
+        findings.error(
+            "blendshape-mask",
+            f"frontalMask is {mask.dtype} of shape {list(mask.shape)}, expected a list of vertices",
+            "Store vertex numbers as int32.",
+            file=archive.path,
+        )
+        return
+    lowest, highest = int(mask.min()), int(mask.max())
+    if lowest < 0 or (verts is not None and highest >= verts):
+        findings.error(
+            "blendshape-mask",
+            f"frontalMask names vertices {lowest} to {highest}, the poses have {verts} vertices",
+            "Export the mask from the mesh of the neutral; numbers begin with 0.",
+            file=archive.path,
+            vertex=lowest if lowest < 0 else highest,
+        )
+    if mask.dtype != np.dtype("<i4"):
+        findings.warning(
+            "blendshape-storage", f"frontalMask is {mask.dtype}, expected int32", _REPAIRED, file=archive.path
+        )
+
+
+def _check_storage(archive: Archive, findings: Findings) -> None:
+    """Reports what the SDK's reader would misread and packaging puts right."""
+    poses = {name: member for name, member in archive.members.items() if name not in _NOT_POSES or name == _NEUTRAL}
+    for what, names in (
+        ("are not float32", [name for name, member in poses.items() if member.dtype != np.dtype("<f4")]),
+        ("are compressed", [name for name, member in archive.members.items() if member.compressed]),
+        ("are in Fortran order", [name for name, member in poses.items() if member.fortran]),
+        ("hold unicode text", [name for name, member in archive.members.items() if member.dtype.kind == "U"]),
+    ):
+        if names:
+            findings.warning(
+                "blendshape-storage",
+                f"{len(names)} arrays {what}, such as {names[0]!a}",
+                _REPAIRED,
+                file=archive.path,
+            )
+
+
+def _check_config(path: Path, poses: int | None, findings: Findings) -> None:
+    values = findings.attempt(lambda: read_json(path), "file-unreadable", path)
+    if values is None:
+        return
+    parameters = values.get("blendshape_params") if isinstance(values, dict) else None
+    if not isinstance(parameters, dict):
+        findings.error(
+            "blendshape-config",
+            "has no object blendshape_params",
+            "Put the solver's settings under blendshape_params.",
+            file=path,
+        )
+        return
+    for problem in _problems(parameters, poses):
+        findings.error("blendshape-config", problem, "Correct the solver's settings.", file=path)
+
+
+def _problems(parameters: Mapping[str, Any], poses: int | None) -> list[str]:
+    """Everything wrong with the settings of a solver, given the number of poses without the neutral."""
+    count = parameters.get("numPoses")
+    problems = []
+    if not _is_number(count, int) or count is None or count < 1:
+        problems.append(f"numPoses is {count!r}, expected the number of poses without the neutral")
+        count = poses
+    elif poses is not None and count != poses:
+        problems.append(f"numPoses is {count}, the data hold {poses} poses without the neutral")
+    problems += [
+        f"{name} is {parameters.get(name)!r}, expected a number of 0 or above"
+        for name in _STRENGTHS
+        if not _is_number(parameters.get(name), int | float) or parameters[name] < 0
+    ]
+    box = parameters.get("templateBBSize", _SMALLEST_BOX)
+    if not _is_number(box, int | float) or box < _SMALLEST_BOX:
+        problems.append(f"templateBBSize is {box!r}, expected {_SMALLEST_BOX:g} cm or more")
+    for name in (*_INT_LISTS, *_FLOAT_LISTS):
+        problems += _list_problems(parameters, name, int if name in _INT_LISTS else int | float, count)
+    return problems
+
+
+def _list_problems(parameters: Mapping[str, Any], name: str, kind: Any, count: int | None) -> list[str]:
+    values = parameters.get(name)
+    if not isinstance(values, list) or not all(_is_number(value, kind) for value in values):
+        return [f"{name} should be a list of {'integers' if kind is int else 'numbers'}"]
+    if count is not None and len(values) != count:
+        return [f"{name} has {len(values)} values, expected {count}: one per pose"]
+    if name == "bsSolveActivePoses" and not any(values):
+        return [f"{name} makes no pose active"]
+    if name in _PAIRS:
+        return [
+            f"{name} has the pair number {pair} {times} times, expected twice"
+            for pair, times in Counter(values).items()
+            if pair != -1 and times != 2
+        ]
+    return []
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and np.isfinite(value)

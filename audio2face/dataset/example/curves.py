@@ -1,0 +1,22 @@
+"""Curves over time: their type, and when frames are."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Curves = npt.NDArray[np.float64]
+
+
+def frame_centres(num_frames: int, fps: float) -> Curves:
+    """Times in seconds at which frames are sampled, `[frames]`: frame i stands for `(i + 0.5) / fps`."""
+    centres: Curves = (np.arange(num_frames, dtype=np.float64) + 0.5) / fps
+    return centres
+
+
+def ease(share: Curves) -> Curves:
+    """0 where `share` is below 0, 1 where it is above 1, and a step without corners between."""
+    share = np.clip(share, 0.0, 1.0)
+    eased: Curves = share**2 * (3 - 2 * share)
+    return eased

@@ -1,0 +1,61 @@
+"""Rigid motions: the rotation and translation that best carry one set of points onto another.
+
+Knows the Kabsch algorithm (W. Kabsch, Acta Cryst. A32, 1976), for many frames at once. Does not know what moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.geometry.pose_reader import FloatArray
+
+
+@dataclass(frozen=True)
+class RigidMotion:
+    """One rotation and translation per frame, `x -> rotation x + translation`, float64.
+
+    Attributes:
+        rotations: `[frames, 3, 3]`, proper (determinant 1), acting on column vectors.
+        translations: `[frames, 3]`, in the unit of the points.
+    """
+
+    rotations: FloatArray
+    translations: FloatArray
+
+    def apply(self, points: npt.NDArray[Any]) -> FloatArray:
+        """Moves the points `[frames, points, 3]` of each frame; float64."""
+        moved = np.matmul(points.astype(np.float64, copy=False), self.rotations.transpose(0, 2, 1))
+        moved += self.translations[:, None, :]
+        return moved
+
+
+def fit_rigid(points: npt.NDArray[Any], target: npt.NDArray[Any]) -> RigidMotion:
+    """The motion of each frame that brings its points nearest to the target, in the sense of least squares.
+
+    Args:
+        points: `[frames, points, 3]`, any float type; the arithmetic is float64.
+        target: `[points, 3]`, where the points should go. Three points that are not on a line fix the motion;
+            fewer leave it undetermined (see `spans_a_plane`).
+    """
+    moving, fixed = points.astype(np.float64), target.astype(np.float64)
+    moving_centre, fixed_centre = moving.mean(axis=1), fixed.mean(axis=0)
+    moving -= moving_centre[:, None, :]
+    covariance = np.einsum("fpi,pj->fij", moving, fixed - fixed_centre)
+    left, _, right = np.linalg.svd(covariance)
+    # Where the best orthogonal matrix is a mirror, turning the direction of least extent makes it a rotation.
+    right[:, 2] *= np.sign(np.linalg.det(left) * np.linalg.det(right))[:, None]
+    rotations = np.matmul(right.transpose(0, 2, 1), left.transpose(0, 2, 1))
+    translations = fixed_centre - np.einsum("fij,fj->fi", rotations, moving_centre)
+    return RigidMotion(rotations, translations)
+
+
+def spans_a_plane(points: npt.NDArray[Any]) -> bool:
+    """Whether points `[points, 3]` determine a rotation: at least three, not all on one line."""
+    if len(points) < 3:
+        return False
+    extents = np.linalg.svd(points.astype(np.float64) - points.mean(axis=0, dtype=np.float64), compute_uv=False)
+    return bool(extents[1] > 1e-5 * extents[0])

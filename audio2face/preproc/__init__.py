@@ -1,0 +1,1 @@
+"""From raw caches to what training reads: distinct poses, principal components, coefficients."""

@@ -1,0 +1,135 @@
+"""Poses on their way to the PCA: a part of the vertices, and the kept frames of all shots as one matrix on disk.
+
+Knows readers by shot name and frame lists. Does not know which frames are worth keeping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+from audio2face.files import atomic_write
+from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader, blocks_of
+
+
+@dataclass(frozen=True)
+class MaskedPoses:
+    """Some of the vertices of a shot, read as if there were no others.
+
+    Args:
+        poses: the whole shot.
+        vertices: `[verts]` indices into its vertices, as `vertex_indices` makes them.
+    """
+
+    poses: PoseReader
+    vertices: IntArray
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames."""
+        return self.poses.num_frames
+
+    @property
+    def num_verts(self) -> int:
+        """Number of vertices chosen."""
+        return len(self.vertices)
+
+    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Frames `start` up to `stop`, float32 `[stop - start, verts, 3]`."""
+        chosen = self.poses.read(start, stop)[:, self.vertices]
+        if out is None:
+            return chosen
+        out[: stop - start] = chosen
+        return out[: stop - start]
+
+
+def vertex_indices(mask: npt.NDArray[Any], num_verts: int) -> IntArray:
+    """Rising vertex indices, without repeats, from a list of indices or a boolean mask over all vertices.
+
+    Args:
+        mask: `[n]` integers from 0 to `num_verts - 1`, or `[num_verts]` booleans.
+        num_verts: vertices of the mesh that it chooses from.
+
+    Raises:
+        UserError: another shape or type, an index outside the mesh, or no vertex chosen.
+    """
+    hint = "Give vertex indices of the mesh that is pruned, or one boolean for each of its vertices."
+    if mask.ndim != 1 or mask.dtype.kind not in "biu":
+        raise UserError(f"a vertex mask of shape {mask.shape} and type {mask.dtype}; one row of integers", hint=hint)
+    if mask.dtype.kind == "b":
+        if len(mask) != num_verts:
+            raise UserError(f"a vertex mask of {len(mask)} booleans for a mesh of {num_verts} vertices", hint=hint)
+        mask = np.flatnonzero(mask)
+    chosen = np.unique(mask)
+    if not chosen.size:
+        raise UserError("a vertex mask that chooses no vertex", hint=hint)
+    if chosen[0] < 0 or chosen[-1] >= num_verts:
+        outside = chosen[0] if chosen[0] < 0 else chosen[-1]
+        raise UserError(f"a vertex mask with index {outside} for a mesh of {num_verts} vertices", hint=hint)
+    return chosen.astype(np.int64)
+
+
+def stack_poses(shots: Mapping[str, PoseReader], frames: Mapping[str, IntArray], path: Path) -> FloatArray:
+    """Writes the chosen frames of all shots, one after the other, as rows of one matrix, and maps it.
+
+    Args:
+        shots: readers of equally many vertices; their order is the order of the rows.
+        frames: rising frame indices per shot; a shot that is missing here gives no rows.
+        path: the `.npy` file to write, `[rows, 3 * verts]` float32.
+
+    Returns:
+        The file as a read-only memory map, `[rows, 3 * verts]`.
+
+    Raises:
+        UserError: no frame is chosen, or the file cannot be written.
+        ValueError: the shots differ in their number of vertices.
+    """
+    num_rows = sum(len(frames.get(name, ())) for name in shots)
+    widths = {3 * poses.num_verts for poses in shots.values()}
+    if len(widths) != 1:
+        raise ValueError(f"shots of {sorted(widths)} coordinates")
+    if not num_rows:
+        raise UserError("no pose is kept of any shot")
+    width = widths.pop()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (num_rows, width)}
+    with atomic_write(path) as handle:
+        np.lib.format.write_array_header_1_0(handle, header)
+        for name, poses in shots.items():
+            for block in _gather(poses, frames.get(name, np.empty(0, np.int64))):
+                handle.write(block.astype("<f4", copy=False).data)
+    rows: FloatArray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return rows
+
+
+def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, IntArray]) -> dict[str, IntArray]:
+    """Rows of a stacked matrix as rising frame indices of their shots, every shot of `kept` named.
+
+    Args:
+        rows: rows of the matrix that `stack_poses` made of `kept`, in any order.
+        kept: the frames that were stacked, shots in the same order.
+    """
+    chosen = np.unique(np.asarray(rows, np.int64))
+    found, first = {}, 0
+    for name, frames in kept.items():
+        here = chosen[(chosen >= first) & (chosen < first + len(frames))]
+        found[name] = frames[here - first]
+        first += len(frames)
+    return found
+
+
+def _gather(poses: PoseReader, frames: IntArray) -> Iterator[npt.NDArray[Any]]:
+    """The frames in blocks; neighbours are read together."""
+    for part in blocks_of(len(frames), poses.num_verts * 12):
+        chosen = frames[part]
+        block = np.empty((len(chosen), poses.num_verts, 3), np.float32)
+        done = 0
+        for run in np.split(chosen, np.flatnonzero(np.diff(chosen) != 1) + 1):
+            poses.read(int(run[0]), int(run[-1]) + 1, out=block[done : done + len(run)])
+            done += len(run)
+        yield block

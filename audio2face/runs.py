@@ -1,0 +1,168 @@
+"""Run folders: their names, what is recorded in them, whether they are whole, and how to find the newest one."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from audio2face import __version__
+from audio2face.config import Configuration, Roots
+from audio2face.console import LOGGER, start_logging
+from audio2face.errors import UserError
+from audio2face.files import write_json, write_text
+from audio2face.names import check_identifier
+
+STATUS_FILE = "status.json"
+_RECORDED_PACKAGES = ("numpy", "scipy", "torch", "onnxruntime", "transformers", "soundfile")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that one run of a stage fills.
+
+    Attributes:
+        path: the folder; its last part is the full name of the run.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The full name: date, time and the configured name, such as `261123_101500_example`."""
+        return self.path.name
+
+    @classmethod
+    def create(cls, root: Path, run_name: str) -> RunFolder:
+        """Makes a new, empty folder named after the current local time and `run_name`.
+
+        Two runs of the same second get different folders: the later one's time is moved on.
+
+        Raises:
+            UserError: the name is not allowed, or the folder cannot be made.
+        """
+        check_identifier(run_name, "RUN_NAME")
+        while True:
+            path = root / f"{datetime.now():%y%m%d_%H%M%S}_{run_name}"
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                time.sleep(0.2)
+            except OSError as error:
+                raise UserError(f"cannot make the run folder: {error.strerror}", path=path) from error
+            else:
+                return cls(path)
+
+    @contextmanager
+    def status(self) -> Iterator[None]:
+        """Marks the run as running, then as done, failed or stopped; logs to its `log.log` meanwhile."""
+        start_logging(self.path / "log.log")
+        began = time.time()
+        outcome = "failed"
+        self._write_status("running", began)
+        try:
+            yield
+            outcome = "done"
+        except KeyboardInterrupt:
+            outcome = "stopped"
+            raise
+        finally:
+            self._write_status(outcome, began)
+
+    def _write_status(self, status: str, began: float) -> None:
+        seconds = round(time.time() - began, 1)
+        write_json(self.path / STATUS_FILE, {"status": status, "seconds": seconds})
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run ended as it should."""
+        try:
+            return bool(json.loads((self.path / STATUS_FILE).read_text(encoding="utf-8"))["status"] == "done")
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+
+def record(folder: RunFolder, configuration: Configuration, **facts: Any) -> None:
+    """Writes what is needed to understand a run into its `configs/`: settings as given and as merged, and versions.
+
+    Args:
+        folder: the run.
+        configuration: what it was started with.
+        facts: JSON values by file stem, such as `actor_info={"actor_name": "ada"}`.
+    """
+    target = folder.path / "configs"
+    write_text(target / "VERSION.md", __version__)
+    own = configuration.full.get(configuration.stage, {})
+    write_text(target / "info.txt", str(own.get("RUN_INFO", "")))
+    for kind, modifier in configuration.modifiers.items():
+        write_json(target / f"config_{kind}_modifier.json", modifier)
+    for kind, full in configuration.full.items():
+        write_json(target / f"config_{kind}_full.json", full)
+    for stem, value in facts.items():
+        write_json(target / f"{stem}.json", value)
+    write_json(target / "state.json", state(configuration.roots))
+
+
+def state(roots: Roots) -> dict[str, Any]:
+    """What software made a run, and where the data roots were; the user and the machine stay private (null)."""
+    commit = _git(roots.framework, "rev-parse", "--short=7", "HEAD")
+    changes = _git(roots.framework, "status", "--porcelain")
+    return {
+        "framework": {
+            "version": __version__,
+            "git_branch": _git(roots.framework, "rev-parse", "--abbrev-ref", "HEAD"),
+            "git_commit": commit,
+            "git_clean": None if changes is None else changes == "",
+        },
+        "machine": {"hostname": None, "user": None},
+        "path_mapping": {
+            "/framework": None,
+            "/datasets": str(roots.datasets),
+            "/workspace": str(roots.workspace),
+        },
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _RECORDED_PACKAGES if _version(name)},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints, or None where git or the repository is missing."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def finished_runs(root: Path) -> list[RunFolder]:
+    """The runs under `root` that ended as they should, newest first."""
+    if not root.is_dir():
+        return []
+    folders = [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if path.is_dir()]
+    return [folder for folder in folders if folder.is_done]
+
+
+def say_where(results: dict[str, Path], next_steps: list[str]) -> None:
+    """Ends a stage: where its outputs are, and what to run next."""
+    width = max((len(label) for label in results), default=0)
+    LOGGER.info("-" * 80)
+    for label, path in results.items():
+        LOGGER.info("%s  %s", label.ljust(width), path)
+    for number, step in enumerate(next_steps):
+        LOGGER.info("%s %s", "Next:" if number == 0 else "  or:", step)
+    LOGGER.info("-" * 80)

@@ -1,0 +1,4 @@
+"""Preprocessing of example-diffusion."""
+
+RUN_NAME = "example"
+RUN_INFO = ""

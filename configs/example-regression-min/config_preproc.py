@@ -1,0 +1,4 @@
+"""Preprocessing of example-regression-min."""
+
+RUN_NAME = "example-min"
+RUN_INFO = "Needs only audio and the skin's animation."

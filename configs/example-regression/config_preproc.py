@@ -1,0 +1,4 @@
+"""Preprocessing of example-regression."""
+
+RUN_NAME = "example"
+RUN_INFO = ""

@@ -1,0 +1,3 @@
+"""Preprocessing of quickstart-diffusion."""
+
+RUN_NAME = "quickstart"

@@ -1,0 +1,3 @@
+"""Preprocessing of quickstart-multi."""
+
+RUN_NAME = "quickstart"

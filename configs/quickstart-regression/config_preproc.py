@@ -1,0 +1,3 @@
+"""Preprocessing of quickstart-regression."""
+
+RUN_NAME = "quickstart"
