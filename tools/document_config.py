@@ -235,11 +235,10 @@ def sections() -> str:
     classes = []
     for section, kind, base in all_bases():
         name = section.capitalize() + (kind or "").capitalize()
-        fields = [f"    {parameter}: {frozen(hint, used)}\n" for parameter, hint in base.types.items()]
-        classes.append(
-            f'@dataclass(frozen=True, slots=True, kw_only=True)\nclass {name}:\n    """The parameters of `{title(base)}`."""\n\n'
-        )
-        classes[-1] += "".join(fields)
+        lines = ["@dataclass(frozen=True, slots=True, kw_only=True)", f"class {name}:"]
+        lines += [f'    """The parameters of `{title(base)}`."""', ""]
+        lines += [f"    {parameter}: {frozen(hint, used)}" for parameter, hint in base.types.items()]
+        classes.append("\n".join(lines) + "\n")
     imports = "".join(f"    {name},\n" for name in sorted(used))
     head = f"{SECTIONS_HEAD}from audio2face.config_base.types import (\n{imports})\n"
     return head + "\n\n" + "\n\n".join(classes)

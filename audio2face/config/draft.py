@@ -11,7 +11,7 @@ from audio2face.config.merge import explain_unknown, merge, unknown_names, witho
 from audio2face.config.paths import Roots
 from audio2face.config.user_file import UserFile
 from audio2face.config.values import Values, check_values
-from audio2face.config_base.tables import NETWORK_TYPES, Base, NetworkType, SectionName, base_of
+from audio2face.config_base.tables import SECTIONS, Base, NetworkType, SectionName, base_of
 from audio2face.config_base.types import Stage
 
 
@@ -25,14 +25,12 @@ class Section:
 
     Attributes:
         name: which one.
-        user: the user's file.
-        base: the parameters that it may set.
+        base: the parameters that the user may set.
         written: what the user wrote, unknown names left out.
         values: the merged values that passed the type check.
     """
 
     name: SectionName
-    user: UserFile
     base: Base
     written: Values
     values: Values
@@ -45,20 +43,45 @@ class Draft:
     Attributes:
         stage: the stage that it is for.
         roots: where paths lead.
-        actors: the actors that the stage works on; empty means all of ACTOR_NAMES.
+        users: the user's files, empty ones for those that there are not.
+        actors: the actors that were asked for; empty means all of ACTOR_NAMES.
         network_type: the network type that config_train.py names; None without any file that depends on it.
         sections: the sections.
-        problems: what must be mended.
         warnings: what may be as it is meant.
     """
 
     stage: Stage
     roots: Roots
+    users: dict[SectionName, UserFile]
     actors: tuple[str, ...] = ()
     network_type: NetworkType | None = None
     sections: dict[SectionName, Section] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    _problems: list[tuple[int, int, str]] = field(default_factory=list)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What must be mended, in the order of files and lines."""
+        return tuple(text for _, _, text in sorted(self._problems, key=lambda problem: problem[:2]))
+
+    def report(self, section: SectionName, name: str, text: str, line: int | None = None) -> None:
+        """Adds a problem of a parameter; the line is that of its assignment unless given."""
+        line = line or self.users[section].lines.get(name)
+        self._problems.append((SECTIONS.index(section), line or 0, f"{self._place(section, line)}: {text}"))
+
+    def warn(self, section: SectionName, name: str, text: str) -> None:
+        """Notes something about a parameter that may be as it is meant."""
+        self.warnings.append(f"{self._place(section, self.users[section].lines.get(name))}: {text}")
+
+    def _place(self, section: SectionName, line: int | None) -> str:
+        file = self.users[section].path.name
+        return file if line is None else f"{file}:{line}"
+
+    def apply(self, rule: Rule) -> None:
+        """Reports what a rule finds, as far as what it needs is there."""
+        with suppress(Unavailable):
+            for section, name, text in rule(self):
+                self.report(section, name, text)
 
     def value(self, section: SectionName, name: str) -> Any:
         """A merged value that passed the type check.
@@ -71,61 +94,36 @@ class Draft:
         except KeyError:
             raise Unavailable from None
 
-    def wrote(self, section: SectionName, *path: str) -> bool:
-        """Whether the user's file sets a parameter, or a key inside it."""
-        level: Any = self.sections[section].written if section in self.sections else {}
-        for key in path:
-            if not isinstance(level, dict) or key not in level:
-                return False
-            level = level[key]
-        return True
 
-    def place(self, section: SectionName, name: str) -> str:
-        """File and line at which a parameter is set."""
-        return self.sections[section].user.place(name)
-
-    def apply(self, rule: Callable[[Draft], Iterator[tuple[SectionName, str, str]]]) -> None:
-        """Collects the problems that a rule finds, as far as what it needs is there."""
-        with suppress(Unavailable):
-            for section, name, text in rule(self):
-                self.problems.append(f"{self.place(section, name)}: {text}")
-
-    def warn(self, section: SectionName, name: str, text: str) -> None:
-        """Notes something that may be as it is meant."""
-        self.warnings.append(f"{self.place(section, name)}: {text}")
+# A rule between parameters; it yields the section, parameter and message of what it finds wrong.
+Found = Iterator[tuple[SectionName, str, str]]
+Rule = Callable[[Draft], Found]
 
 
-def add_section(
-    draft: Draft, name: SectionName, user: UserFile, complete: Callable[[Draft, Section, Values], None]
-) -> None:
-    """Merges and checks one section.
+def add_section(draft: Draft, name: SectionName, complete: Callable[[Draft, Section, Values], None]) -> None:
+    """Merges and checks one section; adds it, and its problems, to the configuration.
 
     Args:
-        draft: the configuration; the section and its problems are added.
+        draft: the configuration.
         name: which section.
-        user: the user's file, possibly an empty one.
         complete: fills in, before the check, what follows from other values.
     """
-    draft.problems += user.problems
+    user, base = draft.users[name], base_of(name, draft.network_type)
+    broken = {parameter for _, parameter, _ in user.problems}
+    for line, parameter, text in user.problems:
+        if not parameter or parameter in base.types:
+            draft.report(name, parameter, text, line)
+    for path, known in unknown_names(base.defaults, user.values):
+        draft.report(name, path[0], explain_unknown(path, known, name, draft.network_type))
     if user.failed:
         return
-    base = base_of(name, draft.network_type)
-    for path, known in unknown_names(base.defaults, user.values):
-        draft.problems.append(f"{user.place(path[0])}: {explain_unknown(path, known, name, draft.network_type)}")
     written = without_unknown(base.defaults, user.values)
     merged = merge(base.defaults, written)
-    section = Section(name, user, base, written, {})
+    section = Section(name, base, written, {})
     complete(draft, section, merged)
     values, problems = check_values(name, draft.network_type, merged, draft.roots)
-    section.values.update({key: value for key, value in values.items() if key not in user.broken})
+    section.values.update({key: value for key, value in values.items() if key not in broken})
     draft.sections[name] = section
-    draft.problems += [f"{user.place(key)}: {text}" for key, text in problems if key not in user.broken]
-
-
-def best_network_type(name: SectionName, user: UserFile) -> NetworkType:
-    """The network type whose parameters fit a user's file best, where the file does not tell."""
-
-    def strangers(candidate: NetworkType) -> int:
-        return len(list(unknown_names(base_of(name, candidate).defaults, user.values)))
-
-    return min(NETWORK_TYPES, key=strangers)
+    for parameter, text in problems:
+        if parameter not in broken:
+            draft.report(name, parameter, text)

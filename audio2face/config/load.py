@@ -8,13 +8,13 @@ from pathlib import Path
 from audio2face.config import references, rules
 from audio2face.config.complete import complete
 from audio2face.config.configuration import ConfigError, Configuration
-from audio2face.config.draft import Draft, add_section, best_network_type
+from audio2face.config.draft import Draft, add_section
 from audio2face.config.frozen import freeze
-from audio2face.config.merge import nearest
+from audio2face.config.merge import nearest, unknown_names
 from audio2face.config.paths import Roots
 from audio2face.config.user_file import UserFile, run_user_file
 from audio2face.config.values import shorten
-from audio2face.config_base.tables import BY_NETWORK_TYPE, NETWORK_TYPES, SECTIONS, SectionName
+from audio2face.config_base.tables import BY_NETWORK_TYPE, NETWORK_TYPES, SECTIONS, NetworkType, SectionName, base_of
 from audio2face.config_base.types import Stage
 from audio2face.errors import UserError
 from audio2face.names import check_identifier
@@ -65,13 +65,14 @@ def load(
     """
     roots = roots or Roots.from_environment()
     folder = _find_folder(config_name, configs_folder or roots.framework / "configs")
-    draft = Draft(stage, roots, tuple(actors or ()))
-    for actor in draft.actors:
-        check_identifier(actor, "actor name")
-    _read_files(draft, folder)
+    asked = tuple(check_identifier(actor, "actor name") for actor in actors or ())
+    paths = {name: folder / f"config_{name}.py" for name in SECTIONS}
+    users = {name: run_user_file(path) if path.is_file() else UserFile(path) for name, path in paths.items()}
+    draft = Draft(stage, roots, users, asked)
+    _add_sections(draft, folder)
     _check(draft, check_files)
     if draft.problems:
-        raise ConfigError(config_name, stage, folder, tuple(draft.problems))
+        raise ConfigError(config_name, stage, folder, draft.problems)
     return Configuration(
         name=config_name,
         stage=stage,
@@ -95,46 +96,51 @@ def _find_folder(config_name: str, folder: Path) -> Path:
     raise UserError(f"there is no configuration {config_name!r}{meant}", path=folder, hint=hint)
 
 
-def _read_files(draft: Draft, folder: Path) -> None:
-    """Runs and merges the user's files; one that the stage can do without counts as empty."""
-    expected = {f"config_{name}.py": name for name in SECTIONS}
-    for path in sorted(folder.glob("config_*.py")):
-        if path.name not in expected:
-            draft.warnings.append(f"{path.name}: not read{references.instead(path.name, list(expected))}")
-    users = {name: run_user_file(path) for file, name in expected.items() if (path := folder / file).is_file()}
+def _add_sections(draft: Draft, folder: Path) -> None:
+    """Merges and checks the files that there are, and as empty ones those that the stage can do without."""
+    files = {user.path: name for name, user in draft.users.items()}
+    for path in sorted(set(folder.glob("config_*.py")).difference(files)):
+        meant = references.instead(path.name, [file.name for file in files])
+        draft.warnings.append(f"{path.name}: not read{meant}")
+    present = [name for path, name in files.items() if path.is_file()]
     for name in REQUIRED[draft.stage]:
-        if name not in users:
-            draft.problems.append(f"config_{name}.py: is missing, stage {draft.stage} needs it")
-    _find_network_type(draft, users)
-    for name in OPTIONAL[draft.stage]:
-        users.setdefault(name, UserFile(folder / f"config_{name}.py"))
+        if name not in present:
+            draft.report(name, "", f"the file is missing, stage {draft.stage} needs it")
+    _find_network_type(draft, [name for name in present if name in BY_NETWORK_TYPE])
     for name in SECTIONS:
-        if name in users:
-            add_section(draft, name, users[name], complete)
+        if name in present or name in OPTIONAL[draft.stage]:
+            add_section(draft, name, complete)
 
 
-def _find_network_type(draft: Draft, users: dict[SectionName, UserFile]) -> None:
-    """Takes the network type from config_train.py, where it must stand, since it decides which parameters there are."""
-    for name in BY_NETWORK_TYPE:
-        if name in users and draft.network_type is None:
-            draft.network_type = best_network_type(name, users[name])
-    if "train" not in users or users["train"].failed:
+def _find_network_type(draft: Draft, dependent: list[SectionName]) -> None:
+    """Takes the network type from config_train.py, where it must stand, since it decides which parameters there are.
+
+    Where it does not, the type is guessed, so that the rest can be checked all the same.
+    """
+    train = draft.users["train"]
+    given = train.values.get("NETWORK_TYPE")
+    draft.network_type = next((kind for kind in NETWORK_TYPES if kind == given), None)
+    if draft.network_type or not dependent:
         return
-    user = users["train"]
-    given = user.values.pop("NETWORK_TYPE", None)
-    draft.network_type = next((kind for kind in NETWORK_TYPES if kind == given), draft.network_type)
-    if draft.network_type == given:
-        user.values["NETWORK_TYPE"] = given
-        return
-    found = "it is missing" if given is None else f"found {shorten(given)}"
-    said = f"NETWORK_TYPE: must be given as 'regression' or 'diffusion', {found}"
-    draft.problems.append(f"{user.place('NETWORK_TYPE')}: {said}")
+
+    def strangers(kind: NetworkType) -> int:
+        tables = ((base_of(name, kind).defaults, draft.users[name].values) for name in dependent)
+        return sum(len(list(unknown_names(defaults, values))) for defaults, values in tables)
+
+    close = nearest(str(given), NETWORK_TYPES)
+    draft.network_type = next((kind for kind in NETWORK_TYPES if kind == close), min(NETWORK_TYPES, key=strangers))
+    if "train" in dependent and not train.failed:
+        train.values["NETWORK_TYPE"] = draft.network_type
+        found = "it is missing" if given is None else f"found {shorten(given)}"
+        said = f"NETWORK_TYPE: must be given as 'regression' or 'diffusion', {found}"
+        draft.report("train", "NETWORK_TYPE", said)
 
 
 def _check(draft: Draft, check_files: bool) -> None:
     references.asked_actors(draft)
     references.members(draft)
     draft.apply(references.required_entries)
+    draft.apply(references.placeholders)
     for rule in rules.RULES:
         draft.apply(rule)
     rules.note_what_may_be_meant(draft)

@@ -62,14 +62,14 @@ def explain_unknown(path: tuple[str, ...], known: list[str], section: SectionNam
     shown = path[0] + "".join(f"[{key!r}]" for key in path[1:])
     said = f"{shown}: there is no such parameter"
     if len(path) == 1:
-        for other, kind, base in all_bases():
-            if path[0] in base.defaults:
-                if other == section:
-                    return f"{shown}: a parameter of {kind} networks, but NETWORK_TYPE is {network!r}"
-                return f"{shown}: belongs in config_{other}.py"
+        homes = [(other, kind) for other, kind, base in all_bases() if path[0] in base.types]
+        if (section, "diffusion" if network == "regression" else "regression") in homes:
+            return f"{shown}: not a parameter of {network} networks, which NETWORK_TYPE asks for"
+        if homes:
+            return f"{shown}: belongs in config_{homes[0][0]}.py"
     close = nearest(path[-1], known)
     if close:
         return f"{said}; did you mean {close!r}?"
     if len(path) > 1:
-        return f"{said}; there are {', '.join(known)}"
+        return f"{said}; docs/config_details.md lists those of {path[0]}"
     return f"{said}; a helper of your own must begin with '_'"

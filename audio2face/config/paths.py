@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from audio2face.config_base.types import RootName
+from audio2face.config_base.types import RootName, has_control_characters
 from audio2face.errors import UserError
 
 _FRAMEWORK = Path(__file__).resolve().parents[2]
@@ -52,16 +52,16 @@ class Roots:
         Raises:
             UserError: the path is empty, holds control characters, or leaves its root by `..`.
         """
-        if not configured.strip() or not configured.isprintable():
+        if not configured.strip() or has_control_characters(configured):
             raise UserError(f"path {configured!a} is empty or holds control characters")
         parts = PurePosixPath(configured).parts
-        roots = {"datasets": self.datasets, "workspace": self.workspace, "framework": self.framework}
-        if Path(configured).is_absolute():
-            if len(parts) < 2 or parts[0] != "/" or parts[1] not in roots:
-                return Path(configured)
-            root, below = roots[parts[1]], parts[2:]
+        mounts = {"datasets": self.datasets, "workspace": self.workspace, "framework": self.framework}
+        if parts[0] == "/" and len(parts) > 1 and parts[1] in mounts:
+            root, below = mounts[parts[1]], parts[2:]
+        elif parts[0].startswith("/") or Path(configured).is_absolute():
+            return Path(configured)
         else:
-            root, below = roots[default], parts
+            root, below = mounts[default], parts
         if _escapes(below):
             raise UserError(f"path {configured!r} leaves its root folder by '..'", hint="Give an absolute path.")
         return root.joinpath(*below)

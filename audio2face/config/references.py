@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-from audio2face.config.draft import Draft, Section, Unavailable
+from audio2face.config.draft import Draft, Found, Section, Unavailable
 from audio2face.config.merge import nearest
 from audio2face.config.typed_walk import walk
-from audio2face.config_base.tables import SectionName
 from audio2face.config_base.types import MemberOf, PathRule, Stage
 from audio2face.errors import UserError
 
@@ -20,6 +18,7 @@ REQUIRED_PER_ACTOR: dict[str, tuple[Stage, ...]] = {
     "SKIN_CACHE_ROOT": ("check", "preproc"),
     "CACHE_FPS": ("check", "preproc", "train"),
 }
+RUNS = "PREPROC_RUN_NAME_FULL"
 LATEST = "latest"
 PLACEHOLDER = "XXXXXX_XXXXXX"
 MAX_LISTED = 10  # missing clips, beyond which only their number is told
@@ -34,13 +33,12 @@ def concerned_actors(draft: Draft) -> tuple[str, ...]:
 
 
 def asked_actors(draft: Draft) -> None:
-    """Finds actors that were asked for and that the dataset does not have."""
+    """Reports actors that were asked for and that the dataset does not have, and goes on without them."""
     with suppress(Unavailable):
         known = draft.value("dataset", "ACTOR_NAMES") or list(draft.value("dataset", "SKIN_CACHE_ROOT"))
-        for actor in draft.actors:
-            if actor not in known:
-                said = f"there is no actor {actor!r}{instead(actor, known)}"
-                draft.problems.append(f"{draft.place('dataset', 'ACTOR_NAMES')}: {said}")
+        for actor in set(draft.actors).difference(known):
+            draft.report("dataset", "ACTOR_NAMES", f"there is no actor {actor!r}{instead(actor, known)}")
+        draft.actors = tuple(actor for actor in draft.actors if actor in known)
 
 
 def instead(name: str, known: list[str]) -> str:
@@ -58,7 +56,7 @@ def members(draft: Draft) -> None:
                 for text, places in strangers.items():
                     more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
                     said = f"{places[0]}{more}: {text!r} is not in {parameter}{instead(text, known)}"
-                    draft.problems.append(f"{section.user.place(name)}: {said}")
+                    draft.report(section.name, name, said)
 
 
 def _strangers(draft: Draft, section: Section, name: str, value: Any) -> dict[Any, dict[str, list[str]]]:
@@ -77,7 +75,7 @@ def _strangers(draft: Draft, section: Section, name: str, value: Any) -> dict[An
     return found
 
 
-def required_entries(draft: Draft) -> Iterator[tuple[SectionName, str, str]]:
+def required_entries(draft: Draft) -> Found:
     """Finds actors without an entry that the stage cannot do without."""
     for name, stages in REQUIRED_PER_ACTOR.items():
         if draft.stage in stages:
@@ -95,7 +93,7 @@ def files(draft: Draft) -> None:
             if _is_per_actor(kind):
                 value = {actor: item for actor, item in value.items() if actor in actors}
             for text in _missing(draft, kind, value, name):
-                draft.problems.append(f"{section.user.place(name)}: {text}")
+                draft.report(section.name, name, text)
 
 
 def _is_per_actor(kind: Any) -> bool:
@@ -130,25 +128,31 @@ def _is_folder(path: Path) -> bool:
     return False
 
 
-def preproc_runs(draft: Draft) -> Iterator[tuple[SectionName, str, str]]:
-    """Finds preprocessing runs that were never filled in, or that do not exist."""
+def placeholders(draft: Draft) -> Found:
+    """Finds preprocessing runs that an example configuration leaves to be filled in."""
     if draft.stage != "train":
         return
-    name = "PREPROC_RUN_NAME_FULL"
-    folder = draft.roots.resolve(draft.value("train", "PREPROC_ROOT"), "workspace")
-    for actor in concerned_actors(draft):
-        run = draft.value("train", name).get(actor, LATEST)
+    for actor, run in draft.value("train", RUNS).items():
         if run.startswith(PLACEHOLDER):
             said = "is a placeholder; give the run that preprocessing printed, or 'latest'"
-            yield "train", name, f"{name}[{actor!r}]: {run!r} {said}"
-        elif run != LATEST and not _is_folder(folder / run):
-            runs = sorted(path.name for path in folder.iterdir()) if _is_folder(folder) else []
-            close = nearest(run, runs)
-            meant = f"; did you mean {close!r}?" if close else ""
-            yield "train", name, f"{name}[{actor!r}]: there is no run {folder / run}{meant}"
+            yield "train", RUNS, f"{RUNS}[{actor!r}]: {run!r} {said}"
 
 
-def clip_audio(draft: Draft) -> Iterator[tuple[SectionName, str, str]]:
+def preproc_runs(draft: Draft) -> Found:
+    """Finds preprocessing runs that do not exist."""
+    if draft.stage != "train":
+        return
+    folder = draft.roots.resolve(draft.value("train", "PREPROC_ROOT"), "workspace")
+    for actor in concerned_actors(draft):
+        run = draft.value("train", RUNS).get(actor, LATEST)
+        if run == LATEST or run.startswith(PLACEHOLDER) or _is_folder(folder / run):
+            continue
+        close = nearest(run, [path.name for path in folder.iterdir()] if _is_folder(folder) else [])
+        meant = f"; did you mean {close!r}?" if close else ""
+        yield "train", RUNS, f"{RUNS}[{actor!r}]: there is no run {folder / run}{meant}"
+
+
+def clip_audio(draft: Draft) -> Found:
     """Finds clips whose recording does not exist."""
     if draft.stage != "train":
         return

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 from audio2face.config.complete import encoder_width, respaced_steps
-from audio2face.config.draft import Draft
+from audio2face.config.draft import Draft, Found, Rule
 from audio2face.config_base.tables import SectionName
-
-Found = Iterator[tuple[SectionName, str, str]]
 
 CHANNELS_OF_NETWORK = {
     "conv_w2v_autocorr": ("skin_coeffs", "tongue_coeffs", "jaw", "eye"),
@@ -113,18 +109,19 @@ def diffusion_steps(draft: Draft) -> Found:
     if "train" not in draft.sections:
         return
     every = draft.value("train", "DIFFUSION_STEPS")
-    for section, text in (("train", draft.value("train", "TIMESTEP_RESPACING")), ("inference", respacing)):
+    texts: dict[SectionName, str] = {"train": draft.value("train", "TIMESTEP_RESPACING"), "inference": respacing}
+    for section, text in texts.items():
         count = respaced_steps(text, every)
         if count is not None and count > every:
             said = f"TIMESTEP_RESPACING: {text!r} asks for {count} of DIFFUSION_STEPS = {every} steps"
-            yield section, "TIMESTEP_RESPACING", said  # type: ignore[misc]
+            yield section, "TIMESTEP_RESPACING", said
     count = respaced_steps(respacing, every)
     if count is not None and told != count:
         said = f"NUM_DIFFUSION_STEPS: {told}, but TIMESTEP_RESPACING {respacing!r} gives {count} steps; leave it out"
         yield "inference", "NUM_DIFFUSION_STEPS", said
 
 
-RULES: tuple[Callable[[Draft], Found], ...] = (
+RULES: tuple[Rule, ...] = (
     repeated_names,
     number_of_actors,
     channels_of_network,
@@ -141,7 +138,7 @@ RULES: tuple[Callable[[Draft], Found], ...] = (
 def note_what_may_be_meant(draft: Draft) -> None:
     """Warns of parameters without effect and of data that need each other."""
     for name in IGNORED.get(draft.network_type or "", ()):
-        if draft.wrote("train", name):
+        if "train" in draft.sections and name in draft.sections["train"].written:
             draft.warn("train", name, f"{name}: has no effect on a {draft.network_type} network")
     if "dataset" not in draft.sections:
         return

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +23,18 @@ class UserFile:
         path: the file.
         values: its parameters in terms of JSON, unchecked.
         lines: the line of the last assignment to each name.
-        broken: the parameters whose value cannot be configured at all.
-        problems: what went wrong while it ran, each with its file and line where known.
+        problems: what went wrong while it ran: line (None: not known), parameter ("": none) and message.
     """
 
     path: Path
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
-    broken: frozenset[str] = frozenset()
-    problems: tuple[str, ...] = ()
+    problems: tuple[tuple[int | None, str, str], ...] = ()
 
     @property
     def failed(self) -> bool:
         """Whether it gave nothing because running it failed."""
         return bool(self.problems) and not self.values
-
-    def place(self, name: str, line: int | None = None) -> str:
-        """Where a parameter is set, for messages: file and line, or the file alone."""
-        line = line or self.lines.get(name)
-        return self.path.name if line is None else f"{self.path.name}:{line}"
 
 
 def run_user_file(path: Path, time_limit: float = TIME_LIMIT_SECONDS) -> UserFile:
@@ -61,14 +54,13 @@ def run_user_file(path: Path, time_limit: float = TIME_LIMIT_SECONDS) -> UserFil
             # What the user's code prints goes to standard error: standard output belongs to the stage.
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, timeout=time_limit, check=False)
         except subprocess.TimeoutExpired:
-            return UserFile(path, problems=(f"{path.name}: still running after {time_limit:g} s, stopped",))
+            return UserFile(path, problems=((None, "", f"still running after {time_limit:g} s, stopped"),))
         if not result.is_file():
-            ended = f"{path.name}: its process ended with status {done.returncode} before it gave a result"
-            return UserFile(path, problems=(ended,))
+            ended = f"its process ended with status {done.returncode} before it gave a result"
+            return UserFile(path, problems=((None, "", ended),))
         answer = json.loads(result.read_text(encoding="utf-8"))
-    found = answer["problems"]
-    file = UserFile(path, answer["values"], _assignment_lines(path), frozenset(name for _, name, _ in found))
-    return replace(file, problems=tuple(f"{file.place(name, line)}: {text}" for line, name, text in found))
+    problems = tuple((line, name, text) for line, name, text in answer["problems"])
+    return UserFile(path, answer["values"], _assignment_lines(path), problems)
 
 
 def _assignment_lines(path: Path) -> dict[str, int]:

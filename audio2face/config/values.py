@@ -73,7 +73,7 @@ def _form_problems(kind: Any, value: Any, name: str, roots: Roots) -> list[str]:
 
     def look(mark: Any, text: Any, where: str) -> Any:
         if isinstance(mark, TextRule) and isinstance(text, str) and not mark.accepts(text):
-            problems.append(f"{where}: should be a {mark.words}, found {shorten(text)}")
+            problems.append(f"{where}: should be {mark.words}, found {shorten(text)}")
         if isinstance(mark, PathRule) and isinstance(text, str):
             try:
                 roots.resolve(text, mark.root)

@@ -76,9 +76,15 @@ def workspace_file(suffix: str, *read_at: Stage) -> PathRule:
 _RESPACING = re.compile(r"(?:[1-9][0-9]{0,5}(?:,[1-9][0-9]{0,5})*|ddim[1-9][0-9]{0,5})?", re.ASCII)
 
 
+def has_control_characters(text: str) -> bool:
+    """Whether a text holds what no file name should: line breaks, NUL and their like."""
+    return any(ord(letter) < 32 or ord(letter) == 127 for letter in text)
+
+
 def _is_relative_wav(text: str) -> bool:
     path = PurePosixPath(text)
-    return path.suffix.lower() == ".wav" and not path.is_absolute() and ".." not in path.parts and text.isprintable()
+    inside = not path.is_absolute() and ".." not in path.parts
+    return inside and path.suffix.lower() == ".wav" and not has_control_characters(text)
 
 
 def _is_respacing(text: str) -> bool:
@@ -86,11 +92,11 @@ def _is_respacing(text: str) -> bool:
 
 
 Identifier = Annotated[
-    str, TextRule("name of letters, digits, '_', and inside also '.' and '-' (at most 100)", is_identifier)
+    str, TextRule("a name of letters, digits, '_', and inside also '.' and '-' (at most 100)", is_identifier)
 ]
 Actor = Annotated[Identifier, MemberOf("ACTOR_NAMES")]
 Emotion = Annotated[str, MemberOf("SHOT_EMOTION_NAMES")]
-RelativeWav = Annotated[str, TextRule("path of a .wav file below the actor's AUDIO_ROOT", _is_relative_wav)]
+RelativeWav = Annotated[str, TextRule("the path of a .wav file below the actor's AUDIO_ROOT", _is_relative_wav)]
 Respacing = Annotated[
     str, TextRule("counts of steps separated by commas, such as '2', or 'ddim' and a count, or ''", _is_respacing)
 ]

@@ -19,6 +19,7 @@ from audio2face.errors import UserError
 
 Value = TypeVar("Value")
 SCHEMA = 1
+_AT_MOST_LISTED = 5
 
 
 class Severity(StrEnum):
@@ -147,6 +148,13 @@ class Findings:
     def sorted(self) -> tuple[Finding, ...]:
         """All findings: errors first, then by shot, otherwise as they came."""
         return tuple(sorted(self.items, key=lambda finding: (finding.severity != Severity.ERROR, finding.shot or "")))
+
+
+def first_few(names: Iterable[str]) -> str:
+    """The first names of a list that may be long, safe to print."""
+    shown = [f"{name!a}" for name in names]
+    more = f" and {len(shown) - _AT_MOST_LISTED} more" if len(shown) > _AT_MOST_LISTED else ""
+    return ", ".join(shown[:_AT_MOST_LISTED]) + more
 
 
 def as_json(reports: Iterable[CheckReport]) -> dict[str, Any]:

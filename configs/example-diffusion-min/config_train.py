@@ -1,7 +1,7 @@
 """Training of example-diffusion-min."""
 
 RUN_NAME = "example-diffusion-min"
-RUN_INFO = "Needs only audio and the skin's animation."
+RUN_INFO = "Only audio and the animation of the skin are needed."
 NETWORK_VERSION = "3.1"
 NETWORK_TYPE = "diffusion"
 

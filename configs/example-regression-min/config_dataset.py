@@ -1,4 +1,4 @@
-"""Dataset of example-regression-min: the Claire sample dataset, with only what is required: recordings and animation of the skin."""
+"""Dataset of example-regression-min: the Claire sample dataset with only what is required."""
 
 _CLAIRE = "/datasets/Audio2Face-3D-Dataset-v1.0.0-claire/data/claire"
 

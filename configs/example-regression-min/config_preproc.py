@@ -1,4 +1,4 @@
 """Preprocessing of example-regression-min."""
 
 RUN_NAME = "example-min"
-RUN_INFO = "Needs only audio and the skin's animation."
+RUN_INFO = "Only audio and the animation of the skin are needed."

@@ -1,7 +1,7 @@
 """Training of example-regression-min."""
 
 RUN_NAME = "example-regression-min"
-RUN_INFO = "Needs only audio and the skin's animation."
+RUN_INFO = "Only audio and the animation of the skin are needed."
 NETWORK_VERSION = "2.3"
 NETWORK_TYPE = "regression"
 

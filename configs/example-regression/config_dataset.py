@@ -1,4 +1,4 @@
-"""Dataset of example-regression: the Claire sample dataset, with all the data that it has."""
+"""Dataset of example-regression: the Claire sample dataset with all its data."""
 
 _CLAIRE = "/datasets/Audio2Face-3D-Dataset-v1.0.0-claire/data/claire"
 

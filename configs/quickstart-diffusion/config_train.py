@@ -1,4 +1,4 @@
-"""Training of quickstart-diffusion. Without CLIPS, every shot is used whole; without PREPROC_RUN_NAME_FULL, the newest run."""
+"""Training of quickstart-diffusion: on the newest preprocessing run of each actor, all shots whole."""
 
 RUN_NAME = "quickstart-diffusion"
 NETWORK_TYPE = "diffusion"

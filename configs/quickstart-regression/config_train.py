@@ -1,4 +1,4 @@
-"""Training of quickstart-regression. Without CLIPS, every shot is used whole; without PREPROC_RUN_NAME_FULL, the newest run."""
+"""Training of quickstart-regression: on the newest preprocessing run of each actor, all shots whole."""
 
 RUN_NAME = "quickstart-regression"
 NETWORK_TYPE = "regression"

@@ -10,6 +10,7 @@ import pytest
 from raw_datasets import FPS, Open, add_blendshapes, add_shot, change_json, change_npz, change_sound
 
 from audio2face.dataset.checks import check_actor
+from audio2face.geometry import open_cache, write_cache
 
 COPIES = {
     "t01_neutral": ".xml",
@@ -50,31 +51,25 @@ def plant(root: Path) -> set[tuple[str, str | None, str, int | None, int | None]
     change_sound(audio / "t04_neutral.wav", lambda samples: samples[: int(0.8 * len(samples))])
     change_sound(audio / "t05_neutral.wav", np.zeros_like)
 
-    np.save(skin / "t06_neutral" / "t06_neutral.npy", np.load(skin / "t06_neutral" / "t06_neutral.npy")[:, :150])
+    other_mesh = skin / "t06_neutral" / "t06_neutral.npy"
+    np.save(other_mesh, np.load(other_mesh)[:, :150])
 
-    description = skin / "t07_neutral" / "t07_neutral.xml"
-    description.write_text(description.read_text().replace('TimePerFrame="200"', 'TimePerFrame="250"'))
+    slow = skin / "t07_neutral" / "t07_neutral.xml"
+    write_cache(slow, open_cache(slow)[:], fps=24)
     change_sound(audio / "t07_neutral.wav", lambda samples: np.resize(samples, int(1.25 * len(samples))))
 
-    change_json(geom / "lip_dist_vertex_list.json", lambda lists: lists["upper"].__setitem__(2, 999))
-    change_json(
-        geom / "eye_dist_vertex_list.json", lambda lists: lists.update(upper=lists["lower"], lower=lists["upper"])
-    )
+    change_json(geom / "lip_dist_vertex_list.json", lambda it: it["upper"].__setitem__(2, 999))
+    change_json(geom / "eye_dist_vertex_list.json", lambda it: it.update(upper=it["lower"], lower=it["upper"]))
 
-    points = np.load(xform / "jaw_keypoints_neutral.npy")
-    np.save(
-        xform / "jaw_keypoints_neutral.npy",
-        points[:1] + np.arange(5, dtype=np.float32)[:, None] * np.float32([1, 2, 3]),
-    )
+    line = np.arange(5, dtype=np.float32)[:, None] * np.float32([1, 2, 3])
+    np.save(xform / "jaw_keypoints_neutral.npy", line + 160)
     change_npz(xform / "jaw_keypoints_cache_all.npz", lambda arrays: arrays.pop("t08_neutral"))
 
-    frames = np.load(skin / "t10_neutral" / "t10_neutral.npy")
-    np.save(
-        skin / "t10_neutral" / "t10_neutral.npy",
-        frames + np.linspace(0, 8, len(frames), dtype=np.float32)[:, None, None],
-    )
+    drifting = skin / "t10_neutral" / "t10_neutral.npy"
+    frames = np.load(drifting)
+    np.save(drifting, frames + np.linspace(0, 8, len(frames), dtype=np.float32)[:, None, None])
 
-    change_json(root / "bs_data" / "bs_skin_config.json", lambda config: config["blendshape_params"].update(numPoses=3))
+    change_json(root / "bs_data" / "bs_skin_config.json", lambda it: it["blendshape_params"].update(numPoses=3))
     np.save(geom / "lip_open_pose_delta.npy", np.zeros((150, 3), np.float32))
 
     swapped = json.loads((geom / "eye_dist_vertex_list.json").read_text())["upper"][0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.example_head.geometry import Colours, Piece, tube_faces
+from tools.example_head.geometry import Colours, Piece, rounded_colours, tube_faces
 from tools.example_head.identities import Colour
 from tools.example_head.source import Indices, Points, Source
 
@@ -46,4 +46,4 @@ def _colours(polar: Points, azimuth: Points, iris: Colour) -> Colours:
     rim = np.where(polar > _IRIS_DEGREES - 2, 0.45, 1.0)
     colours = np.where((polar < _IRIS_DEGREES)[:, None], np.outer(rays * rim, iris), np.array(_SCLERA, float))
     colours[polar < _PUPIL_DEGREES] = _PUPIL
-    return np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    return rounded_colours(colours)

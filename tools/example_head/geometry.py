@@ -37,6 +37,12 @@ def painted(count: int, colour: Colour) -> Colours:
     return np.tile(np.array(colour, dtype=np.uint8), (count, 1))
 
 
+def rounded_colours(colours: Points) -> Colours:
+    """Colours `[verts, 3]` from 0 to 255 as whole numbers."""
+    whole: Colours = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    return whole
+
+
 def ease(values: Points, start: float, end: float = 1.0) -> Points:
     """0 up to `start`, 1 from `end`, without corners between (smoothstep)."""
     t: Points = np.clip((values - start) / (end - start), 0.0, 1.0)

@@ -42,13 +42,15 @@ class Mouth:
     @property
     def contact(self) -> Indices:
         """The loop along which the lips touch; the mouth's inside lies behind it."""
-        return self.loops[_INNER]
+        contact: Indices = self.loops[_INNER]
+        return contact
 
     def lip(self, loop: int, *, lower: bool) -> Indices:
         """A loop's vertices of one lip, without the corners, from the actor's right to left."""
         steps, corner = self.loops.shape[1], int(self.corners[loop])
         ordered = range(1 - corner, corner) if lower else range(steps - corner - 1, corner, -1)
-        return self.loops[loop, np.array(ordered) % steps]
+        vertices: Indices = self.loops[loop, np.array(ordered) % steps]
+        return vertices
 
     def seal(self, vertices: Points, *, only_open: bool = False) -> Points:
         """Moves the lips of a face up and down until they touch all along the mouth.
@@ -80,7 +82,8 @@ class Mouth:
         opposite = self.loops[loop, -self.corners[loop]]
         points = vertices[[opposite, *self.lip(loop, lower=lower), corner]]
         order = np.argsort(points[:, 0], kind="stable")
-        return np.interp(across, points[order, 0], points[order, 1])
+        heights: Points = np.interp(across, points[order, 0], points[order, 1])
+        return heights
 
     def vertex_lists(self, vertices: Points) -> dict[str, Indices]:
         """Five vertices of each line across the lips, the actor's right first, paired by x.
@@ -93,7 +96,8 @@ class Mouth:
 
         def paired(loop: int, *, lower_lip: bool) -> Indices:
             lip = self.lip(loop, lower=lower_lip)
-            return lip[np.argmin(np.abs(vertices[lip, 0] - vertices[lower, 0][:, None]), axis=1)]
+            nearest: Indices = lip[np.argmin(np.abs(vertices[lip, 0] - vertices[lower, 0][:, None]), axis=1)]
+            return nearest
 
         return {
             "lip_upper": paired(_OUTER, lower_lip=False),

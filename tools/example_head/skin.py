@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.example_head.geometry import Colours, ease
+from tools.example_head.geometry import Colours, ease, rounded_colours
 from tools.example_head.identities import Colour, Identity
 from tools.example_head.mesh import QuadMesh
 from tools.example_head.source import Indices, Points
@@ -50,7 +50,8 @@ def normals(vertices: Points, faces: Indices) -> Points:
     summed = np.zeros_like(vertices)
     for corner in range(4):
         np.add.at(summed, faces[:, corner], across)
-    return summed / np.linalg.norm(summed, axis=1, keepdims=True)
+    unit: Points = summed / np.linalg.norm(summed, axis=1, keepdims=True)
+    return unit
 
 
 def lids(vertices: Points, blink: Points, eye_centre: Points) -> tuple[int, int]:
@@ -123,14 +124,15 @@ def colours(
     inside[hidden] = 0.35
     inside[mouth] = 1.0
     blend(inside, (112, 44, 44))
-    return np.clip(np.rint(painted), 0, 255).astype(np.uint8)
+    return rounded_colours(painted)
 
 
 def _hair(vertices: Points) -> Points:
     """Cropped hair: above a line that falls from the forehead over the temples to the nape."""
     x, y, z = vertices.T
     line: Points = np.interp(z, [-14.0, -10.0, -6.0, -3.4, -1.5, 2.5], [-6.0, -5.2, -1.2, 1.8, 3.6, 6.6])
-    return 0.92 * ease(y - line, -0.35, 0.45) * (z < 2.2) * ease(-np.abs(x), -7.6, -7.1)
+    amount: Points = 0.92 * ease(y - line, -0.35, 0.45) * (z < 2.2) * ease(-np.abs(x), -7.6, -7.1)
+    return amount
 
 
 def _brows(vertices: Points, eye_centres: Points) -> Points:
@@ -141,4 +143,5 @@ def _brows(vertices: Points, eye_centres: Points) -> Points:
     arch = 2.05 + 0.3 * (1 - (along - 0.25) ** 2)
     thickness = 0.34 - 0.1 * along
     inside = np.exp(-(((y - arch) / thickness) ** 2) * 1.2)
-    return 0.95 * inside * ease(along, -1.15, -0.75) * (1 - ease(along, 0.85, 1.25)) * (z > 0)
+    amount: Points = 0.95 * inside * ease(along, -1.15, -0.75) * (1 - ease(along, 0.85, 1.25)) * (z > 0)
+    return amount

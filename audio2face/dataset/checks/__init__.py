@@ -19,6 +19,7 @@ from audio2face.dataset.checks.blendshapes import check_blendshapes
 from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, check_units, list_shots, open_caches
 from audio2face.dataset.checks.channels import check_channels
 from audio2face.dataset.checks.emotions import check_emotions
+from audio2face.dataset.checks.extras import check_extras
 from audio2face.dataset.checks.recordings import check_recordings
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings, Sweep, sweep_all
@@ -52,6 +53,7 @@ def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LI
     headers = check_recordings(dataset, caches, findings)
     check_channels(dataset, caches, findings)
     check_blendshapes(dataset, verts, findings)
+    check_extras(dataset, shots, findings)
     emotions = check_emotions(dataset, shots, findings)
     return CheckReport(dataset.actor, findings.sorted(), _summary(dataset, caches, verts, emotions, headers))
 

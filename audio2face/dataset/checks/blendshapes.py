@@ -5,6 +5,7 @@ Faults that packaging mends (types, compression, order) are warnings; whatever m
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -273,4 +274,8 @@ def _list_problems(parameters: Mapping[str, Any], name: str, kind: Any, count: i
 
 
 def _is_number(value: object, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool) and np.isfinite(value)
+    return (
+        isinstance(value, kind)
+        and not isinstance(value, bool)
+        and not (isinstance(value, float) and not math.isfinite(value))
+    )

@@ -76,6 +76,10 @@ def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings)
     """Opens all caches; reports unreadable and doubled files, and lengths that disagree."""
     _check_tongue_paths(dataset, findings)
     tongue_root = dataset.paths["TONGUE_CACHE_ROOT"] if dataset.has_tongue else None
+    if tongue_root is not None and not tongue_root.is_dir():
+        remedy = "Correct TONGUE_CACHE_ROOT in config_dataset.py, or leave the tongue out."
+        findings.error("cache-missing", "there is no such folder", remedy, file=tongue_root)
+        tongue_root = None
     opened = []
     for name in shots:
         skin = _open(dataset.paths["SKIN_CACHE_ROOT"], name, findings)

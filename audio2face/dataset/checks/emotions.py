@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from audio2face.dataset.actor import DEFAULT_EMOTION, ActorDataset
-from audio2face.dataset.report import Findings
+from audio2face.dataset.report import Findings, first_few
 from audio2face.dataset.shots import infer_emotion
 
 # Words that tell an emotion or a manner of speech when they stand in the name of a shot.
@@ -22,7 +22,6 @@ _EMOTION_WORDS = frozenset({
     "shouting", "sorrow", "surprise", "surprised", "terror", "whisper", "whispering", "worried", "yelling",
 })
 # fmt: on
-_AT_MOST_LISTED = 5
 _TYPO = 0.8  # similarity from which a word is taken for a misspelt emotion
 
 
@@ -95,10 +94,9 @@ def _check_defaults(dataset: ActorDataset, shots: Iterable[str], findings: Findi
             file=root / shot,
         )
     if unsure and dataset.emotion_names != (DEFAULT_EMOTION,):
-        more = f" and {len(unsure) - _AT_MOST_LISTED} more" if len(unsure) > _AT_MOST_LISTED else ""
         findings.warning(
             "emotion-default",
-            f"no emotion of SHOT_EMOTION_NAMES is in the names {', '.join(unsure[:_AT_MOST_LISTED])}{more}: they are "
+            f"no emotion of SHOT_EMOTION_NAMES is in the names {first_few(unsure)}: they are "
             f"trained as {DEFAULT_EMOTION!r}",
             "Give them an emotion in SHOT_EMOTION_MAP if that is not meant.",
             shot=unsure[0] if len(unsure) == 1 else None,

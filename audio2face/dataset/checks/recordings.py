@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from audio2face.audio import MIN_SAMPLERATE, AudioHeader, measure, read_header
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.caches import ShotCaches
-from audio2face.dataset.report import Findings
+from audio2face.dataset.report import Findings, first_few
 
 _GOOD_SAMPLERATE = 16_000  # what speech encoders listen at
 _MOST_CLIPPED = 0.001  # share of samples at full scale
-_AT_MOST_LISTED = 5
 
 # Lengths of sound and picture differ by a frame or two in any export.
 _SMALL_DIFFERENCE = 0.1  # s
@@ -39,10 +39,18 @@ class _Length:
 
 
 def check_recordings(dataset: ActorDataset, caches: Iterable[ShotCaches], findings: Findings) -> dict[str, AudioHeader]:
-    """Checks the recording of every shot; the headers of the readable ones, by shot."""
+    """Checks the recording of every shot, and those in other voices; the headers of the shots' readable ones."""
+    root = dataset.paths["AUDIO_ROOT"]
+    if not root.is_dir():
+        findings.error(
+            "audio-missing", "there is no such folder", "Correct AUDIO_ROOT in config_dataset.py.", file=root
+        )
+        return {}
     headers: dict[str, AudioHeader] = {}
-    lengths: list[_Length] = []
+    lengths: dict[str, _Length] = {}
+    shots = []
     for shot in caches:
+        shots.append(shot.name)
         path = dataset.audio_path(shot.name)
         header = _check_sound(path, shot.name, findings)
         if header is None:
@@ -50,9 +58,11 @@ def check_recordings(dataset: ActorDataset, caches: Iterable[ShotCaches], findin
         headers[shot.name] = header
         if shot.skin is not None:
             skin = shot.skin
-            lengths.append(_Length(shot.name, path, header.duration, skin.num_frames, skin.path, skin.fps))
-    _check_lengths(dataset, lengths, findings)
-    _check_unused(dataset, findings)
+            lengths[shot.name] = _Length(shot.name, path, header.duration, skin.num_frames, skin.path, skin.fps)
+    _check_lengths(dataset, list(lengths.values()), findings)
+    if shots:
+        _check_unused(root, shots, findings)
+        _check_voices(dataset, lengths, findings)
     return headers
 
 
@@ -171,22 +181,31 @@ def _check_length(length: _Length, fps: float, findings: Findings) -> None:
         )
 
 
-def _check_unused(dataset: ActorDataset, findings: Findings) -> None:
+def _check_voices(dataset: ActorDataset, lengths: Mapping[str, _Length], findings: Findings) -> None:
+    """Compares recordings in other voices with the shot's own: they count only where CLIPS names them."""
+    for voice, tracks in dataset.augmented_voices.items():
+        for shot, path in tracks.items():
+            header = findings.attempt(functools.partial(read_header, path), "audio-unreadable", path, shot)
+            own = lengths.get(shot)
+            if header and own and abs(header.duration - own.sound) > _LACKING:
+                findings.warning(
+                    "voice-length",
+                    f"lasts {header.duration:.2f} s in voice {voice!r}, the shot's own recording {own.sound:.2f} s",
+                    "Make the other voice say the sentence in the same time, or do not use it in CLIPS.",
+                    file=path,
+                    shot=shot,
+                )
+
+
+def _check_unused(root: Path, shots: Iterable[str], findings: Findings) -> None:
     """Reports recordings that belong to no shot, in the folder itself and in other voices."""
-    root = dataset.paths["AUDIO_ROOT"]
-    if not root.is_dir():
-        findings.error(
-            "audio-missing", "there is no such folder", "Correct AUDIO_ROOT in config_dataset.py.", file=root
-        )
-        return
-    shots = findings.attempt(lambda: dataset.shot_names, "shots-missing", dataset.paths["SKIN_CACHE_ROOT"])
+    known = set(shots)
     for folder in (root, *sorted(path for path in root.glob("aug/*") if path.is_dir())):
-        unused = sorted(path.name for path in folder.glob("*.wav") if path.stem not in (shots or ()))
+        unused = sorted(path.name for path in folder.glob("*.wav") if path.stem not in known)
         if unused:
-            more = f" and {len(unused) - _AT_MOST_LISTED} more" if len(unused) > _AT_MOST_LISTED else ""
             findings.warning(
                 "audio-unused",
-                f"belongs to no shot: {', '.join(map(ascii, unused[:_AT_MOST_LISTED]))}{more}",
+                f"belongs to no shot: {first_few(unused)}",
                 "Name recordings as their shots, or name them in CLIPS.",
                 file=folder / unused[0],
             )

@@ -25,13 +25,35 @@ _MIRRORED_LOOKS = ("eyeLook",)  # pairs that do not move alike
 _UNSOLVED = ("eyeLook", "tongueOut")
 
 
-def write_actor_files(folder: Path, head: Head, readme: str) -> None:
+_README = """\
+# {actor}, an example actor
+
+Made by `python -m audio2face.dataset.example`; the same on every run. Not a recording of a person: head, voice and
+motion are synthetic. Lengths are centimetres (+y up, +z out of the face), angles degrees, animation 30 fps; frame i
+shows the time (i + 0.5) / 30 s.
+
+- `audio/` WAV, 16 bit, at several sample rates on purpose; `cache/` animation, the formats taking turns.
+- `geom/` neutral poses, faces, vertex lists; `geom/extra_parts.npz` teeth and eyes for drawing.
+- `xform/` jaw key points, eye rotations, blink, saccades; `bs_data/` blend shapes.
+- `phonemes/` exact times of every phone (seconds, IPA).
+- `unseen/` two sentences in the same layout that belong in no training set: judge a trained network on them. They are
+  the same two for every actor, phones at the same times.
+
+The emotion is part of a shot's name: neutral, joy, anger, sadness or amazement.
+
+## Licences
+- Head: MakeHuman base mesh (MakeHuman community) and Face Units (Mika Suominen), both CC0 1.0.
+- Voice: hibari-tts 0.2.1, Apache-2.0. The second voice is the first, shifted with Signalsmith Stretch (MIT).
+- Sentences and motion: part of this project, Apache-2.0.
+"""
+
+
+def write_actor_files(folder: Path, head: Head) -> None:
     """Writes everything but the shots.
 
     Args:
         folder: the actor's.
         head: the actor's head.
-        readme: text of README.md.
 
     Raises:
         UserError: a file cannot be written.
@@ -42,7 +64,7 @@ def write_actor_files(folder: Path, head: Head, readme: str) -> None:
     write_npy(transforms / "eye_blink_keys.npy", np.array(BLINK_KEYS, np.float32))
     write_npy(transforms / "eye_saccade_rotations.npy", saccade_table(np.random.default_rng(_SACCADE_SEED)))
     _write_blendshapes(folder / "bs_data", head)
-    write_text(folder / "README.md", readme)
+    write_text(folder / "README.md", _README.format(actor=head.identity))
 
 
 def _write_geometry(folder: Path, head: Head) -> None:

@@ -108,4 +108,5 @@ def _gap_above_neutral(weights: Curves, head: Head) -> Curves:
 
 def _gap_of(shape: int, head: Head) -> Curves:
     """What one shape at weight 1 adds to the gap, millimetres `[5]`."""
-    return _gap_above_neutral(np.eye(1, len(ARKIT_INDEX), shape), head)[0]
+    alone = np.eye(1, len(ARKIT_INDEX), shape)
+    return _gap_above_neutral(alone, head).reshape(-1)

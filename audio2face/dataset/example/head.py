@@ -266,7 +266,8 @@ def _assemble(identity: str, arrays: dict[str, npt.NDArray[np.generic]]) -> Head
 
 
 def _sum_of(deltas: list[Floats]) -> Floats:
-    return np.sum(deltas, axis=0, dtype=np.float32)
+    total: Floats = np.sum(deltas, axis=0, dtype=np.float32)
+    return total
 
 
 def _about_x(angles: Floats) -> Floats:

@@ -43,16 +43,15 @@ class Performance:
     eye_rotations: Floats
 
 
-def perform(utterance: Utterance, emotion: str, head: Head, seed: int) -> Performance:
+def perform(utterance: Utterance, emotion: str, head: Head, rng: np.random.Generator) -> Performance:
     """Moves a head to a sentence.
 
     Args:
         utterance: what is said and when.
         emotion: how the actor feels.
         head: the actor's head.
-        seed: of the expression's variation, the blinks and the gaze.
+        rng: draws the expression's variation, the blinks and the gaze.
     """
-    rng = np.random.default_rng(seed)
     num_frames = round(utterance.duration * FPS)
     effort = float(np.clip(1 + _EFFORT_PER_DECIBEL * utterance.loudness, *_EFFORT_LIMITS))
     effort *= _ARTICULATION[head.identity]
@@ -60,7 +59,7 @@ def perform(utterance: Utterance, emotion: str, head: Head, seed: int) -> Perfor
     feeling = express(emotion, utterance.phones, num_frames, FPS, rng)
     rounded = np.maximum(speech[:, ARKIT_INDEX["mouthPucker"]], speech[:, ARKIT_INDEX["mouthFunnel"]])
     feeling[:, _MOUTH] *= 1 - _ROUNDED_AGAINST_SMILE * np.minimum(rounded / 0.5, 1.0)[:, None]
-    weights = _lean((speech + feeling), _LEANING[head.identity])
+    weights = _lean(speech + feeling, _LEANING[head.identity])
     gaze = gaze_curve(num_frames, FPS, rng)
     follow_with_lids(weights, gaze)
     weights = close_lips(weights, utterance.phones, FPS, head)

@@ -1,0 +1,312 @@
+"""The folder that preprocessing leaves: what its files are called and hold, written and read side by side.
+
+Every later stage reads an actor through `PreprocArtifacts` and nothing else. Knows files, not how their content is
+computed. Folders written by the reference implementation are read as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset import BlendshapeFiles
+from audio2face.dataset.arrays import Archive, read_json, read_npy
+from audio2face.errors import FileFormatError, UserError
+from audio2face.files import write_json, write_npy, write_npz, write_text
+from audio2face.geometry.pca import PcaBasis
+from audio2face.preproc.deploy_data import (
+    Clip,
+    DataInfo,
+    Float32Array,
+    PcaShapes,
+    ShotRow,
+    clips_text,
+    parse_clips,
+    shots_text,
+)
+
+Part = Literal["skin", "tongue"]
+
+# Version of the folder's layout; a reader refuses a later one. The reference's folders carry none and count as 1.
+SCHEMA_VERSION = 1
+
+_PLACEHOLDER = "placeholder"  # the only entry of the coefficients of an actor without a tongue
+_VERSION_FILE = "configs/artifacts.json"
+_ACTOR_FILES = ("configs/actor_info.json", "actor_info.json")  # the second: reduced folders of the reference
+_NETWORK_DATA = "deploy/network_data.npz"
+_DATA_INFO = "deploy/data_info.json"
+_SHOTS = "deploy/shots.json"
+_CLIPS = "deploy/clips_template.py"
+_MEAN_GEOMETRY = "deploy/mean_geometry.npy"
+_COMPONENTS = {"skin": ("evecs_t", "evals_t"), "tongue": ("evecs", "evals")}  # the reference's names differ
+
+
+def shapes_file(part: Part) -> str:
+    """Where the shapes of a part lie in the folder."""
+    return f"pca/{part}/{part}_pca_shapes.npz"
+
+
+def coefficients_file(part: Part) -> str:
+    """Where the coefficients of a part lie in the folder."""
+    return f"pca/{part}/{part}_pca_coeffs_all.npz"
+
+
+def intermediate_folder(part: Part) -> str:
+    """Where the folder keeps what only a study of preprocessing reads."""
+    return f"pca/{part}/intermediate"
+
+
+def blendshape_files(folder: Path, part: Part, actor: str) -> BlendshapeFiles:
+    """Where the blend shapes of a part lie."""
+    deploy = folder / "deploy"
+    return BlendshapeFiles(deploy / f"bs_{part}_{actor}.npz", deploy / f"bs_{part}_config_{actor}.json")
+
+
+def display_file(folder: Path, actor: str) -> Path:
+    """Where polygons and marks for drawing lie."""
+    return folder / "deploy" / f"display_{actor}.npz"
+
+
+# --- Reader ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PreprocArtifacts:
+    """What preprocessing made of one actor; every file is read when it is asked for.
+
+    Lengths are centimetres. A file that does not hold what it should raises FileFormatError when it is asked for.
+
+    Attributes:
+        folder: the run folder.
+        actor: name of the actor.
+    """
+
+    folder: Path
+    actor: str
+
+    @classmethod
+    def open(cls, folder: Path) -> PreprocArtifacts:
+        """Opens the folder of a run that ended, ours or the reference's.
+
+        Raises:
+            UserError: there is no such run, it is not whole, or a later version made it.
+        """
+        required = [_NETWORK_DATA, _DATA_INFO, _SHOTS, _MEAN_GEOMETRY]
+        for part in ("skin", "tongue"):
+            required += [shapes_file(part), coefficients_file(part)]
+        actor_file = next((name for name in _ACTOR_FILES if (folder / name).is_file()), _ACTOR_FILES[0])
+        missing = [name for name in [actor_file, *required] if not (folder / name).is_file()]
+        if missing:
+            raise UserError(
+                f"is no finished preprocessing run: {missing[0]} is missing",
+                path=folder,
+                hint="Run preprocessing (run_preproc.py) to its end, or name another run.",
+            )
+        _check_version(folder / _VERSION_FILE)
+        actor = _fields(folder / actor_file, read_json(folder / actor_file), ("actor_name",))["actor_name"]
+        return cls(folder, str(actor))
+
+    @cached_property
+    def data_info(self) -> DataInfo:
+        """Sizes and transforms of all channels."""
+        path = self.folder / _DATA_INFO
+        try:
+            return DataInfo.from_json(read_json(path))
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"is no data info: {error}", path=path) from error
+
+    @cached_property
+    def shots(self) -> tuple[ShotRow, ...]:
+        """All shots, in the order of the coefficients."""
+        path = self.folder / _SHOTS
+        try:
+            return tuple(
+                ShotRow(str(actor), str(shot), int(length), float(fps), str(emotion))
+                for actor, shot, length, fps, emotion in read_json(path)
+            )
+        except (TypeError, ValueError) as error:
+            raise FileFormatError(f"is no list of shots: {error}", path=path) from error
+
+    @property
+    def clips_template(self) -> Path:
+        """The table of clips as text, to be pasted into a configuration."""
+        return self.folder / _CLIPS
+
+    @cached_property
+    def clips(self) -> tuple[Clip, ...]:
+        """The table of clips; the text is read, not executed."""
+        try:
+            return tuple(parse_clips(self.clips_template.read_text(encoding="utf-8")))
+        except (OSError, ValueError, SyntaxError, TypeError, RecursionError) as error:
+            raise FileFormatError(f"is no table of clips: {error}", path=self.clips_template) from error
+
+    @cached_property
+    def skin(self) -> PcaShapes:
+        """Shapes of the skin."""
+        return self._shapes("skin")
+
+    @cached_property
+    def tongue(self) -> PcaShapes:
+        """Shapes of the tongue; zeros for an actor without one."""
+        return self._shapes("tongue")
+
+    @cached_property
+    def skin_coefficients(self) -> Archive:
+        """Coefficients of the skin, per shot `[frames, components]` float32."""
+        return Archive.open(self.folder / coefficients_file("skin"))
+
+    @cached_property
+    def tongue_coefficients(self) -> Archive:
+        """Coefficients of the tongue, per shot `[frames, components]` float32; no shot where there is no tongue."""
+        archive = Archive.open(self.folder / coefficients_file("tongue"))
+        members = {name: member for name, member in archive.members.items() if name != _PLACEHOLDER}
+        return Archive(archive.path, members)
+
+    @property
+    def has_tongue(self) -> bool:
+        """Whether the actor has a tongue that moves."""
+        return bool(self.tongue_coefficients.members)
+
+    @cached_property
+    def network_data(self) -> Archive:
+        """The arrays that go into a deployed model."""
+        return Archive.open(self.folder / _NETWORK_DATA)
+
+    @cached_property
+    def mean_geometry(self) -> npt.NDArray[np.float64]:
+        """The normalised face at rest, `[3 verts + 3 tongue verts + 3 points + 2 angles]` float64."""
+        path = self.folder / _MEAN_GEOMETRY
+        values = read_npy(path)
+        counts = self.data_info.counts
+        points = counts["num_verts_skin"] + counts["num_verts_tongue"] + counts["num_keypoints_jaw"]
+        length = 3 * points + 2 * counts["num_angles_eye"]
+        if values.shape != (length,) or values.dtype.kind != "f":
+            raise FileFormatError(f"has the shape {list(values.shape)}, expected [{length}] numbers", path=path)
+        return np.array(values, np.float64)
+
+    def blendshapes(self, part: Part) -> BlendshapeFiles | None:
+        """Blend shapes of a part; None where the actor has none."""
+        files = blendshape_files(self.folder, part, self.actor)
+        return files if files.data.is_file() and files.config.is_file() else None
+
+    @cached_property
+    def display(self) -> Archive | None:
+        """Polygons and marks for drawing; None in folders of the reference."""
+        path = display_file(self.folder, self.actor)
+        return Archive.open(path) if path.is_file() else None
+
+    def _shapes(self, part: Part) -> PcaShapes:
+        archive = Archive.open(self.folder / shapes_file(part))
+        mean = archive.read_floats("shapes_mean", (None, 3))
+        return PcaShapes(archive.read_floats("shapes_matrix", (None, len(mean), 3)), mean)
+
+
+def _check_version(path: Path) -> None:
+    if not path.is_file():
+        return
+    version = _fields(path, read_json(path), ("schema_version",))["schema_version"]
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise FileFormatError(
+            f"was written by a later version of the framework (layout {version}, known is {SCHEMA_VERSION})",
+            path=path,
+            hint="Update the framework, or preprocess the actor once more.",
+        )
+
+
+def _fields(path: Path, values: Any, names: Iterable[str]) -> Mapping[str, Any]:
+    if not isinstance(values, dict) or any(name not in values for name in names):
+        raise FileFormatError(f"should hold an object with {', '.join(names)}", path=path)
+    return values
+
+
+# --- Writers -----------------------------------------------------------------------------------------------------
+
+
+def write_identity(folder: Path, actor: str, fingerprint: str) -> None:
+    """Marks a run folder with its actor, the layout's version, and what it is made from."""
+    write_json(folder / _ACTOR_FILES[0], {"actor_name": actor})
+    write_json(folder / _VERSION_FILE, {"schema_version": SCHEMA_VERSION, "fingerprint": fingerprint})
+
+
+def read_identity(folder: Path) -> tuple[str, str] | None:
+    """Actor and fingerprint of a run folder of ours, whole or not; None where it carries none."""
+    try:
+        actor = json.loads((folder / _ACTOR_FILES[0]).read_text(encoding="utf-8"))["actor_name"]
+        fingerprint = json.loads((folder / _VERSION_FILE).read_text(encoding="utf-8"))["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(actor), str(fingerprint)
+
+
+def write_pca(folder: Path, part: Part, basis: PcaBasis, variance_threshold: float) -> PcaShapes:
+    """Writes the shapes of a part, and the same beside them as plain eigenvectors."""
+    shapes = PcaShapes(basis.components.reshape(basis.num_components, -1, 3), basis.mean.reshape(-1, 3))
+    write_shapes(folder, part, shapes)
+    vectors, values = _COMPONENTS[part]
+    arrays = {vectors: basis.components.T, values: basis.eigenvalues, "mean": basis.mean}
+    if part == "skin":
+        arrays["variance_threshold"] = np.asarray(variance_threshold, np.float64)
+    write_npz(folder / intermediate_folder(part) / f"{part}_pca_shapes_inter.npz", arrays)
+    return shapes
+
+
+def write_shapes(folder: Path, part: Part, shapes: PcaShapes) -> None:
+    """Writes the shapes of a part."""
+    write_npz(folder / shapes_file(part), {"shapes_matrix": shapes.matrix, "shapes_mean": shapes.mean})
+
+
+def write_coefficients(folder: Path, part: Part, coefficients: Mapping[str, Float32Array]) -> None:
+    """Writes the coefficients of all shots of a part, `[frames, components]` each, in the order given."""
+    write_npz(folder / coefficients_file(part), coefficients)
+
+
+def write_placeholder_tongue(folder: Path, shape: tuple[int, int, int]) -> PcaShapes:
+    """Writes a tongue of zeros `[components, verts, 3]` that never moves."""
+    components, verts, _ = shape
+    shapes = PcaShapes(np.zeros(shape, np.float32), np.zeros((verts, 3), np.float32))
+    write_shapes(folder, "tongue", shapes)
+    write_coefficients(folder, "tongue", {_PLACEHOLDER: np.zeros((1, components), np.float32)})
+    (folder / intermediate_folder("tongue")).mkdir(parents=True, exist_ok=True)
+    return shapes
+
+
+def write_frame_lists(folder: Path, name: str, frames: Mapping[str, npt.NDArray[np.int64]]) -> None:
+    """Writes rising frame numbers by shot, shots sorted, as `skin_pruned_poses_<name>.json`."""
+    plain = {shot: frames[shot].tolist() for shot in sorted(frames)}
+    path = folder / intermediate_folder("skin") / f"skin_pruned_poses_{name}.json"
+    write_text(path, json.dumps(plain, indent=4))
+
+
+def write_deploy(
+    folder: Path,
+    data: Mapping[str, Float32Array],
+    info: DataInfo,
+    geometry: npt.NDArray[np.float64],
+    shots: Iterable[ShotRow],
+    voices: Mapping[str, Iterable[str]],
+) -> str:
+    """Writes what training and deployment read beside the shapes; returns the text of the clip table.
+
+    Args:
+        folder: the run folder.
+        data: arrays of the deployed model.
+        info: sizes and transforms.
+        geometry: the normalised face at rest.
+        shots: the shot list.
+        voices: augmented speakers, and the shots that each has a recording of.
+    """
+    rows = list(shots)
+    clips = clips_text(rows, voices)
+    write_npz(folder / _NETWORK_DATA, data)
+    write_json(folder / _DATA_INFO, info.as_json())
+    write_npy(folder / _MEAN_GEOMETRY, geometry)
+    write_text(folder / _SHOTS, shots_text(rows))
+    write_text(folder / _CLIPS, clips)
+    return clips

@@ -1,0 +1,124 @@
+"""Copies a set of blend shapes, put into the one form that readers of a deployed model understand.
+
+The SDK's archive reader goes by item sizes alone: it takes float64 for twice as many float32, unicode for short bytes,
+Fortran order for C order, and loses the rest of a compressed file. Such faults are mended here and named; what cannot
+be mended is an error. Whether the poses are any good is the business of the dataset's checks.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset import BlendshapeFiles
+from audio2face.dataset.arrays import Archive, Float32Array, read_json
+from audio2face.dataset.checks.static import resembles_pose
+from audio2face.errors import FileFormatError, UserError
+from audio2face.files import write_json, write_npz
+
+NEUTRAL = "neutral"
+_NOT_POSES = ("poseNames", "frontalMask", "rig_version")
+
+
+def copy_blendshapes(source: BlendshapeFiles, target: BlendshapeFiles) -> list[str]:
+    """Copies both files of a set.
+
+    Args:
+        source: the actor's files.
+        target: where they go in the run folder.
+
+    Returns:
+        What had to be mended, in words; empty where the copy holds the same as the source.
+
+    Raises:
+        UserError: a file is missing or damaged, lacks poses that it names, or is no strict JSON.
+    """
+    repairs: list[str] = []
+    arrays = _repaired(Archive.open(source.data), repairs)
+    config = read_json(source.config)
+    try:
+        json.dumps(config, allow_nan=False)
+    except ValueError as error:
+        raise FileFormatError("holds NaN or Infinity, which JSON does not have", path=source.config) from error
+    write_npz(target.data, arrays)
+    write_json(target.config, config)
+    return list(dict.fromkeys(repairs))  # once for each kind, not for each pose
+
+
+def _repaired(archive: Archive, repairs: list[str]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays in the order that every reader takes: names, neutral, poses, mask, version."""
+    neutral = _pose(archive, NEUTRAL, None, repairs)
+    names = _pose_names(archive, repairs)
+    arrays: dict[str, npt.NDArray[Any]] = {"poseNames": np.array([name.encode() for name in names]), NEUTRAL: neutral}
+    for name in names[1:]:
+        pose = _pose(archive, name, len(neutral), repairs)
+        if resembles_pose(pose, neutral):
+            repairs.append("poses held positions: the neutral was subtracted")
+            pose = pose - neutral
+        arrays[name] = pose
+    if "frontalMask" in archive.members:
+        arrays["frontalMask"] = _mask(archive, len(neutral), repairs)
+    if "rig_version" in archive.members:
+        arrays["rig_version"] = _version(archive, repairs)
+    if any(member.compressed for member in archive.members.values()):
+        repairs.append("arrays were compressed: stored plainly")
+    if dropped := [name for name in archive.members if name not in arrays]:
+        repairs.append(f"{len(dropped)} arrays that poseNames does not list were left out, such as {ascii(dropped[0])}")
+    elif not repairs and list(archive.members) != list(arrays):
+        repairs.append("arrays were put into the usual order")
+    return arrays
+
+
+def _pose_names(archive: Archive, repairs: list[str]) -> list[str]:
+    if "poseNames" not in archive.members:
+        repairs.append("poseNames was missing: made from the names of the arrays")
+        return [NEUTRAL, *(name for name in archive.members if name not in (*_NOT_POSES, NEUTRAL))]
+    stored = archive.read("poseNames")
+    if stored.ndim != 1 or stored.dtype.kind not in "SU":
+        _refuse(archive, f"poseNames is {stored.dtype} of shape {list(stored.shape)}, expected a list of names")
+    if stored.dtype.kind == "U":
+        repairs.append("poseNames was unicode: stored as bytes")
+    names = [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in stored.tolist()]
+    if len(set(names)) != len(names):
+        _refuse(archive, "poseNames lists a pose more than once")
+    if names[:1] != [NEUTRAL]:
+        repairs.append('poseNames did not begin with "neutral": put first')
+    return [NEUTRAL, *(name for name in names if name != NEUTRAL)]
+
+
+def _pose(archive: Archive, name: str, verts: int | None, repairs: list[str]) -> Float32Array:
+    pose = archive.read_floats(name, (verts, 3))
+    if not np.isfinite(pose).all():
+        _refuse(archive, f"pose {name!a} is NaN or infinite in places")
+    member = archive.members[name]
+    if member.dtype != np.dtype("<f4"):
+        repairs.append(f"poses were {member.dtype}: stored as float32")
+    if member.fortran:
+        repairs.append("poses were in Fortran order: stored in C order")
+    return pose
+
+
+def _mask(archive: Archive, verts: int, repairs: list[str]) -> npt.NDArray[np.int32]:
+    mask = archive.read("frontalMask")
+    if mask.ndim != 1 or mask.dtype.kind not in "iu" or not mask.size:
+        _refuse(archive, f"frontalMask is {mask.dtype} of shape {list(mask.shape)}, expected vertex numbers")
+    if mask.min() < 0 or mask.max() >= verts:
+        _refuse(archive, f"frontalMask names vertices {mask.min()} to {mask.max()} of a mesh of {verts}")
+    if mask.dtype != np.dtype("<i4"):
+        repairs.append(f"frontalMask was {mask.dtype}: stored as int32")
+    return mask.astype(np.int32)
+
+
+def _version(archive: Archive, repairs: list[str]) -> npt.NDArray[np.bytes_]:
+    stored = archive.read("rig_version")
+    if stored.dtype.kind == "S":
+        return stored
+    repairs.append("rig_version was no byte string: stored as one")
+    return np.array(str(stored.tolist()).encode())
+
+
+def _refuse(archive: Archive, problem: str) -> NoReturn:
+    raise UserError(problem, path=archive.path, hint="Export the blend shapes once more; run_check.py tells more.")

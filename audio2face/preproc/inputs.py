@@ -1,0 +1,170 @@
+"""What preprocessing of one actor reads: the caches opened and held against each other, and a fingerprint of it all.
+
+Reads headers only. Two runs whose inputs have the same fingerprint make the same artifacts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from audio2face.config import Preproc
+from audio2face.console import LOGGER
+from audio2face.dataset import ActorDataset
+from audio2face.errors import UserError
+from audio2face.geometry import PointCache, find_cache, list_shots, open_cache
+from audio2face.preproc.artifacts import SCHEMA_VERSION
+
+# Configured for the actor, but read by training only.
+_NOT_READ = ("AUDIO_ROOT", "JAW_ANIM_DATA_FPATH", "EYE_ANIM_DATA_FPATH", "PHONEME_TIMES_ROOT")
+_FOLDERS = ("SKIN_CACHE_ROOT", "TONGUE_CACHE_ROOT")  # their shots are listed one by one
+# Parameters that do not change what is made.
+_WITHOUT_EFFECT = ("RUN_INFO", "PREPROC_OUTPUT_ROOT", "NUM_WORKERS")
+
+
+@dataclass(frozen=True)
+class ActorInputs:
+    """Raw data and settings of one actor, opened.
+
+    Attributes:
+        dataset: the actor's data.
+        settings: parameters of preprocessing.
+        transform_scale: by channel, the largest absolute value after normalisation, as configured.
+        skin: caches that become shapes and coefficients, in the order of the artifacts.
+        prune: caches in which poses are chosen, of the same shots and lengths, possibly of a coarser mesh.
+        tongue: caches of the tongue; empty for an actor without one.
+    """
+
+    dataset: ActorDataset
+    settings: Preproc
+    transform_scale: Mapping[str, float]
+    skin: Mapping[str, PointCache]
+    prune: Mapping[str, PointCache]
+    tongue: Mapping[str, PointCache]
+
+    @property
+    def actor(self) -> str:
+        """Name of the actor."""
+        return self.dataset.actor
+
+    @classmethod
+    def open(
+        cls, dataset: ActorDataset, settings: Preproc, transform_scale: Mapping[str, float] | None = None
+    ) -> ActorInputs:
+        """Opens the caches of all shots that are used.
+
+        Raises:
+            UserError: a cache is missing or unreadable, shots differ in their vertices, or the caches of a coarser
+                mesh lack a shot or differ from the others in length.
+        """
+        actor = dataset.actor
+        skin_root = dataset.paths["SKIN_CACHE_ROOT"]
+        skin = _open_all(skin_root, settings.SKIN_CACHE_SHOTS.get(actor), "SKIN_CACHE_SHOTS")
+        prune_root = settings.SKIN_PRUNE_CACHE_ROOT.get(actor, skin_root)
+        chosen = settings.SKIN_PRUNE_CACHE_SHOTS.get(actor, tuple(skin))
+        prune = _open_all(prune_root, chosen, "SKIN_PRUNE_CACHE_SHOTS")
+        _compare(skin, prune)
+        tongue: Mapping[str, PointCache] = {}
+        if dataset.has_tongue:
+            root = dataset.paths["TONGUE_CACHE_ROOT"]
+            tongue = _open_all(root, settings.TONGUE_CACHE_SHOTS.get(actor), "TONGUE_CACHE_SHOTS")
+        return cls(dataset, settings, transform_scale or {}, skin, prune, tongue)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of skin animation."""
+        return sum(cache.num_frames for cache in self.skin.values())
+
+    def fingerprint(self) -> str:
+        """A digest of every setting and input file that has a part in the artifacts.
+
+        Files are known by name, size and time of their last change; folders may be moved.
+        """
+        actor = self.actor
+        given = {field.name: getattr(self.settings, field.name) for field in fields(self.settings)}
+        own = {name: value.get(actor) if isinstance(value, Mapping) else value for name, value in given.items()}
+        settings = {
+            name: value
+            for name, value in own.items()
+            if name not in _WITHOUT_EFFECT and not isinstance(value, Path)  # files are looked at themselves
+        }
+        content = {
+            "schema": SCHEMA_VERSION,
+            "actor": actor,
+            "settings": settings,
+            "transform_scale": dict(self.transform_scale),
+            "fps": self.dataset.fps,
+            "emotions": {shot: self.dataset.emotion_of(shot) for shot in self.skin},
+            "voices": {voice: sorted(shots) for voice, shots in self.dataset.augmented_voices.items()},
+            "shots": [list(caches) for caches in (self.skin, self.prune, self.tongue)],
+            "files": [[name, *_stamp(path)] for name, path in self._files()],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """Every file that is read, under the name of what it is read for."""
+        for name, path in self.dataset.paths.items():
+            if name not in (*_NOT_READ, *_FOLDERS):
+                yield name, path
+        mask = self.settings.SKIN_PRUNE_MESH_MASK_FPATH.get(self.actor)
+        if mask is not None:
+            yield "SKIN_PRUNE_MESH_MASK_FPATH", Path(mask)
+        for kind, caches in (("skin", self.skin), ("prune", self.prune), ("tongue", self.tongue)):
+            for cache in caches.values():
+                # A Maya cache is several files: whatever lies in the shot's folder counts.
+                for path in sorted(cache.path.parent.iterdir()):
+                    yield kind, path
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", path=path) from error
+    return path.name, status.st_size, status.st_mtime_ns
+
+
+def _open_all(root: Path, shots: Iterable[str] | None, parameter: str) -> dict[str, PointCache]:
+    """Opens the caches of the shots given, or of all shots, which must have equally many vertices."""
+    names = list_shots(root) if shots is None else list(shots)
+    if not names:
+        raise UserError("there is no shot to work on", path=root, hint=f"Check the caches and {parameter}.")
+    if len(set(names)) != len(names):
+        raise UserError(f"{parameter} lists a shot more than once", hint="List every shot once.")
+    caches = {name: open_cache(find_cache(root, name).path) for name in names}
+    verts = {cache.num_verts for cache in caches.values()}
+    if len(verts) != 1:
+        first = next(iter(caches.values()))
+        other = next(cache for cache in caches.values() if cache.num_verts != first.num_verts)
+        raise UserError(
+            f"has {other.num_verts} vertices, {first.path.name} has {first.num_verts}",
+            path=other.path,
+            hint="Export all shots from the same mesh.",
+        )
+    return caches
+
+
+def _compare(skin: Mapping[str, PointCache], prune: Mapping[str, PointCache]) -> None:
+    """Poses are chosen in one set of caches and taken from the other: the frames must be the same."""
+    for name, cache in skin.items():
+        if name not in prune:
+            raise UserError(
+                f"SKIN_PRUNE_CACHE_SHOTS lacks shot {name!r}, which becomes shapes",
+                hint="List it there as well, or leave it out of SKIN_CACHE_SHOTS.",
+            )
+        if prune[name].num_frames != cache.num_frames:
+            raise UserError(
+                f"has {prune[name].num_frames} frames, {cache.path} has {cache.num_frames}",
+                path=prune[name].path,
+                hint="Export the coarser mesh over the same frames.",
+            )
+    extra = [name for name in prune if name not in skin]
+    if extra:
+        LOGGER.warning(
+            "%d shots of SKIN_PRUNE_CACHE_SHOTS become no shapes (such as %s): poses picked there are lost",
+            len(extra),
+            extra[0],
+        )

@@ -1,0 +1,178 @@
+"""Coefficients of a shot, and what is lost by keeping only them, found in one pass over its frames.
+
+Knows poses, a basis, and pairs of lip vertices. Holds one block of frames at a time. Lengths come in centimetres and
+go out in millimetres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset import VertexPairs
+from audio2face.dataset.arrays import Float32Array
+from audio2face.geometry.pca import PcaBasis, coefficients
+from audio2face.geometry.pose_reader import PoseReader, blocks_of
+
+MM_PER_CM = 10.0
+# Distances are counted by the upper bits of the float32 of their square: 128 bins per doubling, 0.3 % in distance.
+_BIN_SHIFT = 16
+_NUM_BINS = 1 << (32 - _BIN_SHIFT)
+# A mouth within this of the least opening that ever occurs counts as closed.
+_CLOSED_MM = 1.0
+
+
+@dataclass(frozen=True)
+class ShotMeasure:
+    """One shot in coefficients, and how far the poses made of them lie from the true ones.
+
+    Attributes:
+        coefficients: `[frames, components]` float32.
+        histogram: `[bins]` number of vertices (of all frames) by distance from the truth.
+        total: sum of all these distances, mm.
+        worst: the largest of them, mm.
+        worst_frame: the frame it occurs in.
+        worst_vertex: the vertex it occurs at.
+        lips_true: `[frames]` mean distance of the lip pairs, mm; empty without such pairs.
+        lips_made: `[frames]` the same in the poses made of coefficients.
+    """
+
+    coefficients: Float32Array
+    histogram: npt.NDArray[np.int64]
+    total: float
+    worst: float
+    worst_frame: int
+    worst_vertex: int
+    lips_true: Float32Array
+    lips_made: Float32Array
+
+    @classmethod
+    def take(cls, poses: PoseReader, basis: PcaBasis, lips: VertexPairs | None) -> ShotMeasure:
+        """Goes over all frames of a shot once."""
+        found = np.empty((poses.num_frames, basis.num_components), np.float32)
+        histogram = np.zeros(_NUM_BINS, np.int64)
+        total, worst, at = 0.0, -1.0, (0, 0)
+        lip_rows: list[tuple[Float32Array, Float32Array]] = []
+        for frames in blocks_of(poses.num_frames, 12 * poses.num_verts):
+            true = poses.read(frames.start, frames.stop)
+            found[frames] = coefficients(_InMemory(true), basis)
+            made = (found[frames] @ basis.components + basis.mean).reshape(true.shape)
+            if lips is not None:
+                lip_rows.append((_openings(true, lips), _openings(made, lips)))
+            made -= true
+            squares = np.einsum("fvi,fvi->fv", made, made)
+            histogram += np.bincount(squares.reshape(-1).view(np.uint32) >> _BIN_SHIFT, minlength=_NUM_BINS)
+            total += float(np.sqrt(squares).sum(dtype=np.float64))
+            if float(squares.max()) > worst:
+                worst = float(squares.max())
+                frame, vertex = np.unravel_index(int(squares.argmax()), squares.shape)
+                at = frames.start + int(frame), int(vertex)
+        empty = np.empty(0, np.float32)
+        lips_true, lips_made = (
+            (np.concatenate(rows) for rows in zip(*lip_rows, strict=True)) if lip_rows else (empty,) * 2
+        )
+        return cls(found, histogram, MM_PER_CM * total, MM_PER_CM * float(np.sqrt(worst)), *at, lips_true, lips_made)
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """A block of poses as a reader, for what works on readers."""
+
+    poses: npt.NDArray[Any]
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.poses)
+
+    @property
+    def num_verts(self) -> int:
+        return int(self.poses.shape[1])
+
+    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        if out is None:
+            return self.poses[start:stop].copy()
+        out[...] = self.poses[start:stop]
+        return out
+
+
+def _openings(poses: Float32Array, lips: VertexPairs) -> Float32Array:
+    """Mean distance of the pairs in each frame, mm `[frames]`."""
+    gaps = np.linalg.norm(poses[:, lips.upper] - poses[:, lips.lower], axis=2)
+    return np.asarray(MM_PER_CM * gaps.mean(axis=1), np.float32)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How far poses made of coefficients lie from the true ones, over all shots.
+
+    Attributes:
+        mean_mm: mean distance of a vertex.
+        p99_mm: the distance that 99 of 100 vertices stay within.
+        worst_mm: the largest distance, at `worst_shot`, `worst_frame`, `worst_vertex`.
+        worst_shot: shot of the largest distance.
+        worst_frame: its frame, counted from 0.
+        worst_vertex: its vertex.
+        lips_closed: what becomes of closed lips; None without lip vertices.
+    """
+
+    mean_mm: float
+    p99_mm: float
+    worst_mm: float
+    worst_shot: str
+    worst_frame: int
+    worst_vertex: int
+    lips_closed: LipsClosed | None
+
+    @classmethod
+    def sum_up(cls, measures: Iterable[tuple[str, ShotMeasure]]) -> Reconstruction:
+        """Puts the shots together."""
+        shots = list(measures)
+        histogram = np.sum([shot.histogram for _, shot in shots], axis=0)
+        name, worst = max(shots, key=lambda item: item[1].worst)
+        return cls(
+            mean_mm=sum(shot.total for _, shot in shots) / int(histogram.sum()),
+            p99_mm=_percentile(histogram, 0.99),
+            worst_mm=worst.worst,
+            worst_shot=name,
+            worst_frame=worst.worst_frame,
+            worst_vertex=worst.worst_vertex,
+            lips_closed=LipsClosed.compare(
+                np.concatenate([shot.lips_true for _, shot in shots]),
+                np.concatenate([shot.lips_made for _, shot in shots]),
+            ),
+        )
+
+
+def _percentile(histogram: npt.NDArray[np.int64], share: float) -> float:
+    """Upper edge, mm, of the bin in which a share of all counts is reached."""
+    reached = int(np.searchsorted(np.cumsum(histogram), share * histogram.sum()))
+    edge = np.array([(reached + 1) << _BIN_SHIFT], np.uint32).view(np.float32)[0]
+    return MM_PER_CM * float(np.sqrt(edge))
+
+
+@dataclass(frozen=True)
+class LipsClosed:
+    """How far apart lips are in the made poses where they are closed in the true ones.
+
+    Attributes:
+        frames: number of frames with closed lips: those within 1 mm of the least opening of all.
+        mean_mm: mean absolute error of the lip distance over these frames.
+        worst_mm: largest such error.
+    """
+
+    frames: int
+    mean_mm: float
+    worst_mm: float
+
+    @classmethod
+    def compare(cls, true: Float32Array, made: Float32Array) -> LipsClosed | None:
+        """Compares lip distances `[frames]`, mm; None where there are none."""
+        if not true.size:
+            return None
+        closed = true <= true.min() + _CLOSED_MM
+        errors = np.abs(made - true)[closed]
+        return cls(int(closed.sum()), float(errors.mean()), float(errors.max()))

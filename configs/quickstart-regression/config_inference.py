@@ -1,0 +1,1 @@
+"""Animation parameters of quickstart-regression: the defaults."""
