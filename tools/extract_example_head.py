@@ -91,7 +91,7 @@ def _shapes(source: Source, units: dict[str, Points], cut: skin.Cut) -> Arrays:
     neutral = source.vertices[tongue_vertices]
     tongue_out = tongue.fade_root(neutral, units["tongueOut"][tongue_vertices])
     lower = teeth.strip(source, "lower")
-    turn, _ = _rigid_fit(source.vertices[lower], source.vertices[lower] + units["jawOpen"][lower])
+    turn = _jaw_turn(source, units)
     slides = [units[name][lower].mean(axis=0) for name in ("jawForward", "jawLeft", "jawRight")]
     return {
         "skin_faces": cut.faces.astype(np.uint16),
@@ -114,12 +114,14 @@ def _rigid_parts(source: Source) -> Arrays:
     return arrays
 
 
-def _rigid_fit(before: Points, after: Points) -> tuple[Points, Points]:
-    """Rotation `[3, 3]` and translation `[3]` that take `before` to `after` best (Kabsch)."""
+def _jaw_turn(source: Source, units: dict[str, Points]) -> Points:
+    """Rotation `[3, 3]` of the base mesh's lower teeth under `jawOpen` (Kabsch)."""
+    before = source.vertices[teeth.strip(source, "lower")]
+    after = before + units["jawOpen"][teeth.strip(source, "lower")]
     left, _, right = np.linalg.svd((before - before.mean(axis=0)).T @ (after - after.mean(axis=0)))
     mirror = np.diag([1, 1, np.linalg.det(right.T @ left.T)])
-    turn = right.T @ mirror @ left.T
-    return turn, after.mean(axis=0) - turn @ before.mean(axis=0)
+    turn: Points = right.T @ mirror @ left.T
+    return turn
 
 
 def _quantised(delta: Points) -> npt.NDArray[np.int16]:
@@ -189,9 +191,11 @@ class _Face:
         return scales
 
     def _jaw_hinge(self) -> Points:
-        """The point on the jaw's axis (which runs along x) at x = 0."""
+        """The point at x = 0 on the jaw's axis (which runs along x) about which its turn fits this face's teeth."""
         lower = teeth.strip(self.source, "lower")
-        turn, shift = _rigid_fit(self.vertices[lower], self.vertices[lower] + self.units["jawOpen"][lower])
+        before, moved = self.vertices[lower].mean(axis=0), self.units["jawOpen"][lower].mean(axis=0)
+        turn = _jaw_turn(self.source, self.units)
+        shift = before + moved - turn @ before
         return np.concatenate([[0.0], np.linalg.solve((np.eye(3) - turn)[1:, 1:], shift[1:])])
 
 

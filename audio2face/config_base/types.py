@@ -227,7 +227,7 @@ _Angle = Annotated[float, Interval(ge=-10, le=10)]
 class AnimationParameters(TypedDict):
     """Post-processing of the network's output; outside these ranges the SDK refuses to run a model."""
 
-    input_strength: NonNegative
+    input_strength: float
     upper_face_smoothing: _Smoothing
     lower_face_smoothing: _Smoothing
     upper_face_strength: _Strength

@@ -66,7 +66,7 @@ def _repaired(archive: Archive, repairs: list[str]) -> dict[str, npt.NDArray[Any
     if any(member.compressed for member in archive.members.values()):
         repairs.append("arrays were compressed: stored plainly")
     if dropped := [name for name in archive.members if name not in arrays]:
-        repairs.append(f"{len(dropped)} arrays that poseNames does not list were left out, such as {ascii(dropped[0])}")
+        repairs.append(f"{len(dropped)} arrays that poseNames does not list were left out, such as {dropped[0]!a}")
     elif not repairs and list(archive.members) != list(arrays):
         repairs.append("arrays were put into the usual order")
     return arrays

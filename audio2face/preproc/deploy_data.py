@@ -176,7 +176,7 @@ def mean_geometry(data: Mapping[str, Float32Array], info: DataInfo) -> npt.NDArr
     Skin and tongue are normalised as in `DataInfo`; jaw and eyes rest at zero.
     """
     parts = [
-        (np.float64(data[_REFERENCE[channel]]) - info.translate[channel]).reshape(-1) / info.scale[channel]
+        (data[_REFERENCE[channel]].astype(np.float64) - info.translate[channel]).reshape(-1) / info.scale[channel]
         for channel in ("skin", "tongue")
     ]
     still = 3 * info.counts["num_keypoints_jaw"] + 2 * info.counts["num_angles_eye"]

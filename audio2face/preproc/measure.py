@@ -6,8 +6,8 @@ go out in millimetres.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -54,28 +54,43 @@ class ShotMeasure:
     def take(cls, poses: PoseReader, basis: PcaBasis, lips: VertexPairs | None) -> ShotMeasure:
         """Goes over all frames of a shot once."""
         found = np.empty((poses.num_frames, basis.num_components), np.float32)
+        lips_true, lips_made = np.empty((2, poses.num_frames if lips else 0), np.float32)
         histogram = np.zeros(_NUM_BINS, np.int64)
-        total, worst, at = 0.0, -1.0, (0, 0)
-        lip_rows: list[tuple[Float32Array, Float32Array]] = []
+        total, worst, worst_at = 0.0, -1.0, (0, 0)
         for frames in blocks_of(poses.num_frames, 12 * poses.num_verts):
             true = poses.read(frames.start, frames.stop)
             found[frames] = coefficients(_InMemory(true), basis)
-            made = (found[frames] @ basis.components + basis.mean).reshape(true.shape)
+            made = np.matmul(found[frames], basis.components)
+            made += basis.mean
+            made = made.reshape(true.shape)
             if lips is not None:
-                lip_rows.append((_openings(true, lips), _openings(made, lips)))
+                lips_true[frames], lips_made[frames] = _openings(true, lips), _openings(made, lips)
             made -= true
             squares = np.einsum("fvi,fvi->fv", made, made)
             histogram += np.bincount(squares.reshape(-1).view(np.uint32) >> _BIN_SHIFT, minlength=_NUM_BINS)
             total += float(np.sqrt(squares).sum(dtype=np.float64))
-            if float(squares.max()) > worst:
+            if squares.max() > worst:
                 worst = float(squares.max())
                 frame, vertex = np.unravel_index(int(squares.argmax()), squares.shape)
-                at = frames.start + int(frame), int(vertex)
-        empty = np.empty(0, np.float32)
-        lips_true, lips_made = (
-            (np.concatenate(rows) for rows in zip(*lip_rows, strict=True)) if lip_rows else (empty,) * 2
+                worst_at = frames.start + int(frame), int(vertex)
+        return cls(
+            found,
+            histogram,
+            MM_PER_CM * total,
+            MM_PER_CM * float(np.sqrt(worst)),
+            *worst_at,
+            lips_true,
+            lips_made,
         )
-        return cls(found, histogram, MM_PER_CM * total, MM_PER_CM * float(np.sqrt(worst)), *at, lips_true, lips_made)
+
+    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The measure as named arrays."""
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ShotMeasure:
+        """Reads what `as_arrays` gave."""
+        return cls(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
 import time
@@ -48,9 +49,8 @@ def test_cut_at_any_byte(kind: str, tmp_path: Path) -> None:
     frames = frames_of(3, 2)
     path, data = write_kind(tmp_path, "mc" if kind == "xml" else kind, frames)
     target = path if kind == "xml" else data
-    whole = target.read_bytes()
-    for length in range(len(whole)):
-        target.write_bytes(whole[:length])
+    for length in reversed(range(target.stat().st_size)):
+        os.truncate(target, length)
         found = read_all(path)
         if isinstance(found, PointCache):
             # Only whole frames may be missing, and that is said; only white space may be missing from the .xml.
@@ -62,13 +62,13 @@ def test_cut_at_any_byte(kind: str, tmp_path: Path) -> None:
 def test_any_bit_flipped(kind: str, tmp_path: Path) -> None:
     path, data = write_kind(tmp_path, "mc" if kind == "xml" else kind, frames_of(2, 1))
     target = path if kind == "xml" else data
-    whole = bytearray(target.read_bytes())
-    for position in range(len(whole)):
-        for bit in range(8):
-            whole[position] ^= 1 << bit
-            target.write_bytes(whole)
-            read_all(path)
-            whole[position] ^= 1 << bit
+    whole = target.read_bytes()
+    with target.open("r+b", buffering=0) as handle:  # in place: a file written anew costs milliseconds
+        for position, byte in enumerate(whole):
+            for bit in range(8):
+                os.pwrite(handle.fileno(), bytes([byte ^ 1 << bit]), position)
+                read_all(path)
+            os.pwrite(handle.fileno(), bytes([byte]), position)
 
 
 @cache

@@ -31,11 +31,22 @@ def check_extras(dataset: ActorDataset, shots: Iterable[str], findings: Findings
 
 
 def _check_parts(dataset: ActorDataset, findings: Findings) -> None:
+    """Checks the arrays `<part>_vertices` and `<part>_faces`, and that the others are finite."""
     path = dataset.paths["EXTRA_PARTS_FPATH"]
     archive = findings.attempt(lambda: dataset.extra_parts, "file-unreadable", path)
     if archive is None:
         return
     for name in archive.members:
         array = findings.attempt(functools.partial(archive.read, name), "file-unreadable", path)
-        if array is not None and array.dtype.kind == "f" and not np.isfinite(array).all():
-            findings.error("not-finite", f"array {name!a} holds NaN or infinity", "Export the part once more.", file=path)
+        if array is None or array.dtype.kind not in "fiu" or not array.size:
+            continue
+        if not np.isfinite(array).all():
+            findings.error("not-finite", f"array {name!a} holds NaN or infinity", "Export it once more.", file=path)
+        vertices = archive.members.get(f"{name.removesuffix('_faces')}_vertices")
+        if name.endswith("_faces") and vertices is not None and int(array.max()) >= vertices.shape[0]:
+            findings.error(
+                "faces-range",
+                f"array {name!a} names vertex {int(array.max())}, the part has {vertices.shape[0]} vertices",
+                "Export vertices and faces of the part together.",
+                file=path,
+            )

@@ -1,12 +1,13 @@
-"""Lips that meet: blended curves undershoot, but on p, b and m the lips touch, however fast and whatever the emotion.
+"""Lips that meet: blended curves undershoot, but on p, b and m the lips touch and on f and v the lower lip reaches the
+upper teeth, however fast and whatever the emotion.
 
-Knows the head's lips through `Head.lip_gap` alone; it changes weights only near bilabial phones, and where lips would
-pass through each other.
+Knows the head's lips through `Head.lip_gap` alone; it changes weights only near these phones, and where lips would pass
+through each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,78 +15,105 @@ import numpy.typing as npt
 
 from audio2face.dataset.example.curves import Curves, ease, frame_centres
 from audio2face.dataset.example.head import Head
-from audio2face.dataset.example.phones import Phone
+from audio2face.dataset.example.phones import SILENCE, Phone
 from audio2face.dataset.example.shapes import ARKIT_INDEX
-from audio2face.dataset.example.visemes import BILABIALS
+from audio2face.dataset.example.visemes import BILABIALS, LABIODENTALS
 
 _APPROACH, _RELEASE = 0.06, 0.05  # seconds that the lips take to meet and to part
+_GATHER = 0.15  # seconds that lips at rest stay shut ahead of a first p, b or m
 _BURST_SHARE = 0.3  # of a p or b, at its end: the lips are open already
 _TOUCH_MM = 0.15  # opening above the neutral one that still counts as touching
 _PRESS_MM = 1.0  # how far soft lips may be pressed into one another
+
 _JAW = ARKIT_INDEX["jawOpen"]
 _CLOSED_JAW = ARKIT_INDEX["mouthClose"]
 _CLOSER = ARKIT_INDEX["mouthPucker"]  # closes all five pairs of lip points alike
-_OPENERS = [
-    ARKIT_INDEX[name]
-    for name in (
-        "mouthFunnel",
-        "mouthLowerDownLeft",
-        "mouthLowerDownRight",
-        "mouthUpperUpLeft",
-        "mouthUpperUpRight",
-        "mouthShrugUpper",
-    )
-]
+_LOWER_LIP_OPENERS = [ARKIT_INDEX[name] for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthLowerDownRight")]
+_UPPER_LIP_OPENERS = [ARKIT_INDEX[name] for name in ("mouthUpperUpLeft", "mouthUpperUpRight", "mouthShrugUpper")]
+_BITE_JAW = 0.04  # opening of the jaw at which the lower lip still reaches the upper teeth
+_BITE_AT_LEAST = {ARKIT_INDEX["mouthRollLower"]: 0.8, ARKIT_INDEX["mouthShrugLower"]: 0.2}
 
 
 @dataclass(frozen=True)
-class Closure:
-    """One meeting of the lips: from `start` to `end` in seconds, in `frames` whatever their times."""
+class Contact:
+    """A time at which lips touch something.
 
-    start: float
-    end: float
+    Attributes:
+        frames: those in which they touch: all between its start and end, the nearest one where there is none.
+        closeness: `[frames of the sentence]`, 1 in `frames`, 0 far away.
+    """
+
     frames: npt.NDArray[np.intp]
+    closeness: Curves
 
 
-def closures(phones: Sequence[Phone], num_frames: int, fps: float) -> Iterator[Closure]:
-    """The closures of all p, b and m, each with at least one frame: the nearest where none falls inside."""
+def contacts(phones: Sequence[Phone], symbols: Set[str], num_frames: int, fps: float) -> list[Contact]:
+    """The contacts of every phone that is one of `symbols`, in time."""
     times = frame_centres(num_frames, fps)
-    for phone in phones:
-        if phone.symbol not in BILABIALS:
+    found = []
+    for previous, phone in zip((None, *phones), phones, strict=False):
+        if phone.symbol not in symbols:
             continue
-        burst = 0.0 if phone.symbol == "m" else _BURST_SHARE * (phone.end - phone.start)
-        inside = np.flatnonzero((times >= phone.start) & (times < phone.end - burst))
-        nearest = np.array([int(np.argmin(np.abs(times - phone.centre)))])
-        yield Closure(phone.start, phone.end - burst, inside if len(inside) else nearest)
+        end = phone.end - (_BURST_SHARE * (phone.end - phone.start) if phone.symbol in "pb" else 0.0)
+        frames = np.flatnonzero((times >= phone.start) & (times < end))
+        if not len(frames):
+            frames = np.array([int(np.argmin(np.abs(times - phone.centre)))])
+        from_rest = previous is not None and previous.symbol == SILENCE
+        start = phone.start - (_GATHER if from_rest else 0.0)
+        closeness = ease(1 - (start - times) / _APPROACH) * ease(1 - (times - end) / _RELEASE)
+        closeness[frames] = 1.0
+        found.append(Contact(frames, closeness))
+    return found
 
 
-def close_lips(weights: Curves, phones: Sequence[Phone], fps: float, head: Head) -> Curves:
-    """Weights `[frames, 52]` with the lips meeting in every closure, and never far inside one another."""
-    times = frame_centres(len(weights), fps)
-    gestures = []
-    for closure in closures(phones, len(weights), fps):
-        shut = ease(1 - (closure.start - times) / _APPROACH)
-        shut = shut * ease(1 - (times - closure.end) / _RELEASE)
-        shut[closure.frames] = 1.0
-        gestures.append((closure, shut))
-    shut = np.max([shut for _, shut in gestures], axis=0, initial=0.0)
-    closed = weights.copy()
-    closed[:, _OPENERS] *= 1 - shut[:, None]
-    closed[:, _CLOSED_JAW] += closed[:, _JAW] * shut  # `mouthClose` holds the jaw that `jawOpen` gives up
-    closed[:, _JAW] *= 1 - shut
-    closed = _press(closed, gestures, head)
-    return _part_pressed(closed, shut, head)
+def make_contacts(weights: Curves, phones: Sequence[Phone], fps: float, head: Head) -> Curves:
+    """Makes lips touch where they must.
+
+    Args:
+        weights: `[frames, 52]` of speech and expression together.
+        phones: without gaps.
+        fps: frames per second.
+        head: whose lips.
+
+    Returns:
+        `[frames, 52]`: in at least one frame of every p, b and m all pairs of `lip_dist` are within 0.15 mm of their
+        neutral gap or closer.
+    """
+    closures = contacts(phones, BILABIALS, len(weights), fps)
+    shut = _together(closures, len(weights))
+    bite = _together(contacts(phones, LABIODENTALS, len(weights), fps), len(weights)) * (1 - shut)
+    touching = _bite(weights, bite)
+    touching[:, _LOWER_LIP_OPENERS + _UPPER_LIP_OPENERS] *= 1 - shut[:, None]
+    touching[:, _CLOSED_JAW] += touching[:, _JAW] * shut  # `mouthClose` holds the jaw that `jawOpen` gives up
+    touching[:, _JAW] *= 1 - shut
+    touching = _press(touching, closures, head)
+    return _part_pressed(touching, shut, head)
 
 
-def _press(weights: Curves, gestures: Sequence[tuple[Closure, Curves]], head: Head) -> Curves:
+def _together(found: Sequence[Contact], num_frames: int) -> Curves:
+    closeness: Curves = np.max([np.zeros(num_frames), *(contact.closeness for contact in found)], axis=0)
+    return closeness
+
+
+def _bite(weights: Curves, bite: Curves) -> Curves:
+    """Lays the lower lip against the upper teeth where `bite [frames]` is 1."""
+    biting = weights.copy()
+    biting[:, _LOWER_LIP_OPENERS] *= 1 - bite[:, None]
+    biting[:, _JAW] += (np.minimum(biting[:, _JAW], _BITE_JAW) - biting[:, _JAW]) * bite
+    for shape, least in _BITE_AT_LEAST.items():
+        biting[:, shape] = np.maximum(biting[:, shape], least * bite)
+    return biting
+
+
+def _press(weights: Curves, closures: Sequence[Contact], head: Head) -> Curves:
     """Closes what other shapes (a smile, a frown) leave open in the closures."""
     excess = _gap_above_neutral(weights, head).max(axis=1) - _TOUCH_MM
     reach = -float(_gap_of(_CLOSER, head).max())
-    pressed = weights.copy()
     extra = np.zeros(len(weights))
-    for closure, shut in gestures:
+    for closure in closures:
         needed = max(float(excess[closure.frames].max()), 0.0) / reach
-        extra = np.maximum(extra, needed * shut)
+        extra = np.maximum(extra, needed * closure.closeness)
+    pressed = weights.copy()
     pressed[:, _CLOSER] += extra
     return pressed
 

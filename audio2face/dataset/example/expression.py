@@ -27,17 +27,17 @@ _ACCENT_CHANCE, _ACCENT_SECONDS = 0.4, 0.11
 # moderate as in speech. A name without a side stands for both sides.
 _EXPRESSIONS: dict[str, dict[str, float]] = {
     "neutral": {"mouthSmile": 0.03, "browInnerUp": 0.03},
-    "joy": {"mouthSmile": 0.4, "cheekSquint": 0.45, "eyeSquint": 0.2, "browOuterUp": 0.15, "mouthDimple": 0.1},
+    "joy": {"mouthSmile": 0.62, "cheekSquint": 0.6, "eyeSquint": 0.2, "browOuterUp": 0.15, "mouthDimple": 0.1},
     "anger": {
-        "browDown": 0.75,
-        "eyeSquint": 0.3,
-        "noseSneer": 0.35,
-        "mouthFrown": 0.22,
-        "eyeWide": 0.15,
+        "browDown": 1.0,
+        "eyeSquint": 0.35,
+        "noseSneer": 0.45,
+        "mouthFrown": 0.4,
+        "eyeWide": 0.2,
         "jawForward": 0.1,
     },
-    "sadness": {"browInnerUp": 0.75, "browDown": 0.12, "mouthFrown": 0.42, "eyeSquint": 0.12, "eyeBlink": 0.14},
-    "amazement": {"browInnerUp": 0.6, "browOuterUp": 0.7, "eyeWide": 0.6, "mouthFunnel": 0.05},
+    "sadness": {"browInnerUp": 0.95, "browDown": 0.15, "mouthFrown": 0.65, "eyeSquint": 0.12, "eyeBlink": 0.14},
+    "amazement": {"browInnerUp": 0.8, "browOuterUp": 0.85, "eyeWide": 0.75, "mouthFunnel": 0.05},
 }
 _EXPRESSION_BY_BROW = {"browInnerUp": 0.2, "browOuterUp": 0.26}
 _STIRRINGS = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.dataset.example.coarticulation import articulate
-from audio2face.dataset.example.contact import close_lips
+from audio2face.dataset.example.contact import make_contacts
 from audio2face.dataset.example.curves import Curves, Floats
 from audio2face.dataset.example.expression import add_blinks, blink_curve, express
 from audio2face.dataset.example.gaze import follow_with_lids, gaze_curve
@@ -62,7 +62,7 @@ def perform(utterance: Utterance, emotion: str, head: Head, rng: np.random.Gener
     weights = _lean(speech + feeling, _LEANING[head.identity])
     gaze = gaze_curve(num_frames, FPS, rng)
     follow_with_lids(weights, gaze)
-    weights = close_lips(weights, utterance.phones, FPS, head)
+    weights = make_contacts(weights, utterance.phones, FPS, head)
     weights = add_blinks(weights, blink_curve(num_frames, FPS, rng))
     return Performance(
         np.clip(weights, 0.0, 1.0).astype(np.float32),

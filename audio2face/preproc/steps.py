@@ -1,0 +1,89 @@
+"""Work that survives being killed: results of steps, kept until the run is whole; and shots worked on side by side.
+
+Knows arrays and names. Does not know what a step computes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+from audio2face.files import write_npz
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Arrays = Mapping[str, npt.NDArray[Any]]
+# Does the work while it is gone through: what goes on, and the share of the whole stage just done.
+Steps = Generator[tuple[str, float], None, Result]
+
+# Each holds a block of poses in float64; more threads only wait for memory.
+_MOST_WORKERS = 4
+
+
+@dataclass(frozen=True)
+class StepStore:
+    """A run folder in the making, with the results of finished steps in it; each is there whole or not at all.
+
+    Attributes:
+        run: the run folder.
+    """
+
+    run: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where results lie until the run is whole."""
+        return self.run / "work"
+
+    def once(self, name: str, make: Callable[[], Arrays]) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of a step: read where it is done, otherwise made and kept."""
+        path = self.folder / f"{name}.npz"
+        if not path.is_file():
+            write_npz(path, make())
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+
+    def drop(self) -> None:
+        """Removes all results, once nothing needs them any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def has(self, name: str) -> bool:
+        """Whether a step is done."""
+        return (self.folder / f"{name}.npz").is_file()
+
+
+def each_shot(
+    shots: Mapping[str, Item], work: Callable[[str, Item], Result], num_workers: int | None
+) -> Iterator[tuple[str, Result]]:
+    """Works on all shots in threads and gives results as they come.
+
+    Threads do: reading and the products of matrices leave the interpreter free.
+
+    Args:
+        shots: what to work on, by name.
+        work: called with name and item.
+        num_workers: number of threads; as many as there are processors, up to 4, where None.
+
+    Raises:
+        UserError: that of the first shot that failed, with its name; shots not yet begun are left.
+    """
+    pool = ThreadPoolExecutor(num_workers or min(os.cpu_count() or 1, _MOST_WORKERS))
+    try:
+        names = {pool.submit(work, name, item): name for name, item in shots.items()}
+        for future in as_completed(names):
+            try:
+                yield names[future], future.result()
+            except UserError as error:
+                raise UserError(f"shot {names[future]}: {error.problem}", path=error.path, hint=error.hint) from error
+    finally:
+        # Also when the consumer stops: what runs is waited for, so that no thread outlives the run.
+        pool.shutdown(cancel_futures=True)
