@@ -56,9 +56,9 @@ class Roots:
             raise UserError(f"path {configured!a} is empty or holds control characters")
         parts = PurePosixPath(configured).parts
         mounts = {"datasets": self.datasets, "workspace": self.workspace, "framework": self.framework}
-        if parts[0] == "/" and len(parts) > 1 and parts[1] in mounts:
+        if parts[:1] == ("/",) and len(parts) > 1 and parts[1] in mounts:
             root, below = mounts[parts[1]], parts[2:]
-        elif parts[0].startswith("/") or Path(configured).is_absolute():
+        elif configured.startswith("/") or Path(configured).is_absolute():
             return Path(configured)
         else:
             root, below = mounts[default], parts

@@ -12,9 +12,7 @@ import __future__
 import json
 import math
 import pathlib
-import runpy
 import sys
-import traceback
 import types
 
 MAX_DEPTH = 16  # of nested lists and dictionaries; a list that holds itself ends here
@@ -65,17 +63,23 @@ def line_of(error: BaseException, file: str) -> int | None:
     """The line of the user's file at which an exception arose."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return error.lineno
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return lines[-1] if lines else None
+    line, frame = None, error.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_code.co_filename == file:
+            line = frame.tb_lineno
+        frame = frame.tb_next
+    return line
 
 
 def run(file: str) -> dict[str, object]:
     """The file's parameters, or the exception that it ended with."""
+    space: dict[str, object] = {"__name__": "configuration", "__file__": file}
     try:
-        space = runpy.run_path(file)
+        exec(compile(pathlib.Path(file).read_bytes(), file, "exec", dont_inherit=True), space)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of the user's code as well
-        said = traceback.format_exception_only(type(error), error)[-1].strip()
-        return {"values": {}, "problems": [(line_of(error, file), "", f"running it failed: {said}")]}
+        said = error.msg if isinstance(error, SyntaxError) else error
+        problem = f"running it failed: {type(error).__name__}: {said}"
+        return {"values": {}, "problems": [(line_of(error, file), "", problem)]}
     values, problems = {}, []
     for name, value in space.items():
         if is_parameter(name, value):

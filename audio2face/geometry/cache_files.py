@@ -94,6 +94,8 @@ def write_cache(
     path = Path(path)
     extension = path.suffix.lower()
     counts: dict[str, Any] = {"num_frames": num_frames, "num_verts": num_verts}
+    if not fps > 0:
+        raise ValueError(f"{fps} frames per second; a positive number expected")
     if double and extension in (".pc2", ".mdd"):
         raise UserError("holds float32 only", path=path, hint="Write .npy or .xml for float64.")
     if extension == ".xml":

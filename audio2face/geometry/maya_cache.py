@@ -94,18 +94,12 @@ def _listed(names: list[str]) -> str:
 
 def _data_file(path: Path, described: Description) -> Path:
     """The data file of a one-file cache: that of the announced format, else the other."""
-    stem = _stem(path)
     ordered = _EXTENSIONS[::-1] if described.wide else _EXTENSIONS
     for extension in ordered:
-        file = path.with_name(f"{stem}.{extension}")
+        file = path.with_name(f"{path.stem}.{extension}")
         if file.is_file():
             return file
-    raise UserError(f"its data file {stem}.{ordered[0]} is missing", path=path, hint="Copy it beside the .xml.")
-
-
-def _stem(path: Path) -> str:
-    """The name of the cache: dots inside belong to it."""
-    return path.name.removesuffix(".xml")
+    raise UserError(f"its data file {path.stem}.{ordered[0]} is missing", path=path, hint="Copy it beside the .xml.")
 
 
 def _open_file(file: Path, choose: ChooseChannel) -> tuple[FrameIndex, FrameSource]:
@@ -124,7 +118,7 @@ def _open_files(path: Path, described: Description, choose: ChooseChannel) -> tu
     """The frames of a one-file-per-frame cache; the first file decides type and number of vertices."""
     files = frame_files(path, described.wide)
     if not files:
-        raise UserError(f"none of its data files {_stem(path)}Frame<number>.mc is there", path=path)
+        raise UserError(f"none of its data files {path.stem}Frame<number>.mc is there", path=path)
     first = _index_frame_file(files[0], choose)
     offsets, ticks = [int(first.offsets[0])], [int(first.ticks[0])]
 
@@ -147,7 +141,7 @@ def frame_files(path: Path, wide: bool) -> list[Path]:
         path: the .xml.
         wide: whether .mcx goes before .mc where both are there.
     """
-    pattern = re.compile(re.escape(_stem(path)) + r"Frame(-?\d{1,10})(?:Tick(-?\d{1,10}))?\.(mcx?)", re.ASCII)
+    pattern = re.compile(re.escape(path.stem) + r"Frame(-?\d{1,10})(?:Tick(-?\d{1,10}))?\.(mcx?)", re.ASCII)
     found: dict[str, list[tuple[int, int, Path]]] = {extension: [] for extension in _EXTENSIONS}
     try:
         for file in path.parent.iterdir():

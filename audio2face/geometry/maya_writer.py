@@ -90,6 +90,9 @@ def write_maya(
 ) -> None:
     """Writes `<name>.xml` and `<name>.mc`, or .mcx, or one of them per frame; see `write_cache`.
 
+    With a file per frame an earlier cache of that name is removed first; when the writing fails, some whole files
+    without an .xml are left.
+
     Args:
         path: the .xml; dots in its name stay.
         frames: array `[frames, verts, 3]` or blocks `[n, verts, 3]`.
@@ -106,7 +109,7 @@ def write_maya(
         UserError: a file cannot be written, or times leave the range of the format.
         ValueError: arguments or blocks that do not fit together.
     """
-    if path.suffix != ".xml" or not 0 < fps <= TICKS_PER_SECOND:
+    if path.suffix.lower() != ".xml" or not 0 < fps <= TICKS_PER_SECOND:
         raise ValueError(f"{path.name} at {fps} frames per second; an .xml and a rate up to 6000 expected")
     stream = FrameStream.of(frames, num_frames, num_verts)
     channels = {channel: stream.num_verts} if isinstance(channel, str) else channel
@@ -156,7 +159,7 @@ def _vertices(layout: _Layout, stream: FrameStream) -> Iterator[tuple[FloatArray
 
 
 def _write_one_file(path: Path, layout: _Layout, stream: FrameStream) -> None:
-    file = path.with_name(f"{path.name.removesuffix('.xml')}.{_extension(layout)}")
+    file = path.with_name(f"{path.stem}.{_extension(layout)}")
     with atomic_write(file) as handle:
         handle.write(layout.file_header(int(layout.ticks[0]), int(layout.ticks[-1])))
         for vertices, tick in _vertices(layout, stream):
@@ -166,9 +169,8 @@ def _write_one_file(path: Path, layout: _Layout, stream: FrameStream) -> None:
 def _write_frame_files(path: Path, layout: _Layout, stream: FrameStream, first_frame: int) -> None:
     """One file per frame; what an earlier cache left goes first, because it may have had more frames."""
     _remove_frame_files(path)
-    stem = path.name.removesuffix(".xml")
     for number, (vertices, tick) in enumerate(_vertices(layout, stream), first_frame):
-        with atomic_write(path.with_name(f"{stem}Frame{number}.{_extension(layout)}")) as handle:
+        with atomic_write(path.with_name(f"{path.stem}Frame{number}.{_extension(layout)}")) as handle:
             handle.write(layout.file_header(tick, tick) + layout.frame(vertices, None))
 
 

@@ -27,7 +27,7 @@ class FrameSource(Protocol):
         """Casts frames `start` to `stop` (in range, checked by the caller) into `out` `[stop - start, verts, 3]`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StridedFrames:
     """Frames at equal distances in one memory map.
 
@@ -43,7 +43,7 @@ class StridedFrames:
             np.copyto(out, self.view[start:stop], casting="unsafe")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScatteredFrames:
     """Frames at any position of any file.
 
@@ -71,7 +71,7 @@ class ScatteredFrames:
                 np.copyto(out[row], stored.reshape(out.shape[1:]), casting="unsafe")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PointCache:
     """Vertex positions over time, `[frames, verts, 3]`, read lazily; the units are those of the file.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -13,7 +13,6 @@ from audio2face.errors import UserError
 from .conftest import DATASET, ROOT, Loader
 
 SHIPPED = sorted(path.name for path in (ROOT / "configs").iterdir())
-STAGES = get_args(Stage)
 
 
 def _problems(loader: Loader, **arguments: Any) -> list[str]:
@@ -24,11 +23,9 @@ def _problems(loader: Loader, **arguments: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_configurations_load(name: str) -> None:
-    stages = [stage for stage in STAGES if stage != "train" or not name.startswith("example")]
-    for stage in stages:
-        configuration = load(name, stage=stage, check_files=False)
-        assert configuration.actors
-        assert not configuration.warnings
+    configuration = load(name, stage="inference", check_files=False)
+    assert configuration.actors
+    assert not configuration.warnings
     if name.startswith("example"):
         with pytest.raises(ConfigError) as caught:
             load(name, stage="train", check_files=False)
@@ -100,8 +97,15 @@ def test_actor_keys_are_free_where_no_actors_are_named(load_files: Loader) -> No
 
 @pytest.mark.parametrize(
     ("stage", "missing", "problem"),
-    [("train", "train", True), ("train", "inference", False), ("train", "preproc", False), ("deploy", "dataset", False)]
-    + [("inference", "inference", True), ("preproc", "preproc", True), ("check", "preproc", False)],
+    [
+        ("train", "train", True),
+        ("train", "inference", False),
+        ("train", "preproc", False),
+        ("deploy", "dataset", False),
+        ("inference", "inference", True),
+        ("preproc", "preproc", True),
+        ("check", "preproc", False),
+    ],
 )
 def test_which_files_a_stage_needs(load_files: Loader, stage: Stage, missing: str, problem: bool) -> None:
     arguments: dict[str, Any] = {"stage": stage, missing: None}

@@ -31,7 +31,7 @@ def in_blocks(frames: np.ndarray, cuts: list[int]):
     yield from np.split(frames, sorted({cut for cut in cuts if cut <= len(frames)}))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(["npy", "pc2", "mdd", "xml", "xml wide", "xml per frame", "xml wide per frame"]),
     st.tuples(st.integers(1, 9), st.integers(1, 9)),
@@ -226,6 +226,8 @@ def test_arguments_that_do_not_fit(tmp_path: Path) -> None:
     for wrong in ({"num_frames": 5}, {"fps": 0}, {"fps": 6001}, {"channel": ""}, {"channel": {"a": 2}}):
         with pytest.raises(ValueError):
             write_maya(tmp_path / "a.xml", frames, **({"fps": 30} | wrong))
+    with pytest.raises(ValueError, match="positive"):
+        write_cache(tmp_path / "a.mdd", frames, fps=0)
     with pytest.raises(ValueError, match="must be known"):
         write_cache(tmp_path / "a.npy", iter([frames]), fps=30)
     for problem, action in (

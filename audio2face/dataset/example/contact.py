@@ -30,6 +30,7 @@ _CLOSED_JAW = ARKIT_INDEX["mouthClose"]
 _CLOSER = ARKIT_INDEX["mouthPucker"]  # closes all five pairs of lip points alike
 _LOWER_LIP_OPENERS = [ARKIT_INDEX[name] for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthLowerDownRight")]
 _UPPER_LIP_OPENERS = [ARKIT_INDEX[name] for name in ("mouthUpperUpLeft", "mouthUpperUpRight", "mouthShrugUpper")]
+_BITE_AGAINST = [*_LOWER_LIP_OPENERS, ARKIT_INDEX["mouthPucker"]]  # these draw the lower lip off the teeth
 _BITE_JAW = 0.04  # opening of the jaw at which the lower lip still reaches the upper teeth
 _BITE_AT_LEAST = {ARKIT_INDEX["mouthRollLower"]: 0.8, ARKIT_INDEX["mouthShrugLower"]: 0.2}
 
@@ -98,7 +99,7 @@ def _together(found: Sequence[Contact], num_frames: int) -> Curves:
 def _bite(weights: Curves, bite: Curves) -> Curves:
     """Lays the lower lip against the upper teeth where `bite [frames]` is 1."""
     biting = weights.copy()
-    biting[:, _LOWER_LIP_OPENERS] *= 1 - bite[:, None]
+    biting[:, _BITE_AGAINST] *= 1 - bite[:, None]
     biting[:, _JAW] += (np.minimum(biting[:, _JAW], _BITE_JAW) - biting[:, _JAW]) * bite
     for shape, least in _BITE_AT_LEAST.items():
         biting[:, shape] = np.maximum(biting[:, shape], least * bite)

@@ -1,0 +1,178 @@
+"""The report of a preprocessing run: what was kept and picked, what the shapes explain, what is lost, what it cost.
+
+Figures as JSON for programs and Markdown for people, and a picture of the variance. Knows results, not how they came
+about.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from audio2face.files import atomic_write, write_json, write_text
+from audio2face.preproc.deploy_data import ShotRow
+from audio2face.preproc.measure import Reconstruction
+from audio2face.preproc.parts import PartResult
+
+REPORT_FOLDER = "report"
+_PICTURE = "variance.png"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took.
+
+    Attributes:
+        wall_seconds: time of the last session, waiting included.
+        peak_anonymous_bytes: most memory of its own; None where the system does not tell.
+        resumed: whether work of an earlier, stopped session was taken over, so that the time is not all of it.
+    """
+
+    wall_seconds: float
+    peak_anonymous_bytes: int | None
+    resumed: bool
+
+
+def write_report(
+    run: Path, actor: str, parts: Mapping[str, PartResult], shots: Iterable[ShotRow], notes: list[str], cost: Cost
+) -> None:
+    """Writes `report.json`, `report.md` and `variance.png` into the run's report folder.
+
+    Args:
+        run: the run folder.
+        actor: name of the actor.
+        parts: results of "skin" and, where the actor has one, "tongue".
+        shots: the shot list.
+        notes: what was mended or is lacking, for people.
+        cost: time and memory.
+    """
+    seconds: Counter[str] = Counter()
+    for row in shots:
+        seconds[row.emotion] += row.num_frames / row.fps  # type: ignore[assignment]
+    values = {
+        "run": run.name,
+        "actor": actor,
+        "minutes_per_emotion": {emotion: round(seconds[emotion] / 60, 3) for emotion in sorted(seconds)},
+        **{name: _part_values(part) for name, part in parts.items()},
+        "notes": notes,
+        "cost": asdict(cost),
+    }
+    folder = run / REPORT_FOLDER
+    write_json(folder / "report.json", values)
+    write_text(folder / "report.md", _markdown(values, parts))
+    with atomic_write(folder / _PICTURE) as handle:
+        handle.write(_picture(actor, parts))
+
+
+def _part_values(part: PartResult) -> dict[str, Any]:
+    return {
+        "components": part.basis.num_components,
+        "variance_threshold": part.variance_threshold,
+        "variance_explained": [float(value) for value in explained(part)],
+        "frames": sum(part.num_frames.values()),
+        "kept": sum(len(frames) for frames in part.kept.values()),
+        "selected": sum(len(frames) for frames in part.selected.values()),
+        "poses_per_shot": {
+            shot: {
+                "frames": part.num_frames.get(shot),
+                "kept": len(frames),
+                "selected": len(part.selected.get(shot, ())),
+            }
+            for shot, frames in part.kept.items()
+        },
+        "reconstruction_error_mm": asdict(part.reconstruction),
+    }
+
+
+def explained(part: PartResult) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Share of the variance that the first 1, 2, ... components explain, `[components]`."""
+    return np.minimum(np.cumsum(part.basis.eigenvalues, dtype=np.float64) / part.basis.total_variance, 1.0)
+
+
+# --- For people --------------------------------------------------------------------------------------------------
+
+
+def _markdown(values: Mapping[str, Any], parts: Mapping[str, PartResult]) -> str:
+    lines = [f"# Preprocessing of {values['actor']}", "", f"Run `{values['run']}`.", ""]
+    lines += _table(["emotion", "minutes"], [[name, f"{m:.2f}"] for name, m in values["minutes_per_emotion"].items()])
+    for name, part in parts.items():
+        lines += _part_lines(name, part)
+    if values["notes"]:
+        lines += ["## Notes", "", *(f"- {note}" for note in values["notes"]), ""]
+    lines += ["## Cost", "", _cost_line(values["cost"]), ""]
+    return "\n".join(lines)
+
+
+def _part_lines(name: str, part: PartResult) -> list[str]:
+    error = part.reconstruction
+    frames, kept, selected = (
+        sum(part.num_frames.values()),
+        sum(len(found) for found in part.kept.values()),
+        sum(len(found) for found in part.selected.values()),
+    )
+    share = float(explained(part)[-1])
+    rows = [
+        ["poses", f"{frames} frames, {kept} kept by pruning, {selected} made the shapes"],
+        ["components", f"{part.basis.num_components}, explaining {100 * share:.3f} % of the variance"],
+        ["error of a vertex", f"mean {error.mean_mm:.3f} mm, 99 % within {error.p99_mm:.3f} mm"],
+        [
+            "largest error",
+            f"{error.worst_mm:.2f} mm: shot {error.worst_shot}, frame {error.worst_frame}, vertex {error.worst_vertex}",
+        ],
+        *_lips_row(error),
+    ]
+    per_shot = [
+        [shot, str(part.num_frames.get(shot, "-")), str(len(found)), str(len(part.selected.get(shot, ())))]
+        for shot, found in part.kept.items()
+    ]
+    heading = [f"## {name.capitalize()}", ""]
+    picture = [f"![variance]({_PICTURE})", ""] if name == "skin" else []
+    table = _table(["shot", "frames", "kept", "made the shapes"], per_shot)
+    return heading + _table(["", ""], rows) + picture + table
+
+
+def _lips_row(error: Reconstruction) -> list[list[str]]:
+    lips = error.lips_closed
+    if lips is None:
+        return []
+    text = f"lip distance off by {lips.mean_mm:.3f} mm on average, {lips.worst_mm:.2f} mm at worst"
+    return [["closed lips", f"{text} ({lips.frames} frames)"]]
+
+
+def _cost_line(cost: Mapping[str, Any]) -> str:
+    peak = cost["peak_anonymous_bytes"]
+    memory = "unknown peak memory" if peak is None else f"{peak / 2**30:.2f} GB of anonymous memory at most"
+    whole = " since it was resumed" if cost["resumed"] else ""
+    return f"{cost['wall_seconds']:.1f} seconds{whole}, {memory}."
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines] + [""]
+
+
+def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
+    """Unexplained variance against the number of components, as PNG."""
+    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for number, (name, part) in enumerate(parts.items()):
+        lacking = 100 * np.maximum(1 - np.concatenate([[0.0], explained(part)]), 1e-7)
+        axes.semilogy(lacking, marker=".", color=f"C{number}", label=f"{name}: {part.basis.num_components} components")
+        axes.axhline(100 * (1 - part.variance_threshold), color=f"C{number}", linestyle=":", linewidth=1)
+    axes.set_xlabel("components")
+    axes.set_ylabel("variance not explained, %")
+    axes.set_title(f"{actor}: what the shapes leave out (dotted: the threshold)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    with io.BytesIO() as buffer:
+        figure.savefig(buffer, format="png")
+        return buffer.getvalue()
