@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from audio2face.config import references, rules
@@ -67,7 +68,9 @@ def load(
     folder = _find_folder(config_name, configs_folder or roots.framework / "configs")
     asked = tuple(check_identifier(actor, "actor name") for actor in actors or ())
     paths = {name: folder / f"config_{name}.py" for name in SECTIONS}
-    users = {name: run_user_file(path) if path.is_file() else UserFile(path) for name, path in paths.items()}
+    with ThreadPoolExecutor() as pool:  # each file runs in a process of its own: they need not wait for each other
+        files = pool.map(lambda path: run_user_file(path) if path.is_file() else UserFile(path), paths.values())
+    users = dict(zip(paths, files, strict=True))
     draft = Draft(stage, roots, users, asked)
     _add_sections(draft, folder)
     _check(draft, check_files)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -121,12 +122,8 @@ def _open_files(path: Path, described: Description, choose: ChooseChannel) -> tu
         raise UserError(f"none of its data files {path.stem}Frame<number>.mc is there", path=path)
     first = _index_frame_file(files[0], choose)
     offsets, ticks = [int(first.offsets[0])], [int(first.ticks[0])]
-
-    def same(channels: tuple[Channel, ...]) -> Channel:
-        return _same_channel(file, first.channel, channels)
-
     for file in files[1:]:
-        index = _index_frame_file(file, same)
+        index = _index_frame_file(file, partial(_same_channel, file, first.channel))
         offsets.append(int(index.offsets[0]))
         ticks.append(int(index.ticks[0]))
     joined = FrameIndex(first.channel, np.array(offsets, np.int64), np.array(ticks, np.int32))

@@ -75,7 +75,7 @@ class Frame(NamedTuple):
     tick: int | None
     tick_start: int  # position of the tick in the file; meaningless without a tick
     channels: tuple[Channel, ...]
-    values: tuple[tuple[int, int], ...]  # begin and end of what differs from frame to frame, in order
+    values: tuple[tuple[int, int], ...]  # begin and end of all values with their padding, in order
 
 
 class ChunkWalker:
@@ -128,10 +128,10 @@ class ChunkWalker:
             if chunk.tag == b"SIZE":
                 count = self._number(chunk, _UINT32)
                 continue
-            values.append((chunk.start, chunk.stop))
             if chunk.tag == b"TIME":
                 tick, tick_start = self._number(chunk, _INT32), chunk.start
                 continue
+            values.append((chunk.start, self._after(chunk)))
             if chunk.tag in VECTOR_TYPES:
                 channels.append(self._channel(chunk, name, count))
             name, count = None, None
@@ -185,7 +185,11 @@ class ChunkWalker:
         while start < group.stop:
             chunk = self._chunk(start, group.stop)
             yield chunk
-            start = chunk.start + self.dialect.padded(chunk.stop - chunk.start)
+            start = self._after(chunk)
+
+    def _after(self, chunk: Chunk) -> int:
+        """Where the next chunk begins."""
+        return chunk.start + self.dialect.padded(chunk.stop - chunk.start)
 
     def _group(self, start: int, kind: bytes) -> tuple[Chunk, int]:
         """The group of the given type at `start`, without that type, and where the next group begins."""

@@ -69,10 +69,10 @@ class _Layout:
     def _group(self, kind: bytes, chunks: bytes) -> bytes:
         return self.dialect.header.pack(self.dialect.group_tag, 4 + len(chunks)) + kind + chunks
 
-    def file_size(self) -> int:
-        """Bytes of a data file with all frames in it."""
+    def file_size(self, num_frames: int) -> int:
+        """Bytes of a data file of so many frames."""
         frame = np.zeros((sum(self.channels.values()), 3), self.dtype)
-        return len(self.file_header(0, 0)) + len(self.ticks) * len(self.frame(frame, 0))
+        return len(self.file_header(0, 0)) + num_frames * len(self.frame(frame, 0))
 
 
 def write_maya(
@@ -116,7 +116,7 @@ def write_maya(
     _check_channels(channels, stream.num_verts)
     dtype = np.dtype(">f8" if double else ">f4")
     layout = _Layout(DIALECT_32, dtype, channels, _ticks(path, stream.num_frames, fps, start_time))
-    if wide or layout.file_size() > MOST_MC_BYTES:
+    if wide or layout.file_size(1 if per_frame else stream.num_frames) > MOST_MC_BYTES:
         layout = _Layout(DIALECT_64, dtype, channels, layout.ticks)
     if per_frame:
         _write_frame_files(path, layout, stream, round(start_time * fps))

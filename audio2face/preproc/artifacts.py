@@ -229,14 +229,16 @@ def _fields(path: Path, values: Any, names: Iterable[str]) -> Mapping[str, Any]:
 # --- Writers -----------------------------------------------------------------------------------------------------
 
 
-def write_identity(folder: Path, actor: str, fingerprint: str) -> None:
-    """Marks a run folder with its actor, the layout's version, and what it is made from."""
-    write_json(folder / _ACTOR_FILES[0], {"actor_name": actor})
-    write_json(folder / _VERSION_FILE, {"schema_version": SCHEMA_VERSION, "fingerprint": fingerprint})
+def identity_facts(actor: str, fingerprint: str) -> dict[str, Any]:
+    """What `runs.record` is to note in a run folder: its actor, the layout's version, and what it is made from."""
+    return {
+        "actor_info": {"actor_name": actor},
+        "artifacts": {"schema_version": SCHEMA_VERSION, "fingerprint": fingerprint},
+    }
 
 
 def read_identity(folder: Path) -> tuple[str, str] | None:
-    """Actor and fingerprint of a run folder of ours, whole or not; None where it carries none."""
+    """Actor and fingerprint that `identity_facts` left in a run folder, whole or not; None where there are none."""
     try:
         actor = json.loads((folder / _ACTOR_FILES[0]).read_text(encoding="utf-8"))["actor_name"]
         fingerprint = json.loads((folder / _VERSION_FILE).read_text(encoding="utf-8"))["fingerprint"]

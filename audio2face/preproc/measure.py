@@ -90,7 +90,16 @@ class ShotMeasure:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ShotMeasure:
         """Reads what `as_arrays` gave."""
-        return cls(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
+        return cls(
+            coefficients=arrays["coefficients"],
+            histogram=arrays["histogram"],
+            total=float(arrays["total"]),
+            worst=float(arrays["worst"]),
+            worst_frame=int(arrays["worst_frame"]),
+            worst_vertex=int(arrays["worst_vertex"]),
+            lips_true=arrays["lips_true"],
+            lips_made=arrays["lips_made"],
+        )
 
 
 @dataclass(frozen=True)

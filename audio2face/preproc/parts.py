@@ -245,7 +245,12 @@ def _fit_and_project(
 
     yield f"{part}, shapes", 0.0
     stored = store.once(f"{part}_basis", find_basis)
-    basis = PcaBasis(**{**stored, "total_variance": float(stored["total_variance"])})
+    basis = PcaBasis(
+        components=stored["components"],
+        eigenvalues=stored["eigenvalues"],
+        mean=stored["mean"],
+        total_variance=float(stored["total_variance"]),
+    )
     shapes = write_pca(store.run, part, basis, fit.variance_threshold)
     yield f"{part}, coefficients", fit.shares[0]
 
@@ -269,5 +274,3 @@ def _fit_and_project(
         selected=fit.frames,
         reconstruction=Reconstruction.sum_up((name, measured[name]) for name in fit.poses),
     )
-
-

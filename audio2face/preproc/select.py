@@ -1,1 +1,155 @@
-EOF
+"""Poses that differ most from what the poses chosen before can express: the greedy selection before the skin PCA.
+
+Each step fits a PCA to the poses chosen so far and takes the pose that it reconstructs worst. All of it follows from
+inner products: with S the chosen poses, C the inner products of all poses with S about the mean of S, and U, L the
+eigenpairs of the rows of C that belong to S, the coordinates of a pose are C U / sqrt(L), and what they lack of its
+squared length is its squared error. So no step touches a coordinate, and the result is that of the direct way up to
+ties within rounding.
+
+Columns of inner products are costly, as each pass over the poses reads them all. So the next steps are rehearsed
+with a sketch of the Gram matrix, and the columns that the rehearsal took are fetched together; whatever the
+rehearsal got wrong is computed exactly when it is needed.
+
+Knows rows of one matrix. Does not know shots or files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio2face.geometry.eigenpairs import numerical_rank
+from audio2face.geometry.pca import count_components
+from audio2face.geometry.pose_reader import FloatArray, blocks_of
+from audio2face.preproc.gram import GramColumns, SketchedGram
+
+_SKETCH_POSES = 512  # spans the motion of an actor but for details: four in five rehearsed steps come true
+_REHEARSED_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
+_EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
+_SCORE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One step of the selection.
+
+    Attributes:
+        row: the pose that was chosen.
+        error: Euclidean distance between this pose and its reconstruction from those before; infinite for a seed.
+        num_components: components of the PCA that reconstructed it; 0 for a seed.
+    """
+
+    row: int
+    error: float
+    num_components: int
+
+
+def select_distinct(
+    columns: GramColumns,
+    max_iterations: int = 787,
+    variance_threshold: float = 0.9999,
+    num_seeds: int = 4,
+) -> Iterator[Pick]:
+    """Chooses seeds at equal distances, then again and again the pose that is reconstructed worst.
+
+    Ends early where every pose is chosen or reconstructed to within rounding, so that none comes twice. Of equally
+    bad poses the first is taken.
+
+    Args:
+        columns: inner products of the poses to choose from.
+        max_iterations: poses to choose beyond the seeds.
+        variance_threshold: each PCA keeps the fewest components whose share of the variance exceeds this.
+        num_seeds: poses chosen before the first PCA; fewer where there are fewer poses.
+
+    Yields:
+        The picks in the order of choice, seeds first, as they are found.
+    """
+    count = len(columns)
+    seeds = np.unique((count / num_seeds * np.arange(num_seeds)).astype(np.int64))
+    sample = np.unique(np.linspace(0, count - 1, min(count, _SKETCH_POSES)).astype(np.int64))
+    columns.fetch(np.union1d(seeds, sample))
+    capacity = min(len(seeds) + max_iterations, count) + _REHEARSED_STEPS
+    chosen = _Chosen(columns.squared_norms, capacity, variance_threshold)
+    for row in seeds.tolist():
+        chosen.add(row, columns.take(row))
+        yield Pick(row, float("inf"), 0)
+    sketch = SketchedGram(columns, np.setdiff1d(sample, seeds))
+    for step in range(max_iterations):
+        pick = chosen.worst()
+        if pick is None:
+            return
+        if pick.row not in columns:
+            ahead = min(_REHEARSED_STEPS, max_iterations - step)
+            columns.fetch(np.array([row for row in _rehearse(chosen, sketch, pick, ahead) if row not in columns]))
+        chosen.add(pick.row, columns.take(pick.row))
+        yield pick
+
+
+def _rehearse(chosen: _Chosen, sketch: SketchedGram, pick: Pick, steps: int) -> list[int]:
+    """The rows of the next steps, `pick` first, as the sketch foretells them."""
+    before = len(chosen.rows)
+    next_pick: Pick | None = pick
+    for _ in range(steps):
+        if next_pick is None:
+            break
+        chosen.add(next_pick.row, sketch.column(next_pick.row))
+        next_pick = chosen.worst()
+    rehearsed = chosen.rows[before:]
+    chosen.forget_after(before)
+    return rehearsed
+
+
+class _Chosen:
+    """The chosen poses, their columns, and the errors of all others.
+
+    Args:
+        squared_norms: `[poses]`, diagonal of the Gram matrix.
+        capacity: the most poses that will be chosen.
+        variance_threshold: share of the variance that the PCA of the chosen poses exceeds.
+    """
+
+    def __init__(self, squared_norms: FloatArray, capacity: int, variance_threshold: float) -> None:
+        self.rows: list[int] = []
+        self._columns = np.empty((capacity, len(squared_norms)))
+        self._squared_norms = squared_norms
+        self._variance_threshold = variance_threshold
+
+    def add(self, row: int, column: FloatArray) -> None:
+        self._columns[len(self.rows)] = column
+        self.rows.append(row)
+
+    def forget_after(self, count: int) -> None:
+        del self.rows[count:]
+
+    def worst(self) -> Pick | None:
+        """The pose that the PCA of the chosen ones reconstructs worst; None where all are reconstructed."""
+        columns, rows = self._columns[: len(self.rows)], np.array(self.rows)
+        row_means = columns.mean(axis=0)
+        chosen_means = row_means[rows]
+        grand_mean = chosen_means.mean()
+        centred = columns[:, rows] - chosen_means[:, None] - chosen_means + grand_mean
+        squared = self._squared_norms - 2.0 * row_means + grand_mean  # distances from the mean of the chosen poses
+        farthest = squared.max()
+        weights = self._weights(centred)
+        # The weights of each component sum to zero, so only the means of the chosen poses need subtracting.
+        offsets = chosen_means @ weights
+        for part in blocks_of(len(squared), weights.shape[1] * 8, _SCORE_BYTES):
+            scores = weights.T @ columns[:, part] - offsets[:, None]
+            squared[part] -= np.einsum("ij,ij->j", scores, scores)
+        squared[rows] = 0.0
+        row = int(squared.argmax())
+        if squared[row] <= farthest * _EXHAUSTED**2:
+            return None
+        return Pick(row, float(np.sqrt(squared[row])), weights.shape[1])
+
+    def _weights(self, centred: FloatArray) -> FloatArray:
+        """What to multiply inner products with the chosen poses by for PCA coordinates, `[chosen, components]`."""
+        values, vectors = np.linalg.eigh(centred)
+        values, vectors = values[::-1], vectors[:, ::-1]
+        rank = numerical_rank(values, len(values))
+        count = count_components(values, float(values.sum()), self._variance_threshold)
+        count = rank if count is None else min(count, rank)
+        weights = vectors[:, :count] / np.sqrt(values[:count])
+        return np.asarray(weights - weights.mean(axis=0))

@@ -26,7 +26,9 @@ from rich.console import Console
 from audio2face.config import load
 from audio2face.dataset.checks import CheckReport, check_actor
 from audio2face.dataset.checks.head_motion import rigid_motion
+from audio2face.dataset.checks.sweep import Openings
 from audio2face.dataset.report import show
+from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.geometry import write_cache
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +62,18 @@ def test_head_motion_is_measured_beside_a_moving_jaw() -> None:
     expected = np.sqrt((((still @ turn.T + np.float32([0, 0, 1])) - still) ** 2).sum(axis=1).mean())
     assert motion.angle[0] == pytest.approx(10, abs=0.2)
     assert motion.size[0] == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_lips_that_are_shut_at_rest_are_judged_by_how_they_open(swapped: bool) -> None:
+    shut = np.float32([[0, 0.01, 0], [0, 0.0, 0]])
+    pairs = VertexPairs(np.array([1 if swapped else 0]), np.array([0 if swapped else 1]))
+    openings = Openings.start(pairs, shut)
+    talking = np.repeat(shut[None], 3, axis=0)
+    talking[1, 1, 1] -= 1.5
+    talking[2, 1, 1] += 0.05  # lips pressed together cross a little
+    openings.feed(talking)
+    assert (openings.heights()[0] < 0) == swapped
 
 
 def test_one_other_frame_rate_is_named_once(dataset: Path, open_actor: Open) -> None:
@@ -176,6 +190,20 @@ def test_emotions_that_match_nothing(dataset: Path, open_actor: Open) -> None:
     }
     (unused,) = [finding for finding in report.warnings if finding.code == "emotion-unused"]
     assert "'grief'" in unused.message
+
+
+def test_head_motion_is_found_without_a_neutral(dataset: Path, open_actor: Open) -> None:
+    for folder in ("geom", "xform", "cache/tongue"):
+        shutil.rmtree(dataset / folder)
+    for name, drift in (("s1_neutral", 0), ("s4_neutral", 6)):
+        folder = dataset / "cache" / "skin" / name
+        frames = head() + np.linspace(0, drift, 110, dtype=np.float32)[:, None, None]
+        shutil.rmtree(folder)
+        write_cache(folder / f"{name}.pc2", frames, fps=30)
+    for name in ("s2_joy", "s3_anger"):
+        shutil.rmtree(dataset / "cache" / "skin" / name)
+    report = check_actor(open_actor(dataset))
+    assert [(it.code, it.shot, it.frame) for it in report.errors] == [("head-motion", "s4_neutral", 109)]
 
 
 def test_an_empty_dataset_is_reported_and_not_a_crash(tmp_path: Path, open_actor: Open) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import numpy as np
 
 from audio2face.audio import AudioHeader
 from audio2face.dataset.actor import ActorDataset
+from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks import lists, static
 from audio2face.dataset.checks.blendshapes import check_blendshapes
 from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, check_units, list_shots, open_caches
@@ -24,6 +26,8 @@ from audio2face.dataset.checks.recordings import check_recordings
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings, Sweep, sweep_all
 from audio2face.dataset.report import CheckReport, Finding, Findings, Severity, Summary
+from audio2face.errors import UserError
+from audio2face.geometry import PointCache
 
 __all__ = ["HEAD_MOTION_LIMIT", "CheckReport", "Finding", "Severity", "Summary", "check_actor"]
 
@@ -101,8 +105,8 @@ def _sweeps(
     for shot in caches:
         if shot.skin is not None:
             usual = shot.skin.num_verts == verts["skin"]
-            if rest is None and usual and np.isfinite(first := shot.skin.read(0, 1)[0]).all():
-                rest = first
+            if rest is None and usual:
+                rest = _first_frame(shot.skin)
             same = rest is not None and len(rest) == shot.skin.num_verts
             sweeps.append(
                 Sweep(
@@ -120,6 +124,14 @@ def _sweeps(
     return sweeps
 
 
+def _first_frame(cache: PointCache) -> Float32Array | None:
+    """The first frame `[verts, 3]` where it is readable and finite; the sweep reports it where it is not."""
+    with suppress(UserError):
+        frame = cache[0]
+        return frame if np.isfinite(frame).all() else None
+    return None
+
+
 def _summary(
     dataset: ActorDataset,
     caches: Iterable[ShotCaches],
@@ -128,16 +140,16 @@ def _summary(
     headers: Mapping[str, AudioHeader],
 ) -> Summary:
     frames = {shot.name: shot.skin.num_frames for shot in caches if shot.skin is not None}
-    seconds: Counter[str] = Counter()
+    minutes = dict.fromkeys(sorted(emotions[shot] for shot in frames), 0.0)
     for shot, count in frames.items():
-        seconds[emotions[shot]] += count / dataset.fps  # type: ignore[assignment]
+        minutes[emotions[shot]] += count / dataset.fps / 60
     return Summary(
         num_shots=len(emotions),
         num_frames=sum(frames.values()),
         fps=dataset.fps,
         num_verts_skin=verts["skin"],
         num_verts_tongue=verts["tongue"],
-        minutes_per_emotion={emotion: seconds[emotion] / 60 for emotion in sorted(seconds)},
+        minutes_per_emotion=minutes,
         shots_per_emotion=dict(sorted(Counter(emotions.values()).items())),
         shots_per_samplerate=dict(sorted(Counter(header.samplerate for header in headers.values()).items())),
     )

@@ -36,6 +36,10 @@ class ShotCaches:
 def list_shots(dataset: ActorDataset, findings: Findings) -> tuple[str, ...]:
     """The shots of the actor; reports a missing folder, and whatever in it is not a shot."""
     root = dataset.paths["SKIN_CACHE_ROOT"]
+    if not root.is_dir():
+        remedy = "Correct SKIN_CACHE_ROOT in config_dataset.py, or put the dataset there."
+        findings.error("shots-missing", "there is no such folder", remedy, file=root)
+        return ()
     shots = findings.attempt(lambda: dataset.shot_names, "shots-missing", root)
     if shots is None:
         return ()

@@ -30,6 +30,13 @@ def check_channels(dataset: ActorDataset, caches: Iterable[ShotCaches], findings
     jaw = _archive(dataset, "JAW_ANIM_DATA_FPATH", lambda: dataset.jaw_animation, findings)
     if jaw is not None:
         _check_archive(jaw, shots, "jaw", (points, 3), findings, lambda array: _check_jaw(array, neutral))
+        if "JAW_KEYPOINTS_NEUTRAL_FPATH" not in dataset.paths:
+            findings.warning(
+                "jaw-neutral",
+                "JAW_ANIM_DATA_FPATH is given without JAW_KEYPOINTS_NEUTRAL_FPATH: the deployed jaw could not turn",
+                "Export the key points of the neutral pose.",
+                file=jaw.path,
+            )
     eyes = _archive(dataset, "EYE_ANIM_DATA_FPATH", lambda: dataset.eye_animation, findings)
     if eyes is not None:
         _check_archive(eyes, shots, "eyes", _EYES_AND_ANGLES, findings, _check_eyes)

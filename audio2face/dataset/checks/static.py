@@ -153,5 +153,6 @@ def resembles_pose(delta: npt.NDArray[np.floating[Any]], neutral: npt.NDArray[np
     """Whether what should be offsets `[points, 3]` is nearly the neutral pose `[points, 3]` itself."""
     if neutral is None or delta.shape != neutral.shape:
         return False
-    lengths = float(np.linalg.norm(delta) * np.linalg.norm(neutral))
-    return lengths > 0 and float((delta * neutral).sum()) > _ALIKE * lengths
+    length, still = float(np.linalg.norm(delta)), float(np.linalg.norm(neutral))
+    # Offsets may well point the same way as positions far from the origin, but then they are much shorter.
+    return length > still / 2 and float((delta * neutral).sum()) > _ALIKE * length * still

@@ -83,11 +83,11 @@ VOICES: dict[str, Voice] = {"ada": Voice(), "ben": Voice(pitch=0.62, formants=0.
 
 # The directions of change are those that Scherer 2003 ("Vocal communication of emotion") reports; the sizes are ours.
 DELIVERIES: dict[str, Delivery] = {
-    "neutral": Delivery(speed=0.95),
-    "joy": Delivery(speed=1.0, pitch=1.16, pitch_range=1.3, loudness=2.0, brightness=0.8),
-    "anger": Delivery(speed=1.03, pitch=1.08, pitch_range=1.3, loudness=4.5, brightness=2.0),
-    "sadness": Delivery(speed=0.82, pitch=0.9, pitch_range=0.6, loudness=-5.0, brightness=-2.0),
-    "amazement": Delivery(speed=0.9, pitch=1.25, pitch_range=1.45, loudness=1.5, brightness=0.4),
+    "neutral": Delivery(speed=0.88),
+    "joy": Delivery(speed=0.93, pitch=1.16, pitch_range=1.3, loudness=2.0, brightness=0.8),
+    "anger": Delivery(speed=0.96, pitch=1.08, pitch_range=1.3, loudness=4.5, brightness=2.0),
+    "sadness": Delivery(speed=0.78, pitch=0.9, pitch_range=0.6, loudness=-5.0, brightness=-2.0),
+    "amazement": Delivery(speed=0.85, pitch=1.25, pitch_range=1.45, loudness=1.5, brightness=0.4),
 }
 
 
