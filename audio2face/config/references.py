@@ -36,7 +36,7 @@ def asked_actors(draft: Draft) -> None:
     """Reports actors that were asked for and that the dataset does not have, and goes on without them."""
     with suppress(Unavailable):
         known = draft.value("dataset", "ACTOR_NAMES") or list(draft.value("dataset", "SKIN_CACHE_ROOT"))
-        for actor in set(draft.actors).difference(known):
+        for actor in sorted(set(draft.actors).difference(known)):
             draft.report("dataset", "ACTOR_NAMES", f"there is no actor {actor!r}{instead(actor, known)}")
         draft.actors = tuple(actor for actor in draft.actors if actor in known)
 

@@ -113,7 +113,7 @@ def _same_range_of_all(walker: ChunkWalker, low: int, high: int, num_frames: int
     with walker.path.open("rb", buffering=0) as handle:
         for frame, row in enumerate(rows):
             handle.seek(low + frame * length)
-            handle.readinto(row)
+            handle.readinto(memoryview(row))
     return rows
 
 

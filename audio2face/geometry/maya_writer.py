@@ -152,24 +152,26 @@ def _extension(layout: _Layout) -> str:
     return "mcx" if layout.dialect is DIALECT_64 else "mc"
 
 
-def _vertices(layout: _Layout, stream: FrameStream) -> Iterator[tuple[FloatArray, int]]:
-    """Each frame `[verts, 3]` with its tick."""
-    frames = (frame for block in stream.blocks(layout.dtype) for frame in block)
-    return zip(frames, layout.ticks.tolist(), strict=True)
+def _blocks(layout: _Layout, stream: FrameStream) -> Iterator[list[tuple[FloatArray, int]]]:
+    """The frames `[verts, 3]` of each block with their ticks."""
+    ticks = iter(layout.ticks.tolist())
+    for block in stream.blocks(layout.dtype):
+        yield list(zip(block, ticks, strict=False))
 
 
 def _write_one_file(path: Path, layout: _Layout, stream: FrameStream) -> None:
-    file = path.with_name(f"{path.stem}.{_extension(layout)}")
-    with atomic_write(file) as handle:
+    with atomic_write(path.with_name(f"{path.stem}.{_extension(layout)}")) as handle:
         handle.write(layout.file_header(int(layout.ticks[0]), int(layout.ticks[-1])))
-        for vertices, tick in _vertices(layout, stream):
-            handle.write(layout.frame(vertices, tick))
+        for block in _blocks(layout, stream):
+            # One write per block, not per frame: Linux then caches the file in larger pieces, and reads it back faster.
+            handle.write(b"".join(layout.frame(vertices, tick) for vertices, tick in block))
 
 
 def _write_frame_files(path: Path, layout: _Layout, stream: FrameStream, first_frame: int) -> None:
     """One file per frame; what an earlier cache left goes first, because it may have had more frames."""
     _remove_frame_files(path)
-    for number, (vertices, tick) in enumerate(_vertices(layout, stream), first_frame):
+    frames = (frame for block in _blocks(layout, stream) for frame in block)
+    for number, (vertices, tick) in enumerate(frames, first_frame):
         with atomic_write(path.with_name(f"{path.stem}Frame{number}.{_extension(layout)}")) as handle:
             handle.write(layout.file_header(tick, tick) + layout.frame(vertices, None))
 

@@ -61,7 +61,7 @@ def imported_rooms(source: Path) -> set[str]:
             assert node.level == 0, f"{source}: relative import"
             names = [node.module or ""]
             if node.module == "audio2face":
-                names = [f"audio2face.{alias.name}" for alias in node.names]
+                names = [f"audio2face.{alias.name}" for alias in node.names if alias.name != "__version__"]
         found |= {name.split(".")[1] for name in names if name.startswith("audio2face.")}
     return found
 

@@ -33,9 +33,10 @@ def framework(tmp_path: Path) -> Path:
 def start(framework: Path, stage_code: str, **variables: str) -> subprocess.Popen[str]:
     """Starts the quickstart of a small framework, whose stage is `stage_code`, with this Python as environment."""
     (framework / "runners" / "run_quickstart.py").write_text(stage_code)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("A2F_")}
     return subprocess.Popen(
         [sys.executable, str(framework / "run_quickstart.py")],
-        env={**os.environ, "A2F_IN_CONTAINER": "1", **variables},
+        env={**clean, "A2F_IN_CONTAINER": "1", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
