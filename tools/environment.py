@@ -34,14 +34,17 @@ def why_not_here() -> str | None:
     if sys.version_info < OLDEST:
         newer = _newer_python()
         advice = f"Use {newer} instead of python3." if newer else _install_advice()
-        found = ".".join(str(part) for part in sys.version_info[:2])
-        return f"Python {found} is too old: Python 3.11, 3.12 or 3.13 is needed. {advice}"
+        return f"Python {_python_version()} is too old: Python 3.11, 3.12 or 3.13 is needed. {advice}"
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         return (
             "this Python cannot make virtual environments: install its venv module "
             "(Ubuntu and Debian: sudo apt install python3-venv; Fedora: part of python3)."
         )
     return None
+
+
+def _python_version() -> str:
+    return ".".join(str(part) for part in sys.version_info[:2])
 
 
 def _newer_python() -> str | None:
@@ -93,21 +96,22 @@ def _lock_to_keep(folder: Path) -> str:
     return TEST_LOCK if _read_stamp(folder).get("lock") == TEST_LOCK else RUNTIME_LOCK
 
 
-def _read_stamp(folder: Path) -> dict:
+def _read_stamp(folder: Path) -> dict[str, str]:
     try:
-        return json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+        stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return stamp if isinstance(stamp, dict) else {}
 
 
-def _stamp(root: Path, lock: str, torch_index: str | None) -> dict:
+def _stamp(root: Path, lock: str, torch_index: str | None) -> dict[str, str]:
     """What a finished environment was made from; any difference makes it stale."""
     return {
         "lock": lock,
         "sha256": hashlib.sha256((root / lock).read_bytes()).hexdigest(),
         "torch": TORCH,
         "torch_index": torch_index or "",
-        "python": "{}.{}".format(*sys.version_info[:2]),
+        "python": _python_version(),
     }
 
 

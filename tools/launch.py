@@ -6,6 +6,7 @@ The stages themselves live in runners/ and run inside the prepared environment.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ def fail(message: str) -> NoReturn:
 
 def read_settings(path: Path) -> dict[str, str]:
     """Reads `.env`: lines of NAME=VALUE, quotes optional, `#` comments; nothing in it is executed."""
-    settings = {}
+    settings: dict[str, str] = {}
     if not path.is_file():
         return settings
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -117,7 +118,7 @@ def docker_command(runner_arguments: Sequence[str], variables: dict[str, str]) -
     return [*command, "python", *runner_arguments]
 
 
-def write_configuration(python: Path, stage: str, args: object, variables: dict[str, str]) -> Path:
+def write_configuration(python: Path, stage: str, args: argparse.Namespace, variables: dict[str, str]) -> Path:
     """Runs the user's configuration files once, apart from the stage, and returns the file of the checked result."""
     handle, name = tempfile.mkstemp(prefix="audio2face_", suffix=".json")
     os.close(handle)

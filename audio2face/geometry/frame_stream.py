@@ -37,13 +37,13 @@ class FrameStream:
             if num_frames not in (None, frames.shape[0]) or num_verts not in (None, frames.shape[1]):
                 raise ValueError(f"array {frames.shape}, but {num_frames} frames of {num_verts} vertices announced")
             num_frames, num_verts = frames.shape[:2]
-            frames = _cut(frames)
+            frames = [frames]
         if num_frames is None or num_verts is None or min(num_frames, num_verts) < 1:
             raise ValueError(f"{num_frames} frames of {num_verts} vertices; both must be known and at least 1")
         return cls(num_frames, num_verts, frames)
 
     def blocks(self, dtype: np.dtype[Any]) -> Iterator[FloatArray]:
-        """C-ordered blocks `[n, num_verts, 3]` of `dtype`.
+        """C-ordered blocks `[up to BLOCK_FRAMES, num_verts, 3]` of `dtype`.
 
         Raises:
             ValueError: a block of another shape or not of floats, or another total number of frames.
@@ -55,13 +55,9 @@ class FrameStream:
             passed += len(block)
             if passed > self.num_frames:
                 break
-            with np.errstate(over="ignore", invalid="ignore"):
-                converted = np.ascontiguousarray(block, dtype=dtype)
-            yield converted
+            for start in range(0, len(block), BLOCK_FRAMES):
+                with np.errstate(over="ignore", invalid="ignore"):
+                    converted = np.ascontiguousarray(block[start : start + BLOCK_FRAMES], dtype=dtype)
+                yield converted
         if passed != self.num_frames:
             raise ValueError(f"{passed} frames came, {self.num_frames} were announced")
-
-
-def _cut(frames: FloatArray) -> Iterator[FloatArray]:
-    for start in range(0, len(frames), BLOCK_FRAMES):
-        yield frames[start : start + BLOCK_FRAMES]

@@ -154,9 +154,10 @@ def _extension(layout: _Layout) -> str:
 
 def _blocks(layout: _Layout, stream: FrameStream) -> Iterator[list[tuple[FloatArray, int]]]:
     """The frames `[verts, 3]` of each block with their ticks."""
-    ticks = iter(layout.ticks.tolist())
+    passed = 0
     for block in stream.blocks(layout.dtype):
-        yield list(zip(block, ticks, strict=False))
+        yield list(zip(block, layout.ticks[passed : passed + len(block)].tolist(), strict=True))
+        passed += len(block)
 
 
 def _write_one_file(path: Path, layout: _Layout, stream: FrameStream) -> None:

@@ -5,14 +5,17 @@ Knows the order of steps and which setting belongs to which; the numerical work 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from audio2face.config import Preproc
+from audio2face.console import LOGGER
 from audio2face.dataset import VertexPairs
 from audio2face.dataset.arrays import read_npy
 from audio2face.errors import UserError
@@ -27,11 +30,12 @@ from audio2face.preproc.artifacts import (
     write_pca,
 )
 from audio2face.preproc.deploy_data import PcaShapes
+from audio2face.preproc.gram import GramColumns
 from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.measure import Reconstruction, ShotMeasure
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, stack_poses, vertex_indices
 from audio2face.preproc.prune import prune_similar
-from audio2face.preproc.select import select_distinct
+from audio2face.preproc.select import Pick, select_distinct
 from audio2face.preproc.steps import Steps, StepStore, each_shot
 from audio2face.preproc.tongue import stabilise
 
@@ -39,6 +43,28 @@ from audio2face.preproc.tongue import stabilise
 _PRUNE_SHARE, _STACK_SHARE, _SELECT_SHARE, _FIT_SHARE, _COEFFICIENTS_SHARE = 0.17, 0.05, 0.5, 0.03, 0.15
 SKIN_SHARE = _PRUNE_SHARE + _STACK_SHARE + _SELECT_SHARE + _FIT_SHARE + _COEFFICIENTS_SHARE
 _TONGUE_PRUNE_SHARE, _TONGUE_FIT_SHARE, _TONGUE_COEFFICIENTS_SHARE = 0.03, 0.03, 0.03
+
+
+@dataclass(frozen=True)
+class Picks:
+    """The poses picked as distinct, in the order of choice, seeds first.
+
+    Attributes:
+        rows: `[picks]` rows of the stacked kept poses.
+        errors: `[picks]` distance of each from what those before it express; infinite for seeds.
+    """
+
+    rows: IntArray
+    errors: FloatArray
+
+    @classmethod
+    def gather(cls, picks: Sequence[Pick]) -> Picks:
+        """Puts the picks of a selection into arrays."""
+        return cls(np.array([pick.row for pick in picks]), np.array([pick.error for pick in picks]))
+
+    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The attributes by name."""
+        return {"rows": self.rows, "errors": self.errors}
 
 
 @dataclass(frozen=True)
@@ -52,6 +78,8 @@ class PartResult:
         num_frames: frames by shot.
         kept: frames left by pruning, by shot of the pruning caches.
         selected: frames picked as distinct, by shot; those kept where there is no such step.
+        pick_errors: `[picks]` distance of each picked pose, in the order of choice, from what those before it express;
+            empty where there is no such step.
         reconstruction: what is lost by keeping only coefficients.
     """
 
@@ -61,6 +89,7 @@ class PartResult:
     num_frames: Mapping[str, int]
     kept: Mapping[str, IntArray]
     selected: Mapping[str, IntArray]
+    pick_errors: FloatArray
     reconstruction: Reconstruction
 
 
@@ -71,24 +100,25 @@ def make_skin(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:
     kept = yield from _prune("skin", prune, settings, store)
     write_frame_lists(store.run, "sim", kept)
     picks = yield from _select(prune, kept, settings, store)
-    selected = frames_by_shot(picks, kept)
+    selected = frames_by_shot(picks.rows, kept)
     write_frame_lists(store.run, "pca_final", selected)
     if settings.VERBOSE:
-        _write_growing_lists(store.run, picks, kept, settings.SKIN_SELECT_DISTINCT_NUM_SEEDS)
+        _write_growing_lists(store.run, picks.rows, kept, settings.SKIN_SELECT_DISTINCT_NUM_SEEDS)
     neutral = inputs.dataset.skin_neutral
     return (
         yield from _fit_and_project(
             _Fit(
                 part="skin",
                 poses=inputs.skin,
+                kept=kept,
                 frames=selected,
+                pick_errors=picks.errors[np.isfinite(picks.errors)],
                 mean=None if neutral is None else neutral.reshape(-1),
                 variance_threshold=settings.SKIN_PCA_VARIANCE_THRESHOLD,
                 num_components=settings.SKIN_FORCE_COMPONENTS.get(actor),
                 lips=inputs.dataset.lip_dist,
                 shares=(_FIT_SHARE, _COEFFICIENTS_SHARE),
             ),
-            kept,
             settings.NUM_WORKERS,
             store,
         )
@@ -110,14 +140,15 @@ def make_tongue(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:
             _Fit(
                 part="tongue",
                 poses=poses,
+                kept=kept,
                 frames=kept,
+                pick_errors=np.empty(0),
                 mean=neutral.reshape(-1),
                 variance_threshold=settings.TONGUE_PCA_VARIANCE_THRESHOLD,
                 num_components=settings.TONGUE_FORCE_COMPONENTS.get(inputs.actor),
                 lips=None,
                 shares=(_TONGUE_FIT_SHARE, _TONGUE_COEFFICIENTS_SHARE),
             ),
-            kept,
             settings.NUM_WORKERS,
             store,
         )
@@ -169,31 +200,35 @@ def _prune(
 
 def _select(
     poses: Mapping[str, PoseReader], kept: Mapping[str, IntArray], settings: Preproc, store: StepStore
-) -> Steps[IntArray]:
-    """Rows of the kept poses that differ most from each other, in the order they are picked."""
+) -> Steps[Picks]:
+    """The kept poses that differ most from each other, in the order they are picked."""
     label = "skin, distinct poses"
     keep = settings.KEEP_INTERMEDIATES
     path = (store.run / intermediate_folder("skin") if keep else store.folder) / "skin_cache_all.npy"
     yield label, 0.0
-
-    def pick() -> dict[str, IntArray]:
-        rows: FloatArray = np.load(path, mmap_mode="r", allow_pickle=False)
-        picks = select_distinct(
-            rows,
-            max_iter=settings.SKIN_SELECT_DISTINCT_MAX_ITER,
-            num_seeds=settings.SKIN_SELECT_DISTINCT_NUM_SEEDS,
-            variance_threshold=settings.SKIN_SELECT_DISTINCT_VARIANCE_THRESHOLD,
-        )
-        return {"rows": picks}
-
     if not path.is_file() and (keep or not store.has("skin_picks")):
         stack_poses(poses, kept, path)
     yield label, _STACK_SHARE
-    picks = store.once("skin_picks", pick)["rows"]
+    done = 0.0
+    if not store.has("skin_picks"):
+        found = []
+        for pick in select_distinct(
+            GramColumns(np.load(path, mmap_mode="r", allow_pickle=False)),
+            max_iterations=settings.SKIN_SELECT_DISTINCT_MAX_ITER,
+            num_seeds=settings.SKIN_SELECT_DISTINCT_NUM_SEEDS,
+            variance_threshold=settings.SKIN_SELECT_DISTINCT_VARIANCE_THRESHOLD,
+        ):
+            found.append(pick)
+            if settings.VERBOSE:
+                LOGGER.info("pick %d: row %d, error %.4g, %d components", len(found), *astuple(pick))
+            share = min(_SELECT_SHARE / settings.SKIN_SELECT_DISTINCT_MAX_ITER, _SELECT_SHARE - done)
+            done += share
+            yield label, share
+        store.once("skin_picks", lambda: Picks.gather(found).as_arrays())
+    yield label, _SELECT_SHARE - done  # it may end early
     if not keep:
         path.unlink(missing_ok=True)  # gigabytes that nothing reads any more
-    yield label, _SELECT_SHARE
-    return picks
+    return Picks(**store.once("skin_picks", dict))
 
 
 def _write_growing_lists(folder: Path, picks: IntArray, kept: Mapping[str, IntArray], num_seeds: int) -> None:
@@ -222,7 +257,9 @@ class _Fit:
 
     part: Part
     poses: Mapping[str, PoseReader]
+    kept: Mapping[str, IntArray]
     frames: Mapping[str, IntArray]
+    pick_errors: FloatArray
     mean: FloatArray | None
     variance_threshold: float
     num_components: int | None
@@ -230,9 +267,7 @@ class _Fit:
     shares: tuple[float, float]
 
 
-def _fit_and_project(
-    fit: _Fit, kept: Mapping[str, IntArray], num_workers: int | None, store: StepStore
-) -> Steps[PartResult]:
+def _fit_and_project(fit: _Fit, num_workers: int | None, store: StepStore) -> Steps[PartResult]:
     """Shapes from the chosen frames, coefficients of all frames."""
     part = fit.part
 
@@ -270,7 +305,8 @@ def _fit_and_project(
         basis=basis,
         variance_threshold=fit.variance_threshold,
         num_frames={name: shot.num_frames for name, shot in fit.poses.items()},
-        kept=kept,
+        kept=fit.kept,
         selected=fit.frames,
+        pick_errors=fit.pick_errors,
         reconstruction=Reconstruction.sum_up((name, measured[name]) for name in fit.poses),
     )

@@ -160,19 +160,27 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
-    """Unexplained variance against the number of components, as PNG."""
-    figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
+    """Unexplained variance against the number of components, and the errors of the poses picked, as PNG."""
+    figure = Figure(figsize=(11, 4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    variance, picking = figure.subplots(1, 2)
     for number, (name, part) in enumerate(parts.items()):
-        lacking = 100 * np.maximum(1 - np.concatenate([[0.0], explained(part)]), 1e-7)
-        axes.semilogy(lacking, marker=".", color=f"C{number}", label=f"{name}: {part.basis.num_components} components")
-        axes.axhline(100 * (1 - part.variance_threshold), color=f"C{number}", linestyle=":", linewidth=1)
-    axes.set_xlabel("components")
-    axes.set_ylabel("variance not explained, %")
-    axes.set_title(f"{actor}: what the shapes leave out (dotted: the threshold)")
-    axes.grid(alpha=0.3)
-    axes.legend()
+        colour = f"C{number}"
+        lacking = 100 * np.maximum(1 - np.concatenate([[0.0], explained(part)]), 1e-6)
+        variance.semilogy(lacking, marker=".", color=colour, label=f"{name}: {part.basis.num_components} components")
+        variance.axhline(100 * (1 - part.variance_threshold), color=colour, linestyle=":", linewidth=1)
+        if part.pick_errors.size:
+            picking.plot(np.arange(1, part.pick_errors.size + 1), part.pick_errors, color=colour, label=name)
+    variance.set(xlabel="components", ylabel="variance not explained, %", title=f"{actor}: what the shapes leave out")
+    picking.set(
+        xlabel="poses picked",
+        ylabel="distance from the poses before, cm",
+        title="How new each picked pose was",
+        ylim=(0, None),
+    )
+    for axes in (variance, picking):
+        axes.grid(alpha=0.3)
+        axes.legend()
     with io.BytesIO() as buffer:
         figure.savefig(buffer, format="png")
         return buffer.getvalue()

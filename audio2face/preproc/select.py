@@ -69,13 +69,14 @@ def select_distinct(
     count = len(columns)
     seeds = np.unique((count / num_seeds * np.arange(num_seeds)).astype(np.int64))
     sample = np.unique(np.linspace(0, count - 1, min(count, _SKETCH_POSES)).astype(np.int64))
-    columns.fetch(np.union1d(seeds, sample))
+    columns.fetch(seeds)
     capacity = min(len(seeds) + max_iterations, count) + _REHEARSED_STEPS
     chosen = _Chosen(columns.squared_norms, capacity, variance_threshold)
     for row in seeds.tolist():
         chosen.add(row, columns.take(row))
         yield Pick(row, float("inf"), 0)
-    sketch = SketchedGram(columns, np.setdiff1d(sample, seeds))
+    columns.fetch(sample)
+    sketch = SketchedGram(columns, sample)
     for step in range(max_iterations):
         pick = chosen.worst()
         if pick is None:
@@ -113,20 +114,23 @@ class _Chosen:
     def __init__(self, squared_norms: FloatArray, capacity: int, variance_threshold: float) -> None:
         self.rows: list[int] = []
         self._columns = np.empty((capacity, len(squared_norms)))
+        self._column_sum = np.zeros(len(squared_norms))
         self._squared_norms = squared_norms
         self._variance_threshold = variance_threshold
 
     def add(self, row: int, column: FloatArray) -> None:
         self._columns[len(self.rows)] = column
+        self._column_sum += column
         self.rows.append(row)
 
     def forget_after(self, count: int) -> None:
         del self.rows[count:]
+        self._column_sum = self._columns[:count].sum(axis=0)
 
     def worst(self) -> Pick | None:
         """The pose that the PCA of the chosen ones reconstructs worst; None where all are reconstructed."""
         columns, rows = self._columns[: len(self.rows)], np.array(self.rows)
-        row_means = columns.mean(axis=0)
+        row_means = self._column_sum / len(rows)
         chosen_means = row_means[rows]
         grand_mean = chosen_means.mean()
         centred = columns[:, rows] - chosen_means[:, None] - chosen_means + grand_mean

@@ -64,7 +64,7 @@ def _compare_deploy(run: Path, expected: Path, signs: dict[str, np.ndarray]) -> 
     for name in ours.files:
         assert (ours[name].shape, ours[name].dtype) == (theirs[name].shape, np.float32)
         sign = signs[name.rpartition("_")[2]][:, None, None] if name.startswith("shapes_matrix") else 1
-        np.testing.assert_allclose(ours[name] * sign, theirs[name], atol=1e-6)
-    np.testing.assert_allclose(*(np.load(root / "deploy/mean_geometry.npy") for root in (run, expected)), atol=1e-6)
+        np.testing.assert_allclose(ours[name] * sign, theirs[name], atol=1e-5)
+    np.testing.assert_allclose(*(np.load(root / "deploy/mean_geometry.npy") for root in (run, expected)), atol=1e-5)
     for name in ("data_info.json", "shots.json", "clips_template.py"):
         assert (run / "deploy" / name).read_bytes() == (expected / "deploy" / name).read_bytes()

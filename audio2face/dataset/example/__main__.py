@@ -7,7 +7,6 @@ from pathlib import Path
 
 from audio2face.console import console, fail
 from audio2face.dataset.example.head import IDENTITIES
-from audio2face.dataset.example.make import make_example
 from audio2face.errors import UserError
 
 _EPILOG = """\
@@ -41,6 +40,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
+        # Here, so that a missing package of the extra is reported like any other mistake.
+        from audio2face.dataset.example.make import make_example
+
         folders = make_example(arguments.root, actors=arguments.actors)
     except UserError as error:
         fail(error)

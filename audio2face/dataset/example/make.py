@@ -6,12 +6,14 @@ Knows when a dataset is whole and how to spread the work over processes; what st
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,6 @@ from audio2face.errors import UserError
 from audio2face.files import write_json, write_npz
 
 STAMP_FILE = "example_dataset.json"
-CONTENT_VERSION = 1
-"""Raised whenever the files would come out differently: a dataset of another version is made anew."""
 
 _MAX_PROCESSES = 4  # a process holds a voice model and a sentence; more gain little on 46 sentences
 _PARTS = ("audio", "cache", "geom", "xform", "bs_data", "phonemes", UNSEEN_FOLDER, "README.md")
@@ -66,11 +66,11 @@ def make_example(root: Path, *, actors: Sequence[str] = IDENTITIES, progress: bo
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether the folder holds a finished example of this version, with every file in its size."""
+    """Whether the folder holds a finished example as this code makes it, with every file in its size."""
     stamp = _read_stamp(folder)
     return bool(
         stamp is not None
-        and stamp.get("version") == CONTENT_VERSION
+        and stamp.get("source") == _source_digest()
         and stamp.get("complete") is True
         and stamp.get("files") == _sizes(folder)
     )
@@ -119,11 +119,22 @@ def _begin(folder: Path) -> None:
             path=folder,
             hint="Remove the folder, or choose another root.",
         ) from error
-    write_json(folder / STAMP_FILE, {"version": CONTENT_VERSION, "complete": False})
+    write_json(folder / STAMP_FILE, {"source": _source_digest(), "complete": False})
 
 
 def _finish(folder: Path) -> None:
-    write_json(folder / STAMP_FILE, {"version": CONTENT_VERSION, "complete": True, "files": _sizes(folder)})
+    write_json(folder / STAMP_FILE, {"source": _source_digest(), "complete": True, "files": _sizes(folder)})
+
+
+@cache
+def _source_digest() -> str:
+    """SHA-256 of this package: a dataset that other code made is made anew."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for file in sorted([*package.glob("*.py"), *package.glob("*.npz")]):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _read_stamp(folder: Path) -> dict[str, Any] | None:

@@ -13,15 +13,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import hibari
 import numpy as np
-import python_stretch.Signalsmith
-from hibari import dsp
 from scipy import ndimage
 
 from audio2face.dataset.example.curves import Floats
 from audio2face.dataset.example.phones import SILENCE, Phone, delay_phones, time_phones
 from audio2face.dataset.example.sentences import Sentence
+from audio2face.errors import UserError
+
+try:
+    import hibari
+    import python_stretch.Signalsmith
+    from hibari import dsp
+except ModuleNotFoundError as error:
+    raise UserError(
+        f"the example's voice needs the package {error.name}, which is not installed",
+        hint="Install the extra: pip install 'audio2face[example]'.",
+    ) from error
 
 SAMPLE_RATE: int = hibari.SAMPLE_RATE
 
