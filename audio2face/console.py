@@ -29,7 +29,7 @@ _QUIET_LINE_SECONDS = 10.0  # without a terminal, a line of progress at most thi
 
 def console() -> Console:
     """The console on standard output (made at each call, so that redirected output is honoured)."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class _StandardOutput(logging.StreamHandler[TextIO]):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from audio2face.errors import FileFormatError
 from audio2face.geometry.maya_chunks import VECTOR_TYPES, Channel, ChunkWalker, Frame
+from audio2face.geometry.point_cache import unreadable
 
 # Above this distance each place that is looked at through a memory map costs a page fault of its own, five times as
 # much as reading it from the file.
@@ -109,12 +110,17 @@ def _same_range_of_all(walker: ChunkWalker, low: int, high: int, num_frames: int
     """The bytes `low` to `high` of frame 0 and those at the same place in every other, `[frames, high - low]`."""
     if length < _FAR_APART:
         return np.ndarray((num_frames, high - low), np.uint8, walker.mapped, low, (length, 1)).copy()
-    rows = np.zeros((num_frames, high - low), np.uint8)
-    with walker.path.open("rb", buffering=0) as handle:
-        for frame, row in enumerate(rows):
-            handle.seek(low + frame * length)
-            handle.readinto(memoryview(row))
-    return rows
+    size = high - low
+    rows = bytearray(num_frames * size)
+    view = memoryview(rows)
+    try:
+        with walker.path.open("rb", buffering=0) as handle:
+            for frame in range(num_frames):
+                handle.seek(low + frame * length)
+                handle.readinto(view[frame * size : (frame + 1) * size])
+    except OSError as error:
+        raise unreadable(walker.path, error) from error
+    return np.frombuffer(rows, np.uint8).reshape(num_frames, size)
 
 
 def _walked_index(walker: ChunkWalker, start: int, chosen: Channel) -> FrameIndex:

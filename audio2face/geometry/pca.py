@@ -135,8 +135,9 @@ def count_components(values: FloatArray, total: float, variance_threshold: float
 def _second_moment(rows: FloatArray, centre: FloatArray) -> float:
     total = 0.0
     for part in blocks_of(len(rows), rows.shape[1] * 8):
-        block = rows[part] - centre
-        total += float(np.vdot(block, block))
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
+            block = rows[part] - centre
+            total += float(np.vdot(block, block))
     return total
 
 

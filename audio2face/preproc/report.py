@@ -161,9 +161,10 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
     """Unexplained variance against the number of components, and the errors of the poses picked, as PNG."""
-    figure = Figure(figsize=(11, 4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(11, 4), dpi=110)
     FigureCanvasAgg(figure)
-    variance, picking = figure.subplots(1, 2)
+    margins = {"left": 0.07, "right": 0.98, "bottom": 0.14, "top": 0.9, "wspace": 0.2}
+    variance, picking = figure.subplots(1, 2, gridspec_kw=margins)
     for number, (name, part) in enumerate(parts.items()):
         colour = f"C{number}"
         lacking = 100 * np.maximum(1 - np.concatenate([[0.0], explained(part)]), 1e-6)

@@ -102,8 +102,9 @@ def _check(dataset: ActorDataset, shots: Collection[str]) -> CheckReport:
         show([report], console())
     blocking = [finding for finding in report.errors if _blocks(finding, shots)]
     if blocking:
+        count = "an error" if len(blocking) == 1 else f"{len(blocking)} errors"
         raise UserError(
-            f"the data of actor {dataset.actor!r} have {len(blocking)} errors that would spoil training, see above",
+            f"the data of actor {dataset.actor!r} have {count} that would spoil training, see above",
             hint="Mend them, or leave the shots concerned out with SKIN_CACHE_SHOTS.",
         )
     return report

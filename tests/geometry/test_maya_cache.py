@@ -10,7 +10,7 @@ import pytest
 from cache_samples import channel, chunk, frames_of, group, header, number, write_by_hand
 
 from audio2face.errors import FileFormatError, UserError
-from audio2face.geometry import open_cache, write_maya
+from audio2face.geometry import maya_index, open_cache, write_maya
 from audio2face.geometry.point_cache import ScatteredFrames, StridedFrames
 
 HEAD, TONGUE = frames_of(3, 4, seed=1), frames_of(3, 2, seed=2)
@@ -62,6 +62,22 @@ def test_frames_of_one_layout_are_one_view_and_others_still_read(tmp_path: Path)
     irregular = open_cache(write_by_hand(tmp_path, two_channels(growing=b"")), channel="head")
     assert isinstance(irregular.source, ScatteredFrames)
     assert np.array_equal(irregular.read(1, 3), HEAD[1:])
+
+
+@pytest.mark.parametrize("far_apart", [0, 1 << 30])
+def test_layout_is_checked_in_every_frame(far_apart: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames that lie far apart are read, near ones are looked at through the memory map."""
+    monkeypatch.setattr(maya_index, "_FAR_APART", far_apart)
+    frames = frames_of(5, 2)
+    write_maya(tmp_path / "a.xml", frames, fps=30, start_time=1)
+    cache = open_cache(tmp_path / "a.xml")
+    assert isinstance(cache.source, StridedFrames)
+    assert (cache[:].tobytes(), cache.fps, cache.start_time) == (frames.tobytes(), 30, 1)
+    data = (tmp_path / "a.mc").read_bytes()
+    third = [at for at in range(len(data)) if data.startswith(b"faceShape", at)][2]
+    (tmp_path / "a.mc").write_bytes(data[:third] + b"F" + data[third + 1 :])
+    with pytest.raises(FileFormatError, match=r"frame 2: .*'faceShape' expected"):
+        open_cache(tmp_path / "a.xml")
 
 
 def test_several_channels_are_written(tmp_path: Path) -> None:

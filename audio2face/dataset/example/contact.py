@@ -23,16 +23,18 @@ _APPROACH, _RELEASE = 0.06, 0.05  # seconds that the lips take to meet and to pa
 _GATHER = 0.15  # seconds that lips at rest stay shut ahead of a first p, b or m
 _BURST_SHARE = 0.3  # of a p or b, at its end: the lips are open already
 _TOUCH_MM = 0.15  # opening above the neutral one that still counts as touching
-_PRESS_MM = 1.0  # how far soft lips may be pressed into one another
+_PRESS_MM = 0.6  # how far soft lips may be pressed into one another
 
 _JAW = ARKIT_INDEX["jawOpen"]
 _CLOSED_JAW = ARKIT_INDEX["mouthClose"]
 _CLOSER = ARKIT_INDEX["mouthPucker"]  # closes all five pairs of lip points alike
 _LOWER_LIP_OPENERS = [ARKIT_INDEX[name] for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthLowerDownRight")]
 _UPPER_LIP_OPENERS = [ARKIT_INDEX[name] for name in ("mouthUpperUpLeft", "mouthUpperUpRight", "mouthShrugUpper")]
+_ROLL = ARKIT_INDEX["mouthRollLower"]
+_SHUT_ROLL = 0.1  # more would draw the lower lip in behind the upper one, as next to an f
 _BITE_AGAINST = [*_LOWER_LIP_OPENERS, ARKIT_INDEX["mouthPucker"]]  # these draw the lower lip off the teeth
 _BITE_JAW = 0.04  # opening of the jaw at which the lower lip still reaches the upper teeth
-_BITE_AT_LEAST = {ARKIT_INDEX["mouthRollLower"]: 0.8, ARKIT_INDEX["mouthShrugLower"]: 0.2}
+_BITE_AT_LEAST = {_ROLL: 0.8, ARKIT_INDEX["mouthShrugLower"]: 0.2}
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def make_contacts(weights: Curves, phones: Sequence[Phone], fps: float, head: He
     bite = _together(contacts(phones, LABIODENTALS, len(weights), fps), len(weights)) * (1 - shut)
     touching = _bite(weights, bite)
     touching[:, _LOWER_LIP_OPENERS + _UPPER_LIP_OPENERS] *= 1 - shut[:, None]
+    touching[:, _ROLL] += (np.minimum(touching[:, _ROLL], _SHUT_ROLL) - touching[:, _ROLL]) * shut
     touching[:, _CLOSED_JAW] += touching[:, _JAW] * shut  # `mouthClose` holds the jaw that `jawOpen` gives up
     touching[:, _JAW] *= 1 - shut
     touching = _press(touching, closures, head)

@@ -99,7 +99,7 @@ _ROUND = {"jaw": 0.5, "rounding": 1.0, "lips": 0.6, "tip": 0.3, "body": 0.6}
 _SIBILANT = {"jaw": 0.95, "rounding": 0.12, "lips": 0.6, "tip": 0.9, "body": 0.3}
 
 _REST = Viseme({"jaw": 0.012}, {"jaw": 0.45, "rounding": 0.4, "lips": 0.4, "tip": 0.3, "body": 0.3})
-_SHUT = Viseme({"jaw": 0.04, "press": 0.28, "roll_lower": 0.12, "roll_upper": 0.1, "shrug_lower": 0.06}, _LIPS)
+_SHUT = Viseme({"jaw": 0.04, "press": 0.22, "roll_lower": 0.1, "roll_upper": 0.08, "shrug_lower": 0.05}, _LIPS)
 _BITE = Viseme({"jaw": 0.035, "roll_lower": 0.95, "shrug_lower": 0.2, "upper": 0.42}, _LIPS)
 _STOP = Viseme({"jaw": 0.07, "lower": 0.12, "tip_up": 0.9}, _TIP)
 _HISS = Viseme(
