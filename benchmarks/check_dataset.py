@@ -1,7 +1,7 @@
 """How fast the dataset check reads, and how much anonymous memory it takes.
 
-    python benchmarks/check_dataset.py DATASET_FOLDER [--fps 30] [--emotions neutral,joy]
-    python benchmarks/check_dataset.py --synthetic GIGABYTES
+    .venv/bin/python -m benchmarks.check_dataset DATASET_FOLDER [--fps 30] [--emotions neutral,joy]
+    .venv/bin/python -m benchmarks.check_dataset --synthetic GIGABYTES
 
 DATASET_FOLDER has the usual layout (audio/, cache/skin/, geom/, xform/, bs_data/). A synthetic dataset is sparse on
 disk and costs no time to make. Anonymous memory is sampled 50 times a second; pages of mapped files do not count.

@@ -1,6 +1,6 @@
 """Time and memory of preprocessing an actor of the size of Claire, and of a selection step done the direct way.
 
-    python benchmarks/preproc.py /tmp/bench
+    .venv/bin/python -m benchmarks.preproc /tmp/bench
 
 Makes a synthetic actor in the folder given (54 shots, 21,039 frames, 24,002 skin and 5,602 tongue vertices: 7.5 GB,
 made once and used again; another 7.5 GB come and go while it runs). Motion has 150 modes for the skin and 25 for the
@@ -27,7 +27,7 @@ from scipy.spatial.transform import Rotation
 
 from audio2face.files import atomic_write
 from audio2face.geometry import open_cache
-from audio2face.geometry.pca import coefficients, fit_basis
+from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
 from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader
 from audio2face.preproc.gram import GramColumns
 from audio2face.preproc.memory import PeakMemory
@@ -152,6 +152,10 @@ def prune(shots: Mapping[str, PoseReader], radius: float, repeat: bool) -> dict[
     return {name: kept[name] for name in shots}
 
 
+def project(shots: Mapping[str, PoseReader], basis: PcaBasis) -> dict[str, FloatArray]:
+    return dict(each_shot(shots, lambda _, shot: coefficients(shot, basis), None))
+
+
 def run_stage(actor: Actor, folder: Path, radius: float, tongue_radius: float) -> tuple[FloatArray, list[int], float]:
     """The whole stage; returns the stacked kept poses, the rows selected, and the seconds of the selection."""
     stage = Stage()
@@ -182,9 +186,7 @@ def run_stage(actor: Actor, folder: Path, radius: float, tongue_radius: float) -
     stacked = stage.run("tongue: stack", lambda: stack_poses(actor.tongue, kept, folder / "kept_tongue.npy"))
     tongue = stage.run("tongue: basis", lambda: fit_basis(stacked, actor.tongue_neutral.reshape(-1)))
     print(f"    {tongue.num_components} components")
-    stage.run(
-        "tongue: coefficients", lambda: dict(each_shot(actor.tongue, lambda _, shot: coefficients(shot, tongue), None))
-    )
+    stage.run("tongue: coefficients", lambda: project(actor.tongue, tongue))
     print(f"  whole: {stage.seconds:.0f} s, peak {stage.peak_bytes / 1e9:.2f} GB anonymous", flush=True)
     return poses, rows, selecting
 

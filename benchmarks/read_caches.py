@@ -1,6 +1,6 @@
 """How fast animation caches are read, beside a plain .npy and a reader that takes element by element.
 
-    python benchmarks/read_caches.py [--gigabytes 1] [--verts 24002] [--folder FOLDER]
+    .venv/bin/python -m benchmarks.read_caches [--gigabytes 1] [--verts 24002] [--folder FOLDER]
 
 Writes a float32 .mc (and .npy, .pc2, .mdd, .mcx, and a float64 .mc of the same number of frames) of random vertices,
 reads each once so that it lies in memory, then times reading it in blocks of 64 frames into one preallocated float32
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import array
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,6 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from audio2face.geometry import BLOCK_FRAMES, open_cache, write_cache, write_maya
 
 TARGET = 0.6  # of the rate of .npy, for .mc

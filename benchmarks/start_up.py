@@ -1,6 +1,6 @@
 """How long a host script takes before its stage begins, once the environment is prepared.
 
-    python3 benchmarks/start_up.py
+    .venv/bin/python -m benchmarks.start_up
 
 Starts `run_tests.py --version` (the launcher, then pytest printing its version) and the same pytest without the
 launcher, several times each, and prints the medians and their difference: the launcher's overhead.

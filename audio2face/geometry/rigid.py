@@ -28,9 +28,9 @@ class RigidMotion:
 
     def apply(self, points: npt.NDArray[Any]) -> FloatArray:
         """Moves the points `[frames, points, 3]` of each frame; float64."""
-        moved = np.matmul(points.astype(np.float64, copy=False), self.rotations.transpose(0, 2, 1))
-        moved += self.translations[:, None, :]
-        return moved
+        turned = np.matmul(points.astype(np.float64, copy=False), self.rotations.transpose(0, 2, 1))
+        turned += self.translations[:, None, :]
+        return np.asarray(turned)
 
 
 def fit_rigid(points: npt.NDArray[Any], target: npt.NDArray[Any]) -> RigidMotion:

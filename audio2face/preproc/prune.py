@@ -38,7 +38,7 @@ def prune_similar(
     near = near_pairs(poses, radius)
     kept = np.arange(len(near))
     while len(kept) > keep_whole:
-        survives = ~near[np.ix_(kept[::stride], kept)].any(axis=0)
+        survives = np.asarray(~near[np.ix_(kept[::stride], kept)].any(axis=0))
         survives[::stride] = True
         if survives.all():
             break

@@ -171,13 +171,12 @@ def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
         variance.semilogy(lacking, marker=".", color=colour, label=f"{name}: {part.basis.num_components} components")
         variance.axhline(100 * (1 - part.variance_threshold), color=colour, linestyle=":", linewidth=1)
         if part.pick_errors.size:
-            picking.plot(np.arange(1, part.pick_errors.size + 1), part.pick_errors, color=colour, label=name)
-    variance.set(xlabel="components", ylabel="variance not explained, %", title=f"{actor}: what the shapes leave out")
+            picking.semilogy(np.arange(1, part.pick_errors.size + 1), part.pick_errors, color=colour, label=name)
+    variance.set(xlabel="components", ylabel="variance not explained, %", title=f"{actor}: what the shapes leave out (dotted: the limit)")
     picking.set(
         xlabel="poses picked",
         ylabel="distance from the poses before, cm",
         title="How new each picked pose was",
-        ylim=(0, None),
     )
     for axes in (variance, picking):
         axes.grid(alpha=0.3)
