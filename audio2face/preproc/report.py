@@ -73,28 +73,24 @@ def write_report(
 
 
 def _part_values(part: PartResult) -> dict[str, Any]:
+    fitted = part.fitted
     return {
-        "components": part.basis.num_components,
-        "variance_threshold": part.variance_threshold,
-        "variance_explained": [float(value) for value in explained(part)],
-        "frames": sum(part.num_frames.values()),
+        "components": len(fitted.explained),
+        "variance_threshold": fitted.variance_threshold,
+        "variance_explained": [float(value) for value in fitted.explained],
+        "frames": sum(fitted.num_frames.values()),
         "kept": sum(len(frames) for frames in part.kept.values()),
         "selected": sum(len(frames) for frames in part.selected.values()),
         "poses_per_shot": {
             shot: {
-                "frames": part.num_frames.get(shot),
+                "frames": fitted.num_frames.get(shot),
                 "kept": len(frames),
                 "selected": len(part.selected.get(shot, ())),
             }
             for shot, frames in part.kept.items()
         },
-        "reconstruction_error_mm": asdict(part.reconstruction),
+        "reconstruction_error_mm": asdict(fitted.reconstruction),
     }
-
-
-def explained(part: PartResult) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Share of the variance that the first 1, 2, ... components explain, `[components]`."""
-    return np.minimum(np.cumsum(part.basis.eigenvalues, dtype=np.float64) / part.basis.total_variance, 1.0)
 
 
 # --- For people --------------------------------------------------------------------------------------------------
@@ -112,31 +108,20 @@ def _markdown(values: Mapping[str, Any], parts: Mapping[str, PartResult]) -> str
 
 
 def _part_lines(name: str, part: PartResult) -> list[str]:
-    error = part.reconstruction
-    frames, kept, selected = (
-        sum(part.num_frames.values()),
-        sum(len(found) for found in part.kept.values()),
-        sum(len(found) for found in part.selected.values()),
-    )
-    share = float(explained(part)[-1])
+    error = part.fitted.reconstruction
+    where = f"shot {error.worst_shot}, frame {error.worst_frame}, vertex {error.worst_vertex}"
     rows = [
-        ["poses", f"{frames} frames, {kept} kept by pruning, {selected} made the shapes"],
-        ["components", f"{part.basis.num_components}, explaining {100 * share:.3f} % of the variance"],
         ["error of a vertex", f"mean {error.mean_mm:.3f} mm, 99 % within {error.p99_mm:.3f} mm"],
-        [
-            "largest error",
-            f"{error.worst_mm:.2f} mm: shot {error.worst_shot}, frame {error.worst_frame}, vertex {error.worst_vertex}",
-        ],
+        ["largest error", f"{error.worst_mm:.2f} mm: {where}"],
         *_lips_row(error),
     ]
     per_shot = [
-        [shot, str(part.num_frames.get(shot, "-")), str(len(found)), str(len(part.selected.get(shot, ())))]
+        [shot, str(part.fitted.num_frames.get(shot, "-")), str(len(found)), str(len(part.selected.get(shot, ())))]
         for shot, found in part.kept.items()
     ]
-    heading = [f"## {name.capitalize()}", ""]
-    picture = [f"![variance]({_PICTURE})", ""] if name == "skin" else []
-    table = _table(["shot", "frames", "kept", "made the shapes"], per_shot)
-    return heading + _table(["", ""], rows) + picture + table
+    lines = [f"## {name.capitalize()}", "", f"{part}.", "", *_table(["what coefficients lose", ""], rows)]
+    lines += [f"![variance]({_PICTURE})", ""] if name == "skin" else []
+    return lines + _table(["shot", "frames", "kept", "made the shapes"], per_shot)
 
 
 def _lips_row(error: Reconstruction) -> list[list[str]]:
@@ -167,12 +152,14 @@ def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
     variance, picking = figure.subplots(1, 2, gridspec_kw=margins)
     for number, (name, part) in enumerate(parts.items()):
         colour = f"C{number}"
-        lacking = 100 * np.maximum(1 - np.concatenate([[0.0], explained(part)]), 1e-6)
-        variance.semilogy(lacking, marker=".", color=colour, label=f"{name}: {part.basis.num_components} components")
-        variance.axhline(100 * (1 - part.variance_threshold), color=colour, linestyle=":", linewidth=1)
+        explained = part.fitted.explained
+        lacking = 100 * np.maximum(1 - np.concatenate([[0.0], explained]), 1e-6)
+        variance.semilogy(lacking, marker=".", color=colour, label=f"{name}: {len(explained)} components")
+        variance.axhline(100 * (1 - part.fitted.variance_threshold), color=colour, linestyle=":", linewidth=1)
         if part.pick_errors.size:
             picking.semilogy(np.arange(1, part.pick_errors.size + 1), part.pick_errors, color=colour, label=name)
-    variance.set(xlabel="components", ylabel="variance not explained, %", title=f"{actor}: what the shapes leave out (dotted: the limit)")
+    title = f"{actor}: what the shapes leave out (dotted: the limit)"
+    variance.set(xlabel="components", ylabel="variance not explained, %", title=title)
     picking.set(
         xlabel="poses picked",
         ylabel="distance from the poses before, cm",

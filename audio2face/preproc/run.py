@@ -32,7 +32,7 @@ from audio2face.preproc.deploy_data import DataInfo, OptionalPoses, PcaShapes, S
 from audio2face.preproc.display import display_data
 from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.memory import PeakMemory
-from audio2face.preproc.parts import SKIN_SHARE, PartResult, make_skin, make_tongue
+from audio2face.preproc.parts import SKIN_SHARE, TONGUE_SHARE, make_skin, make_tongue
 from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
 from audio2face.preproc.reuse import clear_half_written, drop_stale, find_stopped, find_whole, held
 from audio2face.preproc.steps import Steps, StepStore
@@ -86,6 +86,7 @@ def preprocess(configuration: Configuration, actor: str) -> Outcome:
         run = RunFolder.create(root, name)
         write_json(run.path / _CHECK_FILE, checked.as_json())
         record(run, configuration, **identity_facts(actor, fingerprint))
+        LOGGER.info("%s: checks found %d warnings, see %s", actor, len(checked.warnings), run.path / _CHECK_FILE)
     with held(run):
         with run.status():
             LOGGER.info("%s: %s %s", actor, "going on with" if resumed else "making", run.name)
@@ -117,25 +118,30 @@ def _blocks(finding: Finding, shots: Collection[str]) -> bool:
 def _stage(inputs: ActorInputs, store: StepStore, resumed: bool) -> Steps[None]:
     """The whole stage in steps."""
     began = time.monotonic()
+    rest = 1.0 - SKIN_SHARE
     with PeakMemory() as memory:
-        parts: dict[str, PartResult] = {"skin": (yield from make_skin(inputs, store))}
+        parts = {"skin": (yield from make_skin(inputs, store))}
         if inputs.tongue:
             parts["tongue"] = yield from make_tongue(inputs, store)
-            tongue = parts["tongue"].shapes
+            tongue = parts["tongue"].fitted.shapes
+            rest -= TONGUE_SHARE
         else:
             tongue = write_placeholder_tongue(store.run, inputs.settings.DEFAULT_TONGUE_PCA_SHAPE)
-            yield "tongue", 0.0
-        yield "artifacts", 1.0 - SKIN_SHARE
+        yield "artifacts", 0.0
+        skin = parts["skin"].fitted
         shots = [
             ShotRow(inputs.actor, name, frames, inputs.dataset.fps, inputs.dataset.emotion_of(name))
-            for name, frames in parts["skin"].num_frames.items()
+            for name, frames in skin.num_frames.items()
         ]
-        _write_deploy(inputs, store, parts["skin"].shapes, tongue, shots)
+        _write_deploy(inputs, store, skin.shapes, tongue, shots)
         notes = _pass_on(inputs, store)
     cost = Cost(round(time.monotonic() - began, 1), memory.peak_bytes, resumed)
     write_report(store.run, inputs.actor, parts, shots, notes, cost)
+    for name, part in parts.items():
+        LOGGER.info("%s: %s: %s", inputs.actor, name, part)
     for note in notes:
         LOGGER.info("%s: %s", inputs.actor, note)
+    yield "artifacts", rest
 
 
 def _write_deploy(

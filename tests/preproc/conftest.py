@@ -33,14 +33,22 @@ _GEOMETRY = {
 
 @pytest.fixture
 def configure(reference_data: Path, tmp_path: Path) -> Configure:
-    """Loads a configuration of the reference's actor with all of its data, or with audio and skin alone."""
+    """Loads a configuration of the reference's actor, with all of its data or with audio and skin alone."""
 
-    def load_one(minimal: bool = False, root: Path | None = None, **changes: object) -> Configuration:
+    def load_one(
+        minimal: bool = False, quick: bool = True, root: Path | None = None, **changes: object
+    ) -> Configuration:
+        if quick:
+            changes = {"SKIN_SELECT_DISTINCT_MAX_ITER": 8, **changes}
         root = root or reference_data / "preproc" / "dataset"
         folder = tmp_path / "configs" / "small"
         write_configuration(folder, root, json.loads((reference_data / "preproc/config.json").read_text()), minimal)
         for name, value in changes.items():
-            file = "preproc" if name.startswith(("SKIN_PRUNE", "SKIN_CACHE_SHOTS", "KEEP", "VERBOSE")) else "dataset"
+            file = (
+                "preproc"
+                if name.startswith(("SKIN_PRUNE", "SKIN_SELECT", "SKIN_CACHE_SHOTS", "KEEP", "VERBOSE"))
+                else "dataset"
+            )
             with (folder / f"config_{file}.py").open("a") as handle:
                 handle.write(f"{name} = {value!r}\n")
         roots = Roots(datasets=tmp_path, workspace=tmp_path / "workspace")

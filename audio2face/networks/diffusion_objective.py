@@ -1,0 +1,263 @@
+"""What the diffusion network is trained to do: the main loss on all values, and additional ones on the skin.
+
+Knows normalised animation and facts about each actor's face. Knows neither where they come from nor the training loop.
+
+How it is used::
+
+    objective = DiffusionObjective(sizes, LossWeights(...), [ActorFace(...), ...])
+    losses = training_loss(network, schedule, objective, batch, steps, noise)
+    losses.total.backward()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from audio2face.networks.diffusion_process import add_noise, original_timesteps
+from audio2face.networks.losses import (
+    frame_mean,
+    lip_distance_loss,
+    motion_loss,
+    stillness_loss,
+    upper_face_weights,
+)
+from audio2face.networks.noise_schedule import NoiseSchedule
+from audio2face.networks.parts import PartSizes
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much the losses count; None or 0 leaves one out.
+
+    Attributes:
+        tongue: factor on the tongue's values in the main loss, applied before it squares small errors.
+        jaw: likewise on the jaw's.
+        lip_distance: weight of the error in how far the lips are apart.
+        lip_distance_exponent: how quickly that fades where they truly are open, per unit of length.
+        velocity: weight of the error in the skin's motion, in normalised values.
+        stillness: weight of any motion of the upper face, in normalised values.
+    """
+
+    tongue: float
+    jaw: float
+    lip_distance: float | None
+    lip_distance_exponent: float
+    velocity: float | None
+    stillness: float | None
+
+
+@dataclass(frozen=True)
+class ActorFace:
+    """What the additional losses need to know of an actor's skin.
+
+    Attributes:
+        scale: what the skin was divided by.
+        translate: what was subtracted before, `[3]`.
+        mean: mean of the shapes, `[verts, 3]`.
+        shapes: orthonormal, `[shapes, verts, 3]`; their number may differ between actors.
+        lips: vertices of the upper and of the lower lip, paired, int64 `[2, pairs]`; None: no loss on them.
+        lower_lids: a vertex of the lower lid of either eye, int64 `[2]`; None: no loss on stillness.
+    """
+
+    scale: float
+    translate: Tensor
+    mean: Tensor
+    shapes: Tensor
+    lips: Tensor | None = None
+    lower_lids: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class DiffusionBatch:
+    """What one training step learns from.
+
+    Attributes:
+        target: normalised animation, `[batch, frames, values]`.
+        speech: audio `[batch, samples]` or features `[batch, steps, encoder_width]`.
+        actor: one-hot, `[batch, actors]`.
+        actor_indices: the same as numbers on the host.
+        emotion: `[batch, emotions]`.
+        lengths: frames of each item that are not padding, int64 `[batch]`; None: all.
+        speech_lengths: samples or steps likewise.
+    """
+
+    target: Tensor
+    speech: Tensor
+    actor: Tensor
+    actor_indices: Sequence[int]
+    emotion: Tensor
+    lengths: Tensor | None = None
+    speech_lengths: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The loss that is minimised, and the terms it is made of, before they are weighted."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+class DiffusionObjective(nn.Module):
+    """The weighted sum of all losses; holds the actors' faces on the device.
+
+    Args:
+        sizes: the parts of a frame.
+        weights: see `LossWeights`.
+        faces: by the actors' order.
+    """
+
+    def __init__(self, sizes: PartSizes, weights: LossWeights, faces: Sequence[ActorFace]) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.weights = weights
+        self.faces = nn.ModuleList(_FaceTerms(face) for face in faces)
+        table: list[tuple[str, float | None, _Term]] = [
+            ("diffusion", 1.0, self._diffusion),
+            ("lip_dist", weights.lip_distance, self._lip_distance),
+            ("velocity", weights.velocity, self._velocity),
+            ("expression_smooth", weights.stillness, self._stillness),
+        ]
+        self._terms = [(name, weight, term) for name, weight, term in table if weight]
+
+    def forward(
+        self, predicted: Tensor, true: Tensor, actor_indices: Sequence[int], lengths: Tensor | None = None
+    ) -> Losses:
+        """Compares a prediction with the truth, in float32 also under mixed precision.
+
+        Args:
+            predicted: `[batch, frames, values]`.
+            true: likewise.
+            actor_indices: whose face each item is.
+            lengths: frames of each item that are not padding, int64 `[batch]`; None: all.
+        """
+        with torch.autocast(predicted.device.type, enabled=False):
+            pair = _Pair(predicted.float(), true.float(), actor_indices, lengths)
+            terms = {name: term(pair) for name, _, term in self._terms}
+            total = torch.stack([weight * terms[name] for name, weight, _ in self._terms]).sum()
+        return Losses(total, terms)
+
+    def _diffusion(self, pair: _Pair) -> Tensor:
+        factors = (1.0, self.weights.tongue, self.weights.jaw, 1.0)
+        parts = zip(self.sizes.split(pair.predicted), self.sizes.split(pair.true), factors, strict=True)
+        sums = [_scaled_smooth_l1(predicted, true, factor).sum(dim=-1) for predicted, true, factor in parts if factor]
+        return frame_mean(torch.stack(sums).sum(dim=0) / self.sizes.total, pair.lengths)
+
+    def _velocity(self, pair: _Pair) -> Tensor:
+        skin, true_skin = pair.skin(self.sizes)
+        return motion_loss(skin, true_skin, pair.lengths)
+
+    def _lip_distance(self, pair: _Pair) -> Tensor:
+        exponent = self.weights.lip_distance_exponent
+        return self._by_face(pair, lambda face, skin, true, lengths: face.lip_distance(skin, true, exponent, lengths))
+
+    def _stillness(self, pair: _Pair) -> Tensor:
+        return self._by_face(pair, lambda face, skin, _, lengths: face.stillness(skin, lengths))
+
+    def _by_face(self, pair: _Pair, term: Callable[[_FaceTerms, Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
+        """The mean of a term over items, each with its own actor's face; slices of the batch are not copied."""
+        skin, true_skin = pair.skin(self.sizes)
+        values = []
+        for item, actor in enumerate(pair.actor_indices):
+            face = self.faces[actor]
+            assert isinstance(face, _FaceTerms)
+            only = slice(item, item + 1)
+            lengths = None if pair.lengths is None else pair.lengths[only]
+            values.append(term(face, skin[only], true_skin[only], lengths))
+        return torch.stack(values).mean()
+
+
+def training_loss(
+    network: Callable[..., Tensor],
+    schedule: NoiseSchedule,
+    objective: DiffusionObjective,
+    batch: DiffusionBatch,
+    steps: Tensor,
+    noise: Tensor,
+) -> Losses:
+    """One forward pass of training: adds noise, lets the network take it away, compares.
+
+    Args:
+        network: `diffusion_rnn.Network`, as it is or wrapped (compiled, distributed).
+        schedule: the noise schedule of training.
+        objective: what is compared.
+        batch: what is learnt from.
+        steps: an index into the schedule for each item, int64 `[batch]`, best on the host (`draw_steps`).
+        noise: standard normal, as the target.
+    """
+    noisy = add_noise(schedule, batch.target, steps, noise)
+    timesteps = original_timesteps(schedule, steps)
+    predicted = network(noisy, timesteps, batch.speech, batch.actor, batch.emotion, batch.lengths, batch.speech_lengths)
+    losses: Losses = objective(predicted, batch.target, batch.actor_indices, batch.lengths)
+    return losses
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A prediction and the truth, see `DiffusionObjective.forward`."""
+
+    predicted: Tensor
+    true: Tensor
+    actor_indices: Sequence[int]
+    lengths: Tensor | None
+
+    def skin(self, sizes: PartSizes) -> tuple[Tensor, Tensor]:
+        """Views of the skin of both."""
+        return sizes.split(self.predicted).skin, sizes.split(self.true).skin
+
+
+_Term = Callable[[_Pair], Tensor]
+
+
+class _FaceTerms(nn.Module):
+    """The losses on one actor's face, reduced to what they need of it."""
+
+    mean: Tensor
+    lip_columns: Tensor
+    lip_projection: Tensor
+    lip_mean: Tensor
+    upper_face: Tensor
+
+    def __init__(self, face: ActorFace) -> None:
+        super().__init__()
+        self.scale = face.scale
+        self.has_lips = face.lips is not None
+        self.has_lids = face.lower_lids is not None
+        mean, shapes = face.mean.float(), face.shapes.float()
+        self._keep("mean", (mean - face.translate.float()).flatten() / face.scale)
+        if face.lips is not None:
+            upper, lower = face.lips
+            # Onto the shapes and back, of which only the heights at the lips are wanted: one matrix [verts * 3, pairs].
+            back = shapes[:, upper, 1] - shapes[:, lower, 1]
+            self._keep("lip_projection", face.scale * (shapes.flatten(1).t() @ back))
+            self._keep("lip_mean", mean[upper, 1] - mean[lower, 1])
+            self._keep("lip_columns", 3 * face.lips + 1)
+        if face.lower_lids is not None:
+            self._keep("upper_face", upper_face_weights(mean, face.lower_lids))
+
+    def lip_distance(self, skin: Tensor, true_skin: Tensor, exponent: float, lengths: Tensor | None) -> Tensor:
+        """The loss on the lips of the prediction as the shapes can express it; 0 where no lips are known."""
+        if not self.has_lips:
+            return skin.new_zeros(())
+        upper, lower = self.lip_columns
+        # The mean is taken away before the product: in TF32 the product of whole faces would be off by millimetres.
+        predicted = (skin - self.mean) @ self.lip_projection + self.lip_mean
+        true = self.scale * (true_skin[..., upper] - true_skin[..., lower])
+        return lip_distance_loss(predicted, true, exponent, lengths=lengths)
+
+    def stillness(self, skin: Tensor, lengths: Tensor | None) -> Tensor:
+        """The loss on any motion of the upper face; 0 where no lids are known."""
+        return stillness_loss(skin, self.upper_face, lengths) if self.has_lids else skin.new_zeros(())
+
+    def _keep(self, name: str, constant: Tensor) -> None:
+        self.register_buffer(name, constant, persistent=False)
+
+
+def _scaled_smooth_l1(predicted: Tensor, true: Tensor, factor: float) -> Tensor:
+    """The smooth L1 loss of both values times a factor above 0, without making those products."""
+    return factor * functional.smooth_l1_loss(predicted, true, reduction="none", beta=1 / factor)

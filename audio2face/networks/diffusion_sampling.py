@@ -1,0 +1,191 @@
+"""Animation out of a trained diffusion network: whole clips, and windows of a stream.
+
+Knows the network and the process. Knows neither audio files nor what is done with the animation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from audio2face.networks.diffusion_process import NoiseSource, drawn_noise, given_noise, sample
+from audio2face.networks.diffusion_rnn import Conditions, Network
+from audio2face.networks.noise_schedule import NoiseSchedule
+
+# Frames that a clip is sampled by; at 90,000 values a frame, some 100 MB for each tensor.
+BLOCK_FRAMES = 256
+
+
+@dataclass(frozen=True)
+class WindowFrames:
+    """How the frames of a window divide; only those in the middle are kept.
+
+    Attributes:
+        left: frames before them.
+        block: frames kept, as many as one window is later than the one before.
+        right: frames after them.
+    """
+
+    left: int
+    block: int
+    right: int
+
+    @property
+    def total(self) -> int:
+        """Frames that the audio of a window spans."""
+        return self.left + self.block + self.right
+
+
+def zero_latents(network: Network, schedule: NoiseSchedule, batch: int) -> Tensor:
+    """The state of the GRU at the start of a stream, `[steps, layers, batch, gru_feature_dim]`."""
+    settings = network.settings
+    shape = (len(schedule), settings.num_gru_layers, batch, settings.gru_feature_dim)
+    return torch.zeros(shape, device=network.neutral.device)
+
+
+def sample_clip(
+    network: Network,
+    schedule: NoiseSchedule,
+    conditions: Conditions,
+    noise: NoiseSource,
+    *,
+    skip_steps: int = 0,
+    deterministic: bool = False,
+    block_frames: int = BLOCK_FRAMES,
+) -> Iterator[Tensor]:
+    """Samples a clip, block after block of its frames.
+
+    The speech has been encoded as a whole and each step's GRU goes on where it stopped, so the blocks together are what
+    sampling all frames at once gives for the same noise.
+
+    Args:
+        network: in evaluation mode.
+        schedule: the steps to go through.
+        conditions: of all frames of the clip.
+        noise: see `diffusion_process`.
+        skip_steps: see `diffusion_process.sample`.
+        deterministic: likewise.
+        block_frames: bounds memory.
+
+    Yields:
+        Normalised animation `[batch, block_frames, values]`; the last block may be shorter.
+
+    Raises:
+        UserError: no step is left.
+    """
+    batch, frames = conditions.speech.shape[:2]
+    latents = zero_latents(network, schedule, batch)
+    for start in range(0, frames, block_frames):
+        stop = min(start + block_frames, frames)
+        with torch.no_grad():
+            values, latents = _sample_frames(
+                network,
+                schedule,
+                conditions.between(start, stop),
+                latents,
+                noise,
+                (start, stop),
+                skip_steps=skip_steps,
+                deterministic=deterministic,
+            )
+        yield values
+
+
+class WindowSampler(nn.Module):
+    """One window of a stream, as a function of everything it depends on; this is what is exported.
+
+    Args:
+        network: in evaluation mode.
+        schedule: the steps to go through.
+        frames: how the frames of a window divide.
+        deltas: give differences from the neutral face in the mesh's unit; otherwise normalised values.
+        skip_steps: see `diffusion_process.sample`; the state of steps left out passes through.
+        deterministic: likewise.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        schedule: NoiseSchedule,
+        frames: WindowFrames,
+        *,
+        deltas: bool = True,
+        skip_steps: int = 0,
+        deterministic: bool = False,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.schedule = schedule
+        self.frames = frames
+        self.deltas = deltas
+        self.skip_steps = skip_steps
+        self.deterministic = deterministic
+
+    def forward(
+        self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Samples the middle of a window.
+
+        Args:
+            window: audio `[batch, samples]`, or features `[batch, steps, encoder_width]`.
+            identity: `[batch, actors]`.
+            emotion: `[batch, emotions]`, or for each frame that is kept, `[batch, block, emotions]`.
+            input_latents: what the window before gave; at first `zero_latents`.
+            noise: `[batch, steps + 1, frames, values]`; the last step is where sampling starts from, step i is added at
+                step i of the schedule, step 0 never. None: drawn from torch's global generator.
+
+        Returns:
+            prediction: `[batch, frames, values]`, zero outside the frames that are kept.
+            output_latents: for the next window.
+        """
+        left, block, right = self.frames.left, self.frames.block, self.frames.right
+        features = self.network.encode(window)
+        whole = self.network.conditions(features, self.frames.total, identity, emotion)
+        # Frames outside the block never reach the GRU, so nothing of them is computed; emotion has none of them.
+        kept = Conditions(whole.speech[:, left : left + block], whole.actor, whole.emotion, whole.neutral)
+        source = given_noise(noise) if noise is not None else self._draw(window)
+        values, latents = _sample_frames(
+            self.network,
+            self.schedule,
+            kept,
+            input_latents,
+            source,
+            (left, left + block),
+            skip_steps=self.skip_steps,
+            deterministic=self.deterministic,
+        )
+        if self.deltas:
+            values = self.network.to_deltas(values, identity)
+        return functional.pad(values, (0, 0, left, right)), latents
+
+    def _draw(self, window: Tensor) -> NoiseSource:
+        values = self.network.settings.sizes.total
+        return drawn_noise(len(window), values, None, window.device)
+
+
+def _sample_frames(
+    network: Network,
+    schedule: NoiseSchedule,
+    conditions: Conditions,
+    latents: Tensor,
+    noise: NoiseSource,
+    frames: tuple[int, int],
+    *,
+    skip_steps: int,
+    deterministic: bool,
+) -> tuple[Tensor, Tensor]:
+    """Samples a range of frames, and carries the state of each step from before them to behind them."""
+    states = list(latents.unbind(0))
+    batch = len(conditions.speech)
+
+    def predict(step: int, noisy: Tensor) -> Tensor:
+        level = torch.tensor([int(schedule.timesteps[step])], device=noisy.device)
+        x0, states[step] = network.denoise(noisy.expand(batch, -1, -1), level, conditions, states[step])
+        return x0
+
+    values = sample(schedule, predict, noise, frames, skip_steps=skip_steps, deterministic=deterministic)
+    return values, torch.stack(states)

@@ -1,0 +1,1 @@
+"""One file per speech encoder; each defines `ENTRIES`, a tuple of `Entry`. Heavy libraries are imported in functions."""

@@ -1,0 +1,185 @@
+"""Reads a speech model's folder as the Hugging Face hub lays it out: `config.json` and one file of weights.
+
+Builds the network with the `transformers` library, which is loaded only when one is made.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterable, Mapping
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from audio2face.errors import FileFormatError, UserError
+from audio2face.networks.encoders.sources import CONFIG_FILE, WEIGHT_FILES
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+# The entries of a configuration that bear on the network; the rest is about heads, losses and the hub.
+_CONFIG_KEYS = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "hidden_dropout",
+    "activation_dropout",
+    "attention_dropout",
+    "layerdrop",
+    "layer_norm_eps",
+    "feat_extract_norm",
+    "feat_extract_activation",
+    "feat_proj_layer_norm",
+    "feat_proj_dropout",
+    "conv_dim",
+    "conv_stride",
+    "conv_kernel",
+    "conv_bias",
+    "conv_pos_batch_norm",
+    "num_conv_pos_embeddings",
+    "num_conv_pos_embedding_groups",
+    "do_stable_layer_norm",
+    "apply_spec_augment",
+    "mask_time_prob",
+    "mask_time_length",
+    "mask_time_min_masks",
+)
+
+
+def read_config(folder: Path, model_type: str) -> dict[str, Any]:
+    """The entries of a folder's configuration that bear on the network.
+
+    Raises:
+        FileFormatError: the file is not JSON, or describes another kind of model.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"cannot be read as JSON: {error}", path=path) from error
+    found = config.get("model_type") if isinstance(config, dict) else None
+    if found != model_type:
+        raise FileFormatError(f"describes a model of type {found!r}, expected {model_type!r}", path=path)
+    return {key: config[key] for key in _CONFIG_KEYS if key in config}
+
+
+def transformer(model_type: str, config: Mapping[str, Any]) -> tuple[nn.Module, PretrainedConfig]:
+    """A network of the `transformers` library with random weights.
+
+    Args:
+        model_type: `"hubert"` or `"wav2vec2"`.
+        config: what differs from the library's defaults, which are the base size.
+
+    Returns:
+        The network and its complete configuration.
+
+    Raises:
+        UserError: the library is not installed, or does not accept the configuration.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise UserError(
+            f"this speech encoder needs the package transformers ({error})",
+            hint="Install the extra: pip install 'audio2face[hubert]'.",
+        ) from error
+    kinds = {
+        "hubert": (transformers.HubertConfig, transformers.HubertModel),
+        "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model),
+    }
+    config_class, model_class = kinds[model_type]
+    unknown = sorted(set(config) - set(_CONFIG_KEYS))
+    if unknown:
+        raise UserError(f"the configuration of a {model_type} network has no entry {', '.join(unknown)}")
+    try:
+        complete = config_class(**config)
+        return model_class(complete), complete
+    except Exception as error:  # the library checks with error types of several other libraries
+        raise UserError(f"the configuration of a {model_type} network is not valid: {error}") from error
+
+
+def config_values(config: PretrainedConfig) -> dict[str, Any]:
+    """The entries that bear on the network, as JSON values."""
+    values = {key: getattr(config, key) for key in _CONFIG_KEYS if hasattr(config, key)}
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
+
+
+def receptive_field(config: PretrainedConfig) -> tuple[int, int]:
+    """Samples that the first step of the convolutional front end needs, and samples from one step to the next."""
+    window, step = 1, 1
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        window += (kernel - 1) * step
+        step *= stride
+    assert step == prod(config.conv_stride)
+    return window, step
+
+
+def weights_path(folder: Path) -> Path:
+    """The folder's file of weights.
+
+    Raises:
+        UserError: there is none.
+    """
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise UserError(f"holds no {' or '.join(WEIGHT_FILES)}", path=folder)
+
+
+def load_weights(model: nn.Module, path: Path, prefix: str) -> None:
+    """Fills a network from a file; the file may hold more than the network needs (heads, further layers).
+
+    Args:
+        model: the network.
+        path: a safetensors file, or one of torch, of which tensors alone are read.
+        prefix: what the names of the file may begin with when it holds the network inside a larger one.
+
+    Raises:
+        FileFormatError: the file is damaged, or lacks tensors of the network, or they have other shapes.
+    """
+    found = {_present_name(name.removeprefix(prefix)): tensor for name, tensor in _read_tensors(path).items()}
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in found]
+    wrong = [name for name in expected if name in found and found[name].shape != expected[name].shape]
+    for names, fault in ((missing, "lacks"), (wrong, "has other shapes than config.json says for")):
+        if names:
+            raise FileFormatError(f"{fault} {_some(names)}", path=path)
+    model.load_state_dict({name: found[name] for name in expected})
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(tensors, dict) and all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+            return tensors
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
+    except Exception as error:
+        # The reader of safetensors raises a type of its own that derives from Exception alone.
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
+    raise FileFormatError("holds something other than named tensors", path=path)
+
+
+def _present_name(name: str) -> str:
+    # Magnitude and direction of the positional convolution, as files older than torch 2.1 call them.
+    name = name.replace("conv.weight_g", "conv.parametrizations.weight.original0")
+    return name.replace("conv.weight_v", "conv.parametrizations.weight.original1")
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return ", ".join(listed[:3]) + more
