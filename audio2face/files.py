@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -70,6 +71,47 @@ def _fsync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty temporary folder that takes the name `path`, with all its files, when the block ends normally.
+
+    When the block raises nothing is left behind; when the process is killed, a folder named `.<name>.*.tmp` beside it.
+
+    Raises:
+        UserError: the folder cannot be written (disk full, no permission), or there is one at `path` already.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent))
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        for found in [*temporary.rglob("*"), temporary]:
+            _fsync(found)
+        temporary.rename(path)
+        temporary = None
+        _fsync_folder(path.parent)
+    except OSError as error:
+        raise UserError(
+            f"could not be written: {error.strerror or error}",
+            path=path,
+            hint="Check free disk space, permissions, and that every part of the path is a folder.",
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _fsync(path: Path) -> None:
+    """Makes the content of a file or folder durable."""
+    if path.is_dir():
+        _fsync_folder(path)
+        return
+    with path.open("rb+") as handle:
+        os.fsync(handle.fileno())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -45,7 +45,7 @@ NOISE = 5e-4  # centimetres
 SMOOTH = 4.0  # frames
 ITERATIONS = 787
 # Centimetres per square root of vertices: leaves about a quarter of the frames of this actor.
-QUARTER_RADIUS = 0.22
+QUARTER_RADIUS = 0.13
 TONGUE_RADIUS = 0.134  # the default of 10 for this tongue
 DIRECT_STEPS = (50, 200, 400)
 DIRECT_POSES = 1000  # poses reprojected by a step of the direct way; its time is scaled up to all poses

@@ -22,7 +22,10 @@ def open_configuration(
         UserError: something in it is wrong.
     """
     if config_file is not None:
-        return Configuration.open(Path(config_file))
+        try:
+            return Configuration.open(Path(config_file))
+        finally:
+            Path(config_file).unlink(missing_ok=True)  # the launcher, which has become this process, cannot
     configuration = load(config_name, stage=stage, actors=list(actors))
     for warning in configuration.warnings:
         print(f"[WARNING] {warning}", file=sys.stderr)
@@ -48,6 +51,6 @@ def run_stage(main: Callable[[list[str]], int]) -> None:
     except UserError as error:
         fail(error)
     except KeyboardInterrupt:
-        print("[STOPPED] The same command goes on where this one stopped.", file=sys.stderr, flush=True)
+        print("[STOPPED] Run the same command again to go on.", file=sys.stderr, flush=True)
         status = 128 + (received[0] if received else signal.SIGINT)
     sys.exit(status)

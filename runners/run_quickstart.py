@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-
 from audio2face.config import Roots
-from audio2face.console import fail, start_logging
+from audio2face.console import start_logging
 from audio2face.dataset.example.make import make_example
-from audio2face.errors import UserError
 from audio2face.runs import say_where
 from runners import run_check
+from runners.common import run_stage
 from tools import arguments
 
 CONFIG_NAME = "quickstart-multi"  # the configuration that names both example actors
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status."""
+    """Returns the exit status; a mistake of the user is a UserError."""
     arguments.parse("quickstart", argv)
     start_logging()
-    try:
-        folders = make_example(Roots.from_environment().datasets / "example")
-        status = run_check.main([CONFIG_NAME])
-    except UserError as error:
-        fail(error)
+    folders = make_example(Roots.from_environment().datasets / "example")
+    status = run_check.main([CONFIG_NAME])
     if status == 0:
         listen = next((folders[0] / "audio").glob("*joy*.wav"))
         results = {f"example actor {folder.name}": folder for folder in folders} | {"listen to": listen}
@@ -32,4 +27,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_stage(main)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,12 @@ IMAGE = "audio2face-framework-env"
 RUNTIMES = ("auto", "local", "docker")
 # Stages that read a configuration; the others (quickstart, tests) bring their own.
 CONFIGURED = ("check", "preproc", "train", "deploy", "inference")
+# As shells read it: a comment after a value stands apart, and quotes keep what looks like one.
+_SETTING = re.compile(
+    r"""(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*
+    (?:(?P<quote>["'])(?P<quoted>.*?)(?P=quote)|(?P<plain>(?!["']).*?))(?:\s+\#.*)?""",
+    re.VERBOSE,
+)
 
 
 def fail(message: str) -> NoReturn:
@@ -31,21 +38,22 @@ def fail(message: str) -> NoReturn:
 
 
 def read_settings(path: Path) -> dict[str, str]:
-    """Reads `.env`: lines of NAME=VALUE, quotes optional, `#` comments; nothing in it is executed."""
+    """Reads `.env`: lines of NAME=VALUE, quotes and `export` optional, `#` comments; nothing in it is executed."""
     settings: dict[str, str] = {}
     if not path.is_file():
         return settings
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{path.name} cannot be read as UTF-8 text: {error}")
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip().isidentifier():
+        match = _SETTING.fullmatch(text)
+        if match is None or "\0" in text:
             fail(f"{path.name}: line {number} is not NAME=VALUE: {text!r}")
-        value = value.strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        settings[name.strip()] = value
+        settings[match["name"]] = match["quoted"] if match["quote"] else match["plain"]
     return settings
 
 
@@ -54,7 +62,10 @@ def stage_environment(settings: dict[str, str]) -> dict[str, str]:
     merged = dict(settings)
     merged.update(os.environ)
     for name, folder in (("A2F_DATASETS_ROOT", "datasets"), ("A2F_WORKSPACE_ROOT", "workspace")):
-        root = Path(merged.get(name) or folder).expanduser()
+        try:
+            root = Path(merged.get(name) or folder).expanduser()
+        except RuntimeError:
+            fail(f"{name} is {merged[name]!r}: there is no such home folder")
         merged[name] = str(root if root.is_absolute() else (ROOT / root).resolve())
     merged["PYTHONPATH"] = str(ROOT)
     return merged
@@ -146,7 +157,7 @@ def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:
     args = arguments.parse(stage, argv)
     for name in ("config_name", "training_run_name_full"):
         if getattr(args, name, None):
-            print("Using {}: {}".format(name.replace("_", " ").title(), getattr(args, name)), flush=True)
+            print("Using {}: {}".format(name.replace("_", " ").title(), getattr(args, name)), file=sys.stderr)
     variables = stage_environment(read_settings(ROOT / ".env"))
     runner = ROOT / "runners" / f"run_{stage}.py"
     if not runner.is_file():
@@ -171,3 +182,5 @@ def local_python(variables: dict[str, str], for_tests: bool) -> Path:
         return environment.prepare(ROOT, for_tests=for_tests, torch_index=variables.get("A2F_TORCH_INDEX"))
     except environment.PreparationError as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"the environment in {ROOT / '.venv'} cannot be prepared: {error}. Is the folder writable, the disk full?")

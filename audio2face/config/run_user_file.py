@@ -3,7 +3,8 @@
     python -I run_user_file.py FILE OUTPUT
 
 The output holds `values` and `problems` (line or null, parameter or "", text). Names that begin with `_`, modules,
-functions and classes are no parameters; a path becomes text, a tuple a list.
+functions and classes are no parameters, unless they are written like one (`RUN_NAME`); a path becomes text, a tuple a
+list.
 """
 
 from __future__ import annotations
@@ -55,8 +56,12 @@ def trouble_with(value: object, depth: int) -> str | None:
 
 def is_parameter(name: str, value: object) -> bool:
     """Whether a name of the file's namespace is meant as a parameter."""
-    tool = isinstance(value, types.ModuleType | __future__._Feature) or callable(value)
-    return not name.startswith("_") and not tool
+    return not name.startswith("_") and not is_tool(value)
+
+
+def is_tool(value: object) -> bool:
+    """Whether a value is what a file imports or defines for its own use."""
+    return isinstance(value, types.ModuleType | __future__._Feature) or callable(value)
 
 
 def line_of(error: BaseException, file: str) -> int | None:
@@ -76,13 +81,20 @@ def run(file: str) -> dict[str, object]:
     space: dict[str, object] = {"__name__": "configuration", "__file__": file}
     try:
         exec(compile(pathlib.Path(file).read_bytes(), file, "exec", dont_inherit=True), space)
+        return collect(space)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of the user's code as well
         said = error.msg if isinstance(error, SyntaxError) else error
         problem = f"running it failed: {type(error).__name__}: {said}"
         return {"values": {}, "problems": [(line_of(error, file), "", problem)]}
+
+
+def collect(space: dict[str, object]) -> dict[str, object]:
+    """The parameters of a namespace; a value of a class of the user's may run code of theirs here."""
     values, problems = {}, []
     for name, value in space.items():
-        if is_parameter(name, value):
+        if name.isupper() and is_tool(value):
+            problems.append((None, name, f"{name}: {trouble_with(value, 0)}"))
+        elif is_parameter(name, value):
             found: list[str] = []
             values[name] = plain(value, name, found)
             problems += [(None, name, text) for text in found]

@@ -21,12 +21,15 @@ from audio2face.config_base.types import (
     AugmentRegression,
     BodyPart,
     Channel,
+    Device,
+    ExportedWeights,
     InferenceMode,
     NetworkDiffusion,
     NetworkRegression,
     NoiseSchedule,
     NoiseType,
     PhonemeLanguage,
+    Precision,
     StreamingWindow,
 )
 
@@ -146,9 +149,13 @@ class TrainRegression:
     EMO_LR_MULT: float
     COMPACTIFY_IMPLICIT_EMO_DB: bool
     BATCH_SIZE: int
+    GRADIENT_ACCUMULATION_STEPS: int
+    REFERENCE_ACCUMULATION: bool
     NUM_EPOCHS: int
     LEARNING_RATE: float
     LR_STEP_GAMMA: float
+    GRADIENT_CLIP_NORM: float | None
+    EMA_DECAY: float | None
     LOSS_MSE_ALPHA: float | None
     LOSS_MOTION_ALPHA: float | None
     LOSS_EMO_REG_ALPHA: float | None
@@ -163,6 +170,8 @@ class TrainRegression:
     LOSS_PHONEME_SIL_WEIGHT: float
     LOSS_PHONEME_MOTION_ALPHA: float | None
     LOG_PERIOD: int
+    VALIDATION_PERIOD_EPOCHS: int
+    EXPORTED_WEIGHTS: ExportedWeights
     REPRODUCIBLE: bool
     RNG_SEED_TORCH: int
     RNG_SEED_DATASET: int
@@ -170,6 +179,12 @@ class TrainRegression:
     PHONEME_DATA_CACHING: bool
     TARGET_DATA_CACHING: bool
     TARGET_OBJECTS_TO_CUDA: bool
+    DEVICE: Device
+    PRECISION: Precision
+    COMPILE: bool
+    NUM_LOADING_THREADS: int
+    CHECKPOINT_PERIOD_MINUTES: float
+    TIME_LIMIT_MINUTES: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +228,7 @@ class TrainDiffusion:
     AUDIO_PREPROC_METHOD: AudioMethod
     AUDIO_PARAMS: AudioParamsDiffusion
     NO_STANDARDIZE_AUDIO: bool
+    SPEECH_ENCODER: str
     NETWORK_HYPER_PARAMS: NetworkDiffusion
     DIFFUSION_STEPS: int
     DIFFUSION_NOISE_SCHEDULE: NoiseSchedule
@@ -220,8 +236,11 @@ class TrainDiffusion:
     STREAMING_CFG: Mapping[str, StreamingWindow]
     BATCH_SIZE: int
     GRADIENT_ACCUMULATION_STEPS: int
+    REFERENCE_ACCUMULATION: bool
     NUM_EPOCHS: int
     LEARNING_RATE: float
+    GRADIENT_CLIP_NORM: float | None
+    EMA_DECAY: float | None
     LOSS_MOTION_ALPHA: float | None
     LOSS_VELOCITY_ALPHA: float | None
     LOSS_EXP_SMOOTH_ALPHA: float | None
@@ -231,6 +250,8 @@ class TrainDiffusion:
     LOSS_LIP_DIST_EXP: float
     LOSS_LIP_DIST_EMO_WEIGHTS: Mapping[str, float] | None
     LOG_PERIOD: int
+    VALIDATION_PERIOD_EPOCHS: int
+    EXPORTED_WEIGHTS: ExportedWeights
     REPRODUCIBLE: bool
     RNG_SEED_TORCH: int
     RNG_SEED_DATASET: int
@@ -238,6 +259,12 @@ class TrainDiffusion:
     PHONEME_DATA_CACHING: bool
     TARGET_DATA_CACHING: bool
     TARGET_OBJECTS_TO_CUDA: bool
+    DEVICE: Device
+    PRECISION: Precision
+    COMPILE: bool
+    NUM_LOADING_THREADS: int
+    CHECKPOINT_PERIOD_MINUTES: float
+    TIME_LIMIT_MINUTES: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

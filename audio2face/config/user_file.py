@@ -34,7 +34,7 @@ class UserFile:
     @property
     def failed(self) -> bool:
         """Whether it gave nothing because running it failed."""
-        return bool(self.problems) and not self.values
+        return any(not parameter for _, parameter, _ in self.problems)
 
 
 def run_user_file(path: Path, time_limit: float = TIME_LIMIT_SECONDS) -> UserFile:

@@ -16,9 +16,13 @@ from audio2face.config_base.types import (
     Channel,
     Clip,
     Count,
+    Decay,
+    Device,
     Emotion,
+    ExportedWeights,
     FrameRate,
     Identifier,
+    Index,
     MutedShot,
     NetworkRegression,
     NoiseType,
@@ -26,6 +30,7 @@ from audio2face.config_base.types import (
     OutputFolder,
     PhonemeLanguage,
     Positive,
+    Precision,
     Seed,
     UnitShare,
     workspace_file,
@@ -60,9 +65,11 @@ NETWORK_TYPE: Literal["regression"] = "regression"
 # Read by: training.
 NETWORK_NAME: Identifier = "conv_w2v_autocorr"
 
-# A file of weights that training starts from; it must fit the network exactly. Only weights are taken from
-# it.
-# Change it when you fine-tune an earlier run.
+# Weights that training starts from: `weights.safetensors` of a run of ours, or `weights.pth` of the reference.
+# Sizes and speech encoder must be the same. A diffusion network may have other actors than before: one that is new
+# starts as the average of the others (weights of the reference do not name their actors; they count as the first of
+# ACTOR_NAMES).
+# Change it when you fine-tune an earlier run, or add an actor to it.
 # Read by: training.
 PRETRAINED_NET_FPATH: Annotated[str, workspace_file("", "train")] | None = None
 
@@ -323,6 +330,17 @@ COMPACTIFY_IMPLICIT_EMO_DB: bool = False
 # Read by: training.
 BATCH_SIZE: Count = 32
 
+# Over how many batches gradients are gathered before the weights change.
+# Change it when training is restless or memory does not allow a larger BATCH_SIZE (more), or data are few (fewer).
+# Read by: training.
+GRADIENT_ACCUMULATION_STEPS: Count = 1
+
+# Whether gradients are gathered as the reference does: summed instead of averaged, the first update of an epoch
+# after one batch, and what is left over at its end dropped.
+# Change it when you compare with the reference.
+# Read by: training.
+REFERENCE_ACCUMULATION: bool = False
+
 # How often all data are seen.
 # Change it when the loss still falls at the end (more) or the data are many (fewer).
 # Read by: training.
@@ -337,6 +355,17 @@ LEARNING_RATE: Positive = 0.0002
 # Change it when NUM_EPOCHS changes much: over more epochs a value nearer to 1.
 # Read by: training.
 LR_STEP_GAMMA: UnitShare = 0.994
+
+# The longest that all gradients of a step together may be; longer ones are shortened to it. None: as they are.
+# Change it when the loss jumps now and then (1.0 is a good start).
+# Read by: training.
+GRADIENT_CLIP_NORM: Positive | None = None
+
+# How slowly the running average of the weights, which is validated and exported, follows them: what is kept of it
+# at each step, less in the first hundreds of steps. None exports the weights themselves.
+# Change it when training is long (nearer to 1), or for the weights of the last step as the reference has them (None).
+# Read by: training.
+EMA_DECAY: Decay | None = 0.999
 
 # --- Losses -----------------------------------------------------------------------------------------------
 
@@ -415,6 +444,16 @@ LOSS_PHONEME_MOTION_ALPHA: NonNegative | None = 0.05
 # Read by: training.
 LOG_PERIOD: Count = 50
 
+# After how many epochs the network is tried on the shots held out; it is always tried at the end.
+# Change it when that takes a large part of the time (larger) or the best moment is missed (smaller).
+# Read by: training.
+VALIDATION_PERIOD_EPOCHS: Count = 5
+
+# Which weights are exported: "best" on the shots held out, or "last". Without such shots it is the last.
+# Change it when shots held out are too few to judge by.
+# Read by: training.
+EXPORTED_WEIGHTS: ExportedWeights = "best"
+
 # Whether two runs with the same seeds on the same machine give the same weights; it costs some speed.
 # Change it when speed matters more.
 # Read by: training.
@@ -449,3 +488,34 @@ TARGET_DATA_CACHING: bool = True
 # Change it when its memory is short.
 # Read by: training.
 TARGET_OBJECTS_TO_CUDA: bool = True
+
+# Where the network is trained; "auto" takes CUDA, else MPS, else the CPU.
+# Change it when an accelerator is to be left alone ("cpu").
+# Read by: training.
+DEVICE: Device = "auto"
+
+# What the network calculates in; "auto" is bfloat16 on CUDA devices that have it, otherwise float32. Losses and
+# weights are always float32.
+# Change it when you compare devices ("float32").
+# Read by: training.
+PRECISION: Precision = "auto"
+
+# Whether the network is compiled at the start, which takes minutes and makes steps faster.
+# Change it when training runs for hours on an accelerator.
+# Read by: training.
+COMPILE: bool = False
+
+# Threads that prepare batches while the network learns; 0 prepares them in between.
+# Change it when the accelerator waits for data (more) or the processor is needed otherwise (fewer).
+# Read by: training.
+NUM_LOADING_THREADS: Index = 2
+
+# Minutes between two checkpoints, from which training goes on after a stop or crash; 0 writes one after every step.
+# Change it when a checkpoint is large and the disk slow (longer), or the machine may vanish (shorter).
+# Read by: training.
+CHECKPOINT_PERIOD_MINUTES: NonNegative = 10.0
+
+# Minutes of training, pauses left out, after which it ends as if all epochs were done; None sets no limit.
+# Change it when a result is needed in time. The learning rate does not know of it: fit NUM_EPOCHS as well.
+# Read by: training.
+TIME_LIMIT_MINUTES: Positive | None = None

@@ -109,6 +109,9 @@ WindowFunction = Literal["hanning", "kaiser6"]
 NoiseSchedule = Literal["cosine", "linear"]
 BodyPart = Literal["skin", "tongue", "jaw", "eye"]
 Channel = Literal["skin_coeffs", "tongue_coeffs", "jaw", "eye", "skin_pose", "tongue_pose"]
+Device = Literal["auto", "cuda", "mps", "cpu"]
+Precision = Literal["auto", "float32", "bfloat16"]
+ExportedWeights = Literal["best", "last"]
 InferenceMode = Literal[
     "offline",
     "offline_onnx",
@@ -130,6 +133,7 @@ Positive = Annotated[float, Interval(gt=0)]
 NonNegative = Annotated[float, Interval(ge=0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 UnitShare = Annotated[float, Interval(gt=0, le=1)]
+Decay = Annotated[float, Interval(gt=0, lt=1)]
 FrameRate = Annotated[float, Interval(ge=1, le=1000)]
 SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 

@@ -41,9 +41,15 @@ def leading_eigenpairs(rows: FloatArray, centre: FloatArray, enough: Enough) -> 
     moment = np.zeros((rows.shape[1], rows.shape[1]))
     for block in _centred_rows(rows, centre):
         moment += block.T @ block
-    values, vectors = _falling(moment)
+    values, vectors = falling_eigenpairs(moment)
     count = enough(values)
     return values[:count], vectors[:, :count]
+
+
+def falling_eigenpairs(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """All eigenpairs of a positive float64 matrix `[n, n]` by falling eigenvalue, negative rounding set to zero."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
 
 
 def numerical_rank(values: FloatArray, size: int) -> int:
@@ -53,11 +59,6 @@ def numerical_rank(values: FloatArray, size: int) -> int:
     return int(np.count_nonzero(values > values[0] * size * np.finfo(np.float64).eps))
 
 
-def _falling(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
-    values, vectors = np.linalg.eigh(matrix)
-    return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
-
-
 def _from_row_products(rows: FloatArray, centre: FloatArray, enough: Enough) -> tuple[FloatArray, FloatArray]:
     """With Y = U S V^T: the matrix of inner products Y Y^T gives U and S^2, and V = Y^T U / S."""
     column_blocks = list(blocks_of(rows.shape[1], len(rows) * 8))
@@ -65,7 +66,7 @@ def _from_row_products(rows: FloatArray, centre: FloatArray, enough: Enough) -> 
     for columns in column_blocks:
         block = rows[:, columns] - centre[columns]
         products += block @ block.T
-    values, left = _falling(products)
+    values, left = falling_eigenpairs(products)
     count = enough(values)
     count = min(len(values) if count is None else count, numerical_rank(values, len(rows)))
     scaled = left[:, :count] / np.sqrt(values[:count])
@@ -82,7 +83,7 @@ def _lanczos(rows: FloatArray, centre: FloatArray, enough: Enough) -> tuple[Floa
     space = np.linalg.qr(start)[0]
     image = _times(rows, centre, space)
     while True:
-        values, rotation = _falling(space.T @ image)
+        values, rotation = falling_eigenpairs(space.T @ image)
         count = enough(values)
         whole = space.shape[1] + _KRYLOV_BLOCK > size
         if count is not None or whole:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.errors import UserError
-from audio2face.geometry.eigenpairs import leading_eigenpairs, numerical_rank
+from audio2face.geometry.eigenpairs import falling_eigenpairs, leading_eigenpairs, numerical_rank
 from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, read_rows
 
 
@@ -130,6 +130,26 @@ def count_components(values: FloatArray, total: float, variance_threshold: float
     """
     exceeding = np.flatnonzero(np.cumsum(values) > variance_threshold * total)
     return int(exceeding[0]) + 1 if exceeding.size else None
+
+
+def principal_pairs(
+    products: FloatArray, variance_threshold: float, beyond: float = 0.0
+) -> tuple[FloatArray, FloatArray]:
+    """The fewest leading eigenpairs of a small matrix that exceed a share of the variance, or all that carry any.
+
+    Args:
+        products: `[n, n]` float64, inner products of centred poses, or of their coordinates.
+        variance_threshold: the share to exceed.
+        beyond: variance that the matrix does not show.
+
+    Returns:
+        Eigenvalues `[k]`, falling, all above rounding noise, and unit vectors `[n, k]`.
+    """
+    values, vectors = falling_eigenpairs(products)
+    count = count_components(values, float(values.sum()) + beyond, variance_threshold)
+    rank = numerical_rank(values, len(values))
+    kept = rank if count is None else min(count, rank)
+    return values[:kept], vectors[:, :kept]
 
 
 def _second_moment(rows: FloatArray, centre: FloatArray) -> float:

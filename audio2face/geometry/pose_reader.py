@@ -6,8 +6,10 @@ of this shape will do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,9 @@ from audio2face.errors import UserError
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
+Item = TypeVar("Item")
 BLOCK_BYTES = 64 << 20
+_MOST_WORKERS = 4  # each holds a block; more only wait for memory
 
 
 class PoseReader(Protocol):
@@ -45,6 +49,13 @@ def blocks_of(count: int, bytes_each: int, block_bytes: int = BLOCK_BYTES) -> It
     step = max(1, block_bytes // max(bytes_each, 1))
     for start in range(0, count, step):
         yield slice(start, min(start + step, count))
+
+
+def in_threads(work: Callable[[Item], object], items: Iterable[Item]) -> None:
+    """Works on all items in a few threads; NumPy leaves the interpreter free while it computes."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_WORKERS)) as pool:
+        for _ in pool.map(work, items):
+            pass
 
 
 def read_rows(poses: PoseReader, frames: slice) -> FloatArray:

@@ -363,7 +363,7 @@ class Network(nn.Module):
 
     def _embed(self, timesteps: Tensor) -> Tensor:
         """What the linear layer makes of one-hot vectors, read from its columns: `[batch, feature_dim]`."""
-        columns = self.timestep_projection.weight.t()[timesteps.to(self.neutral.device)]
+        columns = self.timestep_projection.weight.t().index_select(0, timesteps.to(self.neutral.device))
         level: Tensor = self.mish(columns + self.timestep_projection.bias)
         return level
 

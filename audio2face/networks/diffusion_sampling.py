@@ -164,7 +164,7 @@ class WindowSampler(nn.Module):
 
     def _draw(self, window: Tensor) -> NoiseSource:
         values = self.network.settings.sizes.total
-        return drawn_noise(len(window), values, None, window.device)
+        return drawn_noise(window.shape[0], values, None, window.device)
 
 
 def _sample_frames(
@@ -180,7 +180,7 @@ def _sample_frames(
 ) -> tuple[Tensor, Tensor]:
     """Samples a range of frames, and carries the state of each step from before them to behind them."""
     states = list(latents.unbind(0))
-    batch = len(conditions.speech)
+    batch = conditions.speech.shape[0]  # len() would make it a constant of an exported graph
 
     def predict(step: int, noisy: Tensor) -> Tensor:
         level = torch.tensor([int(schedule.timesteps[step])], device=noisy.device)

@@ -85,7 +85,7 @@ def read_rows(values: Tensor, positions: Tensor, rows: Tensor | None = None) -> 
     upper = torch.minimum(lower + 1, last)
     share = (positions - lower)[..., None].to(values.dtype)
     if positions.dim() == 1:
-        return values[:, lower] * (1 - share) + values[:, upper] * share
+        return values.index_select(1, lower) * (1 - share) + values.index_select(1, upper) * share
     items = torch.arange(values.shape[0], device=values.device)[:, None]
     return values[items, lower] * (1 - share) + values[items, upper] * share
 

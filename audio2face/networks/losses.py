@@ -49,7 +49,7 @@ def stillness_loss(predicted: Tensor, weights: Tensor, lengths: Tensor | None = 
         lengths: see the module.
     """
     change = predicted.diff(dim=1)
-    per_vertex = change.square().reshape(*change.shape[:2], -1, 3).mean(dim=-1)
+    per_vertex = change.square().reshape(*change.shape[:2], len(weights), 3).mean(dim=-1)
     return frame_mean((per_vertex * weights).mean(dim=-1), _between(lengths))
 
 

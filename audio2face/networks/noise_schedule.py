@@ -65,7 +65,7 @@ def make_noise_schedule(
     """
     betas = _cosine_betas(steps) if kind == "cosine" else _linear_betas(steps)
     timesteps = kept_timesteps(steps, respacing)
-    power = np.cumprod(1 - betas)[timesteps]
+    power = np.multiply.accumulate(1 - betas)[timesteps]
     before = np.append(1.0, power[:-1])
     if len(timesteps) < steps:
         betas = 1 - power / before

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audio2face.geometry.eigenpairs import numerical_rank
-from audio2face.geometry.pose_reader import FloatArray, IntArray, blocks_of
+from audio2face.geometry.pose_reader import FloatArray, IntArray, blocks_of, in_threads
 
 
 class GramColumns:
@@ -57,38 +56,17 @@ class GramColumns:
         """Computes the columns of these poses in one pass; earlier ones that were not taken stay."""
         anchors = self._poses[rows] - self._centre
         columns = np.empty((len(rows), len(self._poses)))
-        norms = np.empty(len(self._poses))
-        cuts = list(blocks_of(len(self._poses), anchors.shape[1] * 8))
-        buffer = np.empty((cuts[0].stop, anchors.shape[1]))
-        for cut in cuts:
-            block = np.subtract(self._poses[cut], self._centre, out=buffer[: cut.stop - cut.start])
+        norms = np.empty(len(self._poses)) if self._squared_norms is None else None
+
+        def fill(cut: slice) -> None:
+            block = self._poses[cut] - self._centre
             np.matmul(anchors, block.T, out=columns[:, cut])
-            if self._squared_norms is None:
+            if norms is not None:
                 np.einsum("ij,ij->i", block, block, out=norms[cut])
-        if self._squared_norms is None:
+
+        in_threads(fill, blocks_of(len(self._poses), anchors.shape[1] * 8))
+        if norms is not None:
             self._squared_norms = norms
         self._fetched.update(zip(rows.tolist(), columns, strict=True))
         self.num_passes += 1
         self.num_fetched += len(rows)
-
-
-class SketchedGram:
-    """The Gram matrix as a few of its columns foretell it (Nystrom's approximation), without going over the poses.
-
-    Exact where the few poses span all the others, as good as they come near to that elsewhere.
-    """
-
-    def __init__(self, columns: GramColumns, sample: IntArray) -> None:
-        """Takes the columns of `sample`, which were fetched."""
-        taken = np.stack([columns.take(row) for row in sample.tolist()])
-        values, vectors = np.linalg.eigh(taken[:, sample])
-        rank = numerical_rank(values[::-1], len(values))
-        first = len(values) - rank
-        self._scores = (vectors[:, first:] / np.sqrt(values[first:])).T @ taken
-        self._squared_norms = columns.squared_norms
-
-    def column(self, row: int) -> FloatArray:
-        """Foretold inner products `[poses]` with one pose; that with itself is exact."""
-        found = np.asarray(self._scores[:, row] @ self._scores)
-        found[row] = self._squared_norms[row]
-        return found

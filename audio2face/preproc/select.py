@@ -6,9 +6,9 @@ eigenpairs of the rows of C that belong to S, the coordinates of a pose are C U 
 squared length is its squared error. So no step touches a coordinate, and the result is that of the direct way up to
 ties within rounding.
 
-Columns of inner products are costly, as each pass over the poses reads them all. So the next steps are rehearsed
-with a sketch of the Gram matrix, and the columns that the rehearsal took are fetched together; whatever the
-rehearsal got wrong is computed exactly when it is needed.
+Columns of inner products are costly, as each pass over the poses reads them all. So the next steps are rehearsed on
+coordinates in a small space, and the columns that the rehearsal took are fetched together. The result does not depend
+on it: whatever the rehearsal got wrong is fetched when it is needed.
 
 Knows rows of one matrix. Does not know shots or files.
 """
@@ -20,12 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio2face.geometry.eigenpairs import numerical_rank
-from audio2face.geometry.pca import count_components
-from audio2face.geometry.pose_reader import FloatArray, blocks_of
-from audio2face.preproc.gram import GramColumns, SketchedGram
+from audio2face.geometry.pca import principal_pairs
+from audio2face.geometry.pose_reader import FloatArray, blocks_of, in_threads
+from audio2face.preproc.gram import GramColumns
+from audio2face.preproc.rehearsal import Rehearsal
 
-_SKETCH_POSES = 512  # spans the motion of an actor but for details: four in five rehearsed steps come true
 _REHEARSED_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
 _SCORE_BYTES = 4 << 20
@@ -68,38 +67,22 @@ def select_distinct(
     """
     count = len(columns)
     seeds = np.unique((count / num_seeds * np.arange(num_seeds)).astype(np.int64))
-    sample = np.unique(np.linspace(0, count - 1, min(count, _SKETCH_POSES)).astype(np.int64))
     columns.fetch(seeds)
-    capacity = min(len(seeds) + max_iterations, count) + _REHEARSED_STEPS
+    capacity = min(len(seeds) + max_iterations, count)
     chosen = _Chosen(columns.squared_norms, capacity, variance_threshold)
     for row in seeds.tolist():
         chosen.add(row, columns.take(row))
         yield Pick(row, float("inf"), 0)
-    columns.fetch(sample)
-    sketch = SketchedGram(columns, sample)
+    rehearsal = Rehearsal(columns, variance_threshold)
     for step in range(max_iterations):
         pick = chosen.worst()
         if pick is None:
             return
         if pick.row not in columns:
-            ahead = min(_REHEARSED_STEPS, max_iterations - step)
-            columns.fetch(np.array([row for row in _rehearse(chosen, sketch, pick, ahead) if row not in columns]))
+            expected = rehearsal.next_rows(chosen.rows, pick.row, min(_REHEARSED_STEPS, max_iterations - step))
+            columns.fetch(np.array([row for row in expected if row not in columns]))
         chosen.add(pick.row, columns.take(pick.row))
         yield pick
-
-
-def _rehearse(chosen: _Chosen, sketch: SketchedGram, pick: Pick, steps: int) -> list[int]:
-    """The rows of the next steps, `pick` first, as the sketch foretells them."""
-    before = len(chosen.rows)
-    next_pick: Pick | None = pick
-    for _ in range(steps):
-        if next_pick is None:
-            break
-        chosen.add(next_pick.row, sketch.column(next_pick.row))
-        next_pick = chosen.worst()
-    rehearsed = chosen.rows[before:]
-    chosen.forget_after(before)
-    return rehearsed
 
 
 class _Chosen:
@@ -123,10 +106,6 @@ class _Chosen:
         self._column_sum += column
         self.rows.append(row)
 
-    def forget_after(self, count: int) -> None:
-        del self.rows[count:]
-        self._column_sum = self._columns[:count].sum(axis=0)
-
     def worst(self) -> Pick | None:
         """The pose that the PCA of the chosen ones reconstructs worst; None where all are reconstructed."""
         columns, rows = self._columns[: len(self.rows)], np.array(self.rows)
@@ -136,24 +115,18 @@ class _Chosen:
         centred = columns[:, rows] - chosen_means[:, None] - chosen_means + grand_mean
         squared = self._squared_norms - 2.0 * row_means + grand_mean  # distances from the mean of the chosen poses
         farthest = squared.max()
-        weights = self._weights(centred)
-        # The weights of each component sum to zero, so only the means of the chosen poses need subtracting.
+        values, vectors = principal_pairs(centred, self._variance_threshold)
+        # Eigenvectors of centred products sum to zero, so of all means only those of the chosen poses matter.
+        weights = (vectors - vectors.mean(axis=0)) / np.sqrt(values)
         offsets = chosen_means @ weights
-        for part in blocks_of(len(squared), weights.shape[1] * 8, _SCORE_BYTES):
+
+        def subtract_scores(part: slice) -> None:
             scores = weights.T @ columns[:, part] - offsets[:, None]
             squared[part] -= np.einsum("ij,ij->j", scores, scores)
+
+        in_threads(subtract_scores, blocks_of(len(squared), weights.shape[1] * 8, _SCORE_BYTES))
         squared[rows] = 0.0
         row = int(squared.argmax())
         if squared[row] <= farthest * _EXHAUSTED**2:
             return None
         return Pick(row, float(np.sqrt(squared[row])), weights.shape[1])
-
-    def _weights(self, centred: FloatArray) -> FloatArray:
-        """What to multiply inner products with the chosen poses by for PCA coordinates, `[chosen, components]`."""
-        values, vectors = np.linalg.eigh(centred)
-        values, vectors = values[::-1], vectors[:, ::-1]
-        rank = numerical_rank(values, len(values))
-        count = count_components(values, float(values.sum()), self._variance_threshold)
-        count = rank if count is None else min(count, rank)
-        weights = vectors[:, :count] / np.sqrt(values[:count])
-        return np.asarray(weights - weights.mean(axis=0))

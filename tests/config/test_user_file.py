@@ -44,6 +44,11 @@ def test_values_are_normalised_and_helpers_left_out(tmp_path: Path) -> None:
         ("A = float('nan')\n", (None, "A", "A: nan is not a finite number")),
         ("A = 10 ** 5000\n", (None, "A", "A: the number is too large")),
         ("A = '\\ud800'\n", (None, "A", "A: the text is no valid Unicode")),
+        ("RUN_NAME = lambda: 'x'\n", (None, "RUN_NAME", "RUN_NAME: a value of type function cannot be configured")),
+        (
+            "class Odd(str):\n    def __iter__(self): return 1 / 0\nA = Odd('x')\n",
+            (2, "", "running it failed: ZeroDivisionError: division by zero"),
+        ),
     ],
 )
 def test_failures_are_reported_with_their_place(tmp_path: Path, text: str, expected: tuple[object, ...]) -> None:

@@ -29,6 +29,7 @@ from audio2face.dataset.checks.head_motion import rigid_motion
 from audio2face.dataset.checks.sweep import Openings
 from audio2face.dataset.report import show
 from audio2face.dataset.vertex_lists import VertexPairs
+from audio2face.errors import UserError
 from audio2face.geometry import write_cache
 
 ROOT = Path(__file__).parents[2]
@@ -234,25 +235,50 @@ def test_the_command(
     run = importlib.import_module("runners.run_check").main
     write_config(tmp_path / "configs" / "test", dataset)
     bundle = tmp_path / "bundle.json"
-    load("test", stage="check", configs_folder=tmp_path / "configs").save(bundle)
-    arguments = ["test", "--config-file", str(bundle)]
 
-    assert run([*arguments, "--json", "-"]) == 0
+    def check(*arguments: str) -> int:
+        load("test", stage="check", actors=["ann", "ann"], configs_folder=tmp_path / "configs").save(bundle)
+        return int(run(["test", "--config-file", str(bundle), *arguments]))
+
+    assert check("--json", "-") == 0
+    assert not bundle.exists()  # what the launcher wrote for the stage does not stay behind
     out, err = capsys.readouterr()
     (actor,) = json.loads(out)["actors"]
     assert (actor["actor"], actor["errors"], actor["summary"]["num_frames"]) == ("ann", 0, 466)
     assert "what the dataset holds" in err
 
     (dataset / "audio" / "s2_joy.wav").unlink()
-    assert run([*arguments, "--json", str(tmp_path / "report.json")]) == 1
+    assert check("--json", str(tmp_path / "report.json")) == 1
     assert "audio-missing" in capsys.readouterr().out
     findings = json.loads((tmp_path / "report.json").read_text())["actors"][0]["findings"]
     assert (findings[0]["code"], findings[0]["severity"], findings[0]["shot"]) == ("audio-missing", "error", "s2_joy")
 
-    with pytest.raises(SystemExit) as ended:
-        run([*arguments, "--head-motion-limit", "-1"])
-    assert ended.value.code == 2
-    assert "--head-motion-limit" in capsys.readouterr().err
+    with pytest.raises(UserError, match="--head-motion-limit"):
+        check("--head-motion-limit", "-1")
+
+
+def test_faces_to_draw_that_are_no_vertex_numbers(dataset: Path, open_actor: Open) -> None:
+    parts = dataset / "geom" / "extra_parts.npz"
+    triangle = np.eye(3, dtype=np.float32)
+    np.savez(
+        parts,
+        eye_vertices=triangle,
+        eye_faces=np.full((1, 3), np.nan),
+        teeth_vertices=triangle,
+        teeth_faces=[[0, 1, 3]],
+    )
+    report = check_actor(open_actor(dataset, EXTRA_PARTS_FPATH={"ann": str(parts)}))
+    assert sorted(finding.code for finding in report.errors) == ["faces-range", "faces-range", "not-finite"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_near_the_limits_are_reported_and_nothing_else(dataset: Path, open_actor: Open) -> None:
+    for pose in ("neutral_pose.npy", "lip_open_pose_delta.npy"):
+        path = dataset / "geom" / "skin" / pose
+        values = np.load(path)
+        values[3] = 3e38
+        np.save(path, values)
+    assert check_actor(open_actor(dataset)).errors
 
 
 @pytest.mark.slow

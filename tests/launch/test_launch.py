@@ -73,6 +73,34 @@ def test_settings_file_sets_absolute_roots(framework: Path) -> None:
     assert output.splitlines() == [str(framework / "data sets"), "/big/disk"]
 
 
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        (b"A2F_RUNTIME=local\r\n", "local"),
+        (b"export A2F_RUNTIME=local", "local"),
+        (b"\xef\xbb\xbfA2F_RUNTIME = local  # not docker", "local"),
+        (b"A2F_RUNTIME='a # b' # c", "a # b"),
+        (b"A2F_RUNTIME=/a b/c#d", "/a b/c#d"),
+        (b"A2F_RUNTIME=", ""),
+    ],
+)
+def test_settings_are_read_as_people_write_them(tmp_path: Path, line: bytes, value: str) -> None:
+    (tmp_path / ".env").write_bytes(line)
+    assert launch.read_settings(tmp_path / ".env") == {"A2F_RUNTIME": value}
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"A2F_RUNTIME=a\0b", b"A2F_RUNTIME='a", b"A2F_DATASETS_ROOT=~nobody-here/x"]
+)
+def test_settings_that_make_no_sense_are_one_message(framework: Path, content: bytes) -> None:
+    (framework / ".env").write_bytes(content)
+    process = start(framework, "raise SystemExit(0)")
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert errors.startswith("[ERROR] ")
+    assert "Traceback" not in errors
+
+
 def test_settings_are_never_executed(framework: Path) -> None:
     (framework / ".env").write_text("touch /nowhere\n")
     process = start(framework, "raise SystemExit(0)")

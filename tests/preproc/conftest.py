@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from audio2face.config import Configuration, Roots, load
+from audio2face.config import Configuration, Preproc, Roots, load
 
 ACTOR = "ann"
 Configure = Callable[..., Configuration]
 
+PREPROC = {field.name for field in fields(Preproc)}
 _GEOMETRY = {
     "SKIN_NEUTRAL_FPATH": "geom/skin/neutral_pose.npy",
     "SKIN_LIP_OPEN_POSE_DELTA_FPATH": "geom/skin/lip_open_pose_delta.npy",
@@ -44,11 +46,7 @@ def configure(reference_data: Path, tmp_path: Path) -> Configure:
         folder = tmp_path / "configs" / "small"
         write_configuration(folder, root, json.loads((reference_data / "preproc/config.json").read_text()), minimal)
         for name, value in changes.items():
-            file = (
-                "preproc"
-                if name.startswith(("SKIN_PRUNE", "SKIN_SELECT", "SKIN_CACHE_SHOTS", "KEEP", "VERBOSE"))
-                else "dataset"
-            )
+            file = "preproc" if name in PREPROC else "dataset"
             with (folder / f"config_{file}.py").open("a") as handle:
                 handle.write(f"{name} = {value!r}\n")
         roots = Roots(datasets=tmp_path, workspace=tmp_path / "workspace")

@@ -35,7 +35,7 @@ def test_the_references_folder_is_read(reference_run: Path) -> None:
     assert artifacts.clips[4] == ("ann", "s2_joy", (0, 94), "aug_v1", "en", "aug/v1/s2_joy.wav", 0)
     assert artifacts.data_info.as_json() == json.loads((reference_run / "deploy/data_info.json").read_text())
     assert artifacts.mean_geometry.shape == (799,)
-    assert list(artifacts.network_data.members)[0] == "shapes_matrix_skin"
+    assert next(iter(artifacts.network_data.members)) == "shapes_matrix_skin"
     assert artifacts.display is None
     assert artifacts.blendshapes("skin") is None
 

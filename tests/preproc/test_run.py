@@ -18,10 +18,12 @@ import pytest
 from conftest import ACTOR, Configure
 
 from audio2face import files
+from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.geometry import find_cache, open_cache, write_cache
 from audio2face.preproc import poses
 from audio2face.preproc.artifacts import PreprocArtifacts
+from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.reuse import held
 from audio2face.preproc.run import preprocess
 from audio2face.runs import RunFolder
@@ -118,25 +120,47 @@ def test_a_run_folder_holds_what_is_specified_and_nothing_else(configure: Config
     error = report["skin"]["reconstruction_error_mm"]
     assert 0 < error["mean_mm"] < error["p99_mm"] < error["worst_mm"]
     assert error["lips_closed"]["frames"] > 0
-    assert report["skin"]["poses_per_shot"]["s2_joy"] == {"frames": 95, "kept": 57, "selected": 1}
+    assert report["skin"]["poses_per_shot"]["s2_joy"] == {"frames": 95, "kept": 57, "selected": 3}
     assert report["skin"]["variance_explained"][-1] > 0.9995
     assert report["minutes_per_emotion"]["joy"] == pytest.approx(95 / 30 / 60, abs=1e-3)
 
 
 def test_a_second_run_reuses_the_first_until_something_changes(
-    configure: Configure, reference_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    configure: Configure, reference_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     root = shutil.copytree(reference_data / "preproc" / "dataset", tmp_path / "dataset")
-    first = preprocess(configure(root=root), ACTOR)
-    second = preprocess(configure(root=root, SKIN_PRUNE_SIM_DIST=40.0), ACTOR)
+    first = preprocess(configure(minimal=True, root=root), ACTOR)
+    second = preprocess(configure(minimal=True, root=root, RUN_INFO="another note"), ACTOR)
     assert (first.reused, second.reused) == (False, True)
     assert second.run == first.run
-    third = preprocess(configure(root=root, SKIN_PRUNE_SIM_DIST=50.0), ACTOR)
+    assert "unchanged" in caplog.text
+    os.utime(root / "cache/skin/s1_neutral/s1_neutral.mc")
+    third = preprocess(configure(minimal=True, root=root, SKIN_PRUNE_SIM_DIST=60.0), ACTOR)
     assert not third.reused
-    os.utime(root / "geom/tongue/neutral_pose.npy")
-    assert not preprocess(configure(root=root), ACTOR).reused
     (third.run.path / "deploy" / "shots.json").unlink()
-    assert not preprocess(configure(root=root, SKIN_PRUNE_SIM_DIST=50.0), ACTOR).reused
+    assert not preprocess(configure(minimal=True, root=root, SKIN_PRUNE_SIM_DIST=60.0), ACTOR).reused
+
+
+def test_whatever_is_read_has_a_part_in_the_fingerprint(
+    configure: Configure, reference_data: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(reference_data / "preproc" / "dataset", tmp_path / "dataset")
+
+    def fingerprint(**changes: object) -> str:
+        configuration = configure(root=root, **changes)
+        dataset = ActorDataset.open(ACTOR, configuration.dataset)
+        return ActorInputs.open(dataset, configuration.preproc, {}).fingerprint()
+
+    seen = {fingerprint()}
+    for place in ("cache/skin/s1_neutral/s1_neutral.mc", "cache/tongue/s2_joy/s2_joy.xml", "xform/eye_blink_keys.npy"):
+        os.utime(root / place)
+        seen.add(fingerprint())
+    (root / "audio/aug/v1/s1_neutral.wav").touch()
+    seen |= {fingerprint(), fingerprint(SKIN_PRUNE_SIM_DIST=9.0), fingerprint(SHOT_EMOTION_NAMES=["joy"])}
+    assert len(seen) == 7
+    os.utime(root / "audio/s1_neutral.wav")
+    assert fingerprint(RUN_INFO="a note", NUM_WORKERS=1) in seen
 
 
 class Interrupted:
@@ -232,13 +256,15 @@ def test_a_run_in_the_making_is_left_to_its_process(configure: Configure, monkey
 
 
 def test_audio_and_skin_alone_are_enough(configure: Configure) -> None:
-    artifacts = PreprocArtifacts.open(preprocess(configure(minimal=True), ACTOR).run.path)
+    configuration = configure(minimal=True, TRANSFORM_SCALE={ACTOR: {"skin": 2.0}})
+    artifacts = PreprocArtifacts.open(preprocess(configuration, ACTOR).run.path)
     assert not artifacts.has_tongue
     assert artifacts.tongue.matrix.shape == (10, 520, 3)
     counts = artifacts.data_info.counts
     assert (counts["num_verts_tongue"], counts["num_keypoints_jaw"], counts["num_angles_eye"]) == (520, 5, 2)
     assert artifacts.data_info.scale["tongue"] == artifacts.data_info.scale["jaw"] == 1.0
     assert artifacts.network_data.members["saccade_rot_matrix"].shape == (5000, 2)
+    assert np.abs(artifacts.mean_geometry[:600]).max() == pytest.approx(2.0)
     assert not artifacts.mean_geometry[600:].any()
     # Without a neutral pose the shapes are centred on the poses they were made from.
     frames = _json(artifacts.folder / "pca/skin/intermediate/skin_pruned_poses_pca_final.json")
@@ -254,23 +280,12 @@ def test_a_coarser_mesh_and_a_mask_choose_the_poses(configure: Configure, tmp_pa
     mask = np.zeros(200, bool)
     mask[::2] = True
     np.save(tmp_path / "mask.npy", mask)
-    by_mask = preprocess(configure(SKIN_PRUNE_MESH_MASK_FPATH={ACTOR: str(tmp_path / "mask.npy")}), ACTOR)
-    by_mesh = preprocess(configure(SKIN_PRUNE_CACHE_ROOT={ACTOR: str(coarse)}), ACTOR)
+    by_mask = preprocess(configure(minimal=True, SKIN_PRUNE_MESH_MASK_FPATH={ACTOR: str(tmp_path / "mask.npy")}), ACTOR)
+    by_mesh = preprocess(configure(minimal=True, SKIN_PRUNE_CACHE_ROOT={ACTOR: str(coarse)}), ACTOR)
     assert _artifacts(by_mask.run.path) == _artifacts(by_mesh.run.path)
     write_cache(coarse / "s2_joy" / "s2_joy.npy", np.zeros((90, 100, 3), np.float32), fps=30)
     with pytest.raises(UserError, match="90 frames"):
-        preprocess(configure(SKIN_PRUNE_CACHE_ROOT={ACTOR: str(coarse)}), ACTOR)
-
-
-def test_transform_scale_enlarges_normalised_data(configure: Configure) -> None:
-    scales = {ACTOR: {"skin": 2.0}}
-    plain, scaled = (
-        PreprocArtifacts.open(preprocess(configure(**changes), ACTOR).run.path)
-        for changes in ({}, {"TRANSFORM_SCALE": scales})
-    )
-    assert scaled.data_info.scale["skin"] == plain.data_info.scale["skin"] / 2
-    assert scaled.data_info.scale["jaw"] == plain.data_info.scale["jaw"]
-    assert np.abs(scaled.mean_geometry[:600]).max() == pytest.approx(2.0)
+        preprocess(configure(minimal=True, SKIN_PRUNE_CACHE_ROOT={ACTOR: str(coarse)}), ACTOR)
 
 
 def test_data_that_would_spoil_training_end_it_before_it_begins(
@@ -281,11 +296,11 @@ def test_data_that_would_spoil_training_end_it_before_it_begins(
     frames[7, 5] = np.nan
     np.save(root / "cache/skin/s3_anger/s3_anger.npy", frames)
     with pytest.raises(UserError, match="an error"):
-        preprocess(configure(root=root), ACTOR)
+        preprocess(configure(minimal=True, root=root), ACTOR)
     assert "not-finite" in capsys.readouterr().out
     assert not (tmp_path / "workspace" / "output_preproc").exists()
     shots = ["s1_neutral", "s2_joy", "s4_neutral"]
-    outcome = preprocess(configure(root=root, SKIN_CACHE_SHOTS={ACTOR: shots}), ACTOR)
+    outcome = preprocess(configure(minimal=True, root=root, SKIN_CACHE_SHOTS={ACTOR: shots}), ACTOR)
     assert [row.shot for row in PreprocArtifacts.open(outcome.run.path).shots] == shots
 
 

@@ -36,6 +36,7 @@ __all__ = ["HEAD_MOTION_LIMIT", "CheckReport", "Finding", "Severity", "Summary",
 HEAD_MOTION_LIMIT = 0.5
 
 
+@np.errstate(over="ignore", invalid="ignore")  # damaged numbers near the limits: the checks report what comes of them
 def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LIMIT) -> CheckReport:
     """Checks all raw data of one actor; every frame is read once, in blocks.
 
@@ -125,10 +126,10 @@ def _sweeps(
 
 
 def _first_frame(cache: PointCache) -> Float32Array | None:
-    """The first frame `[verts, 3]` where it is readable and finite; the sweep reports it where it is not."""
+    """The first frame `[verts, 3]` where it is readable and whole; the sweep reports it where it is not."""
     with suppress(UserError):
         frame = cache[0]
-        return frame if np.isfinite(frame).all() else None
+        return frame if static.within_reason(frame).all() else None
     return None
 
 

@@ -240,7 +240,7 @@ def _problems(parameters: Mapping[str, Any], poses: int | None) -> list[str]:
     problems = []
     if not _is_number(count, int) or count is None or count < 1:
         problems.append(f"numPoses is {count!r}, expected the number of poses without the neutral")
-        count = poses
+        count = None
     elif poses is not None and count != poses:
         problems.append(f"numPoses is {count}, the data hold {poses} poses without the neutral")
     problems += [
@@ -252,7 +252,7 @@ def _problems(parameters: Mapping[str, Any], poses: int | None) -> list[str]:
     if not _is_number(box, int | float) or box < _SMALLEST_BOX:
         problems.append(f"templateBBSize is {box!r}, expected {_SMALLEST_BOX:g} cm or more")
     for name in (*_INT_LISTS, *_FLOAT_LISTS):
-        problems += _list_problems(parameters, name, int if name in _INT_LISTS else int | float, count)
+        problems += _list_problems(parameters, name, int if name in _INT_LISTS else int | float, poses or count)
     return problems
 
 

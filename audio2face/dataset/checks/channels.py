@@ -80,7 +80,7 @@ def _archive(
 
 def _check_archive(
     archive: Archive,
-    shots: Iterable[ShotCaches],
+    shots: tuple[ShotCaches, ...],
     part: str,
     shape: tuple[int | None, ...],
     findings: Findings,
@@ -101,7 +101,7 @@ def _check_archive(
             findings.error(
                 f"{part}-missing",
                 f"has no array for this shot: the {part} would be trained to stand still in it",
-                f"Export the {part} of this shot and merge it in{_similar(shot.name, archive)}.",
+                f"Export the {part} of this shot and merge it in{_similar(shot.name, archive, shots)}.",
                 file=archive.path,
                 shot=shot.name,
             )
@@ -157,9 +157,11 @@ def _check_eyes(rotations: Float32Array) -> tuple[str, str] | None:
     return None
 
 
-def _similar(shot: str, archive: Archive) -> str:
-    near = difflib.get_close_matches(shot, [name for name in archive.members if name != shot], n=1, cutoff=0.85)
-    return f"; it has {near[0]!a}, is that the same?" if near else ""
+def _similar(shot: str, archive: Archive, shots: tuple[ShotCaches, ...]) -> str:
+    """A guess at the name under which the archive holds the shot: a similar one that no shot has."""
+    spare = archive.members.keys() - {other.name for other in shots}
+    near = difflib.get_close_matches(shot, sorted(spare), n=1, cutoff=0.85)
+    return f", perhaps the array that is called {near[0]!a} there" if near else ""
 
 
 def _check_blink(dataset: ActorDataset, findings: Findings) -> None:

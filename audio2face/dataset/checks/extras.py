@@ -43,10 +43,13 @@ def _check_parts(dataset: ActorDataset, findings: Findings) -> None:
         if not np.isfinite(array).all():
             findings.error("not-finite", f"array {name!a} holds NaN or infinity", "Export it once more.", file=path)
         vertices = archive.members.get(f"{name.removesuffix('_faces')}_vertices")
-        if name.endswith("_faces") and vertices is not None and int(array.max()) >= vertices.shape[0]:
+        if not name.endswith("_faces") or vertices is None:
+            continue
+        count = vertices.shape[0] if vertices.shape else 0
+        if array.dtype.kind == "f" or not -1 <= array.min() <= array.max() < count:
             findings.error(
                 "faces-range",
-                f"array {name!a} names vertex {int(array.max())}, the part has {vertices.shape[0]} vertices",
-                "Export vertices and faces of the part together.",
+                f"array {name!a} holds {array.dtype} from {array.min()} to {array.max()}; there are {count} vertices",
+                "Export vertices and faces of the part together, faces as vertex numbers.",
                 file=path,
             )

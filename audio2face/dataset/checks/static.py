@@ -17,6 +17,8 @@ from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs
 
 Value = TypeVar("Value")
 
+LARGEST = 1e6  # cm or degrees: what is larger is damage, and would overflow sums of squares
+NOT_FINITE = f"NaN, infinite or beyond {LARGEST:g}"
 _ALIKE = 0.95  # cosine of the angle between a pose and the neutral: offsets have nothing in common with it
 _ELSEWHERE = 3.0  # the other region moves so many times as much
 _LEAST_MOTION = 0.05  # cm
@@ -66,14 +68,20 @@ def read_static(dataset: ActorDataset, findings: Findings) -> Static:
     )
 
 
+def within_reason(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which values are finite and no larger than anything that is measured in centimetres or degrees."""
+    reasonable: npt.NDArray[np.bool_] = np.abs(array) <= LARGEST
+    return reasonable
+
+
 def check_finite(array: npt.NDArray[Any], path: Path, findings: Findings) -> bool:
-    """Whether an array `[points, ...]` has only finite values; reports the first point that has not."""
-    wrong = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    """Whether an array `[points, ...]` has only numbers that can be meant; reports the first point that has not."""
+    wrong = ~within_reason(array).reshape(len(array), -1).all(axis=1)
     if wrong.any():
         first = int(np.argmax(wrong))
         findings.error(
             "not-finite",
-            f"{int(wrong.sum())} of {len(array)} points are NaN or infinite, the first is {first}",
+            f"{int(wrong.sum())} of {len(array)} points are {NOT_FINITE}, the first is {first}",
             "Export the file once more.",
             file=path,
             vertex=first,

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from audio2face.console import track
 from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.head_motion import rigid_motion, sample_points
+from audio2face.dataset.checks.static import LARGEST, NOT_FINITE, within_reason
 from audio2face.dataset.report import Findings
 from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.geometry import PointCache
@@ -112,8 +113,8 @@ class Sweep:
         frames = np.arange(start, start + len(block))
         # One pass for the extremes tells that all is well; only then is nothing else to do per value.
         low, high = float(block.min()), float(block.max())
-        if not math.isfinite(low) or not math.isfinite(high):
-            wrong = ~np.all(np.isfinite(block), axis=2)
+        if not -LARGEST <= low <= high <= LARGEST:
+            wrong = ~np.all(within_reason(block), axis=2)
             self._not_finite.note(wrong, frames)
             keep = ~wrong.any(axis=1)
             block, frames = block[keep], frames[keep]
@@ -153,7 +154,7 @@ class Sweep:
         """Reports what the frames held."""
         place = {"file": self.cache.path, "shot": self.shot}
         for bad, code, what in (
-            (self._not_finite, "not-finite", "NaN or infinite"),
+            (self._not_finite, "not-finite", NOT_FINITE),
             (self._far, "far-away", f"more than {_FAR:g} sizes of the mesh away from it"),
         ):
             if bad.frame is not None:

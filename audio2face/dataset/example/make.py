@@ -11,8 +11,11 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,13 +83,39 @@ def _record_all(jobs: Sequence[tuple[Take, str]], folders: dict[str, Path]) -> I
     """Records every job in a few processes; yields in the order in which they finish."""
     processes = min(os.cpu_count() or 1, _MAX_PROCESSES, len(jobs))
     # Not forked: a process with threads of its own (torch, say) must not be copied.
-    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     try:
-        tasks = [pool.submit(record, take, actor, folders[actor]) for take, actor in jobs]
+        with _interrupts_ignored():
+            tasks = [pool.submit(record, take, actor, folders[actor]) for take, actor in jobs]
         for task in as_completed(tasks):
             yield task.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal: those started in here leave it to this one, which ends them."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may change this
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed: it would wait for ever, or write into a new start."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write_motions(folder: Path, motions: Iterable[RigidMotion]) -> None:

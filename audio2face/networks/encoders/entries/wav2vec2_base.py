@@ -58,8 +58,9 @@ class Wav2Vec2Encoder(SpeechEncoder):
             raise UserError(f"{layers} layers of {NAME} are asked for, but its weights hold {there}")
         if options.config.get("do_stable_layer_norm"):
             raise UserError("a wav2vec 2.0 network with layer normalisation before attention is not supported")
-        # No vector for masked steps is made when nothing is masked.
-        model, config = transformer("wav2vec2", options.config | {"num_hidden_layers": layers, "mask_time_prob": 0.0})
+        # The reference's network masks no steps and skips no layers.
+        plain = {"num_hidden_layers": layers, "mask_time_prob": 0.0, "layerdrop": 0.0}
+        model, config = transformer("wav2vec2", options.config | plain)
         window, step = receptive_field(config)
         info = EncoderInfo(
             name=NAME,
@@ -85,14 +86,8 @@ class Wav2Vec2Encoder(SpeechEncoder):
         model: Any = self.model
         # Without this the library would differentiate down to the audio of a frozen network.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.info.frozen):
-            hidden, _ = model.feature_projection(model.feature_extractor(audio).transpose(1, 2))
-            encoder = model.encoder
-            hidden = encoder.dropout(encoder.layer_norm(hidden + encoder.pos_conv_embed(hidden)))
-            kept = []
-            for layer in encoder.layers:
-                hidden = layer(hidden)
-                kept.append(hidden)
-            return torch.stack(kept)
+            hidden = model(audio, output_hidden_states=True).hidden_states
+            return torch.stack(hidden[1:])  # the first is what enters the first layer
 
 
 def load(options: Wav2Vec2Options, folder: Path) -> SpeechEncoder:

@@ -1,0 +1,58 @@
+"""How an emotion becomes the vector that networks take: the one rule for training, export and inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio2face.dataset.arrays import Float32Array
+from audio2face.errors import UserError
+
+INERT_EMOTION = "inert"  # consumers of a model need at least one emotion; this one is never trained
+NO_INDEX = -1
+
+
+@dataclass(frozen=True)
+class EmotionVectors:
+    """The emotions that have an input of their own, in order, and the one that is the zero vector.
+
+    Attributes:
+        names: emotions with an input; never empty.
+        zero: the emotion that is all zeros; None where every emotion has an input.
+        is_inert: whether the vocabulary has nothing besides the zero emotion, so that `names` is a stand-in.
+    """
+
+    names: tuple[str, ...]
+    zero: str | None
+    is_inert: bool = False
+
+    @classmethod
+    def of(cls, vocabulary: Sequence[str], zero: str | None) -> EmotionVectors:
+        """Takes the zero emotion out of a vocabulary (SHOT_EMOTION_NAMES, SHOT_EMOTION_NAME_FOR_ALL_ZEROS)."""
+        names = tuple(name for name in vocabulary if name != zero)
+        return cls(names or (INERT_EMOTION,), zero, is_inert=not names)
+
+    def index(self, emotion: str) -> int:
+        """The input of an emotion, or `NO_INDEX` for the zero emotion.
+
+        Raises:
+            UserError: the vocabulary has no such emotion.
+        """
+        if emotion == self.zero:
+            return NO_INDEX
+        if emotion not in self.names:
+            known = [*([self.zero] if self.zero is not None else []), *self.names]
+            raise UserError(
+                f"the emotion {emotion!r} is unknown", hint=f"There are: {', '.join(known)} (SHOT_EMOTION_NAMES)."
+            )
+        return self.names.index(emotion)
+
+    def vector(self, emotion: str) -> Float32Array:
+        """The vector of an emotion, float32 `[emotions]`: a single 1, or all zeros."""
+        values = np.zeros(len(self.names), np.float32)
+        index = self.index(emotion)
+        if index != NO_INDEX:
+            values[index] = 1.0
+        return values

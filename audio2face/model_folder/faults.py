@@ -1,0 +1,83 @@
+"""What is wrong with a deployed folder, gathered while it is read: file, problem, remedy.
+
+The reader stops at errors, the lint prints everything. Knows no format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from audio2face.errors import FileFormatError
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One finding.
+
+    Attributes:
+        severity: "error": readers refuse the file or read nonsense; "warning": legal, but hardly meant; "note": to know.
+        file: the file, relative to the folder.
+        problem: what was found and what was expected.
+        remedy: what to do about it.
+    """
+
+    severity: Severity
+    file: str
+    problem: str
+    remedy: str
+
+
+@dataclass
+class Faults:
+    """Collects findings.
+
+    Attributes:
+        found: all of them, in the order in which they were met.
+    """
+
+    found: list[Fault] = field(default_factory=list)
+
+    def of(self, file: str) -> FileFaults:
+        """The same collector, for one file."""
+        return FileFaults(file, self.found)
+
+    @property
+    def errors(self) -> list[Fault]:
+        """The errors alone."""
+        return [fault for fault in self.found if fault.severity == "error"]
+
+    def raise_first(self, folder: Path) -> None:
+        """Raises the first error, if there is one, as FileFormatError."""
+        if self.errors:
+            first, more = self.errors[0], len(self.errors) - 1
+            others = f" There are {more} more: python run_deploy.py --check lists all." if more else ""
+            raise FileFormatError(first.problem, path=folder / first.file, hint=first.remedy + others)
+
+
+@dataclass(frozen=True)
+class FileFaults:
+    """Collects findings about one file.
+
+    Attributes:
+        file: the file, relative to the folder.
+        found: where findings go.
+    """
+
+    file: str
+    found: list[Fault]
+
+    def error(self, problem: str, remedy: str) -> None:
+        """Readers refuse this, or read nonsense."""
+        self.found.append(Fault("error", self.file, problem, remedy))
+
+    def warning(self, problem: str, remedy: str) -> None:
+        """This is legal, but hardly meant."""
+        self.found.append(Fault("warning", self.file, problem, remedy))
+
+    def note(self, problem: str, remedy: str) -> None:
+        """This is good to know."""
+        self.found.append(Fault("note", self.file, problem, remedy))

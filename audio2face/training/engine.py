@@ -1,0 +1,107 @@
+"""Device, precision, distribution and determinism, by way of Lightning Fabric. Knows no network and no data."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from audio2face.errors import UserError
+from audio2face.training.settings import EngineSettings
+from audio2face.training.task import Place
+
+
+def make_fabric(settings: EngineSettings) -> Fabric:
+    """Starts the engine, on one device, or on those that `torchrun` started a process each for.
+
+    Raises:
+        UserError: the device is not there, or has no bfloat16.
+    """
+    device = settings.device if settings.device != "auto" else _best_device()
+    _check_device(device)
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    # Layer drop leaves weights unused in a step, which has to be looked for.
+    strategy = DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto"
+    fabric = Fabric(
+        accelerator=device,
+        devices=local,
+        num_nodes=processes // local,
+        strategy=strategy,
+        precision=_precision(device, settings.precision),
+    )
+    fabric.launch()
+    return fabric
+
+
+def place_of(fabric: Fabric) -> Place:
+    """Where this process stands."""
+    return Place(fabric.device, fabric.global_rank, fabric.world_size)
+
+
+def seed_everything(settings: EngineSettings, rank: int) -> None:
+    """Seeds the global generators, differently in every process."""
+    seed = settings.seed + rank
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # libraries draw from the global generator
+    random.seed(seed)
+
+
+@contextmanager
+def determinism(settings: EngineSettings) -> Iterator[None]:
+    """Asks for reproducible arithmetic where that is wished, and gives the choice back afterwards."""
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.benchmark,
+    )
+    if settings.reproducible:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        # An operation that has no reproducible form costs a warning, not the run.
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.backends.cudnn.benchmark = before[2]
+
+
+def describe_engine(fabric: Fabric) -> dict[str, Any]:
+    """What a run is made on, for its records; no name of a machine."""
+    name = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
+    return {
+        "device": name,
+        "processes": fabric.world_size,
+        "precision": fabric._precision.precision,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _best_device() -> Literal["cuda", "mps", "cpu"]:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _check_device(device: str) -> None:
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(device)
+    if there is not None and not there():
+        raise UserError(
+            f"DEVICE is {device!r}, which torch {torch.__version__} does not find on this machine",
+            hint="Choose DEVICE 'auto' or 'cpu', or install a driver and a build of torch for the device.",
+        )
+
+
+def _precision(device: str, wanted: str) -> Literal["bf16-mixed", "32-true"]:
+    if wanted == "bfloat16":
+        return "bf16-mixed"
+    has_bfloat16 = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if wanted == "auto" and has_bfloat16 else "32-true"
