@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeVar
 
@@ -85,29 +86,30 @@ def track(
             said = now
 
 
-def follow(steps: Iterable[tuple[str, float]], what: str) -> None:
+def follow(steps: Generator[tuple[str, float], None, None], what: str) -> None:
     """Runs a stage of unlike steps to its end behind one bar in percent, with time left; or a line now and then.
 
     Args:
         steps: does the work while it is gone through; each item names what goes on and gives the share of the whole
-            stage that has just been done, all shares adding up to 1.
+            stage that has just been done, all shares adding up to 1. It is closed when this function ends.
         what: label of the bar, such as the actor's name.
     """
-    if sys.stdout.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console()) as progress:
-            bar = progress.add_task(what, total=1.0)
-            for label, share in steps:
-                progress.update(bar, advance=share, description=f"{what}: {label}")
-        return
-    done, began, said = 0.0, time.monotonic(), time.monotonic()
-    for label, share in steps:
-        done += share
-        now = time.monotonic()
-        if now - said > _QUIET_LINE_SECONDS and done:
-            left = (now - began) / done * max(1 - done, 0)
-            print(f"{what}: {label}, {100 * done:.0f} %, {left:.0f} s left", flush=True)
-            said = now
+    with closing(steps):
+        if sys.stdout.isatty():
+            columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+            with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console()) as progress:
+                bar = progress.add_task(what, total=1.0)
+                for label, share in steps:
+                    progress.update(bar, advance=share, description=f"{what}: {label}")
+            return
+        done, began, said = 0.0, time.monotonic(), time.monotonic()
+        for label, share in steps:
+            done += share
+            now = time.monotonic()
+            if now - said > _QUIET_LINE_SECONDS and done:
+                left = (now - began) / done * max(1 - done, 0)
+                print(f"{what}: {label}, {100 * done:.0f} %, {left:.0f} s left", flush=True)
+                said = now
 
 
 def fail(error: UserError) -> NoReturn:

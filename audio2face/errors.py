@@ -6,6 +6,7 @@ Anything else that escapes is a defect of ours and shows its traceback.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class UserError(Exception):
@@ -24,6 +25,16 @@ class UserError(Exception):
         where = f"{self.path}: " if self.path is not None else ""
         then = f"\n  {hint}" if hint else ""
         super().__init__(f"{where}{problem}{then}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the finished error, so that one raised in a worker process arrives as it is."""
+        return _restored, (type(self), str(self), self.__dict__)
+
+
+def _restored(kind: type[UserError], message: str, state: dict[str, Any]) -> UserError:
+    error = kind.__new__(kind, message)
+    error.__dict__.update(state)
+    return error
 
 
 class FileFormatError(UserError):

@@ -34,13 +34,9 @@ def main(argv: list[str]) -> int:
             f"{outcome.actor}: report": outcome.run.path / "report" / "report.md",
         }
     names = ", ".join(f'"{outcome.actor}": "{outcome.run.name}"' for outcome in outcomes)
-    say_where(
-        results,
-        [
-            f"python run_train.py {configuration.name}    (takes the newest run of each actor, unless config_train.py",
-            f"    has PREPROC_RUN_NAME_FULL = {{{names}}})",
-        ],
-    )
+    say_where(results, [f"python run_train.py {configuration.name}"])
+    LOGGER.info("Training takes the newest run of each actor. To fix it to these, put into config_train.py:")
+    LOGGER.info("PREPROC_RUN_NAME_FULL = {%s}", names)
     return 0
 
 

@@ -27,7 +27,7 @@ _ENTRY, _DIRECTORY = b"PK\x03\x04", b"PK\x01\x02"
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
 _DESCRIPTOR_FLAG = 0x08
-_DTYPE = re.compile(r"([<|>=])([a-zA-Z])([0-9]{1,6})")
+_DTYPE = re.compile(r"[<|>=][a-zA-Z][0-9]{1,6}")
 _UNPACK = "Write the archive with numpy.savez, from little-endian arrays in C order."
 
 
@@ -156,14 +156,13 @@ def _read_npy_header(handle: IO[bytes], name: str, faults: FileFaults) -> Entry 
         header = ast.literal_eval(text)
         descr, fortran = str(header["descr"]), bool(header["fortran_order"])
         shape = tuple(int(length) for length in header["shape"])
+        dtype = np.dtype(descr if _DTYPE.fullmatch(descr) else "O")
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError):
         faults.error(f"array {name!a} has a damaged header", "Deploy the model once more.")
         return None
-    parsed = _DTYPE.fullmatch(descr)
-    if parsed is None or parsed[2] not in "fiubSU?" or any(length < 0 for length in shape):
+    if dtype.kind not in "fiubSU" or any(length < 0 for length in shape):
         faults.error(f"array {name!a} holds {ascii(descr)[:40]}, expected plain numbers or byte strings", _UNPACK)
         return None
-    dtype = np.dtype(descr)
     _note_traps(name, dtype, fortran and len(shape) > 1, faults)
     return Entry(dtype, shape, handle.tell())
 

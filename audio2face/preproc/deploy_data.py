@@ -221,7 +221,8 @@ def clips_text(rows: Iterable[ShotRow], voices: Mapping[str, Iterable[str]]) -> 
     by_name = {row.shot: row for row in rows}
     lines = [_clip_line(row, row.actor, f"{row.shot}.wav") for row in by_name.values()]
     for voice, shots in voices.items():
-        spoken = [by_name[shot] for shot in shots if shot in by_name]
+        recorded = set(shots)
+        spoken = [row for row in by_name.values() if row.shot in recorded]
         if spoken:
             lines.append(_SEPARATOR)
             lines += [_clip_line(row, f"aug_{voice}", f"aug/{voice}/{row.shot}.wav") for row in spoken]

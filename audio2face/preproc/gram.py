@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audio2face.geometry.pca import principal_pairs
 from audio2face.geometry.pose_reader import FloatArray, IntArray, blocks_of, in_threads
 
 
@@ -70,3 +71,24 @@ class GramColumns:
         self._fetched.update(zip(rows.tolist(), columns, strict=True))
         self.num_passes += 1
         self.num_fetched += len(rows)
+
+
+class SketchedGram:
+    """The Gram matrix as a few of its columns foretell it (Nystrom's approximation), without going over the poses.
+
+    Exact on its diagonal, and where the few poses span all the others.
+    """
+
+    def __init__(self, columns: GramColumns, sample: IntArray) -> None:
+        """Fetches the columns of `sample`, in one pass."""
+        columns.fetch(sample)
+        taken = np.stack([columns.take(row) for row in sample.tolist()])
+        values, vectors = principal_pairs(taken[:, sample], 1.0)
+        self._scores: FloatArray = (vectors / np.sqrt(values)).T @ taken
+        self._squared_norms = columns.squared_norms
+
+    def column(self, row: int) -> FloatArray:
+        """Foretold inner products `[poses]` with one pose."""
+        found = self._scores[:, row] @ self._scores
+        found[row] = self._squared_norms[row]
+        return np.asarray(found)

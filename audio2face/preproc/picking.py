@@ -70,9 +70,10 @@ def pick_distinct(
             found.append(pick)
             if settings.VERBOSE:
                 LOGGER.info("pick %d: row %d, error %.4g, %d components", len(found), *astuple(pick))
-            share = min(SELECT_SHARE / settings.SKIN_SELECT_DISTINCT_MAX_ITER, SELECT_SHARE - done)
-            done += share
-            yield label, share
+            part = min(len(found) / settings.SKIN_SELECT_DISTINCT_MAX_ITER, 1.0)
+            reached = SELECT_SHARE * (part + part**3) / 2  # steps take longer the more is picked
+            yield label, reached - done
+            done = reached
         store.once("skin_picks", lambda: Picks.gather(found).as_arrays())
     yield label, SELECT_SHARE - done  # it may end early
     if not keep:

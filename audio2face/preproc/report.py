@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from audio2face.files import atomic_write, write_json, write_text
 from audio2face.preproc.deploy_data import ShotRow
@@ -165,6 +166,7 @@ def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
         ylabel="distance from the poses before, cm",
         title="How new each picked pose was",
     )
+    variance.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (variance, picking):
         axes.grid(alpha=0.3)
         axes.legend()

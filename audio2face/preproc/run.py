@@ -86,7 +86,7 @@ def preprocess(configuration: Configuration, actor: str) -> Outcome:
         run = RunFolder.create(root, name)
         write_json(run.path / _CHECK_FILE, checked.as_json())
         record(run, configuration, **identity_facts(actor, fingerprint))
-        LOGGER.info("%s: checks found %d warnings, see %s", actor, len(checked.warnings), run.path / _CHECK_FILE)
+        LOGGER.info("%s: warnings of the checks: %d (%s)", actor, len(checked.warnings), run.path / _CHECK_FILE)
     with held(run):
         with run.status():
             LOGGER.info("%s: %s %s", actor, "going on with" if resumed else "making", run.name)

@@ -6,8 +6,8 @@ eigenpairs of the rows of C that belong to S, the coordinates of a pose are C U 
 squared length is its squared error. So no step touches a coordinate, and the result is that of the direct way up to
 ties within rounding.
 
-Columns of inner products are costly, as each pass over the poses reads them all. So the next steps are rehearsed on
-coordinates in a small space, and the columns that the rehearsal took are fetched together. The result does not depend
+Columns of inner products are costly, as each pass over the poses reads them all. So the next steps are rehearsed with
+a sketch of the Gram matrix, and the columns that the rehearsal took are fetched together. The result does not depend
 on it: whatever the rehearsal got wrong is fetched when it is needed.
 
 Knows rows of one matrix. Does not know shots or files.
@@ -22,9 +22,9 @@ import numpy as np
 
 from audio2face.geometry.pca import principal_pairs
 from audio2face.geometry.pose_reader import FloatArray, blocks_of, in_threads
-from audio2face.preproc.gram import GramColumns
-from audio2face.preproc.rehearsal import Rehearsal
+from audio2face.preproc.gram import GramColumns, SketchedGram
 
+_SKETCH_POSES = 512  # span the motion of an actor but for details: most rehearsed steps come true
 _REHEARSED_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
 _SCORE_BYTES = 4 << 20
@@ -73,16 +73,29 @@ def select_distinct(
     for row in seeds.tolist():
         chosen.add(row, columns.take(row))
         yield Pick(row, float("inf"), 0)
-    rehearsal = Rehearsal(columns, variance_threshold)
+    sample = np.unique(np.linspace(0, count - 1, min(count, _SKETCH_POSES)).astype(np.int64))
+    sketch = SketchedGram(columns, sample)
     for step in range(max_iterations):
         pick = chosen.worst()
         if pick is None:
             return
         if pick.row not in columns:
-            expected = rehearsal.next_rows(chosen.rows, pick.row, min(_REHEARSED_STEPS, max_iterations - step))
+            expected = _rehearse(chosen, sketch, pick, min(_REHEARSED_STEPS, max_iterations - step))
             columns.fetch(np.array([row for row in expected if row not in columns]))
         chosen.add(pick.row, columns.take(pick.row))
         yield pick
+
+
+def _rehearse(chosen: _Chosen, sketch: SketchedGram, first: Pick, steps: int) -> list[int]:
+    """The rows of the next steps as the sketch foretells them; that of `first` is known."""
+    before = len(chosen.rows)
+    pick: Pick | None = first
+    while pick is not None:
+        chosen.add(pick.row, sketch.column(pick.row))
+        pick = chosen.worst() if len(chosen.rows) < before + steps else None
+    expected = chosen.rows[before:]
+    chosen.forget_after(before)
+    return expected
 
 
 class _Chosen:
@@ -105,6 +118,10 @@ class _Chosen:
         self._columns[len(self.rows)] = column
         self._column_sum += column
         self.rows.append(row)
+
+    def forget_after(self, count: int) -> None:
+        del self.rows[count:]
+        self._column_sum = self._columns[:count].sum(axis=0)
 
     def worst(self) -> Pick | None:
         """The pose that the PCA of the chosen ones reconstructs worst; None where all are reconstructed."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.console import LOGGER
-from audio2face.dataset.arrays import Archive, Float32Array
+from audio2face.dataset.arrays import Float32Array
 from audio2face.errors import UserError
 from audio2face.training.clips import NEUTRAL, Shot, listed
 from audio2face.training.sources import ActorSource
@@ -110,18 +110,6 @@ def read_motions(sources: Sequence[ActorSource], wanted: Iterable[tuple[str, str
     return motions
 
 
-def _archive(source: ActorSource, part: str) -> Archive | None:
-    if part == "skin":
-        return source.skin_coefficients
-    if part == "tongue":
-        return source.tongue_coefficients if any(map(source.tongue_coefficients.members.get, _names(source))) else None
-    return source.raw.jaw_animation if part == "jaw" else source.raw.eye_animation
-
-
-def _names(source: ActorSource) -> list[str]:
-    return [row.shot for row in source.shots]
-
-
 def _item_shape(source: ActorSource, part: str) -> tuple[int, ...]:
     """Shape of a part in one frame, as filed."""
     counts = source.info.counts
@@ -136,7 +124,7 @@ def _item_shape(source: ActorSource, part: str) -> tuple[int, ...]:
 
 def _read_part(source: ActorSource, part: str, shot: str) -> Float32Array | None:
     """A part of a shot, `[frames, values]`; None where there is none."""
-    archive = _archive(source, part)
+    archive = source.animation(part)
     if archive is None or shot not in archive.members:
         if part == "skin":
             raise UserError(
@@ -158,7 +146,7 @@ def _complete(source: ActorSource, found: Sequence[Float32Array | None], num_fra
         width = int(np.prod(_item_shape(source, part)))
         parts.append(np.zeros((num_frames, width), np.float32) if values is None else values[:num_frames])
     known = tuple(
-        values is not None or _archive(source, part) is None for part, values in zip(PARTS, found, strict=True)
+        values is not None or source.animation(part) is None for part, values in zip(PARTS, found, strict=True)
     )
     return Motion(parts[0], parts[1], parts[2], parts[3], (known[0], known[1], known[2], known[3]))
 
@@ -179,11 +167,19 @@ def hold_poses(
         zero_emotion: the emotion that counts as neutral, beside "neutral" itself.
         skin_rests_in_neutral: AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO.
         tongue_rests: AUG_MUTED_TONGUE_IS_NEUTRAL.
+
+    Raises:
+        UserError: a pose is to be held of a frame beyond its source's data.
     """
     by_id = {}
     for shot in shots:
         motion = motions[shot.actor, shot.name]
         if shot.held_frame is not None:
+            if shot.held_frame >= motion.num_frames:
+                raise UserError(
+                    f"AUG_MUTED_SHOTS: frame {shot.held_frame} of shot {shot.name!r} of actor {shot.actor!r}, whose data "
+                    f"have {motion.num_frames} frames"
+                )
             is_neutral = shot.emotion in (NEUTRAL, zero_emotion)
             motion = motion.hold(
                 shot.held_frame,
@@ -196,13 +192,13 @@ def hold_poses(
 
 
 def fit_shots(shots: Sequence[Shot], motions: Mapping[tuple[str, str], Motion]) -> tuple[Shot, ...]:
-    """Corrects the lengths of shots to those of their motion, with a warning where they differ."""
+    """Shortens shots to the length of their motion; warns where the two differ at all."""
     fitted, differ = [], []
     for shot in shots:
         motion = motions.get((shot.actor, shot.name))
         if motion is not None and not shot.is_muted and motion.num_frames != shot.num_frames:
             differ.append(f"{shot.id} ({motion.num_frames} instead of {shot.num_frames})")
-            shot = replace(shot, num_frames=motion.num_frames)
+            shot = replace(shot, num_frames=min(motion.num_frames, shot.num_frames))
         fitted.append(shot)
     if differ:
         LOGGER.warning("Shots whose data differ in frames from the shot list: %s", listed(differ))

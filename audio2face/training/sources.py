@@ -110,6 +110,15 @@ class ActorSource:
         values = self._run.mean_geometry if path is None else single_files.read_mean_geometry(path, self.info)
         return values.astype(np.float32)
 
+    def animation(self, part: str) -> Archive | None:
+        """The archive of a part's motion ("skin", "tongue", "jaw" or "eye"), by shot; None where it never moves."""
+        if part == "skin":
+            return self.skin_coefficients
+        if part == "tongue":
+            moves = any(row.shot in self.tongue_coefficients.members for row in self.shots)
+            return self.tongue_coefficients if moves else None
+        return self.raw.jaw_animation if part == "jaw" else self.raw.eye_animation
+
     @property
     def clip_rows(self) -> tuple[ClipRow, ...]:
         """The clips to learn from where the configuration names none: the run's own table, or every shot whole."""

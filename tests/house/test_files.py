@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import resource
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face import files
-from audio2face.errors import UserError
+from audio2face.errors import FileFormatError, UserError
 
 ROOT = Path(__file__).parents[2]
 json_values = st.recursive(
@@ -90,3 +91,9 @@ def test_pretty_json_is_the_references_style(reference_data: Path) -> None:
     assert files.pretty_json({"a": [1, 2.5, True], "b": ["x"], "c": [], "d": [1, None]}) == (
         '{\n    "a": [1, 2.5, true],\n    "b": [\n        "x"\n    ],\n    "c": [],\n    "d": [1, null]\n}'
     )
+
+
+def test_errors_pass_between_processes() -> None:
+    error = FileFormatError("is cut", path="a.mc", offset=12, hint="Export it again.")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.path, copy.offset) == (FileFormatError, str(error), error.path, 12)

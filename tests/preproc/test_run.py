@@ -27,6 +27,7 @@ from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.reuse import held
 from audio2face.preproc.run import preprocess
 from audio2face.runs import RunFolder
+from runners import run_preproc
 
 
 def _json(path: Path) -> Any:
@@ -313,3 +314,25 @@ def test_a_tongue_that_is_configured_must_be_there(
     with pytest.raises(UserError, match="error"):
         preprocess(configuration, ACTOR)
     assert "cache/tongue" in "".join(capsys.readouterr().out.split())
+
+
+def test_the_command_takes_known_actors_and_says_where_their_run_is(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("A2F_WORKSPACE_ROOT", str(tmp_path / "workspace"))
+
+    def command(*arguments: str) -> int:
+        file = tmp_path / "configuration.json"
+        configure(minimal=True).save(file)
+        return run_preproc.main(["small", *arguments, "--config-file", str(file)])
+
+    for wrong in ((), ("ann", "--all"), ("bob",)):
+        with pytest.raises(UserError, match="actor") as caught:
+            command(*wrong)
+        assert "ann" in str(caught.value)
+    assert command("ann") == command("--all") == 0
+    said = capsys.readouterr().out
+    (run,) = (tmp_path / "workspace" / "output_preproc").iterdir()
+    assert f"Preproc Run Name Full: {run.name}\n" in said
+    assert (run / "deploy/clips_template.py").read_text() in said
+    assert f"unchanged, using {run.name}" in said

@@ -1,0 +1,206 @@
+"""`bs_skin*` and `bs_tongue*`: blend shapes as a solver finds them in a deployed folder, and the solver's settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.model_folder.actor_data import Float32Array, is_finite
+from audio2face.model_folder.archive import StoredArchive
+from audio2face.model_folder.faults import FileFaults
+from audio2face.model_folder.json_object import JsonObject
+
+NEUTRAL = "neutral"
+_MASK = "frontalMask"
+_VERSION = "rig_version"
+_TEMPLATE_SIZE = 54.7  # cm; what the SDK assumes where the file does not say
+_ALIKE = 0.95  # cosine; offsets from the neutral have no such likeness to it
+_EXPORT = "Export the blend shapes once more, preprocess the actor and deploy."
+
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """What `blendshape_params` says; lists have one value for each pose without the neutral.
+
+    Attributes:
+        l1: strength of the preference for few poses.
+        l2: strength of the preference for small weights.
+        temporal: strength of the preference for the weights of the frame before.
+        symmetry: strength of the preference for equal weights of paired poses.
+        template_size: diagonal of the face's bounding box that the strengths are meant for, cm.
+        active: whether a pose is used.
+        cancel_pairs: poses with the same number, other than -1, exclude each other.
+        symmetry_pairs: poses with the same number, other than -1, belong together.
+        multipliers: applied to the solved weights.
+        offsets: added then.
+    """
+
+    l1: float
+    l2: float
+    temporal: float
+    symmetry: float
+    template_size: float
+    active: tuple[bool, ...]
+    cancel_pairs: tuple[int, ...]
+    symmetry_pairs: tuple[int, ...]
+    multipliers: tuple[float, ...]
+    offsets: tuple[float, ...]
+
+    @classmethod
+    def read(cls, file: JsonObject) -> SolverSettings:
+        """Takes the values out of the file; notes what does not fit."""
+        params = file.child("blendshape_params")
+        poses = params.count("numPoses", 1)
+        active = _whole(params, "bsSolveActivePoses", poses)
+        if active and not any(active):
+            params.wrong("bsSolveActivePoses", list(active), "at least one pose that is not 0")
+        return cls(
+            l1=params.number("strengthL1regularization", 0),
+            l2=params.number("strengthL2regularization", 0),
+            temporal=params.number("strengthTemporalSmoothing", 0),
+            symmetry=params.number("strengthSymmetry", 0),
+            template_size=params.number("templateBBSize", 1) if params.has("templateBBSize") else _TEMPLATE_SIZE,
+            active=tuple(value != 0 for value in active),
+            cancel_pairs=_pairs(params, "bsSolveCancelPoses", poses),
+            symmetry_pairs=_pairs(params, "bsSolveSymmetryPoses", poses),
+            multipliers=params.numbers("bsWeightMultipliers", poses),
+            offsets=params.numbers("bsWeightOffsets", poses),
+        )
+
+
+def _whole(params: JsonObject, key: str, length: int) -> tuple[int, ...]:
+    values = params.numbers(key, length)
+    if any(value != int(value) for value in values):
+        params.wrong(key, list(values), "whole numbers")
+    return tuple(int(value) for value in values)
+
+
+def _pairs(params: JsonObject, key: str, length: int) -> tuple[int, ...]:
+    values = _whole(params, key, length)
+    for pair, times in Counter(values).items():
+        if pair != -1 and times != 2 and params.has(key):
+            params.wrong(key, list(values), f"every number but -1 exactly twice ({pair} is there {times} times)")
+    return values
+
+
+@dataclass(frozen=True)
+class BlendshapeSet:
+    """Blend shapes of the skin or of the tongue of one actor.
+
+    Attributes:
+        names: the poses without the neutral, in the order of the weights.
+        settings: the solver's settings.
+        archive: the file with the poses.
+    """
+
+    names: tuple[str, ...]
+    settings: SolverSettings
+    archive: StoredArchive
+
+    @cached_property
+    def neutral(self) -> Float32Array:
+        """The face at rest, `[verts, 3]` in cm."""
+        return self.archive.read(NEUTRAL)
+
+    @cached_property
+    def deltas(self) -> Float32Array:
+        """Offsets from the neutral, `[poses, verts, 3]` in cm."""
+        return np.stack([self.archive.read(name) for name in self.names])
+
+    @cached_property
+    def mask(self) -> npt.NDArray[np.int32] | None:
+        """The vertices that the solver looks at, int32 `[any]`; None: all."""
+        return self.archive.read(_MASK) if _MASK in self.archive.entries else None
+
+    @classmethod
+    def read(
+        cls, archive: StoredArchive, config: JsonObject, verts: int, faults: FileFaults
+    ) -> BlendshapeSet | None:
+        """Reads both files; notes what does not fit, and returns None where the poses cannot be told.
+
+        Args:
+            archive: the poses.
+            config: the solver's settings.
+            verts: vertices of the model's skin or tongue.
+            faults: receives what is wrong with the poses.
+        """
+        settings = SolverSettings.read(config)
+        names = _read_names(archive, faults)
+        if names is None:
+            return None
+        if len(settings.active) != len(names) and config.child("blendshape_params").has("numPoses"):
+            faults.error(
+                f"holds {len(names)} poses without the neutral, {config.faults.file} says {len(settings.active)}", _EXPORT
+            )
+        for name in (NEUTRAL, *names):
+            entry = archive.entries.get(name)
+            if entry is None:
+                faults.error(f"has no array for pose {name!a}, or none that can be reached", _EXPORT)
+            elif entry.dtype != np.dtype("<f4") or entry.shape != (verts, 3):
+                faults.error(
+                    f"pose {name!a} is {entry.dtype.str} of shape {list(entry.shape)}, expected float32 [{verts}, 3]",
+                    _EXPORT,
+                )
+        _check_mask(archive, verts, faults)
+        return cls(names, settings, archive)
+
+
+def _read_names(archive: StoredArchive, faults: FileFaults) -> tuple[str, ...] | None:
+    entry = archive.entries.get("poseNames")
+    if entry is None or entry.dtype.kind != "S" or len(entry.shape) != 1:
+        found = "is missing" if entry is None else f"is {entry.dtype.str} of shape {list(entry.shape)}"
+        faults.error(f"poseNames {found}, expected a list of byte strings", 'Store the names, "neutral" first, as S.')
+        return None
+    names = tuple(name.decode("utf-8", "replace") for name in archive.read("poseNames").tolist())
+    if names[:1] != (NEUTRAL,) or len(names) < 2 or len(set(names)) != len(names):
+        faults.error(f"poseNames are {ascii(names)[:60]}, expected neutral, then other poses, each once", _EXPORT)
+        return None
+    return names[1:]
+
+
+def _check_mask(archive: StoredArchive, verts: int, faults: FileFaults) -> None:
+    entry = archive.entries.get(_MASK)
+    if entry is None:
+        return
+    if entry.dtype != np.dtype("<i4") or len(entry.shape) != 1 or entry.shape[0] == 0:
+        faults.error(f"{_MASK} is {entry.dtype.str} of shape {list(entry.shape)}, expected int32 [vertices]", _EXPORT)
+        return
+    mask = archive.read(_MASK)
+    if mask.min() < 0 or mask.max() >= verts:
+        faults.error(f"{_MASK} names vertices {mask.min()} to {mask.max()} of {verts}: the SDK reads astray", _EXPORT)
+
+
+def check_blendshape_values(shapes: BlendshapeSet, model_neutral: Float32Array | None, faults: FileFaults) -> None:
+    """Notes values that a solver cannot work with.
+
+    Args:
+        shapes: the set; its types and sizes have been checked.
+        model_neutral: what the network's motion is added to, `[verts, 3]`; None where that is unreadable.
+        faults: receives what is wrong.
+    """
+    neutral = shapes.neutral
+    for name in (NEUTRAL, *shapes.names):
+        pose = shapes.archive.read(name)
+        if not is_finite(pose):
+            faults.error(f"pose {name!a} is NaN or infinite in places", _EXPORT)
+        elif name != NEUTRAL and _resembles(pose, neutral):
+            faults.error(f"pose {name!a} holds positions, expected offsets from the neutral", _EXPORT)
+    unlisted = set(shapes.archive.entries) - {"poseNames", NEUTRAL, *shapes.names, _MASK, _VERSION}
+    if unlisted:
+        faults.warning(f"has arrays that poseNames does not list: {', '.join(sorted(unlisted)[:5])}", "List them.")
+    if model_neutral is not None and model_neutral.shape == neutral.shape:
+        far = float(np.abs(model_neutral - neutral).max())
+        if not far <= 1e-3 * float(np.abs(model_neutral - model_neutral.mean(axis=0)).max()):
+            faults.warning(
+                f"its neutral lies up to {far:.3g} cm from that of the model: weights will not be zero at rest",
+                "Make blend shapes on the neutral that the dataset names.",
+            )
+
+
+def _resembles(pose: Float32Array, neutral: Float32Array) -> bool:
+    length, still = float(np.linalg.norm(pose)), float(np.linalg.norm(neutral))
+    return length > still / 2 and float((pose * neutral).sum()) > _ALIKE * length * still

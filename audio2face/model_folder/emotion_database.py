@@ -1,0 +1,90 @@
+"""`implicit_emo_db.npz`: the implicit emotions that a regression network learnt, one row for each frame of each shot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.model_folder.actor_data import is_finite
+from audio2face.model_folder.archive import StoredArchive
+from audio2face.model_folder.faults import FileFaults
+
+EMOTION_DATABASE_FILE = "implicit_emo_db.npz"
+_TYPES = {"emo_spec_names": "S", "emo_spec_start": "<i4", "emo_spec_size": "<i4", "emo_db": "<f4"}
+
+
+@dataclass(frozen=True)
+class EmotionDatabase:
+    """Implicit emotions by shot and frame.
+
+    Attributes:
+        names: the shots, in the order of their first rows.
+        starts: first row of each shot.
+        sizes: rows of each shot.
+        rows: `[rows, implicit_emotion_len]` float32.
+    """
+
+    names: tuple[str, ...]
+    starts: tuple[int, ...]
+    sizes: tuple[int, ...]
+    rows: npt.NDArray[np.float32]
+
+    def find(self, shot: str, frame: int) -> npt.NDArray[np.float32] | None:
+        """The row of a frame; None where the database does not have it. Of equal names the last counts."""
+        for name, start, size in reversed(list(zip(self.names, self.starts, self.sizes, strict=True))):
+            if name == shot:
+                return self.rows[start + frame] if 0 <= frame < size else None
+        return None
+
+    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of the file, shots as bytes."""
+        return {
+            "emo_spec_names": np.array([name.encode() for name in self.names]),
+            "emo_spec_start": np.array(self.starts, np.int32),
+            "emo_spec_size": np.array(self.sizes, np.int32),
+            "emo_db": np.asarray(self.rows, np.float32, order="C"),
+        }
+
+    @classmethod
+    def read(cls, archive: StoredArchive, length: int, faults: FileFaults) -> EmotionDatabase | None:
+        """Reads the archive; notes what does not fit, and returns None then.
+
+        Args:
+            archive: the file.
+            length: `implicit_emotion_len` of the network.
+            faults: receives what is wrong.
+        """
+        before = len(faults.found)
+        _check_types(archive, length, faults)
+        if len(faults.found) > before:
+            return None
+        names, starts, sizes, rows = (archive.read(name) for name in _TYPES)
+        if starts.min(initial=0) < 0 or sizes.min(initial=1) < 1 or (starts.astype(int) + sizes > len(rows)).any():
+            faults.error("names rows that emo_db does not have", "Deploy the training run once more.")
+            return None
+        if not is_finite(rows):
+            faults.error("array 'emo_db' is NaN or infinite in places", "Train once more; the training went astray.")
+            return None
+        texts = tuple(name.decode("utf-8", "replace") for name in names.tolist())
+        return cls(texts, tuple(starts.tolist()), tuple(sizes.tolist()), rows)
+
+
+def _check_types(archive: StoredArchive, length: int, faults: FileFaults) -> None:
+    shots = archive.entries["emo_spec_names"].shape if "emo_spec_names" in archive.entries else (0,)
+    for name, kind in _TYPES.items():
+        entry = archive.entries.get(name)
+        if entry is None:
+            faults.error(f"has no array {name!a}, or none that can be reached", "Deploy the training run once more.")
+            continue
+        if entry.dtype.str != kind and entry.dtype.kind != kind:
+            faults.error(f"array {name!a} is {entry.dtype.str}, expected {kind}", "Cast it before it is written.")
+        fits = len(entry.shape) == 2 and entry.shape[1] == length if name == "emo_db" else entry.shape == shots
+        if not fits or len(shots) != 1 or shots[0] == 0:
+            expected = f"[rows, {length}]" if name == "emo_db" else "[shots], at least one"
+            faults.error(
+                f"array {name!a} has the shape {list(entry.shape)}, expected {expected}",
+                "Deploy the training run once more.",
+            )

@@ -1,0 +1,199 @@
+"""Which segments make up each batch, and every random choice about them, as a pure function of seeds and position.
+
+Item k of epoch e depends on the seeds, e and k alone: not on what was drawn before, on how many processes load the data
+or on how many train. So a position, which is one number, is all that resuming needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio2face.config import TrainDiffusion
+
+_NUM_DRAWS = 6
+_NUM_NOISE_SEEDS = 2**32
+LEAST_SECONDS = 0.2  # a speech encoder masks spans of that length
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What was decided about one item.
+
+    Attributes:
+        clip: index of the clip.
+        start: first frame, at the rate of the network, from the start of the clip.
+        num_frames: length in such frames.
+        time_shift: frames of the shot by which sound and face are both moved.
+        semitones: how much the voice is raised; None: not at all.
+        noise_gain: factor on the noise of a muted clip.
+        noise_seed: seed of that noise.
+    """
+
+    clip: int
+    start: int
+    num_frames: int
+    time_shift: float = 0.0
+    semitones: float | None = None
+    noise_gain: float = 1.0
+    noise_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A batch that is to be loaded.
+
+    Attributes:
+        position: number of the batch since the start of training.
+        epoch: the epoch it belongs to, from 0.
+        ends_epoch: whether it is the epoch's last.
+        draws: its items.
+    """
+
+    position: int
+    epoch: int
+    ends_epoch: bool
+    draws: tuple[Draw, ...]
+
+
+@dataclass(frozen=True)
+class Chances:
+    """What items are drawn from.
+
+    Attributes:
+        least_frames: shortest segment; a shorter clip is taken whole.
+        most_frames: longest segment.
+        whole_clips: takes every clip whole instead.
+        time_shift: width of the range of time shifts, in frames of the shot.
+        pitch_share: part of the items whose pitch is shifted.
+        semitones: limits of that shift.
+        noise_gain: limits of the factor on the noise of muted clips.
+    """
+
+    least_frames: int
+    most_frames: int
+    whole_clips: bool = False
+    time_shift: float = 0.0
+    pitch_share: float = 0.0
+    semitones: tuple[float, float] = (0.0, 0.0)
+    noise_gain: tuple[float, float] = (1.0, 1.0)
+
+    @classmethod
+    def of(cls, train: TrainDiffusion) -> Chances:
+        """As a configuration says."""
+        pitch = train.AUGMENT["pitch_shift"]
+        return cls(
+            least_frames=train.SUBSEGMENT_MIN_FRAME,
+            most_frames=train.SUBSEGMENT_MAX_FRAME,
+            whole_clips=not train.TRAIN_ON_RANDOM_SUBSEGMENT,
+            time_shift=train.AUGMENT["timeshift"],
+            pitch_share=pitch["p"] if pitch else 0.0,
+            semitones=(pitch["min_semitones"], pitch["max_semitones"]) if pitch else (0.0, 0.0),
+            noise_gain=train.AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE or (1.0, 1.0),
+        )
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Shuffles clips each epoch and draws a segment of each.
+
+    Attributes:
+        clip_frames: length of each clip in frames of the network.
+        clip_muted: whether each clip is a held pose, which is not augmented.
+        chances: what is drawn from.
+        batch_size: items of a batch of all processes together.
+        order_seed: seed of the order (RNG_SEED_TORCH).
+        draw_seed: seed of all else (RNG_SEED_DATASET).
+        own_lengths: whether each item of a batch keeps its own drawn length. Otherwise all have that of the first, or
+            of the shortest clip among them, so that nothing is padded.
+        rank: this process, of `world_size`; the batch is dealt out evenly. The last batch of an epoch is filled up to
+            a multiple of `world_size` with the first items of the epoch.
+        world_size: processes that train together.
+    """
+
+    clip_frames: Sequence[int]
+    clip_muted: Sequence[bool]
+    chances: Chances
+    batch_size: int
+    order_seed: int
+    draw_seed: int
+    own_lengths: bool = False
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.world_size:
+            raise ValueError(f"a batch of {self.batch_size} cannot be dealt out to {self.world_size} processes")
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Number of batches that an epoch has."""
+        return -(-len(self.clip_frames) // self.batch_size)
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """What must be the same for a position to mean the same; for a checkpoint to record and compare."""
+        return {
+            "clips": len(self.clip_frames),
+            "batch_size": self.batch_size,
+            "world_size": self.world_size,
+            "order_seed": self.order_seed,
+            "draw_seed": self.draw_seed,
+        }
+
+    def plan(self, position: int) -> Plan:
+        """This process's part of a batch."""
+        epoch, batch = divmod(position, self.batches_per_epoch)
+        count = len(self.clip_frames)
+        first = batch * self.batch_size
+        last = min(first + self.batch_size, -(-count // self.world_size) * self.world_size)
+        order = np.random.default_rng([self.order_seed, epoch]).permutation(count)
+        items = [(item, int(order[item % count])) for item in range(first, last)]
+        lengths = [self._length(epoch, item, clip) for item, clip in items]
+        if not self.own_lengths:
+            lengths = [min(lengths[0], *(self.clip_frames[clip] for _, clip in items))] * len(items)
+        dealt = list(zip(items, lengths, strict=True))[self.rank :: self.world_size]
+        draws = tuple(self._draw(epoch, item, clip, length) for (item, clip), length in dealt)
+        return Plan(position, epoch, batch == self.batches_per_epoch - 1, draws)
+
+    def _length(self, epoch: int, item: int, clip: int) -> int:
+        if self.chances.whole_clips:
+            return self.clip_frames[clip]
+        least, most = self.chances.least_frames, self.chances.most_frames
+        drawn = least + int(self._numbers(epoch, item)[0] * (most - least + 1))
+        return min(drawn, self.clip_frames[clip])
+
+    def _draw(self, epoch: int, item: int, clip: int, num_frames: int) -> Draw:
+        _, start, shift, pitch, semitones, gain = self._numbers(epoch, item)
+        first = int(start * (self.clip_frames[clip] - num_frames + 1))
+        if self.clip_muted[clip]:
+            seed = np.random.SeedSequence([self.draw_seed, epoch, item]).generate_state(1)[0]
+            return Draw(clip, first, num_frames, noise_gain=_within(self.chances.noise_gain, gain), noise_seed=int(seed))
+        return Draw(
+            clip,
+            first,
+            num_frames,
+            time_shift=(shift - 0.5) * self.chances.time_shift,
+            semitones=_within(self.chances.semitones, semitones) if pitch < self.chances.pitch_share else None,
+        )
+
+    def _numbers(self, epoch: int, item: int) -> list[float]:
+        """The random numbers of an item in [0, 1), always all of them, so that one choice does not move another."""
+        return np.random.default_rng([self.draw_seed, epoch, item]).random(_NUM_DRAWS).tolist()
+
+
+def whole_clips(clip_frames: Sequence[int], most_frames: int) -> tuple[Plan, ...]:
+    """Plans that go through every clip once, in pieces of at most `most_frames`, one a batch, without any chance."""
+    draws = []
+    for clip, frames in enumerate(clip_frames):
+        pieces = -(-frames // most_frames)
+        edges = [piece * frames // pieces for piece in range(pieces + 1)]
+        draws += [Draw(clip, start, end - start) for start, end in zip(edges, edges[1:], strict=False)]
+    return tuple(Plan(index, 0, index == len(draws) - 1, (draw,)) for index, draw in enumerate(draws))
+
+
+def _within(limits: tuple[float, float], number: float) -> float:
+    """A number in [0, 1) brought between limits."""
+    return limits[0] + (limits[1] - limits[0]) * number
