@@ -19,7 +19,7 @@ from pathlib import Path
 
 TORCH = "torch==2.13.0"
 OLDEST = (3, 11)
-NEWEST = (3, 13)
+NEWEST = (3, 14)
 RUNTIME_LOCK = "requirements.lock"
 TEST_LOCK = "requirements-dev.lock"
 _STAMP = "a2f_stamp.json"
@@ -34,7 +34,7 @@ def why_not_here() -> str | None:
     if sys.version_info < OLDEST:
         newer = _newer_python()
         advice = f"Use {newer} instead of python3." if newer else _install_advice()
-        return f"Python {_python_version()} is too old: Python 3.11, 3.12 or 3.13 is needed. {advice}"
+        return f"Python {_python_version()} is too old: Python 3.11 or newer is needed. {advice}"
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         return (
             "this Python cannot make virtual environments: install its venv module "

@@ -21,6 +21,7 @@ from tools import arguments, environment
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = "audio2face-framework-env"
 RUNTIMES = ("auto", "local", "docker")
+SETTINGS = ("A2F_DATASETS_ROOT", "A2F_WORKSPACE_ROOT", "A2F_RUNTIME", "A2F_TORCH_INDEX", "A2F_MODELS_ROOT")
 # Stages that read a configuration; the others (quickstart, tests) bring their own.
 CONFIGURED = ("check", "preproc", "train", "deploy", "inference")
 # As shells read it: a comment after a value stands apart, and quotes keep what looks like one.
@@ -53,7 +54,10 @@ def read_settings(path: Path) -> dict[str, str]:
         match = _SETTING.fullmatch(text)
         if match is None or "\0" in text:
             fail(f"{path.name}: line {number} is not NAME=VALUE: {text!r}")
-        settings[match["name"]] = match["quoted"] if match["quote"] else match["plain"]
+        name = match["name"]
+        if name.startswith("A2F_") and name not in SETTINGS:
+            fail(f"{path.name}: line {number}: there is no setting {name}; there are {', '.join(SETTINGS)}")
+        settings[name] = match["quoted"] if match["quote"] else match["plain"]
     return settings
 
 

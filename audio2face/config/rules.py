@@ -12,7 +12,7 @@ CHANNELS_OF_NETWORK = {
 }
 MIN_SEGMENT_SECONDS = 0.2  # the speech encoder masks spans of 10 of its steps, 50 of which make a second
 IGNORED = {
-    "diffusion": ("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS", "PHONEME_DATA_CACHING"),
+    "diffusion": ("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING"),
     "regression": ("TARGET_FPS",),
 }
 TOGETHER = (

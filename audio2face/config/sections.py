@@ -127,6 +127,8 @@ class TrainRegression:
     TARGET_FPS: float
     RESCALE_TARGET_CHANNEL_DATA: bool
     CLIPS: tuple[tuple[str, str, tuple[int, int], str, str, str, int], ...]
+    VALIDATION_SHOTS: Mapping[str, tuple[str, ...]]
+    VALIDATION_FRACTION: float
     AUG_MUTED_SHOTS: tuple[tuple[str, tuple[str, int], int, str], ...]
     AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO: bool
     AUG_MUTED_TONGUE_IS_NEUTRAL: bool
@@ -213,6 +215,8 @@ class TrainDiffusion:
     TARGET_FPS: float
     RESCALE_TARGET_CHANNEL_DATA: bool
     CLIPS: tuple[tuple[str, str, tuple[int, int], str, str, str, int], ...]
+    VALIDATION_SHOTS: Mapping[str, tuple[str, ...]]
+    VALIDATION_FRACTION: float
     AUG_MUTED_SHOTS: tuple[tuple[str, tuple[str, int], int, str], ...]
     AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO: bool
     AUG_MUTED_TONGUE_IS_NEUTRAL: bool
@@ -235,6 +239,7 @@ class TrainDiffusion:
     TIMESTEP_RESPACING: str
     STREAMING_CFG: Mapping[str, StreamingWindow]
     BATCH_SIZE: int
+    PAD_BATCHES: bool
     GRADIENT_ACCUMULATION_STEPS: int
     REFERENCE_ACCUMULATION: bool
     NUM_EPOCHS: int

@@ -20,6 +20,7 @@ from audio2face.config_base.types import (
     Device,
     Emotion,
     ExportedWeights,
+    Fraction,
     FrameRate,
     Identifier,
     Index,
@@ -165,6 +166,18 @@ RESCALE_TARGET_CHANNEL_DATA: bool = True
 # list to start from.
 # Read by: training, inference.
 CLIPS: list[Clip] = []
+
+# Per actor: shots that are not learnt from, but on which training is judged from time to time. Their clips
+# stay out in every voice.
+# Change it when certain sentences should be compared between runs.
+# Read by: training.
+VALIDATION_SHOTS: dict[Actor, list[Identifier]] = {}
+
+# Where VALIDATION_SHOTS names none, the part of each actor's shots that is held out, chosen by chance from
+# RNG_SEED_DATASET; of ten shots or more at least one. 0 learns from all shots and judges by none.
+# Change it when every sentence is needed for learning (0), or the judgement is too uncertain (larger).
+# Read by: training.
+VALIDATION_FRACTION: Fraction = 0.05
 
 # Rows (actor, (source shot, frame), length in frames, emotion): silence over which the face holds the pose
 # of that frame. It teaches the network to be still, in every emotion, when nothing is said.
@@ -366,6 +379,13 @@ STREAMING_CFG: dict[str, StreamingWindow] = {
 # Read by: training.
 BATCH_SIZE: Count = 1
 
+# Whether the segments of a batch keep lengths of their own and are padded to the longest. Otherwise all have
+# the length drawn for the first, or that of the shortest clip among them, and nothing is wasted. Whole clips
+# always keep their lengths.
+# Change it when clips differ so much in length that a short one often cuts the others.
+# Read by: training.
+PAD_BATCHES: bool = False
+
 # Over how many batches gradients are gathered before the weights change.
 # Change it when training is restless or memory does not allow a larger BATCH_SIZE (more), or data are few (fewer).
 # Read by: training.
@@ -487,9 +507,9 @@ AUDIO_DATA_CACHING: bool = True
 # Read by: nothing.
 PHONEME_DATA_CACHING: bool = True
 
-# Whether the assembled targets of each shot stay in memory: 3 values for each vertex of every frame.
-# Change it when the mesh is small and memory large.
-# Read by: training.
+# Has no effect here: only the frames of a batch are ever assembled, when they are needed.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
 TARGET_DATA_CACHING: bool = False
 
 # Whether shapes, coefficients, jaw and eyes stay on the accelerator.

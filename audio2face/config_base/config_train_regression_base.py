@@ -20,6 +20,7 @@ from audio2face.config_base.types import (
     Device,
     Emotion,
     ExportedWeights,
+    Fraction,
     FrameRate,
     Identifier,
     Index,
@@ -158,6 +159,18 @@ RESCALE_TARGET_CHANNEL_DATA: bool = False
 # list to start from.
 # Read by: training, inference.
 CLIPS: list[Clip] = []
+
+# Per actor: shots that are not learnt from, but on which training is judged from time to time. Their clips
+# stay out in every voice.
+# Change it when certain sentences should be compared between runs.
+# Read by: training.
+VALIDATION_SHOTS: dict[Actor, list[Identifier]] = {}
+
+# Where VALIDATION_SHOTS names none, the part of each actor's shots that is held out, chosen by chance from
+# RNG_SEED_DATASET; of ten shots or more at least one. 0 learns from all shots and judges by none.
+# Change it when every sentence is needed for learning (0), or the judgement is too uncertain (larger).
+# Read by: training.
+VALIDATION_FRACTION: Fraction = 0.05
 
 # Rows (actor, (source shot, frame), length in frames, emotion): silence over which the face holds the pose
 # of that frame. It teaches the network to be still, in every emotion, when nothing is said.

@@ -28,6 +28,7 @@ _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
 _DESCRIPTOR_FLAG = 0x08
 _DTYPE = re.compile(r"[<|>=][a-zA-Z][0-9]{1,6}")
+_AS_BYTES = "Store text as bytes (numpy type S)."
 _UNPACK = "Write the archive with numpy.savez, from little-endian arrays in C order."
 
 
@@ -92,6 +93,7 @@ def open_archive(path: Path, faults: FileFaults) -> StoredArchive:
         faults.error("is missing", "Deploy the model once more.")
     except OSError as error:
         faults.error(f"cannot be read: {error.strerror or error}", "Make it a readable file.")
+    _note_unicode(entries, faults)
     return StoredArchive(path, entries)
 
 
@@ -146,7 +148,7 @@ def _stored_size(stored: int, extra: bytes) -> int:
 
 
 def _read_npy_header(handle: IO[bytes], name: str, faults: FileFaults) -> Entry | None:
-    """Reads the header of an array; notes types and orders that the SDK's reader takes for something else."""
+    """Reads the header of an array; notes orders that the SDK's reader takes for something else."""
     magic = handle.read(10)
     if magic[:8] != _NPY_MAGIC or len(magic) < 10:
         faults.error(f"entry {name!a} is no array of .npy version 1.0", _UNPACK)
@@ -163,17 +165,17 @@ def _read_npy_header(handle: IO[bytes], name: str, faults: FileFaults) -> Entry 
     if dtype.kind not in "fiubSU" or any(length < 0 for length in shape):
         faults.error(f"array {name!a} holds {ascii(descr)[:40]}, expected plain numbers or byte strings", _UNPACK)
         return None
-    _note_traps(name, dtype, fortran and len(shape) > 1, faults)
+    if dtype.byteorder == ">":
+        faults.error(f"array {name!a} is big-endian", _UNPACK)
+    if fortran and len(shape) > 1:
+        faults.error(f"array {name!a} lies in Fortran order and would be read transposed", _UNPACK)
     return Entry(dtype, shape, handle.tell())
 
 
-def _note_traps(name: str, dtype: np.dtype[Any], fortran: bool, faults: FileFaults) -> None:
-    if dtype.kind == "U":
-        faults.error(
-            f"array {name!a} is unicode text ({dtype.str}): the SDK loses it and every array after it",
-            "Store text as bytes (numpy type S).",
-        )
-    if dtype.byteorder == ">":
-        faults.error(f"array {name!a} is big-endian", _UNPACK)
-    if fortran:
-        faults.error(f"array {name!a} lies in Fortran order and would be read transposed", _UNPACK)
+def _note_unicode(entries: Mapping[str, Entry], faults: FileFaults) -> None:
+    names = list(entries)
+    for name in [name for name in names if entries[name].dtype.kind == "U"]:
+        if name == names[-1]:
+            faults.warning(f"array {name!a} is unicode text: harmless only because it is the last", _AS_BYTES)
+        else:
+            faults.error(f"array {name!a} is unicode text: the SDK loses it and every array after it", _AS_BYTES)

@@ -82,7 +82,7 @@ def _whole(params: JsonObject, key: str, length: int) -> tuple[int, ...]:
 def _pairs(params: JsonObject, key: str, length: int) -> tuple[int, ...]:
     values = _whole(params, key, length)
     for pair, times in Counter(values).items():
-        if pair != -1 and times != 2 and params.has(key):
+        if pair != -1 and times != 2:
             params.wrong(key, list(values), f"every number but -1 exactly twice ({pair} is there {times} times)")
     return values
 
@@ -117,9 +117,7 @@ class BlendshapeSet:
         return self.archive.read(_MASK) if _MASK in self.archive.entries else None
 
     @classmethod
-    def read(
-        cls, archive: StoredArchive, config: JsonObject, verts: int, faults: FileFaults
-    ) -> BlendshapeSet | None:
+    def read(cls, archive: StoredArchive, config: JsonObject, verts: int, faults: FileFaults) -> BlendshapeSet | None:
         """Reads both files; notes what does not fit, and returns None where the poses cannot be told.
 
         Args:
@@ -132,9 +130,10 @@ class BlendshapeSet:
         names = _read_names(archive, faults)
         if names is None:
             return None
-        if len(settings.active) != len(names) and config.child("blendshape_params").has("numPoses"):
+        if len(settings.active) != len(names):
             faults.error(
-                f"holds {len(names)} poses without the neutral, {config.faults.file} says {len(settings.active)}", _EXPORT
+                f"holds {len(names)} poses without the neutral, {config.faults.file} says {len(settings.active)}",
+                _EXPORT,
             )
         for name in (NEUTRAL, *names):
             entry = archive.entries.get(name)

@@ -31,7 +31,6 @@ def make_trt_info(info: NetworkInfo) -> dict[str, Any]:
         "trt_build_param": {
             "cuda_in_graphics": [_SHARED_MEMORY],
             "batch": [prefix + _shapes(info.inputs, batch) for prefix, batch in shapes],
-            "fp16": [],
         },
         "defaults": dict(_DEFAULTS),
     }
@@ -54,7 +53,7 @@ def check_trt_info(file: JsonObject, info: NetworkInfo) -> None:
     defaults = file.child("defaults")
     values = defaults.values or {}
     groups = file.child("trt_build_param")
-    arguments = [text for group in groups.values or {} for text in _list(groups, group)]
+    arguments = [text for group in groups.values or {} for text in groups.texts(group)]
     filled: dict[str, str] = {}
     for text in arguments:
         try:
@@ -69,10 +68,6 @@ def check_trt_info(file: JsonObject, info: NetworkInfo) -> None:
         batches = [_batch(prefix, filled.get(prefix), info, file.faults) for prefix in _PREFIXES]
         if None not in batches:
             _check_order(batches, file.faults)
-
-
-def _list(groups: JsonObject, group: str) -> tuple[str, ...]:
-    return groups.texts(group)
 
 
 def _batch(prefix: str, shapes: str | None, info: NetworkInfo, faults: FileFaults) -> int | None:

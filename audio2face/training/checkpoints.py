@@ -220,7 +220,8 @@ def _write(folder: Path, checkpoint: Checkpoint, label: Path) -> None:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    return _read(path, load_file)
+    tensors: dict[str, Tensor] = _read(path, load_file)
+    return tensors
 
 
 def _read_json(path: Path, kind: type) -> Any:

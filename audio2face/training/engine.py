@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
 
 from audio2face.errors import UserError
 from audio2face.training.settings import EngineSettings
@@ -44,6 +45,24 @@ def make_fabric(settings: EngineSettings) -> Fabric:
 def place_of(fabric: Fabric) -> Place:
     """Where this process stands."""
     return Place(fabric.device, fabric.global_rank, fabric.world_size)
+
+
+def sum_over_processes(fabric: Fabric, values: Tensor) -> Tensor:
+    """The sum of tensors of equal shape that the processes hold."""
+    if fabric.world_size == 1:
+        return values
+    together = fabric.all_reduce(values, reduce_op="sum")
+    assert isinstance(together, Tensor)
+    return together
+
+
+def every_process(fabric: Fabric, values: Tensor) -> Tensor:
+    """What the processes hold, one after the other on a new first axis, on the CPU."""
+    if fabric.world_size == 1:
+        return values[None]
+    together = fabric.all_gather(values)
+    assert isinstance(together, Tensor)
+    return together.cpu()
 
 
 def seed_everything(settings: EngineSettings, rank: int) -> None:
@@ -92,8 +111,11 @@ def _best_device() -> Literal["cuda", "mps", "cpu"]:
 
 
 def _check_device(device: str) -> None:
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(device)
-    if there is not None and not there():
+    checks: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+    }
+    if device in checks and not checks[device]():
         raise UserError(
             f"DEVICE is {device!r}, which torch {torch.__version__} does not find on this machine",
             hint="Choose DEVICE 'auto' or 'cpu', or install a driver and a build of torch for the device.",

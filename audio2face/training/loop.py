@@ -1,8 +1,8 @@
 """The training loop of every network: steps, running average, validation, checkpoints, log, and ways to end.
 
-It owns what is the same for all networks and asks a `Task` for the rest. Everything that bears on the weights is either
-in a checkpoint or a function of seed, epoch and position, so that a training that was stopped, or killed, goes on to the
-same weights. Writing is left to the first process; a step takes the mean over the items of all processes.
+It owns what is the same for all networks and asks a `Task` for the rest. Everything that bears on the weights is
+either in a checkpoint or a function of seed, epoch and position, so that a training that was stopped, or killed, goes
+on to the same weights. Writing is left to the first process; a step takes the mean over the items of all processes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -22,6 +23,7 @@ from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.training import optimizer_state, random_state
 from audio2face.training.checkpoints import Checkpoint, CheckpointStore, Progress
+from audio2face.training.engine import every_process, sum_over_processes
 from audio2face.training.meter import Meter
 from audio2face.training.run_log import RunLog
 from audio2face.training.settings import LoopSettings
@@ -80,9 +82,8 @@ class TrainingLoop:
         self.log = log
         self.stop = stop
         self.progress = Progress()
-        self._network = fabric.setup_module(
-            torch.compile(task.network, dynamic=True) if compiled else task.network, move_to_device=False
-        )
+        network: Any = torch.compile(task.network, dynamic=True) if compiled else task.network
+        self._network = fabric.setup_module(network, move_to_device=False)
         groups = task.parameter_groups()
         self._factors = [group.rate_factor for group in groups]
         self._optimizer = torch.optim.Adam([{"params": list(group.parameters), "lr": 0.0} for group in groups])
@@ -187,8 +188,8 @@ class TrainingLoop:
         items = sum(len(part.names) for part in parts)
         asked, late = self.stop.received is not None, self._is_late()
         if self.fabric.world_size > 1:
-            facts = torch.tensor([items, asked, late], dtype=torch.float32, device=self.fabric.device)
-            facts = self.fabric.all_reduce(torch.cat([facts, total[None]]), reduce_op="sum")
+            own = torch.tensor([items, asked, late], dtype=torch.float32, device=self.fabric.device)
+            facts = sum_over_processes(self.fabric, torch.cat([own, total[None]]))
             items, asked, late, total = int(facts[0]), bool(facts[1] > 0), bool(facts[2] > 0), facts[3]
         norm = self._complete_gradients(self._share(items) / self.fabric.world_size)
         self.progress.batch = index + 1
@@ -307,10 +308,7 @@ class TrainingLoop:
     def _save(self) -> None:
         self.progress.seconds = time.monotonic() - self._began
         random = random_state.capture(self.task.generators, self.fabric.device)
-        if self.fabric.world_size > 1:
-            random = {name: self.fabric.all_gather(state).cpu() for name, state in random.items()}
-        else:
-            random = {name: state[None] for name, state in random.items()}
+        random = {name: every_process(self.fabric, state) for name, state in random.items()}
         if self.fabric.is_global_zero:
             tensors, groups = optimizer_state.dump(self._optimizer, self.task.network)
             self.store.save(

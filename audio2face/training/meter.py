@@ -10,6 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from audio2face.training.engine import sum_over_processes
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -73,9 +75,9 @@ class Meter:
         names = list(self._sums)
         weights = torch.tensor([self._weights[name] for name in names] + [float(self._frames)], device=fabric.device)
         sums = torch.stack([self._sums[name] for name in names]) if names else weights[:0]
-        if fabric.world_size > 1:
-            together = fabric.all_reduce(torch.cat([sums, weights]), reduce_op="sum")
-            sums, weights = together[: len(names)], together[len(names) :]
+        sums, weights = torch.split(
+            sum_over_processes(fabric, torch.cat([sums, weights])), [len(names), len(names) + 1]
+        )
         averages = (sums / weights[:-1]).tolist()
         pace = Pace(float(weights[-1]) / max(now - self._said, 1e-9), self._seconds_left(done, now))
         self._sums, self._weights, self._frames, self._said = {}, {}, 0, now

@@ -177,8 +177,8 @@ def hold_poses(
         if shot.held_frame is not None:
             if shot.held_frame >= motion.num_frames:
                 raise UserError(
-                    f"AUG_MUTED_SHOTS: frame {shot.held_frame} of shot {shot.name!r} of actor {shot.actor!r}, whose data "
-                    f"have {motion.num_frames} frames"
+                    f"AUG_MUTED_SHOTS: frame {shot.held_frame} of shot {shot.name!r} of actor {shot.actor!r}, whose "
+                    f"data have {motion.num_frames} frames"
                 )
             is_neutral = shot.emotion in (NEUTRAL, zero_emotion)
             motion = motion.hold(

@@ -17,7 +17,9 @@ from audio2face.console import LOGGER
 from audio2face.dataset.arrays import Float32Array
 from audio2face.training.clips import Clip, listed
 
-_PITCH_MARGIN = 0.25  # seconds read on either side, two blocks of the stretcher, so that a cut sounds as the whole would
+_PITCH_MARGIN = (
+    0.25  # seconds read on either side, two blocks of the stretcher, so that a cut sounds as the whole would
+)
 _SILENT_END = 0.25  # seconds of a clip beyond the end of its recording that are worth a warning
 
 
@@ -67,7 +69,8 @@ def shift_pitch(wave: Float32Array, samplerate: int, semitones: float) -> Float3
     stretch = python_stretch.Signalsmith.Stretch()
     stretch.preset(1, float(samplerate))
     stretch.setTransposeSemitones(semitones)
-    return np.asarray(stretch.process(wave[None]), np.float32)[0]  # its delay is already taken out
+    shifted: Float32Array = np.asarray(stretch.process(wave[None]), np.float32)[0]
+    return shifted  # as long as `wave`, the delay of the stretcher already taken out
 
 
 def check_recordings(clips: Iterable[Clip]) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -100,7 +100,7 @@ def _rows(path: Path) -> list[list[str]]:
     return [row for row in rows if len(row) == len(_HEADER)]
 
 
-def _line(row: tuple[object, ...] | list[str]) -> str:
+def _line(row: Sequence[object]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(row)
     return buffer.getvalue()

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from audio2face.config import TrainDiffusion
 
-_NUM_DRAWS = 6
+_NUM_DRAWS = 7
 _NUM_NOISE_SEEDS = 2**32
-LEAST_SECONDS = 0.2  # a speech encoder masks spans of that length
 
 
 @dataclass(frozen=True)
@@ -166,11 +166,11 @@ class Sampler:
         return min(drawn, self.clip_frames[clip])
 
     def _draw(self, epoch: int, item: int, clip: int, num_frames: int) -> Draw:
-        _, start, shift, pitch, semitones, gain = self._numbers(epoch, item)
+        _, start, shift, pitch, semitones, gain, seed = self._numbers(epoch, item)
         first = int(start * (self.clip_frames[clip] - num_frames + 1))
         if self.clip_muted[clip]:
-            seed = np.random.SeedSequence([self.draw_seed, epoch, item]).generate_state(1)[0]
-            return Draw(clip, first, num_frames, noise_gain=_within(self.chances.noise_gain, gain), noise_seed=int(seed))
+            noise_gain = _within(self.chances.noise_gain, gain)
+            return Draw(clip, first, num_frames, noise_gain=noise_gain, noise_seed=int(seed * _NUM_NOISE_SEEDS))
         return Draw(
             clip,
             first,
@@ -181,7 +181,8 @@ class Sampler:
 
     def _numbers(self, epoch: int, item: int) -> list[float]:
         """The random numbers of an item in [0, 1), always all of them, so that one choice does not move another."""
-        return np.random.default_rng([self.draw_seed, epoch, item]).random(_NUM_DRAWS).tolist()
+        numbers: list[float] = np.random.default_rng([self.draw_seed, epoch, item]).random(_NUM_DRAWS).tolist()
+        return numbers
 
 
 def whole_clips(clip_frames: Sequence[int], most_frames: int) -> tuple[Plan, ...]:
@@ -190,7 +191,7 @@ def whole_clips(clip_frames: Sequence[int], most_frames: int) -> tuple[Plan, ...
     for clip, frames in enumerate(clip_frames):
         pieces = -(-frames // most_frames)
         edges = [piece * frames // pieces for piece in range(pieces + 1)]
-        draws += [Draw(clip, start, end - start) for start, end in zip(edges, edges[1:], strict=False)]
+        draws += [Draw(clip, start, end - start) for start, end in pairwise(edges)]
     return tuple(Plan(index, 0, index == len(draws) - 1, (draw,)) for index, draw in enumerate(draws))
 
 

@@ -135,7 +135,7 @@ class ActorSource:
 
     def origin_of(self, parameter: str) -> Path:
         """The file, or the run folder, that a kind of data comes from, for messages."""
-        return self.files[parameter] if parameter in self.files else self._run.folder
+        return self.files.get(parameter) or self._run.folder
 
 
 def open_sources(dataset: Dataset, train: Train) -> tuple[ActorSource, ...]:

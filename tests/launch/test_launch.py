@@ -207,3 +207,15 @@ def test_help_teaches_without_an_environment(stage: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={"PATH": ""}, check=True)
     assert "example:" in done.stdout
     assert time.monotonic() - began < 10
+
+
+def test_the_image_has_the_same_torch_as_the_local_environment() -> None:
+    assert f'ARG TORCH="{environment.TORCH}"' in (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_a_misspelt_setting_is_refused(framework: Path) -> None:
+    (framework / ".env").write_text("A2F_DATASET_ROOT=/data\n")
+    process = start(framework, "raise SystemExit(0)")
+    assert process.wait(20) == 2
+    assert process.stderr is not None
+    assert "A2F_DATASETS_ROOT" in process.stderr.read()

@@ -127,15 +127,14 @@ def test_a_run_folder_holds_what_is_specified_and_nothing_else(configure: Config
 
 
 def test_a_second_run_reuses_the_first_until_something_changes(
-    configure: Configure, reference_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    configure: Configure, reference_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level("INFO")
     root = shutil.copytree(reference_data / "preproc" / "dataset", tmp_path / "dataset")
     first = preprocess(configure(minimal=True, root=root), ACTOR)
     second = preprocess(configure(minimal=True, root=root, RUN_INFO="another note"), ACTOR)
     assert (first.reused, second.reused) == (False, True)
     assert second.run == first.run
-    assert "unchanged" in caplog.text
+    assert "unchanged" in capsys.readouterr().out
     os.utime(root / "cache/skin/s1_neutral/s1_neutral.mc")
     third = preprocess(configure(minimal=True, root=root, SKIN_PRUNE_SIM_DIST=60.0), ACTOR)
     assert not third.reused

@@ -106,7 +106,7 @@ def check_frame_count(found: int, skin: int, part: str, file: Path, shot: str, f
     """Compares the length of a part's motion with the skin's, in frames."""
     if found == skin:
         return
-    message = f"the {part} has {found} frames where the skin has {skin}"
+    message = f"{part}: {found} frames where the skin has {skin}"
     remedy = "Export all parts of a shot over the same range of frames."
     if abs(found - skin) <= _FEW_FRAMES:
         findings.warning("frame-count", message, f"{remedy} Training trims the longer one.", file=file, shot=shot)

@@ -1,0 +1,34 @@
+"""The folder that a network is deployed in, as the Audio2Face-3D SDK reads it: types, reader, writer, lint.
+
+Numbers and files only: nothing here needs the framework that networks are trained with.
+"""
+
+from audio2face.model_folder.actor_data import actor_arrays, select_arrays
+from audio2face.model_folder.animation_config import AnimationConfig, parameter_ranges
+from audio2face.model_folder.blendshapes import BlendshapeSet, SolverSettings
+from audio2face.model_folder.emotion_database import EmotionDatabase
+from audio2face.model_folder.faults import Fault
+from audio2face.model_folder.lint import lint
+from audio2face.model_folder.model import DeployedActor, DeployedModel
+from audio2face.model_folder.network_info import DiffusionInfo, NetworkInfo, RegressionInfo, TensorShape
+from audio2face.model_folder.trt_info import engine_command, make_trt_info
+
+__all__ = [
+    "AnimationConfig",
+    "BlendshapeSet",
+    "DeployedActor",
+    "DeployedModel",
+    "DiffusionInfo",
+    "EmotionDatabase",
+    "Fault",
+    "NetworkInfo",
+    "RegressionInfo",
+    "SolverSettings",
+    "TensorShape",
+    "actor_arrays",
+    "engine_command",
+    "lint",
+    "make_trt_info",
+    "parameter_ranges",
+    "select_arrays",
+]

@@ -1,0 +1,69 @@
+"""Everything that is wrong with a deployed folder, whoever made it, by the rules of the SDK's own readers.
+
+What `model.read_model` notes while it reads, and what only a look at all values shows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from audio2face.model_folder.actor_data import check_actor_values, neutral_names
+from audio2face.model_folder.blendshapes import check_blendshape_values
+from audio2face.model_folder.faults import Fault, Faults
+from audio2face.model_folder.model import DeployedActor, DeployedModel, read_model
+from audio2face.model_folder.network_info import DiffusionInfo
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+_USED_FILES = ("README.md",)
+
+
+def lint(folder: Path) -> tuple[DeployedModel | None, list[Fault]]:
+    """Checks a folder.
+
+    Returns:
+        The model, or None where its main files could not be read; and all findings.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    faults = Faults()
+    model = read_model(folder, faults)
+    if model is not None:
+        for actor in model.actors:
+            _check_actor(actor, faults)
+        _note_what_is_ignored(model, faults)
+    return model, faults.found
+
+
+def _check_actor(actor: DeployedActor, faults: Faults) -> None:
+    data = faults.of(actor.data.path.name)
+    check_actor_values(actor.data, actor.info, data)
+    sound = {fault.file for fault in faults.errors}.isdisjoint
+    neutrals = dict(zip(("skin", "tongue"), neutral_names(actor.info), strict=True))
+    for part, shapes in actor.blendshapes.items():
+        if sound({shapes.archive.path.name}):
+            neutral = actor.array(neutrals[part]) if sound({actor.data.path.name}) else None
+            check_blendshape_values(shapes, neutral, faults.of(shapes.archive.path.name))
+
+
+def _note_what_is_ignored(model: DeployedModel, faults: Faults) -> None:
+    strength = model.actors[0].config.parameters["input_strength"] if model.actors else 1.0
+    if isinstance(model.info, DiffusionInfo) and strength != 1.0:
+        faults.of("model_config").note(
+            f"input_strength is {strength:g}; the SDK does not apply it to diffusion networks",
+            "Nothing: it is told so that nobody wonders.",
+        )
+
+
+def show(faults: list[Fault], console: Console) -> None:
+    """Prints findings, the worst first, each with file and remedy, and how many there are."""
+    for severity, colour in _COLOURS.items():
+        for fault in (fault for fault in faults if fault.severity == severity):
+            label = f"[{colour}]{severity.upper()}[/{colour}]"
+            console.print(f"{label} {escape(f'{fault.file}: {fault.problem}')}", soft_wrap=True)
+            console.print(f"    {escape(fault.remedy)}", soft_wrap=True)
+    counts = [f"{sum(fault.severity == severity for fault in faults)} {severity}s" for severity in _COLOURS]
+    console.print(", ".join(counts))

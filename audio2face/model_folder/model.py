@@ -1,0 +1,275 @@
+"""A deployed model as later stages read it: `DeployedModel.open(folder)`.
+
+Every file is found through `model.json`, as the SDK finds it; names of files mean nothing. Opening reads all JSON and
+the headers of all arrays, not the arrays. What is wrong is noted by the same code for the reader, which refuses the
+folder, and for the lint, which lists everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+from audio2face.model_folder.actor_data import Float32Array, check_actor_arrays, neutral_names
+from audio2face.model_folder.animation_config import AnimationConfig
+from audio2face.model_folder.archive import StoredArchive, open_archive
+from audio2face.model_folder.blendshapes import BlendshapeSet
+from audio2face.model_folder.emotion_database import EmotionDatabase
+from audio2face.model_folder.faults import FileFaults, Faults
+from audio2face.model_folder.json_object import JsonObject, read_object
+from audio2face.model_folder.network_info import DiffusionInfo, NetworkInfo, RegressionInfo, read_info
+from audio2face.model_folder.trt_info import ONNX_FILE, TRT_FILE, check_trt_info
+
+MODEL_FILE = "model.json"
+Part = Literal["skin", "tongue"]
+PARTS: tuple[Part, ...] = ("skin", "tongue")
+
+
+def display_name(actor: str) -> str:
+    """The file that holds what is needed to draw an actor; only our own tools read it."""
+    return f"display_{actor}.npz"
+
+
+@dataclass(frozen=True)
+class DeployedActor:
+    """One actor of a deployed model.
+
+    Attributes:
+        name: the actor.
+        config: how the network's output becomes animation.
+        data: the arrays of the actor, see `actor_data.actor_arrays`.
+        blendshapes: the sets there are; a consumer gives weights only where there are both.
+        display: what is needed to draw the actor, as preprocessing gathered it; None where it is not there.
+        info: the network's facts.
+    """
+
+    name: str
+    config: AnimationConfig
+    data: StoredArchive
+    blendshapes: Mapping[Part, BlendshapeSet]
+    display: StoredArchive | None
+    info: NetworkInfo
+
+    def array(self, name: str) -> Float32Array:
+        """Reads one array of the actor's data.
+
+        Raises:
+            FileFormatError: there is no such array.
+        """
+        array: npt.NDArray[Any] = self.data.read(name)
+        return array.astype(np.float32, copy=False)
+
+    @cached_property
+    def neutral_skin(self) -> Float32Array:
+        """The skin that motion is added to, `[verts, 3]` in cm."""
+        return self.array(neutral_names(self.info)[0])
+
+    @cached_property
+    def neutral_tongue(self) -> Float32Array:
+        """The tongue that motion is added to, `[verts, 3]` in cm."""
+        return self.array(neutral_names(self.info)[1])
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    """A folder that can be animated from.
+
+    Attributes:
+        folder: the folder.
+        info: what the network takes and gives.
+        engine: the TensorRT engine, which may not be built yet.
+        actors: the actors, in the order of the identity input.
+        emotion_database: implicit emotions; None for a diffusion network.
+    """
+
+    folder: Path
+    info: NetworkInfo
+    engine: Path
+    actors: tuple[DeployedActor, ...]
+    emotion_database: EmotionDatabase | None
+
+    @classmethod
+    def open(cls, folder: Path) -> DeployedModel:
+        """Opens a folder.
+
+        Raises:
+            UserError: there is no such folder, or (FileFormatError) something in it is wrong.
+        """
+        faults = Faults()
+        model = read_model(folder, faults)
+        faults.raise_first(folder)
+        assert model is not None  # it is None only where errors were noted
+        return model
+
+    @property
+    def onnx(self) -> Path:
+        """The network for other runtimes than TensorRT."""
+        return self.folder / ONNX_FILE
+
+    def actor(self, name: str) -> DeployedActor:
+        """The actor of a name.
+
+        Raises:
+            UserError: the model has no such actor.
+        """
+        for actor in self.actors:
+            if actor.name == name:
+                return actor
+        raise UserError(
+            f"the model has no actor {name!r}", path=self.folder, hint=f"It has {', '.join(self.info.identities)}."
+        )
+
+    @property
+    def implicit_emotion(self) -> Float32Array | None:
+        """The implicit emotion that a regression network is driven with, `[implicit_emotion_len]`."""
+        config = self.actors[0].config
+        if self.emotion_database is None or config.source_shot is None or config.source_frame is None:
+            return None
+        return self.emotion_database.find(config.source_shot, config.source_frame)
+
+
+def read_model(folder: Path, faults: Faults) -> DeployedModel | None:
+    """Reads a folder as far as it can be; None where not enough is right to go by.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError("there is no such folder", path=folder, hint="Name the folder that holds model.json.")
+    main = read_object(folder / MODEL_FILE, faults.of(MODEL_FILE))
+    files = _Files(folder, faults)
+    info_file = files.json(main, "networkInfoPath")
+    info = read_info(info_file) if info_file is not None else None
+    engine = main.text("networkPath")
+    if info is None or faults.errors:
+        return None
+    _check_engine(files, engine, info)
+    regression = isinstance(info, RegressionInfo)
+    actors = _read_regression_actor(files, main, info) if regression else _read_actors(files, main, info)
+    database = _read_database(files, main, info, actors) if isinstance(info, RegressionInfo) else None
+    return DeployedModel(folder, info, folder / engine, actors, database)
+
+
+class _Files:
+    """Opens the files that `model.json` names."""
+
+    def __init__(self, folder: Path, faults: Faults) -> None:
+        self.folder = folder
+        self.faults = faults
+
+    def json(self, holder: JsonObject, key: str) -> JsonObject | None:
+        """The JSON file that a key names; None where there is no such name."""
+        name = holder.text(key)
+        return self.json_file(name) if name else None
+
+    def json_file(self, name: str) -> JsonObject:
+        """The JSON file of a name."""
+        return read_object(self.folder / name, self.of(name))
+
+    def archive(self, name: str) -> StoredArchive:
+        """The archive of a name."""
+        if not name.endswith(".npz"):
+            self.of(name).error("does not end in .npz: the SDK takes it for another format", "Rename it.")
+        return open_archive(self.folder / name, self.of(name))
+
+    def of(self, name: str) -> FileFaults:
+        """Collects what is wrong with the file of a name."""
+        return self.faults.of(name)
+
+
+def _check_engine(files: _Files, engine: str, info: NetworkInfo) -> None:
+    """Notes an engine that is not there, and whatever hinders building it."""
+    if (files.folder / engine).is_file():
+        return
+    if not (files.folder / ONNX_FILE).is_file():
+        files.of(engine).error(f"is missing, and so is {ONNX_FILE} to build it from", "Deploy the model once more.")
+        return
+    files.of(engine).note("is not built yet: the SDK needs it, our own inference does not", "See README.md: trtexec.")
+    check_trt_info(files.json_file(TRT_FILE), info)
+
+
+def _read_actors(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
+    """The actors of a diffusion network."""
+    configs, data = main.texts("modelConfigPaths"), main.texts("modelDataPaths")
+    shapes = main.children("blendshapePaths") if main.has("blendshapePaths") else []
+    lists: dict[str, int] = {"modelConfigPaths": len(configs), "modelDataPaths": len(data)}
+    if main.has("blendshapePaths"):
+        lists["blendshapePaths"] = len(shapes)
+    for key, length in lists.items():
+        if length != len(info.identities):
+            main.faults.error(
+                f"{key} has {length} entries, network_info.json has {len(info.identities)} identities",
+                "Name one file for each identity, in their order.",
+            )
+    shapes += [JsonObject(None, main.faults)] * len(info.identities)
+    rows = zip(info.identities, configs, data, shapes, strict=False)
+    return tuple(_read_actor(files, info, name, files.json_file(config), npz, bs) for name, config, npz, bs in rows)
+
+
+def _read_regression_actor(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
+    config, data = files.json(main, "modelConfigPath"), main.text("modelDataPath")
+    shapes = main.child("blendshapePaths") if main.has("blendshapePaths") else JsonObject(None, main.faults)
+    if config is None or not data:
+        return ()
+    return (_read_actor(files, info, info.identities[0], config, data, shapes),)
+
+
+def _read_actor(
+    files: _Files, info: NetworkInfo, name: str, config: JsonObject, data: str, shapes: JsonObject
+) -> DeployedActor:
+    archive = files.archive(data)
+    check_actor_arrays(archive, info, files.of(data))
+    display = files.archive(display_name(name)) if (files.folder / display_name(name)).is_file() else None
+    return DeployedActor(
+        name,
+        AnimationConfig.read(config, isinstance(info, RegressionInfo)),
+        archive,
+        _read_blendshapes(files, info, name, shapes),
+        display,
+        info,
+    )
+
+
+def _read_blendshapes(files: _Files, info: NetworkInfo, actor: str, shapes: JsonObject) -> dict[Part, BlendshapeSet]:
+    found: dict[Part, BlendshapeSet] = {}
+    present = [part for part in PARTS if shapes.has(part)]
+    for part in present:
+        paths = shapes.child(part)
+        config, data = files.json(paths, "config"), paths.text("data")
+        if config is not None and data:
+            verts = info.skin_verts if part == "skin" else info.tongue_verts
+            read = BlendshapeSet.read(files.archive(data), config, verts, files.of(data))
+            if read is not None:
+                found[part] = read
+    if len(present) == 1:
+        shapes.faults.warning(
+            f"actor {actor!r} has blend shapes of the {present[0]} alone: the SDK gives weights only where there are both",
+            "Add the other set, or use the geometry.",
+        )
+    return found
+
+
+def _read_database(
+    files: _Files, main: JsonObject, info: RegressionInfo, actors: tuple[DeployedActor, ...]
+) -> EmotionDatabase | None:
+    name = main.text("emotionDatabasePath")
+    if not name:
+        return None
+    faults = files.of(name)
+    database = EmotionDatabase.read(files.archive(name), info.implicit_emotion_len, faults)
+    config = actors[0].config if actors else None
+    if database is None or config is None or config.source_shot is None or config.source_frame is None:
+        return database
+    if database.find(config.source_shot, config.source_frame) is None:
+        faults.error(
+            f"has no frame {config.source_frame} of shot {config.source_shot!a}, which the model's config names",
+            f"Name one of its shots ({', '.join(database.names[:5])}) and a frame below its size.",
+        )
+    return database

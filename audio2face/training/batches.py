@@ -1,0 +1,146 @@
+"""Segments side by side as tensors, loaded in the background while the network works on the batch before.
+
+Knows how items become a batch. What is in an item, and how it is drawn, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audio2face.dataset.arrays import Float32Array
+from audio2face.dataset.emotions import EmotionVectors
+from audio2face.training.sampler import Plan
+from audio2face.training.segments import Segment, SegmentReader
+
+Order = TypeVar("Order")
+Loaded = TypeVar("Loaded")
+
+BATCHES_AHEAD = 3
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentBatch:
+    """What one step learns from; motion still in coefficients (`PoseMaker` makes poses of it on the device).
+
+    Attributes:
+        plan: what was drawn.
+        names: clip and range of each item, for messages.
+        actors: index of each item's actor.
+        skin: coefficients, float32 `[batch, frames, shapes]`; padded with zeros where actors differ in shapes.
+        tongue: coefficients likewise.
+        jaw: `[batch, frames, 3 * points]` centimetres.
+        eye: `[batch, frames, 2 * angles]` degrees.
+        audio: float32 `[batch, samples]`.
+        emotion: float32 `[batch, emotions]`.
+        actor: one-hot, float32 `[batch, actors]`.
+        known: bool `[batch, 4]`: whether skin, tongue, jaw and eyes are data to learn from.
+        lengths: frames of each item that are not padding, int64 `[batch]`; None: all.
+        audio_lengths: samples likewise.
+    """
+
+    plan: Plan
+    names: tuple[str, ...]
+    actors: tuple[int, ...]
+    skin: Tensor
+    tongue: Tensor
+    jaw: Tensor
+    eye: Tensor
+    audio: Tensor
+    emotion: Tensor
+    actor: Tensor
+    known: Tensor
+    lengths: Tensor | None = None
+    audio_lengths: Tensor | None = None
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of all items, padding left out."""
+        return sum(draw.num_frames for draw in self.plan.draws)
+
+    def to(self, device: torch.device | str) -> SegmentBatch:
+        """The batch on a device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class BatchLoader:
+    """Loads the batches that plans ask for.
+
+    Attributes:
+        reader: reads single items.
+        emotions: how emotions become vectors.
+        actor_names: the actors in the order of the network.
+    """
+
+    reader: SegmentReader
+    emotions: EmotionVectors
+    actor_names: Sequence[str]
+
+    def load(self, plan: Plan) -> SegmentBatch:
+        """Loads one batch; uses no global state, so that it may run on any thread."""
+        clips = [self.reader.clips[draw.clip] for draw in plan.draws]
+        segments = [self.reader.read(draw) for draw in plan.draws]
+        actors = tuple(self.actor_names.index(clip.shot.actor) for clip in clips)
+        lengths = [draw.num_frames for draw in plan.draws]
+        is_padded = len(set(lengths)) > 1
+        skin, tongue, jaw, eye = (_side_by_side(parts) for parts in zip(*_parts(segments), strict=True))
+        return SegmentBatch(
+            plan=plan,
+            names=tuple(f"{clip} at {draw.start}" for clip, draw in zip(clips, plan.draws, strict=True)),
+            actors=actors,
+            skin=skin,
+            tongue=tongue,
+            jaw=jaw,
+            eye=eye,
+            audio=_side_by_side([segment.audio[:, None] for segment in segments])[..., 0],
+            emotion=torch.from_numpy(np.stack([self.emotions.vector(clip.shot.emotion) for clip in clips])),
+            actor=torch.nn.functional.one_hot(torch.tensor(actors), len(self.actor_names)).float(),
+            known=torch.tensor([segment.motion.known for segment in segments]),
+            lengths=torch.tensor(lengths) if is_padded else None,
+            audio_lengths=torch.tensor([len(segment.audio) for segment in segments]) if is_padded else None,
+        )
+
+    def batches(self, plans: Iterable[Plan]) -> Iterator[SegmentBatch]:
+        """Loads batches in order, `BATCHES_AHEAD` of them before they are asked for."""
+        return ahead(plans, self.load, BATCHES_AHEAD)
+
+
+def ahead(orders: Iterable[Order], load: Callable[[Order], Loaded], count: int) -> Iterator[Loaded]:
+    """Yields what `load` makes of each order, in their order; up to `count` are made in the background beforehand.
+
+    `orders` may be endless. An exception of `load` appears where its result would have.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
+    waiting: deque[Future[Loaded]] = deque()
+    try:
+        for order in orders:
+            waiting.append(pool.submit(load, order))
+            if len(waiting) > count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _parts(segments: Sequence[Segment]) -> list[tuple[Float32Array, ...]]:
+    return [segment.motion.parts for segment in segments]
+
+
+def _side_by_side(arrays: Sequence[Float32Array]) -> Tensor:
+    """Arrays `[rows, columns]` as one `[batch, rows, columns]`, zeros behind those that are smaller."""
+    rows, columns = (max(array.shape[axis] for array in arrays) for axis in (0, 1))
+    filled = np.zeros((len(arrays), rows, columns), np.float32)
+    for target, array in zip(filled, arrays, strict=True):
+        target[: array.shape[0], : array.shape[1]] = array
+    return torch.from_numpy(filled)

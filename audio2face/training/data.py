@@ -1,0 +1,150 @@
+"""All the data of a training, opened from a configuration: the one door between files and both kinds of network.
+
+How the diffusion task uses it::
+
+    data = TrainingData.open(configuration.dataset, configuration.train)
+    record(folder, configuration, preproc_info=describe(data.sources))
+    loader, sampler = data.segments(train, batch_size=train.BATCH_SIZE * world_size, rank=rank, world_size=world_size)
+    poses = PoseMaker(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(device)
+    for batch in loader.batches(map(sampler.plan, itertools.count(position))):
+        target = poses(batch.to(device))            # batch.plan.position, .epoch, .ends_epoch say where it stands
+    loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from audio2face.config import Dataset, TrainDiffusion
+from audio2face.dataset.emotions import EmotionVectors
+from audio2face.errors import UserError
+from audio2face.training.batches import BatchLoader
+from audio2face.training.clips import Clip, Shot, make_clips, make_shots, without_short
+from audio2face.training.holdout import choose_shots, split_clips
+from audio2face.training.motion import Motion, fit_shots, hold_poses, read_motions
+from audio2face.training.recordings import Recordings, check_recordings
+from audio2face.training.sampler import Chances, Plan, Sampler, whole_clips
+from audio2face.training.segments import SegmentReader
+from audio2face.training.sources import ActorSource, Train, open_sources
+
+LEAST_SECONDS = 0.2  # speech encoders mask spans of that length, and fail on less
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What there is to learn from.
+
+    Attributes:
+        sources: the actors' data, in the order of the network.
+        emotions: how emotions become vectors.
+        shots: all shots, held poses last.
+        motions: motion of every shot that has clips, by its id.
+        recordings: the sound of all clips.
+        training_clips: clips to learn from, held poses last.
+        validation_clips: clips of held-out shots.
+    """
+
+    sources: tuple[ActorSource, ...]
+    emotions: EmotionVectors
+    shots: tuple[Shot, ...]
+    motions: Mapping[str, Motion]
+    recordings: Recordings
+    training_clips: tuple[Clip, ...]
+    validation_clips: tuple[Clip, ...]
+
+    @classmethod
+    def open(cls, dataset: Dataset, train: Train) -> TrainingData:
+        """Finds and checks all data; recordings are read when they are needed.
+
+        Raises:
+            UserError: something is missing or does not fit.
+        """
+        sources = open_sources(dataset, train)
+        emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+        count = len(sources)
+        rows = train.CLIPS or tuple(row for source in sources for row in source.clip_rows)
+        all_shots = [row for source in sources for row in source.shots]
+        shots = make_shots(all_shots, train.AUG_MUTED_SHOTS, dataset.CACHE_FPS, count)
+        listed = {(shot.actor, shot.name) for shot in shots}
+        used = [row[:2] for row in rows] + [(actor, source[0]) for actor, source, *_ in train.AUG_MUTED_SHOTS]
+        motions = read_motions(sources, [key for key in used if key in listed])
+        shots = fit_shots(shots, motions)
+        by_id = {shot.id: shot for shot in shots}
+        clips = without_short(make_clips(rows, by_id, dataset.AUDIO_ROOT, count), LEAST_SECONDS, "seconds")
+        _check_emotions(clips, emotions)
+        check_recordings(clips)
+        held_out = choose_shots(
+            clips, by_id, train.VALIDATION_SHOTS, train.VALIDATION_FRACTION, train.RNG_SEED_DATASET, dataset.ACTOR_NAMES
+        )
+        training, validation = split_clips(clips, held_out)
+        return cls(
+            sources=sources,
+            emotions=emotions,
+            shots=shots,
+            motions=hold_poses(
+                {clip.shot.id: clip.shot for clip in clips}.values(),
+                motions,
+                zero_emotion=emotions.zero,
+                skin_rests_in_neutral=train.AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO,
+                tongue_rests=train.AUG_MUTED_TONGUE_IS_NEUTRAL,
+            ),
+            recordings=Recordings(
+                train.AUDIO_PARAMS["samplerate"], train.AUDIO_PREPROC_METHOD, train.AUDIO_DATA_CACHING
+            ),
+            training_clips=training,
+            validation_clips=validation,
+        )
+
+    def segments(
+        self, train: TrainDiffusion, *, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[BatchLoader, Sampler]:
+        """What trains a diffusion network.
+
+        Args:
+            train: the configuration.
+            batch_size: items of a batch of all processes together.
+            rank: this process.
+            world_size: number of processes.
+        """
+        loader = self._loader(train, self.training_clips)
+        sampler = Sampler(
+            clip_frames=loader.reader.clip_frames,
+            clip_muted=[clip.shot.is_muted for clip in self.training_clips],
+            chances=Chances.of(train),
+            batch_size=batch_size,
+            order_seed=train.RNG_SEED_TORCH,
+            draw_seed=train.RNG_SEED_DATASET,
+            own_lengths=train.PAD_BATCHES or not train.TRAIN_ON_RANDOM_SUBSEGMENT,
+            rank=rank,
+            world_size=world_size,
+        )
+        return loader, sampler
+
+    def validation_segments(self, train: TrainDiffusion) -> tuple[BatchLoader, tuple[Plan, ...]]:
+        """The held-out clips, whole, in pieces of at most SUBSEGMENT_MAX_FRAME, one a batch; nothing is augmented."""
+        loader = self._loader(train, self.validation_clips)
+        return loader, whole_clips(loader.reader.clip_frames, train.SUBSEGMENT_MAX_FRAME)
+
+    def _loader(self, train: TrainDiffusion, clips: tuple[Clip, ...]) -> BatchLoader:
+        reader = SegmentReader(
+            clips=clips,
+            motions=self.motions,
+            recordings=self.recordings,
+            fps=train.TARGET_FPS,
+            noise_kind=train.AUG_MUTED_AUDIO_NOISE_TYPE,
+            noise_scale=train.AUG_MUTED_AUDIO_NOISE_SCALE,
+        )
+        return BatchLoader(reader, self.emotions, [source.actor for source in self.sources])
+
+
+def _check_emotions(clips: tuple[Clip, ...], emotions: EmotionVectors) -> None:
+    """Checks that every emotion has a vector, before the first batch is made."""
+    for clip in clips:
+        try:
+            emotions.index(clip.shot.emotion)
+        except UserError as error:
+            raise UserError(
+                f"{error.problem}, under which shot {clip.shot.name!r} of actor {clip.shot.actor!r} was preprocessed",
+                hint=f"{error.hint} Add it there, or give the shot another in SHOT_EMOTION_MAP and preprocess again.",
+            ) from error
