@@ -1,6 +1,6 @@
 """Time and memory of preprocessing an actor of the size of Claire, and of a selection step done the direct way.
 
-    .venv/bin/python -m benchmarks.preproc /tmp/bench
+    OPENBLAS_NUM_THREADS=1 .venv/bin/python -m benchmarks.preproc /tmp/bench
 
 Makes a synthetic actor in the folder given (54 shots, 21,039 frames, 24,002 skin and 5,602 tongue vertices: 7.5 GB,
 made once and used again; another 7.5 GB come and go while it runs). Motion has 150 modes for the skin and 25 for the
@@ -8,6 +8,9 @@ tongue, smooth in time, amplitudes falling as a power, and noise of 0.0005 cm. T
 and computes all coefficients, first with a radius that leaves about a quarter of the frames, then with all frames
 left. Last it times one step of the selection the direct way, with a decomposition of all coordinates and the
 reprojection of every pose, at several numbers of chosen poses. `--scale 0.1` does the same with fewer vertices.
+
+Work is spread over threads by shots and blocks. Threads of the matrix library below them help little and, on a machine
+that has other work, cost a lot (every one of them spins while it waits): hence the setting on the command line.
 """
 
 from __future__ import annotations

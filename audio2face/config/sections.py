@@ -184,7 +184,6 @@ class TrainRegression:
     DEVICE: Device
     PRECISION: Precision
     COMPILE: bool
-    NUM_LOADING_THREADS: int
     CHECKPOINT_PERIOD_MINUTES: float
     TIME_LIMIT_MINUTES: float | None
 
@@ -267,7 +266,6 @@ class TrainDiffusion:
     DEVICE: Device
     PRECISION: Precision
     COMPILE: bool
-    NUM_LOADING_THREADS: int
     CHECKPOINT_PERIOD_MINUTES: float
     TIME_LIMIT_MINUTES: float | None
 

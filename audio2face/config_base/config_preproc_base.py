@@ -55,8 +55,8 @@ SKIN_PRUNE_MESH_MASK_FPATH: dict[Actor, Annotated[str, dataset_file(".npy", "pre
 # Read by: preprocessing.
 SKIN_CACHE_SHOTS: dict[Actor, list[Identifier]] = {}
 
-# Per actor: the shots in which similar poses are pruned. Without it all shots of the pruning caches,
-# sorted. It must contain SKIN_CACHE_SHOTS.
+# Per actor: the shots in which similar poses are pruned; it must contain SKIN_CACHE_SHOTS, which take its
+# place where it is not given.
 # Change it when SKIN_CACHE_SHOTS is given for an actor with SKIN_PRUNE_CACHE_ROOT.
 # Read by: preprocessing.
 SKIN_PRUNE_CACHE_SHOTS: dict[Actor, list[Identifier]] = {}
@@ -158,7 +158,7 @@ VERBOSE: bool = False
 # Read by: preprocessing.
 KEEP_INTERMEDIATES: bool = False
 
-# How many processes read caches side by side; None takes what the machine has.
+# How many threads read caches side by side; None takes one per core, up to 4.
 # Change it when memory is short or the machine is shared.
 # Read by: preprocessing.
 NUM_WORKERS: Count | None = None

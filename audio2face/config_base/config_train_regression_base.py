@@ -23,7 +23,6 @@ from audio2face.config_base.types import (
     Fraction,
     FrameRate,
     Identifier,
-    Index,
     MutedShot,
     NetworkRegression,
     NoiseType,
@@ -517,11 +516,6 @@ PRECISION: Precision = "auto"
 # Change it when training runs for hours on an accelerator.
 # Read by: training.
 COMPILE: bool = False
-
-# Threads that prepare batches while the network learns; 0 prepares them in between.
-# Change it when the accelerator waits for data (more) or the processor is needed otherwise (fewer).
-# Read by: training.
-NUM_LOADING_THREADS: Index = 2
 
 # Minutes between two checkpoints, from which training goes on after a stop or crash; 0 writes one after every step.
 # Change it when a checkpoint is large and the disk slow (longer), or the machine may vanish (shorter).

@@ -80,17 +80,13 @@ def check_actor_values(archive: StoredArchive, info: NetworkInfo, faults: FileFa
     """Notes values that a consumer cannot work with."""
     for name, entry in archive.entries.items():
         if entry.dtype == np.dtype("<f4") and not is_finite(archive.read(name)):
-            faults.error(
-                f"array {name!a} is NaN or infinite in places", "Correct the dataset, and preprocess it again."
-            )
+            faults.error(f"array {name!a} is NaN or infinite in places", "Correct the dataset; preprocess it again.")
     name = neutral_names(info)[0]
-    entry = archive.entries.get(name)
-    if entry is not None and len(entry.shape) == 2 and entry.shape[0] and entry.dtype == np.dtype("<f4"):
+    skin = archive.entries.get(name)
+    if skin is not None and skin.shape == (info.skin_verts, 3) and skin.dtype == np.dtype("<f4"):
         heights = archive.read(name)[:, 1]
         if not heights.max() > heights.min():
-            faults.error(
-                f"array {name!a} has no height (y): the SDK divides by it", "Give a neutral face in y-up axes."
-            )
+            faults.error(f"array {name!a} has no height (y): the SDK divides by it", "Give a neutral face, y upwards.")
 
 
 def is_finite(array: npt.NDArray[Any]) -> bool:

@@ -67,5 +67,10 @@ class AnimationConfig:
                 "Remove them, or correct the names.",
             )
         if not regression:
+            if parameters["input_strength"] != 1.0 and config.has("input_strength"):
+                config.faults.note(
+                    f"input_strength is {parameters['input_strength']:g}; the SDK does not apply it to such networks",
+                    "Nothing needs to be done.",
+                )
             return cls(parameters)
         return cls(parameters, config.text("source_shot"), config.count("source_frame"))

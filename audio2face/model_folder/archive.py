@@ -58,10 +58,12 @@ class StoredArchive:
 
     Attributes:
         path: the file.
+        name: what model.json calls it.
         entries: the arrays by name, in the order of the file.
     """
 
     path: Path
+    name: str
     entries: Mapping[str, Entry]
 
     def read(self, name: str) -> npt.NDArray[Any]:
@@ -83,18 +85,19 @@ class StoredArchive:
 def open_archive(path: Path, faults: FileFaults) -> StoredArchive:
     """Walks through an archive; notes what the SDK's reader could not read, or would read wrongly."""
     entries: dict[str, Entry] = {}
+    if not path.is_file():
+        faults.error("is missing", "Deploy the model once more.")
+        return StoredArchive(path, faults.file, entries)
     try:
         size = path.stat().st_size
         with path.open("rb") as handle:
             while _is_entry(handle, size, faults):
                 if not _read_entry(handle, size, entries, faults):
                     break
-    except FileNotFoundError:
-        faults.error("is missing", "Deploy the model once more.")
     except OSError as error:
         faults.error(f"cannot be read: {error.strerror or error}", "Make it a readable file.")
     _note_unicode(entries, faults)
-    return StoredArchive(path, entries)
+    return StoredArchive(path, faults.file, entries)
 
 
 def _is_entry(handle: IO[bytes], size: int, faults: FileFaults) -> bool:

@@ -1,4 +1,4 @@
-"""`implicit_emo_db.npz`: the implicit emotions that a regression network learnt, one row for each frame of each shot."""
+"""`implicit_emo_db.npz`: the implicit emotions that a regression network learnt, a row for each frame of each shot."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Fault:
     """One finding.
 
     Attributes:
-        severity: "error": readers refuse the file or read nonsense; "warning": legal, but hardly meant; "note": to know.
+        severity: "error": readers refuse the file or read nonsense; "warning": legal but hardly meant; "note": to know.
         file: the file, relative to the folder.
         problem: what was found and what was expected.
         remedy: what to do about it.

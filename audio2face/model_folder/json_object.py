@@ -19,11 +19,12 @@ _SHOWN = 60
 def read_object(path: Path, faults: FileFaults) -> JsonObject:
     """Reads a file that holds one JSON object, as strictly as the SDK does: no NaN, no comments, no byte order mark."""
     values: object = None
+    if not path.is_file():
+        faults.error("is missing", "Deploy the model once more.")
+        return JsonObject(None, faults)
     try:
         text = path.read_bytes().decode("utf-8")
         values = json.loads(text, parse_constant=_refuse)
-    except FileNotFoundError:
-        faults.error("is missing", "Deploy the model once more.")
     except OSError as error:
         faults.error(f"cannot be read: {error.strerror or error}", "Make it a readable file.")
     except (ValueError, RecursionError) as error:
@@ -75,7 +76,8 @@ class JsonObject:
         if value is None:
             return ""
         if not isinstance(value, str) or not value or value != (expected or value):
-            return self.wrong(key, value, f'"{expected}"' if expected else "text") or ""
+            self.wrong(key, value, f'"{expected}"' if expected else "text")
+            return ""
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:

@@ -13,11 +13,9 @@ from rich.markup import escape
 from audio2face.model_folder.actor_data import check_actor_values, neutral_names
 from audio2face.model_folder.blendshapes import check_blendshape_values
 from audio2face.model_folder.faults import Fault, Faults
-from audio2face.model_folder.model import DeployedActor, DeployedModel, read_model
-from audio2face.model_folder.network_info import DiffusionInfo
+from audio2face.model_folder.model import PARTS, DeployedActor, DeployedModel, read_model
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
-_USED_FILES = ("README.md",)
 
 
 def lint(folder: Path) -> tuple[DeployedModel | None, list[Fault]]:
@@ -34,28 +32,17 @@ def lint(folder: Path) -> tuple[DeployedModel | None, list[Fault]]:
     if model is not None:
         for actor in model.actors:
             _check_actor(actor, faults)
-        _note_what_is_ignored(model, faults)
     return model, faults.found
 
 
 def _check_actor(actor: DeployedActor, faults: Faults) -> None:
-    data = faults.of(actor.data.path.name)
-    check_actor_values(actor.data, actor.info, data)
-    sound = {fault.file for fault in faults.errors}.isdisjoint
-    neutrals = dict(zip(("skin", "tongue"), neutral_names(actor.info), strict=True))
+    check_actor_values(actor.data, actor.info, faults.of(actor.data.name))
+    damaged = {fault.file for fault in faults.errors}
+    neutrals = dict(zip(PARTS, neutral_names(actor.info), strict=True))
     for part, shapes in actor.blendshapes.items():
-        if sound({shapes.archive.path.name}):
-            neutral = actor.array(neutrals[part]) if sound({actor.data.path.name}) else None
-            check_blendshape_values(shapes, neutral, faults.of(shapes.archive.path.name))
-
-
-def _note_what_is_ignored(model: DeployedModel, faults: Faults) -> None:
-    strength = model.actors[0].config.parameters["input_strength"] if model.actors else 1.0
-    if isinstance(model.info, DiffusionInfo) and strength != 1.0:
-        faults.of("model_config").note(
-            f"input_strength is {strength:g}; the SDK does not apply it to diffusion networks",
-            "Nothing: it is told so that nobody wonders.",
-        )
+        if shapes.archive.name not in damaged:
+            neutral = None if actor.data.name in damaged else actor.array(neutrals[part])
+            check_blendshape_values(shapes, neutral, faults.of(shapes.archive.name))
 
 
 def show(faults: list[Fault], console: Console) -> None:

@@ -22,9 +22,9 @@ from audio2face.model_folder.animation_config import AnimationConfig
 from audio2face.model_folder.archive import StoredArchive, open_archive
 from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.emotion_database import EmotionDatabase
-from audio2face.model_folder.faults import FileFaults, Faults
+from audio2face.model_folder.faults import Faults, FileFaults
 from audio2face.model_folder.json_object import JsonObject, read_object
-from audio2face.model_folder.network_info import DiffusionInfo, NetworkInfo, RegressionInfo, read_info
+from audio2face.model_folder.network_info import NetworkInfo, RegressionInfo, read_info
 from audio2face.model_folder.trt_info import ONNX_FILE, TRT_FILE, check_trt_info
 
 MODEL_FILE = "model.json"
@@ -46,7 +46,7 @@ class DeployedActor:
         config: how the network's output becomes animation.
         data: the arrays of the actor, see `actor_data.actor_arrays`.
         blendshapes: the sets there are; a consumer gives weights only where there are both.
-        display: what is needed to draw the actor, as preprocessing gathered it; None where it is not there.
+        display: archive of what is needed to draw the actor, as preprocessing gathered it; None where there is none.
         info: the network's facts.
     """
 
@@ -54,7 +54,7 @@ class DeployedActor:
     config: AnimationConfig
     data: StoredArchive
     blendshapes: Mapping[Part, BlendshapeSet]
-    display: StoredArchive | None
+    display: Path | None
     info: NetworkInfo
 
     def array(self, name: str) -> Float32Array:
@@ -226,13 +226,13 @@ def _read_actor(
 ) -> DeployedActor:
     archive = files.archive(data)
     check_actor_arrays(archive, info, files.of(data))
-    display = files.archive(display_name(name)) if (files.folder / display_name(name)).is_file() else None
+    display = files.folder / display_name(name)
     return DeployedActor(
         name,
         AnimationConfig.read(config, isinstance(info, RegressionInfo)),
         archive,
         _read_blendshapes(files, info, name, shapes),
-        display,
+        display if display.is_file() else None,
         info,
     )
 
@@ -250,8 +250,8 @@ def _read_blendshapes(files: _Files, info: NetworkInfo, actor: str, shapes: Json
                 found[part] = read
     if len(present) == 1:
         shapes.faults.warning(
-            f"actor {actor!r} has blend shapes of the {present[0]} alone: the SDK gives weights only where there are both",
-            "Add the other set, or use the geometry.",
+            f"actor {actor!r} has blend shapes of the {present[0]} alone: the SDK wants both to give weights",
+            "Add the other set where weights are wanted.",
         )
     return found
 

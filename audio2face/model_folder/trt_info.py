@@ -25,7 +25,8 @@ _SMALLEST, _LARGEST, _USUAL = 1, "{MAX_BATCH_SIZE}", "{OPT_BATCH_SIZE}"
 
 def make_trt_info(info: NetworkInfo) -> dict[str, Any]:
     """The content of the file."""
-    shapes = zip(_PREFIXES, (_SMALLEST, _LARGEST, _USUAL), strict=True)
+    batches: tuple[int | str, ...] = (_SMALLEST, _LARGEST, _USUAL)
+    shapes = zip(_PREFIXES, batches, strict=True)
     return {
         "estimated_trt_builder_time": _BUILDER_SECONDS,
         "trt_build_param": {

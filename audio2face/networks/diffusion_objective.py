@@ -27,7 +27,7 @@ from audio2face.networks.losses import (
     upper_face_weights,
 )
 from audio2face.networks.noise_schedule import NoiseSchedule
-from audio2face.networks.parts import PartSizes
+from audio2face.networks.parts import Parts, PartSizes
 
 
 @dataclass(frozen=True)
@@ -137,20 +137,21 @@ class DiffusionObjective(nn.Module):
             lengths: frames of each item that are not padding, int64 `[batch]`; None: all.
         """
         with torch.autocast(predicted.device.type, enabled=False):
-            pair = _Pair(predicted.float(), true.float(), actor_indices, lengths)
+            # Split once: each split of the prediction costs a tensor of its full size on the way back.
+            parts, true_parts = self.sizes.split(predicted.float()), self.sizes.split(true.float())
+            pair = _Pair(parts, true_parts, actor_indices, lengths)
             terms = {name: term(pair) for name, _, term in self._terms}
             total = torch.stack([weight * terms[name] for name, weight, _ in self._terms]).sum()
         return Losses(total, terms)
 
     def _diffusion(self, pair: _Pair) -> Tensor:
         factors = (1.0, self.weights.tongue, self.weights.jaw, 1.0)
-        parts = zip(self.sizes.split(pair.predicted), self.sizes.split(pair.true), factors, strict=True)
+        parts = zip(pair.predicted, pair.true, factors, strict=True)
         sums = [_scaled_smooth_l1(predicted, true, factor).sum(dim=-1) for predicted, true, factor in parts if factor]
         return frame_mean(torch.stack(sums).sum(dim=0) / self.sizes.total, pair.lengths)
 
     def _velocity(self, pair: _Pair) -> Tensor:
-        skin, true_skin = pair.skin(self.sizes)
-        return motion_loss(skin, true_skin, pair.lengths)
+        return motion_loss(pair.predicted.skin, pair.true.skin, pair.lengths)
 
     def _lip_distance(self, pair: _Pair) -> Tensor:
         exponent = self.weights.lip_distance_exponent
@@ -161,7 +162,7 @@ class DiffusionObjective(nn.Module):
 
     def _by_face(self, pair: _Pair, term: Callable[[_FaceTerms, Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
         """The mean of a term over items, each with its own actor's face; slices of the batch are not copied."""
-        skin, true_skin = pair.skin(self.sizes)
+        skin, true_skin = pair.predicted.skin, pair.true.skin
         values = []
         for item, actor in enumerate(pair.actor_indices):
             face = self.faces[actor]
@@ -201,14 +202,10 @@ def training_loss(
 class _Pair:
     """A prediction and the truth, see `DiffusionObjective.forward`."""
 
-    predicted: Tensor
-    true: Tensor
+    predicted: Parts
+    true: Parts
     actor_indices: Sequence[int]
     lengths: Tensor | None
-
-    def skin(self, sizes: PartSizes) -> tuple[Tensor, Tensor]:
-        """Views of the skin of both."""
-        return sizes.split(self.predicted).skin, sizes.split(self.true).skin
 
 
 _Term = Callable[[_Pair], Tensor]

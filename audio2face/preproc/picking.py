@@ -61,8 +61,10 @@ def pick_distinct(
     done = 0.0
     if not store.has("skin_picks"):
         found = []
+        columns = GramColumns(np.load(path, mmap_mode="r", allow_pickle=False))
+        expected = min(settings.SKIN_SELECT_DISTINCT_MAX_ITER, len(columns))
         for pick in select_distinct(
-            GramColumns(np.load(path, mmap_mode="r", allow_pickle=False)),
+            columns,
             max_iterations=settings.SKIN_SELECT_DISTINCT_MAX_ITER,
             num_seeds=settings.SKIN_SELECT_DISTINCT_NUM_SEEDS,
             variance_threshold=settings.SKIN_SELECT_DISTINCT_VARIANCE_THRESHOLD,
@@ -70,7 +72,7 @@ def pick_distinct(
             found.append(pick)
             if settings.VERBOSE:
                 LOGGER.info("pick %d: row %d, error %.4g, %d components", len(found), *astuple(pick))
-            part = min(len(found) / settings.SKIN_SELECT_DISTINCT_MAX_ITER, 1.0)
+            part = min(len(found) / expected, 1.0)
             reached = SELECT_SHARE * (part + part**3) / 2  # steps take longer the more is picked
             yield label, reached - done
             done = reached

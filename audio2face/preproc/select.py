@@ -110,14 +110,17 @@ class _Chosen:
     def __init__(self, squared_norms: FloatArray, capacity: int, variance_threshold: float) -> None:
         self.rows: list[int] = []
         self._columns = np.empty((capacity, len(squared_norms)))
+        self._products = np.empty((capacity, capacity))  # of the chosen poses with each other
         self._column_sum = np.zeros(len(squared_norms))
         self._squared_norms = squared_norms
         self._variance_threshold = variance_threshold
 
     def add(self, row: int, column: FloatArray) -> None:
-        self._columns[len(self.rows)] = column
-        self._column_sum += column
+        count = len(self.rows)
         self.rows.append(row)
+        self._columns[count] = column
+        self._column_sum += column
+        self._products[count, : count + 1] = self._products[: count + 1, count] = column[self.rows]
 
     def forget_after(self, count: int) -> None:
         del self.rows[count:]
@@ -125,11 +128,12 @@ class _Chosen:
 
     def worst(self) -> Pick | None:
         """The pose that the PCA of the chosen ones reconstructs worst; None where all are reconstructed."""
-        columns, rows = self._columns[: len(self.rows)], np.array(self.rows)
-        row_means = self._column_sum / len(rows)
-        chosen_means = row_means[rows]
+        count = len(self.rows)
+        columns, products = self._columns[:count], self._products[:count, :count]
+        row_means = self._column_sum / count
+        chosen_means = row_means[self.rows]
         grand_mean = chosen_means.mean()
-        centred = columns[:, rows] - chosen_means[:, None] - chosen_means + grand_mean
+        centred = products - chosen_means[:, None] - chosen_means + grand_mean
         squared = self._squared_norms - 2.0 * row_means + grand_mean  # distances from the mean of the chosen poses
         farthest = squared.max()
         values, vectors = principal_pairs(centred, self._variance_threshold)
@@ -142,7 +146,7 @@ class _Chosen:
             squared[part] -= np.einsum("ij,ij->j", scores, scores)
 
         in_threads(subtract_scores, blocks_of(len(squared), weights.shape[1] * 8, _SCORE_BYTES))
-        squared[rows] = 0.0
+        squared[self.rows] = 0.0
         row = int(squared.argmax())
         if squared[row] <= farthest * _EXHAUSTED**2:
             return None

@@ -8,6 +8,7 @@
             model.safetensors                   weights
             ema.safetensors                     their running average, where there is one
             config.json                         which network it is
+            metrics.json                        how good it is on what is held out, where that was tried
             training_state/
                 optimizer_state.safetensors     "<weight>/<quantity>"
                 optimizer_param_groups.json
@@ -21,9 +22,11 @@ Knows files, not what is trained.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,7 @@ from audio2face.files import atomic_folder, write_json, write_text
 FOLDER = "checkpoints"
 SCHEMA_VERSION = 1
 _STATE = "training_state"
-_MODEL, _EMA, _CONFIG = "model.safetensors", "ema.safetensors", "config.json"
+_MODEL, _EMA, _CONFIG, _METRICS = "model.safetensors", "ema.safetensors", "config.json", "metrics.json"
 _OPTIMIZER, _GROUPS = f"{_STATE}/optimizer_state.safetensors", f"{_STATE}/optimizer_param_groups.json"
 _RANDOM, _STEP, _TASK = f"{_STATE}/rng_state.safetensors", f"{_STATE}/training_step.json", f"{_STATE}/task_state.json"
 
@@ -51,16 +54,12 @@ class Progress:
         epoch: the epoch it is in, from 0.
         batch: batches of that epoch that are done.
         seconds: time it took so far.
-        best_step: the step that was best on what is held out; None before the first validation.
-        best_value: how good it was; smaller is better.
     """
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
     seconds: float = 0.0
-    best_step: int | None = None
-    best_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,13 @@ class CheckpointStore:
         self._prune()
         return path
 
-    def mark_best(self, step: int) -> None:
-        """Makes a checkpoint that was written the best."""
-        write_text(self.folder / "best", self._path(step).name)
-        self._prune()
+    def note_metrics(self, step: int, metrics: Mapping[str, float], *, best: bool) -> None:
+        """Writes down how good a checkpoint is that was saved, and whether it is the best so far."""
+        path = self._path(step)
+        write_json(path / _METRICS, {name: value if isfinite(value) else None for name, value in metrics.items()})
+        if best:
+            write_text(self.folder / "best", path.name)
+            self._prune()
 
     def last(self) -> Path | None:
         """The newest checkpoint; None before the first. Every folder is whole, so the pointer is not asked."""
@@ -194,15 +196,25 @@ def read_exported_weights(path: Path) -> dict[str, Tensor]:
     return _read_tensors(path / _MODEL) | (_read_tensors(ema) if ema.is_file() else {})
 
 
+def read_metrics(path: Path) -> dict[str, float | None]:
+    """How good a checkpoint is on what is held out; empty where that was not tried, None where not finite."""
+    metrics: dict[str, float | None] = _read_json(path / _METRICS, dict) if (path / _METRICS).is_file() else {}
+    return metrics
+
+
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, label: Path | None = None) -> None:
-    """Writes tensors as a safetensors file; `label` is what messages call it.
+    """Writes tensors atomically as a safetensors file; `label` is what messages call it.
 
     Raises:
         UserError: it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+        temporary = path.with_name(f".{path.name}.tmp")  # not atomic_write: the library writes to a name, in pieces
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, temporary)
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"could not be written: {error}", path=label or path, hint="Check free disk space.") from error
 

@@ -2,23 +2,24 @@
 
 How the diffusion task uses it::
 
-    data = TrainingData.open(configuration.dataset, configuration.train)
-    record(folder, configuration, preproc_info=describe(data.sources))
+    data = TrainingData.open(configuration.dataset, train)
+    record(folder, configuration, **{ORIGINS_STEM: describe(data.sources, configuration.roots)})
     loader, sampler = data.segments(train, batch_size=train.BATCH_SIZE * world_size, rank=rank, world_size=world_size)
     poses = PoseMaker(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(device)
-    for batch in loader.batches(map(sampler.plan, itertools.count(position))):
-        target = poses(batch.to(device))            # batch.plan.position, .epoch, .ends_epoch say where it stands
+    for batch in loader.batches(sampler.epoch(epoch, first_batch)):
+        target = poses(batch.to(device))
     loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audio2face.config import Dataset, TrainDiffusion
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
+from audio2face.preproc.deploy_data import Clip as ClipRow
 from audio2face.training.batches import BatchLoader
 from audio2face.training.clips import Clip, Shot, make_clips, make_shots, without_short
 from audio2face.training.holdout import choose_shots, split_clips
@@ -28,7 +29,7 @@ from audio2face.training.sampler import Chances, Plan, Sampler, whole_clips
 from audio2face.training.segments import SegmentReader
 from audio2face.training.sources import ActorSource, Train, open_sources
 
-LEAST_SECONDS = 0.2  # speech encoders mask spans of that length, and fail on less
+LEAST_SECONDS = 0.21  # 10 steps of a speech encoder, which masks spans of that length and fails on less
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,23 @@ class TrainingData:
     validation_clips: tuple[Clip, ...]
 
     @classmethod
-    def open(cls, dataset: Dataset, train: Train) -> TrainingData:
+    def open(cls, dataset: Dataset, train: Train, runs: Mapping[str, str] | None = None) -> TrainingData:
         """Finds and checks all data; recordings are read when they are needed.
+
+        Args:
+            dataset: the dataset section of a configuration.
+            train: its training section.
+            runs: preprocessing runs by actor, in place of those that it names, see `open_sources`.
 
         Raises:
             UserError: something is missing or does not fit.
         """
-        sources = open_sources(dataset, train)
+        sources = open_sources(dataset, train, runs)
         emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
-        count = len(sources)
-        rows = train.CLIPS or tuple(row for source in sources for row in source.clip_rows)
-        all_shots = [row for source in sources for row in source.shots]
-        shots = make_shots(all_shots, train.AUG_MUTED_SHOTS, dataset.CACHE_FPS, count)
-        listed = {(shot.actor, shot.name) for shot in shots}
-        used = [row[:2] for row in rows] + [(actor, source[0]) for actor, source, *_ in train.AUG_MUTED_SHOTS]
-        motions = read_motions(sources, [key for key in used if key in listed])
-        shots = fit_shots(shots, motions)
+        shots, motions = _read_shots(sources, dataset, train)
         by_id = {shot.id: shot for shot in shots}
-        clips = without_short(make_clips(rows, by_id, dataset.AUDIO_ROOT, count), LEAST_SECONDS, "seconds")
+        every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources))
+        clips = without_short(every, LEAST_SECONDS, "seconds")
         _check_emotions(clips, emotions)
         check_recordings(clips)
         held_out = choose_shots(
@@ -136,6 +136,24 @@ class TrainingData:
             noise_scale=train.AUG_MUTED_AUDIO_NOISE_SCALE,
         )
         return BatchLoader(reader, self.emotions, [source.actor for source in self.sources])
+
+
+def _clip_rows(sources: Sequence[ActorSource], train: Train) -> Sequence[ClipRow]:
+    """The configured clips, or the tables that preprocessing left."""
+    return train.CLIPS or [row for source in sources for row in source.clip_rows]
+
+
+def _read_shots(
+    sources: Sequence[ActorSource], dataset: Dataset, train: Train
+) -> tuple[tuple[Shot, ...], dict[tuple[str, str], Motion]]:
+    """All shots, and by actor and name the motion of those that are used."""
+    rows = [row for source in sources for row in source.shots]
+    shots = make_shots(rows, train.AUG_MUTED_SHOTS, dataset.CACHE_FPS, len(sources))
+    known = {(row.actor, row.shot) for row in rows}
+    used = [row[:2] for row in _clip_rows(sources, train)]
+    used += [(actor, source) for actor, (source, _), *_ in train.AUG_MUTED_SHOTS]
+    motions = read_motions(sources, filter(known.__contains__, used))  # a wrong name is reported with its row
+    return fit_shots(shots, motions), motions
 
 
 def _check_emotions(clips: tuple[Clip, ...], emotions: EmotionVectors) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.training import optimizer_state, random_state
-from audio2face.training.checkpoints import Checkpoint, CheckpointStore, Progress
+from audio2face.training.checkpoints import Checkpoint, CheckpointStore, Progress, read_metrics
 from audio2face.training.engine import every_process, sum_over_processes
 from audio2face.training.meter import Meter
 from audio2face.training.run_log import RunLog
@@ -93,7 +93,7 @@ class TrainingLoop:
         self._meter = Meter(settings.epochs * task.num_batches, settings.limit_seconds)
         self._parts: list[_Part] = []
         self._bad_steps = 0
-        self._validated_step: int | None = None
+        self._validated: tuple[int, Mapping[str, float]] | None = None
         self._began = self._saved = time.monotonic()
 
     # --- From start to end ---------------------------------------------------------------------------------------
@@ -144,9 +144,11 @@ class TrainingLoop:
             self.progress.batch = 0
             if self.progress.epoch % self.settings.validation_period == 0:
                 self._validate()
-        if end is not End.STOPPED and self._validated_step != self.progress.step:
+        if end is not End.STOPPED and (self._validated is None or self._validated[0] != self.progress.step):
             self._validate()
         self._save()
+        if self.fabric.is_global_zero and self._validated is not None and self._validated[0] == self.progress.step:
+            self.store.note_metrics(*self._validated, best=False)
         return end
 
     # --- Steps ---------------------------------------------------------------------------------------------------
@@ -271,21 +273,24 @@ class TrainingLoop:
 
     def _validate(self) -> None:
         """Tries the weights that would be exported, and keeps them where they are the best so far."""
-        self._validated_step = self.progress.step
         metrics = self.fabric.broadcast(self._try_out() if self.fabric.is_global_zero else None)
         if not metrics:
             return
+        self._validated = (self.progress.step, metrics)
         LOGGER.info("held out: %s", ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
         if self.log is not None:
             self.progress.seconds = time.monotonic() - self._began
             self.log.write(self.progress, {f"validation/{name}": value for name, value in metrics.items()})
             self.log.draw()
-        value, best = metrics[self.task.best_metric], self.progress.best_value
-        if math.isfinite(value) and (best is None or value < best):
-            self.progress.best_step, self.progress.best_value = self.progress.step, value
+        if self.fabric.broadcast(self._is_best(metrics[self.task.best_metric])):
             self._save()
             if self.fabric.is_global_zero:
-                self.store.mark_best(self.progress.step)
+                self.store.note_metrics(self.progress.step, metrics, best=True)
+
+    def _is_best(self, value: float) -> bool:
+        path = self.store.best()
+        before = read_metrics(path).get(self.task.best_metric) if path is not None else None
+        return math.isfinite(value) and (before is None or value < before)
 
     def _try_out(self) -> dict[str, float]:
         with (

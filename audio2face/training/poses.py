@@ -16,8 +16,6 @@ from audio2face.preproc.deploy_data import PcaShapes
 from audio2face.training.batches import SegmentBatch
 from audio2face.training.sources import ActorSource
 
-_JAW_SHAPE, _EYE_COUNT = 3, 2
-
 
 class PoseMaker(nn.Module):
     """Makes normalised targets of batches; the actors' shapes go where the module goes, and are no weights.
@@ -39,11 +37,11 @@ class PoseMaker(nn.Module):
             "tongue_coeffs": counts["num_shapes_tongue"],
             "skin_pose": 3 * counts["num_verts_skin"],
             "tongue_pose": 3 * counts["num_verts_tongue"],
-            "jaw": _JAW_SHAPE * counts["num_keypoints_jaw"],
-            "eye": _EYE_COUNT * counts["num_angles_eye"],
+            "jaw": 3 * counts["num_keypoints_jaw"],
+            "eye": 2 * counts["num_angles_eye"],  # of two eyes
         }
         self.channels = tuple(channels)
-        self.widths = tuple(widths[channel] for channel in channels)
+        self.widths = [widths[channel] for channel in channels]
         self.actors = nn.ModuleList(_ActorShapes(source, channels, rescale) for source in sources)
 
     @property

@@ -6,7 +6,7 @@ or on how many train. So a position, which is one number, is all that resuming n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -142,6 +142,11 @@ class Sampler:
             "order_seed": self.order_seed,
             "draw_seed": self.draw_seed,
         }
+
+    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Plan]:
+        """This process's part of the batches of an epoch, from `first_batch` on."""
+        start = epoch * self.batches_per_epoch
+        return map(self.plan, range(start + first_batch, start + self.batches_per_epoch))
 
     def plan(self, position: int) -> Plan:
         """This process's part of a batch."""

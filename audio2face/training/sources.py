@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -138,13 +137,20 @@ class ActorSource:
         return self.files.get(parameter) or self._run.folder
 
 
-def open_sources(dataset: Dataset, train: Train) -> tuple[ActorSource, ...]:
+def open_sources(dataset: Dataset, train: Train, runs: Mapping[str, str] | None = None) -> tuple[ActorSource, ...]:
     """Finds the data of all actors, in the order of ACTOR_NAMES.
+
+    Args:
+        dataset: the dataset section of a configuration.
+        train: its training section.
+        runs: preprocessing runs by actor, which go before PREPROC_RUN_NAME_FULL: a training that is gone on with keeps
+            to those that it was begun with.
 
     Raises:
         UserError: an actor has no finished preprocessing run, or its data do not fit each other or the other actors'.
     """
-    sources = tuple(_open_source(actor, dataset, train) for actor in dataset.ACTOR_NAMES)
+    named = {**train.PREPROC_RUN_NAME_FULL, **(runs or {})}
+    sources = tuple(_open_source(actor, dataset, train, named.get(actor)) for actor in dataset.ACTOR_NAMES)
     for source in sources:
         _check_whole(source)
     for source in sources[1:]:
@@ -152,21 +158,9 @@ def open_sources(dataset: Dataset, train: Train) -> tuple[ActorSource, ...]:
     return sources
 
 
-def describe(sources: Sequence[ActorSource]) -> dict[str, Any]:
-    """What `open_sources` found, as JSON for `configs/preproc_info.json`: later stages read the same files."""
-    runs = {source.actor: source.artifacts.folder for source in sources if source.artifacts is not None}
-    files = {source.actor: {name: str(path) for name, path in source.files.items()} for source in sources}
-    return {
-        "preproc_run_name_full": {actor: folder.name for actor, folder in runs.items()},
-        "preproc_folder": {actor: str(folder) for actor, folder in runs.items()},
-        "artifact_files": files,
-    }
-
-
-def _open_source(actor: str, dataset: Dataset, train: Train) -> ActorSource:
+def _open_source(actor: str, dataset: Dataset, train: Train, run: str | None) -> ActorSource:
     parameters = [name for name in FILE_PARAMETERS if hasattr(train, name)]
     files = {name: getattr(train, name)[actor] for name in parameters if actor in getattr(train, name)}
-    run = train.PREPROC_RUN_NAME_FULL.get(actor)
     artifacts = None
     if run is not None or len(files) < len(parameters):
         artifacts = _find_run(actor, run or LATEST, train.PREPROC_ROOT)

@@ -30,6 +30,21 @@ class Place:
     world_size: int = 1
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What a run that is gone on with recorded when it was begun.
+
+    Attributes:
+        network: see `Task.describe`.
+        preproc_runs: the preprocessing run of each actor.
+        has_weights: whether there is a checkpoint, whose weights take the place of whatever the task starts from.
+    """
+
+    network: Mapping[str, Any]
+    preproc_runs: Mapping[str, str]
+    has_weights: bool
+
+
 class Batch(Protocol):
     """Items that go through the network together."""
 
@@ -105,6 +120,9 @@ class Task(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Which network it is, with all that is needed to build it, in terms of JSON."""
+
+    def records(self) -> dict[str, Any]:
+        """The JSON files of a run that say what it learns, by their path in the run folder."""
 
     def export(self, folder: Path) -> None:
         """Writes into a finished run what deployment needs beside the network's weights."""

@@ -182,4 +182,3 @@ def _expected_folder(where: Where) -> str:
     if where.models_root is not None:
         return str(where.models_root / where.encoder)
     return f"{where.encoder}/ below a folder named by the environment variable {MODELS_ROOT_VARIABLE}"
-

@@ -180,7 +180,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Reads all tensors of a `.hama` file whose hash has been checked, as float32.
 
     Little-endian: "HAMAPK", two bytes of version, u32 count; per tensor u16 length of its name, the name, u8 type
-    (0 float32, 1 float16), u8 rank, u32 sizes, u64 offset, u64 bytes. Offsets count from the first multiple of 16 after this table.
+    (0 float32, 1 float16), u8 rank, u32 sizes, u64 offset, u64 bytes. Offsets count from the first multiple of 16
+    after this table.
     """
     content = path.read_bytes()
     (count,) = struct.unpack_from("<I", content, 8)

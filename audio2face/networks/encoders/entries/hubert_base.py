@@ -15,8 +15,7 @@ from torch import Tensor
 from audio2face.networks.encoders.combine import OnlyLayer
 from audio2face.networks.encoders.encoder import SpeechEncoder
 from audio2face.networks.encoders.entry import Entry, Pretrained
-from audio2face.networks.encoders.info import SAMPLE_RATE, EncoderInfo
-from audio2face.networks.encoders.model_folder import (
+from audio2face.networks.encoders.hub_folder import (
     config_values,
     load_weights,
     read_config,
@@ -24,6 +23,7 @@ from audio2face.networks.encoders.model_folder import (
     transformer,
     weights_path,
 )
+from audio2face.networks.encoders.info import SAMPLE_RATE, EncoderInfo
 from audio2face.networks.encoders.sources import HubRepository, file_sha256
 
 NAME = "hubert-base"

@@ -17,8 +17,7 @@ from audio2face.errors import UserError
 from audio2face.networks.encoders.combine import ScaledMean
 from audio2face.networks.encoders.encoder import SpeechEncoder
 from audio2face.networks.encoders.entry import Entry, Pretrained
-from audio2face.networks.encoders.info import SAMPLE_RATE, EncoderInfo
-from audio2face.networks.encoders.model_folder import (
+from audio2face.networks.encoders.hub_folder import (
     config_values,
     load_weights,
     read_config,
@@ -26,6 +25,7 @@ from audio2face.networks.encoders.model_folder import (
     transformer,
     weights_path,
 )
+from audio2face.networks.encoders.info import SAMPLE_RATE, EncoderInfo
 from audio2face.networks.encoders.sources import HubRepository, file_sha256
 
 NAME = "wav2vec2-base"

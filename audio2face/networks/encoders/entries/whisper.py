@@ -219,22 +219,22 @@ def read_tensors(path: Path, offset: int) -> dict[str, Tensor]:
     (4 float16), u32 bytes, the values. Tensors stand in the order of their names, so all of the encoder's are
     neighbours.
     """
-    content = np.memmap(path, np.uint8, "r", offset)
-    place, tensors = 0, {}
+    content = path.read_bytes()
+    place, tensors = offset, dict[str, Tensor]()
     while True:
         (length,) = struct.unpack_from("<H", content, place)
-        name = bytes(content[place + 2 : place + 2 + length])
+        name = content[place + 2 : place + 2 + length]
         if not name.startswith(b"encoder/"):
             return tensors
         place += 2 + length
-        rank = int(content[place])
+        rank = content[place]
         sizes = struct.unpack_from(f"<{rank}I", content, place + 1)
         (size,) = struct.unpack_from("<xI", content, place + 1 + 4 * rank)
         begin = place + 6 + 4 * rank
         place = begin + size
         if rank:
-            values = content[begin:place].view("<f2").astype(np.float32).reshape(sizes)
-            tensors[name[:-1].decode()] = torch.from_numpy(values)
+            values = np.frombuffer(content[begin:place], "<f2").astype(np.float32)
+            tensors[name[:-1].decode()] = torch.from_numpy(values.reshape(sizes))
 
 
 def network_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterable, Mapping
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +116,6 @@ def receptive_field(config: PretrainedConfig) -> tuple[int, int]:
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         window += (kernel - 1) * step
         step *= stride
-    assert step == prod(config.conv_stride)
     return window, step
 
 
@@ -155,22 +153,28 @@ def load_weights(model: nn.Module, path: Path, prefix: str) -> None:
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
-            return load_file(path)
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
+    return tensors
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-        if isinstance(tensors, dict) and all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-            return tensors
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
-    except Exception as error:
-        # The reader of safetensors raises a type of its own that derives from Exception alone.
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
-    raise FileFormatError("holds something other than named tensors", path=path)
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise FileFormatError("holds something other than named tensors", path=path)
+    return tensors
 
 
 def _present_name(name: str) -> str:

@@ -1,0 +1,14 @@
+"""Deployment: a trained network as ONNX, checked against torch, and a training run packed into a model folder.
+
+How training is exported::
+
+    plan = make_plan(configuration.dataset, configuration.train, configuration.inference, network.settings)
+    export_run(run_folder, network, plan)
+"""
+
+from audio2face.deploy.export import export_run
+from audio2face.deploy.package import package_run
+from audio2face.deploy.plan import ExportPlan, make_plan
+from audio2face.deploy.record import ExportRecord
+
+__all__ = ["ExportPlan", "ExportRecord", "export_run", "make_plan", "package_run"]

@@ -1,0 +1,59 @@
+"""Exports the network of a training run into the run: `deploy/` for consumers, `export.json` about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audio2face.console import LOGGER
+from audio2face.deploy.graph import export_graph, make_sampler
+from audio2face.deploy.parity import LIMIT_MM, measure_parity
+from audio2face.deploy.plan import ExportPlan
+from audio2face.deploy.record import RECORD_FILE, ExportRecord
+from audio2face.errors import UserError
+from audio2face.model_folder.trt_info import ONNX_FILE
+from audio2face.model_folder.writer import write_network_facts
+from audio2face.networks import encoders
+from audio2face.networks.diffusion_rnn import Network
+
+DEPLOY_FOLDER = "deploy"
+
+
+def export_run(run_folder: Path, network: Network, plan: ExportPlan) -> ExportRecord:
+    """Exports a trained network into its run.
+
+    Args:
+        run_folder: the training run.
+        network: with its speech encoder and the weights that are to be used; on any device, it is not changed.
+        plan: the settings.
+
+    Returns:
+        What is kept about it in the run, with how far the exported graph and the network agree.
+
+    Raises:
+        UserError: the files cannot be written, or graph and network do not agree; there is no graph then.
+    """
+    LOGGER.info("exporting the network to ONNX")
+    path, info = run_folder / DEPLOY_FOLDER / ONNX_FILE, plan.info
+    write_network_facts(path.parent, info)
+    (run_folder / RECORD_FILE).unlink(missing_ok=True)  # until the new graph has been checked
+    sampler = make_sampler(network, plan)
+    export_graph(sampler, info, path)
+    LOGGER.info("comparing the exported network with the trained one")
+    parity = measure_parity(sampler, info, path)
+    encoder = network.encoder
+    record = ExportRecord(
+        encoder=encoders.record(encoder) if isinstance(encoder, encoders.SpeechEncoder) else {},
+        has_emotions=plan.has_emotions,
+        sampling=plan.sampling,
+        parity=parity,
+    )
+    record.save(run_folder)
+    if not parity.is_good:
+        path.unlink()
+        raise UserError(
+            f"the exported network differs from the trained one by {parity.largest_mm:.3g} mm, more than {LIMIT_MM:g}",
+            path=run_folder / RECORD_FILE,
+            hint="The weights are kept. Look at the loss: weights that grew without bounds export badly.",
+        )
+    LOGGER.info("the exported network agrees with the trained one to %.2g mm", parity.largest_mm)
+    return record

@@ -1,0 +1,120 @@
+"""Turns a diffusion network into one ONNX graph: a window in, the animation of its middle out, all steps unrolled."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor
+
+from audio2face.deploy.graph_rules import BATCH, OPSETS, check_graph
+from audio2face.deploy.plan import ExportPlan
+from audio2face.files import atomic_write
+from audio2face.model_folder import DiffusionInfo, TensorShape
+from audio2face.networks.diffusion_rnn import Network
+from audio2face.networks.diffusion_sampling import WindowSampler
+
+# A protobuf message holds less than 2 GiB; the graph beside the weights takes a few MB of that.
+LARGEST_SINGLE_FILE = 2**31 - 2**24
+_TRACED_BATCH = 3
+_SMALL_TENSOR = 1024  # bytes; smaller ones stay in the graph
+
+
+def make_sampler(network: Network, plan: ExportPlan) -> WindowSampler:
+    """What is exported: a copy of the network on the CPU, in evaluation mode, with its sampling.
+
+    The column of a stand-in for emotions was never trained; it is zeroed, so that it really does nothing.
+    """
+    still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval().requires_grad_(False)
+    if not plan.has_emotions:
+        still.emotion_projection.weight.zero_()
+    return WindowSampler(still, plan.schedule, plan.frames, skip_steps=plan.sampling.skip_steps).eval()
+
+
+def example_inputs(info: DiffusionInfo, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Inputs of a first window such as consumers give them, by name: audio at the level of speech, no state yet."""
+    shapes = {tensor.name: [batch if length is None else length for length in tensor.shape] for tensor in info.inputs}
+    rows = torch.arange(batch) % len(info.identities)
+    return {
+        "window": 0.1 * torch.randn(shapes["window"], generator=generator),
+        "identity": torch.eye(len(info.identities))[rows],
+        "emotion": torch.rand(shapes["emotion"], generator=generator),
+        "input_latents": torch.zeros(shapes["input_latents"]),
+        "noise": torch.randn(shapes["noise"], generator=generator),
+    }
+
+
+def export_graph(
+    sampler: WindowSampler, info: DiffusionInfo, path: Path, largest_single_file: int = LARGEST_SINGLE_FILE
+) -> None:
+    """Writes `network.onnx`, and `network.onnx.data` beside it where the weights are too large for one file.
+
+    Args:
+        sampler: what `make_sampler` made.
+        info: names and shapes of inputs and outputs.
+        path: the file to write.
+        largest_single_file: bytes of weights above which they go into a file of their own.
+
+    Raises:
+        UserError: the files cannot be written.
+        RuntimeError: the graph is not as consumers need it, which would be a defect of this module.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = path.with_name(f"{path.name}.data")
+    with tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as folder:
+        traced = Path(folder) / "traced.onnx"
+        _trace(sampler, info, traced)
+        model = onnx.load(traced)
+        for tensor, value in zip(info.outputs, model.graph.output, strict=True):
+            _set_shape(value, tensor)
+        problems = check_graph(model, info)
+        if problems:
+            raise RuntimeError("the exported graph " + "; ".join(problems))
+        whole = Path(folder) / path.name
+        external = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > largest_single_file
+        onnx.save_model(model, whole, save_as_external_data=external, location=data.name, size_threshold=_SMALL_TENSOR)
+        del model
+        onnx.checker.check_model(whole, full_check=True)
+        data.unlink(missing_ok=True)
+        if external:
+            _move(whole.with_name(data.name), data)
+        _move(whole, path)
+
+
+def _trace(sampler: WindowSampler, info: DiffusionInfo, path: Path) -> None:
+    inputs = example_inputs(info, _TRACED_BATCH, torch.Generator().manual_seed(0))
+    axes = {tensor.name: {tensor.shape.index(None): BATCH} for tensor in (*info.inputs, *info.outputs)}
+    with warnings.catch_warnings(), torch.no_grad():
+        # Tracing warns of every size that becomes a constant; all but the batch are meant to.
+        warnings.simplefilter("ignore")
+        # The exporter by tracing: it writes one GRU node for a layer, and needs no further package.
+        torch.onnx.export(
+            sampler,
+            tuple(inputs[tensor.name] for tensor in info.inputs),
+            str(path),
+            input_names=[tensor.name for tensor in info.inputs],
+            output_names=[tensor.name for tensor in info.outputs],
+            dynamic_axes=axes,
+            opset_version=OPSETS[0],
+            dynamo=False,
+        )
+
+
+def _set_shape(value: onnx.ValueInfoProto, tensor: TensorShape) -> None:
+    """Writes down lengths that tracing left open."""
+    axes = value.type.tensor_type.shape.dim
+    for axis, length in zip(axes, tensor.shape, strict=True):
+        if length is None:
+            axis.dim_param = BATCH
+        else:
+            axis.dim_value = length
+
+
+def _move(source: Path, target: Path) -> None:
+    with source.open("rb") as read, atomic_write(target) as write:
+        shutil.copyfileobj(read, write, 1 << 24)

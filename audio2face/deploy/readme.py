@@ -1,0 +1,190 @@
+"""The README of a deployed folder: what the model is, how it came about, how good it is, how to use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from audio2face.deploy.parity import Parity
+from audio2face.model_folder import DiffusionInfo, engine_command
+from audio2face.model_folder.model import MODEL_FILE, display_name
+
+# Names under which an emotion of Audio2Emotion may stand in a model's list.
+_ALIKE = {
+    "angry": ("anger", "angry"),
+    "disgust": ("disgust", "disgusted"),
+    "fear": ("fear", "afraid", "fearful"),
+    "happy": ("joy", "happy", "happiness"),
+    "neutral": ("neutral",),
+    "sad": ("sadness", "sad"),
+}
+_SETTINGS_SHOWN = ("NUM_EPOCHS", "BATCH_SIZE", "GRADIENT_ACCUMULATION_STEPS", "LEARNING_RATE", "TARGET_FPS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a model comes from; what is not known is left out.
+
+    Attributes:
+        run: name of the training run.
+        encoder: the speech encoder, as `encoders.record` describes it.
+        parity: how far the exported network and the trained one agree.
+        settings: the training's parameters, by name.
+        framework: version and commit of the framework.
+        training: what training says of itself, in words, such as "400 epochs".
+        metrics: how good the exported weights are on what was held out, by name.
+    """
+
+    run: str
+    encoder: Mapping[str, Any]
+    parity: Parity
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    framework: str = ""
+    training: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def readme_text(
+    info: DiffusionInfo,
+    provenance: Provenance,
+    *,
+    has_emotions: bool,
+    weights: Mapping[str, bool],
+    displayed: Sequence[str],
+) -> str:
+    """The text.
+
+    Args:
+        info: what the network takes and gives.
+        provenance: where the model comes from.
+        has_emotions: False where the only emotion is a stand-in.
+        weights: by actor, whether consumers can give blend-shape weights.
+        displayed: the actors with data for drawing.
+    """
+    sections = [
+        _what(info, has_emotions),
+        _origin(provenance),
+        _quality(provenance),
+        _engine(info),
+        _content(weights, displayed),
+        _audio2emotion(info, has_emotions),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _what(info: DiffusionInfo, has_emotions: bool) -> str:
+    several = "Multi-Actor " if len(info.identities) > 1 else ""
+    emotions = ", ".join(info.emotions) if has_emotions else f"{info.emotions[0]} (a stand-in without effect)"
+    default = [name for name, value in zip(info.emotions, info.default_emotion, strict=True) if value]
+    return "\n".join(
+        [
+            f"# Audio2Face {several}Diffusion Model",
+            "",
+            "Turns speech into the motion of a face: skin, tongue, lower jaw and eyes. Made for the Audio2Face-3D SDK.",
+            "",
+            f"- Actors: {', '.join(info.identities)}",
+            f"- Emotions: {emotions}; at first: {', '.join(default) or 'none (all zero)'}",
+            f"- Model version: {info.version}",
+            f"- {info.skin_verts:,} vertices of skin, {info.tongue_verts:,} of tongue, {info.jaw_size // 3} key points "
+            "of the jaw; lengths in centimetres, y upwards",
+            f"- {float(info.fps):g} frames per second; windows of {info.buffer_len / info.samplerate:g} s at "
+            f"{info.samplerate:,} Hz, of which the middle {info.num_frames_center} of {info.frames} frames count",
+            f"- {info.num_diffusion_steps} denoising steps in the graph",
+        ]
+    )
+
+
+def _origin(provenance: Provenance) -> str:
+    encoder = provenance.encoder
+    settings = [f"{name} {provenance.settings[name]}" for name in _SETTINGS_SHOWN if name in provenance.settings]
+    rows = [f"- Training run: {provenance.run}"]
+    rows += [f"- Framework: {provenance.framework}"] if provenance.framework else []
+    rows += [f"- Training: {provenance.training}"] if provenance.training else []
+    rows += [f"- Settings: {', '.join(settings)}"] if settings else []
+    rows += [
+        f"- Speech encoder: {encoder.get('name')}, from {encoder.get('source')}",
+        f"    - licence of its weights: {encoder.get('licence')}",
+        f"    - SHA-256 of its weights: {encoder.get('weights_sha256') or 'none, it was trained from scratch'}",
+        f"    - parts that were not trained: {', '.join(encoder.get('frozen') or ()) or 'none'}",
+    ]
+    return "\n".join(["## How it was trained", "", *rows])
+
+
+def _quality(provenance: Provenance) -> str:
+    rows = [f"| {name} | {value:.4g} |" for name, value in provenance.metrics.items()]
+    table = ["On shots that training did not see:", "", "| metric | value |", "|---|---|", *rows]
+    lines = table if rows else ["Nothing was held out to measure it on."]
+    parity = provenance.parity
+    lines += [
+        "",
+        f"The exported network differs from the trained one by at most {parity.largest_mm:.2g} mm (onnxruntime "
+        f"{parity.onnxruntime}, batches of {', '.join(str(row.batch) for row in parity.batches)}, {parity.windows} "
+        "windows in a row).",
+    ]
+    return "\n".join(["## How good it is", "", *lines])
+
+
+def _engine(info: DiffusionInfo) -> str:
+    return "\n".join(
+        [
+            "## Building the engine",
+            "",
+            "The SDK runs a TensorRT engine, which depends on GPU and TensorRT version and is built where it is used.",
+            "In this folder, with TensorRT 10 or later:",
+            "",
+            "```bash",
+            engine_command(info),
+            "```",
+            "",
+            "`--maxShapes` bounds how many voices are animated at a time. `trt_info.json` says the same to scripts.",
+        ]
+    )
+
+
+def _content(weights: Mapping[str, bool], displayed: Sequence[str]) -> str:
+    rows = [
+        f"- `{MODEL_FILE}` names all files that the SDK reads.",
+        "- `network.onnx` is the network for other runtimes, such as onnxruntime.",
+        "- `model_config_<actor>.json` shapes the output; it may be edited within the SDK's ranges.",
+    ]
+    rows += [
+        f"- `{display_name(actor)}` holds polygons and marks for drawing; the SDK ignores it." for actor in displayed
+    ]
+    without = [actor for actor, complete in weights.items() if not complete]
+    if without:
+        rows.append(
+            f"- Geometry only for {', '.join(without)}: blend-shape weights need blend shapes of both skin and tongue."
+        )
+    rows.append("- `python run_deploy.py --check FOLDER` tells whether the folder is still sound after changes.")
+    return "\n".join(["## What is in the folder", "", *rows])
+
+
+def _audio2emotion(info: DiffusionInfo, has_emotions: bool) -> str:
+    head = "## Together with Audio2Emotion\n\n"
+    if not has_emotions:
+        return head + "The model knows no emotions: Audio2Emotion has nothing to drive."
+    text = json.dumps(audio2emotion_block(info.emotions), indent=4)
+    return f"{head}Put this into the model config of Audio2Emotion:\n\n```json\n{text}\n```"
+
+
+def audio2emotion_block(emotions: Sequence[str]) -> dict[str, Any]:
+    """The `post_processing_config` that joins Audio2Emotion to a list of emotions; -1: no counterpart."""
+    places = {name.lower(): index for index, name in reversed(list(enumerate(emotions)))}
+    matches = {theirs: next((places[name] for name in names if name in places), -1) for theirs, names in _ALIKE.items()}
+    return {
+        "post_processing_config": {
+            "output_emotion_length": len(emotions),
+            "emotion_contrast": 1.0,
+            "max_emotions": 6,
+            "live_blend_coef": 0.7,
+            "enable_preferred_emotion": False,
+            "preferred_emotion_strength": 0.5,
+            "transition_smoothing": 0.5,
+            "fixed_dt": 0.033,
+            "emotion_strength": 0.6,
+            "preferred_emotion": [0.0] * len(emotions),
+            "emotion_correspondence": matches,
+        }
+    }

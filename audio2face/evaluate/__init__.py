@@ -1,0 +1,1 @@
+"""How good animation is: measures against the recorded face."""

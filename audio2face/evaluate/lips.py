@@ -1,0 +1,80 @@
+"""Measures on the lips: how far they are off, and whether they part and close when the recorded ones do.
+
+Knows positions in centimetres. Knows no network and no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating]
+_MM_PER_CM = 10.0
+
+
+@dataclass(frozen=True)
+class LipScore:
+    """How good the lips of some shots are.
+
+    Attributes:
+        error_mm: distance of the worst of the marked vertices from its true place, mean over frames and then shots.
+        correlation: of the lip distance over time with the true one, mean over shots; nan where it never changes.
+    """
+
+    error_mm: float
+    correlation: float
+
+
+def lip_distance(lips: FloatArray) -> npt.NDArray[np.float64]:
+    """How far the lips are apart.
+
+    Args:
+        lips: positions of paired vertices of the upper and the lower lip, `[frames, 2, pairs, 3]`, y up.
+
+    Returns:
+        Height of the upper above the lower, mean over the pairs, float64 `[frames]`, in the unit of the positions.
+    """
+    return np.asarray((lips[:, 0, :, 1] - lips[:, 1, :, 1]).mean(axis=1), np.float64)
+
+
+def vertex_error(predicted: FloatArray, true: FloatArray) -> float:
+    """Distance of the worst vertex from its true place, mean over frames, in the unit of the positions.
+
+    Args:
+        predicted: `[frames, ..., 3]`.
+        true: likewise.
+    """
+    distances = np.linalg.norm(np.asarray(predicted, np.float64) - true, axis=-1)
+    return float(distances.reshape(len(distances), -1).max(axis=1).mean())
+
+
+def correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    """Pearson's correlation of two curves `[frames]`; nan where one of them does not change."""
+    first, second = one - one.mean(), other - other.mean()
+    spread = np.sqrt((first @ first) * (second @ second))
+    return float(first @ second / spread) if spread > 0 else float("nan")
+
+
+def score_lips(predicted: Sequence[FloatArray], true: Sequence[FloatArray]) -> LipScore:
+    """Scores the lips of shots.
+
+    Args:
+        predicted: positions of each shot, `[frames, 2, pairs, 3]`, centimetres.
+        true: likewise.
+
+    Raises:
+        ValueError: there is no shot.
+    """
+    pairs = list(zip(predicted, true, strict=True))
+    if not pairs:
+        raise ValueError("no shot to score")
+    errors = [vertex_error(*pair) for pair in pairs]
+    correlations = [correlation(lip_distance(one), lip_distance(other)) for one, other in pairs]
+    known = [value for value in correlations if not np.isnan(value)]
+    return LipScore(
+        error_mm=_MM_PER_CM * float(np.mean(errors)),
+        correlation=float(np.mean(known)) if known else float("nan"),
+    )

@@ -1,0 +1,134 @@
+"""Writes deployed folders: names and content of files, and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+from audio2face.files import atomic_folder, write_json, write_npz
+from audio2face.model_folder.actor_data import select_arrays
+from audio2face.model_folder.animation_config import AnimationConfig
+from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
+from audio2face.model_folder.lint import lint
+from audio2face.model_folder.model import MODEL_FILE, Part
+from audio2face.model_folder.network_info import INFO_FILE, NetworkInfo, RegressionInfo
+from audio2face.model_folder.trt_info import ENGINE_FILE, TRT_FILE, make_trt_info
+
+README_FILE = "README.md"
+
+
+def config_name(info: NetworkInfo, actor: str) -> str:
+    """The file of an actor's animation parameters."""
+    return "model_config.json" if isinstance(info, RegressionInfo) else f"model_config_{actor}.json"
+
+
+def data_name(info: NetworkInfo, actor: str) -> str:
+    """The file of an actor's arrays."""
+    return "model_data.npz" if isinstance(info, RegressionInfo) else f"model_data_{actor}.npz"
+
+
+def blendshape_names(part: Part, actor: str) -> dict[str, str]:
+    """The files of a set of blend shapes, as `model.json` names them: "config" and "data"."""
+    return {"config": f"bs_{part}_config_{actor}.json", "data": f"bs_{part}_{actor}.npz"}
+
+
+def write_network_facts(folder: Path, info: NetworkInfo) -> None:
+    """Writes what is known of the network beside its graph."""
+    write_json(folder / INFO_FILE, info.as_json())
+    write_json(folder / TRT_FILE, make_trt_info(info))
+
+
+def write_actor(
+    folder: Path, info: NetworkInfo, actor: str, config: AnimationConfig, arrays: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    """Writes what a consumer animates an actor with.
+
+    Args:
+        folder: the deployed folder.
+        info: what the network takes and gives.
+        actor: the actor.
+        config: the animation parameters.
+        arrays: at least `actor_data.actor_arrays`; only these are written.
+    """
+    write_json(folder / config_name(info, actor), config.as_json())
+    write_npz(folder / data_name(info, actor), select_arrays(info, arrays))
+
+
+def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, Sequence[Part]]) -> None:
+    """Writes `model.json`, from which every other file is found.
+
+    Args:
+        folder: the deployed folder.
+        info: what the network takes and gives.
+        blendshapes: for each actor the sets that the folder has.
+    """
+    actors = info.identities
+    shapes = [{part: blendshape_names(part, actor) for part in blendshapes.get(actor, ())} for actor in actors]
+    content: dict[str, Any] = {"networkInfoPath": INFO_FILE, "networkPath": ENGINE_FILE}
+    if isinstance(info, RegressionInfo):
+        content |= {
+            "emotionDatabasePath": EMOTION_DATABASE_FILE,
+            "modelConfigPath": config_name(info, actors[0]),
+            "modelDataPath": data_name(info, actors[0]),
+            "blendshapePaths": shapes[0],
+        }
+    else:
+        content |= {
+            "modelConfigPaths": [config_name(info, actor) for actor in actors],
+            "modelDataPaths": [data_name(info, actor) for actor in actors],
+            "blendshapePaths": shapes,
+        }
+    write_json(folder / MODEL_FILE, content)
+
+
+@contextmanager
+def staged_folder(target: Path, *, force: bool) -> Iterator[Path]:
+    """Gives an empty folder, which takes the place of `target` when the block ends and the lint finds no error in it.
+
+    Until then a folder that was there is untouched; afterwards nothing of it is left.
+
+    Args:
+        target: the deployed folder.
+        force: replace a deployed model that is there; without it that is refused.
+
+    Raises:
+        UserError: the target is there and may not be replaced, cannot be written, or what was written is faulty.
+    """
+    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    if old.is_dir() and not target.exists():
+        old.rename(target)  # a process was killed between the two renames below
+    _check_target(target, force)
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    with atomic_folder(new) as stage:
+        yield stage
+        _refuse_faults(stage, target)
+    try:
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+    except OSError as error:
+        raise UserError(f"cannot be replaced: {error.strerror}", path=target, hint="Check permissions.") from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_target(target: Path, force: bool) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / MODEL_FILE).is_file():
+        raise UserError(f"is there and is no deployed model (has no {MODEL_FILE})", path=target, hint="Move it away.")
+    if not force:
+        raise UserError("is deployed already", path=target, hint="Give --force to replace it, a built engine included.")
+
+
+def _refuse_faults(stage: Path, target: Path) -> None:
+    errors = [fault for fault in lint(stage)[1] if fault.severity == "error"]
+    if errors:
+        listed = "".join(f"\n  {fault.file}: {fault.problem} ({fault.remedy})" for fault in errors)
+        raise UserError(f"consumers would refuse the model:{listed}", path=target)

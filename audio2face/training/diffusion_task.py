@@ -1,0 +1,297 @@
+"""The task of the diffusion network: clips of all actors, denoised in training and sampled in validation."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
+from audio2face.console import LOGGER
+from audio2face.model_folder.network_info import SEVERAL_ACTORS
+from audio2face.networks import encoders
+from audio2face.networks.diffusion_objective import (
+    ActorFace,
+    DiffusionBatch,
+    DiffusionObjective,
+    Losses,
+    LossWeights,
+    training_loss,
+)
+from audio2face.networks.diffusion_process import draw_steps
+from audio2face.networks.diffusion_rnn import ActorConstants, DiffusionSettings, Network
+from audio2face.networks.encoders import SpeechEncoder
+from audio2face.networks.learning_rates import diffusion_learning_rate
+from audio2face.networks.noise_schedule import make_noise_schedule
+from audio2face.training import sources as actor_sources
+from audio2face.training.batches import SegmentBatch
+from audio2face.training.checkpoints import save_tensors
+from audio2face.training.data import TrainingData
+from audio2face.training.diffusion_validation import LIP_ERROR, SKIN_ERROR, DiffusionValidation
+from audio2face.training.poses import PoseMaker
+from audio2face.training.pretrained import load_pretrained
+from audio2face.training.sources import ActorSource
+from audio2face.training.task import Begun, ParameterGroup, Place
+from audio2face.training.training_run import INFO_FILE, PREPROC_FILE, TrainingRun
+
+CONSTANTS_FILE = "actor_constants.safetensors"
+_PARTS = ("skin", "tongue", "jaw", "eye")
+
+
+def open_task(configuration: Configuration, place: Place, begun: Begun | None) -> DiffusionTask:
+    """Opens data and network of a configuration.
+
+    Args:
+        configuration: for stage "train" and network type "diffusion".
+        place: where this process stands.
+        begun: what a run that is gone on with recorded; None for a new one.
+
+    Raises:
+        UserError: data, speech encoder or weights to start from are missing or do not fit.
+    """
+    train, inference = configuration.train, configuration.inference
+    assert isinstance(train, TrainDiffusion)
+    assert isinstance(inference, InferenceDiffusion)
+    if begun is not None:
+        train = dataclasses.replace(train, PREPROC_RUN_NAME_FULL=begun.preproc_runs)
+    data = TrainingData.open(configuration.dataset, train)
+    if begun is not None and begun.has_weights:
+        encoder = encoders.rebuild(begun.network["encoder"])
+    else:
+        root = os.environ.get(encoders.MODELS_ROOT_VARIABLE)
+        encoder = encoders.create(train.SPEECH_ENCODER, models_root=Path(root) if root else train.TORCH_CACHE_ROOT)
+    task = DiffusionTask(train, inference, data, encoder, place, dict(configuration.full["train"]))
+    if train.PRETRAINED_NET_FPATH is not None and (begun is None or not begun.has_weights):
+        load_pretrained(task.network, train.PRETRAINED_NET_FPATH, task.actors)
+    return task
+
+
+def load_network(run: TrainingRun) -> Network:
+    """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
+
+    Raises:
+        UserError: the run holds another kind of network, or files of it are damaged.
+    """
+    recorded, constants = run.network, run.tensors(CONSTANTS_FILE)
+    network = Network(
+        DiffusionSettings(**recorded["settings"]),
+        ActorConstants(constants["neutral"], constants["scale"]),
+        encoders.rebuild(recorded["encoder"], run.path),
+    )
+    network.load_state_dict(run.weights())
+    return network.eval()
+
+
+class DiffusionTask:
+    """See `Task`.
+
+    Args:
+        train: settings.
+        inference: how is sampled in validation.
+        data: all clips.
+        encoder: the speech encoder with its pretrained weights.
+        place: where this process stands.
+        full: the settings in terms of JSON, for the run's records.
+    """
+
+    def __init__(
+        self,
+        train: TrainDiffusion,
+        inference: InferenceDiffusion,
+        data: TrainingData,
+        encoder: SpeechEncoder,
+        place: Place,
+        full: Mapping[str, Any],
+    ) -> None:
+        self.actors = [source.actor for source in data.sources]
+        self._train, self._data, self._device, self._full = train, data, place.device, full
+        self._constants = _constants(data.sources)
+        self._settings = _settings(train, data, encoder)
+        self.network = Network(self._settings, self._constants, encoder).to(place.device)
+        self._poses = PoseMaker(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(place.device)
+        faces = [_face(source, train) for source in data.sources]
+        self._objective = DiffusionObjective(self._settings.sizes, _loss_weights(train), faces).to(place.device)
+        self._schedule = make_noise_schedule(
+            train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, train.TIMESTEP_RESPACING
+        )
+        self._loader, self._sampler = data.segments(
+            train, batch_size=train.BATCH_SIZE * place.world_size, rank=place.rank, world_size=place.world_size
+        )
+        self.num_batches = self._sampler.batches_per_epoch
+        self.items_per_batch = train.BATCH_SIZE
+        seed = train.RNG_SEED_TORCH + place.rank
+        self.generators = {
+            "steps": torch.Generator().manual_seed(seed),
+            "noise": torch.Generator(place.device).manual_seed(seed),
+        }
+        self._validation = DiffusionValidation(self.network, self._poses, data, train, inference)
+        self.best_metric = LIP_ERROR if self._validation.has_lips else SKIN_ERROR
+        if data.emotions.is_inert:
+            LOGGER.info("no emotion besides the zero one: the network gets one that does nothing, which consumers need")
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """All weights but the frozen ones of the speech encoder."""
+        return [ParameterGroup([weight for weight in self.network.parameters() if weight.requires_grad])]
+
+    def learning_rate(self, epoch: int) -> float:
+        """See `diffusion_learning_rate`."""
+        return diffusion_learning_rate(epoch, self._train.NUM_EPOCHS, self._train.LEARNING_RATE)
+
+    def batches(self, epoch: int, first_batch: int) -> Iterator[SegmentBatch]:
+        """Segments drawn for their position, loaded in the background."""
+        positions = range(epoch * self.num_batches + first_batch, (epoch + 1) * self.num_batches)
+        return self._loader.batches(map(self._sampler.plan, positions))
+
+    def losses(self, network: Callable[..., Any], batch: SegmentBatch) -> Mapping[str, Tensor]:
+        """Adds noise to the poses of a batch, and lets the network take it away; speech is encoded once."""
+        batch = batch.to(self._device)
+        target = self._poses(batch)
+        steps = draw_steps(self._schedule, len(target), self.generators["steps"])
+        noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._device)
+        learnt = DiffusionBatch(
+            target=target,
+            speech=batch.audio,
+            actor=batch.actor,
+            actor_indices=batch.actors,
+            emotion=batch.emotion,
+            lengths=batch.lengths,
+            speech_lengths=batch.audio_lengths,
+        )
+        losses = training_loss(network, self._schedule, self._knowing(batch), learnt, steps, noise)
+        return {"total": losses.total, **losses.terms}
+
+    def validate(self) -> dict[str, float]:
+        """Samples the held-out clips, see `DiffusionValidation`."""
+        return self._validation.run()
+
+    def state(self) -> dict[str, Any]:
+        """What positions in the data mean; there is nothing else."""
+        return {"sampler": self._sampler.facts}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Makes sure that positions mean the same."""
+        actor_sources.check_same_data(state.get("sampler", {}), self._sampler.facts)
+
+    def describe(self) -> dict[str, Any]:
+        """All that `load_network` needs beside weights and constants."""
+        assert isinstance(self.network.encoder, SpeechEncoder)
+        return {
+            "network_type": "diffusion",
+            "network_name": self._train.NETWORK_NAME,
+            "settings": dataclasses.asdict(self._settings),
+            "actors": self.actors,
+            "emotions": list(self._data.emotions.names),
+            "encoder": encoders.record(self.network.encoder),
+        }
+
+    def records(self) -> dict[str, Any]:
+        """What was learnt from, and the network's sizes as other tools of the framework expect them."""
+        counts = self._data.sources[0].info.counts
+        sizes = {
+            f"num_{kind}_{part}": counts[f"num_{kind}_{part}"]
+            for part in ("skin", "tongue")
+            for kind in ("shapes", "verts")
+        }
+        train, emotions = self._train, self._data.emotions
+        info = {
+            "id": {
+                "type": "diffusion",
+                "actor": self.actors[0] if len(self.actors) == 1 else SEVERAL_ACTORS,
+                "version": train.NETWORK_VERSION,
+                "output": "geometry",
+            },
+            "name": train.NETWORK_NAME,
+            "params": {
+                **self._full,
+                "actor_names": self.actors,
+                "explicit_emotions": list(emotions.names),
+                **sizes,
+                "result_jaw_size": self._settings.jaw_size,
+                "result_eyes_size": self._settings.eye_size,
+            },
+            "audio_params": dict(train.AUDIO_PARAMS),
+            "default_emotion": emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist(),
+        }
+        return {PREPROC_FILE: actor_sources.describe(self._data.sources), INFO_FILE: info}
+
+    def export(self, folder: Path) -> None:
+        """Writes the actors' constants, which are no weights."""
+        save_tensors({"neutral": self._constants.neutral, "scale": self._constants.scale}, folder / CONSTANTS_FILE)
+
+    def _knowing(self, batch: SegmentBatch) -> Callable[..., Losses]:
+        """The objective, blind to parts that some of the items have no data of: nothing is learnt from them."""
+        if bool(batch.known.all()):
+            return self._objective
+        sizes = self._settings.sizes
+        widths = torch.tensor([sizes.skin, sizes.tongue, sizes.jaw, sizes.eye], device=batch.known.device)
+        known = batch.known.repeat_interleave(widths, dim=1)[:, None]
+
+        def compare(predicted: Tensor, true: Tensor, *rest: Any) -> Losses:
+            seen: Losses = self._objective(predicted, torch.where(known, true, predicted.detach()), *rest)
+            return seen
+
+        return compare
+
+
+def _constants(sources: tuple[ActorSource, ...]) -> ActorConstants:
+    scales = [[source.info.scale[part] for part in _PARTS] for source in sources]
+    neutral = np.stack([source.mean_geometry for source in sources])
+    return ActorConstants(torch.from_numpy(neutral), torch.tensor(scales, dtype=torch.float32))
+
+
+def _settings(train: TrainDiffusion, data: TrainingData, encoder: SpeechEncoder) -> DiffusionSettings:
+    counts = data.sources[0].info.counts
+    alignment = encoder.info.frame_alignment(train.TARGET_FPS)
+    sizes = {name: size for name, size in train.NETWORK_HYPER_PARAMS.items() if name != "hubert_feature_dim"}
+    return DiffusionSettings(
+        skin_size=3 * counts["num_verts_skin"],
+        tongue_size=3 * counts["num_verts_tongue"],
+        jaw_size=3 * counts["num_keypoints_jaw"],
+        eye_size=2 * counts["num_angles_eye"],
+        actors=len(data.sources),
+        emotions=len(data.emotions.names),
+        fps=train.TARGET_FPS,
+        encoder_width=encoder.info.width,
+        encoder_step=alignment.step,
+        encoder_first_step=alignment.first_step,
+        diffusion_steps=train.DIFFUSION_STEPS,
+        **sizes,  # type: ignore[arg-type]
+    )
+
+
+def _loss_weights(train: TrainDiffusion) -> LossWeights:
+    return LossWeights(
+        tongue=train.TONGUE_WEIGHT,
+        jaw=train.JAW_WEIGHT,
+        lip_distance=train.LOSS_LIP_DIST_ALPHA,
+        lip_distance_exponent=train.LOSS_LIP_DIST_EXP,
+        velocity=train.LOSS_VELOCITY_ALPHA,
+        stillness=train.LOSS_EXP_SMOOTH_ALPHA,
+    )
+
+
+def _face(source: ActorSource, train: TrainDiffusion) -> ActorFace:
+    """What the losses need of an actor's face; says which of them its data do not allow."""
+    lips, lids = source.raw.lip_dist, source.raw.eye_dist
+    lists = {
+        "LOSS_LIP_DIST_ALPHA": (lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        "LOSS_EXP_SMOOTH_ALPHA": (lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
+    }
+    for weight, (found, parameter) in lists.items():
+        if getattr(train, weight) and found is None:
+            LOGGER.warning("%s: without %s, %s has no effect", source.actor, parameter, weight)
+    rescaled = train.RESCALE_TARGET_CHANNEL_DATA
+    return ActorFace(
+        scale=source.info.scale["skin"] if rescaled else 1.0,
+        translate=torch.tensor(source.info.translate["skin"] if rescaled else (0.0, 0.0, 0.0)),
+        mean=torch.from_numpy(source.skin.mean),
+        shapes=torch.from_numpy(source.skin.matrix),
+        lips=None if lips is None else torch.from_numpy(np.stack([lips.upper, lips.lower])),
+        lower_lids=None if lids is None else torch.from_numpy(lids.lower[:2]),
+    )

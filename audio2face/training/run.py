@@ -1,0 +1,236 @@
+"""Stage 2 from a configuration to a finished run: task, loop, weights, and what deployment reads.
+
+Knows run folders and the order of things. What is learnt is the task's business, how the loop's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from audio2face.config import Configuration
+from audio2face.console import LOGGER
+from audio2face.errors import UserError
+from audio2face.files import write_json
+from audio2face.preproc.reuse import clear_half_written, held
+from audio2face.runs import RunFolder, record
+from audio2face.training.checkpoints import (
+    FOLDER,
+    CheckpointStore,
+    Progress,
+    read_checkpoint,
+    read_exported_weights,
+    read_metrics,
+    read_progress,
+    save_tensors,
+)
+from audio2face.training.engine import describe_engine, determinism, make_fabric, place_of, seed_everything
+from audio2face.training.loop import End, TrainingLoop
+from audio2face.training.resume import check_settings, find_run, read_begun
+from audio2face.training.run_log import RunLog
+from audio2face.training.settings import engine_settings, loop_settings
+from audio2face.training.signals import StopSignals
+from audio2face.training.task import Begun, Task
+from audio2face.training.training_run import (
+    CONFIGURATION_FILE,
+    NETWORK_FILE,
+    SUMMARY_FILE,
+    WEIGHTS_FILE,
+)
+
+# Modules with a function open_task(configuration, place, begun), by NETWORK_TYPE.
+TASKS = {"diffusion": "audio2face.training.diffusion_task"}
+
+# Writes the deploy/ folder of a run whose weights are there. Deployment stands above training, so it is handed in.
+Exporter = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        run: the run folder.
+        end: why it ended.
+        exported: the checkpoint whose weights were exported.
+    """
+
+    run: RunFolder
+    end: End
+    exported: Path
+
+
+def train(
+    configuration: Configuration, exporter: Exporter, *, resume: str | None = None, finish_now: bool = False
+) -> Outcome:
+    """Trains the network of a configuration and exports it.
+
+    Args:
+        configuration: for stage "train".
+        exporter: writes what deployment reads.
+        resume: a run to go on with, or `NEWEST`; None starts a new one.
+        finish_now: makes no further step; validates, and exports what there is.
+
+    Raises:
+        UserError: configuration, data, or the run to go on with do not allow it.
+        KeyboardInterrupt: a signal asked to stop; the run can be gone on with.
+    """
+    engine = engine_settings(configuration.train)
+    fabric = make_fabric(engine)
+    run = _open_run(fabric, configuration, resume, finish_now)
+    stop = StopSignals()
+    with _kept(fabric, run), determinism(engine):
+        with stop:
+            end = _train(fabric, configuration, run, exporter, stop, resume is not None, finish_now)
+        if end is End.STOPPED:
+            LOGGER.info("stopped; go on with: python run_train.py %s --resume %s", configuration.name, run.name)
+            stop.pass_on()
+            raise KeyboardInterrupt
+    store = CheckpointStore(run.path / FOLDER)
+    return Outcome(run, end, _exported(store, configuration))
+
+
+def _open_run(fabric: Fabric, configuration: Configuration, resume: str | None, finish_now: bool) -> RunFolder:
+    """Makes or finds the run folder in the first process, and tells the others."""
+    run = None
+    if fabric.is_global_zero and resume is None:
+        run = RunFolder.create(configuration.train.TRAIN_OUTPUT_ROOT, configuration.train.RUN_NAME)
+    elif fabric.is_global_zero and resume is not None:
+        run = find_run(configuration, resume)
+        if run.is_done and not finish_now:
+            raise UserError(
+                "has come to its end",
+                path=run.path,
+                hint="Train on from its weights with PRETRAINED_NET_FPATH, or export it once more with --finish.",
+            )
+        check_settings(run, configuration)
+    path: Path | None = fabric.broadcast(None if run is None else run.path)
+    assert path is not None
+    return RunFolder(path)
+
+
+@contextmanager
+def _kept(fabric: Fabric, run: RunFolder) -> Iterator[None]:
+    """Keeps other processes out of the folder and its status up to date, in the first process."""
+    with ExitStack() as stack:
+        if fabric.is_global_zero:
+            stack.enter_context(held(run))
+            stack.enter_context(run.status())
+            clear_half_written(run)
+        yield
+
+
+def _train(
+    fabric: Fabric,
+    configuration: Configuration,
+    run: RunFolder,
+    exporter: Exporter,
+    stop: StopSignals,
+    resumed: bool,
+    finish_now: bool,
+) -> End:
+    train = configuration.train
+    store = CheckpointStore(run.path / FOLDER)
+    last = store.last() if resumed else None
+    began = time.monotonic()
+    seed_everything(engine_settings(train), fabric.global_rank)
+    begun = read_begun(run) if resumed else None
+    task = _open_task(configuration, fabric, begun)
+    progress = Progress() if last is None else read_progress(last)
+    log = None
+    if fabric.is_global_zero:
+        store.clear()
+        if begun is None:
+            _record(run, configuration, task, fabric)
+        LOGGER.info("%s %s, on %s", "going on with" if resumed else "making", run.name, describe_engine(fabric))
+        log = RunLog(run.path, progress.step)
+    loop = TrainingLoop(fabric, task, loop_settings(train), store, log, stop, compiled=engine_settings(train).compiled)
+    if last is not None:
+        loop.resume(read_checkpoint(last))
+    LOGGER.info(
+        "%d batches in an epoch, %d of %d epochs done; ready after %.1f s",
+        task.num_batches,
+        progress.epoch,
+        train.NUM_EPOCHS,
+        time.monotonic() - began,
+    )
+    end = loop.run(finish_now=finish_now)
+    if fabric.is_global_zero:
+        if end is not End.STOPPED:
+            _finish(run, configuration, task, exporter, end)
+        if log is not None:
+            log.draw()
+            log.close()
+    fabric.barrier()
+    return end
+
+
+def _open_task(configuration: Configuration, fabric: Fabric, begun: Begun | None) -> Task:
+    module = TASKS.get(str(configuration.network_type))
+    if module is None:
+        raise UserError(
+            f"NETWORK_TYPE {configuration.network_type!r} cannot be trained", hint=f"Known: {', '.join(TASKS)}."
+        )
+    task: Task = importlib.import_module(module).open_task(configuration, place_of(fabric), begun)
+    return task
+
+
+def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fabric) -> None:
+    """Writes what the run is, before its first step."""
+    records = task.records()
+    for name, value in records.items():
+        write_json(run.path / name, value)
+    write_json(run.path / NETWORK_FILE, task.describe())
+    configuration.save(run.path / CONFIGURATION_FILE)
+    record(run, configuration, engine=describe_engine(fabric))
+
+
+def _finish(run: RunFolder, configuration: Configuration, task: Task, exporter: Exporter, end: End) -> None:
+    """Writes weights and all that deployment needs."""
+    store = CheckpointStore(run.path / FOLDER)
+    chosen = _exported(store, configuration)
+    weights = read_exported_weights(chosen)
+    save_tensors(weights, run.path / WEIGHTS_FILE)
+    write_json(run.path / SUMMARY_FILE, _summary(store, chosen, end))
+    LOGGER.info("%s; exporting step %d", end.value, int(chosen.name))
+    task.network.load_state_dict(weights)
+    task.network.eval()
+    try:
+        task.export(run.path)
+        exporter(run.path)
+    except BaseException:
+        LOGGER.warning(
+            "The weights are saved. To export them again: python run_train.py %s --resume %s --finish",
+            configuration.name,
+            run.name,
+        )
+        raise
+
+
+def _exported(store: CheckpointStore, configuration: Configuration) -> Path:
+    chosen = store.best() if configuration.train.EXPORTED_WEIGHTS == "best" else None
+    chosen = chosen or store.last()
+    assert chosen is not None  # the loop ends with a checkpoint
+    return chosen
+
+
+def _summary(store: CheckpointStore, chosen: Path, end: End) -> dict[str, Any]:
+    """How training went, for whoever reads or deploys the run."""
+    last = store.last()
+    assert last is not None
+    progress = read_progress(last)
+    return {
+        "end": end.value,
+        "steps": progress.step,
+        "epochs": progress.epoch,
+        "minutes": round(progress.seconds / 60, 1),
+        "exported_step": int(chosen.name),
+        "exported_metrics": read_metrics(chosen),
+    }

@@ -1,0 +1,91 @@
+"""The smallest task that there is to learn, with what makes going on hard: dropout and own random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audio2face.training.task import ParameterGroup
+
+
+@dataclass(frozen=True)
+class ToyBatch:
+    """Numbers, and their doubles to be learnt."""
+
+    names: tuple[str, ...]
+    x: Tensor
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.x)
+
+
+class ToyTask:
+    """Learns to double numbers; a running mean of the loss stands for the normalisers of real tasks.
+
+    Args:
+        items: of an epoch.
+        items_per_batch: of a batch.
+        poison: position in the epoch of a batch whose loss is not finite.
+    """
+
+    best_metric = "error"
+
+    def __init__(self, items: int = 10, items_per_batch: int = 2, poison: int | None = None) -> None:
+        torch.manual_seed(1)
+        self.network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
+        self.network[0].bias.requires_grad_(False)
+        self.items, self.items_per_batch, self.poison = items, items_per_batch, poison
+        self.num_batches = -(-items // items_per_batch)
+        self.generators = {"noise": torch.Generator().manual_seed(2)}
+        self.loss_mean = 0.0
+        self.errors: list[float] = []
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        first, last = self.network[0], self.network[3]
+        return [ParameterGroup([first.weight]), ParameterGroup(list(last.parameters()), rate_factor=2.0)]
+
+    def learning_rate(self, epoch: int) -> float:
+        return 0.02 / (1 + epoch)
+
+    def batches(self, epoch: int, first_batch: int) -> Iterator[ToyBatch]:
+        order = torch.randperm(self.items, generator=torch.Generator().manual_seed(100 + epoch))
+        for batch in range(first_batch, self.num_batches):
+            chosen = order[batch * self.items_per_batch : (batch + 1) * self.items_per_batch]
+            yield ToyBatch(tuple(f"clip {item}" for item in chosen.tolist()), chosen[:, None] / self.items)
+
+    def losses(self, network: Callable[..., Any], batch: ToyBatch) -> Mapping[str, Tensor]:
+        noise = 0.01 * torch.randn(batch.x.shape, generator=self.generators["noise"])
+        error = (network(batch.x + noise) - 2 * batch.x).square().mean()
+        if self.poison is not None and f"clip {self.poison}" in batch.names:
+            error = error * float("nan")
+        else:
+            self.loss_mean = 0.9 * self.loss_mean + 0.1 * error.item()
+        return {"total": error + 0.0, "square": error}
+
+    def validate(self) -> dict[str, float]:
+        assert not self.network.training
+        torch.randn(7)
+        x = torch.linspace(0, 1, 5)[:, None]
+        self.errors.append(float((self.network(x) - 2 * x).abs().mean()))
+        return {"error": self.errors[-1]}
+
+    def state(self) -> dict[str, Any]:
+        return {"loss_mean": self.loss_mean}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.loss_mean = state["loss_mean"]
+
+    def describe(self) -> dict[str, Any]:
+        return {"network_type": "toy"}
+
+    def records(self) -> dict[str, Any]:
+        return {}
+
+    def export(self, folder: Path) -> None:
+        (folder / "exported").touch()
