@@ -32,8 +32,10 @@ def open_configuration(
     return configuration
 
 
-def run_stage(main: Callable[[list[str]], int]) -> None:
+def run_stage(main: Callable[[list[str]], int], go_on: str = "Run the same command again to go on.") -> None:
     """Runs a stage with the process's arguments and ends the process with an honest status.
+
+    `go_on` tells whoever stopped it how to go on.
 
     The status is that of `main`; 2 with one message for what the user can mend; 130 or 143 where Ctrl-C or SIGTERM
     stopped it. Both signals arrive as KeyboardInterrupt, so that what is being written is taken back first.
@@ -51,6 +53,6 @@ def run_stage(main: Callable[[list[str]], int]) -> None:
     except UserError as error:
         fail(error)
     except KeyboardInterrupt:
-        print("[STOPPED] Run the same command again to go on.", file=sys.stderr, flush=True)
+        print(f"[STOPPED] {go_on}", file=sys.stderr, flush=True)
         status = 128 + (received[0] if received else signal.SIGINT)
     sys.exit(status)

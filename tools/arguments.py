@@ -86,7 +86,23 @@ def _preproc() -> argparse.ArgumentParser:
 
 
 def _train() -> argparse.ArgumentParser:
-    return _configured("train", "Stage 2: trains the network of a configuration.", "python run_train.py my-config")
+    result = _configured(
+        "train",
+        "Stage 2: trains the network of a configuration. Ctrl-C saves and stops; a second one stops at once.",
+        "python run_train.py my-config\n  python run_train.py my-config --resume",
+    )
+    result.add_argument(
+        "--resume",
+        metavar="RUN",
+        nargs="?",
+        const="",
+        type=identifier,
+        help="go on with a run: the one named, or the configuration's newest that is not finished",
+    )
+    result.add_argument(
+        "--finish", action="store_true", help="with --resume: train no further, export what there is (or once more)"
+    )
+    return result
 
 
 def _run_of(stage: str, description: str) -> argparse.ArgumentParser:

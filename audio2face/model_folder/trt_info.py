@@ -52,7 +52,7 @@ def _shapes(inputs: Sequence[TensorShape], batch: int | str) -> str:
 def check_trt_info(file: JsonObject, info: NetworkInfo) -> None:
     """Notes arguments that cannot be filled, and shapes that are not those of the network."""
     defaults = file.child("defaults")
-    values = defaults.values or {}
+    values = {name: defaults.count(name, 1) for name in defaults.values or {}}
     groups = file.child("trt_build_param")
     arguments = [text for group in groups.values or {} for text in groups.texts(group)]
     filled: dict[str, str] = {}

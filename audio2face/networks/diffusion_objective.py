@@ -176,7 +176,7 @@ class DiffusionObjective(nn.Module):
 def training_loss(
     network: Callable[..., Tensor],
     schedule: NoiseSchedule,
-    objective: DiffusionObjective,
+    objective: Callable[..., Losses],
     batch: DiffusionBatch,
     steps: Tensor,
     noise: Tensor,
@@ -186,7 +186,7 @@ def training_loss(
     Args:
         network: `diffusion_rnn.Network`, as it is or wrapped (compiled, distributed).
         schedule: the noise schedule of training.
-        objective: what is compared.
+        objective: what is compared: a `DiffusionObjective`, as it is or wrapped.
         batch: what is learnt from.
         steps: an index into the schedule for each item, int64 `[batch]`, best on the host (`draw_steps`).
         noise: standard normal, as the target.
@@ -194,8 +194,7 @@ def training_loss(
     noisy = add_noise(schedule, batch.target, steps, noise)
     timesteps = original_timesteps(schedule, steps)
     predicted = network(noisy, timesteps, batch.speech, batch.actor, batch.emotion, batch.lengths, batch.speech_lengths)
-    losses: Losses = objective(predicted, batch.target, batch.actor_indices, batch.lengths)
-    return losses
+    return objective(predicted, batch.target, batch.actor_indices, batch.lengths)
 
 
 @dataclass(frozen=True)

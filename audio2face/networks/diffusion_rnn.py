@@ -10,7 +10,7 @@ How it is used::
     settings = DiffusionSettings(skin_size=..., ..., **hyper_parameters)    # plain numbers; asdict() gives them back
     network = Network(settings, ActorConstants(neutral, scale), encoder)    # any module: audio -> features, or None
 
-    x0 = network(noisy, timesteps, speech, actor, emotion, lengths)         # all at once: training
+    x0 = network(noisy, timesteps, speech, actor, emotion)                  # all at once: training
     conditions = network.conditions(network.encode(audio), frames, actor, emotion)     # once per clip or window
     x0, latents = network.denoise(noisy, timesteps, conditions, latents)    # once per denoising step
     deltas = network.to_deltas(x0, actor)

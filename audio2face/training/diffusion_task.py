@@ -14,6 +14,7 @@ from torch import Tensor
 
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
+from audio2face.errors import UserError
 from audio2face.model_folder.network_info import SEVERAL_ACTORS
 from audio2face.networks import encoders
 from audio2face.networks.diffusion_objective import (
@@ -29,16 +30,17 @@ from audio2face.networks.diffusion_rnn import ActorConstants, DiffusionSettings,
 from audio2face.networks.encoders import SpeechEncoder
 from audio2face.networks.learning_rates import diffusion_learning_rate
 from audio2face.networks.noise_schedule import make_noise_schedule
-from audio2face.training import sources as actor_sources
 from audio2face.training.batches import SegmentBatch
 from audio2face.training.checkpoints import save_tensors
 from audio2face.training.data import TrainingData
 from audio2face.training.diffusion_validation import LIP_ERROR, SKIN_ERROR, DiffusionValidation
+from audio2face.training.origins import ORIGINS_STEM
+from audio2face.training.origins import describe as describe_origins
 from audio2face.training.poses import PoseMaker
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.sources import ActorSource
 from audio2face.training.task import Begun, ParameterGroup, Place
-from audio2face.training.training_run import INFO_FILE, PREPROC_FILE, TrainingRun
+from audio2face.training.training_run import INFO_FILE, TrainingRun
 
 CONSTANTS_FILE = "actor_constants.safetensors"
 _PARTS = ("skin", "tongue", "jaw", "eye")
@@ -58,15 +60,14 @@ def open_task(configuration: Configuration, place: Place, begun: Begun | None) -
     train, inference = configuration.train, configuration.inference
     assert isinstance(train, TrainDiffusion)
     assert isinstance(inference, InferenceDiffusion)
-    if begun is not None:
-        train = dataclasses.replace(train, PREPROC_RUN_NAME_FULL=begun.preproc_runs)
-    data = TrainingData.open(configuration.dataset, train)
+    data = TrainingData.open(configuration.dataset, train, None if begun is None else begun.preproc_runs)
     if begun is not None and begun.has_weights:
         encoder = encoders.rebuild(begun.network["encoder"])
     else:
         root = os.environ.get(encoders.MODELS_ROOT_VARIABLE)
         encoder = encoders.create(train.SPEECH_ENCODER, models_root=Path(root) if root else train.TORCH_CACHE_ROOT)
-    task = DiffusionTask(train, inference, data, encoder, place, dict(configuration.full["train"]))
+    records = _records(train, data, configuration)
+    task = DiffusionTask(train, inference, data, encoder, place, records)
     if train.PRETRAINED_NET_FPATH is not None and (begun is None or not begun.has_weights):
         load_pretrained(task.network, train.PRETRAINED_NET_FPATH, task.actors)
     return task
@@ -97,7 +98,7 @@ class DiffusionTask:
         data: all clips.
         encoder: the speech encoder with its pretrained weights.
         place: where this process stands.
-        full: the settings in terms of JSON, for the run's records.
+        records: see `Task.records`.
     """
 
     def __init__(
@@ -107,10 +108,10 @@ class DiffusionTask:
         data: TrainingData,
         encoder: SpeechEncoder,
         place: Place,
-        full: Mapping[str, Any],
+        records: dict[str, Any],
     ) -> None:
         self.actors = [source.actor for source in data.sources]
-        self._train, self._data, self._device, self._full = train, data, place.device, full
+        self._train, self._data, self._device, self._records = train, data, place.device, records
         self._constants = _constants(data.sources)
         self._settings = _settings(train, data, encoder)
         self.network = Network(self._settings, self._constants, encoder).to(place.device)
@@ -145,8 +146,7 @@ class DiffusionTask:
 
     def batches(self, epoch: int, first_batch: int) -> Iterator[SegmentBatch]:
         """Segments drawn for their position, loaded in the background."""
-        positions = range(epoch * self.num_batches + first_batch, (epoch + 1) * self.num_batches)
-        return self._loader.batches(map(self._sampler.plan, positions))
+        return self._loader.batches(self._sampler.epoch(epoch, first_batch))
 
     def losses(self, network: Callable[..., Any], batch: SegmentBatch) -> Mapping[str, Tensor]:
         """Adds noise to the poses of a batch, and lets the network take it away; speech is encoded once."""
@@ -176,7 +176,12 @@ class DiffusionTask:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Makes sure that positions mean the same."""
-        actor_sources.check_same_data(state.get("sampler", {}), self._sampler.facts)
+        before, now = state.get("sampler"), self._sampler.facts
+        if before != now:
+            raise UserError(
+                f"the data are not those that the run was begun with: {before}, now {now}",
+                hint="Bring them back to go on with this run, or start a new one.",
+            )
 
     def describe(self) -> dict[str, Any]:
         """All that `load_network` needs beside weights and constants."""
@@ -191,34 +196,8 @@ class DiffusionTask:
         }
 
     def records(self) -> dict[str, Any]:
-        """What was learnt from, and the network's sizes as other tools of the framework expect them."""
-        counts = self._data.sources[0].info.counts
-        sizes = {
-            f"num_{kind}_{part}": counts[f"num_{kind}_{part}"]
-            for part in ("skin", "tongue")
-            for kind in ("shapes", "verts")
-        }
-        train, emotions = self._train, self._data.emotions
-        info = {
-            "id": {
-                "type": "diffusion",
-                "actor": self.actors[0] if len(self.actors) == 1 else SEVERAL_ACTORS,
-                "version": train.NETWORK_VERSION,
-                "output": "geometry",
-            },
-            "name": train.NETWORK_NAME,
-            "params": {
-                **self._full,
-                "actor_names": self.actors,
-                "explicit_emotions": list(emotions.names),
-                **sizes,
-                "result_jaw_size": self._settings.jaw_size,
-                "result_eyes_size": self._settings.eye_size,
-            },
-            "audio_params": dict(train.AUDIO_PARAMS),
-            "default_emotion": emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist(),
-        }
-        return {PREPROC_FILE: actor_sources.describe(self._data.sources), INFO_FILE: info}
+        """Sizes and settings as other tools of the framework expect them, and the data's origins."""
+        return self._records
 
     def export(self, folder: Path) -> None:
         """Writes the actors' constants, which are no weights."""
@@ -237,6 +216,34 @@ class DiffusionTask:
             return seen
 
         return compare
+
+
+def _records(train: TrainDiffusion, data: TrainingData, configuration: Configuration) -> dict[str, Any]:
+    emotions, actors = data.emotions, [source.actor for source in data.sources]
+    counts = data.sources[0].info.counts
+    sizes = {
+        name: counts[name] for name in ("num_shapes_skin", "num_verts_skin", "num_shapes_tongue", "num_verts_tongue")
+    }
+    settings = {
+        "actor_names": actors,
+        "explicit_emotions": list(emotions.names),
+        **sizes,
+        "result_jaw_size": 3 * counts["num_keypoints_jaw"],
+        "result_eyes_size": 2 * counts["num_angles_eye"],
+    }
+    info = {
+        "id": {
+            "type": "diffusion",
+            "actor": actors[0] if len(actors) == 1 else SEVERAL_ACTORS,
+            "version": train.NETWORK_VERSION,
+            "output": "geometry",
+        },
+        "name": train.NETWORK_NAME,
+        "params": {**configuration.full["train"], **settings},
+        "audio_params": dict(train.AUDIO_PARAMS),
+        "default_emotion": emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist(),
+    }
+    return {f"configs/{ORIGINS_STEM}.json": describe_origins(data.sources, configuration.roots), INFO_FILE: info}
 
 
 def _constants(sources: tuple[ActorSource, ...]) -> ActorConstants:

@@ -67,8 +67,8 @@ class DiffusionValidation:
         """Tries the network; nothing where nothing is held out.
 
         Returns:
-            `skin_error_mm`: distance of a vertex from its true place, mean over vertices, frames, then clips; and, where
-            lips are marked, what `score_lips` gives.
+            `skin_error_mm`: distance of a vertex from its true place, mean over vertices, frames, then clips; and,
+            where lips are marked, what `score_lips` gives.
         """
         skin_errors: dict[int, list[Tensor]] = {}
         lips: dict[int, list[tuple[FloatArray, FloatArray]]] = {}

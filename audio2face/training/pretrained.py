@@ -102,7 +102,7 @@ def _load(network: Network, weights: dict[str, Tensor], path: Path) -> None:
         raise UserError(
             f"does not fit the network: {'; '.join(faults[:3])}{more}",
             path=path,
-            hint="Mesh, emotions, NETWORK_HYPER_PARAMS, TARGET_FPS, DIFFUSION_STEPS and SPEECH_ENCODER must be those it "
-            "was trained with (PRETRAINED_NET_FPATH).",
+            hint="PRETRAINED_NET_FPATH needs the mesh, emotions, NETWORK_HYPER_PARAMS, TARGET_FPS, DIFFUSION_STEPS and "
+            "SPEECH_ENCODER that it was trained with.",
         )
     network.load_state_dict(weights)

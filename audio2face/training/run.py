@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from torch import nn
 
 from audio2face.config import Configuration
 from audio2face.console import LOGGER
@@ -48,8 +49,8 @@ from audio2face.training.training_run import (
 # Modules with a function open_task(configuration, place, begun), by NETWORK_TYPE.
 TASKS = {"diffusion": "audio2face.training.diffusion_task"}
 
-# Writes the deploy/ folder of a run whose weights are there. Deployment stands above training, so it is handed in.
-Exporter = Callable[[Path], None]
+# Writes the deploy/ folder of a run, given its trained network. Deployment stands above training: it is handed in.
+Exporter = Callable[[Path, nn.Module], None]
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def _finish(run: RunFolder, configuration: Configuration, task: Task, exporter: 
     task.network.eval()
     try:
         task.export(run.path)
-        exporter(run.path)
+        exporter(run.path, task.network)
     except BaseException:
         LOGGER.warning(
             "The weights are saved. To export them again: python run_train.py %s --resume %s --finish",

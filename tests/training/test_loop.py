@@ -20,7 +20,7 @@ from audio2face.training.loop import End, TrainingLoop
 from audio2face.training.run_log import RunLog
 from audio2face.training.settings import EngineSettings, LoopSettings
 from audio2face.training.signals import StopSignals
-from tests.training.toy import ToyBatch, ToyTask
+from toy import ToyBatch, ToyTask
 
 ENGINE = EngineSettings(device="cpu")
 

@@ -1,0 +1,62 @@
+"""Trains the network of a configuration; the host script run_train.py starts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
+from audio2face.console import LOGGER, start_logging
+from audio2face.deploy.export import export_run
+from audio2face.deploy.plan import make_plan
+from audio2face.errors import UserError
+from audio2face.networks.diffusion_rnn import Network
+from audio2face.runs import say_where
+from audio2face.training.run import Exporter, train
+from runners.common import open_configuration, run_stage
+from tools import arguments
+
+_RULE = "-" * 80
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status; a mistake of the user is a UserError."""
+    args = arguments.parse("train", argv)
+    start_logging()
+    configuration = open_configuration("train", args.config_name, args.config_file)
+    if args.finish and args.resume is None:
+        raise UserError("--finish needs --resume", hint="It ends a run that was begun, at the step it has come to.")
+    outcome = train(configuration, exporter_of(configuration), resume=args.resume, finish_now=args.finish)
+    run = outcome.run
+    LOGGER.info(_RULE)
+    LOGGER.info("Training Run Name Full: %s", run.name)
+    say_where(
+        {
+            "Training artifacts:": run.path,
+            "Deployment artifacts:": run.path / "deploy",
+            "Curves:": run.path / "curves.png",
+        },
+        [
+            f"python run_deploy.py {configuration.name} {run.name}",
+            f"python run_inference.py {configuration.name} {run.name}",
+        ],
+    )
+    return 0
+
+
+def exporter_of(configuration: Configuration) -> Exporter:
+    """What writes the deploy/ folder of a run of this configuration."""
+
+    def export(run: Path, network: nn.Module) -> None:
+        train_section, inference = configuration.train, configuration.inference
+        assert isinstance(train_section, TrainDiffusion)
+        assert isinstance(inference, InferenceDiffusion)
+        assert isinstance(network, Network)
+        export_run(run, network, make_plan(configuration.dataset, train_section, inference, network.settings))
+
+    return export
+
+
+if __name__ == "__main__":
+    run_stage(main, go_on="python run_train.py CONFIG_NAME --resume goes on where this one stopped.")

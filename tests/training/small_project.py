@@ -1,0 +1,86 @@
+"""A diffusion training that takes seconds: the reference's small actor, and a HuBERT of chance with all its noise on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from small_actor import EVERY_SHOT, add_run, configuration
+
+from audio2face.config import Configuration
+from audio2face.config.frozen import freeze
+from audio2face.config.merge import merge
+from audio2face.config_base.tables import base_of
+from audio2face.networks.encoders.hub_folder import transformer
+
+REFERENCE = Path(__file__).parents[1] / "data" / "reference"
+_HUBERT = {
+    "hidden_size": 16,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "conv_dim": [8] * 7,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+    "layerdrop": 0.3,
+    "mask_time_prob": 0.3,
+}
+_LISTS = {
+    "SKIN_LIP_DIST_VERTEX_LIST_FPATH": "geom/skin/lip_dist_vertex_list.json",
+    "SKIN_EYE_DIST_VERTEX_LIST_FPATH": "geom/skin/eye_dist_vertex_list.json",
+}
+SETTINGS: dict[str, Any] = {
+    "RUN_NAME": "small",
+    "NETWORK_HYPER_PARAMS": {"feature_dim": 16, "gru_feature_dim": 16},
+    "TARGET_FPS": 30.0,
+    "SUBSEGMENT_MIN_FRAME": 12,
+    "SUBSEGMENT_MAX_FRAME": 20,
+    "AUGMENT": {"timeshift": 1.0, "pitch_shift": {"p": 0.5}},
+    "AUG_MUTED_SHOTS": [["ann", ["s1_neutral", 3], 40, "neutral"]],
+    "VALIDATION_SHOTS": {"ann": ["s4_neutral"]},
+    "VALIDATION_PERIOD_EPOCHS": 4,
+    "BATCH_SIZE": 2,
+    "GRADIENT_ACCUMULATION_STEPS": 2,
+    "NUM_EPOCHS": 12,
+    "LOG_PERIOD": 2,
+    "DEVICE": "cpu",
+    "CHECKPOINT_PERIOD_MINUTES": 0.0,
+}
+
+
+def small_project(folder: Path, actors: tuple[str, ...] = ("ann",), **changes: Any) -> Configuration:
+    """The configuration, in a workspace that is made where it is not there yet.
+
+    Args:
+        folder: of the workspace.
+        actors: all of them are ann under another name.
+        changes: parameters of dataset and training.
+    """
+    models, runs = folder / "models", folder / "output_preproc"
+    if not models.is_dir():
+        _write_hubert(models / "hubert-base")
+    for actor in actors:
+        if not (runs / f"run_{actor}").is_dir():
+            add_run(REFERENCE, runs / f"run_{actor}", actor)
+    dataset = REFERENCE / "preproc/dataset"
+    values = {name: {actor: str(dataset / path) for actor in actors} for name, path in _LISTS.items()}
+    values |= SETTINGS | {
+        "CLIPS": [[actor, *row[1:3], actor, *row[4:]] for actor in actors for row in EVERY_SHOT],
+        "PREPROC_RUN_NAME_FULL": {actor: f"run_{actor}" for actor in actors},
+        "TORCH_CACHE_ROOT": str(models),
+    }
+    trained = configuration(dataset, folder, actors, values | changes)
+    inference = merge(base_of("inference", "diffusion").defaults, {"TIMESTEP_RESPACING": "2"})
+    return dataclasses.replace(trained, full=freeze({**trained.full, "inference": inference}))
+
+
+def _write_hubert(folder: Path) -> None:
+    torch.manual_seed(5)
+    model, config = transformer("hubert", _HUBERT)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config.to_dict() | {"model_type": "hubert"}))
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
