@@ -10,7 +10,7 @@ CHANNELS_OF_NETWORK = {
     "conv_w2v_autocorr": ("skin_coeffs", "tongue_coeffs", "jaw", "eye"),
     "diffusion_rnn": ("skin_pose", "tongue_pose", "jaw", "eye"),
 }
-MIN_SEGMENT_SECONDS = 0.2  # the speech encoder masks spans of 10 of its steps, 50 of which make a second
+MIN_SEGMENT_SECONDS = 0.21  # the speech encoder masks spans of 10 of its steps, 50 of which make a second
 IGNORED = {
     "diffusion": ("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING"),
     "regression": ("TARGET_FPS",),
