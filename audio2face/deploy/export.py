@@ -4,22 +4,49 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from audio2face.config import InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
 from audio2face.deploy.graph import export_graph, make_sampler
 from audio2face.deploy.parity import LIMIT_MM, measure_parity
-from audio2face.deploy.plan import ExportPlan
+from audio2face.deploy.plan import ExportPlan, make_plan
 from audio2face.deploy.record import RECORD_FILE, ExportRecord
 from audio2face.errors import UserError
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import write_network_facts
 from audio2face.networks import encoders
 from audio2face.networks.diffusion_rnn import Network
+from audio2face.training.diffusion_task import load_network
+from audio2face.training.training_run import TrainingRun
 
 DEPLOY_FOLDER = "deploy"
 
 
-def export_run(run_folder: Path, network: Network, plan: ExportPlan) -> ExportRecord:
-    """Exports a trained network into its run.
+def export_run(run_folder: Path, inference: InferenceDiffusion | None = None) -> ExportRecord:
+    """Exports the weights of a finished training run into the run.
+
+    Args:
+        run_folder: the training run.
+        inference: which steps the graph goes through; None: as configured when the run was begun.
+
+    Returns:
+        What is kept about the export in the run.
+
+    Raises:
+        UserError: the run is not finished, damaged, or of another network type; or as `export_network`.
+    """
+    run = TrainingRun.open(run_folder)
+    configuration = run.configuration
+    train, sampled = configuration.train, inference or configuration.inference
+    if not isinstance(train, TrainDiffusion) or not isinstance(sampled, InferenceDiffusion):
+        raise UserError(
+            f"holds a network of type {configuration.network_type!r}, expected 'diffusion'", path=run_folder
+        )
+    network = load_network(run)
+    return export_network(run_folder, network, make_plan(configuration.dataset, train, sampled, network.settings))
+
+
+def export_network(run_folder: Path, network: Network, plan: ExportPlan) -> ExportRecord:
+    """Exports a network into a training run.
 
     Args:
         run_folder: the training run.

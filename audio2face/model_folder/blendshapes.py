@@ -130,7 +130,7 @@ class BlendshapeSet:
         names = _read_names(archive, faults)
         if names is None:
             return None
-        if len(settings.active) != len(names):
+        if config.faults.is_sound and len(settings.active) != len(names):
             faults.error(
                 f"holds {len(names)} poses without the neutral, {config.faults.file} says {len(settings.active)}",
                 _EXPORT,
@@ -200,6 +200,7 @@ def check_blendshape_values(shapes: BlendshapeSet, model_neutral: Float32Array |
             )
 
 
-def _resembles(pose: Float32Array, neutral: Float32Array) -> bool:
-    length, still = float(np.linalg.norm(pose)), float(np.linalg.norm(neutral))
-    return length > still / 2 and float((pose * neutral).sum()) > _ALIKE * length * still
+def _resembles(delta: Float32Array, neutral: Float32Array) -> bool:
+    pose, rest = delta.astype(np.float64), neutral.astype(np.float64)
+    length, still = float(np.linalg.norm(pose)), float(np.linalg.norm(rest))
+    return length > still / 2 and float((pose * rest).sum()) > _ALIKE * length * still

@@ -57,9 +57,8 @@ class EmotionDatabase:
             length: `implicit_emotion_len` of the network.
             faults: receives what is wrong.
         """
-        before = len(faults.found)
         _check_types(archive, length, faults)
-        if len(faults.found) > before:
+        if not faults.is_sound:
             return None
         names, starts, sizes, rows = (archive.read(name) for name in _TYPES)
         if starts.min(initial=0) < 0 or sizes.min(initial=1) < 1 or (starts.astype(int) + sizes > len(rows)).any():

@@ -70,6 +70,11 @@ class FileFaults:
     file: str
     found: list[Fault]
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether no error of the file has been noted."""
+        return all(fault.file != self.file or fault.severity != "error" for fault in self.found)
+
     def error(self, problem: str, remedy: str) -> None:
         """Readers refuse this, or read nonsense."""
         self.found.append(Fault("error", self.file, problem, remedy))

@@ -36,13 +36,13 @@ def lint(folder: Path) -> tuple[DeployedModel | None, list[Fault]]:
 
 
 def _check_actor(actor: DeployedActor, faults: Faults) -> None:
-    check_actor_values(actor.data, actor.info, faults.of(actor.data.name))
-    damaged = {fault.file for fault in faults.errors}
+    data = faults.of(actor.data.name)
+    check_actor_values(actor.data, actor.info, data)
     neutrals = dict(zip(PARTS, neutral_names(actor.info), strict=True))
     for part, shapes in actor.blendshapes.items():
-        if shapes.archive.name not in damaged:
-            neutral = None if actor.data.name in damaged else actor.array(neutrals[part])
-            check_blendshape_values(shapes, neutral, faults.of(shapes.archive.name))
+        poses = faults.of(shapes.archive.name)
+        if poses.is_sound:
+            check_blendshape_values(shapes, actor.array(neutrals[part]) if data.is_sound else None, poses)
 
 
 def show(faults: list[Fault], console: Console) -> None:

@@ -265,7 +265,7 @@ def _read_database(
     faults = files.of(name)
     database = EmotionDatabase.read(files.archive(name), info.implicit_emotion_len, faults)
     config = actors[0].config if actors else None
-    if database is None or config is None or config.source_shot is None or config.source_frame is None:
+    if database is None or config is None or not config.source_shot or config.source_frame is None:
         return database
     if database.find(config.source_shot, config.source_frame) is None:
         faults.error(

@@ -24,6 +24,7 @@ from audio2face.geometry.pca import principal_pairs
 from audio2face.geometry.pose_reader import FloatArray, blocks_of, in_threads
 from audio2face.preproc.gram import GramColumns, SketchedGram
 
+_FEW_POSES = 2048  # all their columns take 32 MB: cheaper to fetch at once than to foretell which are needed
 _SKETCH_POSES = 512  # span the motion of an actor but for details: most rehearsed steps come true
 _REHEARSED_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
@@ -67,19 +68,19 @@ def select_distinct(
     """
     count = len(columns)
     seeds = np.unique((count / num_seeds * np.arange(num_seeds)).astype(np.int64))
-    columns.fetch(seeds)
+    few = count <= _FEW_POSES
+    columns.fetch(np.arange(count) if few else seeds)
     capacity = min(len(seeds) + max_iterations, count)
     chosen = _Chosen(columns.squared_norms, capacity, variance_threshold)
     for row in seeds.tolist():
         chosen.add(row, columns.take(row))
         yield Pick(row, float("inf"), 0)
-    sample = np.unique(np.linspace(0, count - 1, min(count, _SKETCH_POSES)).astype(np.int64))
-    sketch = SketchedGram(columns, sample)
+    sketch = None if few else SketchedGram(columns, np.linspace(0, count - 1, _SKETCH_POSES).astype(np.int64))
     for step in range(max_iterations):
         pick = chosen.worst()
         if pick is None:
             return
-        if pick.row not in columns:
+        if sketch is not None and pick.row not in columns:
             expected = _rehearse(chosen, sketch, pick, min(_REHEARSED_STEPS, max_iterations - step))
             columns.fetch(np.array([row for row in expected if row not in columns]))
         chosen.add(pick.row, columns.take(pick.row))

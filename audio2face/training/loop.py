@@ -281,7 +281,7 @@ class TrainingLoop:
         if self.log is not None:
             self.progress.seconds = time.monotonic() - self._began
             self.log.write(self.progress, {f"validation/{name}": value for name, value in metrics.items()})
-            self.log.draw()
+            self.log.draw(patiently=True)
         if self.fabric.broadcast(self._is_best(metrics[self.task.best_metric])):
             self._save()
             if self.fabric.is_global_zero:

@@ -124,6 +124,7 @@ def _kept(fabric: Fabric, run: RunFolder) -> Iterator[None]:
         if fabric.is_global_zero:
             stack.enter_context(held(run))
             stack.enter_context(run.status())
+            CheckpointStore(run.path / FOLDER).clear()
             clear_half_written(run)
         yield
 
@@ -147,7 +148,6 @@ def _train(
     progress = Progress() if last is None else read_progress(last)
     log = None
     if fabric.is_global_zero:
-        store.clear()
         if begun is None:
             _record(run, configuration, task, fabric)
         LOGGER.info("%s %s, on %s", "going on with" if resumed else "making", run.name, describe_engine(fabric))

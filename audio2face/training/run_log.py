@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ METRICS_FILE = "metrics.csv"
 CURVES_FILE = "curves.png"
 _HEADER = ("step", "epoch", "minutes", "metric", "value")
 _COLUMNS = 3
+_PATIENCE = 60.0  # seconds; drawing takes about one
 
 
 class RunLog:
@@ -33,6 +35,7 @@ class RunLog:
         self._path = folder / METRICS_FILE
         kept = [row for row in _rows(self._path) if int(row[0]) <= step] if step else []
         write_text(self._path, "".join(_line(row) for row in [_HEADER, *kept]))
+        self._drawn = time.monotonic()
         self._board = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 
     def write(self, progress: Progress, values: Mapping[str, float]) -> None:
@@ -50,9 +53,11 @@ class RunLog:
         for name, value in values.items():
             self._board.add_scalar(name, value, progress.step)
 
-    def draw(self) -> None:
-        """Draws all figures anew."""
-        draw_curves(self._path)
+    def draw(self, *, patiently: bool = False) -> None:
+        """Draws all figures anew; `patiently`: not where that was done a short while ago."""
+        if not patiently or time.monotonic() - self._drawn > _PATIENCE:
+            draw_curves(self._path)
+            self._drawn = time.monotonic()
 
     def close(self) -> None:
         """Ends the files."""

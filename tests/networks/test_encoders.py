@@ -57,7 +57,7 @@ def test_steps_follow_the_stated_formula_from_silence_of_no_length_up(name: str)
     assert encoder.info.steps(16_000) in (49, 50, 51)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["hama", "logmel", "whisper-base", "whisper-tiny.en"])
 def test_a_step_lies_at_its_stated_time(name: str) -> None:
     """A click moves the features around its own time: the change, as energy over time, is centred there."""
     encoder = random_encoder(name)
@@ -69,6 +69,19 @@ def test_a_step_lies_at_its_stated_time(name: str) -> None:
     steps = torch.arange(len(change)) * encoder.info.step_seconds + encoder.info.first_step_seconds
     near = (steps - 1.0).abs() < 0.2  # attention and normalisation carry a little everywhere
     assert float((change * steps)[near].sum() / change[near].sum()) == pytest.approx(1.0, abs=0.011)
+
+
+@pytest.mark.parametrize("name", ["hubert-base", "wav2vec2-base"])
+def test_a_step_of_the_hubs_encoders_lies_in_the_middle_of_what_it_hears(name: str) -> None:
+    encoder = random_encoder(name)
+    front = encoder.model.feature_extractor
+    front.conv_layers[0].layer_norm = torch.nn.Identity()  # it hears everything, evenly
+    audio = noise(1, 3_200).requires_grad_()
+    front(audio)[0, :, 4].sum().backward()
+    heard = audio.grad[0].nonzero().flatten()
+    first = 4 * encoder.info.step_samples
+    assert (int(heard[0]), int(heard[-1])) == (first, first + encoder.info.window_samples - 1)
+    assert encoder.info.first_sample == encoder.info.window_samples // 2 == 200
 
 
 def test_long_audio_is_encoded_in_windows_on_one_grid() -> None:

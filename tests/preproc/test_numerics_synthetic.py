@@ -13,7 +13,7 @@ from audio2face.geometry import PointCache, eigenpairs
 from audio2face.geometry.pca import coefficients, fit_basis
 from audio2face.geometry.point_cache import StridedFrames
 from audio2face.geometry.rigid import fit_rigid
-from audio2face.preproc import prune
+from audio2face.preproc import prune, select
 from audio2face.preproc.gram import GramColumns
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, stack_poses, vertex_indices
 from audio2face.preproc.prune import prune_similar
@@ -66,7 +66,9 @@ def prune_directly(rows: Floats, radius: float) -> list[int]:
 
 
 @pytest.mark.parametrize("threshold", [0.9999, 0.97])
-def test_selection_equals_the_direct_way(threshold: float) -> None:
+@pytest.mark.parametrize("few", [0, 10_000], ids=["fetched as needed", "fetched at once"])
+def test_selection_equals_the_direct_way(threshold: float, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(select, "_FEW_POSES", few)
     # More poses than the sketch holds, so that some steps are foretold wrongly.
     poses = moving_poses(700, 90, modes=40)
     columns = GramColumns(poses)

@@ -168,6 +168,7 @@ def test_time_limit_ends_as_if_all_epochs_were_done(tmp_path: Path) -> None:
 def test_figures_survive_a_stop_and_are_drawn(tmp_path: Path) -> None:
     log = RunLog(tmp_path)
     make_loop(tmp_path / "checkpoints", ToyTask(), log=log, epochs=2).run()
+    log.draw()
     log.close()
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     names = {row["metric"] for row in rows}

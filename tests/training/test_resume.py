@@ -1,0 +1,94 @@
+"""Real processes killed at random times, also during a save: whoever goes on comes to the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+from small_project import small_project
+from train_process import start
+
+from audio2face.errors import UserError
+from audio2face.training.checkpoints import FOLDER, CheckpointStore, read_progress
+from audio2face.training.resume import NEWEST
+from audio2face.training.run import train
+
+PATIENCE = 120
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = (folder / "output_train").iterdir()
+    return run
+
+
+def last_step(folder: Path) -> int:
+    runs = list((folder / "output_train").glob("*"))
+    last = CheckpointStore(runs[0] / FOLDER).last() if runs else None
+    return -1 if last is None else read_progress(last).step
+
+
+def finish(process: ForkServerProcess) -> int | None:
+    process.join(PATIENCE)
+    assert process.exitcode is not None, "training hangs"
+    return process.exitcode
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert finish(start(folder)) == 0
+    return only_run(folder)
+
+
+def kill_at_random(process: ForkServerProcess, folder: Path, rng: random.Random) -> None:
+    """Waits until a few more steps are saved, and then a moment more."""
+    goal = last_step(folder) + rng.randint(1, 4)
+    deadline = time.monotonic() + PATIENCE
+    while process.is_alive() and last_step(folder) < goal and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(rng.uniform(0, 0.1))
+    process.kill()
+    process.join()
+
+
+def assert_same(one: Path, other: Path) -> None:
+    files = ["weights.safetensors"]
+    checkpoint = (one / FOLDER / "last").read_text()
+    assert (other / FOLDER / "last").read_text() == checkpoint
+    state = "training_state"
+    names = ("model.safetensors", "ema.safetensors", f"{state}/optimizer_state.safetensors", f"{state}/task_state.json")
+    files += [f"{FOLDER}/{checkpoint}/{name}" for name in (*names, f"{state}/rng_state.safetensors")]
+    for name in files:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_killed_at_random_times_and_in_a_save(whole: Path, tmp_path: Path) -> None:
+    rng = random.Random(time.time_ns())
+    kill_at_random(start(tmp_path), tmp_path, rng)
+    assert finish(start(tmp_path, resume=True, die_in_save=rng.randint(1, 8))) == -signal.SIGKILL
+    kill_at_random(start(tmp_path, resume=True), tmp_path, rng)
+    assert finish(start(tmp_path, resume=True)) in (0, 1)  # 1: the last one had come to its end before it was killed
+    run = only_run(tmp_path)
+    assert_same(whole, run)
+    assert json.loads((run / "status.json").read_text())["status"] == "done"
+    assert not list(run.rglob(".*.tmp"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_again_and_again(whole: Path, tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    kill_at_random(start(tmp_path), tmp_path, rng)
+    while last_step(tmp_path) < int((whole / FOLDER / "last").read_text()) - 3:
+        if rng.random() < 0.5:
+            assert finish(start(tmp_path, resume=True, die_in_save=rng.randint(1, 8))) in (-signal.SIGKILL, 0)
+        else:
+            kill_at_random(start(tmp_path, resume=True), tmp_path, rng)
+    finish(start(tmp_path, resume=True))
+    assert_same(whole, only_run(tmp_path))

@@ -1,0 +1,51 @@
+"""A training in a process of its own, which tests may kill; processes start fast, from one that has loaded torch."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["audio2face.training.diffusion_task", "audio2face.training.run", "small_project"])
+
+
+def start(folder: Path, *, resume: bool = False, die_in_save: int | None = None) -> ForkServerProcess:
+    """Starts training in the small project, or goes on with it.
+
+    Args:
+        folder: the workspace.
+        resume: goes on with the newest run.
+        die_in_save: kills itself while it writes so many files of weights, counted from 1.
+    """
+    process = _CONTEXT.Process(target=_train, args=(folder, resume, die_in_save))
+    process.start()
+    return process
+
+
+def _train(folder: Path, resume: bool, die_in_save: int | None) -> None:
+    import torch
+    from small_project import small_project
+
+    from audio2face.training import checkpoints
+    from audio2face.training.resume import NEWEST
+    from audio2face.training.run import train
+
+    torch.set_num_threads(1)
+    if die_in_save is not None:
+        checkpoints.save_file = _dying(checkpoints.save_file, die_in_save)  # type: ignore[attr-defined]
+    train(small_project(folder), lambda run, network: None, resume=NEWEST if resume else None)
+
+
+def _dying(save: object, left: int) -> object:
+    def save_and_die(tensors: object, path: Path) -> None:
+        nonlocal left
+        left -= 1
+        save(tensors, path)  # type: ignore[operator]
+        if left == 0:
+            path.write_bytes(path.read_bytes()[:100])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return save_and_die
