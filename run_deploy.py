@@ -1,4 +1,7 @@
-"""Stage 3, deployment: python run_deploy.py CONFIG_NAME TRAINING_RUN_NAME_FULL"""
+"""Stage 3, deployment: python run_deploy.py CONFIG_NAME TRAINING_RUN_NAME_FULL
+
+Or a check of any deployed folder: python run_deploy.py --check FOLDER
+"""
 
 import sys
 

@@ -67,21 +67,28 @@ class Actor:
 
 
 class Stage:
-    """Runs steps and prints what each took."""
+    """Runs steps and prints what each took: wall time, processor time of all threads, memory."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self.peak_bytes = 0
 
     def run(self, what: str, work: Callable[[], Result]) -> Result:
         with PeakMemory() as memory:
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             result = work()
-            seconds = time.perf_counter() - began
+            seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
         self.seconds += seconds
+        self.cpu_seconds += cpu_seconds
         self.peak_bytes = max(self.peak_bytes, memory.peak_bytes or 0)
-        print(f"  {what:<24} {seconds:7.1f} s   {(memory.peak_bytes or 0) / 1e9:5.2f} GB anonymous", flush=True)
+        show(what, seconds, cpu_seconds, memory.peak_bytes or 0)
         return result
+
+
+def show(what: str, seconds: float, cpu_seconds: float, peak_bytes: int) -> None:
+    memory = f"{peak_bytes / 1e9:.2f} GB anonymous"
+    print(f"  {what:<22} {seconds:7.1f} s, processors {cpu_seconds:7.1f} s, {memory}", flush=True)
 
 
 def shot_lengths(rng: np.random.Generator) -> list[int]:
@@ -190,7 +197,7 @@ def run_stage(actor: Actor, folder: Path, radius: float, tongue_radius: float) -
     tongue = stage.run("tongue: basis", lambda: fit_basis(stacked, actor.tongue_neutral.reshape(-1)))
     print(f"    {tongue.num_components} components")
     stage.run("tongue: coefficients", lambda: project(actor.tongue, tongue))
-    print(f"  whole: {stage.seconds:.0f} s, peak {stage.peak_bytes / 1e9:.2f} GB anonymous", flush=True)
+    show("whole", stage.seconds, stage.cpu_seconds, stage.peak_bytes)
     return poses, rows, selecting
 
 

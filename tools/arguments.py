@@ -29,10 +29,22 @@ def parse(stage: str, argv: Sequence[str]) -> argparse.Namespace:
     What the tests' parser does not know is kept for pytest, as `pytest_arguments`.
     """
     parser = _PARSERS[stage]()
+    if stage == "deploy":
+        return _parse_deploy(parser, argv)
     if stage != "tests":
         return parser.parse_args(argv)
     args, unknown = parser.parse_known_args(argv)
     args.pytest_arguments = unknown
+    return args
+
+
+def _parse_deploy(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Either a run is deployed, or a folder checked."""
+    args = parser.parse_args(argv)
+    if args.check is None and args.training_run_name_full is None:
+        parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --check FOLDER")
+    if args.check is not None and (args.config_name or args.export or args.force):
+        parser.error("--check takes no other argument")
     return args
 
 
@@ -105,19 +117,35 @@ def _train() -> argparse.ArgumentParser:
     return result
 
 
-def _run_of(stage: str, description: str) -> argparse.ArgumentParser:
-    result = _configured(stage, description, f"python run_{stage}.py my-config 261123_101500_my-run")
+def _run_of(stage: str, description: str, optional: bool = False) -> argparse.ArgumentParser:
+    """A parser with a configuration and a training run; `optional` where another argument may stand for both."""
+    result = _base(stage, description, f"python run_{stage}.py my-config 261123_101500_my-run")
+    count = "?" if optional else None
+    result.add_argument("config_name", metavar="CONFIG_NAME", type=identifier, nargs=count, help=_CONFIG)
     result.add_argument(
         "training_run_name_full",
         metavar="TRAINING_RUN_NAME_FULL",
         type=identifier,
+        nargs=count,
         help="name of a folder in workspace/output_train, as training printed it at its end",
     )
+    result.add_argument("--config-file", help=argparse.SUPPRESS)
     return result
 
 
 def _deploy() -> argparse.ArgumentParser:
-    return _run_of("deploy", "Stage 3: packs a trained network into a model folder for Maya-ACE and the SDK.")
+    result = _run_of(
+        "deploy",
+        "Stage 3: packs a trained network into a model folder for Maya-ACE and the SDK. With --check, tells what is\n"
+        "wrong with such a folder (exit status: 0 nothing, 1 errors, 2 a mistake in the arguments).",
+        optional=True,
+    )
+    result.add_argument(
+        "--export", action="store_true", help="first export the run's weights anew, sampled as the configuration says"
+    )
+    result.add_argument("--force", action="store_true", help="replace the model folder where there is one")
+    result.add_argument("--check", metavar="FOLDER", help="only check a model folder, whoever made it")
+    return result
 
 
 def _inference() -> argparse.ArgumentParser:

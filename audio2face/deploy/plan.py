@@ -132,7 +132,7 @@ def make_plan(
         emotions=emotions.names,
         has_emotions=not emotions.is_inert,
         default_emotion=train.DEFAULT_SHOT_EMOTION_NAME,
-        sampling=_sampling(train, inference),
+        sampling=sampling_of(train, inference),
         frames=WindowFrames(window["left_truncate"], window["block_frame_size"], window["right_truncate"]),
         audio=train.AUDIO_PARAMS,
     )
@@ -140,7 +140,8 @@ def make_plan(
     return plan
 
 
-def _sampling(train: TrainDiffusion, inference: InferenceDiffusion) -> Sampling:
+def sampling_of(train: TrainDiffusion, inference: InferenceDiffusion) -> Sampling:
+    """Takes the steps of the graph from a configuration."""
     respacing = inference.TIMESTEP_RESPACING
     return Sampling(
         noise_schedule=train.DIFFUSION_NOISE_SCHEDULE,

@@ -1,4 +1,4 @@
-"""A diffusion training that takes seconds: the reference's small actor, and a HuBERT of chance with all its noise on."""
+"""A diffusion training of seconds: the reference's small actor, and a HuBERT of chance with all its noise on."""
 
 from __future__ import annotations
 

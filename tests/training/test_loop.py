@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from toy import ToyBatch, ToyTask
 
 from audio2face.errors import UserError
 from audio2face.training.checkpoints import CheckpointStore, read_checkpoint, read_exported_weights, read_metrics
@@ -20,7 +21,6 @@ from audio2face.training.loop import End, TrainingLoop
 from audio2face.training.run_log import RunLog
 from audio2face.training.settings import EngineSettings, LoopSettings
 from audio2face.training.signals import StopSignals
-from toy import ToyBatch, ToyTask
 
 ENGINE = EngineSettings(device="cpu")
 

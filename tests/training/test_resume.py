@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import time
@@ -10,13 +11,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
-from small_project import small_project
 from train_process import start
 
-from audio2face.errors import UserError
 from audio2face.training.checkpoints import FOLDER, CheckpointStore, read_progress
-from audio2face.training.resume import NEWEST
-from audio2face.training.run import train
 
 PATIENCE = 120
 
@@ -73,11 +70,30 @@ def test_killed_at_random_times_and_in_a_save(whole: Path, tmp_path: Path) -> No
     kill_at_random(start(tmp_path), tmp_path, rng)
     assert finish(start(tmp_path, resume=True, die_in_save=rng.randint(1, 8))) == -signal.SIGKILL
     kill_at_random(start(tmp_path, resume=True), tmp_path, rng)
-    assert finish(start(tmp_path, resume=True)) in (0, 1)  # 1: the last one had come to its end before it was killed
+    assert finish(start(tmp_path, resume=True)) in (0, 2)  # 2: the last one had come to its end before it was killed
     run = only_run(tmp_path)
     assert_same(whole, run)
     assert json.loads((run / "status.json").read_text())["status"] == "done"
     assert not list(run.rglob(".*.tmp"))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_it_saves_says_so_and_can_be_gone_on_with(
+    whole: Path, tmp_path: Path, number: int, status: int
+) -> None:
+    process = start(tmp_path)
+    while last_step(tmp_path) < 2 and process.is_alive():
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    assert finish(process) == status
+    run = only_run(tmp_path)
+    assert json.loads((run / "status.json").read_text())["status"] == "stopped"
+    assert not (run / "weights.safetensors").exists()
+    assert "--resume" in (run / "log.log").read_text()
+    if number == signal.SIGTERM:
+        assert finish(start(tmp_path, resume=True)) == 0
+        assert_same(whole, run)
 
 
 @pytest.mark.slow

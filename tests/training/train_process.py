@@ -32,11 +32,17 @@ def _train(folder: Path, resume: bool, die_in_save: int | None) -> None:
     from audio2face.training import checkpoints
     from audio2face.training.resume import NEWEST
     from audio2face.training.run import train
+    from runners.common import run_stage
 
     torch.set_num_threads(1)
     if die_in_save is not None:
         checkpoints.save_file = _dying(checkpoints.save_file, die_in_save)  # type: ignore[attr-defined]
-    train(small_project(folder), lambda run, network: None, resume=NEWEST if resume else None)
+
+    def main(_: list[str]) -> int:
+        train(small_project(folder), lambda run, network: None, resume=NEWEST if resume else None)
+        return 0
+
+    run_stage(main)
 
 
 def _dying(save: object, left: int) -> object:

@@ -79,15 +79,10 @@ def transformer(model_type: str, config: Mapping[str, Any]) -> tuple[nn.Module, 
         The network and its complete configuration.
 
     Raises:
-        UserError: the library is not installed, or does not accept the configuration.
+        UserError: the library does not accept the configuration.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise UserError(
-            f"this speech encoder needs the package transformers ({error})",
-            hint="Install the extra: pip install 'audio2face[hubert]'.",
-        ) from error
+    import transformers
+
     kinds = {
         "hubert": (transformers.HubertConfig, transformers.HubertModel),
         "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model),

@@ -1,0 +1,77 @@
+"""Deploys a training run, or checks a deployed folder; the host script run_deploy.py starts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
+from audio2face.console import LOGGER, console, start_logging
+from audio2face.deploy import ExportRecord, export_again, package_run
+from audio2face.deploy.graph_rules import check_deployed_graph
+from audio2face.deploy.plan import sampling_of
+from audio2face.errors import UserError
+from audio2face.model_folder import lint
+from audio2face.model_folder.faults import Faults
+from audio2face.model_folder.lint import show
+from audio2face.model_folder.trt_info import ONNX_FILE
+from audio2face.runs import say_where
+from runners.common import open_configuration, run_stage
+from tools import arguments
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status; a mistake of the user is a UserError."""
+    args = arguments.parse("deploy", argv)
+    start_logging()
+    if args.check is not None:
+        return check(Path(args.check))
+    configuration = open_configuration("deploy", args.config_name, args.config_file)
+    target = deploy(configuration, args.training_run_name_full, export=args.export, force=args.force)
+    say_where(
+        {"Deployed model:": target, "About it:": target / "README.md"},
+        [f"python run_inference.py {configuration.name} {args.training_run_name_full}"],
+    )
+    return 0
+
+
+def deploy(configuration: Configuration, run_name: str, *, export: bool = False, force: bool = False) -> Path:
+    """Packs a training run and returns the deployed folder.
+
+    Args:
+        configuration: for stage "deploy".
+        run_name: the full name of the training run.
+        export: first export the run's weights anew.
+        force: replace what is deployed.
+
+    Raises:
+        UserError: there is no such run, or it cannot be deployed.
+    """
+    train, inference = configuration.train, configuration.inference
+    run = train.TRAIN_OUTPUT_ROOT / run_name
+    if not isinstance(train, TrainDiffusion) or not isinstance(inference, InferenceDiffusion):
+        raise UserError(f"networks of type {configuration.network_type!r} cannot be deployed by this version")
+    if not run.is_dir():
+        raise UserError("there is no such training run", path=run, hint="Give the full name that training printed.")
+    record = export_again(run, inference) if export else ExportRecord.open(run)
+    if record.sampling != sampling_of(train, inference):
+        LOGGER.warning(
+            "the network was exported with %s, which the configuration has changed since; --export follows it",
+            record.sampling,
+        )
+    target = train.FINAL_DEPLOY_ROOT / run_name
+    package_run(run, target, {name: float(value) for name, value in inference.CONFIG.items()}, force=force)  # type: ignore[arg-type]
+    return target
+
+
+def check(folder: Path) -> int:
+    """Prints all that is wrong with a deployed folder; returns the exit status."""
+    model, found = lint(folder)
+    faults = Faults(found)
+    if model is not None:
+        check_deployed_graph(model, faults.of(ONNX_FILE))
+    show(found, console())
+    return 1 if faults.errors else 0
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,159 @@
+"""The exported graph: what it takes and gives, what it is made of, and that it computes what the network computes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper
+from small_networks import network, plan
+
+from audio2face.deploy import export_run
+from audio2face.deploy.graph import example_inputs, export_graph, make_sampler
+from audio2face.deploy.graph_rules import check_graph
+from audio2face.deploy.parity import LIMIT_MM, measure_parity
+from audio2face.deploy.plan import ExportPlan
+from audio2face.deploy.record import ExportRecord
+from audio2face.errors import FileFormatError, UserError
+from audio2face.networks.diffusion_rnn import Network
+from audio2face.networks.diffusion_sampling import WindowFrames
+
+
+def export(path: Path, made: Network, planned: ExportPlan) -> onnx.ModelProto:
+    export_graph(make_sampler(made, planned), planned.info, path)
+    return onnx.load(path)
+
+
+@pytest.mark.parametrize("name", ["logmel", "hubert-base", "hama"])
+def test_export(tmp_path: Path, name: str) -> None:
+    made = network(name)
+    before = {key: value.clone() for key, value in made.state_dict().items()}
+    record = export_run(tmp_path, made, plan(made))
+    assert [batch.batch for batch in record.parity.batches] == [1, 2, 3]
+    assert record.parity.windows == 10
+    assert record.parity.largest_mm < LIMIT_MM
+    assert all(10 < batch.motion_mm < 1000 for batch in record.parity.batches)  # a face's, so that the limit means much
+    assert ExportRecord.open(tmp_path) == record
+    assert all(torch.equal(before[key], value) for key, value in made.state_dict().items())
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert files == ["deploy/network.onnx", "deploy/network_info.json", "deploy/trt_info.json", "export.json"]
+
+
+def test_graph(tmp_path: Path) -> None:
+    made = network("hubert-base")
+    graph = export(tmp_path / "network.onnx", made, plan(made)).graph
+    shapes = {
+        value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+        for value in [*graph.input, *graph.output]
+    }
+    assert shapes == {
+        "window": ["batch", 16000],
+        "identity": ["batch", 2],
+        "emotion": ["batch", 30, 2],
+        "input_latents": [2, 2, "batch", 16],
+        "noise": ["batch", 3, 60, 139],
+        "prediction": ["batch", 60, 139],
+        "output_latents": [2, 2, "batch", 16],
+    }
+    assert {value.type.tensor_type.elem_type for value in [*graph.input, *graph.output]} == {TensorProto.FLOAT}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_encoder_is_in_the_graph_once(tmp_path: Path, steps: int) -> None:
+    made = network("hubert-base")
+    graph = export(tmp_path / "network.onnx", made, plan(made, str(steps))).graph
+    kinds = Counter(node.op_type for node in graph.node)
+    assert kinds["GRU"] == steps * made.settings.num_gru_layers
+    # Seven convolutions hear the sound, one sees positions; two smooth the geometry in each step.
+    assert kinds["Conv"] == 7 + 1 + 2 * steps
+    assert kinds["Softmax"] == 3  # one for each layer of the encoder
+
+
+def test_frames_outside_the_block_are_zero(tmp_path: Path) -> None:
+    made = network(fps=30.0)
+    planned = plan(made, frames=WindowFrames(7, 15, 8))
+    path = tmp_path / "network.onnx"
+    export(path, made, planned)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    inputs = example_inputs(planned.info, 2, torch.Generator().manual_seed(0))
+    prediction, _ = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    assert prediction.shape == (2, 30, 139)
+    assert not prediction[:, :7].any()
+    assert not prediction[:, 22:].any()
+    assert prediction[:, 7:22].all(axis=(1, 2)).all()
+
+
+def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
+    made = network()
+    planned = plan(made)
+    sampler, path = make_sampler(made, planned), tmp_path / "network.onnx"
+    export_graph(sampler, planned.info, path, largest_single_file=10_000)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["network.onnx", "network.onnx.data"]
+    assert measure_parity(sampler, planned.info, path, batches=(1,), windows=2).is_good
+    export_graph(sampler, planned.info, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["network.onnx"]
+
+
+def test_stand_in_for_emotions_does_nothing(tmp_path: Path) -> None:
+    made = network(emotions=1)
+    for has_emotions, expected in ((True, False), (False, True)):
+        sampler = make_sampler(made, plan(made, has_emotions=has_emotions))
+        inputs = example_inputs(plan(made).info, 1, torch.Generator().manual_seed(0))
+        one, _ = sampler(**inputs)
+        other, _ = sampler(**inputs | {"emotion": torch.zeros_like(inputs["emotion"])})
+        assert torch.equal(one, other) == expected
+
+
+def test_network_that_went_astray_is_not_exported(tmp_path: Path) -> None:
+    made = network()
+    torch.nn.init.constant_(made.heads.skin[2].bias, float("nan"))
+    with pytest.raises(UserError, match="NaN or infinite"):
+        export_run(tmp_path, made, plan(made))
+    assert not (tmp_path / "export.json").exists()
+    assert not (tmp_path / "deploy/network.onnx").exists()
+
+
+def test_graph_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = network()
+    made.scale *= 1e5  # a face a kilometre high: float32 does not resolve a micrometre
+    with pytest.raises(UserError, match="differs from the trained one by"):
+        export_run(tmp_path, made, plan(made))
+    assert not (tmp_path / "deploy/network.onnx").exists()
+
+
+def test_rules_find_what_consumers_cannot_run(tmp_path: Path) -> None:
+    made = network()
+    planned = plan(made)
+    model = export(tmp_path / "network.onnx", made, planned)
+    assert check_graph(model, planned.info) == []
+
+    def problems(change: object) -> str:
+        other = onnx.ModelProto()
+        other.CopyFrom(model)
+        change(other)  # type: ignore[operator]
+        return " ".join(check_graph(other, planned.info))
+
+    assert "uses operators" in problems(lambda m: m.graph.node.append(helper.make_node("Mish", ["a"], ["b"])))
+    assert "uses operators" in problems(lambda m: m.graph.node.append(helper.make_node("X", ["a"], ["b"], domain="d")))
+    assert "float64" in problems(
+        lambda m: m.graph.initializer.append(helper.make_tensor("t", TensorProto.DOUBLE, [1], [1.0]))
+    )
+    assert "opset 14" in problems(lambda m: setattr(m.opset_import[0], "version", 14))
+    assert "has the outputs" in problems(lambda m: m.graph.output.pop())
+    assert "prediction has the shape" in problems(
+        lambda m: m.graph.output[0].type.tensor_type.shape.dim[1].ClearField("dim_value")
+    )
+    fixed = problems(lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[0], "dim_value", 1))
+    assert fixed == ""
+
+
+def test_record_that_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="was not exported"):
+        ExportRecord.open(tmp_path)
+    (tmp_path / "export.json").write_text('{"encoder": {}}')
+    with pytest.raises(FileFormatError, match="no record of an export"):
+        ExportRecord.open(tmp_path)

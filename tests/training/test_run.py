@@ -1,0 +1,191 @@
+"""Training from configuration to finished run: what is recorded, refused, exported, and started from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_project import small_project
+
+from audio2face.config import Configuration
+from audio2face.errors import UserError
+from audio2face.networks.diffusion_rnn import Network
+from audio2face.runs import RunFolder
+from audio2face.training.diffusion_task import load_network, open_task
+from audio2face.training.loop import End
+from audio2face.training.resume import NEWEST
+from audio2face.training.run import Outcome, train
+from audio2face.training.task import Place
+from audio2face.training.training_run import TrainingRun
+
+QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
+HERE = Place(torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workspace")
+
+
+def nothing(run: Path, network: torch.nn.Module) -> None:
+    """An exporter."""
+
+
+@pytest.fixture(scope="module")
+def outcome(folder: Path) -> Outcome:
+    """A finished training of one actor."""
+    return train(small_project(folder, **QUICK), nothing)
+
+
+def opened(configuration: Configuration) -> Network:
+    network = open_task(configuration, HERE, None).network
+    assert isinstance(network, Network)
+    return network
+
+
+def test_a_run_holds_what_later_stages_read(folder: Path, outcome: Outcome) -> None:
+    run = TrainingRun.open(outcome.run.path)
+    assert outcome.end is End.DONE
+    assert outcome.run.is_done
+    info = json.loads((run.path / "network_info_full.json").read_text())
+    assert info["id"] == {"type": "diffusion", "actor": "ann", "version": "0.1", "output": "geometry"}
+    assert info["params"]["explicit_emotions"] == ["joy", "anger"]
+    assert info["params"]["num_verts_skin"] == 200
+    assert info["default_emotion"] == [0.0, 0.0]
+    assert run.preproc["preproc_run_name_full"] == {"ann": "run_ann"}
+    assert run.network["encoder"]["name"] == "hubert-base"
+    assert run.configuration.train.RUN_NAME == "small"
+    assert run.summary["steps"] == 4
+    assert set(run.summary["exported_metrics"]) == {"skin_error_mm", "lip_error_mm", "lip_correlation"}
+    assert (run.path / "configs/config_train_full.json").is_file()
+    assert str(folder) not in (run.path / "network.json").read_text()
+
+
+def test_the_trained_network_is_read_back(folder: Path, outcome: Outcome) -> None:
+    run = TrainingRun.open(outcome.run.path)
+    network, trained = load_network(run), opened(small_project(folder, **QUICK)).eval()
+    trained.load_state_dict(run.weights())
+    generator = torch.Generator().manual_seed(0)
+    noisy = torch.randn(1, 30, network.settings.sizes.total, generator=generator)
+    audio = 0.1 * torch.randn(1, 16000, generator=generator)
+    inputs = (noisy, torch.tensor([437]), audio, torch.ones(1, 1), torch.tensor([[0.0, 1.0]]))
+    with torch.no_grad():
+        assert torch.equal(network(*inputs), trained(*inputs))
+    assert torch.equal(network.scale, trained.scale)
+
+
+def test_a_finished_run_is_only_exported_once_more(folder: Path, outcome: Outcome) -> None:
+    configuration = small_project(folder, **QUICK)
+    with pytest.raises(UserError, match="no unfinished run"):
+        train(configuration, nothing, resume=NEWEST)
+    with pytest.raises(UserError, match="has come to its end"):
+        train(configuration, nothing, resume=outcome.run.name)
+    exported: list[Path] = []
+    again = train(configuration, lambda run, network: exported.append(run), resume=outcome.run.name, finish_now=True)
+    assert exported == [outcome.run.path]
+    assert again.exported == outcome.exported
+
+
+def test_other_settings_are_refused_and_named(folder: Path, outcome: Outcome) -> None:
+    changed = {"LEARNING_RATE": 1e-3, "LOG_PERIOD": 3, "SHOT_EMOTION_NAMES": ["neutral", "joy", "anger", "fear"]}
+    with pytest.raises(UserError) as caught:
+        train(small_project(folder, **{**QUICK, **changed}), nothing, resume=outcome.run.name, finish_now=True)
+    assert "LEARNING_RATE was 5e-05, is 0.001" in str(caught.value)
+    assert "SHOT_EMOTION_NAMES" in str(caught.value)
+    assert "LOG_PERIOD" not in str(caught.value)
+
+
+def test_an_export_that_fails_keeps_the_weights_and_says_how_to_go_on(tmp_path: Path) -> None:
+    def broken(run: Path, network: torch.nn.Module) -> None:
+        raise UserError("no space left")
+
+    with pytest.raises(UserError, match="no space left"):
+        train(small_project(tmp_path, **QUICK, VALIDATION_SHOTS={}), broken)
+    (run,) = (tmp_path / "output_train").iterdir()
+    assert not RunFolder(run).is_done
+    assert TrainingRun.open(run).summary["exported_metrics"] == {}  # nothing was held out
+    assert "--resume" in (run / "log.log").read_text()
+    assert train(small_project(tmp_path, **QUICK, VALIDATION_SHOTS={}), nothing, resume=NEWEST).run.path == run
+
+
+def test_an_actor_is_added_to_a_trained_network(folder: Path, outcome: Outcome) -> None:
+    weights = outcome.run.path / "weights.safetensors"
+    network = opened(small_project(folder, ("bob", "ann"), **QUICK, PRETRAINED_NET_FPATH=str(weights)))
+    before = TrainingRun.open(outcome.run.path).weights()
+    after = network.state_dict()
+    assert torch.equal(after["actor_projection.weight"], before["actor_projection.weight"].expand(-1, 2))
+    assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith("actor_projection"))
+
+
+def test_two_actors_are_learnt_together(folder: Path) -> None:
+    configuration = small_project(folder, ("ann", "bob"), **QUICK, VALIDATION_SHOTS={"bob": ["s4_neutral"]})
+    run = train(configuration, nothing).run.path
+    assert json.loads((run / "network_info_full.json").read_text())["id"]["actor"] == "multi"
+    assert load_network(TrainingRun.open(run)).neutral.shape[0] == 2
+
+
+def test_weights_of_the_reference_are_started_from(folder: Path, tmp_path: Path) -> None:
+    configuration = small_project(folder, **QUICK)
+    network = opened(configuration)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.01)
+    torch.save(_as_reference(network), tmp_path / "weights.pth")
+    trained = opened(small_project(folder, **QUICK, PRETRAINED_NET_FPATH=str(tmp_path / "weights.pth")))
+    expected = network.state_dict()
+    assert all(torch.equal(weight, expected[name]) for name, weight in trained.state_dict().items())
+
+
+def _as_reference(network: Network) -> dict[str, torch.Tensor]:
+    from audio2face.networks.reference_weights import _DIFFUSION_NAMES
+
+    state = {}
+    for name, weight in network.state_dict().items():
+        start = next((theirs for theirs, ours in _DIFFUSION_NAMES.items() if name.startswith(ours)), None)
+        if start is None:
+            state["audio_encoder." + name.removeprefix("encoder.model.")] = weight
+        else:
+            state[start + name.removeprefix(_DIFFUSION_NAMES[start])] = weight
+    return state
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"NETWORK_HYPER_PARAMS": {"feature_dim": 8, "gru_feature_dim": 16}}, "does not fit the network"),
+        ({"SHOT_EMOTION_NAMES": ["neutral", "joy", "anger", "fear"]}, "does not fit the network"),
+        ({"SPEECH_ENCODER": "logmel"}, "was trained with the speech encoder 'hubert-base'"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(
+    folder: Path, outcome: Outcome, changes: dict[str, Any], said: str
+) -> None:
+    weights = outcome.run.path / "weights.safetensors"
+    with pytest.raises(UserError, match=said):
+        opened(small_project(folder, **{**QUICK, **changes}, PRETRAINED_NET_FPATH=str(weights)))
+
+
+def test_parts_without_data_are_not_learnt(folder: Path) -> None:
+    task = open_task(small_project(folder, **QUICK), HERE, None)
+    batch = next(task.batches(0, 0))
+    known = torch.tensor([[True, False, True, True]] * len(batch.names))
+    torch.manual_seed(0)
+    losses = task.losses(task.network.train(), dataclasses.replace(batch, known=known))
+    losses["total"].backward()
+    gradient = task.network.heads.tongue[-1].bias.grad
+    assert gradient is not None
+    assert not gradient.any()
+    assert task.network.heads.jaw[-1].bias.grad.any()
