@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER, console, start_logging
@@ -59,7 +61,8 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
             record.sampling,
         )
     target = train.FINAL_DEPLOY_ROOT / run_name
-    package_run(run, target, {name: float(value) for name, value in inference.CONFIG.items()}, force=force)  # type: ignore[arg-type]
+    parameters = cast(Mapping[str, float], inference.CONFIG)
+    package_run(run, target, parameters, configuration.roots, force=force)
     return target
 
 

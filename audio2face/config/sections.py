@@ -156,6 +156,7 @@ class TrainRegression:
     NUM_EPOCHS: int
     LEARNING_RATE: float
     LR_STEP_GAMMA: float
+    ADAM_EPSILON: float
     GRADIENT_CLIP_NORM: float | None
     EMA_DECAY: float | None
     LOSS_MSE_ALPHA: float | None
@@ -243,6 +244,7 @@ class TrainDiffusion:
     REFERENCE_ACCUMULATION: bool
     NUM_EPOCHS: int
     LEARNING_RATE: float
+    ADAM_EPSILON: float
     GRADIENT_CLIP_NORM: float | None
     EMA_DECAY: float | None
     LOSS_MOTION_ALPHA: float | None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from audio2face.config import Roots
 from audio2face.console import LOGGER
 from audio2face.dataset.actor import BlendshapeFiles
 from audio2face.dataset.arrays import read_json
@@ -39,13 +40,21 @@ from audio2face.training.training_run import TrainingRun
 _STATE_FILE = "configs/state.json"
 
 
-def package_run(run_folder: Path, target: Path, parameters: Mapping[str, float], *, force: bool = False) -> None:
+def package_run(
+    run_folder: Path,
+    target: Path,
+    parameters: Mapping[str, float],
+    roots: Roots,
+    *,
+    force: bool = False,
+) -> None:
     """Writes the deployed folder of a training run; it appears whole and free of faults, or not at all.
 
     Args:
         run_folder: the training run, exported.
         target: the deployed folder.
         parameters: animation parameters, for all actors.
+        roots: where the workspace lies, with the preprocessing runs that training recorded.
         force: replace what is deployed there.
 
     Raises:
@@ -53,7 +62,7 @@ def package_run(run_folder: Path, target: Path, parameters: Mapping[str, float],
     """
     run, record = TrainingRun.open(run_folder), ExportRecord.open(run_folder)
     info = _read_info(run_folder / DEPLOY_FOLDER)
-    artifacts = _open_artifacts(run, info)
+    artifacts = _open_artifacts(run, info, roots)
     with staged_folder(target, force=force) as folder:
         write_network_facts(folder, info)
         _copy_network(run_folder / DEPLOY_FOLDER, folder)
@@ -79,10 +88,10 @@ def _read_info(folder: Path) -> DiffusionInfo:
     return info
 
 
-def _open_artifacts(run: TrainingRun, info: DiffusionInfo) -> dict[str, PreprocArtifacts]:
+def _open_artifacts(run: TrainingRun, info: DiffusionInfo, roots: Roots) -> dict[str, PreprocArtifacts]:
     """The preprocessing run of each actor, which training recorded."""
-    configuration = run.configuration
-    origins = read_origins(run.path, configuration.roots, configuration.train.PREPROC_ROOT)
+    preproc_root = roots.resolve(run.configuration.full["train"]["PREPROC_ROOT"], "workspace")
+    origins = read_origins(run.path, roots, preproc_root)
     found = {}
     for actor in info.identities:
         origin = origins.get(actor)

@@ -93,6 +93,7 @@ def measure_parity(
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch's threads work in between
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return Parity(windows, tuple(_measure(sampler, info, session, batch, windows) for batch in batches))
 

@@ -126,7 +126,12 @@ class WindowSampler(nn.Module):
         self.deterministic = deterministic
 
     def forward(
-        self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: Tensor | None = None
+        self,
+        window: Tensor,
+        identity: Tensor,
+        emotion: Tensor,
+        input_latents: Tensor,
+        noise: Tensor | NoiseSource | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Samples the middle of a window.
 
@@ -136,7 +141,8 @@ class WindowSampler(nn.Module):
             emotion: `[batch, emotions]`, or for each frame that is kept, `[batch, block, emotions]`.
             input_latents: what the window before gave; at first `zero_latents`.
             noise: `[batch, steps + 1, frames, values]`; the last step is where sampling starts from, step i is added at
-                step i of the schedule, step 0 never. None: drawn from torch's global generator.
+                step i of the schedule, step 0 never. Or where it comes from, for the frames of a window. None: drawn
+                from torch's global generator.
 
         Returns:
             prediction: `[batch, frames, values]`, zero outside the frames that are kept.
@@ -147,7 +153,7 @@ class WindowSampler(nn.Module):
         whole = self.network.conditions(features, self.frames.total, identity, emotion)
         # Frames outside the block never reach the GRU, so nothing of them is computed; emotion has none of them.
         kept = Conditions(whole.speech[:, left : left + block], whole.actor, whole.emotion, whole.neutral)
-        source = given_noise(noise) if noise is not None else self._draw(window)
+        source = given_noise(noise) if isinstance(noise, Tensor) else noise or self._draw(window)
         values, latents = _sample_frames(
             self.network,
             self.schedule,

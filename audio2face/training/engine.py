@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
+from audio2face.config_base.types import Device
 from audio2face.errors import UserError
 from audio2face.training.settings import EngineSettings
 from audio2face.training.task import Place
@@ -25,8 +26,7 @@ def make_fabric(settings: EngineSettings) -> Fabric:
     Raises:
         UserError: the device is not there, or has no bfloat16.
     """
-    device = settings.device if settings.device != "auto" else _best_device()
-    _check_device(device)
+    device = choose_device(settings.device)
     processes = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     # Layer drop leaves weights unused in a step, which has to be looked for.
@@ -40,6 +40,17 @@ def make_fabric(settings: EngineSettings) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def choose_device(wanted: Device) -> Literal["cuda", "mps", "cpu"]:
+    """The device to calculate on: the one wanted, or the fastest there is.
+
+    Raises:
+        UserError: the device is not there.
+    """
+    device = wanted if wanted != "auto" else _best_device()
+    _check_device(device)
+    return device
 
 
 def place_of(fabric: Fabric) -> Place:

@@ -86,7 +86,9 @@ class TrainingLoop:
         self._network = fabric.setup_module(network, move_to_device=False)
         groups = task.parameter_groups()
         self._factors = [group.rate_factor for group in groups]
-        self._optimizer = torch.optim.Adam([{"params": list(group.parameters), "lr": 0.0} for group in groups])
+        self._optimizer = torch.optim.Adam(
+            [{"params": list(group.parameters), "lr": 0.0} for group in groups], eps=settings.adam_epsilon
+        )
         self._weights = [weight for group in groups for weight in group.parameters]
         decay = settings.ema_decay
         self._average = None if decay is None else WeightAverage(task.network, decay)

@@ -2,3 +2,14 @@
 
 RUN_NAME = "quickstart-diffusion"
 NETWORK_TYPE = "diffusion"
+
+# Weights that come with a package: nothing is fetched. HuBERT (the default) is better and takes hours on a CPU.
+SPEECH_ENCODER = "hama"
+
+# Three and a half minutes of motion, learnt in minutes on two cores: short segments, many of them, bold steps.
+SUBSEGMENT_MAX_FRAME = 180
+BATCH_SIZE = 8
+GRADIENT_ACCUMULATION_STEPS = 1
+LEARNING_RATE = 5e-4
+NUM_EPOCHS = 60
+TIME_LIMIT_MINUTES = 6.0

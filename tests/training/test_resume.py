@@ -97,7 +97,7 @@ def test_stopped_it_saves_says_so_and_can_be_gone_on_with(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_again_and_again(whole: Path, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     kill_at_random(start(tmp_path), tmp_path, rng)

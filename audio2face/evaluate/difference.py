@@ -1,0 +1,68 @@
+"""How far two animations of one face lie apart. Knows displacements in centimetres; knows no network and no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+_MM_PER_CM = 10.0
+_BLOCK_FRAMES = 64
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Distances between the vertices of two animations, in millimetres.
+
+    Attributes:
+        mean_mm: over all vertices and frames.
+        largest_mm: of all.
+        largest_frame: where that is.
+        motion_mm: how far the vertices of the first are from rest, mean over all, to compare with.
+    """
+
+    mean_mm: float
+    largest_mm: float
+    largest_frame: int
+    motion_mm: float
+
+    def __str__(self) -> str:
+        """For a line of a log."""
+        return (
+            f"{self.mean_mm:.3f} mm on average, {self.largest_mm:.3f} mm at most (frame {self.largest_frame}), where "
+            f"the face moves by {self.motion_mm:.3f} mm on average"
+        )
+
+
+def compare_motion(
+    one: npt.NDArray[np.float32], other: npt.NDArray[np.float32], skin_size: int, block_frames: int = _BLOCK_FRAMES
+) -> Difference:
+    """Compares the skin of two animations.
+
+    Args:
+        one: displacements from the face at rest `[frames, values]`, centimetres, the skin first.
+        other: likewise.
+        skin_size: values of the skin, three a vertex.
+        block_frames: bounds memory.
+
+    Raises:
+        ValueError: they do not have the same shape.
+    """
+    if one.shape != other.shape:
+        raise ValueError(f"animations {one.shape} and {other.shape} cannot be compared")
+    means, largest, motion = [], [], []
+    for start in range(0, len(one), block_frames):
+        rows = slice(start, start + block_frames)
+        vertices = one[rows, :skin_size].reshape(-1, skin_size // 3, 3)
+        apart = np.linalg.norm(vertices - other[rows, :skin_size].reshape(vertices.shape), axis=-1)
+        means.append(apart.mean(axis=1))
+        largest.append(apart.max(axis=1))
+        motion.append(np.linalg.norm(vertices, axis=-1).mean(axis=1))
+    by_frame = np.concatenate(largest)
+    return Difference(
+        mean_mm=_MM_PER_CM * float(np.concatenate(means).mean()),
+        largest_mm=_MM_PER_CM * float(by_frame.max()),
+        largest_frame=int(by_frame.argmax()),
+        motion_mm=_MM_PER_CM * float(np.concatenate(motion).mean()),
+    )

@@ -1,0 +1,47 @@
+"""INFERENCE_MODE, taken apart: by what the network is run, how it hears, and what its raw output means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audio2face.config_base.types import InferenceMode
+from audio2face.console import LOGGER
+from audio2face.errors import UserError
+
+DEFAULT_MODE: InferenceMode = "offline"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a network is run.
+
+    Attributes:
+        name: INFERENCE_MODE.
+        windows: as a stream, window by window; otherwise the recording as a whole.
+        onnx: the exported network by ONNX Runtime; otherwise the trained one by PyTorch.
+        deltas: raw output is displacements; otherwise normalised values.
+    """
+
+    name: InferenceMode
+    windows: bool
+    onnx: bool
+    deltas: bool
+
+    @classmethod
+    def of(cls, name: InferenceMode) -> Mode:
+        """Takes a mode apart.
+
+        Raises:
+            UserError: it asks for TensorRT.
+        """
+        if name.endswith("_trt"):
+            instead = name.removesuffix("_trt") + "_onnx"
+            raise UserError(
+                f"INFERENCE_MODE is {name!r}, but TensorRT engines are not run here",
+                hint=f"Use {instead!r}, which runs the network that the engine is built from. To build and use an "
+                "engine, deploy the run (run_deploy.py) and follow the README of the deployed folder.",
+            )
+        onnx = name.endswith("_onnx")
+        if name == "offline_onnx":
+            LOGGER.info("The exported network takes windows only: offline_onnx gives the same as streaming_stateless_onnx")
+        return cls(name, windows=onnx or not name.startswith("offline"), onnx=onnx, deltas="output_delta" in name)
