@@ -23,6 +23,12 @@ def identifier(text: str) -> str:
     )
 
 
+def _seed(text: str) -> int:
+    if re.fullmatch("[0-9]{1,9}", text, re.ASCII):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!a} is not a whole number from 0 to 999999999")
+
+
 def parse(stage: str, argv: Sequence[str]) -> argparse.Namespace:
     """Parses the arguments of a stage; ends with status 2 and a message where they are wrong.
 
@@ -149,7 +155,41 @@ def _deploy() -> argparse.ArgumentParser:
 
 
 def _inference() -> argparse.ArgumentParser:
-    return _run_of("inference", "Stage 4: animates a face from speech with a trained network.")
+    result = _run_of(
+        "inference",
+        "Stage 4: animates a face from speech with a trained network.\n"
+        "What is not given here is taken from config_inference.py.",
+    )
+    result.add_argument(
+        "--audio",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        help="recordings to animate; relative paths also start from the datasets folder (default: AUDIO_PATH)",
+    )
+    result.add_argument("--actor", metavar="NAME", type=identifier, help="whose face moves (default: ACTOR_NAME)")
+    result.add_argument(
+        "--condition",
+        metavar="NAME",
+        type=identifier,
+        help="whose way of speaking it is (default: the actor given with --actor, else CONDITION)",
+    )
+    result.add_argument("--emotion", metavar="NAME", help="the emotion to speak in (default: EMOTION_LABEL)")
+    result.add_argument("--mode", help="offline, streaming, streaming_stateless_onnx, ... (default: INFERENCE_MODE)")
+    result.add_argument(
+        "--seed", type=_seed, default=0, help="chooses the noise that sampling starts from (default: 0)"
+    )
+    result.add_argument(
+        "--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="what to calculate on (default: auto)"
+    )
+    result.add_argument(
+        "--output",
+        choices=("maya", "npy"),
+        nargs="+",
+        help="what to write (default: OUTPUT_MAYA_CACHE, OUTPUT_NPY_FILE)",
+    )
+    result.add_argument("--compare", metavar="MODE", help="also run another mode, and tell how far apart the two are")
+    return result
 
 
 def _quickstart() -> argparse.ArgumentParser:

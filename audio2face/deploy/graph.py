@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audio2face.deploy.graph_rules import BATCH, OPSETS, check_graph
 from audio2face.deploy.plan import ExportPlan
@@ -50,12 +50,12 @@ def example_inputs(info: DiffusionInfo, batch: int, generator: torch.Generator) 
 
 
 def export_graph(
-    sampler: WindowSampler, info: DiffusionInfo, path: Path, largest_single_file: int = LARGEST_SINGLE_FILE
+    sampler: nn.Module, info: DiffusionInfo, path: Path, largest_single_file: int = LARGEST_SINGLE_FILE
 ) -> None:
     """Writes `network.onnx`, and `network.onnx.data` beside it where the weights are too large for one file.
 
     Args:
-        sampler: what `make_sampler` made.
+        sampler: what `make_sampler` made; takes and gives the tensors of `info`, in their order.
         info: names and shapes of inputs and outputs.
         path: the file to write.
         largest_single_file: bytes of weights above which they go into a file of their own.
@@ -86,7 +86,7 @@ def export_graph(
         _move(whole, path)
 
 
-def _trace(sampler: WindowSampler, info: DiffusionInfo, path: Path) -> None:
+def _trace(sampler: nn.Module, info: DiffusionInfo, path: Path) -> None:
     inputs = example_inputs(info, _TRACED_BATCH, torch.Generator().manual_seed(0))
     axes = {tensor.name: {tensor.shape.index(None): BATCH} for tensor in (*info.inputs, *info.outputs)}
     with warnings.catch_warnings(), torch.no_grad():

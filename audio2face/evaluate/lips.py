@@ -58,6 +58,25 @@ def correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) ->
     return float(first @ second / spread) if spread > 0 else float("nan")
 
 
+def resample_frames(values: FloatArray, fps: float, num_frames: int, wanted_fps: float) -> FloatArray:
+    """Reads an animation at another frame rate, linearly; frame i stands for the time (i + 0.5) / fps.
+
+    Args:
+        values: `[frames, ...]` at `fps`.
+        fps: frames per second.
+        num_frames: frames wanted; beyond its ends the animation stands still.
+        wanted_fps: their rate.
+
+    Returns:
+        `[num_frames, ...]`.
+    """
+    places = np.clip((np.arange(num_frames) + 0.5) * (fps / wanted_fps) - 0.5, 0, len(values) - 1)
+    before = np.floor(places).astype(np.intp)
+    share = (places - before).reshape(-1, *(1,) * (values.ndim - 1))
+    resampled: FloatArray = (1 - share) * values[before] + share * values[np.minimum(before + 1, len(values) - 1)]
+    return resampled
+
+
 def score_lips(predicted: Sequence[FloatArray], true: Sequence[FloatArray]) -> LipScore:
     """Scores the lips of shots.
 

@@ -18,16 +18,14 @@ Float64Array = npt.NDArray[np.float64]
 BANDS = 64
 TAPS = 9
 REACH = 0.16  # seconds that the first and the last tap lie from the frame
-PENALTY = 300.0  # on squared weights, features having unit variance
+PENALTY = 1000.0  # on squared weights, features having unit variance
 _WINDOW, _HOP = 0.025, 0.01  # seconds
 _HIGHEST_HZ = 8000.0
-_FLOOR = 1e-6  # of band power; recordings have no digital silence to take the logarithm of
+_FLOOR = 1e-3  # of band power: keeps the hiss between words from looking like a change
 
 
 def speech_features(track: Track, num_frames: int, fps: float) -> Float64Array:
     """Logarithmic mel bands around each frame of animation; frame i stands for the time (i + 0.5) / fps.
-
-    Levels are relative to the recording's mean, so that its loudness does not matter.
 
     Args:
         track: the speech.
@@ -40,7 +38,7 @@ def speech_features(track: Track, num_frames: int, fps: float) -> Float64Array:
     bands = _log_mel(track)
     times = (np.arange(num_frames) + 0.5)[:, None] / fps + np.linspace(-REACH, REACH, TAPS)
     rows = np.clip(np.rint(times / _HOP).astype(int), 0, len(bands) - 1)
-    return bands[rows].reshape(num_frames, -1)
+    return np.ascontiguousarray(bands[rows].reshape(num_frames, -1))
 
 
 @dataclass(frozen=True)
@@ -83,14 +81,13 @@ class Ridge:
 
 
 def _log_mel(track: Track) -> Float64Array:
-    """Logarithm of the power in each band every 10 ms, minus its mean, `[steps, BANDS]`; step k is centred on k * 10 ms."""
+    """Logarithm of the power in each band, `[steps, BANDS]`; step k is centred on k * 10 ms."""
     rate = track.samplerate
     taps, hop = round(_WINDOW * rate), round(_HOP * rate)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(track.data, (taps // 2, taps)), taps)[::hop]
     spectrum = np.fft.rfft(windows * np.hanning(taps), n=2 * taps)
-    bands = np.log(np.square(np.abs(spectrum)) @ _mel_triangles(2 * taps, rate) + _FLOOR)
-    centred: Float64Array = bands - bands.mean(axis=0)
-    return centred
+    bands: Float64Array = np.log(np.square(np.abs(spectrum)) @ _mel_triangles(2 * taps, rate) + _FLOOR)
+    return bands
 
 
 def _mel_triangles(num_points: int, samplerate: int) -> Float64Array:

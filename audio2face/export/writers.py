@@ -1,4 +1,4 @@
-"""Writes an animation as Maya caches and as NumPy arrays. Dots in names stay; every file appears whole or not at all."""
+"""Writes an animation as Maya caches and NumPy arrays. Dots in names stay; files appear whole or not at all."""
 
 from __future__ import annotations
 

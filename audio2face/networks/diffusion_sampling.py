@@ -126,12 +126,7 @@ class WindowSampler(nn.Module):
         self.deterministic = deterministic
 
     def forward(
-        self,
-        window: Tensor,
-        identity: Tensor,
-        emotion: Tensor,
-        input_latents: Tensor,
-        noise: Tensor | NoiseSource | None = None,
+        self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Samples the middle of a window.
 
@@ -141,25 +136,30 @@ class WindowSampler(nn.Module):
             emotion: `[batch, emotions]`, or for each frame that is kept, `[batch, block, emotions]`.
             input_latents: what the window before gave; at first `zero_latents`.
             noise: `[batch, steps + 1, frames, values]`; the last step is where sampling starts from, step i is added at
-                step i of the schedule, step 0 never. Or where it comes from, for the frames of a window. None: drawn
-                from torch's global generator.
+                step i of the schedule, step 0 never. None: drawn from torch's global generator.
 
         Returns:
             prediction: `[batch, frames, values]`, zero outside the frames that are kept.
             output_latents: for the next window.
         """
+        source = given_noise(noise) if noise is not None else self._draw(window)
+        return self.sample(window, identity, emotion, input_latents, source)
+
+    def sample(
+        self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: NoiseSource
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, with noise that is made when it is needed: for frames of the window, counted from its first."""
         left, block, right = self.frames.left, self.frames.block, self.frames.right
         features = self.network.encode(window)
         whole = self.network.conditions(features, self.frames.total, identity, emotion)
         # Frames outside the block never reach the GRU, so nothing of them is computed; emotion has none of them.
         kept = Conditions(whole.speech[:, left : left + block], whole.actor, whole.emotion, whole.neutral)
-        source = given_noise(noise) if isinstance(noise, Tensor) else noise or self._draw(window)
         values, latents = _sample_frames(
             self.network,
             self.schedule,
             kept,
             input_latents,
-            source,
+            noise,
             (left, left + block),
             skip_steps=self.skip_steps,
             deterministic=self.deterministic,

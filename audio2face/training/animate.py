@@ -26,6 +26,7 @@ from audio2face.inference import (
     GraphDevice,
     GraphStream,
     Noise,
+    WindowPlan,
     animate_windows,
     best_device,
     read_noise,
@@ -188,12 +189,11 @@ class Animator:
     def _graph(self) -> DiffusionGraph:
         """The exported network of the run."""
         graph = DiffusionGraph.open(self.model.run.path / _DEPLOY_FOLDER, _graph_device(self.wish.device))
-        own, steps = graph.info, len(self.wish.sampling.schedule)
-        if own.identities != self.model.actors or own.emotions != self.model.emotions.names:
+        own, model, steps = graph.info, self.model, len(self.wish.sampling.schedule)
+        if (own.identities, own.emotions, WindowPlan.of(own)) != (model.actors, model.emotions.names, model.plan):
             raise FileFormatError(
-                f"is of a network for {own.identities} and {own.emotions}, the run was trained for "
-                f"{self.model.actors} and {self.model.emotions.names}",
-                path=self.model.run.path / _DEPLOY_FOLDER,
+                "is not the network of this run: actors, emotions or windows differ",
+                path=model.run.path / _DEPLOY_FOLDER,
                 hint="Export the run once more: run_train.py CONFIG_NAME --resume RUN --finish.",
             )
         if own.num_diffusion_steps != steps or self.wish.sampling.deterministic:
@@ -238,9 +238,9 @@ class Animator:
             "condition": wish.condition,
             "emotion": wish.emotion,
             "mode": wish.mode.name,
-            "timesteps": wish.sampling.schedule.timesteps.tolist(),
-            "skip_steps": wish.sampling.skip_steps,
-            "ddim": wish.sampling.deterministic,
+            "timesteps": None if wish.mode.onnx else wish.sampling.schedule.timesteps.tolist(),
+            "skip_steps": None if wish.mode.onnx else wish.sampling.skip_steps,
+            "ddim": wish.sampling.deterministic and not wish.mode.onnx,
             "noise": f"seed {wish.seed}" if wish.noise_path is None else wish.noise_path.name,
             "values": {
                 "skin": animation.neutral_skin.size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,12 @@ from audio2face.training.batches import SegmentBatch
 from audio2face.training.checkpoints import save_tensors
 from audio2face.training.data import TrainingData
 from audio2face.training.diffusion_validation import LIP_ERROR, SKIN_ERROR, DiffusionValidation
-from audio2face.training.origins import ORIGINS_STEM
 from audio2face.training.origins import describe as describe_origins
 from audio2face.training.poses import PoseMaker
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.sources import ActorSource
 from audio2face.training.task import Begun, ParameterGroup, Place
-from audio2face.training.training_run import INFO_FILE, TrainingRun
+from audio2face.training.training_run import INFO_FILE, PREPROC_FILE, TrainingRun
 
 CONSTANTS_FILE = "actor_constants.safetensors"
 _PARTS = ("skin", "tongue", "jaw", "eye")
@@ -144,12 +143,13 @@ class DiffusionTask:
         """See `diffusion_learning_rate`."""
         return diffusion_learning_rate(epoch, self._train.NUM_EPOCHS, self._train.LEARNING_RATE)
 
-    def batches(self, epoch: int, first_batch: int) -> Iterator[SegmentBatch]:
+    def batches(self, epoch: int, first_batch: int) -> Generator[SegmentBatch, None, None]:
         """Segments drawn for their position, loaded in the background."""
-        return self._loader.batches(self._sampler.epoch(epoch, first_batch))
+        yield from self._loader.batches(self._sampler.epoch(epoch, first_batch))
 
     def losses(self, network: Callable[..., Any], batch: SegmentBatch) -> Mapping[str, Tensor]:
         """Adds noise to the poses of a batch, and lets the network take it away; speech is encoded once."""
+        objective = self._knowing(batch)
         batch = batch.to(self._device)
         target = self._poses(batch)
         steps = draw_steps(self._schedule, len(target), self.generators["steps"])
@@ -163,7 +163,7 @@ class DiffusionTask:
             lengths=batch.lengths,
             speech_lengths=batch.audio_lengths,
         )
-        losses = training_loss(network, self._schedule, self._knowing(batch), learnt, steps, noise)
+        losses = training_loss(network, self._schedule, objective, learnt, steps, noise)
         return {"total": losses.total, **losses.terms}
 
     def validate(self) -> dict[str, float]:
@@ -208,8 +208,8 @@ class DiffusionTask:
         if bool(batch.known.all()):
             return self._objective
         sizes = self._settings.sizes
-        widths = torch.tensor([sizes.skin, sizes.tongue, sizes.jaw, sizes.eye], device=batch.known.device)
-        known = batch.known.repeat_interleave(widths, dim=1)[:, None]
+        widths = torch.tensor([sizes.skin, sizes.tongue, sizes.jaw, sizes.eye])
+        known = batch.known.repeat_interleave(widths, dim=1)[:, None].to(self._device)
 
         def compare(predicted: Tensor, true: Tensor, *rest: Any) -> Losses:
             seen: Losses = self._objective(predicted, torch.where(known, true, predicted.detach()), *rest)
@@ -243,7 +243,7 @@ def _records(train: TrainDiffusion, data: TrainingData, configuration: Configura
         "audio_params": dict(train.AUDIO_PARAMS),
         "default_emotion": emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist(),
     }
-    return {f"configs/{ORIGINS_STEM}.json": describe_origins(data.sources, configuration.roots), INFO_FILE: info}
+    return {PREPROC_FILE: describe_origins(data.sources, configuration.roots), INFO_FILE: info}
 
 
 def _constants(sources: tuple[ActorSource, ...]) -> ActorConstants:

@@ -67,6 +67,14 @@ def sum_over_processes(fabric: Fabric, values: Tensor) -> Tensor:
     return together
 
 
+def any_process(fabric: Fabric, *facts: bool) -> tuple[bool, ...]:
+    """Whether each fact holds in any process: what one of them knows, all act upon."""
+    if fabric.world_size == 1:
+        return facts
+    counts = torch.tensor(facts, dtype=torch.float32, device=fabric.device)
+    return tuple((sum_over_processes(fabric, counts) > 0).tolist())
+
+
 def every_process(fabric: Fabric, values: Tensor) -> Tensor:
     """What the processes hold, one after the other on a new first axis, on the CPU."""
     if fabric.world_size == 1:

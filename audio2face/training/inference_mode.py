@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from audio2face.config_base.types import InferenceMode
 from audio2face.console import LOGGER
@@ -28,12 +29,15 @@ class Mode:
     deltas: bool
 
     @classmethod
-    def of(cls, name: InferenceMode) -> Mode:
+    def of(cls, name: str) -> Mode:
         """Takes a mode apart.
 
         Raises:
-            UserError: it asks for TensorRT.
+            UserError: there is no such mode, or it asks for TensorRT.
         """
+        known = {mode: mode for mode in get_args(InferenceMode)}
+        if name not in known:
+            raise UserError(f"there is no inference mode {name!r}", hint=f"There are: {', '.join(known)}.")
         if name.endswith("_trt"):
             instead = name.removesuffix("_trt") + "_onnx"
             raise UserError(
@@ -43,5 +47,9 @@ class Mode:
             )
         onnx = name.endswith("_onnx")
         if name == "offline_onnx":
-            LOGGER.info("The exported network takes windows only: offline_onnx gives the same as streaming_stateless_onnx")
-        return cls(name, windows=onnx or not name.startswith("offline"), onnx=onnx, deltas="output_delta" in name)
+            LOGGER.info(
+                "the exported network takes windows only: offline_onnx gives what streaming_stateless_onnx gives"
+            )
+        return cls(
+            known[name], windows=onnx or not name.startswith("offline"), onnx=onnx, deltas="output_delta" in name
+        )

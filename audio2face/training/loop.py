@@ -2,7 +2,7 @@
 
 It owns what is the same for all networks and asks a `Task` for the rest. Everything that bears on the weights is
 either in a checkpoint or a function of seed, epoch and position, so that a training that was stopped, or killed, goes
-on to the same weights. Writing is left to the first process; a step takes the mean over the items of all processes.
+on to the same weights. Writing is left to the first process.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.training import optimizer_state, random_state
 from audio2face.training.checkpoints import Checkpoint, CheckpointStore, Progress, read_metrics
-from audio2face.training.engine import every_process, sum_over_processes
+from audio2face.training.engine import any_process, every_process
 from audio2face.training.meter import Meter
 from audio2face.training.run_log import RunLog
 from audio2face.training.settings import LoopSettings
 from audio2face.training.signals import StopSignals
-from audio2face.training.task import Batch, Task
+from audio2face.training.task import Task
+from audio2face.training.updates import Part, Step, Updates
 from audio2face.training.weight_average import WeightAverage
 
 _MOST_BAD_STEPS = 20  # in a row, after which training cannot be saved
@@ -40,15 +40,6 @@ class End(enum.Enum):
     DONE = "all epochs are done"
     TIME_LIMIT = "TIME_LIMIT_MINUTES is reached"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A batch whose gradients are in, but no step made yet."""
-
-    names: Sequence[str]
-    losses: Mapping[str, Tensor]
-    frames: int
 
 
 class TrainingLoop:
@@ -82,18 +73,10 @@ class TrainingLoop:
         self.log = log
         self.stop = stop
         self.progress = Progress()
-        network: Any = torch.compile(task.network, dynamic=True) if compiled else task.network
-        self._network = fabric.setup_module(network, move_to_device=False)
-        groups = task.parameter_groups()
-        self._factors = [group.rate_factor for group in groups]
-        self._optimizer = torch.optim.Adam(
-            [{"params": list(group.parameters), "lr": 0.0} for group in groups], eps=settings.adam_epsilon
-        )
-        self._weights = [weight for group in groups for weight in group.parameters]
+        self._updates = Updates(fabric, task, settings, compiled=compiled)
         decay = settings.ema_decay
         self._average = None if decay is None else WeightAverage(task.network, decay)
         self._meter = Meter(settings.epochs * task.num_batches, settings.limit_seconds)
-        self._parts: list[_Part] = []
         self._bad_steps = 0
         self._validated: tuple[int, Mapping[str, float]] | None = None
         self._began = self._saved = time.monotonic()
@@ -114,10 +97,10 @@ class TrainingLoop:
             )
         if (checkpoint.ema is None) != (self._average is None):
             raise UserError("the checkpoint has no running average of the weights, or has one that is not wanted")
-        self.task.network.load_state_dict(dict(checkpoint.model))
+        _load_weights(self.task.network, checkpoint.model)
         if self._average is not None and checkpoint.ema is not None:
             self._average.load(checkpoint.ema)
-        optimizer_state.load(self._optimizer, self.task.network, checkpoint.optimizer, checkpoint.groups)
+        optimizer_state.load(self._updates.optimizer, self.task.network, checkpoint.optimizer, checkpoint.groups)
         self.task.load_state(checkpoint.task)
         self.progress = replace(checkpoint.progress)
         own = {name: states[self.fabric.global_rank] for name, states in checkpoint.random.items()}
@@ -157,77 +140,50 @@ class TrainingLoop:
 
     def _train_epoch(self) -> End:
         rate = self.task.learning_rate(self.progress.epoch)
-        for group, factor in zip(self._optimizer.param_groups, self._factors, strict=True):
-            group["lr"] = rate * factor
-        self._drop_gradients()  # of batches that the reference's way leaves over
+        self._updates.set_rate(rate)
+        self._updates.drop()  # what the reference's way leaves over at the end of an epoch
         first = self.progress.batch
-        with closing(self.task.batches(self.progress.epoch, first)) as batches:  # type: ignore[type-var]
+        with closing(self.task.batches(self.progress.epoch, first)) as batches:
             for index, batch in enumerate(batches, first):
-                due = self.settings.is_due(index, self.task.num_batches)
-                self._gather_gradients(batch, due)
-                end = self._step(index) if due else End.DONE
+                is_last = self.settings.is_due(index, self.task.num_batches)
+                self._updates.gather(batch, last=is_last)
+                end = self._step(index) if is_last else End.DONE
                 if index % self.settings.log_period == 0:
                     self._say(index, rate)
                 if end is not End.DONE:
                     return end
         return End.DONE
 
-    def _gather_gradients(self, batch: Batch, due: bool) -> None:
-        """Forward and backward: adds the gradient of the sum over items, as a share of the items expected in a step."""
-        with self.fabric.no_backward_sync(self._network, enabled=not due):
-            losses = self.task.losses(self._network, batch)
-            self.fabric.backward(losses["total"] * self._share(len(batch.names)))
-        detached = {name: loss.detach() for name, loss in losses.items()}
-        self._parts.append(_Part(batch.names, detached, batch.num_frames))
-
-    def _share(self, items: int) -> float:
-        if self.settings.reference_accumulation:
-            return 1.0
-        return items / (self.settings.accumulation * self.task.items_per_batch)
-
     def _step(self, index: int) -> End:
         """Changes the weights after a batch, unless something is not finite; then sees to what is due."""
-        parts, self._parts = self._parts, []
-        total = torch.stack([part.losses["total"].float() for part in parts]).sum()
-        items = sum(len(part.names) for part in parts)
-        asked, late = self.stop.received is not None, self._is_late()
-        if self.fabric.world_size > 1:
-            own = torch.tensor([items, asked, late], dtype=torch.float32, device=self.fabric.device)
-            facts = sum_over_processes(self.fabric, torch.cat([own, total[None]]))
-            items, asked, late, total = int(facts[0]), bool(facts[1] > 0), bool(facts[2] > 0), facts[3]
-        norm = self._complete_gradients(self._share(items) / self.fabric.world_size)
+        step = self._updates.step()
         self.progress.batch = index + 1
-        if bool(torch.isfinite(total) & torch.isfinite(norm)):
-            self._change_weights(norm)
-            for part in parts:
-                self._meter.add(part.losses, len(part.names), part.frames)
-            self._meter.add({"gradient_norm": norm}, 1, 0)
-            # Only here: no checkpoint is written while training is in trouble.
-            if self.fabric.broadcast(time.monotonic() - self._saved) >= self.settings.checkpoint_seconds:
+        now, limit = time.monotonic(), self.settings.limit_seconds
+        is_asked, is_late, is_save_due = any_process(
+            self.fabric,
+            self.stop.received is not None,
+            limit is not None and now - self._began >= limit,
+            now - self._saved >= self.settings.checkpoint_seconds,
+        )
+        if step.is_done:
+            self._note(step)
+            if is_save_due:  # only here: no checkpoint is written while training is in trouble
                 self._save()
         else:
-            self._report_bad(parts)
-        self._drop_gradients()
-        return End.STOPPED if asked else End.TIME_LIMIT if late else End.DONE
+            self._report_bad(step.parts)
+        return End.STOPPED if is_asked else End.TIME_LIMIT if is_late else End.DONE
 
-    def _complete_gradients(self, share: float) -> Tensor:
-        """Makes means of sums where fewer items than expected came together; returns the length of all gradients."""
-        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
-        if share != 1.0 and not self.settings.reference_accumulation:
-            for gradient in gradients:
-                gradient.div_(share)
-        return torch.nn.utils.get_total_norm(gradients).float()
-
-    def _change_weights(self, norm: Tensor) -> None:
-        if self.settings.clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self._weights, self.settings.clip_norm, norm)
-        self._optimizer.step()
+    def _note(self, step: Step) -> None:
+        """Counts a step that changed the weights."""
         self._bad_steps = 0
         self.progress.step += 1
         if self._average is not None:
             self._average.update(self.progress.step)
+        for part in step.parts:
+            self._meter.add(part.losses, len(part.names), part.num_frames)
+        self._meter.add({"gradient_norm": step.gradient_norm}, 1, 0)
 
-    def _report_bad(self, parts: Sequence[_Part]) -> None:
+    def _report_bad(self, parts: Sequence[Part]) -> None:
         """Warns of a step that was left out, and gives up after many."""
         self._bad_steps += 1
         guilty = [part for part in parts if not math.isfinite(part.losses["total"])] or parts
@@ -236,22 +192,12 @@ class TrainingLoop:
         LOGGER.warning("%s: the loss or its gradient is not finite; step left out. Clips: %s", where, names)
         if self._bad_steps >= _MOST_BAD_STEPS:
             last = self.store.last()
+            kept = " The last good weights are kept." if last is not None else ""
             raise UserError(
                 f"the loss has not been finite for {self._bad_steps} steps in a row, last with {names}",
                 path=last,
-                hint="Look at these clips, lower LEARNING_RATE, or set GRADIENT_CLIP_NORM = 1.0. The last good "
-                "weights are kept."
-                if last
-                else "Look at these clips, and at the losses' weights.",
+                hint=f"Look at these clips, lower LEARNING_RATE, or set GRADIENT_CLIP_NORM = 1.0.{kept}",
             )
-
-    def _drop_gradients(self) -> None:
-        self._parts = []
-        self._optimizer.zero_grad(set_to_none=True)
-
-    def _is_late(self) -> bool:
-        limit = self.settings.limit_seconds
-        return limit is not None and time.monotonic() - self._began >= limit
 
     # --- What is due now and then --------------------------------------------------------------------------------
 
@@ -317,7 +263,7 @@ class TrainingLoop:
         random = random_state.capture(self.task.generators, self.fabric.device)
         random = {name: every_process(self.fabric, state) for name, state in random.items()}
         if self.fabric.is_global_zero:
-            tensors, groups = optimizer_state.dump(self._optimizer, self.task.network)
+            tensors, groups = optimizer_state.dump(self._updates.optimizer, self.task.network)
             self.store.save(
                 Checkpoint(
                     config=self.task.describe(),
@@ -332,3 +278,13 @@ class TrainingLoop:
             )
         self.fabric.barrier()
         self._saved = time.monotonic()
+
+
+def _load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(
+            f"the checkpoint's weights do not fit the network: {str(error).splitlines()[-1].strip()}",
+            hint="Go on with the version of the framework that the run was started with.",
+        ) from error

@@ -68,6 +68,16 @@ class Outcome:
     exported: Path
 
 
+@dataclass(frozen=True)
+class _Order:
+    """What `train` was asked for."""
+
+    configuration: Configuration
+    exporter: Exporter
+    resume: str | None
+    finish_now: bool
+
+
 def train(
     configuration: Configuration, exporter: Exporter, *, resume: str | None = None, finish_now: bool = False
 ) -> Outcome:
@@ -83,36 +93,37 @@ def train(
         UserError: configuration, data, or the run to go on with do not allow it.
         KeyboardInterrupt: a signal asked to stop; the run can be gone on with.
     """
+    order = _Order(configuration, exporter, resume, finish_now)
     engine = engine_settings(configuration.train)
     fabric = make_fabric(engine)
-    run = _open_run(fabric, configuration, resume, finish_now)
+    run = _open_run(fabric, order)
     stop = StopSignals()
     with _kept(fabric, run), determinism(engine):
         with stop:
-            end = _train(fabric, configuration, run, exporter, stop, resume is not None, finish_now)
+            end = _train(fabric, run, order, stop)
         if end is End.STOPPED:
             LOGGER.info("stopped; go on with: python run_train.py %s --resume %s", configuration.name, run.name)
             stop.pass_on()
             raise KeyboardInterrupt
-    store = CheckpointStore(run.path / FOLDER)
-    return Outcome(run, end, _exported(store, configuration))
+    return Outcome(run, end, _exported(CheckpointStore(run.path / FOLDER), configuration))
 
 
-def _open_run(fabric: Fabric, configuration: Configuration, resume: str | None, finish_now: bool) -> RunFolder:
+def _open_run(fabric: Fabric, order: _Order) -> RunFolder:
     """Makes or finds the run folder in the first process, and tells the others."""
-    run = None
-    if fabric.is_global_zero and resume is None:
-        run = RunFolder.create(configuration.train.TRAIN_OUTPUT_ROOT, configuration.train.RUN_NAME)
-    elif fabric.is_global_zero and resume is not None:
-        run = find_run(configuration, resume)
-        if run.is_done and not finish_now:
+    train, path = order.configuration.train, None
+    if fabric.is_global_zero and order.resume is None:
+        path = RunFolder.create(train.TRAIN_OUTPUT_ROOT, train.RUN_NAME).path
+    elif fabric.is_global_zero and order.resume is not None:
+        run = find_run(order.configuration, order.resume)
+        if run.is_done and not order.finish_now:
             raise UserError(
                 "has come to its end",
                 path=run.path,
                 hint="Train on from its weights with PRETRAINED_NET_FPATH, or export it once more with --finish.",
             )
-        check_settings(run, configuration)
-    path: Path | None = fabric.broadcast(None if run is None else run.path)
+        check_settings(run, order.configuration)
+        path = run.path
+    path = fabric.broadcast(path)
     assert path is not None
     return RunFolder(path)
 
@@ -129,30 +140,22 @@ def _kept(fabric: Fabric, run: RunFolder) -> Iterator[None]:
         yield
 
 
-def _train(
-    fabric: Fabric,
-    configuration: Configuration,
-    run: RunFolder,
-    exporter: Exporter,
-    stop: StopSignals,
-    resumed: bool,
-    finish_now: bool,
-) -> End:
-    train = configuration.train
-    store = CheckpointStore(run.path / FOLDER)
-    last = store.last() if resumed else None
+def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> End:
+    """Everything between an open folder and a finished run."""
     began = time.monotonic()
-    seed_everything(engine_settings(train), fabric.global_rank)
-    begun = read_begun(run) if resumed else None
-    task = _open_task(configuration, fabric, begun)
+    engine, train = engine_settings(order.configuration.train), order.configuration.train
+    store, begun = CheckpointStore(run.path / FOLDER), None if order.resume is None else read_begun(run)
+    last = store.last() if begun is not None else None
+    if order.finish_now and last is None:
+        raise UserError("has no checkpoint to finish with", path=run.path, hint="Let it train: --resume alone.")
+    seed_everything(engine, fabric.global_rank)
+    task = _open_task(order.configuration, fabric, begun)
+    if fabric.is_global_zero and begun is None:
+        _record(run, order.configuration, task, fabric)
     progress = Progress() if last is None else read_progress(last)
-    log = None
-    if fabric.is_global_zero:
-        if begun is None:
-            _record(run, configuration, task, fabric)
-        LOGGER.info("%s %s, on %s", "going on with" if resumed else "making", run.name, describe_engine(fabric))
-        log = RunLog(run.path, progress.step)
-    loop = TrainingLoop(fabric, task, loop_settings(train), store, log, stop, compiled=engine_settings(train).compiled)
+    LOGGER.info("%s %s, on %s", "making" if begun is None else "going on with", run.name, describe_engine(fabric))
+    log = RunLog(run.path, progress.step) if fabric.is_global_zero else None
+    loop = TrainingLoop(fabric, task, loop_settings(train), store, log, stop, compiled=engine.compiled)
     if last is not None:
         loop.resume(read_checkpoint(last))
     LOGGER.info(
@@ -162,13 +165,12 @@ def _train(
         train.NUM_EPOCHS,
         time.monotonic() - began,
     )
-    end = loop.run(finish_now=finish_now)
-    if fabric.is_global_zero:
+    end = loop.run(finish_now=order.finish_now)
+    if log is not None:
         if end is not End.STOPPED:
-            _finish(run, configuration, task, exporter, end)
-        if log is not None:
-            log.draw()
-            log.close()
+            _finish(run, order, task, loop.progress, end)
+        log.draw()
+        log.close()
     fabric.barrier()
     return end
 
@@ -193,25 +195,22 @@ def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fa
     record(run, configuration, engine=describe_engine(fabric))
 
 
-def _finish(run: RunFolder, configuration: Configuration, task: Task, exporter: Exporter, end: End) -> None:
+def _finish(run: RunFolder, order: _Order, task: Task, progress: Progress, end: End) -> None:
     """Writes weights and all that deployment needs."""
     store = CheckpointStore(run.path / FOLDER)
-    chosen = _exported(store, configuration)
+    chosen = _exported(store, order.configuration)
     weights = read_exported_weights(chosen)
     save_tensors(weights, run.path / WEIGHTS_FILE)
-    write_json(run.path / SUMMARY_FILE, _summary(store, chosen, end))
+    write_json(run.path / SUMMARY_FILE, _summary(chosen, progress, end))
     LOGGER.info("%s; exporting step %d", end.value, int(chosen.name))
     task.network.load_state_dict(weights)
     task.network.eval()
     try:
         task.export(run.path)
-        exporter(run.path, task.network)
+        order.exporter(run.path, task.network)
     except BaseException:
-        LOGGER.warning(
-            "The weights are saved. To export them again: python run_train.py %s --resume %s --finish",
-            configuration.name,
-            run.name,
-        )
+        again = f"python run_train.py {order.configuration.name} --resume {run.name} --finish"
+        LOGGER.warning("The weights are saved. To export them again: %s", again)
         raise
 
 
@@ -222,11 +221,8 @@ def _exported(store: CheckpointStore, configuration: Configuration) -> Path:
     return chosen
 
 
-def _summary(store: CheckpointStore, chosen: Path, end: End) -> dict[str, Any]:
+def _summary(chosen: Path, progress: Progress, end: End) -> dict[str, Any]:
     """How training went, for whoever reads or deploys the run."""
-    last = store.last()
-    assert last is not None
-    progress = read_progress(last)
     return {
         "end": end.value,
         "steps": progress.step,

@@ -125,7 +125,9 @@ class NetworkStream:
     def __call__(self, window: Float32Array) -> Float32Array:
         """The frames kept of the next window: audio `[samples]` to displacements `[block, values]`."""
         audio = torch.from_numpy(window)[None].to(self._device)
-        prediction, self._latents = self._sampler(audio, self._identity, self._emotion, self._latents, self._noise)
+        prediction, self._latents = self._sampler.sample(
+            audio, self._identity, self._emotion, self._latents, self._noise
+        )
         frames: Float32Array = prediction[0, self._kept].cpu().numpy()
         return frames
 

@@ -6,7 +6,7 @@ checkpoints, its logs and the end of a run know nothing but this protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,7 +95,7 @@ class Task(Protocol):
     def learning_rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0."""
 
-    def batches(self, epoch: int, first_batch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, first_batch: int) -> Generator[Batch, None, None]:
         """This process's batches of an epoch, from `first_batch` on; the same whenever they are asked for."""
 
     def losses(self, network: Callable[..., Any], batch: Any) -> Mapping[str, Tensor]:

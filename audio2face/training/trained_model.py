@@ -134,7 +134,9 @@ class TrainedModel:
 
     def identity(self, actor: str) -> Float32Array:
         """The input that stands for an actor, `[actors]`."""
-        return np.eye(len(self.actors), dtype=np.float32)[self.actors.index(actor)]
+        vector = np.zeros(len(self.actors), np.float32)
+        vector[self.actors.index(actor)] = 1.0
+        return vector
 
     def read_track(self, path: Path) -> Track:
         """Reads a recording exactly as training read its own."""

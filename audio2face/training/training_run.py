@@ -18,9 +18,10 @@ from torch import Tensor
 from audio2face.config import Configuration
 from audio2face.dataset.arrays import read_json
 from audio2face.errors import FileFormatError, UserError
+from audio2face.training.origins import ORIGINS_STEM
 
 CONFIGURATION_FILE = "configs/configuration.json"
-PREPROC_FILE = "configs/preproc_info.json"
+PREPROC_FILE = f"configs/{ORIGINS_STEM}.json"
 NETWORK_FILE = "network.json"
 INFO_FILE = "network_info_full.json"
 SUMMARY_FILE = "summary.json"

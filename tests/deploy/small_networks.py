@@ -17,7 +17,7 @@ TINY_HUBERT = {
         "num_hidden_layers": 3,
         "num_attention_heads": 2,
         "intermediate_size": 48,
-        "conv_dim": [16] * 7,
+        "conv_dim": [8] * 7,
         "num_conv_pos_embeddings": 16,
         "num_conv_pos_embedding_groups": 2,
     }

@@ -6,7 +6,7 @@ import csv
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,7 @@ class StoppingTask(ToyTask):
         super().__init__()
         self.stop, self.left = stop, at
 
-    def batches(self, epoch: int, first_batch: int) -> Iterator[ToyBatch]:
+    def batches(self, epoch: int, first_batch: int) -> Generator[ToyBatch, None, None]:
         for batch in super().batches(epoch, first_batch):
             self.left -= 1
             if self.left == 0:

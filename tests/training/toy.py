@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class ToyTask:
     def learning_rate(self, epoch: int) -> float:
         return 0.02 / (1 + epoch)
 
-    def batches(self, epoch: int, first_batch: int) -> Iterator[ToyBatch]:
+    def batches(self, epoch: int, first_batch: int) -> Generator[ToyBatch, None, None]:
         order = torch.randperm(self.items, generator=torch.Generator().manual_seed(100 + epoch))
         for batch in range(first_batch, self.num_batches):
             chosen = order[batch * self.items_per_batch : (batch + 1) * self.items_per_batch]

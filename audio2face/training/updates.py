@@ -1,0 +1,124 @@
+"""How weights change: gradients of batches gathered, made means over items, shortened, and handed to the optimiser.
+
+A step takes the mean over the items of all its batches in all processes, however many there are, unless gradients are
+gathered the reference's way. Knows neither epochs nor checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from audio2face.training.engine import sum_over_processes
+from audio2face.training.settings import LoopSettings
+from audio2face.training.task import Batch, Task
+
+
+@dataclass(frozen=True)
+class Part:
+    """A batch whose gradient is in.
+
+    Attributes:
+        names: its items.
+        losses: scalars, means over its items.
+        num_frames: frames of its items.
+    """
+
+    names: Sequence[str]
+    losses: Mapping[str, Tensor]
+    num_frames: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was tried.
+
+    Attributes:
+        parts: the batches of this process.
+        gradient_norm: length of all gradients together, before it was shortened.
+        is_done: False where loss or gradients of any process were not finite: the weights are as they were.
+    """
+
+    parts: Sequence[Part]
+    gradient_norm: Tensor
+    is_done: bool
+
+
+class Updates:
+    """Changes the weights of a task's network.
+
+    Args:
+        fabric: the engine.
+        task: whose network is on the engine's device.
+        settings: how gradients are gathered and shortened.
+        compiled: compiles the network at its first use.
+
+    Attributes:
+        optimizer: Adam over the task's weights.
+    """
+
+    def __init__(self, fabric: Fabric, task: Task, settings: LoopSettings, *, compiled: bool) -> None:
+        self._fabric, self._task, self._settings = fabric, task, settings
+        network: Any = torch.compile(task.network, dynamic=True) if compiled else task.network
+        self._network = fabric.setup_module(network, move_to_device=False)
+        groups = task.parameter_groups()
+        self._factors = [group.rate_factor for group in groups]
+        self._weights = [weight for group in groups for weight in group.parameters]
+        self.optimizer = torch.optim.Adam(
+            [{"params": list(group.parameters), "lr": 0.0} for group in groups], eps=settings.adam_epsilon
+        )
+        self._parts: list[Part] = []
+
+    def set_rate(self, rate: float) -> None:
+        """Sets the learning rate."""
+        for group, factor in zip(self.optimizer.param_groups, self._factors, strict=True):
+            group["lr"] = rate * factor
+
+    def drop(self) -> None:
+        """Forgets the gradients that are in."""
+        self._parts = []
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def gather(self, batch: Batch, *, last: bool) -> None:
+        """Forward and backward; `last`: a step follows."""
+        with self._fabric.no_backward_sync(self._network, enabled=not last):
+            losses = self._task.losses(self._network, batch)
+            # The gradient of a sum over items, as a share of the items that a step is expected to have.
+            self._fabric.backward(losses["total"] * self._share(len(batch.names)))
+        detached = {name: loss.detach() for name, loss in losses.items()}
+        self._parts.append(Part(batch.names, detached, batch.num_frames))
+
+    def step(self) -> Step:
+        """Changes the weights by the gradients that are in, where all is finite, and forgets them."""
+        parts = tuple(self._parts)
+        items = float(sum(len(part.names) for part in parts))
+        total = torch.stack([part.losses["total"].float() for part in parts]).sum()
+        if self._fabric.world_size > 1:
+            summed = sum_over_processes(self._fabric, torch.stack([total, total.new_tensor(items)]))
+            total, items = summed[0], summed[1].item()
+        norm = self._complete(self._share(items) / self._fabric.world_size)
+        is_finite = bool(torch.isfinite(total) & torch.isfinite(norm))
+        if is_finite:
+            if self._settings.clip_norm is not None:
+                torch.nn.utils.clip_grads_with_norm_(self._weights, self._settings.clip_norm, norm)
+            self.optimizer.step()
+        self.drop()
+        return Step(parts, norm, is_finite)
+
+    def _share(self, items: float) -> float:
+        if self._settings.reference_accumulation:
+            return 1.0
+        return items / (self._settings.accumulation * self._task.items_per_batch)
+
+    def _complete(self, share: float) -> Tensor:
+        """Makes means of sums where fewer items than expected came together; returns the length of all gradients."""
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        if share != 1.0 and not self._settings.reference_accumulation:
+            for gradient in gradients:
+                gradient.div_(share)
+        return torch.nn.utils.get_total_norm(gradients).float()
