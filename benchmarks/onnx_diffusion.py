@@ -101,7 +101,7 @@ def make_plan(small: bool) -> tuple[Network, ExportPlan]:
         actors=("a", "b", "c"),
         emotions=tuple("0123456789"),
         has_emotions=True,
-        default_emotion="0",
+        default_emotion=(0.0,) * 10,
         sampling=Sampling(noise_schedule="cosine", respacing="2"),
         frames=WindowFrames(15, 30, 15),
         audio={"buffer_len": 16000, "padding_left": 16000, "padding_right": 16000, "samplerate": 16000},

@@ -13,7 +13,7 @@ from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError
 from audio2face.networks.noise_schedule import make_noise_schedule
 from audio2face.runs import RunFolder, record, say_where
-from audio2face.training.animate import Animated, Animator, Wish
+from audio2face.training.animate import Animator, Wish
 from audio2face.training.inference_mode import DEFAULT_MODE, Mode
 from audio2face.training.sampling import Sampling
 from audio2face.training.trained_model import TrainedModel
@@ -40,8 +40,9 @@ def main(argv: list[str]) -> int:
     folder = RunFolder(_made(inference.INFERENCE_OUTPUT_ROOT / args.training_run_name_full))
     start_logging(folder.path / "log.log")
     record(folder, configuration)
-    outcomes = [_animate(animator, path, folder.path) for path in recordings]
-    _show(outcomes, folder.path, configuration.name, args.training_run_name_full, animator.wish)
+    for path in recordings:
+        _animate(animator, path, folder.path)
+    say_where({"Animation:": folder.path}, _next_steps(configuration.name, folder.name, animator.wish))
     return 0
 
 
@@ -51,6 +52,7 @@ def make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argparse
     Raises:
         UserError: the network does not know the actor, condition, emotion or mode, or it is unclear who is meant.
     """
+    mode = Mode.of(args.mode or inference.INFERENCE_MODE or DEFAULT_MODE)
     actor = args.actor or inference.ACTOR_NAME or (model.actors[0] if len(model.actors) == 1 else None)
     if actor is None:
         raise UserError("whose face is to move?", hint=f"Give --actor or ACTOR_NAME: {', '.join(model.actors)}.")
@@ -63,7 +65,7 @@ def make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argparse
         actor=model.check_actor(actor, "ACTOR_NAME (--actor)"),
         condition=model.check_actor(condition, "CONDITION (--condition)"),
         emotion=emotion,
-        mode=Mode.of(args.mode or inference.INFERENCE_MODE or DEFAULT_MODE),
+        mode=mode,
         sampling=Sampling(schedule, inference.SKIP_STEPS, inference.USE_DDIM),
         seed=args.seed,
         noise_path=inference.DETERMINISTIC_NOISE_PATH,
@@ -105,26 +107,23 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _animate(animator: Animator, path: Path, folder: Path) -> Animated:
+def _animate(animator: Animator, path: Path, folder: Path) -> None:
     wish = animator.wish
     LOGGER.info("%s: %s speaks as %s, %s, %s", path.name, wish.actor, wish.condition, wish.emotion, wish.mode.name)
     done = animator.animate(path, folder)
+    LOGGER.info("wrote %s", ", ".join(file.name for file in done.files))
     if done.difference is not None and wish.compared_with is not None:
         LOGGER.info("%s and %s differ by %s", wish.mode.name, wish.compared_with.name, done.difference)
-    return done
 
 
-def _show(outcomes: Sequence[Animated], folder: Path, config_name: str, run_name: str, wish: Wish) -> None:
-    results = {"animation:": folder}
-    for outcome in outcomes:
-        results |= {f"  {file.name}": file for file in outcome.files if file.suffix != ".json"}
+def _next_steps(config_name: str, run_name: str, wish: Wish) -> list[str]:
     steps = [f"python run_deploy.py {config_name} {run_name}    (a model folder for the SDK and Maya-ACE)"]
     if wish.maya:
-        steps.insert(0, "in Maya: Cache > Geometry Cache > Import Cache on the neutral mesh, with an .xml above")
+        steps.insert(0, "in Maya: import the .xml as a geometry cache of the neutral mesh")
     if wish.compared_with is None:
         other = "offline" if wish.mode.windows else "streaming"
         steps.append(f"the same with --compare {other}    (how far whole and stream are apart)")
-    say_where(results, steps)
+    return steps
 
 
 if __name__ == "__main__":

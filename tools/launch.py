@@ -72,6 +72,8 @@ def stage_environment(settings: dict[str, str]) -> dict[str, str]:
             fail(f"{name} is {merged[name]!r}: there is no such home folder")
         merged[name] = str(root if root.is_absolute() else (ROOT / root).resolve())
     merged["PYTHONPATH"] = str(ROOT)
+    # The stages spread work over the cores themselves; numpy's own threads below that would only wait for each other.
+    merged.setdefault("OPENBLAS_NUM_THREADS", "1")
     return merged
 
 

@@ -12,7 +12,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from audio2face.deploy.graph_rules import BATCH, OPSETS, check_graph
+from audio2face.deploy.graph_rules import BATCH, OPSETS, check_graph, stored_tensors
 from audio2face.deploy.plan import ExportPlan
 from audio2face.files import atomic_write
 from audio2face.model_folder import DiffusionInfo, TensorShape
@@ -76,7 +76,7 @@ def export_graph(
         if problems:
             raise RuntimeError("the exported graph " + "; ".join(problems))
         whole = Path(folder) / path.name
-        external = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > largest_single_file
+        external = sum(len(tensor.raw_data) for tensor in stored_tensors(model)) > largest_single_file
         onnx.save_model(model, whole, save_as_external_data=external, location=data.name, size_threshold=_SMALL_TENSOR)
         del model
         onnx.checker.check_model(whole, full_check=True)

@@ -72,15 +72,19 @@ def _check_operators(model: onnx.ModelProto) -> Iterator[str]:
 
 
 def _check_types(model: onnx.ModelProto) -> Iterator[str]:
-    tensors = list(model.graph.initializer)
     for node in model.graph.node:
-        tensors += [attribute.t for attribute in node.attribute if attribute.HasField("t")]
         casts = [attribute.i for attribute in node.attribute if node.op_type == "Cast" and attribute.name == "to"]
         if any(kind not in _TYPES for kind in casts):
             yield f"{node.name} casts to a type that TensorRT does not have"
-    wrong = [tensor.name or "a constant" for tensor in tensors if tensor.data_type not in _TYPES]
+    wrong = [tensor.name or "a constant" for tensor in stored_tensors(model) if tensor.data_type not in _TYPES]
     if wrong:
         yield f"{', '.join(wrong[:5])} are of types that TensorRT does not have (float64, say)"
+
+
+def stored_tensors(model: onnx.ModelProto) -> list[TensorProto]:
+    """All weights and constants."""
+    attributes = (attribute for node in model.graph.node for attribute in node.attribute)
+    return [*model.graph.initializer, *(attribute.t for attribute in attributes if attribute.HasField("t"))]
 
 
 def check_deployed_graph(model: DeployedModel, faults: FileFaults) -> None:

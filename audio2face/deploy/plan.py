@@ -45,7 +45,7 @@ class ExportPlan:
         actors: the actors in the order of the identity input.
         emotions: the emotions in the order of the emotion input, without the one that is all zeros.
         has_emotions: False where `emotions` is one stand-in: the data have none, and the SDK cannot do without.
-        default_emotion: the emotion that the model starts with.
+        default_emotion: the vector of the emotion that the model starts with.
         sampling: the steps inside the graph.
         frames: how the frames of a window divide.
         audio: the window of audio.
@@ -56,7 +56,7 @@ class ExportPlan:
     actors: tuple[str, ...]
     emotions: tuple[str, ...]
     has_emotions: bool
-    default_emotion: str
+    default_emotion: tuple[float, ...]
     sampling: Sampling
     frames: WindowFrames
     audio: AudioParamsDiffusion
@@ -79,7 +79,7 @@ class ExportPlan:
             actor=self.actors[0] if len(self.actors) == 1 else SEVERAL_ACTORS,
             version=self.version,
             emotions=self.emotions,
-            default_emotion=tuple(float(name == self.default_emotion) for name in self.emotions),
+            default_emotion=self.default_emotion,
             identities=self.actors,
             skin_size=network.skin_size,
             tongue_size=network.tongue_size,
@@ -113,7 +113,7 @@ def make_plan(
         network: sizes of the network.
 
     Raises:
-        UserError: window and frame rate do not fit each other.
+        UserError: window and frame rate do not fit each other, or the default emotion is unknown.
     """
     emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     if emotions.is_inert:
@@ -131,7 +131,7 @@ def make_plan(
         actors=dataset.ACTOR_NAMES,
         emotions=emotions.names,
         has_emotions=not emotions.is_inert,
-        default_emotion=train.DEFAULT_SHOT_EMOTION_NAME,
+        default_emotion=tuple(emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist()),
         sampling=sampling_of(train, inference),
         frames=WindowFrames(window["left_truncate"], window["block_frame_size"], window["right_truncate"]),
         audio=train.AUDIO_PARAMS,

@@ -54,7 +54,7 @@ class Faults:
         """Raises the first error, if there is one, as FileFormatError."""
         if self.errors:
             first, more = self.errors[0], len(self.errors) - 1
-            others = f" There are {more} more: python run_deploy.py --check lists all." if more else ""
+            others = f" There are {more} more: python run_deploy.py --check {folder} lists all." if more else ""
             raise FileFormatError(first.problem, path=folder / first.file, hint=first.remedy + others)
 
 

@@ -52,5 +52,5 @@ def show(faults: list[Fault], console: Console) -> None:
             label = f"[{colour}]{severity.upper()}[/{colour}]"
             console.print(f"{label} {escape(f'{fault.file}: {fault.problem}')}", soft_wrap=True)
             console.print(f"    {escape(fault.remedy)}", soft_wrap=True)
-    counts = [f"{sum(fault.severity == severity for fault in faults)} {severity}s" for severity in _COLOURS]
+    counts = [f"{severity}s: {sum(fault.severity == severity for fault in faults)}" for severity in _COLOURS]
     console.print(", ".join(counts))

@@ -149,6 +149,7 @@ def read_model(folder: Path, faults: Faults) -> DeployedModel | None:
     info = read_info(info_file) if info_file is not None else None
     engine = main.text("networkPath")
     if info is None or faults.errors:
+        main.faults.note("the other files were not looked at", "Mend what is wrong, then check once more.")
         return None
     _check_engine(files, engine, info)
     regression = isinstance(info, RegressionInfo)

@@ -104,8 +104,8 @@ def staged_folder(target: Path, *, force: bool) -> Iterator[Path]:
     if old.is_dir() and not target.exists():
         old.rename(target)  # a process was killed between the two renames below
     _check_target(target, force)
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+    for leftover in [new, old, *target.parent.glob(f".{new.name}.*.tmp")]:
+        shutil.rmtree(leftover, ignore_errors=True)
     with atomic_folder(new) as stage:
         yield stage
         _refuse_faults(stage, target)

@@ -61,7 +61,7 @@ def plan(
         actors=("ada", "ben")[: of.settings.actors],
         emotions=("joy", "anger")[: of.settings.emotions],
         has_emotions=has_emotions,
-        default_emotion="neutral",
+        default_emotion=(0.0,) * of.settings.emotions,
         sampling=Sampling(noise_schedule="cosine", respacing=respacing),
         frames=frames or WindowFrames(15, 30, 15),
         audio={"buffer_len": 16000, "padding_left": 16000, "padding_right": 16000, "samplerate": 16000},

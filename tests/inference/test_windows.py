@@ -25,9 +25,7 @@ PLAN_30 = WindowPlan(left=7, block=15, right=8, window=16000, padding=16000, sam
         (PLAN_30, 65000, 122, 10),
     ],
 )
-def test_every_frame_of_a_recording_and_none_besides(
-    plan: WindowPlan, samples: int, frames: int, windows: int
-) -> None:
+def test_every_frame_of_a_recording_and_none_besides(plan: WindowPlan, samples: int, frames: int, windows: int) -> None:
     heard: list[np.ndarray] = []
 
     def step(window: np.ndarray) -> np.ndarray:
