@@ -1,6 +1,6 @@
 """Time and memory of preprocessing an actor of the size of Claire, and of a selection step done the direct way.
 
-    OPENBLAS_NUM_THREADS=1 .venv/bin/python -m benchmarks.preproc /tmp/bench
+    OPENBLAS_NUM_THREADS=1 .venv/bin/python -m benchmarks.preproc SCRATCH_FOLDER
 
 Makes a synthetic actor in the folder given (54 shots, 21,039 frames, 24,002 skin and 5,602 tongue vertices: 7.5 GB,
 made once and used again; another 7.5 GB come and go while it runs). Motion has 150 modes for the skin and 25 for the

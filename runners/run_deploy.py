@@ -62,7 +62,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
         )
     target = train.FINAL_DEPLOY_ROOT / run_name
     parameters = cast(Mapping[str, float], inference.CONFIG)
-    package_run(run, target, parameters, configuration.roots, force=force)
+    package_run(run, target, parameters, configuration.roots, train.PREPROC_ROOT, force=force)
     return target
 
 

@@ -61,6 +61,10 @@ def make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argparse
     model.emotions.index(emotion)  # refuses an unknown one before anything is loaded
     train = model.train
     schedule = make_noise_schedule(train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, inference.TIMESTEP_RESPACING)
+    maya = inference.OUTPUT_MAYA_CACHE if args.output is None else "maya" in args.output
+    npy = inference.OUTPUT_NPY_FILE if args.output is None else "npy" in args.output
+    if not (maya or npy):
+        raise UserError("nothing would be written", hint="Give --output, OUTPUT_MAYA_CACHE or OUTPUT_NPY_FILE.")
     return Wish(
         actor=model.check_actor(actor, "ACTOR_NAME (--actor)"),
         condition=model.check_actor(condition, "CONDITION (--condition)"),
@@ -70,8 +74,8 @@ def make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argparse
         seed=args.seed,
         noise_path=inference.DETERMINISTIC_NOISE_PATH,
         device=args.device,
-        maya=inference.OUTPUT_MAYA_CACHE if args.output is None else "maya" in args.output,
-        npy=inference.OUTPUT_NPY_FILE if args.output is None else "npy" in args.output,
+        maya=maya,
+        npy=npy,
         compared_with=None if args.compare is None else Mode.of(args.compare),
     )
 

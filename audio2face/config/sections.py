@@ -156,7 +156,6 @@ class TrainRegression:
     NUM_EPOCHS: int
     LEARNING_RATE: float
     LR_STEP_GAMMA: float
-    ADAM_EPSILON: float
     GRADIENT_CLIP_NORM: float | None
     EMA_DECAY: float | None
     LOSS_MSE_ALPHA: float | None
@@ -244,7 +243,6 @@ class TrainDiffusion:
     REFERENCE_ACCUMULATION: bool
     NUM_EPOCHS: int
     LEARNING_RATE: float
-    ADAM_EPSILON: float
     GRADIENT_CLIP_NORM: float | None
     EMA_DECAY: float | None
     LOSS_MOTION_ALPHA: float | None

@@ -407,12 +407,6 @@ NUM_EPOCHS: Count = 400
 # Read by: training.
 LEARNING_RATE: Positive = 5e-5
 
-# Below which size gradients shorten the step: Adam divides each by its usual size plus this value.
-# Change it when gradients are so small (see gradient_norm in metrics.csv, which is over all weights) that learning is
-# slow at first: 1e-12 lets them all count.
-# Read by: training.
-ADAM_EPSILON: Positive = 1e-8
-
 # The longest that all gradients of a step together may be; longer ones are shortened to it. None: as they are.
 # Change it when the loss jumps now and then (1.0 is a good start).
 # Read by: training.

@@ -5,7 +5,7 @@ How it is used::
     plan = make_plan(configuration.dataset, configuration.train, configuration.inference, network.settings)
     export_run(run_folder, network, plan)           # training does so at its end
     export_again(run_folder, inference)             # from the run's files alone, at any time
-    package_run(run_folder, target, parameters, roots)     # with what preprocessing made of the actors
+    package_run(run_folder, target, parameters, roots, preproc_root)     # with what preprocessing made of the actors
 """
 
 from audio2face.deploy.export import export_again, export_run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,10 +18,9 @@ from audio2face.deploy.record import ExportRecord
 from audio2face.errors import UserError
 from audio2face.files import atomic_write, write_text
 from audio2face.model_folder import AnimationConfig, DiffusionInfo, actor_arrays
-from audio2face.model_folder.faults import Faults
-from audio2face.model_folder.json_object import read_object
+from audio2face.model_folder.actor_data import Float32Array, neutral_names
 from audio2face.model_folder.model import PARTS, Part, display_name
-from audio2face.model_folder.network_info import INFO_FILE, read_info
+from audio2face.model_folder.network_info import open_info
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import (
     README_FILE,
@@ -34,10 +32,12 @@ from audio2face.model_folder.writer import (
 )
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.blendshapes import copy_blendshapes
-from audio2face.training.origins import read_origins
-from audio2face.training.training_run import TrainingRun
+from audio2face.training.diffusion_task import CONSTANTS_FILE
+from audio2face.training.origins import Origin, read_origins
+from audio2face.training.training_run import INFO_FILE, TrainingRun
 
 _STATE_FILE = "configs/state.json"
+_SAME_FACE_CM = 1e-3
 
 
 def package_run(
@@ -45,6 +45,7 @@ def package_run(
     target: Path,
     parameters: Mapping[str, float],
     roots: Roots,
+    preproc_root: Path,
     *,
     force: bool = False,
 ) -> None:
@@ -55,18 +56,24 @@ def package_run(
         target: the deployed folder.
         parameters: animation parameters, for all actors.
         roots: where the workspace lies, with the preprocessing runs that training recorded.
+        preproc_root: PREPROC_ROOT, for training runs that recorded names alone.
         force: replace what is deployed there.
 
     Raises:
         UserError: something is missing, does not fit, or would be refused by consumers.
     """
     run, record = TrainingRun.open(run_folder), ExportRecord.open(run_folder)
-    info = _read_info(run_folder / DEPLOY_FOLDER)
-    artifacts = _open_artifacts(run, info, roots)
+    info = open_info(run_folder / DEPLOY_FOLDER)
+    if not isinstance(info, DiffusionInfo):
+        raise UserError("holds no diffusion network", path=run_folder / DEPLOY_FOLDER)
+    artifacts = _open_artifacts(info, run, read_origins(run_folder, roots, preproc_root))
     with staged_folder(target, force=force) as folder:
         write_network_facts(folder, info)
         _copy_network(run_folder / DEPLOY_FOLDER, folder)
-        sets = {actor: _write_actor(folder, info, source, parameters) for actor, source in artifacts.items()}
+        sets = {
+            actor: _write_actor(folder, info, actor, source, _read_arrays(run, info, place, source), parameters)
+            for place, (actor, source) in enumerate(artifacts.items())
+        }
         write_model_file(folder, info, sets)
         text = readme_text(
             info,
@@ -78,20 +85,10 @@ def package_run(
         write_text(folder / README_FILE, text)
 
 
-def _read_info(folder: Path) -> DiffusionInfo:
-    """What the exported graph takes and gives."""
-    faults = Faults()
-    info = read_info(read_object(folder / INFO_FILE, faults.of(INFO_FILE)))
-    faults.raise_first(folder)
-    if not isinstance(info, DiffusionInfo):
-        raise UserError("describes no diffusion network", path=folder / INFO_FILE)
-    return info
-
-
-def _open_artifacts(run: TrainingRun, info: DiffusionInfo, roots: Roots) -> dict[str, PreprocArtifacts]:
+def _open_artifacts(
+    info: DiffusionInfo, run: TrainingRun, origins: Mapping[str, Origin]
+) -> dict[str, PreprocArtifacts]:
     """The preprocessing run of each actor, which training recorded."""
-    preproc_root = roots.resolve(run.configuration.full["train"]["PREPROC_ROOT"], "workspace")
-    origins = read_origins(run.path, roots, preproc_root)
     found = {}
     for actor in info.identities:
         origin = origins.get(actor)
@@ -115,37 +112,53 @@ def _copy_network(source: Path, target: Path) -> None:
 
 
 def _write_actor(
-    folder: Path, info: DiffusionInfo, run: PreprocArtifacts, parameters: Mapping[str, float]
+    folder: Path,
+    info: DiffusionInfo,
+    actor: str,
+    source: PreprocArtifacts,
+    arrays: Mapping[str, Float32Array],
+    parameters: Mapping[str, float],
 ) -> tuple[Part, ...]:
     """Writes the files of one actor; returns which sets of blend shapes there are."""
-    arrays = {name: run.network_data.read_floats(name, (None, None)) for name in actor_arrays(info)}
-    _check_neutral(run, arrays["neutral_skin"])
-    write_actor(folder, info, run.actor, AnimationConfig(parameters), arrays)
+    write_actor(folder, info, actor, AnimationConfig(parameters), arrays)
     parts: list[Part] = []
     for part in PARTS:
-        files = run.blendshapes(part)
+        files = source.blendshapes(part)
         if files is not None:
-            names = blendshape_names(part, run.actor)
+            names = blendshape_names(part, actor)
             repairs = copy_blendshapes(files, BlendshapeFiles(folder / names["data"], folder / names["config"]))
             for repair in repairs:
-                LOGGER.info("%s: blend shapes of the %s: %s", run.actor, part, repair)
+                LOGGER.info("%s: blend shapes of the %s: %s", actor, part, repair)
             parts.append(part)
-    if run.display is not None:
-        shutil.copyfile(run.display.path, folder / display_name(run.actor))
+    if source.display is not None:
+        shutil.copyfile(source.display.path, folder / display_name(actor))
     return tuple(parts)
 
 
-def _check_neutral(run: PreprocArtifacts, neutral: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-    """Checks that motion is added to the pose that the network learnt it as a difference from."""
-    info = run.data_info
-    learnt = run.mean_geometry[: neutral.size].reshape(neutral.shape) * info.scale["skin"] + info.translate["skin"]
-    far = float(np.abs(learnt - neutral).max())
-    if not far < 1e-3:
-        raise UserError(
-            f"the neutral skin of its network_data lies {far:.3g} cm from that of its mean geometry",
-            path=run.folder,
-            hint="Preprocess the actor once more; both files must come from one run.",
-        )
+def _read_arrays(
+    run: TrainingRun, info: DiffusionInfo, place: int, source: PreprocArtifacts
+) -> dict[str, Float32Array]:
+    """The arrays of one actor; makes sure that motion is added to the face that it was learnt as a difference from."""
+    arrays = {name: source.network_data.read_floats(name, (None, None)) for name in actor_arrays(info)}
+    constants = run.tensors(CONSTANTS_FILE)
+    neutral, scale = constants["neutral"][place].numpy(), constants["scale"][place].numpy()
+    ends = (0, info.skin_size, info.skin_size + info.tongue_size)
+    for index, name in enumerate(neutral_names(info)):
+        learnt = neutral[ends[index] : ends[index + 1]].reshape(-1, 3) * scale[index]
+        given = arrays[name]
+        far = _distance(learnt, given) if learnt.shape == given.shape else float("inf")
+        if not far < _SAME_FACE_CM:
+            raise UserError(
+                f"array {name!r} lies {far:.3g} cm from the face that the network of {run.path.name} learnt",
+                path=source.network_data.path,
+                hint="The actor was preprocessed anew since, or trained with files of other runs: train anew.",
+            )
+    return arrays
+
+
+def _distance(one: Float32Array, other: Float32Array) -> float:
+    """The largest difference of two poses about their centres: normalisation takes the centre away."""
+    return float(np.abs((one - one.mean(axis=0)) - (other - other.mean(axis=0))).max())
 
 
 def _provenance(run: TrainingRun, record: ExportRecord) -> Provenance:
@@ -154,13 +167,13 @@ def _provenance(run: TrainingRun, record: ExportRecord) -> Provenance:
     framework = state.get("framework") or {}
     words = [str(framework[key]) for key in ("version", "git_commit") if framework.get(key)]
     summary = run.summary
+    told = {"epochs": "{} epochs", "steps": "{} steps", "minutes": "{} minutes", "exported_step": "weights of step {}"}
     return Provenance(
         run=run.path.name,
         encoder=record.encoder,
         parity=record.parity,
-        settings=run.configuration.full["train"],
+        settings=read_json(run.path / INFO_FILE).get("params") or {},
         framework=", commit ".join(words),
-        training=f"{summary['epochs']} epochs, {summary['steps']} steps, {summary['minutes']} minutes; weights of step "
-        f"{summary['exported_step']}",
-        metrics=summary["exported_metrics"],
+        training=", ".join(form.format(summary[key]) for key, form in told.items() if key in summary),
+        metrics=summary.get("exported_metrics") or {},
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from audio2face.deploy.parity import Parity
+from audio2face.files import pretty_json
 from audio2face.model_folder import DiffusionInfo, engine_command
 from audio2face.model_folder.model import MODEL_FILE, display_name
 
@@ -165,7 +165,7 @@ def _audio2emotion(info: DiffusionInfo, has_emotions: bool) -> str:
     head = "## Together with Audio2Emotion\n\n"
     if not has_emotions:
         return head + "The model knows no emotions: Audio2Emotion has nothing to drive."
-    text = json.dumps(audio2emotion_block(info.emotions), indent=4)
+    text = pretty_json(audio2emotion_block(info.emotions))
     return f"{head}Put this into the model config of Audio2Emotion:\n\n```json\n{text}\n```"
 
 

@@ -30,8 +30,8 @@ class Difference:
     def __str__(self) -> str:
         """For a line of a log."""
         return (
-            f"{self.mean_mm:.3f} mm on average, {self.largest_mm:.3f} mm at most (frame {self.largest_frame}), where "
-            f"the face moves by {self.motion_mm:.3f} mm on average"
+            f"{self.mean_mm:.2g} mm on average, {self.largest_mm:.2g} mm at most (frame {self.largest_frame}), where "
+            f"the face moves by {self.motion_mm:.2g} mm on average"
         )
 
 

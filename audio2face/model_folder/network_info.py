@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-from audio2face.model_folder.json_object import JsonObject
+from audio2face.model_folder.faults import Faults
+from audio2face.model_folder.json_object import JsonObject, read_object
 
 INFO_FILE = "network_info.json"
 EYE_VALUES = 4  # pitch and yaw in degrees, right eye first
@@ -304,6 +306,19 @@ def read_info(file: JsonObject) -> NetworkInfo | None:
             identity.wrong("type", kind, " or ".join(f'"{name}"' for name in _TYPES))
         return None
     return _TYPES[kind].read(file)
+
+
+def open_info(folder: Path) -> NetworkInfo:
+    """Reads the file of a folder.
+
+    Raises:
+        FileFormatError: it is missing, or something in it is wrong.
+    """
+    faults = Faults()
+    info = read_info(read_object(folder / INFO_FILE, faults.of(INFO_FILE)))
+    faults.raise_first(folder)
+    assert info is not None  # it is None only where errors were noted
+    return info
 
 
 def _identity(file: JsonObject, kind: str) -> tuple[str, str]:

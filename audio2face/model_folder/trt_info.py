@@ -6,6 +6,7 @@ Arguments may hold placeholders such as `{MAX_BATCH_SIZE}`, which the scripts fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import Formatter
 from typing import Any
 
 from audio2face.model_folder.faults import FileFaults
@@ -57,11 +58,10 @@ def check_trt_info(file: JsonObject, info: NetworkInfo) -> None:
     arguments = [text for group in groups.values or {} for text in groups.texts(group)]
     filled: dict[str, str] = {}
     for text in arguments:
-        try:
-            whole = text.format(**values)
-        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        whole = _fill(text, values)
+        if whole is None:
             file.faults.error(
-                f"argument {text[:60]!a} cannot be filled from defaults ({error})", "Give the value under defaults."
+                f"argument {text[:60]!a} cannot be filled from defaults", "Give the value under defaults."
             )
             continue
         filled |= {prefix: whole.removeprefix(prefix) for prefix in _PREFIXES if whole.startswith(prefix)}
@@ -69,6 +69,17 @@ def check_trt_info(file: JsonObject, info: NetworkInfo) -> None:
         batches = [_batch(prefix, filled.get(prefix), info, file.faults) for prefix in _PREFIXES]
         if None not in batches:
             _check_order(batches, file.faults)
+
+
+def _fill(text: str, values: Mapping[str, int]) -> str | None:
+    """Fills placeholders; None where there is no such value, or more than a plain name in the braces."""
+    try:
+        fields = [field[1:] for field in Formatter().parse(text) if field[1] is not None]
+    except ValueError:
+        return None
+    if any(name not in values or form or conversion for name, form, conversion in fields):
+        return None
+    return text.format(**values)
 
 
 def _batch(prefix: str, shapes: str | None, info: NetworkInfo, faults: FileFaults) -> int | None:

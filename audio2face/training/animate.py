@@ -6,7 +6,7 @@ Decides how the network is run and what is written. Sampling, windows and file f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,26 +89,21 @@ class Animated:
     difference: Difference | None
 
 
-@dataclass
 class Animator:
     """Animates recordings with one network, which is loaded once.
 
-    Attributes:
+    Args:
         model: the training run.
         wish: how.
     """
 
-    model: TrainedModel
-    wish: Wish
-    _face: Face = field(init=False, repr=False)
-    _ratio: Float32Array = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        actor, condition = self.model.face(self.wish.actor), self.model.face(self.wish.condition)
-        self._face = actor
-        # Motion of one actor on the face of another: it starts from that face's rest, and grows with its size.
-        self._ratio = actor.scale / condition.scale
+    def __init__(self, model: TrainedModel, wish: Wish) -> None:
+        self.model, self.wish = model, wish
+        condition = model.face(wish.condition)
+        self._face: Face = model.face(wish.actor)
         self._neutral = condition.neutral
+        # Motion of one actor on the face of another: it starts from that face's rest, and grows with its size.
+        self._ratio = self._face.scale / condition.scale
 
     def name_of(self, audio: Path) -> str:
         """What the files of a recording are called; dots in the name of the recording stay."""

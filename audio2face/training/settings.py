@@ -27,7 +27,6 @@ class LoopSettings:
         epochs: NUM_EPOCHS.
         accumulation: batches whose gradients are gathered for a step.
         reference_accumulation: gathers them as the reference does.
-        adam_epsilon: ADAM_EPSILON.
         clip_norm: GRADIENT_CLIP_NORM.
         ema_decay: EMA_DECAY.
         log_period: batches between two lines of the log, counted from the start of each epoch.
@@ -40,7 +39,6 @@ class LoopSettings:
     epochs: int
     accumulation: int = 1
     reference_accumulation: bool = False
-    adam_epsilon: float = 1e-8
     clip_norm: float | None = None
     ema_decay: float | None = None
     log_period: int = 10
@@ -74,7 +72,6 @@ def loop_settings(train: TrainDiffusion | TrainRegression) -> LoopSettings:
         epochs=train.NUM_EPOCHS,
         accumulation=train.GRADIENT_ACCUMULATION_STEPS,
         reference_accumulation=train.REFERENCE_ACCUMULATION,
-        adam_epsilon=train.ADAM_EPSILON,
         clip_norm=train.GRADIENT_CLIP_NORM,
         ema_decay=train.EMA_DECAY,
         log_period=train.LOG_PERIOD,

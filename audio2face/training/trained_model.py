@@ -107,9 +107,13 @@ class TrainedModel:
 
     @cached_property
     def plan(self) -> WindowPlan:
-        """The windows of a stream."""
+        """The windows of a stream.
+
+        Raises:
+            UserError: their rate is not the one that was trained.
+        """
         window, audio = self.train.STREAMING_CFG[str(int(self.train.TARGET_FPS))], self.train.AUDIO_PARAMS
-        return WindowPlan(
+        plan = WindowPlan(
             left=window["left_truncate"],
             block=window["block_frame_size"],
             right=window["right_truncate"],
@@ -117,6 +121,13 @@ class TrainedModel:
             padding=audio["padding_left"],
             samplerate=audio["samplerate"],
         )
+        if plan.fps != self.train.TARGET_FPS:
+            raise UserError(
+                f"was trained at {self.train.TARGET_FPS:g} frames per second, its windows have {float(plan.fps):g}",
+                path=self.run.path,
+                hint="Correct STREAMING_CFG and AUDIO_PARAMS in config_train.py, and train again.",
+            )
+        return plan
 
     def check_actor(self, name: str, parameter: str) -> str:
         """Returns the name of an actor that was trained.

@@ -69,9 +69,7 @@ class Updates:
         groups = task.parameter_groups()
         self._factors = [group.rate_factor for group in groups]
         self._weights = [weight for group in groups for weight in group.parameters]
-        self.optimizer = torch.optim.Adam(
-            [{"params": list(group.parameters), "lr": 0.0} for group in groups], eps=settings.adam_epsilon
-        )
+        self.optimizer = torch.optim.Adam([{"params": list(group.parameters), "lr": 0.0} for group in groups])
         self._parts: list[Part] = []
 
     def set_rate(self, rate: float) -> None:

@@ -7,9 +7,10 @@ NETWORK_TYPE = "diffusion"
 SPEECH_ENCODER = "hama"
 
 # Three and a half minutes of motion, learnt in minutes on two cores: short segments, many of them, bold steps.
-SUBSEGMENT_MAX_FRAME = 180
-BATCH_SIZE = 8
+SUBSEGMENT_MAX_FRAME = 120
+BATCH_SIZE = 4
 GRADIENT_ACCUMULATION_STEPS = 1
-LEARNING_RATE = 5e-4
-NUM_EPOCHS = 60
-TIME_LIMIT_MINUTES = 6.0
+LEARNING_RATE = 1e-3
+NUM_EPOCHS = 36
+VALIDATION_PERIOD_EPOCHS = 12
+TIME_LIMIT_MINUTES = 8.0

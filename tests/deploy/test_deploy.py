@@ -189,9 +189,13 @@ def test_check_finds_another_graph(trained: Trained, capsys: pytest.CaptureFixtu
     assert "is no ONNX file" in capsys.readouterr().out
 
 
-def test_neutral_of_another_run_is_refused(trained: Trained) -> None:
-    np.save(trained.artifacts.folder / "deploy/mean_geometry.npy", trained.artifacts.mean_geometry + 1e-3)
-    with pytest.raises(UserError, match="from that of its mean geometry"):
+def test_preprocessing_that_changed_is_refused(trained: Trained) -> None:
+    path = trained.artifacts.network_data.path
+    with np.load(path) as data:
+        arrays = dict(data)
+    arrays["neutral_tongue"][0] += 0.01
+    np.savez(path, **arrays)
+    with pytest.raises(UserError, match=r"'neutral_tongue' lies 0\.00"):
         trained.deploy()
     assert list((trained.workspace / "output_deploy").iterdir()) == []
 

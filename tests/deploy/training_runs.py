@@ -82,6 +82,7 @@ def write_training_run(workspace: Path, artifacts: PreprocArtifacts, **changes: 
     assert isinstance(made.encoder, encoders.SpeechEncoder)
     described = {"settings": dataclasses.asdict(made.settings), "encoder": encoders.record(made.encoder)}
     write_json(run / "network.json", described)
+    write_json(run / "network_info_full.json", {"params": configured.full["train"]})
     summary = {"epochs": 7, "steps": 70, "minutes": 1.5, "exported_step": 60}
     write_json(run / "summary.json", summary | {"exported_metrics": {"lip_error_mm": 1.25}})
     save_tensors(made.state_dict(), run / "weights.safetensors")

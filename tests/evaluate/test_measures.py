@@ -21,7 +21,7 @@ def test_difference_in_millimetres() -> None:
     assert found.largest_frame == 70
     assert found.mean_mm == pytest.approx(5.0 / 450)
     assert found.motion_mm == pytest.approx(1.0 / 3)
-    assert "0.011 mm on average, 5.000 mm at most (frame 70)" in str(found)
+    assert "0.011 mm on average, 5 mm at most (frame 70)" in str(found)
     with pytest.raises(ValueError, match="cannot be compared"):
         compare_motion(one, other[1:], 9)
 

@@ -268,3 +268,11 @@ def test_doubling_a_size_is_found(tmp_path: Path, name: str) -> None:
 def test_noise_of_an_odd_number_of_values_is_found(tmp_path: Path) -> None:
     write_model(tmp_path, DiffusionInfo(**vars(DIFFUSION) | {"num_frames_center": 29, "skin_size": 39}))
     assert any("even numbers only" in error for error in faults(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["{OTHER}", "{MAX_BATCH_SIZE:>999999999}", "{MAX_BATCH_SIZE.real}", "{0}", "{"])
+def test_placeholders_that_cannot_be_filled(sound: Path, text: str) -> None:
+    info = json.loads((sound / "trt_info.json").read_text())
+    info["trt_build_param"]["more"] = [text]
+    (error,) = damaged(sound, "trt_info.json", lambda path: path.write_text(json.dumps(info)) and None)
+    assert "cannot be filled" in error
