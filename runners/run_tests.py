@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from tools import arguments
 def main(argv: list[str]) -> int:
     """Returns pytest's exit status."""
     args = arguments.parse("tests", argv)
+    os.chdir(Path(__file__).parents[1])  # where pytest looks for its settings
     return int(pytest.main([*(["--slow"] if args.slow else []), *args.pytest_arguments]))
 
 

@@ -153,9 +153,8 @@ def replace_process(command: Sequence[str], variables: dict[str, str]) -> NoRetu
     """Turns this process into the command, so that signals and the exit status need no passing on."""
     sys.stdout.flush()
     if os.name == "posix":
-        os.chdir(str(ROOT))
         os.execvpe(command[0], list(command), variables)
-    sys.exit(subprocess.call(list(command), cwd=str(ROOT), env=variables))
+    sys.exit(subprocess.call(list(command), env=variables))
 
 
 def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:

@@ -127,6 +127,8 @@ class Configuration:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.pop("schema") != SCHEMA:
                 raise ValueError(f"its schema is not {SCHEMA}")
+            for name, values in content["full"].items():  # what a later version added stands at its default
+                content["full"][name] = {**base_of(name, content["network_type"]).defaults, **values}
             found = Configuration(roots=roots or Roots.from_environment(), **{k: freeze(v) for k, v in content.items()})
             problems = [text for name in SECTIONS if name in found.full for text in found._check(name)]
         except OSError as error:
