@@ -72,7 +72,7 @@ def _trained(configuration: Configuration, preproc_runs: dict[str, str]) -> RunF
     return train(configuration, exporter_of(configuration)).run
 
 
-def _say_scores(configuration: Configuration, unseen: Path, run: RunFolder, sentences: dict[str, list[Path]]) -> None:
+def _say_scores(configuration: Configuration, output: Path, unseen: Path, sentences: dict[str, list[Path]]) -> None:
     """Prints, for each voice, how near the animation is to the true motion; ada's motion is the truth of both."""
     dataset = ActorDataset.open(configuration.actors[0], configuration.dataset)
     fps = float(configuration.train.TARGET_FPS)

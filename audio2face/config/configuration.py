@@ -127,8 +127,7 @@ class Configuration:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.pop("schema") != SCHEMA:
                 raise ValueError(f"its schema is not {SCHEMA}")
-            for name, values in content["full"].items():  # what a later version added stands at its default
-                content["full"][name] = {**base_of(name, content["network_type"]).defaults, **values}
+            _complete(content)
             found = Configuration(roots=roots or Roots.from_environment(), **{k: freeze(v) for k, v in content.items()})
             problems = [text for name in SECTIONS if name in found.full for text in found._check(name)]
         except OSError as error:
@@ -147,3 +146,11 @@ class Configuration:
         if set(values) != set(base.types):
             raise ValueError(f"section {name} has other parameters")
         return [text for _, text in check_values(name, self.network_type, dict(values), self.roots)[1]]
+
+
+def _complete(content: dict[str, Any]) -> None:
+    """Gives parameters that a later version added their defaults, so that run folders outlive versions."""
+    known = content["network_type"] in ("regression", "diffusion")
+    for name, values in content["full"].items():
+        if known or name not in BY_NETWORK_TYPE:
+            content["full"][name] = {**base_of(name, content["network_type"]).defaults, **values}

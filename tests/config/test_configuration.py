@@ -70,6 +70,16 @@ def test_a_spoilt_file_is_refused(load_files: Loader, tmp_path: Path, spoil: obj
         Configuration.open(file)
 
 
+def test_parameters_of_later_versions_stand_at_their_defaults(load_files: Loader, tmp_path: Path) -> None:
+    file = tmp_path / "bundle.json"
+    expected = load_files()
+    expected.save(file)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    del content["full"]["train"]["LOG_PERIOD"]
+    file.write_text(json.dumps(content), encoding="utf-8")
+    assert Configuration.open(file).train.LOG_PERIOD == expected.train.LOG_PERIOD
+
+
 def test_the_command_writes_the_file(tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     assert main(["example-diffusion", "--stage", "deploy", "--actor", "claire", "--output", str(file)]) == 0

@@ -127,7 +127,7 @@ def test_which_files_a_stage_needs(load_files: Loader, stage: Stage, missing: st
             'NETWORK_TYPE = "diffusion"\nNETWORK_HYPER_PARAMS = {"hubert_feature_dim": 1536}',
             "NETWORK_HYPER_PARAMS['hubert_feature_dim']: must be 768 at TARGET_FPS 60",
         ),
-        ('NETWORK_TYPE = "diffusion"\nSUBSEGMENT_MIN_FRAME = 11', "SUBSEGMENT_MIN_FRAME: at least 12 frames"),
+        ('NETWORK_TYPE = "diffusion"\nSUBSEGMENT_MIN_FRAME = 11', "SUBSEGMENT_MIN_FRAME: at least 12.6 frames"),
         ('NETWORK_TYPE = "diffusion"\nAUDIO_PARAMS = {"buffer_len": 8000}', "AUDIO_PARAMS['buffer_len']: 8000 differs"),
         ('NETWORK_TYPE = "regression"\nLOSS_LIP_SIZE_ALPHA = 1', "LOSS_LIP_SIZE_ALPHA: needs"),
         ('NETWORK_TYPE = "regression"\nAUGMENT = {"pitch_shift": None}', "AUGMENT['pitch_shift']: there is no such"),
