@@ -37,8 +37,12 @@ def main(argv: list[str]) -> int:
     run = _trained(open_configuration("train", ONE_ACTOR, config_file=None), {actor: preprocessed.run.name})
     run_deploy.main([ONE_ACTOR, run.name, "--force"])
     sentences = {voice: sorted((folders[voice] / "unseen" / "audio").glob("*.wav")) for voice in VOICES}
-    spoken = [str(path) for paths in sentences.values() for path in paths]
-    run_inference.main([ONE_ACTOR, run.name, "--compare", "streaming", "--audio", *spoken])
+    spoken = [path for paths in sentences.values() for path in paths]
+    for emotion in sorted({_emotion(path.stem) for path in spoken}):
+        recordings = [str(path) for path in spoken if _emotion(path.stem) == emotion]
+        run_inference.main(
+            [ONE_ACTOR, run.name, "--emotion", emotion, "--compare", "streaming", "--audio", *recordings]
+        )
     animated = open_configuration("inference", ONE_ACTOR, config_file=None)
     assert isinstance(animated.inference, InferenceDiffusion)
     output = animated.inference.INFERENCE_OUTPUT_ROOT / run.name
@@ -93,7 +97,14 @@ def _say_scores(configuration: Configuration, output: Path, unseen: Path, senten
 
 def _animation(output: Path, sentence: str) -> Path:
     """The skin cache of a sentence."""
-    return next(path for path in output.glob(f"{sentence}_*.xml") if not path.stem.endswith("_tongue"))
+    return next(
+        path for path in output.glob(f"{sentence}_*_{_emotion(sentence)}_*.xml") if not path.stem.endswith("_tongue")
+    )
+
+
+def _emotion(sentence: str) -> str:
+    """The emotion in which a sentence of the example is said: the last word of its name."""
+    return sentence.rpartition("_")[2]
 
 
 def _own(sentence: str, dataset: ActorDataset) -> str:
