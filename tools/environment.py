@@ -129,7 +129,8 @@ def _install(folder: Path, python: Path, root: Path, lock: str, torch_index: str
     if (folder / _STAMP).exists():
         (folder / _STAMP).unlink()  # from here on the environment is not whole until the end
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
-    _run([*pip, "--require-hashes", "--requirement", str(root / lock)], "packages", log)
+    # The lock is complete but for torch, which one of its packages depends on: pip must not look for more.
+    _run([*pip, "--no-deps", "--require-hashes", "--requirement", str(root / lock)], "packages", log)
     index = ["--index-url", torch_index] if torch_index else []
     _run([*pip, *index, TORCH], "torch", log)
     temporary = folder / (_STAMP + ".tmp")
