@@ -7,9 +7,13 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+# Python 3.11's parser keeps one count of depth for all threads and fails when two parse at once.
+_PARSING = threading.Lock()
 
 SCRIPT = Path(__file__).with_name("run_user_file.py")
 TIME_LIMIT_SECONDS = 30.0
@@ -66,7 +70,8 @@ def run_user_file(path: Path, time_limit: float = TIME_LIMIT_SECONDS) -> UserFil
 def _assignment_lines(path: Path) -> dict[str, int]:
     """The line of the last assignment to each name of a file; empty for a file that is no Python."""
     try:
-        tree = ast.parse(path.read_bytes())
+        with _PARSING:
+            tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, OSError):
         return {}
     stores = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
