@@ -1,13 +1,20 @@
-"""Animation on disk, in the forms that other programs read. NumPy only.
+"""Animation on disk, in the forms that other programs read. NumPy only, but for the libraries of single formats.
 
-How a finished animation is written::
-
-    values = spool(blocks, num_frames, num_values, folder)
-    animation = Animation(fps, values, neutral_skin, neutral_tongue, jaw_size)
-    write_maya_caches(animation, folder, name)
+What a network says itself (`RawMotion`) is written as the reference does; a finished face (`Animation`), which went
+through the animator, in the forms that artists use.
 """
 
-from audio2face.export.animation import Animation, spool
-from audio2face.export.writers import write_maya_caches, write_rows, write_transforms
+from audio2face.export.animation import Animation, BlendWeights, Surface
+from audio2face.export.raw_motion import RawMotion, spool
+from audio2face.export.raw_writers import write_maya_caches, write_rows, write_transforms
 
-__all__ = ["Animation", "spool", "write_maya_caches", "write_rows", "write_transforms"]
+__all__ = [
+    "Animation",
+    "BlendWeights",
+    "RawMotion",
+    "Surface",
+    "spool",
+    "write_maya_caches",
+    "write_rows",
+    "write_transforms",
+]

@@ -1,105 +1,106 @@
-"""A face in motion, read in blocks of frames: what networks make and writers take."""
+"""A finished animation of one face: what the animator makes, and every export and the player read.
+
+Long arrays may be mapped from a file; whoever reads them goes through `blocks` and holds a few frames at a time.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.errors import UserError
-
 Float32Array = npt.NDArray[np.float32]
+Int32Array = npt.NDArray[np.int32]
 BLOCK_FRAMES = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Animation:
-    """The motion of one face.
+class Surface:
+    """One deforming mesh.
 
     Attributes:
-        fps: frames per second; frame i spans the time from i / fps to (i + 1) / fps.
-        values: displacements from the face at rest, float32 `[frames, values]`, in memory or mapped from a file: skin
-            and tongue in centimetres (three a vertex), jaw key points in centimetres, eye rotations in degrees.
-        neutral_skin: the skin at rest, float32 `[verts, 3]`, centimetres.
-        neutral_tongue: the tongue at rest, likewise.
-        jaw_size: values of the jaw, three a key point; the eyes' follow up to the end.
+        neutral: the mesh at rest, float32 `[verts, 3]`, centimetres, y upwards, z out of the face.
+        frames: positions, float32 `[frames, verts, 3]`, centimetres.
+        faces: vertex numbers of polygons, int32 `[faces, 3 or 4]`; None where nobody knows them, and points are drawn.
     """
 
-    fps: float
+    neutral: Float32Array
+    frames: Float32Array
+    faces: Int32Array | None = None
+
+    @property
+    def num_verts(self) -> int:
+        """Vertices."""
+        return len(self.neutral)
+
+    def blocks(self, num_frames: int = BLOCK_FRAMES) -> Iterator[Float32Array]:
+        """Positions in order, blocks `[up to num_frames, verts, 3]`."""
+        for first in range(0, len(self.frames), num_frames):
+            yield np.asarray(self.frames[first : first + num_frames])
+
+
+@dataclass(frozen=True, eq=False)
+class BlendWeights:
+    """Weights of blend shapes, as the solver found them.
+
+    Attributes:
+        names: of the poses.
+        values: float32 `[frames, poses]`.
+        neutral: the mesh of the blend shapes at rest, float32 `[verts, 3]`, centimetres.
+        deltas: what a weight of 1 adds, float32 `[poses, verts, 3]`, centimetres.
+    """
+
+    names: tuple[str, ...]
     values: Float32Array
-    neutral_skin: Float32Array
-    neutral_tongue: Float32Array
-    jaw_size: int
+    neutral: Float32Array
+    deltas: Float32Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Animation:
+    """The finished motion of one face.
+
+    Attributes:
+        actor: whose face it is.
+        fps: frames per second; frame i shows the time i / fps of the recording.
+        skin: the skin.
+        tongue: the tongue; None for an actor without one.
+        jaw: maps the lower teeth at rest to each frame, float32 `[frames, 4, 4]`: `p' = M[:3, :3] p + M[:3, 3]`.
+        eyes: float32 `[frames, 4]`, degrees: pitch (about x) and yaw (about y) of the right eye, then of the left.
+        emotions: names of the emotions.
+        emotion: how strong each is, float32 `[frames, emotions]`.
+        skin_weights: weights of the skin's blend shapes; None where none were solved.
+        tongue_weights: likewise of the tongue.
+        parts: further arrays for drawing, as `preproc.display.display_data` gathered them (eyes, teeth, marked vertices
+            of lips and lids), by name.
+        audio: the recording, as a file that can be played; None without one.
+        facts: how it was made, for people: model, actor, settings, seed.
+    """
+
+    actor: str
+    fps: float
+    skin: Surface
+    tongue: Surface | None
+    jaw: Float32Array
+    eyes: Float32Array
+    emotions: tuple[str, ...] = ()
+    emotion: Float32Array
+    skin_weights: BlendWeights | None = None
+    tongue_weights: BlendWeights | None = None
+    parts: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    audio: Path | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def num_frames(self) -> int:
         """Frames."""
-        return len(self.values)
-
-    def skin(self) -> Iterator[Float32Array]:
-        """Positions of the skin's vertices, blocks `[n, verts, 3]`, centimetres."""
-        return self._positions(0, self.neutral_skin)
-
-    def tongue(self) -> Iterator[Float32Array]:
-        """Positions of the tongue's vertices, blocks `[n, verts, 3]`, centimetres."""
-        return self._positions(self.neutral_skin.size, self.neutral_tongue)
+        return len(self.skin.frames)
 
     @property
-    def jaw(self) -> Float32Array:
-        """Displacements of the jaw's key points, `[frames, jaw_size]`, centimetres."""
-        return self.values[:, self._rigid : self._rigid + self.jaw_size]
-
-    @property
-    def eyes(self) -> Float32Array:
-        """Rotations of the eyes, `[frames, 4]`, degrees: pitch and yaw of the right eye, then of the left."""
-        return self.values[:, self._rigid + self.jaw_size :]
-
-    @property
-    def _rigid(self) -> int:
-        return self.neutral_skin.size + self.neutral_tongue.size
-
-    def _positions(self, start: int, neutral: Float32Array) -> Iterator[Float32Array]:
-        for first in range(0, self.num_frames, BLOCK_FRAMES):
-            moved = self.values[first : first + BLOCK_FRAMES, start : start + neutral.size]
-            yield moved.reshape(-1, *neutral.shape) + neutral
-
-
-def spool(blocks: Iterable[Float32Array], num_frames: int, num_values: int, folder: Path) -> Float32Array:
-    """Keeps the frames of an animation in a nameless temporary file, so that its length takes no memory.
-
-    Args:
-        blocks: frames `[n, num_values]`, finite.
-        num_frames: frames in total.
-        num_values: values of a frame.
-        folder: where the file lies; it disappears with the array or the process.
-
-    Returns:
-        All frames, float32 `[num_frames, num_values]`, mapped read-only.
-
-    Raises:
-        UserError: the file cannot be written, or a value is NaN or infinite.
-        ValueError: other than `num_frames` frames came.
-    """
-    passed = 0
-    try:
-        with tempfile.TemporaryFile(prefix=".animation.", dir=folder) as file:
-            for block in blocks:
-                if not np.isfinite(block).all():
-                    raise UserError(
-                        f"the network gives NaN or infinity in frames {passed} to {passed + len(block) - 1}",
-                        hint="The training went astray; use an earlier run, or another seed.",
-                    )
-                file.write(np.ascontiguousarray(block, np.float32).tobytes())
-                passed += len(block)
-            if passed != num_frames:
-                raise ValueError(f"{passed} frames came, {num_frames} were announced")
-            file.flush()
-            return np.memmap(file, np.float32, "r", shape=(num_frames, num_values))
-    except OSError as error:
-        raise UserError(
-            f"cannot be written to: {error.strerror or error}", path=folder, hint="Check free disk space."
-        ) from error
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.num_frames / self.fps

@@ -19,7 +19,7 @@ from audio2face.config_base.types import Device
 from audio2face.console import LOGGER, track
 from audio2face.errors import FileFormatError, UserError
 from audio2face.evaluate.difference import Difference, compare_motion
-from audio2face.export import Animation, spool, write_maya_caches, write_rows, write_transforms
+from audio2face.export import RawMotion, spool, write_maya_caches, write_rows, write_transforms
 from audio2face.files import write_json
 from audio2face.inference import (
     DiffusionGraph,
@@ -123,7 +123,7 @@ class Animator:
         model, wish, name = self.model, self.wish, self.name_of(audio)
         recording = model.read_track(audio)
         values = self._spooled(recording, wish.mode, folder, name)
-        animation = Animation(
+        animation = RawMotion(
             fps=float(model.plan.fps),
             values=values,
             neutral_skin=self._face.skin,
@@ -219,7 +219,7 @@ class Animator:
         return whole_noise(self._window_noise(steps), plan)
 
     def _facts(
-        self, audio: Path, recording: Track, animation: Animation, difference: Difference | None
+        self, audio: Path, recording: Track, animation: RawMotion, difference: Difference | None
     ) -> dict[str, Any]:
         """What a reader of the files should know."""
         wish = self.wish

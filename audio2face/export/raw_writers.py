@@ -1,4 +1,4 @@
-"""Writes an animation as Maya caches and NumPy arrays. Dots in names stay; files appear whole or not at all."""
+"""Writes the raw output of a network as Maya caches and NumPy arrays. Dots in names stay; files appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.export.animation import Animation
+from audio2face.export.raw_motion import RawMotion
 from audio2face.files import atomic_write, write_npy
 from audio2face.geometry import write_cache
 
 
-def write_maya_caches(animation: Animation, folder: Path, name: str, suffix: str = "") -> list[Path]:
+def write_maya_caches(motion: RawMotion, folder: Path, name: str, suffix: str = "") -> list[Path]:
     """Writes the skin and, where there is one, the tongue: positions in centimetres, `.xml` with `.mc` beside it.
 
     Args:
-        animation: the motion.
+        motion: the motion.
         folder: where the files go.
         name: of the skin's files; those of the tongue are called `<name>_tongue`.
         suffix: follows either name.
@@ -30,26 +30,26 @@ def write_maya_caches(animation: Animation, folder: Path, name: str, suffix: str
         UserError: a file cannot be written.
     """
     parts = {
-        f"{name}{suffix}.xml": (animation.skin(), len(animation.neutral_skin)),
-        f"{name}_tongue{suffix}.xml": (animation.tongue(), len(animation.neutral_tongue)),
+        f"{name}{suffix}.xml": (motion.skin(), len(motion.neutral_skin)),
+        f"{name}_tongue{suffix}.xml": (motion.tongue(), len(motion.neutral_tongue)),
     }
     written = []
     for file, (blocks, num_verts) in parts.items():
         if num_verts:
             path = folder / file
-            write_cache(path, blocks, fps=animation.fps, num_frames=animation.num_frames, num_verts=num_verts)
+            write_cache(path, blocks, fps=motion.fps, num_frames=motion.num_frames, num_verts=num_verts)
             written.append(path)
     return written
 
 
-def write_transforms(animation: Animation, folder: Path, name: str) -> list[Path]:
-    """Writes `<name>_jaw.npy` `[frames, 3 * points]` and `<name>_eye.npy` `[frames, 4]`; see `Animation`.
+def write_transforms(motion: RawMotion, folder: Path, name: str) -> list[Path]:
+    """Writes `<name>_jaw.npy` `[frames, 3 * points]` and `<name>_eye.npy` `[frames, 4]`; see `RawMotion`.
 
     Raises:
         UserError: a file cannot be written.
     """
     written = []
-    for part, values in (("jaw", animation.jaw), ("eye", animation.eyes)):
+    for part, values in (("jaw", motion.jaw), ("eye", motion.eyes)):
         path = folder / f"{name}_{part}.npy"
         write_npy(path, values)
         written.append(path)

@@ -1,4 +1,4 @@
-"""Animation on disk, read back by what is not ours where that exists."""
+"""Raw motion on disk, read back by what is not ours where that exists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audio2face.errors import UserError
-from audio2face.export import Animation, spool, write_maya_caches, write_rows, write_transforms
+from audio2face.export import RawMotion, spool, write_maya_caches, write_rows, write_transforms
 from audio2face.geometry import open_cache
 
 RANDOM = np.random.default_rng(0)
@@ -16,8 +16,8 @@ FRAMES, SKIN, TONGUE = 150, 7, 4
 VALUES = 3 * (SKIN + TONGUE) + 15 + 4
 
 
-def animation(tongue: int = TONGUE) -> Animation:
-    return Animation(
+def animation(tongue: int = TONGUE) -> RawMotion:
+    return RawMotion(
         fps=60.0,
         values=RANDOM.standard_normal((FRAMES, 3 * (SKIN + tongue) + 19)).astype(np.float32),
         neutral_skin=RANDOM.standard_normal((SKIN, 3)).astype(np.float32),
