@@ -1,4 +1,4 @@
-"""Writes the raw output of a network as Maya caches and NumPy arrays. Dots in names stay; files appear whole or not at all."""
+"""Writes the raw output of a network as Maya caches and NumPy arrays. Files appear whole or not at all."""
 
 from __future__ import annotations
 
