@@ -1,0 +1,35 @@
+"""The lower teeth: one rigid motion per frame, fitted to the key points of the jaw. Keeps no state."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audio2face.animation.face import FaceData, Float32Array
+from audio2face.animation.settings import AnimatorSettings
+from audio2face.geometry.rigid import fit_rigid
+
+
+def jaw_transforms(face: FaceData, settings: AnimatorSettings, delta: Float32Array) -> Float32Array:
+    """The motion of the lower teeth, `M[:3, :3] p + M[:3, 3]` for a point p at rest.
+
+    Matrices stand in rows, as numpy writes them, and act on columns. The SDK's sixteen numbers are the columns of the
+    same matrix one after the other: `M.T.reshape(16)`.
+
+    Args:
+        face: the actor; key points that all coincide never turn.
+        settings: strength and offsets.
+        delta: motion of the key points, `[frames, points, 3]`, centimetres.
+
+    Returns:
+        Float32 `[frames, 4, 4]`, the last row 0 0 0 1.
+    """
+    moved = face.jaw + delta * np.float32(settings.lower_teeth_strength)
+    moved += np.array([0, settings.lower_teeth_height_offset, settings.lower_teeth_depth_offset], np.float32)
+    # The best motion from one set of points to another is the inverse of the best one back.
+    back = fit_rigid(moved, face.jaw)
+    rotations = back.rotations.transpose(0, 2, 1)
+    matrices = np.zeros((len(moved), 4, 4), np.float32)
+    matrices[:, :3, :3] = rotations
+    matrices[:, :3, 3] = -np.matmul(rotations, back.translations[:, :, None])[:, :, 0]
+    matrices[:, 3, 3] = 1
+    return matrices

@@ -1,0 +1,125 @@
+"""The animator's parameters by their names in `model_config*.json`, and the ranges that a consumer accepts.
+
+The ranges stand beside the parameters of the configuration (`config_base`); a value outside is refused, never clamped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
+
+from annotated_types import Interval
+
+from audio2face.config_base.types import AnimationParameters
+from audio2face.errors import UserError
+
+
+@cache
+def parameter_ranges() -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of each parameter, both allowed; outside, the SDK refuses to run a model."""
+    hints = get_type_hints(AnimationParameters, include_extras=True)
+    return {name: _range(hint) for name, hint in hints.items()}
+
+
+def _range(hint: Any) -> tuple[float, float]:
+    marks = get_args(hint)[1:] if get_origin(hint) is not None else ()
+    lowest, highest = -math.inf, math.inf
+    for mark in marks:
+        if isinstance(mark, Interval):
+            lowest = float(mark.ge) if isinstance(mark.ge, int | float) else lowest
+            highest = float(mark.le) if isinstance(mark.le, int | float) else highest
+    return lowest, highest
+
+
+def check_range(name: str, value: float, lowest: float, highest: float) -> None:
+    """Refuses a value that is not a number from `lowest` to `highest`, both allowed.
+
+    Raises:
+        UserError: with the name, the value and the range.
+    """
+    if not lowest <= value <= highest:
+        raise UserError(
+            f"{name} is {value:g}, expected a number from {lowest:g} to {highest:g}",
+            hint="Values outside of their range are not clamped; choose one inside.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimatorSettings:
+    """How the network's motion becomes animation.
+
+    Attributes:
+        lower_face_smoothing: half-life of each of two filters on the lower face, seconds; 0 switches them off.
+        upper_face_smoothing: likewise, upper face.
+        lower_face_strength: gain on all motion of the lower face.
+        upper_face_strength: gain on all motion of the upper face.
+        face_mask_level: height at which the lower face becomes the upper, as a share of the neutral's height.
+        face_mask_softness: half the height over which it goes from 27 % to 73 %, likewise.
+        skin_strength: gain on the network's motion of the skin.
+        blink_strength: gain on blinks.
+        eyelid_open_offset: share of the shut pose that is taken off: positive opens the eyes.
+        lip_open_offset: share of the open-lips pose that is added: positive opens the lips.
+        tongue_strength: gain on the motion of the tongue.
+        tongue_height_offset: moves the tongue along +y, centimetres.
+        tongue_depth_offset: moves the tongue along +z, centimetres.
+        lower_teeth_strength: gain on the motion of the jaw.
+        lower_teeth_height_offset: moves the lower teeth along +y, centimetres.
+        lower_teeth_depth_offset: moves the lower teeth along +z, centimetres.
+        eyeballs_strength: gain on the network's rotation of the eyes.
+        saccade_strength: gain on the saccades.
+        right_eye_rot_x_offset: pitch added to the right eye, degrees.
+        right_eye_rot_y_offset: yaw added to the right eye, degrees.
+        left_eye_rot_x_offset: pitch added to the left eye, degrees.
+        left_eye_rot_y_offset: yaw added to the left eye, degrees.
+        eye_saccade_seed: row of the table of saccades that playback starts from.
+        blink_offset: how far the eyes are shut in every frame, 0 to 1. No file holds it; a program sets it.
+
+    Raises:
+        UserError: a value is out of its range.
+    """
+
+    lower_face_smoothing: float
+    upper_face_smoothing: float
+    lower_face_strength: float
+    upper_face_strength: float
+    face_mask_level: float
+    face_mask_softness: float
+    skin_strength: float
+    blink_strength: float
+    eyelid_open_offset: float
+    lip_open_offset: float
+    tongue_strength: float
+    tongue_height_offset: float
+    tongue_depth_offset: float
+    lower_teeth_strength: float
+    lower_teeth_height_offset: float
+    lower_teeth_depth_offset: float
+    eyeballs_strength: float
+    saccade_strength: float
+    right_eye_rot_x_offset: float
+    right_eye_rot_y_offset: float
+    left_eye_rot_x_offset: float
+    left_eye_rot_y_offset: float
+    eye_saccade_seed: float
+    blink_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        ranges = parameter_ranges() | {"blink_offset": (0.0, 1.0)}
+        for name, value in asdict(self).items():
+            check_range(name, value, *ranges[name])
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, float], blink_offset: float = 0.0) -> AnimatorSettings:
+        """The settings among the parameters of a model; others, such as the gain on the sound, are left to their users.
+
+        Raises:
+            UserError: one is missing, or out of its range.
+        """
+        names = [field.name for field in fields(cls) if field.name != "blink_offset"]
+        missing = [name for name in names if name not in parameters]
+        if missing:
+            raise UserError(f"animation parameters are missing: {', '.join(missing)}")
+        return cls(**{name: parameters[name] for name in names}, blink_offset=blink_offset)
