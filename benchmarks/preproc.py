@@ -35,6 +35,7 @@ from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader
 from audio2face.preproc.gram import GramColumns
 from audio2face.preproc.memory import PeakMemory
 from audio2face.preproc.poses import stack_poses
+from audio2face.preproc.products import fastest_products
 from audio2face.preproc.prune import prune_similar
 from audio2face.preproc.select import select_distinct
 from audio2face.preproc.steps import each_shot
@@ -158,7 +159,9 @@ def open_actor(folder: Path) -> Actor:
 
 
 def prune(shots: Mapping[str, PoseReader], radius: float, repeat: bool) -> dict[str, IntArray]:
-    kept = dict(each_shot(shots, lambda _, shot: prune_similar(shot, radius, repeat=repeat), None))
+    kept = dict(
+        each_shot(shots, lambda _, shot: prune_similar(shot, radius, repeat=repeat, products=fastest_products()), None)
+    )
     return {name: kept[name] for name in shots}
 
 
@@ -173,7 +176,7 @@ def run_stage(actor: Actor, folder: Path, radius: float, tongue_radius: float) -
     num_kept = sum(map(len, kept.values()))
     print(f"    {num_kept} frames kept")
     poses = stage.run("skin: stack", lambda: stack_poses(actor.skin, kept, folder / "kept.npy"))
-    columns = GramColumns(poses)
+    columns = GramColumns(poses, fastest_products())
     before = stage.seconds
     picks = stage.run("skin: select", lambda: list(select_distinct(columns, ITERATIONS)))
     selecting = stage.seconds - before
@@ -248,6 +251,7 @@ def main() -> int:
     began = time.perf_counter()
     make_actor(folder, arguments.scale)
     print(f"synthetic actor in {folder}: {time.perf_counter() - began:.0f} s")
+    print(f"products of poses are made by: {fastest_products().name}")
     actor = open_actor(folder)
     size, tongue_size = np.sqrt(len(actor.neutral)), np.sqrt(len(actor.tongue_neutral))
     with removed_after(folder / "kept.npy", folder / "kept_tongue.npy"):

@@ -10,6 +10,7 @@ import numpy as np
 
 from audio2face.geometry.pca import principal_pairs
 from audio2face.geometry.pose_reader import FloatArray, IntArray, blocks_of, in_threads
+from audio2face.preproc.products import ProcessorProducts, Products
 
 
 class GramColumns:
@@ -18,16 +19,19 @@ class GramColumns:
     The fixed pose keeps the numbers small: the distances that are differences of inner products lose little.
 
     Attributes:
+        products: what makes the products.
         num_passes: how often the poses were read as a whole.
         num_fetched: columns computed so far.
     """
 
-    def __init__(self, poses: FloatArray) -> None:
+    def __init__(self, poses: FloatArray, products: Products | None = None) -> None:
         """Reads no more than the first pose.
 
         Args:
             poses: `[poses, coords]` float32, may be a memory map; finite.
+            products: what makes the products; the processor where None.
         """
+        self.products = products or ProcessorProducts()
         self._poses = poses
         self._centre = poses[0].astype(np.float64)
         self._squared_norms: FloatArray | None = None
@@ -55,17 +59,18 @@ class GramColumns:
 
     def fetch(self, rows: IntArray) -> None:
         """Computes the columns of these poses in one pass; earlier ones that were not taken stay."""
-        anchors = self._poses[rows] - self._centre
+        products = self.products
+        anchors = products.centred(self._poses[rows], self._centre)
         columns = np.empty((len(rows), len(self._poses)))
         norms = np.empty(len(self._poses)) if self._squared_norms is None else None
 
         def fill(cut: slice) -> None:
-            block = self._poses[cut] - self._centre
-            np.matmul(anchors, block.T, out=columns[:, cut])
+            block = products.centred(self._poses[cut], self._centre)
+            columns[:, cut] = products.inner(anchors, block)
             if norms is not None:
-                np.einsum("ij,ij->i", block, block, out=norms[cut])
+                norms[cut] = products.squared_norms(block)
 
-        in_threads(fill, blocks_of(len(self._poses), anchors.shape[1] * 8))
+        in_threads(fill, blocks_of(len(self._poses), len(self._centre) * 8))
         if norms is not None:
             self._squared_norms = norms
         self._fetched.update(zip(rows.tolist(), columns, strict=True))

@@ -21,6 +21,7 @@ from audio2face.preproc.artifacts import Part, intermediate_folder, write_frame_
 from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.picking import SELECT_SHARE, STACK_SHARE, pick_distinct
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, vertex_indices
+from audio2face.preproc.products import fastest_products
 from audio2face.preproc.prune import prune_similar
 from audio2face.preproc.shapes import Fitted, Wanted, fit_and_project
 from audio2face.preproc.steps import Steps, StepStore, each_shot
@@ -127,17 +128,12 @@ def _prune(
     part: Part, poses: Mapping[str, PoseReader], settings: Preproc, store: StepStore
 ) -> Steps[dict[str, IntArray]]:
     """Frames of each shot that are unlike the others of it."""
+    prune = partial(prune_similar, stride=settings.PRUNE_STRIDE, products=fastest_products())
     if part == "skin":
-        prune = partial(prune_similar, radius=settings.SKIN_PRUNE_SIM_DIST, stride=settings.PRUNE_STRIDE)
+        prune = partial(prune, radius=settings.SKIN_PRUNE_SIM_DIST)
         share = _PRUNE_SHARE
     else:  # gone over once, short shots as well
-        prune = partial(
-            prune_similar,
-            radius=settings.TONGUE_PRUNE_SIM_DIST,
-            stride=settings.PRUNE_STRIDE,
-            keep_whole=0,
-            repeat=False,
-        )
+        prune = partial(prune, radius=settings.TONGUE_PRUNE_SIM_DIST, keep_whole=0, repeat=False)
         share = _TONGUE_PRUNE_SHARE
 
     def work(name: str, shot: PoseReader) -> IntArray:

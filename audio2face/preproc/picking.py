@@ -19,6 +19,7 @@ from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader
 from audio2face.preproc.artifacts import intermediate_folder, write_frame_lists
 from audio2face.preproc.gram import GramColumns
 from audio2face.preproc.poses import frames_by_shot, stack_poses
+from audio2face.preproc.products import fastest_products
 from audio2face.preproc.select import Pick, select_distinct
 from audio2face.preproc.steps import Steps, StepStore
 
@@ -61,7 +62,7 @@ def pick_distinct(
     done = 0.0
     if not store.has("skin_picks"):
         found = []
-        columns = GramColumns(np.load(path, mmap_mode="r", allow_pickle=False))
+        columns = GramColumns(np.load(path, mmap_mode="r", allow_pickle=False), fastest_products())
         expected = min(settings.SKIN_SELECT_DISTINCT_MAX_ITER, len(columns))
         for pick in select_distinct(
             columns,

@@ -5,16 +5,24 @@ Knows Euclidean distances between poses. Does not know other shots, nor what the
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader, blocks_of, check_finite, read_rows
+from audio2face.geometry.pose_reader import IntArray, PoseReader, blocks_of, check_finite, read_rows
+from audio2face.preproc.products import ProcessorProducts, Products
 
 _BLOCK_BYTES = 256 << 20  # most shots of 24,000 vertices fit into one block of float64 and are read once
 
 
 def prune_similar(
-    poses: PoseReader, radius: float, stride: int = 10, keep_whole: int = 10, repeat: bool = True
+    poses: PoseReader,
+    radius: float,
+    stride: int = 10,
+    keep_whole: int = 10,
+    repeat: bool = True,
+    products: Products | None = None,
 ) -> IntArray:
     """Keeps every so many frames as an anchor, and of the others those that are far from all anchors; then again.
 
@@ -28,6 +36,7 @@ def prune_similar(
         stride: every how many kept frames an anchor stands.
         keep_whole: with at most so many frames left, all are kept.
         repeat: False for one pass only.
+        products: what makes inner products; the processor where None.
 
     Returns:
         Kept frames, rising.
@@ -35,7 +44,7 @@ def prune_similar(
     Raises:
         UserError: a frame holds a coordinate that is not finite.
     """
-    near = near_pairs(poses, radius)
+    near = near_pairs(poses, radius, products or ProcessorProducts())
     kept = np.arange(len(near))
     while len(kept) > keep_whole:
         survives = np.asarray(~near[np.ix_(kept[::stride], kept)].any(axis=0))
@@ -48,7 +57,7 @@ def prune_similar(
     return kept
 
 
-def near_pairs(poses: PoseReader, radius: float) -> npt.NDArray[np.bool_]:
+def near_pairs(poses: PoseReader, radius: float, products: Products) -> npt.NDArray[np.bool_]:
     """Which pairs of frames lie within a Euclidean distance of each other, `[frames, frames]`.
 
     The distances come from inner products in float64, about the first frame so that little cancels: only pairs
@@ -57,25 +66,23 @@ def near_pairs(poses: PoseReader, radius: float) -> npt.NDArray[np.bool_]:
     Raises:
         UserError: a frame holds a coordinate that is not finite.
     """
-    offset = read_rows(poses, slice(0, 1)).astype(np.float64)
+    offset = read_rows(poses, slice(0, 1))[0].astype(np.float64)
     near = np.ones((poses.num_frames, poses.num_frames), np.bool_)
+    norms = np.empty(poses.num_frames)
     blocks = list(blocks_of(poses.num_frames, offset.nbytes, _BLOCK_BYTES))
+
+    def read(frames: slice) -> Any:
+        rows = read_rows(poses, frames)
+        check_finite(rows, frames.start)
+        block = products.centred(rows, offset)
+        norms[frames] = products.squared_norms(block)
+        return block
+
     for index, rows in enumerate(blocks):
-        block = _centred(poses, rows, offset)
+        block = read(rows)
         for columns in blocks[index:]:
-            other = block if columns is rows else _centred(poses, columns, offset)
-            products = block @ other.T
-            squared = _squared_norms(block)[:, None] + _squared_norms(other) - 2.0 * products
+            other = block if columns is rows else read(columns)
+            squared = norms[rows, None] + norms[columns] - 2.0 * products.inner(block, other)
             near[rows, columns] = squared <= radius**2
             near[columns, rows] = near[rows, columns].T
     return near
-
-
-def _centred(poses: PoseReader, frames: slice, offset: FloatArray) -> FloatArray:
-    rows = read_rows(poses, frames) - offset
-    check_finite(rows, frames.start)
-    return rows
-
-
-def _squared_norms(rows: FloatArray) -> FloatArray:
-    return np.asarray(np.einsum("ij,ij->i", rows, rows))

@@ -21,14 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.geometry.pca import principal_pairs
-from audio2face.geometry.pose_reader import FloatArray, blocks_of, in_threads
+from audio2face.geometry.pose_reader import FloatArray
 from audio2face.preproc.gram import GramColumns, SketchedGram
+from audio2face.preproc.products import Table
 
 _FEW_POSES = 2048  # all their columns take 32 MB: cheaper to fetch at once than to foretell which are needed
 _SKETCH_POSES = 512  # span the motion of an actor but for details: most rehearsed steps come true
 _REHEARSED_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
-_SCORE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,8 @@ def select_distinct(
     few = count <= _FEW_POSES
     columns.fetch(np.arange(count) if few else seeds)
     capacity = min(len(seeds) + max_iterations, count)
-    chosen = _Chosen(columns.squared_norms, capacity, variance_threshold)
+    table = columns.products.table(capacity, count)
+    chosen = _Chosen(columns.squared_norms, table, capacity, variance_threshold)
     for row in seeds.tolist():
         chosen.add(row, columns.take(row))
         yield Pick(row, float("inf"), 0)
@@ -104,13 +105,14 @@ class _Chosen:
 
     Args:
         squared_norms: `[poses]`, diagonal of the Gram matrix.
+        table: keeps the columns of the chosen poses.
         capacity: the most poses that will be chosen.
         variance_threshold: share of the variance that the PCA of the chosen poses exceeds.
     """
 
-    def __init__(self, squared_norms: FloatArray, capacity: int, variance_threshold: float) -> None:
+    def __init__(self, squared_norms: FloatArray, table: Table, capacity: int, variance_threshold: float) -> None:
         self.rows: list[int] = []
-        self._columns = np.empty((capacity, len(squared_norms)))
+        self._columns = table
         self._products = np.empty((capacity, capacity))  # of the chosen poses with each other
         self._column_sum = np.zeros(len(squared_norms))
         self._squared_norms = squared_norms
@@ -119,34 +121,28 @@ class _Chosen:
     def add(self, row: int, column: FloatArray) -> None:
         count = len(self.rows)
         self.rows.append(row)
-        self._columns[count] = column
+        self._columns.set(count, column)
         self._column_sum += column
         self._products[count, : count + 1] = self._products[: count + 1, count] = column[self.rows]
 
     def forget_after(self, count: int) -> None:
         del self.rows[count:]
-        self._column_sum = self._columns[:count].sum(axis=0)
+        self._column_sum = self._columns.sum(count)
 
     def worst(self) -> Pick | None:
         """The pose that the PCA of the chosen ones reconstructs worst; None where all are reconstructed."""
         count = len(self.rows)
-        columns, products = self._columns[:count], self._products[:count, :count]
+        products = self._products[:count, :count]
         row_means = self._column_sum / count
         chosen_means = row_means[self.rows]
         grand_mean = chosen_means.mean()
         centred = products - chosen_means[:, None] - chosen_means + grand_mean
-        squared = self._squared_norms - 2.0 * row_means + grand_mean  # distances from the mean of the chosen poses
+        squared: FloatArray = self._squared_norms - 2.0 * row_means + grand_mean  # distances from the mean of the chosen poses
         farthest = squared.max()
         values, vectors = principal_pairs(centred, self._variance_threshold)
         # Eigenvectors of centred products sum to zero, so of all means only those of the chosen poses matter.
         weights = (vectors - vectors.mean(axis=0)) / np.sqrt(values)
-        offsets = chosen_means @ weights
-
-        def subtract_scores(part: slice) -> None:
-            scores = weights.T @ columns[:, part] - offsets[:, None]
-            squared[part] -= np.einsum("ij,ij->j", scores, scores)
-
-        in_threads(subtract_scores, blocks_of(len(squared), weights.shape[1] * 8, _SCORE_BYTES))
+        squared -= self._columns.squared_scores(weights, chosen_means @ weights)
         squared[self.rows] = 0.0
         row = int(squared.argmax())
         if squared[row] <= farthest * _EXHAUSTED**2:

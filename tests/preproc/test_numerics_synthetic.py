@@ -13,14 +13,18 @@ from audio2face.geometry import PointCache, eigenpairs
 from audio2face.geometry.pca import coefficients, fit_basis
 from audio2face.geometry.point_cache import StridedFrames
 from audio2face.geometry.rigid import fit_rigid
+from audio2face.preproc import products as products_module
 from audio2face.preproc import prune, select
 from audio2face.preproc.gram import GramColumns
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, stack_poses, vertex_indices
+from audio2face.preproc.products import ProcessorProducts, Products, TorchProducts
 from audio2face.preproc.prune import prune_similar
 from audio2face.preproc.select import select_distinct
 from audio2face.preproc.tongue import stabilise
 
 Floats = npt.NDArray[np.floating]
+# What a GPU runs is tried on the processor: the same operations of PyTorch, there and back.
+WAYS: list[Products] = [ProcessorProducts(), TorchProducts("cpu")]
 
 
 def as_cache(frames: npt.ArrayLike) -> PointCache:
@@ -67,11 +71,14 @@ def prune_directly(rows: Floats, radius: float) -> list[int]:
 
 @pytest.mark.parametrize("threshold", [0.9999, 0.97])
 @pytest.mark.parametrize("few", [0, 10_000], ids=["fetched as needed", "fetched at once"])
-def test_selection_equals_the_direct_way(threshold: float, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("products", WAYS, ids=lambda way: way.name)
+def test_selection_equals_the_direct_way(
+    threshold: float, few: int, products: Products, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(select, "_FEW_POSES", few)
     # More poses than the sketch holds, so that some steps are foretold wrongly.
     poses = moving_poses(700, 90, modes=40)
-    columns = GramColumns(poses)
+    columns = GramColumns(poses, products)
     picks = list(select_distinct(columns, 60, threshold))
     assert [pick.row for pick in picks] == select_directly(poses, 60, threshold)
     assert columns.num_passes < 12  # one for the seeds, one for the sketch
@@ -92,13 +99,33 @@ def test_selection_of_a_handful_of_poses(count: int) -> None:
     assert sorted(pick.row for pick in picks) == list(range(count))
 
 
-def test_pruning_equals_the_direct_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("products", WAYS, ids=lambda way: way.name)
+def test_pruning_equals_the_direct_way(products: Products, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = moving_poses(120, 60, modes=8)
     expected = prune_directly(rows, 12.0)
     assert 10 < len(expected) < 110
-    assert prune_similar(as_cache(rows), 12.0).tolist() == expected
+    assert prune_similar(as_cache(rows), 12.0, products=products).tolist() == expected
     monkeypatch.setattr(prune, "_BLOCK_BYTES", 25 * 60 * 8)
-    assert prune_similar(as_cache(rows), 12.0).tolist() == expected
+    assert prune_similar(as_cache(rows), 12.0, products=products).tolist() == expected
+
+
+def test_products_are_made_where_they_are_made_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products_module, "_has_cuda_driver", lambda: True)
+    monkeypatch.setattr(products_module, "TorchProducts", lambda device: TorchProducts("cpu"))
+    for gpu_seconds, chosen in ((0.1, "cpu"), (9.0, "processor")):
+        monkeypatch.setattr(
+            products_module, "_trial_seconds", lambda way, seconds=gpu_seconds: {"cpu": seconds}.get(way.name, 1.0)
+        )
+        assert products_module.fastest_products.__wrapped__().name == chosen
+
+
+def test_a_gpu_that_cannot_be_used_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(device: str) -> TorchProducts:
+        raise RuntimeError("no CUDA GPUs are available")
+
+    monkeypatch.setattr(products_module, "_has_cuda_driver", lambda: True)
+    monkeypatch.setattr(products_module, "TorchProducts", refuse)
+    assert products_module.fastest_products.__wrapped__().name == "processor"
 
 
 def test_pruning_keeps_short_shots_whole_unless_told_otherwise() -> None:
