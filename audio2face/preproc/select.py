@@ -137,7 +137,8 @@ class _Chosen:
         chosen_means = row_means[self.rows]
         grand_mean = chosen_means.mean()
         centred = products - chosen_means[:, None] - chosen_means + grand_mean
-        squared: FloatArray = self._squared_norms - 2.0 * row_means + grand_mean  # distances from the mean of the chosen poses
+        # Distances from the mean of the chosen poses.
+        squared: FloatArray = self._squared_norms - 2.0 * row_means + grand_mean
         farthest = squared.max()
         values, vectors = principal_pairs(centred, self._variance_threshold)
         # Eigenvectors of centred products sum to zero, so of all means only those of the chosen poses matter.
