@@ -105,6 +105,35 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def atomic_files(folder: Path) -> Iterator[Path]:
+    """Yields an empty temporary folder whose files move into `folder` together when the block ends normally.
+
+    `folder` is made where it is missing; files that are there under the same names are replaced. When the block raises
+    nothing is left behind and what was there before is untouched.
+
+    Raises:
+        UserError: a file cannot be written (disk full, no permission).
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".files.", suffix=".tmp", dir=folder) as temporary:
+            yield Path(temporary)
+            finished = sorted(Path(temporary).iterdir())
+            for file in finished:
+                _fsync(file)
+            for file in finished:
+                file.replace(folder / file.name)
+            _fsync_folder(folder)
+    except OSError as error:
+        raise UserError(
+            f"could not be written: {error.strerror or error}",
+            path=folder,
+            hint="Check free disk space, permissions, and that every part of the path is a folder.",
+        ) from error
+
+
 def _fsync(path: Path) -> None:
     """Makes the content of a file or folder durable."""
     if path.is_dir():

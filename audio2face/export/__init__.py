@@ -5,16 +5,22 @@ through the animator, in the forms that artists use.
 """
 
 from audio2face.export.animation import Animation, BlendWeights, Surface
+from audio2face.export.formats import FORMATS, Format, write_formats
 from audio2face.export.raw_motion import RawMotion, spool
 from audio2face.export.raw_writers import write_maya_caches, write_rows, write_transforms
+from audio2face.export.sound import write_sound
 
 __all__ = [
+    "FORMATS",
     "Animation",
     "BlendWeights",
+    "Format",
     "RawMotion",
     "Surface",
     "spool",
+    "write_formats",
     "write_maya_caches",
     "write_rows",
+    "write_sound",
     "write_transforms",
 ]

@@ -1,0 +1,74 @@
+"""Every form in which a finished animation can be written, by the name that the command line knows it by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from audio2face.errors import UserError
+from audio2face.export.animation import Animation
+from audio2face.export.arkit import write_arkit
+from audio2face.export.caches import write_arrays, write_maya, write_mdd, write_pc2
+from audio2face.export.sound import write_sound
+from audio2face.export.tables import write_table
+
+Writer = Callable[[Animation, Path, str], list[Path]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One form of an animation on disk.
+
+    Attributes:
+        description: what the files hold.
+        opened_by: the tools that read it.
+        write: writes an animation into a folder under a name; the files appear together, those to open first. What
+            refers to the sound takes it to be `<name>.wav` in the same folder (`write_sound`).
+    """
+
+    description: str
+    opened_by: str
+    write: Writer
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "maya": Format("caches of skin and tongue, .xml with .mc", "Maya", write_maya),
+        "pc2": Format("point caches of skin and tongue", "Blender, 3ds Max", write_pc2),
+        "mdd": Format("motion designer caches of skin and tongue", "Blender, Houdini, LightWave", write_mdd),
+        "npy": Format("NumPy arrays of skin, tongue, jaw and eyes", "programs of your own", write_arrays),
+        "csv": Format("jaw, eyes, emotion and weights per frame", "spreadsheets, any program", write_table),
+        "arkit": Format(
+            "52 ARKit weights: Live Link Face CSV and Audio2Face JSON", "Unreal Engine, Unity, Maya", write_arkit
+        ),
+    }
+)
+
+
+def write_formats(animation: Animation, folder: Path, name: str, formats: Iterable[str]) -> list[Path]:
+    """Writes an animation in several formats, and its sound beside them.
+
+    Args:
+        animation: the animation.
+        folder: where the files go; made where it is missing.
+        name: what the names of all files begin with.
+        formats: keys of `FORMATS`.
+
+    Returns:
+        The files to open, and the sound where there is one.
+
+    Raises:
+        UserError: a format is unknown or needs what the animation lacks, or a file cannot be written.
+    """
+    chosen = [_format(key) for key in dict.fromkeys(formats)]
+    sound = write_sound(animation, folder, name)
+    written = [path for chosen_format in chosen for path in chosen_format.write(animation, folder, name)]
+    return written if sound is None else [*written, sound]
+
+
+def _format(key: str) -> Format:
+    if key not in FORMATS:
+        raise UserError(f"export format {key!r} is unknown", hint=f"Choose from {', '.join(FORMATS)}.")
+    return FORMATS[key]
