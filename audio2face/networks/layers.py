@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -102,3 +104,48 @@ def resample_corners(values: Tensor, points: int) -> Tensor:
     """
     rows = values.shape[1]
     return read_rows(values, corner_positions(rows, points, points, values.device))
+
+
+class NormRelu(nn.Module):
+    """ReLU, times the square root of 2, so that the output has the mean square of a normally distributed input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Applies the activation to each value."""
+        return functional.relu(x) * math.sqrt(2.0)
+
+
+class GainNoise(nn.Module):
+    """Multiplies each channel of each item by a random gain; in training mode only. The reference calls it GDropout.
+
+    Gains are 1 + strength to the power of a standard normal number, divided by their root mean square over the channels
+    of the item. A gain holds for all time steps and whatever else follows the channels, and for all frames of a
+    sequence; one channel alone would always have the gain 1.
+
+    Args:
+        channels: channels.
+        strength: see above.
+
+    Attributes:
+        generator: where the numbers come from, on the CPU whatever the device; None: torch's global one.
+    """
+
+    def __init__(self, channels: int, strength: float = 0.4) -> None:
+        super().__init__()
+        self.channels = channels
+        self.strength = strength
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor, sequence: int) -> Tensor:
+        """Applies the gains.
+
+        Args:
+            x: `[batch * sequence, channels, ...]`, the frames of a sequence one after the other.
+            sequence: frames of a sequence.
+        """
+        if not self.training:
+            return x
+        numbers = torch.randn(x.shape[0] // sequence, self.channels, generator=self.generator)
+        gains = (1.0 + self.strength) ** numbers
+        gains = gains / (1e-6 + gains.square().mean(dim=1, keepdim=True).sqrt())
+        gains = gains.to(x.device, x.dtype).repeat_interleave(sequence, dim=0)
+        return x * gains.reshape(*gains.shape, *(1 for _ in x.shape[2:]))

@@ -1,0 +1,368 @@
+"""The regression network: from a window of audio and an emotion to the face in its middle, in coefficients of shapes.
+
+It hears in two ways: through the features of a speech encoder, and through the autocorrelation of short windows, which
+tells pitch and voicing. Both give a few steps of equally many channels; convolutions over time reduce them to one
+frame. Frames do not know each other. It does not know where audio comes from, nor what is learnt
+(`regression_objective`).
+
+How it is used::
+
+    network = RegressionNetwork(RegressionSettings(...), encoder)           # asdict() and `restored` keep the settings
+    output = network(audio, emotion, norm_factor)                           # sequences of frames: training
+    hidden = network.hear(audio)                                            # once, where the encoder is not trained
+    output = network(audio, emotion, norm_factor, hidden)
+    result = RegressionGraph(network.eval())(window, emotion)               # single frames: what is exported
+
+Axes: `sequence` are frames that follow each other. `values` are the coefficients of skin and tongue, jaw and eyes.
+Float32 throughout. Source: the reference's network `conv_w2v_autocorr`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audio2face.networks.autocorrelation import Autocorrelation, AutocorrelationSettings
+from audio2face.networks.encoders import SpeechEncoder
+from audio2face.networks.layers import GainNoise, NormRelu, read_rows
+from audio2face.networks.parts import Parts, PartSizes
+
+_WIDTH = 256  # channels of either branch and of all that follows
+_LAG_WIDTHS = (1, 72, 108, 162, 243)  # channels from one convolution over the lags to the next
+_TIME_LAYERS = 4
+_WINDOWS_AT_ONCE = 8  # on a CPU: what the first layers of an encoder make of more does not stay in its cache
+
+
+@dataclass(frozen=True)
+class SpeechSteps:
+    """The steps that the speech encoder makes of one window.
+
+    Attributes:
+        width: values of a step.
+        count: steps.
+        first_step: time of the first step after the first sample, in seconds.
+        step: seconds from one step to the next.
+    """
+
+    width: int
+    count: int
+    first_step: float
+    step: float
+
+    @classmethod
+    def of(cls, encoder: SpeechEncoder, samples: int) -> SpeechSteps:
+        """The steps of an encoder in a window of so many samples."""
+        info = encoder.info
+        return cls(info.width, info.steps(samples), info.first_step_seconds, info.step_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionSettings:
+    """All that determines the shapes of the network and the meaning of its inputs.
+
+    Attributes:
+        skin_size: shapes of the skin.
+        tongue_size: shapes of the tongue.
+        jaw_size: values of the jaw, 3 a key point.
+        eye_size: rotations of the eyes.
+        emotions: number of emotions besides the one that is all zeros; at least one.
+        implicit_emotion_len: values of the emotion that a frame has of its own.
+        explicit_emo_emb_len: values that `emotions` are turned into.
+        samples: length of a window.
+        samplerate: samples per second.
+        speech: what the speech encoder gives; None: it is not heard.
+        autocorrelation: how audio is cut into windows; its windows are the steps of the network.
+        use_autocorrelation: whether autocorrelation is heard.
+        phonemes: phonemes that can be told apart, by language; empty: none are named.
+    """
+
+    skin_size: int
+    tongue_size: int
+    jaw_size: int
+    eye_size: int
+    emotions: int
+    implicit_emotion_len: int
+    explicit_emo_emb_len: int
+    samples: int
+    samplerate: int
+    speech: SpeechSteps | None
+    autocorrelation: AutocorrelationSettings
+    use_autocorrelation: bool
+    phonemes: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.speech is None and not self.use_autocorrelation:
+            raise ValueError("the network must hear something: speech features, autocorrelation, or both")
+        if self.autocorrelation.num_samples > self.samples:
+            raise ValueError(
+                f"autocorrelation takes {self.autocorrelation.num_samples} samples, and a window has {self.samples}"
+            )
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> RegressionSettings:
+        """The settings of which `asdict` made these values."""
+        speech = values["speech"]
+        nested = {
+            "speech": None if speech is None else SpeechSteps(**speech),
+            "autocorrelation": AutocorrelationSettings(**values["autocorrelation"]),
+        }
+        return cls(**{**values, **nested})
+
+    @property
+    def sizes(self) -> PartSizes:
+        """The parts of a frame."""
+        return PartSizes(self.skin_size, self.tongue_size, self.jaw_size, self.eye_size)
+
+    @property
+    def emotion_size(self) -> int:
+        """Values of the emotion input: implicit, then explicit."""
+        return self.implicit_emotion_len + self.emotions
+
+    @property
+    def steps(self) -> int:
+        """Steps of time in a window."""
+        return self.autocorrelation.num_windows
+
+    def step_positions(self) -> Tensor | None:
+        """Where the network's steps lie among those of the encoder, float32 `[steps]`.
+
+        Each lies in the middle of a window of autocorrelation. None where the encoder has as many steps: they are taken
+        one by one then, as the reference does with wav2vec 2.0, whose steps come 7.5 ms before.
+        """
+        if self.speech is None or self.speech.count == self.steps:
+            return None
+        cut = self.autocorrelation
+        middles = torch.arange(cut.num_windows, dtype=torch.float64) * cut.win_stride + cut.win_len / 2
+        positions = (middles / self.samplerate - self.speech.first_step) / self.speech.step
+        return positions.float()
+
+
+@dataclass(frozen=True)
+class RegressionOutput:
+    """What the network says.
+
+    Attributes:
+        values: `[batch, sequence, values]`.
+        phonemes: logits by language, `[batch, sequence, steps, phonemes]`; empty outside training.
+    """
+
+    values: Tensor
+    phonemes: Mapping[str, Tensor]
+
+
+class RegressionNetwork(nn.Module):
+    """The regression network; see the top of the module.
+
+    Args:
+        settings: sizes and meaning of the inputs.
+        encoder: gives the speech features; None where none are heard.
+    """
+
+    def __init__(self, settings: RegressionSettings, encoder: SpeechEncoder | None) -> None:
+        super().__init__()
+        if (encoder is None) != (settings.speech is None):
+            raise ValueError("settings and encoder disagree about whether speech is heard")
+        self.settings = settings
+        self.encoder = encoder
+        self.speech = None if settings.speech is None else _SpeechBranch(settings)
+        self.autocorrelation = (
+            _AutocorrelationBranch(settings.autocorrelation) if settings.use_autocorrelation else None
+        )
+        self.explicit_emotion = nn.Linear(settings.emotions, settings.explicit_emo_emb_len)
+        branches = (self.speech is not None) + (self.autocorrelation is not None)
+        emotion = settings.implicit_emotion_len + settings.explicit_emo_emb_len
+        self.time = _TimeLayers(branches * _WIDTH, emotion, settings.steps)
+        self.heads = _Heads(_WIDTH + emotion, settings.sizes)
+        self.phonemes = _PhonemeHead(settings.phonemes) if settings.phonemes and self.speech is not None else None
+
+    def forward(
+        self, audio: Tensor, emotion: Tensor, norm_factor: Tensor | None = None, hidden: Tensor | None = None
+    ) -> RegressionOutput:
+        """Predicts faces.
+
+        Args:
+            audio: a window around each frame, `[batch, sequence, samples]`.
+            emotion: implicit emotion, then explicit, `[batch, sequence, emotion_size]`.
+            norm_factor: what autocorrelation divides the audio by, `[batch]`. None: nothing, as when deployed.
+            hidden: output of `hear` for the same audio; None: the encoder is asked.
+        """
+        batch, sequence = audio.shape[:2]
+        windows = audio.flatten(0, 1)
+        branches, phonemes = [], {}
+        if self.speech is not None:
+            speech = self.speech(self._features(windows, hidden))
+            branches.append(speech)
+            if self.phonemes is not None and self.training:
+                phonemes = self.phonemes(speech, sequence)
+        if self.autocorrelation is not None:
+            if norm_factor is not None:
+                windows = windows / norm_factor.repeat_interleave(sequence)[:, None]
+            branches.append(self.autocorrelation(windows, sequence))
+        values = self.heads(self.time(torch.cat(branches, dim=1), self._embed(emotion.flatten(0, 1)), sequence))
+        return RegressionOutput(
+            values.unflatten(0, (batch, sequence)),
+            {language: logits.unflatten(0, (batch, sequence)) for language, logits in phonemes.items()},
+        )
+
+    @torch.no_grad()
+    def hear(self, audio: Tensor) -> Tensor:
+        """The hidden layers of an encoder that is not trained.
+
+        Args:
+            audio: `[..., samples]`.
+
+        Returns:
+            `[layers, windows, steps, features]`, windows in the order of the audio.
+        """
+        assert self.encoder is not None
+        windows = audio.flatten(0, -2)
+        at_once = _WINDOWS_AT_ONCE if audio.device.type == "cpu" else len(windows)
+        return torch.cat([self.encoder.hidden_layers(some) for some in torch.split(windows, at_once)], dim=1)
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the encoder learns, beyond how its layers are combined; `hear` cannot stand in for it then."""
+        if self.encoder is None:
+            return False
+        return any(
+            weight.requires_grad and not name.startswith("combine.") for name, weight in self.encoder.named_parameters()
+        )
+
+    def use_generator(self, generator: torch.Generator) -> None:
+        """Makes all gains of training come from a generator on the CPU."""
+        for module in self.modules():
+            if isinstance(module, GainNoise):
+                module.generator = generator
+
+    def _features(self, windows: Tensor, hidden: Tensor | None) -> Tensor:
+        """Features of windows, `[batch * sequence, steps, width]`."""
+        assert self.encoder is not None
+        features: Tensor = self.encoder(windows) if hidden is None else self.encoder.combine(hidden)
+        return features
+
+    def _embed(self, emotion: Tensor) -> Tensor:
+        sizes = [self.settings.implicit_emotion_len, self.settings.emotions]
+        implicit, explicit = torch.split(emotion, sizes, dim=-1)
+        return torch.cat([implicit, self.explicit_emotion(explicit)], dim=-1)
+
+
+class RegressionGraph(nn.Module):
+    """The network as it is exported: tensors in, a tensor out, frame by frame, audio at its own level.
+
+    Args:
+        network: in evaluation mode.
+    """
+
+    def __init__(self, network: RegressionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, window: Tensor, emotion: Tensor) -> Tensor:
+        """Windows `[batch, 1, samples]` and emotions `[batch, 1, emotion_size]` to faces `[batch, 1, values]`."""
+        output: RegressionOutput = self.network(window, emotion)
+        return output.values
+
+
+class _SpeechBranch(nn.Module):
+    """The encoder's steps, brought to those of the network: `[windows, steps, width]` to `[windows, 256, steps]`."""
+
+    positions: Tensor | None
+
+    def __init__(self, settings: RegressionSettings) -> None:
+        super().__init__()
+        assert settings.speech is not None
+        self.projection = nn.Linear(settings.speech.width, _WIDTH)
+        self.register_buffer("positions", settings.step_positions(), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.positions is not None:
+            features = read_rows(features, self.positions)
+        return torch.relu(self.projection(features)).mT
+
+
+class _AutocorrelationBranch(nn.Module):
+    """Audio to `[windows, 256, steps]`: convolutions over the lags of each step by itself."""
+
+    # A constant that brings usual levels of normalised speech to a usual size.
+    _LEVEL = 8.912028121636435
+
+    def __init__(self, settings: AutocorrelationSettings) -> None:
+        super().__init__()
+        self.autocorrelation = Autocorrelation(settings)
+        lags, layers = settings.num_autocorr, []
+        for before, after in pairwise(_LAG_WIDTHS):
+            layers.append(nn.Conv2d(before, after, (1, 3), stride=(1, 2), padding=(0, 1)))
+            lags = _halved(lags)
+        layers.append(nn.Conv2d(_LAG_WIDTHS[-1], _WIDTH, (1, lags)))
+        self.layers = nn.ModuleList(layers)
+        self.activation = NormRelu()
+        self.noise = nn.ModuleList(GainNoise(layer.out_channels) for layer in layers)
+
+    def forward(self, windows: Tensor, sequence: int) -> Tensor:
+        x = self.autocorrelation(windows * self._LEVEL)[:, None]
+        for layer, noise in zip(self.layers, self.noise, strict=True):
+            x = noise(self.activation(layer(x)), sequence)
+        return torch.squeeze(x, -1)
+
+
+class _TimeLayers(nn.Module):
+    """Steps to one frame, `[windows, channels, steps]` to `[windows, 256 + emotion]`; emotion enters at every layer."""
+
+    def __init__(self, channels: int, emotion: int, steps: int) -> None:
+        super().__init__()
+        layers = []
+        for _ in range(_TIME_LAYERS):
+            layers.append(nn.Conv1d(channels, _WIDTH, 3, stride=2, padding=1))
+            channels, steps = _WIDTH + emotion, _halved(steps)
+        self.layers = nn.ModuleList(layers)
+        self.merge = nn.Linear(channels * steps, _WIDTH)
+        self.activation = NormRelu()
+        self.noise = nn.ModuleList(GainNoise(_WIDTH) for _ in layers)
+
+    def forward(self, x: Tensor, emotion: Tensor, sequence: int) -> Tensor:
+        for layer, noise in zip(self.layers, self.noise, strict=True):
+            x = noise(self.activation(layer(x)), sequence)
+            x = torch.cat([x, emotion[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
+        return torch.cat([self.activation(self.merge(x.flatten(1))), emotion], dim=1)
+
+
+class _Heads(nn.Module):
+    """A frame's features to its values; the skin's head gives jaw and eyes as well, which move with it."""
+
+    def __init__(self, width: int, sizes: PartSizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        face = sizes.skin + sizes.jaw + sizes.eye
+        self.face = nn.Sequential(nn.Linear(width, face), nn.Linear(face, face))
+        self.tongue = nn.Sequential(nn.Linear(width, sizes.tongue), nn.Linear(sizes.tongue, sizes.tongue))
+
+    def forward(self, x: Tensor) -> Tensor:
+        sizes = self.sizes
+        skin, jaw, eye = torch.split(self.face(x), [sizes.skin, sizes.jaw, sizes.eye], dim=-1)
+        return torch.cat(Parts(skin, self.tongue(x), jaw, eye), dim=-1)
+
+
+class _PhonemeHead(nn.Module):
+    """Names the phoneme of each step, `[windows, 256, steps]` to logits `[windows, steps, phonemes]` by language."""
+
+    def __init__(self, phonemes: Mapping[str, int]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv1d(_WIDTH, _WIDTH, 3, padding=1) for _ in range(2))
+        self.activation = NormRelu()
+        self.noise = nn.ModuleList(GainNoise(_WIDTH) for _ in self.layers)
+        self.languages = nn.ModuleDict({language: nn.Linear(_WIDTH, count) for language, count in phonemes.items()})
+
+    def forward(self, x: Tensor, sequence: int) -> dict[str, Tensor]:
+        for layer, noise in zip(self.layers, self.noise, strict=True):
+            x = noise(self.activation(layer(x)), sequence)
+        return {language: layer(x.mT) for language, layer in self.languages.items()}
+
+
+def _halved(length: int) -> int:
+    """What a convolution of 3 with stride 2 and padding 1 leaves of a length."""
+    return (length + 1) // 2
