@@ -2,17 +2,25 @@
 
 from audio2face.animation.animator import FaceAnimator, FaceFrames
 from audio2face.animation.blinks import NATURAL_BLINK, BlinkTrack
+from audio2face.animation.emotion import EmotionPostProcess, EmotionSettings
 from audio2face.animation.face import FaceData
 from audio2face.animation.settings import AnimatorSettings, parameter_ranges
 from audio2face.animation.shapes import unproject
+from audio2face.animation.solver import BlendshapeSolver, SolverMethod
+from audio2face.animation.solver_settings import SolverSettings
 
 __all__ = [
     "NATURAL_BLINK",
     "AnimatorSettings",
+    "BlendshapeSolver",
     "BlinkTrack",
+    "EmotionPostProcess",
+    "EmotionSettings",
     "FaceAnimator",
     "FaceData",
     "FaceFrames",
+    "SolverMethod",
+    "SolverSettings",
     "parameter_ranges",
     "unproject",
 ]

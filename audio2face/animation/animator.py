@@ -94,19 +94,19 @@ class FaceAnimator:
         shut = np.full(len(flat), self._settings.blink_offset, np.float32)
         if blink is not None:
             shut = np.minimum(shut + np.asarray(blink, np.float32), np.float32(1))
-        return self._skin(flat, shut).reshape(-1, *self._face.skin.shape)
+        return self._skin(flat, shut).reshape(len(flat), *self._face.skin.shape)
 
     def tongue(self, delta: npt.NDArray[np.floating]) -> Float32Array:
         """The next frames of the tongue: positions `[frames, tongue verts, 3]` for motion of that shape."""
         flat = _flat(delta, self._face.tongue.size, "tongue")
         positions = flat * np.float32(self._settings.tongue_strength)
         positions += self._tongue_rest.reshape(-1)
-        return positions.reshape(-1, *self._face.tongue.shape)
+        return positions.reshape(len(flat), *self._face.tongue.shape)
 
     def jaw(self, delta: npt.NDArray[np.floating]) -> Float32Array:
-        """The next frames of the lower teeth: `[frames, 4, 4]`, see `jaw_transforms`, for motion `[frames, points, 3]`."""
+        """The next frames of the lower teeth: `[frames, 4, 4]` of `jaw_transforms` for motion `[frames, points, 3]`."""
         flat = _flat(delta, self._face.jaw.size, "jaw")
-        return jaw_transforms(self._face, self._settings, flat.reshape(-1, *self._face.jaw.shape))
+        return jaw_transforms(self._face, self._settings, flat.reshape(len(flat), *self._face.jaw.shape))
 
     def eyes(self, rotations: npt.NDArray[np.floating]) -> Float32Array:
         """The next frames of the eyes: degrees `[frames, 4]`, see `EyeMotion`, for rotations `[frames, 4]`."""

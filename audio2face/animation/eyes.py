@@ -53,7 +53,10 @@ class EyeMotion:
             Likewise; the SDK puts a roll of 0 after each eye's two.
         """
         gaze = self._saccades[self._next_rows(len(rotations))]
-        return self._offset + rotations * self._strength + np.concatenate([gaze, gaze], axis=1)
+        angles = rotations * self._strength
+        angles += self._offset
+        angles += np.concatenate([gaze, gaze], axis=1)
+        return angles
 
     def _next_rows(self, frames: int) -> npt.NDArray[np.intp]:
         count = np.float32(len(self._saccades))

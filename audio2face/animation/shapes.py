@@ -8,7 +8,7 @@ from audio2face.animation.face import Float32Array
 
 # Frames multiplied at once, the last ones with zeros beside them: the order in which a matrix product adds depends on
 # its size, and a frame must not depend on those it happens to come with. The shapes are read once for all of them.
-_ROWS = 8
+ROWS = 8
 
 
 def unproject(coefficients: Float32Array, shapes: Float32Array) -> Float32Array:
@@ -21,10 +21,11 @@ def unproject(coefficients: Float32Array, shapes: Float32Array) -> Float32Array:
     Returns:
         Float32 `[frames, verts, 3]`.
     """
-    return blocked_product(coefficients, shapes.reshape(len(shapes), -1)).reshape(-1, *shapes.shape[1:])
+    matrix = shapes.reshape(len(shapes), shapes[0].size)
+    return _product(coefficients, matrix).reshape(len(coefficients), *shapes.shape[1:])
 
 
-def blocked_product(rows: Float32Array, matrix: Float32Array) -> Float32Array:
+def _product(rows: Float32Array, matrix: Float32Array) -> Float32Array:
     """`rows @ matrix`, in which a row of the result depends on that row alone, to the last bit.
 
     Args:
@@ -32,12 +33,12 @@ def blocked_product(rows: Float32Array, matrix: Float32Array) -> Float32Array:
         matrix: float32 `[inner, columns]`.
     """
     product = np.empty((len(rows), matrix.shape[1]), np.float32)
-    for start in range(0, len(rows), _ROWS):
-        block = rows[start : start + _ROWS]
-        if len(block) < _ROWS:
-            padded = np.zeros((_ROWS, rows.shape[1]), np.float32)
+    for start in range(0, len(rows), ROWS):
+        block = rows[start : start + ROWS]
+        if len(block) < ROWS:
+            padded = np.zeros((ROWS, rows.shape[1]), np.float32)
             padded[: len(block)] = block
             product[start:] = (padded @ matrix)[: len(block)]
         else:
-            np.matmul(block, matrix, out=product[start : start + _ROWS])
+            np.matmul(block, matrix, out=product[start : start + ROWS])
     return product

@@ -25,7 +25,7 @@ def face_mask(skin: Float32Array, level: float, softness: float) -> Float32Array
     """
     height = skin[:, 1].astype(np.float64)
     share = (height - height.min()) / np.ptp(height)
-    return expit((level - share) / softness).astype(np.float32)
+    return np.asarray(expit((level - share) / softness), np.float32)
 
 
 def smoothing_factor(half_life: float, seconds: float) -> np.float32:

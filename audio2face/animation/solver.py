@@ -1,0 +1,191 @@
+"""Blend-shape weights for a moving surface: how much of each pose of a rig makes the face that the animator made.
+
+Formulas: contract of the Audio2Face-3D SDK's solver. The sum over vertices is float32, as there; what follows, on as
+many numbers as there are poses, is float64. Frames follow each other: the weights of one pull on those of the next.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.animation.admm import FourSteps
+from audio2face.animation.bounded import BoundedQuadratic, Float64Array
+from audio2face.animation.face import Float32Array
+from audio2face.animation.shapes import ROWS
+from audio2face.animation.solver_settings import SolverSettings, active_pairs
+from audio2face.errors import UserError
+
+SolverMethod = Literal["cpu", "admm", "qp"]
+"""How the bounds `0 <= w <= 1` are kept, A and b being the matrix and the right side of the normal equations:
+
+- `cpu`: as the SDK does on CPUs, and its tests take for true: the minimum of `|A w - b|²`;
+- `admm`: as the SDK does on GPUs: four steps towards the same minimum, differing by a few hundredths;
+- `qp`: the minimum of `w A w / 2 - b w`, which is that of the distance between the surfaces and of the preferences.
+"""
+_CANCELLED = 1e-10  # upper bound of the pose of a pair that gives way
+_WORST_CONDITION = 1e7  # of the matrix; `cpu` squares it, and float64 has 16 digits
+
+
+class _Step(Protocol):
+    def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array: ...
+
+
+class BlendshapeSolver:
+    """Finds the weights of one surface, skin or tongue, frame after frame.
+
+    With D the offsets of the active poses at the vertices looked at, n the neutral there, s the squared ratio of the
+    neutral's bounding-box diagonal and the template size, and one row +1, -1 in Q for each symmetry pair:
+
+        A = D'D + l1² s / 4 · 11' + 10 l2 s · I + 100 temporal s · I + 10 symmetry s · Q'Q
+        b = D'(positions - n) + temporal s · (weights of the frame before, zeros at first)
+
+    Where there are pairs that cancel, a second pass gives up the smaller weight of each (of equals, the second). Every
+    pose, active or not, then has `weight * multiplier + offset`, which may lie outside of 0 to 1.
+
+    Args:
+        deltas: what a weight of 1 adds, `[poses, verts, 3]`, centimetres.
+        neutral: the surface at rest, `[verts, 3]`.
+        settings: of the solver.
+        mask: the vertices looked at, in any order; None: all.
+        method: see `SolverMethod`.
+
+    Raises:
+        UserError: arrays do not fit to each other or to the settings, or the weights cannot be told from the surface:
+            a pose that moves nothing, or the same as others, and no preference that decides between them.
+    """
+
+    def __init__(
+        self,
+        deltas: npt.NDArray[np.floating],
+        neutral: npt.NDArray[np.floating],
+        settings: SolverSettings,
+        *,
+        mask: npt.NDArray[np.integer] | None = None,
+        method: SolverMethod = "cpu",
+    ) -> None:
+        _check(deltas, neutral, settings, mask, method)
+        self._settings, self._verts = settings, len(neutral)
+        self._active = np.flatnonzero(settings.active)
+        # Places of the values looked at in a flat surface; None: all of them, in order.
+        self._places = None if mask is None else (3 * np.asarray(mask, np.intp)[:, None] + np.arange(3)).ravel()
+        self._rest = self._look(np.asarray(neutral, np.float32).reshape(1, -1))[0]
+        poses = self._look(np.asarray(deltas, np.float32)[self._active].reshape(len(self._active), -1))
+        self._deltas = np.ascontiguousarray(poses.T)
+        diagonal = np.linalg.norm(np.ptp(np.asarray(neutral, np.float64), axis=0))
+        scale = float(diagonal / settings.template_size) ** 2
+        self._pull = settings.temporal * scale
+        self._cancel = active_pairs(settings.cancel_pairs, settings.active)
+        matrix = _normal_matrix(poses, settings, scale)
+        _check_condition(matrix, self._active)
+        self._method = method
+        self._passes = [_make_step(matrix, method) for _ in range(2 if self._cancel else 1)]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the frames so far: the next one is not pulled."""
+        self._before = np.zeros(len(self._active))
+        for step in self._passes:
+            if isinstance(step, BoundedQuadratic):
+                step.reset()
+
+    def __call__(self, positions: npt.NDArray[np.floating]) -> Float32Array:
+        """The weights of the next frames; bit-equal however frames are cut into blocks.
+
+        Args:
+            positions: the surface, `[frames, verts, 3]`, centimetres.
+
+        Returns:
+            Float32 `[frames, poses]`.
+        """
+        if positions.ndim != 3 or positions.shape[1:] != (self._verts, 3):
+            raise ValueError(f"positions have shape {list(positions.shape)}, expected [frames, {self._verts}, 3]")
+        flat = np.asarray(positions, np.float32).reshape(len(positions), 3 * self._verts)
+        weights = np.zeros((len(flat), len(self._settings.active)))
+        # Always that many rows, see `shapes.ROWS`; what stands in those that are left over does not matter.
+        motion = np.zeros((ROWS, len(self._rest)), np.float32)
+        for start in range(0, len(flat), ROWS):
+            block = flat[start : start + ROWS]
+            for row, surface in zip(motion, block, strict=False):
+                np.subtract(self._look(surface), self._rest, out=row)
+            right = (motion @ self._deltas).astype(np.float64)
+            weights[start : start + ROWS, self._active] = self._follow(right, len(block))
+        weights *= self._settings.multipliers
+        weights += self._settings.offsets
+        return weights.astype(np.float32)
+
+    def _look(self, surfaces: Float32Array) -> Float32Array:
+        """The values looked at, of surfaces `[any, verts * 3]`."""
+        return surfaces if self._places is None else surfaces.take(self._places, axis=-1)
+
+    def _follow(self, right: Float64Array, frames: int) -> Float64Array:
+        """Weights of the active poses in the first frames of a block of right sides."""
+        if self._method == "admm" and self._pull == 0:
+            return self._solve(right)[:frames]
+        weights = np.empty((frames, right.shape[1]))
+        for row, linear in zip(weights, right, strict=False):
+            self._before = row[:] = self._solve(linear + self._pull * self._before)
+        return weights
+
+    def _solve(self, linear: Float64Array) -> Float64Array:
+        """Both passes, for one frame `[active]` or several that do not pull on each other."""
+        upper = np.ones_like(linear)
+        weights = self._passes[0](linear, upper)
+        if self._cancel:
+            first, second = np.array(self._cancel).T
+            loser = np.where(weights[..., first] < weights[..., second], first, second)
+            np.put_along_axis(upper, loser, _CANCELLED, axis=-1)
+            weights = self._passes[1](linear, upper)
+        return weights
+
+
+def _make_step(matrix: Float64Array, method: SolverMethod) -> _Step:
+    return FourSteps(matrix) if method == "admm" else BoundedQuadratic(matrix, squared=method == "cpu")
+
+
+def _normal_matrix(poses: Float32Array, settings: SolverSettings, scale: float) -> Float64Array:
+    """A, `[active, active]`, for the offsets `[active, values]`."""
+    offsets = poses.astype(np.float64)
+    matrix = offsets @ offsets.T
+    matrix += 0.25 * settings.l1**2 * scale
+    matrix[np.diag_indices_from(matrix)] += (10 * settings.l2 + 100 * settings.temporal) * scale
+    for first, second in active_pairs(settings.symmetry_pairs, settings.active):
+        row = np.zeros(len(matrix))
+        row[first], row[second] = 1, -1
+        matrix += 10 * settings.symmetry * scale * np.outer(row, row)
+    return matrix
+
+
+def _check(
+    deltas: npt.NDArray[np.floating],
+    neutral: npt.NDArray[np.floating],
+    settings: SolverSettings,
+    mask: npt.NDArray[np.integer] | None,
+    method: str,
+) -> None:
+    """Refuses arrays that do not fit to each other or to the settings."""
+    settings.check()
+    if method not in get_args(SolverMethod):
+        raise UserError(f"blend-shape solver {method!a} is unknown, expected {', '.join(get_args(SolverMethod))}")
+    expected = (len(settings.active), *neutral.shape)
+    if neutral.ndim != 2 or neutral.shape[1] != 3 or deltas.shape != expected:
+        raise UserError(f"the poses of the blend shapes have shape {list(deltas.shape)}, expected {list(expected)}")
+    if not (np.isfinite(deltas).all() and np.isfinite(neutral).all()):
+        raise UserError("the blend shapes hold NaN or infinity")
+    if mask is not None and not (mask.ndim == 1 and mask.size and mask.min() >= 0 and mask.max() < len(neutral)):
+        raise UserError(f"the mask of the blend shapes does not list vertices from 0 to {len(neutral) - 1}")
+
+
+def _check_condition(matrix: Float64Array, active: npt.NDArray[np.intp]) -> None:
+    """Refuses poses whose weights cannot be told from a surface."""
+    values, vectors = np.linalg.eigh(matrix)
+    if values[0] * _WORST_CONDITION <= values[-1]:
+        shares = np.abs(vectors[:, 0])
+        poses = active[shares >= 0.5 * shares.max()]
+        raise UserError(
+            f"the weights of blend shapes {', '.join(map(str, poses[:8]))} (counted from 0, without the neutral) "
+            "cannot be told from a face: they move nothing that the solver looks at, or all the same",
+            hint="Raise strengthL2regularization, or set these poses to 0 in bsSolveActivePoses.",
+        )
