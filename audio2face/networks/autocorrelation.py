@@ -108,7 +108,8 @@ def lag_sums(values: Tensor, lags: int) -> Tensor:
     padded = functional.pad(values, (0, (blocks + 1) * lags - length))
     padded = padded.reshape(*values.shape[:-1], blocks + 1, lags)
     here, following = padded[..., :-1, :], padded[..., 1:, :]
-    products = torch.cat([here.mT @ here, here.mT @ following], dim=-1)  # [..., lags, 2 * lags]
+    turned = here.transpose(-1, -2)
+    products = torch.cat([turned @ here, turned @ following], dim=-1)  # [..., lags, 2 * lags]
     askew = functional.pad(products.flatten(-2), (0, lags)).reshape(*values.shape[:-1], lags, 2 * lags + 1)
     return askew[..., :lags].sum(dim=-2)
 

@@ -11,7 +11,7 @@ How it is used::
     output = network(audio, emotion, norm_factor)                           # sequences of frames: training
     hidden = network.hear(audio)                                            # once, where the encoder is not trained
     output = network(audio, emotion, norm_factor, hidden)
-    result = RegressionGraph(network.eval())(window, emotion)               # single frames: what is exported
+    result = RegressionGraph(network)(window, emotion)                      # single frames: what is exported
 
 Axes: `sequence` are frames that follow each other. `values` are the coefficients of skin and tongue, jaw and eyes.
 Float32 throughout. Source: the reference's network `conv_w2v_autocorr`.
@@ -255,12 +255,13 @@ class RegressionGraph(nn.Module):
     """The network as it is exported: tensors in, a tensor out, frame by frame, audio at its own level.
 
     Args:
-        network: in evaluation mode.
+        network: the network; it is put into evaluation mode.
     """
 
     def __init__(self, network: RegressionNetwork) -> None:
         super().__init__()
         self.network = network
+        self.eval()  # itself too: exporters put everything back into the mode of the outermost module
 
     def forward(self, window: Tensor, emotion: Tensor) -> Tensor:
         """Windows `[batch, 1, samples]` and emotions `[batch, 1, emotion_size]` to faces `[batch, 1, values]`."""
@@ -282,7 +283,7 @@ class _SpeechBranch(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         if self.positions is not None:
             features = read_rows(features, self.positions)
-        return torch.relu(self.projection(features)).mT
+        return torch.relu(self.projection(features)).transpose(1, 2)
 
 
 class _AutocorrelationBranch(nn.Module):
@@ -360,7 +361,7 @@ class _PhonemeHead(nn.Module):
     def forward(self, x: Tensor, sequence: int) -> dict[str, Tensor]:
         for layer, noise in zip(self.layers, self.noise, strict=True):
             x = noise(self.activation(layer(x)), sequence)
-        return {language: layer(x.mT) for language, layer in self.languages.items()}
+        return {language: layer(x.transpose(1, 2)) for language, layer in self.languages.items()}
 
 
 def _halved(length: int) -> int:
