@@ -148,10 +148,24 @@ class DiffusionTask:
         yield from self._loader.batches(self._sampler.epoch(epoch, first_batch))
 
     def losses(self, network: Callable[..., Any], batch: SegmentBatch) -> Mapping[str, Tensor]:
-        """Adds noise to the poses of a batch, and lets the network take it away; speech is encoded once."""
-        objective = self._knowing(batch)
+        """Makes the poses of a batch, and has them learnt."""
         batch = batch.to(self._device)
-        target = self._poses(batch)
+        return self.losses_of(network, batch, self.poses(batch))
+
+    def poses(self, batch: SegmentBatch) -> Tensor:
+        """What the network is to give for a batch on the task's device, `[batch, frames, values]`."""
+        target: Tensor = self._poses(batch)
+        return target
+
+    def losses_of(self, network: Callable[..., Any], batch: SegmentBatch, target: Tensor) -> Mapping[str, Tensor]:
+        """Adds noise to poses, and lets the network take it away; speech is encoded once.
+
+        Args:
+            network: see `losses`.
+            batch: on the task's device.
+            target: its poses, see `poses`.
+        """
+        objective = self._knowing(batch)
         steps = draw_steps(self._schedule, len(target), self.generators["steps"])
         noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._device)
         learnt = DiffusionBatch(

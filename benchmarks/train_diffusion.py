@@ -1,0 +1,234 @@
+"""Training the diffusion network at the size of a large actor: frames a second, memory, and the time to the first step.
+
+    .venv/bin/python -m benchmarks.train_diffusion [--device cpu|cuda] [--batch-sizes 1 4 16] [--updates 20] [--small]
+
+Makes a synthetic actor (88,831 values a frame, clips of 390 frames at 30 fps), and a HuBERT of random weights: of its
+full size on a GPU; of width 256 and 4 layers on a CPU. Each batch size trains as `run_train.py` does. Beside it, on the
+same drawn segments, the reference's way: one segment at a time in float32, poses of the whole clip made before the
+segment is cut from them, four gradients added up for an update, and nothing loaded while the network works. The first
+updates are not counted. Frames are those of the network's rate, 60 a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from rich.table import Table
+
+from audio2face.config import TrainDiffusion
+from audio2face.preproc.memory import PeakMemory
+from audio2face.training.batches import BatchLoader, SegmentBatch
+from audio2face.training.data import TrainingData
+from audio2face.training.diffusion_task import DiffusionTask, open_task
+from audio2face.training.engine import make_fabric, place_of, seed_everything
+from audio2face.training.sampler import Draw, Plan
+from audio2face.training.settings import engine_settings, loop_settings
+from audio2face.training.updates import Updates
+from benchmarks.large_actor import Sizes, configuration, make_actor, make_encoder
+
+ACCUMULATION = 4  # segments of an update in the reference
+CPU_HUBERT = {
+    "hidden_size": 256,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 1024,
+}
+TARGETS = {"cpu": 1.5, "cuda": 5.0}  # times the frames a second of the reference's way
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a way trains.
+
+    Attributes:
+        frames_per_second: of the updates that were counted.
+        update_seconds: mean time of one of them.
+        first_seconds: from opening the data to the end of the first update.
+        peak_bytes: anonymous memory; on a GPU, what PyTorch held there.
+    """
+
+    frames_per_second: float
+    update_seconds: float
+    first_seconds: float
+    peak_bytes: int
+
+
+Update = Callable[[], int]  # makes one update of the weights; returns the frames that it learnt from
+
+
+class OurWay:
+    """Batches loaded in the background, poses of their frames alone."""
+
+    def __init__(self, task: DiffusionTask, updates: Updates) -> None:
+        self._task, self._updates = task, updates
+        self._batches = self._forever()
+
+    def __call__(self) -> int:
+        frames, items = 0, 0
+        while items < ACCUMULATION:  # as many items in an update as the reference has, at least
+            batch = next(self._batches)
+            items += len(batch.names)
+            frames += batch.num_frames
+            self._updates.gather(batch, last=items >= ACCUMULATION)
+        self._updates.step()
+        return frames
+
+    def _forever(self) -> Iterator[SegmentBatch]:
+        epoch = 0
+        while True:
+            yield from self._task.batches(epoch, 0)
+            epoch += 1
+
+
+class ReferenceWay:
+    """One segment at a time, and all frames of its clip made into poses first."""
+
+    def __init__(self, task: DiffusionTask, plans: Iterator[Plan], loader: BatchLoader, device: torch.device) -> None:
+        self._task, self._loader, self._device = task, loader, device
+        self._draws = (draw for plan in plans for draw in plan.draws)
+        weights = [weight for group in task.parameter_groups() for weight in group.parameters]
+        self._optimizer = torch.optim.Adam(weights, lr=1e-4)
+
+    def __call__(self) -> int:
+        frames = 0
+        self._optimizer.zero_grad(set_to_none=True)
+        for _ in range(ACCUMULATION):
+            draw = next(self._draws)
+            frames += draw.num_frames
+            # The voice is shifted in the whole clip, before the segment is cut from it.
+            segment, whole = self._load(replace(draw, semitones=None)), self._load(self._whole(draw))
+            target = self._task.poses(whole)[:, draw.start : draw.start + draw.num_frames]
+            torch.autograd.backward(self._task.losses_of(self._task.network, segment, target)["total"])
+        self._optimizer.step()
+        return frames
+
+    def _load(self, draw: Draw) -> SegmentBatch:
+        return self._loader.load(Plan(0, 0, ends_epoch=False, draws=(draw,))).to(self._device)
+
+    def _whole(self, draw: Draw) -> Draw:
+        return replace(draw, start=0, num_frames=self._loader.reader.clip_frames[draw.clip])
+
+
+def measure(make: Callable[[], tuple[Update, torch.device]], dropped: int, counted: int) -> Pace:
+    """Opens a way of training and times its updates."""
+    with PeakMemory() as memory:
+        began = time.perf_counter()
+        update, device = make()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        update()
+        first = _now(device) - began
+        for _ in range(dropped - 1):
+            update()
+        began = _now(device)
+        frames = sum(update() for _ in range(counted))
+        seconds = _now(device) - began
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else memory.peak_bytes or 0
+    return Pace(frames / seconds, seconds / counted, first, peak)
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+class Bench:
+    """Opens both ways on the same data and segments.
+
+    Args:
+        folder: with the actor.
+        device: "cpu" or "cuda".
+        least, most: frames of a segment.
+    """
+
+    def __init__(self, folder: Path, device: str, least: int, most: int) -> None:
+        self._folder, self._device = folder, device
+        self._train = {
+            "SUBSEGMENT_MIN_FRAME": least,
+            "SUBSEGMENT_MAX_FRAME": most,
+            "DEVICE": device,
+            "REPRODUCIBLE": False,
+        }
+
+    def ours(self, batch_size: int) -> tuple[Update, torch.device]:
+        """As `run_train.py` trains."""
+        task, fabric, train = self._open(batch_size, "auto")
+        return OurWay(task, Updates(fabric, task, loop_settings(train), compiled=False)), fabric.device
+
+    def reference(self, batch_size: int) -> tuple[Update, torch.device]:
+        """The reference's way, on the segments that `ours` draws at this batch size."""
+        task, fabric, train = self._open(batch_size, "float32")
+        data = TrainingData.open(self._configuration(batch_size, "float32").dataset, train)
+        loader, sampler = data.segments(train, batch_size=batch_size)
+        plans = (plan for epoch in range(10**6) for plan in sampler.epoch(epoch, 0))
+        return ReferenceWay(task, plans, loader, fabric.device), fabric.device
+
+    def _configuration(self, batch_size: int, precision: str) -> Any:
+        accumulation = max(1, ACCUMULATION // batch_size)
+        changes = {"BATCH_SIZE": batch_size, "GRADIENT_ACCUMULATION_STEPS": accumulation, "PRECISION": precision}
+        return configuration(self._folder, "diffusion", {**self._train, **changes})
+
+    def _open(self, batch_size: int, precision: str) -> tuple[Any, Fabric, TrainDiffusion]:
+        config = self._configuration(batch_size, precision)
+        train = config.train
+        fabric = make_fabric(engine_settings(train))
+        seed_everything(engine_settings(train), fabric.global_rank)
+        task: Any = open_task(config, place_of(fabric), None)
+        task.network.train()
+        return task, fabric, train
+
+
+def show(device: str, results: Sequence[tuple[int, Pace, Pace]]) -> None:
+    """Prints the table."""
+    table = Table("way", "frames/s", "s an update", "first update after", "peak memory", title=device)
+    for batch_size, ours, reference in results:
+        for name, pace in ((f"ours, batch {batch_size}", ours), ("the reference's, same segments", reference)):
+            table.add_row(
+                name,
+                f"{pace.frames_per_second:.1f}",
+                f"{pace.update_seconds:.2f}",
+                f"{pace.first_seconds:.1f} s",
+                f"{pace.peak_bytes / 1e9:.2f} GB",
+            )
+    Console(width=110).print(table)
+    for batch_size, ours, reference in results:
+        ratio = ours.frames_per_second / reference.frames_per_second
+        print(f"batch {batch_size}: {ratio:.2f} times as fast; target {TARGETS.get(device, 1.0)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", choices=("cpu", "cuda"), default=default)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 4, 16] if default == "cuda" else [4])
+    parser.add_argument("--dropped", type=int, default=20, help="updates that are not counted (default: 20)")
+    parser.add_argument("--updates", type=int, default=20, help="updates that are (default: 20)")
+    parser.add_argument("--segment", type=int, nargs=2, default=(30, 600), help="frames of a segment (default: 30 600)")
+    parser.add_argument("--small", action="store_true", help="a small actor, to try the benchmark itself")
+    args = parser.parse_args()
+    sizes = Sizes(skin_verts=600, skin_shapes=20, tongue_verts=100) if args.small else Sizes()
+    with tempfile.TemporaryDirectory() as scratch:
+        make_actor(Path(scratch), sizes)
+        make_encoder(Path(scratch), "hubert", CPU_HUBERT if args.device == "cpu" else {})
+        bench = Bench(Path(scratch), args.device, *args.segment)
+        results = []
+        for size in args.batch_sizes:
+            ours = measure(partial(bench.ours, size), args.dropped, args.updates)
+            reference = measure(partial(bench.reference, size), args.dropped, args.updates)
+            results.append((size, ours, reference))
+        show(args.device, results)
+
+
+if __name__ == "__main__":
+    main()
