@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from audio2face.audio.levels import AudioLevels, measure
 from audio2face.audio.noise import NoiseKind, noise
+from audio2face.audio.pieces import peak_of, track_pieces
 from audio2face.audio.reading import AudioHeader, read_header, sample_blocks
 from audio2face.audio.resample import resample_exact, resample_hann
 from audio2face.audio.track import MIN_SAMPLERATE, QUIET_PEAK, Method, Track, read_track
@@ -21,9 +22,11 @@ __all__ = [
     "Track",
     "measure",
     "noise",
+    "peak_of",
     "read_header",
     "read_track",
     "resample_exact",
     "resample_hann",
     "sample_blocks",
+    "track_pieces",
 ]

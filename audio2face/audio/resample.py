@@ -39,7 +39,7 @@ def resample_hann(samples: npt.NDArray[np.float32], old_rate: int, new_rate: int
     Raises:
         UserError: the rates have too uncommon a ratio.
     """
-    old, new = _ratio(old_rate, new_rate)
+    old, new = rate_ratio(old_rate, new_rate)
     if old == new:
         return samples
     return _polyphase(samples, old, new, _hann_taps(old, new))
@@ -50,14 +50,23 @@ def resample_exact(samples: npt.NDArray[np.float32], old_rate: int, new_rate: in
 
     Arguments, result and errors are those of `resample_hann`.
     """
-    old, new = _ratio(old_rate, new_rate)
+    old, new = rate_ratio(old_rate, new_rate)
     if old == new:
         return samples
     return _polyphase(samples, old, new, ("kaiser", 5.0))
 
 
-def _ratio(old_rate: int, new_rate: int) -> tuple[int, int]:
-    """The two rates divided by their greatest common divisor."""
+def filter_reach(old: int, new: int) -> int:
+    """Input samples, before or after an output sample, that `resample_hann` hears, for a ratio from `rate_ratio`."""
+    return math.ceil(_ZERO_CROSSINGS * old / (_ROLLOFF * min(old, new))) + 1
+
+
+def rate_ratio(old_rate: int, new_rate: int) -> tuple[int, int]:
+    """The two rates divided by their greatest common divisor.
+
+    Raises:
+        UserError: what is left is too large.
+    """
     common = math.gcd(old_rate, new_rate)
     old, new = old_rate // common, new_rate // common
     if max(old, new) > _MAX_TERM:

@@ -82,12 +82,7 @@ def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v
         raise UserError(f"audio method {method!r} is unknown", hint=f"Use one of {', '.join(get_args(Method))}.")
     path = Path(path)
     file_rate = read_header(path).samplerate
-    if file_rate < MIN_SAMPLERATE:
-        raise UserError(
-            f"a sample rate of {file_rate:,} Hz is too low for speech: expected {MIN_SAMPLERATE:,} Hz or more",
-            path=path,
-            hint="Record or export it at 16,000 Hz or more.",
-        )
+    check_samplerate(file_rate, path)
     samples = _read_mono(path)
     try:
         if method == "nva2f":
@@ -97,6 +92,20 @@ def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v
     except UserError as error:
         raise UserError(error.problem, path=path, hint=error.hint) from error
     return Track(samples, samplerate, norm_factor=_level(samples))
+
+
+def check_samplerate(samplerate: int, path: Path) -> None:
+    """Refuses rates at which speech cannot be understood.
+
+    Raises:
+        UserError: with the file's path.
+    """
+    if samplerate < MIN_SAMPLERATE:
+        raise UserError(
+            f"a sample rate of {samplerate:,} Hz is too low for speech: expected {MIN_SAMPLERATE:,} Hz or more",
+            path=path,
+            hint="Record or export it at 16,000 Hz or more.",
+        )
 
 
 def _read_mono(path: Path) -> npt.NDArray[np.float32]:

@@ -121,34 +121,6 @@ class DiffusionGraph:
         return prediction, latents
 
 
-class GraphStream:
-    """Animates one recording, window after window.
-
-    Args:
-        graph: the network.
-        identity: `[identities]`.
-        emotion: `[emotions]`.
-        noise: of a window.
-    """
-
-    def __init__(self, graph: DiffusionGraph, identity: Float32Array, emotion: Float32Array, noise: Noise) -> None:
-        block = graph.info.num_frames_center
-        self._graph = graph
-        self._identity = identity[None]
-        self._emotion = np.tile(emotion, (1, block, 1))
-        self._noise = graph.window_noise(noise)
-        self._latents = graph.zero_latents()
-        left = graph.info.num_frames_left_truncate
-        self._kept = slice(left, left + block)
-
-    def __call__(self, window: Float32Array) -> Float32Array:
-        """The frames kept of the next window: audio `[samples]` to displacements `[block, values]`."""
-        prediction, self._latents = self._graph.run(
-            window[None], self._identity, self._emotion, self._latents, self._noise
-        )
-        return prediction[0, self._kept]
-
-
 def _check_tensors(session: onnxruntime.InferenceSession, info: DiffusionInfo, path: Path) -> None:
     """Checks names and lengths of all inputs and outputs, so that a graph of another network is refused."""
     for kind, found, expected in (

@@ -1,0 +1,254 @@
+"""A deployed network as a machine that is fed with sound and gives frames: several tracks, in pieces of any length.
+
+How one recording is animated::
+
+    executor = Executor.open(model, [TrackSettings(emotion)])
+    for samples in pieces:                  # float32 [n], at executor.samplerate
+        executor.push(0, samples)
+        for motion in executor.run():       # whatever can be said by now
+            ...
+    executor.close(0)
+    for motion in executor.run():
+        ...
+
+Every call of the network takes one window of each track, whether a recording is whole or comes in pieces: on one
+machine the same sound gives the same bits however it is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+from audio2face.inference.batches import DiffusionBatch, NetworkBatch, RegressionBatch, RegressionNetwork
+from audio2face.inference.diffusion_graph import DiffusionGraph, GraphDevice
+from audio2face.inference.emotion import EmotionCurve
+from audio2face.inference.noise import Noise, seeded_noise
+from audio2face.inference.samples import SampleBuffer
+from audio2face.inference.schedule import FrameSchedule
+from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo
+
+Float32Array = npt.NDArray[np.float32]
+Graph = DiffusionGraph | RegressionNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackSettings:
+    """How one track is spoken.
+
+    Attributes:
+        emotion: the emotion over time; its keys count samples of the network's rate.
+        actor: whose face it is; None where the model has only one.
+        gain: what the sound is multiplied by; None for the model's own: `input_strength` of a regression network, 1 of
+            a diffusion network, whose `input_strength` no consumer applies.
+        seed: of a diffusion network's noise, see `noise.seeded_noise`.
+        noise: noise of a window, in place of the seed.
+    """
+
+    emotion: EmotionCurve
+    actor: str | None = None
+    gain: float | None = None
+    seed: int = 0
+    noise: Noise | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Frames of one track that follow each other, as the network gives them.
+
+    Attributes:
+        track: the track.
+        stamps: the sample that each frame describes, `[frames]`.
+        next_stamp: that of the frame which will follow.
+        values: float32 `[frames, values]`. Diffusion: displacements from rest in centimetres of skin, tongue and jaw
+            key points, eyes in degrees. Regression: coefficients of skin and tongue, then jaw and eyes likewise.
+        emotion: what the network was told, float32 `[frames, emotions]`.
+    """
+
+    track: int
+    stamps: tuple[int, ...]
+    next_stamp: int
+    values: Float32Array
+    emotion: Float32Array
+
+
+class _Track:
+    """A track and how far it has come."""
+
+    def __init__(self, emotion: EmotionCurve, gain: float) -> None:
+        self.emotion, self.gain = emotion, gain
+        self.reset()
+
+    def reset(self) -> None:
+        self.samples = SampleBuffer(self.gain)
+        self.window = 0  # the next one
+
+    def ready(self, schedule: FrameSchedule) -> bool:
+        """Whether the next window's sound and emotion are known."""
+        samples = self.samples
+        needed = schedule.frames.target_sample((self.window + 1) * schedule.block - 1)
+        return self.window < schedule.windows.count(samples.length, samples.closed) and (
+            needed <= self.emotion.known_until
+        )
+
+
+class Executor:
+    """Runs a deployed network over tracks.
+
+    Args:
+        network: the network and what it remembers.
+        schedule: its windows and frames.
+        tracks: emotion and gain of each track.
+    """
+
+    def __init__(
+        self, network: NetworkBatch, schedule: FrameSchedule, tracks: Sequence[tuple[EmotionCurve, float]]
+    ) -> None:
+        self._network = network
+        self._tracks = [_Track(emotion, gain) for emotion, gain in tracks]
+        self.schedule = schedule
+
+    @classmethod
+    def open(
+        cls,
+        model: DeployedModel,
+        tracks: Sequence[TrackSettings],
+        *,
+        fps: Fraction | None = None,
+        device: GraphDevice = "cpu",
+        graph: Graph | None = None,
+    ) -> Executor:
+        """Makes an executor of a deployed folder.
+
+        Args:
+            model: the folder.
+            tracks: the tracks, at least one.
+            fps: frames per second of a regression network, 30 where None; a diffusion network has its own.
+            device: what the network runs on.
+            graph: the folder's network, where it was opened before (`open_graph`).
+
+        Raises:
+            UserError: a track names no actor of the model, the network cannot be loaded, or the rate is out of reach.
+        """
+        schedule = FrameSchedule.of(model.info, fps)
+        inputs = [(track.emotion, _gain(model, _actor(model, track), track.gain)) for track in tracks]
+        graph = open_graph(model, device) if graph is None else graph
+        return cls(_batch(model, graph, tracks), schedule, inputs)
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames per second."""
+        return self.schedule.fps
+
+    @property
+    def samplerate(self) -> int:
+        """Samples per second that the network hears."""
+        return self.schedule.samplerate
+
+    def push(self, track: int, samples: npt.ArrayLike) -> None:
+        """Adds sound to a track: float `[samples]` at `samplerate`, full scale being 1.
+
+        Raises:
+            UserError: it has more than one channel, or is not finite.
+        """
+        self._tracks[track].samples.push(samples)
+
+    def close(self, track: int) -> None:
+        """Tells that a track's sound ends here; what comes after sounds silent."""
+        self._tracks[track].samples.closed = True
+
+    def reset(self) -> None:
+        """Goes back to the start of all tracks, without their sound. Emotions stay."""
+        self._network.reset()
+        for track in self._tracks:
+            track.reset()
+
+    def run(self) -> Iterator[Motion]:
+        """Animates all windows that are there; frames outside of a recording are left out.
+
+        Yields:
+            Frames, those of a track in order of time.
+        """
+        while True:
+            executed = np.array([track.ready(self.schedule) for track in self._tracks], np.bool_)
+            if not executed.any():
+                return
+            values, emotions = self._run_windows(executed)
+            for index in np.flatnonzero(executed).tolist():
+                motion = self._motion(index, values[index], emotions[index])
+                self._advance(self._tracks[index])
+                if len(motion.values):
+                    yield motion
+
+    def _run_windows(self, executed: npt.NDArray[np.bool_]) -> tuple[Float32Array, Float32Array]:
+        """One call of the network: values `[tracks, block, values]`, and emotions `[tracks, block, emotions]`."""
+        schedule = self.schedule
+        tracks = len(self._tracks)
+        audio = np.zeros((tracks, schedule.windows.window), np.float32)
+        emotion = np.zeros((tracks, schedule.block, self._tracks[0].emotion.num_emotions), np.float32)
+        for index in np.flatnonzero(executed).tolist():
+            track = self._tracks[index]
+            window = schedule.windows
+            audio[index] = track.samples.read(window.first_sample(track.window), window.end_sample(track.window))
+            emotion[index] = track.emotion.at(schedule.stamps(track.window)[:-1])
+        return self._network.run(audio, emotion, executed), emotion
+
+    def _motion(self, index: int, values: Float32Array, emotion: Float32Array) -> Motion:
+        track = self._tracks[index]
+        stamps = self.schedule.stamps(track.window)
+        end = track.samples.length  # an open stream's windows end before it
+        kept = [frame for frame in range(self.schedule.block) if 0 <= stamps[frame] < end]
+        part = slice(kept[0], kept[-1] + 1) if kept else slice(0)
+        return Motion(index, tuple(stamps[part]), stamps[part.stop], values[part], emotion[part])
+
+    def _advance(self, track: _Track) -> None:
+        track.window += 1
+        track.samples.drop_before(self.schedule.windows.first_sample(track.window))
+
+
+def open_graph(model: DeployedModel, device: GraphDevice = "cpu") -> Graph:
+    """Loads the network of a deployed folder.
+
+    Raises:
+        UserError: there is none, it cannot be loaded, or the device is not there.
+    """
+    if isinstance(model.info, DiffusionInfo):
+        return DiffusionGraph.open(model.folder, device)
+    from audio2face.inference.regression_graph import RegressionGraph
+
+    return RegressionGraph.open(model.folder, device)
+
+
+def _batch(model: DeployedModel, graph: Graph, tracks: Sequence[TrackSettings]) -> NetworkBatch:
+    if not tracks:
+        raise ValueError("an executor needs one track at least")
+    if not isinstance(graph, DiffusionGraph):
+        implicit = model.implicit_emotion
+        if implicit is None:
+            raise UserError("has no implicit emotion to speak in", path=model.folder, hint="Deploy it once more.")
+        return RegressionBatch(graph, implicit)
+    info = graph.info
+    identities = np.zeros((len(tracks), len(info.identities)), np.float32)
+    for row, track in zip(identities, tracks, strict=True):
+        row[info.identities.index(_actor(model, track).name)] = 1.0
+    noises = [track.noise or seeded_noise(track.seed, info.frames, info.values) for track in tracks]
+    return DiffusionBatch(graph, identities, noises)
+
+
+def _actor(model: DeployedModel, track: TrackSettings) -> DeployedActor:
+    if track.actor is not None:
+        return model.actor(track.actor)
+    if len(model.actors) > 1:
+        raise UserError("whose face is to move?", hint=f"Name one of {', '.join(model.info.identities)}.")
+    return model.actors[0]
+
+
+def _gain(model: DeployedModel, actor: DeployedActor, given: float | None) -> float:
+    if given is not None:
+        return given
+    return 1.0 if isinstance(model.info, DiffusionInfo) else actor.config.parameters["input_strength"]

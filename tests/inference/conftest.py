@@ -1,0 +1,41 @@
+"""Deployed folders with tiny networks that answer to everything they are told."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "model_folder"))
+
+from small_graphs import write_graph
+from small_models import DIFFUSION, REGRESSION, write_model
+
+from audio2face.model_folder import NetworkInfo
+
+
+def _folder(folder: Path, info: NetworkInfo) -> Path:
+    folder.mkdir()
+    write_model(folder, info)
+    write_graph(folder / "network.onnx", info)
+    return folder
+
+
+@pytest.fixture
+def diffusion(tmp_path: Path) -> Path:
+    """A deployed diffusion network of two actors and two emotions, 60 frames per second."""
+    return _folder(tmp_path / "diffusion", DIFFUSION)
+
+
+@pytest.fixture
+def regression(tmp_path: Path) -> Path:
+    """A deployed regression network of one actor and one emotion."""
+    return _folder(tmp_path / "regression", REGRESSION)
+
+
+@pytest.fixture(params=["diffusion", "regression"])
+def deployed(request: pytest.FixtureRequest) -> Path:
+    """Either of them."""
+    folder: Path = request.getfixturevalue(request.param)
+    return folder
