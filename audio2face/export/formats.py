@@ -14,6 +14,13 @@ from audio2face.export.caches import write_arrays, write_maya, write_mdd, write_
 from audio2face.export.sound import write_sound
 from audio2face.export.tables import write_table
 
+
+def _write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
+    from audio2face.export.gltf import write_glb  # its library takes a third of a second to load
+
+    return write_glb(animation, folder, name)
+
+
 Writer = Callable[[Animation, Path, str], list[Path]]
 
 
@@ -42,6 +49,11 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "csv": Format("jaw, eyes, emotion and weights per frame", "spreadsheets, any program", write_table),
         "arkit": Format(
             "52 ARKit weights: Live Link Face CSV and Audio2Face JSON", "Unreal Engine, Unity, Maya", write_arkit
+        ),
+        "glb": Format(
+            "glTF binary: morph targets with animated weights, jaw, eyes, teeth",
+            "Blender, three.js, Unity, Unreal Engine, browsers",
+            _write_glb,
         ),
     }
 )

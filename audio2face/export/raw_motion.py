@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
+from audio2face.export.spooling import Spool
 
 Float32Array = npt.NDArray[np.float32]
 BLOCK_FRAMES = 64
@@ -84,22 +84,14 @@ def spool(blocks: Iterable[Float32Array], num_frames: int, num_values: int, fold
         UserError: the file cannot be written, or a value is NaN or infinite.
         ValueError: other than `num_frames` frames came.
     """
-    passed = 0
-    try:
-        with tempfile.TemporaryFile(prefix=".animation.", dir=folder) as file:
-            for block in blocks:
-                if not np.isfinite(block).all():
-                    raise UserError(
-                        f"the network gives NaN or infinity in frames {passed} to {passed + len(block) - 1}",
-                        hint="The training went astray; use an earlier run, or another seed.",
-                    )
-                file.write(np.ascontiguousarray(block, np.float32).tobytes())
-                passed += len(block)
-            if passed != num_frames:
-                raise ValueError(f"{passed} frames came, {num_frames} were announced")
-            file.flush()
-            return np.memmap(file, np.float32, "r", shape=(num_frames, num_values))
-    except OSError as error:
-        raise UserError(
-            f"cannot be written to: {error.strerror or error}", path=folder, hint="Check free disk space."
-        ) from error
+    kept = Spool((num_values,), folder)
+    for block in blocks:
+        if not np.isfinite(block).all():
+            raise UserError(
+                f"the network gives NaN or infinity in frames {kept.num_frames} to {kept.num_frames + len(block) - 1}",
+                hint="The training went astray; use an earlier run, or another seed.",
+            )
+        kept.append(block)
+    if kept.num_frames != num_frames:
+        raise ValueError(f"{kept.num_frames} frames came, {num_frames} were announced")
+    return kept.finish()

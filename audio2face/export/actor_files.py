@@ -1,0 +1,130 @@
+"""An actor of a deployed folder as animation needs it: the face, its blink, polygons and parts to draw, solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.animation import NATURAL_BLINK, BlendshapeSolver, FaceData, SolverMethod, SolverSettings
+from audio2face.dataset.arrays import Archive
+from audio2face.errors import FileFormatError
+from audio2face.export.animation import BlendWeights, Float32Array, Int32Array
+from audio2face.model_folder import BlendshapeSet, DeployedActor
+
+_NTSC = Fraction(1000, 1001)
+_NOT_TO_DRAW = ("skin_faces", "tongue_faces", "blink_keys", "fps")
+
+
+def load_face(actor: DeployedActor) -> FaceData:
+    """The constant arrays of an actor.
+
+    Raises:
+        UserError: an array cannot be read, or is not finite.
+    """
+    return FaceData(
+        skin=actor.neutral_skin,
+        tongue=actor.neutral_tongue,
+        jaw=actor.array("neutral_jaw"),
+        lip_open=actor.array("lip_open_pose_delta"),
+        eye_close=actor.array("eye_close_pose_delta"),
+        saccades=actor.array("saccade_rot_matrix"),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class DisplayData:
+    """What `display_<actor>.npz` says; nothing, for a folder that another program wrote.
+
+    Attributes:
+        skin_faces: polygons of the skin, int32 `[faces, 3 or 4]`.
+        tongue_faces: polygons of the tongue, likewise.
+        blink: one blink, 30 values a second: the actor's own, or a natural one.
+        fps: frames per second of the actor's own animation.
+        parts: everything else, by name.
+    """
+
+    skin_faces: Int32Array | None = None
+    tongue_faces: Int32Array | None = None
+    blink: tuple[float, ...] = NATURAL_BLINK
+    fps: Fraction | None = None
+    parts: Mapping[str, npt.NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(cls, actor: DeployedActor) -> DisplayData:
+        """Reads the file of an actor.
+
+        Raises:
+            UserError: it is damaged, or belongs to another face.
+        """
+        if actor.display is None:
+            return cls()
+        archive = Archive.open(actor.display)
+        blink = archive.read_floats("blink_keys", (None,)) if "blink_keys" in archive.members else np.zeros(1)
+        return cls(
+            _faces(archive, "skin_faces", len(actor.neutral_skin)),
+            _faces(archive, "tongue_faces", len(actor.neutral_tongue)),
+            tuple(blink.tolist()) if blink.any() else NATURAL_BLINK,
+            exact_rate(float(archive.read("fps"))) if "fps" in archive.members else None,
+            {name: archive.read(name) for name in archive.members if name not in _NOT_TO_DRAW},
+        )
+
+
+def exact_rate(fps: float) -> Fraction:
+    """The frame rate that a decimal number stands for: 29.97, 23.976 and their like are 30000/1001, 24000/1001..."""
+    for whole in (24, 30, 48, 60, 120):
+        if abs(fps - float(whole * _NTSC)) < 5e-3:
+            return whole * _NTSC
+    return Fraction(fps).limit_denominator(10_000)
+
+
+def _faces(archive: Archive, name: str, verts: int) -> Int32Array | None:
+    if name not in archive.members:
+        return None
+    faces = archive.read(name)
+    if faces.ndim != 2 or faces.dtype.kind not in "iu" or (faces.size and not 0 <= faces.min() <= faces.max() < verts):
+        raise FileFormatError(
+            f"array {name!a} does not list vertices from 0 to {verts - 1}",
+            path=archive.path,
+            hint="Preprocess and deploy the actor once more.",
+        )
+    return faces.astype(np.int32)
+
+
+class WeightTrack:
+    """The weights of one surface, skin or tongue, frame after frame.
+
+    Args:
+        shapes: the blend shapes.
+        method: how they are solved.
+
+    Raises:
+        UserError: they cannot be read, or do not determine weights.
+    """
+
+    def __init__(self, shapes: BlendshapeSet, method: SolverMethod) -> None:
+        self._shapes = shapes
+        settings = SolverSettings(**vars(shapes.settings))
+        self._solve = BlendshapeSolver(shapes.deltas, shapes.neutral, settings, mask=shapes.mask, method=method)
+
+    @property
+    def num_poses(self) -> int:
+        """Poses, each of which has a weight."""
+        return len(self._shapes.names)
+
+    def reset(self) -> None:
+        """Begins anew."""
+        self._solve.reset()
+
+    def __call__(self, positions: Float32Array) -> Float32Array:
+        """The weights `[frames, poses]` of the next frames `[frames, verts, 3]`."""
+        return self._solve(positions)
+
+    def weights(self, values: Float32Array) -> BlendWeights:
+        """All weights of a take, `[frames, poses]`, with the poses that they belong to."""
+        return BlendWeights(self._shapes.names, values, self._shapes.neutral, self._shapes.deltas)

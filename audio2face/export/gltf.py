@@ -1,0 +1,211 @@
+"""A finished face as one glTF 2.0 binary file: morph targets with animated weights, a jaw, eyes and rigid parts.
+
+Lengths are metres there, +y up, the face looking along +z, as the format wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pygltflib as gltf  # type: ignore[import-untyped]
+
+from audio2face import __version__
+from audio2face.export.animation import Animation, BlendWeights, Float32Array, Surface
+from audio2face.export.gltf_data import Accessors
+from audio2face.export.morphs import Morphs, morphs_of
+from audio2face.export.props import Prop, props_of
+from audio2face.export.rotations import eye_quaternions, jaw_quaternions
+from audio2face.export.triangles import Normals, triangulate
+from audio2face.files import atomic_write
+
+_METRES = np.float32(0.01)  # of a centimetre
+_STILL_M = 1e-6  # a vertex that a shape moves by less stays out of it
+_SAME_NORMAL = 2e-3  # likewise a normal, as a difference of unit vectors
+_SPARSE_COST = 26 / 24  # bytes of a stored vertex in a sparse pair of position and normal, against a dense one
+
+# Roughness and colour (linear red, green, blue) where the actor brings no colours.
+_MATERIALS = {
+    "skin": (0.55, (0.62, 0.36, 0.27)),
+    "tongue": (0.35, (0.50, 0.14, 0.14)),
+    "teeth": (0.25, (0.82, 0.78, 0.68)),
+    "eye": (0.08, (0.85, 0.83, 0.80)),
+    "marker": (0.6, (0.75, 0.75, 0.75)),
+}
+
+
+def write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
+    """Writes `<name>.glb`.
+
+    The skin's morph targets are its blend shapes where weights were solved, else principal shapes of its frames, as
+    the tongue's are always (`morphs_of`, which logs how near they come); a face whose polygons nobody knows is a cloud
+    of points. The nodes `jaw`, `right_eye` and `left_eye` are keyed and carry lower teeth and eyeballs. There is no
+    sound in glTF.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    scene = _Scene(animation)
+    scene.add_surface("skin", animation.skin, animation.skin_weights)
+    if animation.tongue is not None and animation.tongue.num_verts:
+        # Its blend shapes leave out what the jaw does to it, so solved weights can be a centimetre off.
+        scene.add_surface("tongue", animation.tongue, None)
+    scene.add_rigid_parts()
+    path = folder / f"{name}.glb"
+    with atomic_write(path) as handle:
+        for piece in scene.accessors.container():
+            handle.write(piece)
+    return [path]
+
+
+class _Scene:
+    """The glTF document under construction."""
+
+    def __init__(self, animation: Animation) -> None:
+        self._animation = animation
+        self._motion = gltf.Animation(name="speech")
+        self._root = gltf.Node(name=animation.actor)
+        self._materials: dict[tuple[str, bool], int] = {}
+        self._facts: dict[str, Any] = {"actor": animation.actor, "fps": animation.fps}
+        self._document = gltf.GLTF2(
+            asset=gltf.Asset(generator=f"audio2face {__version__}", version="2.0", extras=self._facts),
+            scene=0,
+            scenes=[gltf.Scene(nodes=[0])],
+            nodes=[self._root],
+            animations=[self._motion],
+        )
+        self.accessors = Accessors(self._document)
+        times = (np.arange(animation.num_frames) / animation.fps).astype(np.float32)
+        self._times = self.accessors.dense(times, bounds=True)
+
+    def add_surface(self, kind: str, surface: Surface, solved: BlendWeights | None) -> None:
+        """Adds the skin or the tongue with its morph targets and their weights over time."""
+        morphs = morphs_of(surface, solved, kind)
+        self._facts[f"{kind}_error_mm"] = {"rms": round(morphs.rms_mm, 4), "worst": round(morphs.worst_mm, 3)}
+        colours = self._animation.parts.get(f"extra_{kind}_colours")
+        primitive = self._primitive(kind, morphs.neutral * _METRES, surface.faces, colours)
+        primitive.targets = self._targets(morphs, surface.faces)
+        mesh = gltf.Mesh(name=kind, primitives=[primitive], weights=None)
+        node = self._add_node(gltf.Node(name=kind, mesh=self._add_mesh(mesh)))
+        if morphs.names:
+            mesh.weights = [0.0] * len(morphs.names)
+            mesh.extras = {"targetNames": list(morphs.names)}
+            self._key(node, "weights", np.asarray(morphs.weights, np.float32).reshape(-1))
+
+    def add_rigid_parts(self) -> None:
+        """Adds the nodes of jaw and eyes, keyed, and every rigid part under what it follows."""
+        animation = self._animation
+        props = props_of(animation)
+        pivots = {str(prop.follows): prop.pivot * _METRES for prop in props if prop.follows not in ("head", "jaw")}
+        nodes = {"head": 0}
+        for follows in ("jaw", "right_eye", "left_eye"):
+            place = pivots[follows].tolist() if follows in pivots else None
+            nodes[follows] = self._add_node(gltf.Node(name=follows, translation=place))
+        self._key(nodes["jaw"], "translation", np.asarray(animation.jaw[:, :3, 3] * _METRES, np.float32))
+        self._key(nodes["jaw"], "rotation", jaw_quaternions(animation.jaw))
+        right, left = eye_quaternions(animation.eyes)
+        self._key(nodes["right_eye"], "rotation", right)
+        self._key(nodes["left_eye"], "rotation", left)
+        for prop in props:
+            self._add_prop(prop, nodes[prop.follows], pivots.get(prop.follows))
+
+    def _add_prop(self, prop: Prop, parent: int, pivot: Float32Array | None) -> None:
+        points = prop.vertices * _METRES
+        if pivot is not None:
+            points -= pivot
+        primitive = self._primitive(prop.kind, points, prop.faces, prop.colours)
+        mesh = gltf.Mesh(name=prop.name, primitives=[primitive], weights=None)
+        # The eyes' own nodes bear their names already.
+        name = f"{prop.name}_mesh" if prop.name == prop.follows else prop.name
+        self._add_node(gltf.Node(name=name, mesh=self._add_mesh(mesh)), parent)
+
+    def _primitive(
+        self,
+        kind: str,
+        points: Float32Array,
+        faces: npt.NDArray[np.int32] | None,
+        colours: npt.NDArray[Any] | None,
+    ) -> gltf.Primitive:
+        array = gltf.ARRAY_BUFFER
+        attributes = gltf.Attributes(POSITION=self.accessors.dense(points, target=array, bounds=True))
+        if colours is not None:
+            attributes.COLOR_0 = self.accessors.dense(_linear(colours), target=array, normalized=True)
+        primitive = gltf.Primitive(
+            attributes=attributes, material=self._material(kind, colours is not None), targets=None
+        )
+        if faces is None:
+            primitive.mode = gltf.POINTS
+            return primitive
+        triangles = triangulate(faces)
+        attributes.NORMAL = self.accessors.dense(Normals(triangles, len(points)).of(points), target=array)
+        corners = triangles.reshape(-1).astype("<u2" if len(points) < 1 << 16 else "<u4")
+        primitive.indices = self.accessors.dense(corners, target=gltf.ELEMENT_ARRAY_BUFFER)
+        return primitive
+
+    def _targets(self, morphs: Morphs, faces: npt.NDArray[np.int32] | None) -> list[gltf.Attributes] | None:
+        """Morph targets: what each shape adds to positions and, where there are polygons, to normals."""
+        normals = None if faces is None else Normals(triangulate(faces), len(morphs.neutral))
+        rest = None if normals is None else normals.of(morphs.neutral)
+        found = []
+        for delta in morphs.deltas:
+            parts = [np.ascontiguousarray(delta * _METRES, np.float32)]
+            if normals is not None and rest is not None:
+                parts.append(normals.of(morphs.neutral + delta) - rest)
+            numbers = self._target_arrays(parts)
+            found.append(gltf.Attributes(POSITION=numbers[0], NORMAL=numbers[1] if len(numbers) > 1 else None))
+        return found or None
+
+    def _target_arrays(self, parts: Sequence[Float32Array]) -> list[int]:
+        """Accessors of one target's arrays, sparse where that is smaller."""
+        moved = np.abs(parts[0]).max(axis=1) > _STILL_M
+        if len(parts) > 1:
+            moved |= np.abs(parts[1]).max(axis=1) > _SAME_NORMAL
+        moved[0] |= not moved.any()  # at least one vertex must be stored
+        rows = np.flatnonzero(moved)
+        if len(rows) * _SPARSE_COST > len(moved):
+            array = gltf.ARRAY_BUFFER
+            return [self.accessors.dense(part, target=array, bounds=part is parts[0]) for part in parts]
+        numbers = self.accessors.row_numbers(rows, len(moved))
+        kept = [np.where(moved[:, None], part, np.float32(0)) for part in parts]
+        return [self.accessors.sparse(part, rows, numbers, bounds=part is kept[0]) for part in kept]
+
+    def _material(self, kind: str, coloured: bool) -> int:
+        if (kind, coloured) not in self._materials:
+            roughness, colour = _MATERIALS[kind]
+            self._materials[kind, coloured] = len(self._document.materials)
+            surface = gltf.PbrMetallicRoughness(
+                baseColorFactor=[1.0, 1.0, 1.0, 1.0] if coloured else [*colour, 1.0],
+                metallicFactor=0.0,
+                roughnessFactor=roughness,
+            )
+            material = gltf.Material(name=kind, pbrMetallicRoughness=surface, doubleSided=True, alphaCutoff=None)
+            self._document.materials.append(material)
+        return self._materials[kind, coloured]
+
+    def _add_mesh(self, mesh: gltf.Mesh) -> int:
+        self._document.meshes.append(mesh)
+        return len(self._document.meshes) - 1
+
+    def _add_node(self, node: gltf.Node, parent: int = 0) -> int:
+        self._document.nodes.append(node)
+        number = len(self._document.nodes) - 1
+        self._document.nodes[parent].children.append(number)
+        return number
+
+    def _key(self, node: int, path: str, values: Float32Array) -> None:
+        """Keys a property of a node at every frame, linear in between."""
+        sampler = gltf.AnimationSampler(input=self._times, output=self.accessors.dense(values))
+        self._motion.samplers.append(sampler)
+        target = gltf.AnimationChannelTarget(node=node, path=path)
+        self._motion.channels.append(gltf.AnimationChannel(sampler=len(self._motion.samplers) - 1, target=target))
+
+
+def _linear(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    """Opaque linear colours `[verts, 4]` of sRGB ones, uint8 `[verts, 3]`."""
+    shares = np.asarray(colours, np.float64)[:, :3] / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    opaque = np.concatenate([linear, np.ones((len(linear), 1))], axis=1)
+    return np.asarray(np.rint(opaque * 65535), np.uint16)

@@ -1,0 +1,66 @@
+"""Frames kept in nameless temporary files, so that an animation of any length takes little memory."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+
+Float32Array = npt.NDArray[np.float32]
+
+
+class Spool:
+    """Takes frames one block after the other and gives them back as one array.
+
+    Args:
+        shape: of a frame.
+        folder: where the file lies; it disappears with the array or the process.
+
+    Raises:
+        UserError: no file can be made there.
+    """
+
+    def __init__(self, shape: tuple[int, ...], folder: Path) -> None:
+        self._shape, self._folder = shape, folder
+        self.num_frames = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(prefix=".animation.", dir=folder)  # noqa: SIM115  (the array keeps it)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+
+    def append(self, frames: Float32Array) -> None:
+        """Adds frames `[n, *shape]`.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        block = np.ascontiguousarray(frames, np.float32)
+        if block.shape[1:] != self._shape:
+            raise ValueError(f"frames of shape {block.shape[1:]} came, expected {self._shape}")
+        try:
+            self._file.write(block.data)
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+        self.num_frames += len(block)
+
+    def finish(self, num_frames: int | None = None) -> Float32Array:
+        """All frames, or the first so many, float32 `[frames, *shape]`, mapped read-only."""
+        shape = (self.num_frames if num_frames is None else num_frames, *self._shape)
+        if 0 in shape:
+            return np.zeros(shape, np.float32)
+        try:
+            self._file.flush()
+            return np.memmap(self._file, np.float32, "r", shape=shape)
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot be written to: {error.strerror or error}", path=folder, hint="Check free disk space and permissions."
+    )
