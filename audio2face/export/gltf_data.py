@@ -102,6 +102,7 @@ class Accessors:
     def _zero_view(self, count: int) -> int:
         if count not in self._zeros:
             self._zeros[count] = self._view(np.zeros((count, 3), np.float32), gltf.ARRAY_BUFFER)
+            self._document.bufferViews[-1].byteStride = 12  # must be told of a view that several accessors share
         return self._zeros[count]
 
     def _view(self, array: npt.NDArray[np.generic], target: int | None) -> int:
