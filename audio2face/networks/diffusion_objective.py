@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from audio2face.networks.diffusion_process import add_noise, original_timesteps
 from audio2face.networks.losses import (
+    Losses,
     frame_mean,
     lip_distance_loss,
     motion_loss,
@@ -93,14 +94,6 @@ class DiffusionBatch:
     emotion: Tensor
     lengths: Tensor | None = None
     speech_lengths: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The loss that is minimised, and the terms it is made of, before they are weighted."""
-
-    total: Tensor
-    terms: dict[str, Tensor]
 
 
 class DiffusionObjective(nn.Module):

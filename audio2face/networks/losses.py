@@ -7,8 +7,20 @@ each item that are not padding, int64 `[batch]`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+_LEAST_SQUARE = 1e-12
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The loss that is minimised, and the terms it is made of, before they are weighted."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
 
 
 def frame_mean(per_frame: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -76,6 +88,52 @@ def lip_distance_loss(
     if item_weights is not None:
         per_frame = per_frame * item_weights[:, None]
     return frame_mean(per_frame, lengths)
+
+
+def lip_size_loss(predicted: Tensor, true: Tensor, item_weights: Tensor | None = None) -> Tensor:
+    """The mean square of the error in how thick a lip is.
+
+    Args:
+        predicted: height of the top above the bottom of the lip at pairs of vertices, `[batch, frames, pairs]`.
+        true: likewise.
+        item_weights: weight of each item, `[batch]`.
+    """
+    return lip_distance_loss(predicted, true, 0.0, item_weights)
+
+
+def quiet_stillness_loss(predicted: Tensor, loudness: Tensor, exponent: float) -> Tensor:
+    """The mean square of the change from frame to frame, fading with loudness.
+
+    A change counts by exp(-exponent * loudness).
+
+    Args:
+        predicted: `[batch, frames, values]`.
+        loudness: of each item, `[batch]`.
+        exponent: per unit of loudness.
+    """
+    change = predicted.diff(dim=1).square().mean(dim=-1)
+    return frame_mean(change * torch.exp(-exponent * loudness)[:, None])
+
+
+def relative_motion(values: Tensor) -> Tensor:
+    """The mean square of the change from frame to frame over the mean square of the values, `[batch, frames, values]`.
+
+    Values that are all but zero count as still.
+    """
+    size = values.square().mean().clamp(min=_LEAST_SQUARE)
+    return frame_mean(values.diff(dim=1).square().mean(dim=-1)) / size
+
+
+def explained_variance(predicted: Tensor, true: Tensor) -> Tensor:
+    """R2: 1 less the mean square error over the variance of the true values; 0 where they do not vary.
+
+    Args:
+        predicted: `[batch, frames, ...]`.
+        true: likewise; its mean is taken over batch and frames.
+    """
+    variance = (true - true.mean(dim=(0, 1), keepdim=True)).square().mean()
+    error = (predicted - true).square().mean()
+    return torch.where(variance > 0, 1 - error / variance, 0.0)
 
 
 def upper_face_weights(face: Tensor, lower_lids: Tensor) -> Tensor:
