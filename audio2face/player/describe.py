@@ -1,0 +1,176 @@
+"""What a page says of an animation: meshes, curves and facts, as JSON with arrays beside it.
+
+The other half is `web/description.js`, which gives the types. Times are frames of the first animation throughout: a
+second one is read at the same times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.evaluate.lips import lip_distance
+from audio2face.export.animation import Animation, Surface
+from audio2face.player.motion_code import encode_motion
+from audio2face.player.payload import Payload
+from audio2face.player.props import Prop, props_of
+
+Float32Array = npt.NDArray[np.float32]
+Description = dict[str, Any]
+
+_MM_PER_CM = 10.0
+_BLOCK_FRAMES = 64
+_LIPS = ("lip_upper", "lip_lower")
+
+
+def describe_take(animation: Animation, label: str, payload: Payload) -> Description:
+    """Everything about one animation that the page draws.
+
+    Args:
+        animation: the face.
+        label: what the page calls it.
+        payload: takes the arrays.
+
+    Raises:
+        UserError: a position is not finite.
+    """
+    meshes = [_mesh("skin", animation.skin, animation.parts, payload)]
+    if animation.tongue is not None and animation.tongue.num_verts:
+        meshes.append(_mesh("tongue", animation.tongue, animation.parts, payload))
+    lips = lip_curve(animation)
+    return {
+        "label": label,
+        "actor": animation.actor,
+        "facts": list(flat_facts(animation.facts)),
+        "meshes": meshes,
+        "props": [_prop(prop, payload) for prop in props_of(animation)],
+        "jaw": payload.add(np.asarray(animation.jaw, np.float32)),
+        "eyes": payload.add(np.asarray(animation.eyes, np.float32)),
+        "lips": None if lips is None else payload.add(lips),
+        "emotions": list(animation.emotions),
+        "emotion": payload.add(np.asarray(animation.emotion, np.float32)),
+        "poses": list(animation.skin_weights.names) if animation.skin_weights else [],
+        "poseWeights": payload.add(np.asarray(animation.skin_weights.values, np.float32))
+        if animation.skin_weights
+        else None,
+    }
+
+
+def _mesh(name: str, surface: Surface, parts: Mapping[str, npt.NDArray[Any]], payload: Payload) -> Description:
+    code = encode_motion(surface.frames)
+    colours = parts.get(f"extra_{name}_colours")
+    faces = None if surface.faces is None else _outwards(surface.neutral, surface.faces)
+    return {
+        "name": name,
+        "faces": None if faces is None else payload.add(faces),
+        "rest": payload.add(code.rest),
+        "shapes": payload.add(code.shapes),
+        "weights": payload.add(code.weights),
+        "scales": payload.add(code.scales),
+        "colours": None if colours is None else payload.add(np.asarray(colours, np.uint8)),
+        "meanError": code.mean_mm,
+        "worstError": code.worst_mm,
+    }
+
+
+def _prop(prop: Prop, payload: Payload) -> Description:
+    return {
+        "name": prop.name,
+        "kind": prop.kind,
+        "follows": prop.follows,
+        "pivot": [float(value) for value in prop.pivot],
+        "faces": payload.add(_outwards(prop.vertices, prop.faces)),
+        "rest": payload.add(prop.vertices),
+        "colours": payload.add(prop.colours),
+    }
+
+
+def _outwards(vertices: Float32Array, faces: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Polygons turned so that the mesh encloses a positive volume, seen from its middle, int32 `[faces, 3 or 4]`."""
+    around = vertices - vertices.mean(axis=0, dtype=np.float64)
+    first, second, third = (around[faces[:, corner]] for corner in range(3))
+    volume = float(np.einsum("fi,fi->", first, np.cross(second, third)))
+    if volume >= 0:
+        return faces
+    turned = faces[:, :3][:, ::-1]
+    if faces.shape[1] == 4:
+        is_quad = faces[:, 3:] >= 0
+        turned = np.where(is_quad, faces[:, ::-1], np.concatenate([turned, faces[:, 3:]], axis=1))
+    return np.ascontiguousarray(turned, np.int32)
+
+
+def lip_curve(animation: Animation) -> Float32Array | None:
+    """How far the lips are apart in each frame, millimetres, float32 `[frames]`; None where no lips are marked."""
+    if not all(name in animation.parts for name in _LIPS):
+        return None
+    upper, lower = (np.asarray(animation.parts[name], np.intp) for name in _LIPS)
+    if not len(upper):
+        return None
+    pairs = np.stack([upper, lower])
+    found = [lip_distance(block[:, pairs]) for block in animation.skin.blocks()]
+    return np.asarray(_MM_PER_CM * np.concatenate(found), np.float32)
+
+
+def comparable(one: Animation, other: Animation) -> bool:
+    """Whether the difference of two animations says something: the same actor with the same vertices."""
+    return one.actor == other.actor and one.skin.num_verts == other.skin.num_verts
+
+
+def error_curves(one: Animation, other: Animation) -> tuple[Float32Array, Float32Array]:
+    """Distance between the vertices of two skins in each frame: mean and largest, millimetres, float32 `[frames]`."""
+    means, largest = [], []
+    for first in range(0, one.num_frames, _BLOCK_FRAMES):
+        cut = slice(first, first + _BLOCK_FRAMES)
+        apart = np.linalg.norm(one.skin.frames[cut] - other.skin.frames[cut], axis=-1)
+        means.append(apart.mean(axis=1))
+        largest.append(apart.max(axis=1))
+    return _MM_PER_CM * np.concatenate(means), _MM_PER_CM * np.concatenate(largest)
+
+
+def at_times_of(other: Animation, one: Animation) -> Animation:
+    """An animation read at the frame times of another, linearly; it stands still beyond its end."""
+    if other.fps == one.fps and other.num_frames == one.num_frames:
+        return other
+    places = np.minimum(np.arange(one.num_frames) * (other.fps / one.fps), other.num_frames - 1)
+    before = np.floor(places).astype(np.intp)
+    after = np.minimum(before + 1, other.num_frames - 1)
+
+    def read(values: npt.NDArray[Any]) -> Float32Array:
+        read_frames = np.empty((len(places), *values.shape[1:]), np.float32)
+        for first in range(0, len(places), _BLOCK_FRAMES):
+            cut = slice(first, first + _BLOCK_FRAMES)
+            share = (places[cut] - before[cut]).reshape(-1, *(1,) * (values.ndim - 1))
+            read_frames[cut] = (1 - share) * values[before[cut]] + share * values[after[cut]]
+        return read_frames
+
+    weights = other.skin_weights
+    return replace(
+        other,
+        fps=one.fps,
+        skin=replace(other.skin, frames=read(other.skin.frames)),
+        tongue=None if other.tongue is None else replace(other.tongue, frames=read(other.tongue.frames)),
+        jaw=read(other.jaw),
+        eyes=read(other.eyes),
+        emotion=read(other.emotion),
+        skin_weights=None if weights is None else replace(weights, values=read(weights.values)),
+    )
+
+
+def flat_facts(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Facts as pairs of texts; the name of a nested one follows that of what it belongs to."""
+    for name, value in facts.items():
+        path = f"{above} · {name}" if above else str(name)
+        if isinstance(value, Mapping):
+            yield from flat_facts(value, path)
+        elif isinstance(value, list | tuple):
+            yield path, ", ".join(_fact(item) for item in value)
+        else:
+            yield path, _fact(value)
+
+
+def _fact(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
