@@ -3,9 +3,10 @@
 Numbers and files only: nothing here needs the framework that networks are trained with.
 """
 
+from audio2face.animation import SolverSettings, parameter_ranges
 from audio2face.model_folder.actor_data import actor_arrays, select_arrays
-from audio2face.model_folder.animation_config import AnimationConfig, parameter_ranges
-from audio2face.model_folder.blendshapes import BlendshapeSet, SolverSettings
+from audio2face.model_folder.animation_config import AnimationConfig
+from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.model_folder.faults import Fault
 from audio2face.model_folder.lint import lint

@@ -1,37 +1,16 @@
 """`model_config*.json`: how a consumer shapes the network's output into animation, with the ranges it accepts.
 
-Names and ranges are those of the configuration (`config_base`), which knows them for users; this module knows the file.
+Names and ranges are those of the animator, which has them from the configuration; this module knows the file.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
-from annotated_types import Interval
-
-from audio2face.config_base.types import AnimationParameters
+from audio2face.animation import parameter_ranges
 from audio2face.model_folder.json_object import JsonObject
-
-
-@cache
-def parameter_ranges() -> dict[str, tuple[float, float]]:
-    """Lowest and highest value of each parameter, both allowed; outside, the SDK refuses to run a model."""
-    hints = get_type_hints(AnimationParameters, include_extras=True)
-    return {name: _range(hint) for name, hint in hints.items()}
-
-
-def _range(hint: Any) -> tuple[float, float]:
-    marks = get_args(hint)[1:] if get_origin(hint) is not None else ()
-    lowest, highest = -math.inf, math.inf
-    for mark in marks:
-        if isinstance(mark, Interval):
-            lowest = float(mark.ge) if isinstance(mark.ge, int | float) else lowest
-            highest = float(mark.le) if isinstance(mark.le, int | float) else highest
-    return lowest, highest
 
 
 @dataclass(frozen=True)

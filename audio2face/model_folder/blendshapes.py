@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.animation import SolverSettings
 from audio2face.model_folder.actor_data import Float32Array, is_finite
 from audio2face.model_folder.archive import StoredArchive
 from audio2face.model_folder.faults import FileFaults
@@ -22,54 +23,25 @@ _ALIKE = 0.95  # cosine; offsets from the neutral have no such likeness to it
 _EXPORT = "Export the blend shapes once more, preprocess the actor and deploy."
 
 
-@dataclass(frozen=True)
-class SolverSettings:
-    """What `blendshape_params` says; lists have one value for each pose without the neutral.
-
-    Attributes:
-        l1: strength of the preference for few poses.
-        l2: strength of the preference for small weights.
-        temporal: strength of the preference for the weights of the frame before.
-        symmetry: strength of the preference for equal weights of paired poses.
-        template_size: diagonal of the face's bounding box that the strengths are meant for, cm.
-        active: whether a pose is used.
-        cancel_pairs: poses with the same number, other than -1, exclude each other.
-        symmetry_pairs: poses with the same number, other than -1, belong together.
-        multipliers: applied to the solved weights.
-        offsets: added then.
-    """
-
-    l1: float
-    l2: float
-    temporal: float
-    symmetry: float
-    template_size: float
-    active: tuple[bool, ...]
-    cancel_pairs: tuple[int, ...]
-    symmetry_pairs: tuple[int, ...]
-    multipliers: tuple[float, ...]
-    offsets: tuple[float, ...]
-
-    @classmethod
-    def read(cls, file: JsonObject) -> SolverSettings:
-        """Takes the values out of the file; notes what does not fit."""
-        params = file.child("blendshape_params")
-        poses = params.count("numPoses", 1)
-        active = _whole(params, "bsSolveActivePoses", poses)
-        if active and not any(active):
-            params.wrong("bsSolveActivePoses", list(active), "at least one pose that is not 0")
-        return cls(
-            l1=params.number("strengthL1regularization", 0),
-            l2=params.number("strengthL2regularization", 0),
-            temporal=params.number("strengthTemporalSmoothing", 0),
-            symmetry=params.number("strengthSymmetry", 0),
-            template_size=params.number("templateBBSize", 1) if params.has("templateBBSize") else _TEMPLATE_SIZE,
-            active=tuple(value != 0 for value in active),
-            cancel_pairs=_pairs(params, "bsSolveCancelPoses", poses),
-            symmetry_pairs=_pairs(params, "bsSolveSymmetryPoses", poses),
-            multipliers=params.numbers("bsWeightMultipliers", poses),
-            offsets=params.numbers("bsWeightOffsets", poses),
-        )
+def read_solver_settings(file: JsonObject) -> SolverSettings:
+    """Takes the values of `blendshape_params` out of the file; notes what does not fit."""
+    params = file.child("blendshape_params")
+    poses = params.count("numPoses", 1)
+    active = _whole(params, "bsSolveActivePoses", poses)
+    if active and not any(active):
+        params.wrong("bsSolveActivePoses", list(active), "at least one pose that is not 0")
+    return SolverSettings(
+        l1=params.number("strengthL1regularization", 0),
+        l2=params.number("strengthL2regularization", 0),
+        temporal=params.number("strengthTemporalSmoothing", 0),
+        symmetry=params.number("strengthSymmetry", 0),
+        template_size=params.number("templateBBSize", 1) if params.has("templateBBSize") else _TEMPLATE_SIZE,
+        active=tuple(value != 0 for value in active),
+        cancel_pairs=_pairs(params, "bsSolveCancelPoses", poses),
+        symmetry_pairs=_pairs(params, "bsSolveSymmetryPoses", poses),
+        multipliers=params.numbers("bsWeightMultipliers", poses),
+        offsets=params.numbers("bsWeightOffsets", poses),
+    )
 
 
 def _whole(params: JsonObject, key: str, length: int) -> tuple[int, ...]:
@@ -126,7 +98,7 @@ class BlendshapeSet:
             verts: vertices of the model's skin or tongue.
             faults: receives what is wrong with the poses.
         """
-        settings = SolverSettings.read(config)
+        settings = read_solver_settings(config)
         names = _read_names(archive, faults)
         if names is None:
             return None
