@@ -30,6 +30,7 @@ from audio2face.config_base.types import (
     NoiseType,
     PhonemeLanguage,
     Precision,
+    SpeechFeatures,
     StreamingWindow,
 )
 
@@ -147,6 +148,10 @@ class TrainRegression:
     PHONEME_FORCING_LANGS: tuple[PhonemeLanguage, ...]
     PHONEME_DETECTORS: Mapping[PhonemeLanguage, tuple[str, ...]]
     PHONEME_PROB_TEMPERATURE: float
+    SPEECH_ENCODER: str
+    SPEECH_FEATURES: SpeechFeatures
+    SPEECH_FEATURE_SHIFTS: int
+    SPEECH_FEATURES_ROOT: Path
     NETWORK_HYPER_PARAMS: NetworkRegression
     EMO_INIT_SIGMA: float
     EMO_LR_MULT: float
@@ -172,6 +177,7 @@ class TrainRegression:
     LOSS_PHONEME_ALPHA: float | None
     LOSS_PHONEME_SIL_WEIGHT: float
     LOSS_PHONEME_MOTION_ALPHA: float | None
+    REFERENCE_PHONEME_MOTION: bool
     LOG_PERIOD: int
     VALIDATION_PERIOD_EPOCHS: int
     EXPORTED_WEIGHTS: ExportedWeights
@@ -276,6 +282,10 @@ class InferenceRegression:
     """The parameters of `config_inference_regression_base`."""
 
     CONFIG: AnimationParametersRegression
+    AUDIO_PATH: Path | None
+    ACTOR_NAME: str | None
+    EMOTION_LABEL: str | None
+    INFERENCE_OUTPUT_ROOT: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -287,8 +287,8 @@ NO_STANDARDIZE_AUDIO: bool = True
 
 # --- Network ----------------------------------------------------------------------------------------------
 
-# The speech encoder that hears for the network, by its name in the registry: "hubert-base" as the reference has it,
-# or "hama", "wav2vec2-base", "logmel", "whisper-tiny.en", "whisper-base".
+# The speech encoder that hears for the network, by its name in the registry: "hubert-base" for diffusion and
+# "wav2vec2-base" for regression as in the reference, or "hama", "logmel", "whisper-tiny.en", "whisper-base".
 # Change it when its weights cannot be had ("hama" comes with a package), or another one hears better.
 # Read by: training.
 SPEECH_ENCODER: Identifier = "hubert-base"

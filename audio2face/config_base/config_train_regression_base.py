@@ -32,6 +32,7 @@ from audio2face.config_base.types import (
     Positive,
     Precision,
     Seed,
+    SpeechFeatures,
     UnitShare,
     workspace_file,
 )
@@ -296,6 +297,30 @@ PHONEME_PROB_TEMPERATURE: Positive = 1.0
 
 # --- Network ----------------------------------------------------------------------------------------------
 
+# The speech encoder that hears for the network, by its name in the registry: "hubert-base" for diffusion and
+# "wav2vec2-base" for regression as in the reference, or "hama", "logmel", "whisper-tiny.en", "whisper-base".
+# Change it when its weights cannot be had ("hama" comes with a package), or another one hears better.
+# Read by: training.
+SPEECH_ENCODER: Identifier = "wav2vec2-base"
+
+# How speech is heard in training: "fast" lets the encoder hear every window once, before training, at a few shifts in
+# time, and keeps on disk what it heard; "exact" lets it hear anew at every step, with its dropout on, as the reference
+# does. An encoder that is trained itself is always heard anew.
+# Change it when disk space is short, or you compare with the reference ("exact").
+# Read by: training.
+SPEECH_FEATURES: SpeechFeatures = "fast"
+
+# At how many shifts in time within AUGMENT["timeshift"], evenly spread, every window is heard if SPEECH_FEATURES is
+# "fast". Each takes about 40 kB of disk per frame of animation.
+# Change it when the network overfits (more) or disk space is short (fewer).
+# Read by: training.
+SPEECH_FEATURE_SHIFTS: Count = 2
+
+# The folder that keeps what was heard. It may be removed when no training runs; what is needed is made again.
+# Change it when the workspace lies on a slow or small disk.
+# Read by: training.
+SPEECH_FEATURES_ROOT: OutputFolder = "/workspace/speech_features"
+
 # The network's inner sizes and switches.
 # Change it when you study the network itself. Runs with other values cannot share weights.
 # Read by: training.
@@ -461,6 +486,12 @@ LOSS_PHONEME_SIL_WEIGHT: NonNegative = 1.0
 # Change it when articulation is mushy (larger).
 # Read by: training.
 LOSS_PHONEME_MOTION_ALPHA: NonNegative | None = 0.05
+
+# Whether that loss compares changes of logits with changes of probabilities, as the reference does, rather than
+# probabilities with probabilities.
+# Change it when you compare with the reference.
+# Read by: training.
+REFERENCE_PHONEME_MOTION: bool = False
 
 # --- How it works -----------------------------------------------------------------------------------------
 

@@ -112,6 +112,7 @@ Channel = Literal["skin_coeffs", "tongue_coeffs", "jaw", "eye", "skin_pose", "to
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
 ExportedWeights = Literal["best", "last"]
+SpeechFeatures = Literal["fast", "exact"]
 InferenceMode = Literal[
     "offline",
     "offline_onnx",
