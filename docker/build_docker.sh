@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the image in which the stages run where this machine's Python cannot run them.
-# TORCH_INDEX=https://... takes torch from another package index (a CPU build, another CUDA version).
+#   ./docker/build_docker.sh          with CUDA; A2F_TORCH_INDEX in .env chooses another build of torch
+#   ./docker/build_docker.sh --cpu    smaller, for machines without an NVIDIA GPU
 set -euo pipefail
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-exec docker build --file "$root/docker/Dockerfile" --build-arg TORCH_INDEX="${TORCH_INDEX:-}" \
-    --tag audio2face-framework-env "$root"
+# shellcheck source=docker/utils.sh
+source "$(dirname "${BASH_SOURCE[0]}")/utils.sh"
+docker_tool build "$@"

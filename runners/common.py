@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -25,11 +27,23 @@ def open_configuration(
         try:
             return Configuration.open(Path(config_file))
         finally:
-            Path(config_file).unlink(missing_ok=True)  # the launcher, which has become this process, cannot
+            _remove(Path(config_file))
     configuration = load(config_name, stage=stage, actors=list(actors))
     for warning in configuration.warnings:
         print(f"[WARNING] {warning}", file=sys.stderr)
     return configuration
+
+
+def _remove(config_file: Path) -> None:
+    """Removes the launcher's file, which the launcher, having become this process, cannot.
+
+    Processes that train together all read it: the first of them removes it when it ends.
+    """
+    local_rank = os.environ.get("LOCAL_RANK")
+    if local_rank is None:
+        config_file.unlink(missing_ok=True)
+    elif local_rank == "0":
+        atexit.register(config_file.unlink, missing_ok=True)
 
 
 def run_stage(main: Callable[[list[str]], int], go_on: str = "Run the same command again to go on.") -> None:

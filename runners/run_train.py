@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from torch import nn
@@ -27,6 +28,8 @@ def main(argv: list[str]) -> int:
     configuration = open_configuration("train", args.config_name, args.config_file)
     if args.finish and args.resume is None:
         raise UserError("--finish needs --resume", hint="It ends a run that was begun, at the step it has come to.")
+    if args.devices > 1 and "WORLD_SIZE" not in os.environ:
+        raise UserError("--devices is for the launcher", hint=f"python run_train.py {configuration.name} --devices N")
     outcome = train(configuration, exporter_of(configuration), resume=args.resume, finish_now=args.finish)
     run = outcome.run
     LOGGER.info(_RULE)

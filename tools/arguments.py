@@ -9,6 +9,8 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 
+# Forms of an animation, as audio2face.export and audio2face.player know them; a test compares.
+FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _CONFIG = "name of a folder in configs/, such as example-diffusion"
 
@@ -29,14 +31,33 @@ def _seed(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!a} is not a whole number from 0 to 999999999")
 
 
+def _name_or_nothing(text: str) -> str:
+    """argparse sends the value of an option that was given none through its type as well."""
+    return text and identifier(text)
+
+
+def _count(text: str) -> int:
+    if re.fullmatch("[1-9][0-9]{0,2}", text, re.ASCII):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!a} is not a whole number from 1 to 999")
+
+
+def _parameter(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!a} is not NAME=NUMBER, such as lower_face_strength=1.2") from None
+
+
 def parse(stage: str, argv: Sequence[str]) -> argparse.Namespace:
     """Parses the arguments of a stage; ends with status 2 and a message where they are wrong.
 
     What the tests' parser does not know is kept for pytest, as `pytest_arguments`.
     """
     parser = _PARSERS[stage]()
-    if stage == "deploy":
-        return _parse_deploy(parser, argv)
+    if stage in _CHECKED:
+        return _CHECKED[stage](parser, argv)
     if stage != "tests":
         return parser.parse_args(argv)
     args, unknown = parser.parse_known_args(argv)
@@ -51,6 +72,17 @@ def _parse_deploy(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argpa
         parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --check FOLDER")
     if args.check is not None and (args.config_name or args.export or args.force):
         parser.error("--check takes no other argument")
+    return args
+
+
+def _parse_inference(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Either a training run of a configuration is animated from, or any deployed folder."""
+    args = parser.parse_args(argv)
+    raw = args.mode or args.output or args.compare or args.condition or args.raw_only
+    if args.model is None and args.training_run_name_full is None:
+        parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --model FOLDER")
+    if args.model is not None and (args.config_name or raw):
+        parser.error("--model takes neither CONFIG_NAME nor options of the network's own output")
     return args
 
 
@@ -114,11 +146,18 @@ def _train() -> argparse.ArgumentParser:
         metavar="RUN",
         nargs="?",
         const="",
-        type=identifier,
+        type=_name_or_nothing,
         help="go on with a run: the one named, or the configuration's newest that is not finished",
     )
     result.add_argument(
         "--finish", action="store_true", help="with --resume: train no further, export what there is (or once more)"
+    )
+    result.add_argument(
+        "--devices",
+        metavar="N",
+        type=_count,
+        default=1,
+        help="processes that train together on this machine, one on each GPU (default: 1); several machines: see docs",
     )
     return result
 
@@ -157,8 +196,12 @@ def _deploy() -> argparse.ArgumentParser:
 def _inference() -> argparse.ArgumentParser:
     result = _run_of(
         "inference",
-        "Stage 4: animates a face from speech with a trained network.\n"
-        "What is not given here is taken from config_inference.py.",
+        "Stage 4: animates a face from speech. Writes the finished animation of a deployed model (run_deploy.py), a\n"
+        "folder for each recording; what is not given here is taken from config_inference.py. Needs no GPU.",
+        optional=True,
+    )
+    result.add_argument(
+        "--model", metavar="FOLDER", help="a deployed model, in place of CONFIG_NAME and TRAINING_RUN_NAME_FULL"
     )
     result.add_argument(
         "--audio",
@@ -167,29 +210,90 @@ def _inference() -> argparse.ArgumentParser:
         action="extend",
         help="recordings to animate; relative paths also start from the datasets folder (default: AUDIO_PATH)",
     )
-    result.add_argument("--actor", metavar="NAME", type=identifier, help="whose face moves (default: ACTOR_NAME)")
-    result.add_argument(
-        "--condition",
+    _add_face(result)
+    _add_result(result)
+    _add_raw(result)
+    return result
+
+
+def _add_face(parser: argparse.ArgumentParser) -> None:
+    face = parser.add_argument_group("whose face, and how it speaks")
+    face.add_argument("--actor", metavar="NAME", type=identifier, help="whose face moves (default: ACTOR_NAME)")
+    face.add_argument(
+        "--emotion",
         metavar="NAME",
-        type=identifier,
-        help="whose way of speaking it is (default: the actor given with --actor, else CONDITION)",
+        help="joy, or joy=0.7,anger=0.2, or a .csv or .json file of keys over time (default: EMOTION_LABEL, else the "
+        "model's own)",
     )
-    result.add_argument("--emotion", metavar="NAME", help="the emotion to speak in (default: EMOTION_LABEL)")
-    result.add_argument("--mode", help="offline, streaming, streaming_stateless_onnx, ... (default: INFERENCE_MODE)")
-    result.add_argument(
-        "--seed", type=_seed, default=0, help="chooses the noise that sampling starts from (default: 0)"
+    face.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        type=_parameter,
+        default=[],
+        help="an animation parameter, such as lower_face_strength=1.2; may be given several times",
     )
-    result.add_argument(
+    face.add_argument("--no-blinks", action="store_true", help="the face does not blink")
+    face.add_argument(
+        "--normalize", action="store_true", help="bring each recording to full scale first (for quiet ones)"
+    )
+    face.add_argument("--seed", type=_seed, default=0, help="chooses noise and blinks (default: 0)")
+    face.add_argument(
         "--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="what to calculate on (default: auto)"
     )
-    result.add_argument(
+
+
+def _add_result(parser: argparse.ArgumentParser) -> None:
+    written = parser.add_argument_group("what is written")
+    written.add_argument(
+        "--format",
+        metavar="FORMAT",
+        choices=FORMATS,
+        nargs="+",
+        action="extend",
+        help="forms of the animation: {} (default: page maya, and arkit where the actor has blend shapes)".format(
+            " ".join(FORMATS)
+        ),
+    )
+    written.add_argument("--fps", help="frames per second, such as 24 or 30000/1001 (default: the model's own)")
+    written.add_argument(
+        "--solver",
+        choices=("cpu", "admm", "qp", "none"),
+        default="cpu",
+        help="how weights of blend shapes are found: as the SDK does (cpu, admm), nearest to the face (qp), or not",
+    )
+    written.add_argument(
+        "--compare-with",
+        metavar="MODEL",
+        help="show a second model beside it in the page: a deployed folder, a deployed training run, or 'truth', the "
+        "dataset's own motion of these recordings",
+    )
+    written.add_argument(
+        "--to", metavar="FOLDER", help="where folders of recordings go (default: INFERENCE_OUTPUT_ROOT)"
+    )
+
+
+def _add_raw(parser: argparse.ArgumentParser) -> None:
+    raw = parser.add_argument_group(
+        "the network's own output",
+        "Written beside the animation, as the reference framework does, where one of these is given or INFERENCE_MODE "
+        "is configured; by PyTorch, from the training run.",
+    )
+    raw.add_argument("--mode", help="offline, streaming, streaming_stateless_onnx, ... (default: INFERENCE_MODE)")
+    raw.add_argument(
         "--output",
         choices=("maya", "npy"),
         nargs="+",
         help="what to write (default: OUTPUT_MAYA_CACHE, OUTPUT_NPY_FILE)",
     )
-    result.add_argument("--compare", metavar="MODE", help="also run another mode, and tell how far apart the two are")
-    return result
+    raw.add_argument("--compare", metavar="MODE", help="also run another mode, and tell how far apart the two are")
+    raw.add_argument(
+        "--condition",
+        metavar="NAME",
+        type=identifier,
+        help="whose way of speaking it is (default: the actor given with --actor, else CONDITION)",
+    )
+    raw.add_argument("--raw-only", action="store_true", help="write nothing else")
 
 
 def _quickstart() -> argparse.ArgumentParser:
@@ -211,6 +315,10 @@ def _tests() -> argparse.ArgumentParser:
     return result
 
 
+_CHECKED: dict[str, Callable[[argparse.ArgumentParser, Sequence[str]], argparse.Namespace]] = {
+    "deploy": _parse_deploy,
+    "inference": _parse_inference,
+}
 _PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "check": _check,
     "preproc": _preproc,

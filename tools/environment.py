@@ -78,13 +78,21 @@ def prepare(root: Path, for_tests: bool, torch_index: str | None) -> Path:
     folder = root / ".venv"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     # Tests need all that the stages need, so an environment for tests serves both.
-    if any(_is_current(folder, python, root, lock, torch_index) for lock in _locks(for_tests)):
-        return python
-    with _only_one(root / ".venv.lock"):
-        lock = TEST_LOCK if for_tests else _lock_to_keep(folder)
-        if not _is_current(folder, python, root, lock, torch_index):
-            _install(folder, python, root, lock, torch_index)
+    if not any(_is_current(folder, python, root, lock, torch_index) for lock in _locks(for_tests)):
+        with _only_one(root / ".venv.lock"):
+            lock = TEST_LOCK if for_tests else _lock_to_keep(folder)
+            if not _is_current(folder, python, root, lock, torch_index):
+                _install(folder, python, root, lock, torch_index)
+    _link(folder, root)
     return python
+
+
+def _link(folder: Path, root: Path) -> None:
+    """Lets the environment's Python, and its torchrun, find this repository from anywhere."""
+    for packages in (*folder.glob("lib/python3*/site-packages"), *folder.glob("Lib/site-packages")):
+        link = packages / "audio2face.pth"
+        if not link.is_file() or link.read_text(encoding="utf-8").strip() != str(root):
+            link.write_text(str(root) + "\n", encoding="utf-8")
 
 
 def _locks(for_tests: bool) -> list[str]:

@@ -32,7 +32,7 @@ class SegmentBatch:
 
     Attributes:
         plan: what was drawn.
-        names: clip and range of each item, for messages.
+        names: clip and range of each item that counts, for messages.
         actors: index of each item's actor.
         skin: coefficients, float32 `[batch, frames, shapes]`; padded with zeros where actors differ in shapes.
         tongue: coefficients likewise.
@@ -62,8 +62,8 @@ class SegmentBatch:
 
     @property
     def num_frames(self) -> int:
-        """Frames of all items, padding left out."""
-        return sum(draw.num_frames for draw in self.plan.draws)
+        """Frames of all items that count, padding left out."""
+        return 0 if self.plan.is_idle else sum(draw.num_frames for draw in self.plan.draws)
 
     def to(self, device: torch.device | str) -> SegmentBatch:
         """The batch on a device."""
@@ -93,10 +93,11 @@ class BatchLoader:
         actors = tuple(self.actor_names.index(clip.shot.actor) for clip in clips)
         lengths = [draw.num_frames for draw in plan.draws]
         is_padded = len(set(lengths)) > 1
+        names = tuple(f"{clip} at {draw.start}" for clip, draw in zip(clips, plan.draws, strict=True))
         skin, tongue, jaw, eye = (_side_by_side(parts) for parts in zip(*_parts(segments), strict=True))
         return SegmentBatch(
             plan=plan,
-            names=tuple(f"{clip} at {draw.start}" for clip, draw in zip(clips, plan.draws, strict=True)),
+            names=() if plan.is_idle else names,
             actors=actors,
             skin=skin,
             tongue=tongue,

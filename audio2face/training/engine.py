@@ -24,11 +24,12 @@ def make_fabric(settings: EngineSettings) -> Fabric:
     """Starts the engine, on one device, or on those that `torchrun` started a process each for.
 
     Raises:
-        UserError: the device is not there, or has no bfloat16.
+        UserError: the device is not there, or there are fewer of them than processes.
     """
     device = choose_device(settings.device)
     processes = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    _check_processes(device, local)
     # Layer drop leaves weights unused in a step, which has to be looked for.
     strategy = DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto"
     fabric = Fabric(
@@ -138,6 +139,18 @@ def _check_device(device: str) -> None:
         raise UserError(
             f"DEVICE is {device!r}, which torch {torch.__version__} does not find on this machine",
             hint="Choose DEVICE 'auto' or 'cpu', or install a driver and a build of torch for the device.",
+        )
+
+
+def _check_processes(device: str, processes: int) -> None:
+    """Each process has a GPU of its own."""
+    if device == "cpu" or processes == 1:
+        return
+    there = torch.cuda.device_count() if device == "cuda" else 1
+    if processes > there:
+        raise UserError(
+            f"{processes} processes are to train together, and torch finds {there} of {device!r} on this machine",
+            hint=f"Start {there}: --devices {there} (torchrun: --nproc-per-node {there}), or choose DEVICE 'cpu'.",
         )
 
 

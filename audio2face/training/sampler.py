@@ -50,12 +50,15 @@ class Plan:
         epoch: the epoch it belongs to, from 0.
         ends_epoch: whether it is the epoch's last.
         draws: its items.
+        is_idle: whether this process goes without an item, because the batch has fewer than there are processes. Its
+            one draw keeps it in step with the others and counts for nothing.
     """
 
     position: int
     epoch: int
     ends_epoch: bool
     draws: tuple[Draw, ...]
+    is_idle: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,8 @@ class Sampler:
         draw_seed: seed of all else (RNG_SEED_DATASET).
         own_lengths: whether each item of a batch keeps its own drawn length. Otherwise all have that of the first, or
             of the shortest clip among them, so that nothing is padded.
-        rank: this process, of `world_size`; the batch is dealt out evenly. The last batch of an epoch is filled up to
-            a multiple of `world_size` with the first items of the epoch.
+        rank: this process, of `world_size`; the batch is dealt out in turns, so that all together learn what one
+            process would. From the last batch of an epoch some may get one item less than others, or none.
         world_size: processes that train together.
     """
 
@@ -153,15 +156,15 @@ class Sampler:
         epoch, batch = divmod(position, self.batches_per_epoch)
         count = len(self.clip_frames)
         first = batch * self.batch_size
-        last = min(first + self.batch_size, -(-count // self.world_size) * self.world_size)
         order = np.random.default_rng([self.order_seed, epoch]).permutation(count)
-        items = [(item, int(order[item % count])) for item in range(first, last)]
+        items = [(item, int(order[item])) for item in range(first, min(first + self.batch_size, count))]
         lengths = [self._length(epoch, item, clip) for item, clip in items]
         if not self.own_lengths:
             lengths = [min(lengths[0], *(self.clip_frames[clip] for _, clip in items))] * len(items)
-        dealt = list(zip(items, lengths, strict=True))[self.rank :: self.world_size]
-        draws = tuple(self._draw(epoch, item, clip, length) for (item, clip), length in dealt)
-        return Plan(position, epoch, batch == self.batches_per_epoch - 1, draws)
+        every = list(zip(items, lengths, strict=True))
+        dealt = every[self.rank :: self.world_size]
+        draws = tuple(self._draw(epoch, item, clip, length) for (item, clip), length in dealt or every[:1])
+        return Plan(position, epoch, batch == self.batches_per_epoch - 1, draws, is_idle=not dealt)
 
     def _length(self, epoch: int, item: int, clip: int) -> int:
         if self.chances.whole_clips:

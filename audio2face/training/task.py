@@ -50,7 +50,10 @@ class Batch(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """A name for each item, by which a person finds it again in the data."""
+        """A name for each item, by which a person finds it again in the data.
+
+        None where this process only keeps in step with others: what it calculates then counts for nothing.
+        """
 
     @property
     def num_frames(self) -> int:

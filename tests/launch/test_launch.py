@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face.names import is_identifier
-from tools import arguments, environment, launch
+from tools import arguments, environment, launch, settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +86,7 @@ def test_settings_file_sets_absolute_roots(framework: Path) -> None:
 )
 def test_settings_are_read_as_people_write_them(tmp_path: Path, line: bytes, value: str) -> None:
     (tmp_path / ".env").write_bytes(line)
-    assert launch.read_settings(tmp_path / ".env") == {"A2F_RUNTIME": value}
+    assert settings.read_settings(tmp_path / ".env") == {"A2F_RUNTIME": value}
 
 
 @pytest.mark.parametrize(
@@ -107,35 +107,6 @@ def test_settings_are_never_executed(framework: Path) -> None:
     assert process.wait(20) == 2
     assert process.stderr is not None
     assert "line 1 is not NAME=VALUE" in process.stderr.read()
-
-
-def test_docker_is_used_when_asked_for_and_refused_when_not_built(framework: Path, tmp_path: Path) -> None:
-    record = tmp_path / "docker_arguments.txt"
-    docker = tmp_path / "bin" / "docker"
-    docker.parent.mkdir()
-    # Stands in for Docker: knows the image only while the file `built` is there, and records what it was asked.
-    docker.write_text(
-        "#!/bin/sh\n"
-        f'if [ "$1" = image ]; then test -e {tmp_path}/built; exit; fi\n'
-        f'printf "%s\\n" "$@" > {record}\nexit 9\n'
-    )
-    docker.chmod(0o755)
-    variables = {"A2F_IN_CONTAINER": "", "A2F_RUNTIME": "docker", "PATH": f"{docker.parent}:{os.environ['PATH']}"}
-
-    process = start(framework, "", **variables)
-    assert process.wait(20) == 2
-    assert process.stderr is not None
-    assert "docker/build_docker.sh" in process.stderr.read()
-
-    (tmp_path / "built").touch()
-    assert start(framework, "", **variables).wait(20) == 9
-    asked = record.read_text().splitlines()
-    assert asked[:3] == ["run", "--rm", "--init"]
-    assert f"{framework}:/framework" in asked
-    assert f"{framework / 'datasets'}:/datasets" in asked
-    assert f"EXTERNAL_A2F_WORKSPACE_ROOT={framework / 'workspace'}" in asked
-    assert asked[-3:] == [launch.IMAGE, "python", "runners/run_quickstart.py"]
-    assert "--privileged" not in asked
 
 
 def test_old_python_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,13 +180,46 @@ def test_help_teaches_without_an_environment(stage: str) -> None:
     assert time.monotonic() - began < 10
 
 
-def test_the_image_has_the_same_torch_as_the_local_environment() -> None:
-    assert f'ARG TORCH="{environment.TORCH}"' in (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
-
-
 def test_a_misspelt_setting_is_refused(framework: Path) -> None:
     (framework / ".env").write_text("A2F_DATASET_ROOT=/data\n")
     process = start(framework, "raise SystemExit(0)")
     assert process.wait(20) == 2
     assert process.stderr is not None
     assert "A2F_DATASETS_ROOT" in process.stderr.read()
+
+
+def test_the_environment_finds_the_repository_from_anywhere(tmp_path: Path) -> None:
+    packages = tmp_path / "lib/python3.11/site-packages"
+    packages.mkdir(parents=True)
+    for root in (tmp_path / "before", tmp_path / "moved here"):
+        environment._link(tmp_path, root)
+        assert (packages / "audio2face.pth").read_text() == f"{root}\n"
+
+
+def test_several_processes_are_started_for_several_devices() -> None:
+    variables = {"OMP_NUM_THREADS": "3"}
+    assert launch._processes(arguments.parse("train", ["my-config"]), variables) == []
+    started = launch._processes(arguments.parse("train", ["my-config", "--devices", "2"]), variables)
+    assert started == [str(ROOT / "runners/run_processes.py"), "2"]
+    assert variables == {"OMP_NUM_THREADS": "3"}  # what the user set stays
+
+
+def test_one_process_that_fails_ends_all_with_its_status(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, time\n"
+        "assert os.environ['WORLD_SIZE'] == os.environ['LOCAL_WORLD_SIZE'] == '2'\n"
+        "sys.exit(7) if os.environ['RANK'] == '1' else time.sleep(60)\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, str(ROOT / "runners/run_processes.py"), "2", str(script)])
+    assert done.returncode == 7
+    assert time.monotonic() - began < 30
+
+
+def test_resume_may_name_a_run() -> None:
+    assert arguments.parse("train", ["my-config"]).resume is None
+    assert arguments.parse("train", ["my-config", "--resume"]).resume == ""
+    assert arguments.parse("train", ["my-config", "--resume", "261123_101500_run"]).resume == "261123_101500_run"
+    with pytest.raises(SystemExit):
+        arguments.parse("train", ["my-config", "--resume", "../run"])

@@ -1,0 +1,81 @@
+"""Runs a runner in several processes of this machine, which train together; the launcher starts it for --devices.
+
+    python runners/run_processes.py COUNT RUNNER ARGUMENT...
+
+They are set up as `torchrun --standalone --nproc-per-node COUNT RUNNER ...` would set them up. Unlike it, this ends as
+one process would: every signal is handed on as often as it comes, there is time to save a checkpoint, and the exit
+status is that of the process which failed first.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+_SECONDS_TO_FOLLOW = 10.0  # after one has failed; the others wait for it in vain
+_SECONDS_TO_SAVE = 300.0  # after the first has ended because of a signal
+_SECONDS_BETWEEN_LOOKS = 0.05
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns the exit status of the process that failed first, or 0."""
+    count, *command = argv
+    shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    shared |= {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "TORCHELASTIC_RUN_ID": "run_processes"}
+    processes = [
+        # A session of its own: Ctrl-C in the terminal reaches this process alone, which hands it on once.
+        subprocess.Popen(
+            [sys.executable, *command], env={**shared, "RANK": rank, "LOCAL_RANK": rank}, start_new_session=True
+        )
+        for rank in map(str, range(int(count)))
+    ]
+
+    received: list[int] = []
+
+    def hand_on(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        for process in processes:
+            process.send_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, hand_on)
+    return _wait(processes, received)
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]], received: Sequence[int]) -> int:
+    """Waits for all; once one has failed the others are stopped, since they cannot go on without it.
+
+    Where it ended because of a signal, the others received that as well, and are left to end in order.
+    """
+    failed, deadline = 0, float("inf")
+    while True:
+        statuses = [process.poll() for process in processes]
+        if not failed and any(statuses):
+            failed = next(status for status in statuses if status)
+            deadline = time.monotonic() + (_SECONDS_TO_SAVE if received else _SECONDS_TO_FOLLOW)
+            for process in processes if not received else ():
+                process.terminate()
+        if None not in statuses:
+            return failed if failed >= 0 else 128 - failed
+        if time.monotonic() > deadline:
+            for process in processes:
+                process.kill()
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _free_port() -> int:
+    """A port at which the processes find each other."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

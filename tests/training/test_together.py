@@ -1,0 +1,88 @@
+"""Two real processes that train together on the CPU: equal to the bit, and nearly equal to one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from small_project import small_project
+from torch import Tensor
+
+from audio2face.training.checkpoints import FOLDER, CheckpointStore
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("together.py")
+PATIENCE = 120
+
+
+def start(processes: int, *arguments: object) -> subprocess.Popen[bytes]:
+    """Starts the script in one process, or in several as `run_train.py --devices` does."""
+    several = [ROOT / "runners/run_processes.py", processes] if processes > 1 else []
+    command = [sys.executable, *map(str, [*several, SCRIPT, *arguments])]
+    environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests/training")))
+    return subprocess.Popen(command, env={**environment, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"})
+
+
+def weights(folder: Path, rank: int = 0) -> dict[str, Tensor]:
+    return load_file(folder / f"weights_{rank}.safetensors")
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+# Batches of four; of the last one, the first process gets two items and the second one, or one and none.
+@pytest.mark.parametrize("items", [19, 17])
+def test_two_processes_learn_what_one_learns(tmp_path: Path, items: int) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for count, folder in enumerate(folders, 1):
+        folder.mkdir()
+        assert start(count, "toy", folder, items).wait(PATIENCE) == 0
+    one, two = weights(folders[0]), weights(folders[1])
+    assert_same(two, weights(folders[1], rank=1))
+    assert (folders[0] / "checkpoints/last").read_text() == (folders[1] / "checkpoints/last").read_text() == "00000020"
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = (folder / "output_train").iterdir()
+    return run
+
+
+def wait_for_checkpoint(process: subprocess.Popen[bytes], folder: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        assert process.poll() is None
+        runs = list((folder / "output_train").glob("*"))
+        if runs and CheckpointStore(runs[0] / FOLDER).last() is not None:
+            return
+        time.sleep(0.02)
+    raise AssertionError("no checkpoint is written")
+
+
+def test_a_signal_stops_all_and_they_go_on_together(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        small_project(folder)  # made once, before several processes look for it
+    assert start(2, "small", whole).wait(PATIENCE) == 0
+    assert_same(weights(whole), weights(whole, rank=1))
+
+    process = start(2, "small", cut)
+    wait_for_checkpoint(process, cut)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 143
+    assert json.loads((only_run(cut) / "status.json").read_text())["status"] == "stopped"
+
+    assert start(2, "small", cut, "resume").wait(PATIENCE) == 0
+    assert_same(weights(cut), weights(whole))
+    assert_same(weights(cut), weights(cut, rank=1))

@@ -1,0 +1,96 @@
+"""Trainings that several processes share, to be started as a script in each of them; every one leaves its weights.
+
+together.py toy FOLDER ITEMS        the toy, 20 steps of four items
+together.py small FOLDER [resume]   the small project
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from toy import ToyBatch, ToyTask
+
+from audio2face.training.checkpoints import CheckpointStore
+from audio2face.training.engine import make_fabric, place_of, seed_everything
+from audio2face.training.loop import End, TrainingLoop
+from audio2face.training.settings import EngineSettings, LoopSettings
+from audio2face.training.signals import StopSignals
+from audio2face.training.task import Place
+
+GLOBAL_BATCH = 4
+STEPS = 20
+
+
+class DealtTask(ToyTask):
+    """Deals its batches out in turns. Nothing is drawn, so that it does not matter how many share the work."""
+
+    def __init__(self, items: int, place: Place) -> None:
+        super().__init__(items, GLOBAL_BATCH // place.world_size)
+        self.num_batches = -(-items // GLOBAL_BATCH)
+        self.network[2].p = 0.0  # dropout
+        self.place = place
+
+    def batches(self, epoch: int, first_batch: int) -> Generator[ToyBatch, None, None]:
+        order = torch.randperm(self.items, generator=torch.Generator().manual_seed(epoch)).tolist()
+        for batch in range(first_batch, self.num_batches):
+            whole = order[batch * GLOBAL_BATCH :][:GLOBAL_BATCH]
+            own = whole[self.place.rank :: self.place.world_size]
+            x = torch.tensor(own or whole[:1])[:, None] / self.items
+            yield ToyBatch(tuple(f"clip {item}" for item in own), x)
+
+    def losses(self, network: nn.Module, batch: ToyBatch) -> Mapping[str, Tensor]:  # type: ignore[override]
+        return {"total": (network(batch.x) - 2 * batch.x).square().mean()}
+
+
+def train_toy(folder: Path, items: int) -> None:
+    engine = EngineSettings(device="cpu")
+    fabric = make_fabric(engine)
+    seed_everything(engine, fabric.global_rank)
+    task = DealtTask(items, place_of(fabric))
+    epochs = -(-STEPS // task.num_batches)
+    store = CheckpointStore(folder / "checkpoints")
+    TrainingLoop(fabric, task, LoopSettings(epochs=epochs, ema_decay=0.9), store, None, StopSignals()).run()
+    keep(task.network, folder)
+
+
+def train_small(folder: Path, resume: bool) -> None:
+    from small_project import small_project
+
+    from audio2face.training.resume import NEWEST
+    from audio2face.training.run import train
+    from runners.common import run_stage
+
+    run_loop = TrainingLoop.run
+
+    def run_and_keep(loop: TrainingLoop, *, finish_now: bool = False) -> End:
+        end = run_loop(loop, finish_now=finish_now)
+        keep(loop.task.network, folder)
+        return end
+
+    TrainingLoop.run = run_and_keep  # type: ignore[method-assign]
+
+    def main(_: list[str]) -> int:
+        train(small_project(folder), lambda run, network: None, resume=NEWEST if resume else None)
+        return 0
+
+    run_stage(main)
+
+
+def keep(network: nn.Module, folder: Path) -> None:
+    weights = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
+    save_file(weights, folder / f"weights_{os.environ.get('RANK', '0')}.safetensors")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    kind, where, *rest = sys.argv[1:]
+    if kind == "toy":
+        train_toy(Path(where), int(rest[0]))
+    else:
+        train_small(Path(where), bool(rest))
