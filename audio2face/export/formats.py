@@ -21,6 +21,12 @@ def _write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
     return write_glb(animation, folder, name)
 
 
+def _write_usd(animation: Animation, folder: Path, name: str) -> list[Path]:
+    from audio2face.export.usd import write_usd  # likewise, most of a second
+
+    return write_usd(animation, folder, name)
+
+
 Writer = Callable[[Animation, Path, str], list[Path]]
 
 
@@ -54,6 +60,11 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             "glTF binary: morph targets with animated weights, jaw, eyes, teeth",
             "Blender, three.js, Unity, Unreal Engine, browsers",
             _write_glb,
+        ),
+        "usd": Format(
+            "USD: positions of every frame; and a UsdSkel character with blend shapes",
+            "usdview, Houdini, Omniverse, Maya, Blender",
+            _write_usd,
         ),
     }
 )

@@ -15,6 +15,7 @@ import pygltflib as gltf  # type: ignore[import-untyped]
 
 from audio2face import __version__
 from audio2face.export.animation import Animation, BlendWeights, Float32Array, Surface
+from audio2face.export.colours import linear
 from audio2face.export.gltf_data import Accessors
 from audio2face.export.morphs import Morphs, morphs_of
 from audio2face.export.props import Prop, props_of
@@ -132,7 +133,7 @@ class _Scene:
         array = gltf.ARRAY_BUFFER
         attributes = gltf.Attributes(POSITION=self.accessors.dense(points, target=array, bounds=True))
         if colours is not None:
-            attributes.COLOR_0 = self.accessors.dense(_linear(colours), target=array, normalized=True)
+            attributes.COLOR_0 = self.accessors.dense(_opaque(colours), target=array, normalized=True)
         primitive = gltf.Primitive(
             attributes=attributes, material=self._material(kind, colours is not None), targets=None
         )
@@ -203,9 +204,6 @@ class _Scene:
         self._motion.channels.append(gltf.AnimationChannel(sampler=len(self._motion.samplers) - 1, target=target))
 
 
-def _linear(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+def _opaque(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     """Opaque linear colours `[verts, 4]` of sRGB ones, uint8 `[verts, 3]`."""
-    shares = np.asarray(colours, np.float64)[:, :3] / 255
-    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
-    opaque = np.concatenate([linear, np.ones((len(linear), 1))], axis=1)
-    return np.asarray(np.rint(opaque * 65535), np.uint16)
+    return np.asarray(np.rint(65535 * np.pad(linear(colours), ((0, 0), (0, 1)), constant_values=1)), np.uint16)

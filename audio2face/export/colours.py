@@ -1,0 +1,16 @@
+"""Between colours as people name them (sRGB) and amounts of light. Arrays in, arrays out; IEC 61966-2-1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.export.animation import Float32Array
+
+
+def linear(colours: npt.NDArray[Any]) -> Float32Array:
+    """Amounts of red, green and blue light `[..., 3]`, 0 to 1, of sRGB colours from 0 to 255 (opacity is dropped)."""
+    shares = np.asarray(colours, np.float32)[..., :3] / 255
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4).astype(np.float32)

@@ -1,0 +1,189 @@
+"""A finished face as USD: once with the positions of every frame, once with blend shapes and a small skeleton."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt  # type: ignore[import-untyped]
+
+from audio2face.export.animation import Animation, Float32Array, Surface
+from audio2face.export.morphs import Morphs, morphs_of
+from audio2face.export.props import Prop, props_of
+from audio2face.export.rotations import eye_quaternions, jaw_quaternions
+from audio2face.export.usd_stage import add_sound, add_surface, identifier, matrix, new_stage, vectors
+from audio2face.files import atomic_files
+
+_SAVED_BYTES = 64 << 20  # of frames that wait in memory; saving sends them to the file
+_STILL_CM = 1e-4  # a vertex that a shape moves by less stays out of it
+_JOINTS = ("head", "head/jaw", "head/right_eye", "head/left_eye")
+
+
+def write_usd(animation: Animation, folder: Path, name: str) -> list[Path]:
+    """Writes `<name>.usdc` and, for a face with polygons, `<name>_blendshapes.usdc`.
+
+    The first has the exact positions of every frame as time samples, and jaw and eyes as moving transforms. The second
+    is a UsdSkel character, smaller and made for game engines: shapes with animated weights (the skin's blend shapes
+    where weights were solved, else principal shapes; see `morphs_of`) and joints for jaw and eyes.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    names = [f"{name}.usdc"]
+    with atomic_files(folder) as made:
+        _write_frames(animation, made / names[0], f"{name}.wav")
+        if animation.skin.faces is not None:
+            names.append(f"{name}_blendshapes.usdc")
+            _write_character(animation, made / names[1], f"{name}.wav")
+    return [folder / file for file in names]
+
+
+def _write_frames(animation: Animation, path: Path, sound: str) -> None:
+    stage = new_stage(path, animation, UsdGeom.Xform)
+    face = stage.GetDefaultPrim().GetPath()
+    add_sound(stage, animation, sound)
+    _add_moving_parts(stage, animation)
+    for part, surface in _surfaces(animation).items():
+        colours = animation.parts.get(f"extra_{part}_colours")
+        mesh = add_surface(stage, face.AppendChild(part), surface.neutral, surface.faces, colours)
+        _sample(stage, mesh, surface)
+    stage.GetRootLayer().Save()
+
+
+def _surfaces(animation: Animation) -> dict[str, Surface]:
+    surfaces = {"skin": animation.skin}
+    if animation.tongue is not None and animation.tongue.num_verts:
+        surfaces["tongue"] = animation.tongue
+    return surfaces
+
+
+def _sample(stage: Usd.Stage, mesh: UsdGeom.PointBased, surface: Surface) -> None:
+    """Gives a mesh the positions of every frame, a limited number of them in memory."""
+    waiting, frame = 0, 0
+    for block in surface.blocks():
+        for points in block:
+            mesh.GetPointsAttr().Set(vectors(points), frame)
+            mesh.GetExtentAttr().Set(vectors(np.stack([points.min(axis=0), points.max(axis=0)])), frame)
+            frame += 1
+        waiting += block.nbytes
+        if waiting > _SAVED_BYTES:
+            stage.GetRootLayer().Save()
+            waiting = 0
+
+
+def _add_moving_parts(stage: Usd.Stage, animation: Animation) -> None:
+    """Adds transforms of jaw and eyes with a sample per frame, and the rigid parts under what they follow."""
+    face = stage.GetDefaultPrim().GetPath()
+    props = props_of(animation)
+    jaw = UsdGeom.Xform.Define(stage, face.AppendChild("jaw"))
+    transform = jaw.AddTransformOp()
+    for frame, moved in enumerate(animation.jaw):
+        transform.Set(matrix(moved[:3, :3], moved[:3, 3]), frame)
+    for side, follows in enumerate(("right_eye", "left_eye")):
+        pivots = [prop.pivot for prop in props if prop.follows == follows] or [np.zeros(3, np.float32)]
+        eye = UsdGeom.Xform.Define(stage, face.AppendChild(follows))
+        eye.AddTranslateOp(opSuffix="pivot").Set(Gf.Vec3d(*pivots[0].tolist()))
+        turn = eye.AddRotateXYZOp()
+        eye.AddTranslateOp(opSuffix="pivot", isInverseOp=True)
+        for frame, (pitch, yaw) in enumerate(animation.eyes[:, 2 * side : 2 * side + 2].tolist()):
+            turn.Set(Gf.Vec3f(pitch, yaw, 0), frame)
+    for prop in props:
+        parent = face if prop.follows == "head" else face.AppendChild(prop.follows)
+        add_surface(stage, parent.AppendChild(_prim_name(prop)), prop.vertices, prop.faces, prop.colours)
+
+
+def _prim_name(prop: Prop) -> str:
+    return f"{identifier(prop.name)}_mesh" if prop.name == prop.follows else identifier(prop.name)
+
+
+def _write_character(animation: Animation, path: Path, sound: str) -> None:
+    stage = new_stage(path, animation, UsdSkel.Root)
+    face = stage.GetDefaultPrim().GetPath()
+    add_sound(stage, animation, sound)
+    props = props_of(animation)
+    pivots = {str(prop.follows): prop.pivot for prop in props}
+    skeleton = _add_skeleton(stage, pivots)
+    morphs = {
+        part: morphs_of(surface, animation.skin_weights if part == "skin" else None, part)
+        for part, surface in _surfaces(animation).items()
+        if surface.faces is not None
+    }
+    _add_performance(stage, skeleton, animation, pivots, morphs)
+    for part, shapes in morphs.items():
+        colours = animation.parts.get(f"extra_{part}_colours")
+        faces = _surfaces(animation)[part].faces
+        mesh = add_surface(stage, face.AppendChild(part), shapes.neutral, faces, colours)
+        _bind(mesh, skeleton, 0)
+        _add_shapes(stage, mesh, shapes)
+    joints = {joint.rpartition("/")[2]: number for number, joint in enumerate(_JOINTS)}
+    for prop in props:
+        mesh = add_surface(stage, face.AppendChild(_prim_name(prop)), prop.vertices, prop.faces, prop.colours)
+        _bind(mesh, skeleton, joints[prop.follows])
+    stage.GetRootLayer().Save()
+
+
+def _add_skeleton(stage: Usd.Stage, pivots: Mapping[str, Float32Array]) -> UsdSkel.Skeleton:
+    skeleton = UsdSkel.Skeleton.Define(stage, stage.GetDefaultPrim().GetPath().AppendChild("rig"))
+    skeleton.CreateJointsAttr(_JOINTS)
+    # All joints hang on a head at the origin, so a pose is the same in the joint's space and in that of its parent.
+    rest = Vt.Matrix4dArray([matrix(np.eye(3), shift) for shift in _rest_places(pivots)])
+    skeleton.CreateBindTransformsAttr(rest)
+    skeleton.CreateRestTransformsAttr(rest)
+    return skeleton
+
+
+def _rest_places(pivots: Mapping[str, Float32Array]) -> Float32Array:
+    """Where the joints are at rest, `[4, 3]`: the eyes in their centres, head and jaw at the origin."""
+    still = np.zeros(3, np.float32)
+    return np.stack([still, still, pivots.get("right_eye", still), pivots.get("left_eye", still)])
+
+
+def _add_performance(
+    stage: Usd.Stage,
+    skeleton: UsdSkel.Skeleton,
+    animation: Animation,
+    pivots: Mapping[str, Float32Array],
+    morphs: Mapping[str, Morphs],
+) -> None:
+    """Adds the motion of joints and the weights of shapes, one sample per frame."""
+    motion = UsdSkel.Animation.Define(stage, skeleton.GetPath().AppendChild("speech"))
+    motion.CreateJointsAttr(_JOINTS)
+    motion.CreateScalesAttr(Vt.Vec3hArray([Gf.Vec3h(1, 1, 1)] * len(_JOINTS)))
+    motion.CreateBlendShapesAttr([shape for shapes in morphs.values() for shape in shapes.names])
+    places = np.repeat(_rest_places(pivots)[None], animation.num_frames, axis=0)
+    places[:, 1] = animation.jaw[:, :3, 3]
+    turns = np.zeros((animation.num_frames, len(_JOINTS), 4), np.float32)
+    turns[:, 0, 3] = 1
+    turns[:, 1] = jaw_quaternions(animation.jaw)
+    turns[:, 2], turns[:, 3] = eye_quaternions(animation.eyes)
+    weights = np.concatenate([shapes.weights for shapes in morphs.values()], axis=1)
+    for frame in range(animation.num_frames):
+        motion.GetTranslationsAttr().Set(vectors(places[frame]), frame)
+        quaternions = [Gf.Quatf(w, x, y, z) for x, y, z, w in turns[frame].tolist()]
+        motion.GetRotationsAttr().Set(Vt.QuatfArray(quaternions), frame)
+        motion.GetBlendShapeWeightsAttr().Set(Vt.FloatArray.FromNumpy(np.asarray(weights[frame], np.float32)), frame)
+    UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([motion.GetPath()])
+
+
+def _bind(mesh: UsdGeom.PointBased, skeleton: UsdSkel.Skeleton, joint: int) -> None:
+    """Makes a mesh follow one joint as a whole."""
+    binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
+    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
+    binding.CreateJointIndicesPrimvar(constant=True).Set([joint])
+    binding.CreateJointWeightsPrimvar(constant=True).Set([1.0])
+    binding.CreateGeomBindTransformAttr(Gf.Matrix4d(1))
+
+
+def _add_shapes(stage: Usd.Stage, mesh: UsdGeom.PointBased, morphs: Morphs) -> None:
+    """Adds the shapes of a mesh, each with the vertices that it moves."""
+    targets: list[Sdf.Path] = []
+    for shape, delta in zip(morphs.names, morphs.deltas, strict=True):
+        target = UsdSkel.BlendShape.Define(stage, mesh.GetPath().AppendChild(identifier(shape)))
+        rows = np.flatnonzero(np.abs(delta).max(axis=1) > _STILL_CM).astype(np.int32)
+        target.CreateOffsetsAttr(vectors(delta[rows]))
+        target.CreatePointIndicesAttr(Vt.IntArray.FromNumpy(rows))
+        targets.append(target.GetPath())
+    binding = UsdSkel.BindingAPI(mesh.GetPrim())
+    binding.CreateBlendShapesAttr(list(morphs.names))
+    binding.CreateBlendShapeTargetsRel().SetTargets(targets)
