@@ -17,13 +17,14 @@ import numpy.typing as npt
 from audio2face.audio.phonemes.detector import SAMPLE_RATE
 from audio2face.audio.phonemes.phone_set import ENGLISH, plain_symbol
 from audio2face.audio.phonemes.rows import Span, rows_of_spans
+from audio2face.audio.track import QUIET_PEAK
 from audio2face.console import LOGGER
 
 NAME = "pocketsphinx"
 _FRAME_SECONDS = 0.01
 # A frame describes the middle of the 25.6 ms that it hears from its start on, and lasts 10 ms around it.
 _FIRST_SECONDS = 0.0256 / 2 - _FRAME_SECONDS / 2
-_QUIET, _LOUD = 0.01, 0.7  # peaks: of silence, and of what the recogniser gets
+_PEAK = 0.7  # of what the recogniser gets
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 # Without the best path the second pass of an alignment finds its way through utterances in which it fails otherwise.
 _ALIGNING = {"bestpath": False, "beam": 1e-100, "pbeam": 1e-100, "wbeam": 1e-80}
@@ -39,9 +40,12 @@ class PocketSphinx:
 
     def detect(self, samples: npt.NDArray[np.float32], text: str | None) -> npt.NDArray[np.float32]:
         """See `Detector`. Words that the dictionary lacks are left out; text that does not fit is not used."""
-        sound = _pcm(samples)
-        spans = self._aligned(sound, text) if text is not None else []
-        return rows_of_spans(spans or self._recognised(sound), len(samples) / SAMPLE_RATE, ENGLISH)
+        spans: list[Span] = []
+        if np.abs(samples).max(initial=0) > QUIET_PEAK:  # it hears phones in digital silence
+            sound = _pcm(samples)
+            spans = self._aligned(sound, text) if text is not None else []
+            spans = spans or self._recognised(sound)
+        return rows_of_spans(spans, len(samples) / SAMPLE_RATE, ENGLISH)
 
     def _aligned(self, sound: bytes, text: str) -> list[Span]:
         """The phones of the words; none where they cannot be aligned."""
@@ -93,6 +97,5 @@ def _span(symbol: str, first: int, end: int) -> Span:
 
 def _pcm(samples: npt.NDArray[np.float32]) -> bytes:
     """16-bit samples, at a level at which quiet recordings keep their detail."""
-    peak = float(np.abs(samples).max(initial=0))
-    scaled = samples * (_LOUD / peak) if peak > _QUIET else samples
-    return bytes((scaled * 32767).astype("<i2").tobytes())
+    scaled = samples * (_PEAK / float(np.abs(samples).max()))
+    return (scaled * 32767).astype("<i2").tobytes()
