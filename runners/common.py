@@ -8,11 +8,12 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 from audio2face.config import Configuration, Stage, load
 from audio2face.console import fail
 from audio2face.errors import UserError
+from tools.settings import ROOT, read_settings, stage_environment
 
 
 def open_configuration(
@@ -46,14 +47,37 @@ def _remove(config_file: Path) -> None:
         atexit.register(config_file.unlink, missing_ok=True)
 
 
-def run_stage(main: Callable[[list[str]], int], go_on: str = "Run the same command again to go on.") -> None:
+def debug_stage(main: Callable[[list[str]], int], args: SimpleNamespace, order: Sequence[str]) -> None:
+    """Runs a stage with names that stand in a debug runner, unless others are given.
+
+    Args:
+        main: the stage's.
+        args: the names.
+        order: theirs on the command line. A variable of the environment, such as A2F_CONFIG_NAME for `config_name`,
+            stands for a single one; arguments of the process stand for all.
+    """
+    names = [os.environ.get(f"A2F_{name.upper()}") or getattr(args, name) for name in order]
+    run_stage(main, arguments=sys.argv[1:] or names)
+
+
+def run_stage(
+    main: Callable[[list[str]], int],
+    go_on: str = "Run the same command again to go on.",
+    arguments: list[str] | None = None,
+) -> None:
     """Runs a stage with the process's arguments and ends the process with an honest status.
 
-    `go_on` tells whoever stopped it how to go on.
+    Settings of `.env` hold here as well where no launcher has read them.
+
+    Args:
+        main: the stage.
+        go_on: tells whoever stopped it how to go on.
+        arguments: those of the stage, in place of the process's.
 
     The status is that of `main`; 2 with one message for what the user can mend; 130 or 143 where Ctrl-C or SIGTERM
     stopped it. Both signals arrive as KeyboardInterrupt, so that what is being written is taken back first.
     """
+    os.environ.update(stage_environment(read_settings(ROOT / ".env")))
     received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -63,7 +87,7 @@ def run_stage(main: Callable[[list[str]], int], go_on: str = "Run the same comma
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        status = main(sys.argv[1:])
+        status = main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         fail(error)
     except KeyboardInterrupt:

@@ -1,0 +1,19 @@
+"""Deployment under a debugger: put your names below, then start "Debug Deployment" in VSCode.
+
+Arguments, as of run_deploy.py, stand for all of them; a variable such as A2F_CONFIG_NAME stands for one.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from runners import run_deploy
+from runners.common import debug_stage
+
+args = SimpleNamespace(
+    training_run_name_full="XXXXXX_XXXXXX_XXX",  # a folder in workspace/output_train/
+    config_name="example-diffusion",  # a folder in configs/
+)
+
+if __name__ == "__main__":
+    debug_stage(run_deploy.main, args, order=["config_name", "training_run_name_full"])
