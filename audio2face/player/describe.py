@@ -51,6 +51,7 @@ def describe_take(animation: Animation, label: str, payload: Payload) -> Descrip
         "jaw": payload.add(np.asarray(animation.jaw, np.float32)),
         "eyes": payload.add(np.asarray(animation.eyes, np.float32)),
         "lips": None if lips is None else payload.add(lips),
+        "mouth": _mouth(animation),
         "emotions": list(animation.emotions),
         "emotion": payload.add(np.asarray(animation.emotion, np.float32)),
         "poses": list(animation.skin_weights.names) if animation.skin_weights else [],
@@ -101,6 +102,14 @@ def _outwards(vertices: Float32Array, faces: npt.NDArray[np.int32]) -> npt.NDArr
         is_quad = faces[:, 3:] >= 0
         turned = np.where(is_quad, faces[:, ::-1], np.concatenate([turned, faces[:, 3:]], axis=1))
     return np.ascontiguousarray(turned, np.int32)
+
+
+def _mouth(animation: Animation) -> list[float] | None:
+    """The middle of the mouth at rest, `[3]`, centimetres; None where no lips are marked."""
+    if not all(name in animation.parts for name in _LIPS):
+        return None
+    lips = np.concatenate([animation.parts[name] for name in _LIPS])
+    return [float(value) for value in animation.skin.neutral[lips].mean(axis=0)]
 
 
 def lip_curve(animation: Animation) -> Float32Array | None:

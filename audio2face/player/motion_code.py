@@ -96,9 +96,7 @@ def encode_motion(frames: Float32Array, tolerance: Tolerance | None = None) -> M
     return code
 
 
-def _encode(
-    frames: Float32Array, rows: Float32Array, centre: npt.NDArray[np.float64], allowance: float
-) -> MotionCode:
+def _encode(frames: Float32Array, rows: Float32Array, centre: npt.NDArray[np.float64], allowance: float) -> MotionCode:
     """The code whose mean error is about `allowance`, centimetres."""
     shapes_kc = _components(rows, centre, allowance * _TRUNCATION_SHARE)
     weights_fk = np.concatenate([(block - centre.astype(np.float32)) @ shapes_kc.T for block in _flat_blocks(frames)])
@@ -119,7 +117,7 @@ def _encode(
 
 
 def _components(rows: Float32Array, centre: npt.NDArray[np.float64], error: float) -> Float32Array:
-    """The fewest principal components that leave a root mean square error per vertex of at most `error`, `[k, coords]`."""
+    """The fewest principal components `[k, coords]` that leave an error per vertex (root mean square) of `error`."""
     left_over = error**2 * rows.size / 3
 
     def enough(values: npt.NDArray[np.floating]) -> int:

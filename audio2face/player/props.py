@@ -159,6 +159,6 @@ def _jaw_arch(animation: Animation) -> list[Prop]:
 def _grid_faces(rows: int, columns: int) -> npt.NDArray[np.int32]:
     """Quadrilaterals between rows of vertices that are closed around."""
     row, column = np.meshgrid(np.arange(rows - 1), np.arange(columns), indexing="ij")
-    beside = (column + 1) % columns
-    corners = [row * columns + column, (row + 1) * columns + column, (row + 1) * columns + beside, row * columns + beside]
+    here, beside = row * columns + column, row * columns + (column + 1) % columns
+    corners = [here, here + columns, beside + columns, beside]
     return np.stack(corners, axis=-1).reshape(-1, 4).astype(np.int32)

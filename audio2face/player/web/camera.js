@@ -21,7 +21,7 @@ export class Camera {
     this.changed = () => {};
     this.yaw = 0;
     this.pitch = 0;
-    this.distance = radius / Math.tan(ANGLE / 2);
+    this.distance = this.distanceOf(radius);
     /** @type {Vector} */
     this.target = [...centre];
   }
@@ -34,16 +34,25 @@ export class Camera {
   look(yaw, pitch) {
     this.yaw = yaw;
     this.pitch = pitch;
-    this.distance = this.radius / Math.tan(ANGLE / 2);
+    this.distance = this.distanceOf(this.radius);
     this.target = [...this.centre];
     this.changed();
   }
 
-  /** Comes nearer to a point. @param {Vector} target @param {number} radius around it that stays in view */
+  /**
+   * Comes near to a point.
+   * @param {Vector} target
+   * @param {number} radius around it that stays in view
+   */
   approach(target, radius) {
     this.target = [...target];
-    this.distance = radius / Math.tan(ANGLE / 2);
+    this.distance = this.distanceOf(radius);
     this.changed();
+  }
+
+  /** How far away one stands to see so much. @param {number} radius */
+  distanceOf(radius) {
+    return radius / Math.tan(ANGLE / 2);
   }
 
   /** @returns {Vector} where the eye is */

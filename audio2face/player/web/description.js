@@ -1,6 +1,7 @@
 /**
  * The types of what `describe.py` and `page.py` say of the animation. Lengths are centimetres unless named otherwise.
  */
+import { element } from "./dom.js";
 
 /** @typedef {import("./payload.js").Place} Place */
 
@@ -37,7 +38,8 @@
  * @property {PropDescription[]} props
  * @property {Place} jaw float32 [frames, 4, 4], row by row
  * @property {Place} eyes float32 [frames, 4], degrees: pitch and yaw of the right eye, then of the left
- * @property {Place | null} lips float32 [frames], millimetres
+ * @property {Place | null} lips float32 [frames], how far they are apart, millimetres
+ * @property {[number, number, number] | null} mouth its middle at rest
  * @property {string[]} emotions
  * @property {Place} emotion float32 [frames, emotions]
  * @property {string[]} poses names of blend shapes
@@ -59,23 +61,5 @@
 
 /** @returns {Description} what the page was written with */
 export function readDescription() {
-  return JSON.parse(textOf("description"));
-}
-
-/**
- * The text of an element of the page.
- * @param {string} id
- */
-export function textOf(id) {
-  return element(id).textContent ?? "";
-}
-
-/**
- * An element of the page, which must be there.
- * @param {string} id
- */
-export function element(id) {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`the page has no #${id}`);
-  return found;
+  return JSON.parse(element("description").textContent ?? "");
 }

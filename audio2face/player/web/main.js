@@ -1,72 +1,112 @@
 /**
- * Opens the page: reads what it carries, sets the stage, and draws whatever time it is.
+ * Opens the page: reads what it carries, sets the stage and the controls, and then draws whatever time it is.
  */
-import { Camera } from "./camera.js";
-import { Clock } from "./clock.js";
-import { element, readDescription, textOf } from "./description.js";
+import { readDescription } from "./description.js";
+import { element } from "./dom.js";
+import { addControls } from "./controls.js";
 import { openPayload, Payload } from "./payload.js";
-import { Stage } from "./stage.js";
-import { Poser } from "./surface.js";
-import { Take } from "./take.js";
+import { addOverlays } from "./overlays.js";
+import { addPanel } from "./panel.js";
+import { Player } from "./player.js";
+import { addTimeline } from "./timeline.js";
 
-const LIMIT_IN_ADDRESS = /texture-limit=(\d+)/; // for tests: a graphics card with smaller textures than this one
-
-class Player {
-  /** @param {import("./description.js").Description} description @param {Payload} payload */
-  constructor(description, payload) {
-    this.description = description;
-    this.canvas = /** @type {HTMLCanvasElement} */ (element("view"));
-    const gl = this.canvas.getContext("webgl2", { antialias: true, alpha: false });
-    if (!gl) throw new Error("this browser offers no WebGL 2, which draws the face");
-    if (!gl.getExtension("EXT_color_buffer_float")) throw new Error("this graphics card cannot draw numbers (EXT_color_buffer_float)");
-    this.gl = gl;
-    const limit = Number(LIMIT_IN_ADDRESS.exec(location.hash)?.[1] ?? Infinity);
-    const poser = new Poser(gl, Math.min(limit, gl.getParameter(gl.MAX_TEXTURE_SIZE)));
-    this.takes = description.takes.map((take) => new Take(poser, take, payload));
-    this.stage = new Stage(this.canvas, poser, this.takes);
-    this.clock = new Clock(description.seconds, description.sound && new Blob([payload.bytes(description.sound)], { type: "audio/flac" }));
-    const { centre, radius } = this.takes[0].bounds;
-    this.camera = new Camera(centre, radius);
-    this.camera.changed = () => { this.stale = true; };
-    this.camera.listen(this.canvas);
-    /** @type {import("./stage.js").Look} */
-    this.look = { shown: [...this.takes.keys()], edges: false, glass: false, heat: false, heatTop: 3 };
-    this.stale = true;
-    this.frame = -1;
-  }
-
-  get frameNow() {
-    return Math.min(this.description.frames - 1, Math.round(this.clock.time * this.description.fps));
-  }
-
-  tick() {
-    this.clock.turnAround();
-    const ratio = Math.min(devicePixelRatio, 2);
-    const [width, height] = [Math.round(this.canvas.clientWidth * ratio), Math.round(this.canvas.clientHeight * ratio)];
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      [this.canvas.width, this.canvas.height] = [width, height];
-      this.stale = true;
-    }
-    if (this.stale || this.frameNow !== this.frame) this.draw();
-  }
-
-  draw() {
-    this.frame = this.frameNow;
-    this.stage.draw(this.frame, this.camera, this.look);
-    this.stale = false;
-  }
-}
+// A limit in the page's address, #texture-limit=256, stands for a graphics card with smaller textures.
+const LIMIT_IN_ADDRESS = /texture-limit=(\d+)/;
 
 async function open() {
   const description = readDescription();
-  const player = new Player(description, new Payload(await openPayload(textOf("payload"))));
+  const payload = new Payload(await openPayload(element("payload").textContent ?? ""));
+  element("payload").textContent = "";
+  const limit = Number(LIMIT_IN_ADDRESS.exec(location.hash)?.[1] ?? Infinity);
+  const canvas = /** @type {HTMLCanvasElement} */ (element("view"));
+  const player = new Player(canvas, description, payload, limit);
   await player.clock.ready();
-  const loop = () => { player.tick(); requestAnimationFrame(loop); };
+  addControls(player);
+  addTimeline(player, payload);
+  addPanel(player, payload);
+  addOverlays(player);
+  const loop = () => {
+    player.tick();
+    requestAnimationFrame(loop);
+  };
   loop();
   element("status").hidden = true;
   return player;
 }
 
-const ready = open();
-ready.catch((error) => { element("status").textContent = String(error.message ?? error); });
-Object.assign(window, { player: { ready } });
+/** What other programs may do with the page. */
+class Remote {
+  constructor() {
+    /** Resolves when everything is drawn for the first time. */
+    this.ready = open().then((player) => {
+      this.player = player;
+    });
+  }
+
+  /** @private */
+  get opened() {
+    if (!this.player) throw new Error("await player.ready first");
+    return this.player;
+  }
+
+  /** The frame on the screen. */
+  get frame() {
+    return this.opened.frame;
+  }
+
+  /** Seconds from the start: where the sound is. */
+  get time() {
+    return this.opened.clock.time;
+  }
+
+  /** Shows another time, at once. @param {number} seconds */
+  seek(seconds) {
+    this.opened.seek(seconds);
+    this.opened.tick();
+  }
+
+  play() {
+    return this.opened.clock.play();
+  }
+
+  pause() {
+    this.opened.clock.pause();
+  }
+
+  /** Changes how it looks, at once. @param {Partial<import("./stage.js").Look>} look */
+  set(look) {
+    this.opened.set(look);
+    this.opened.tick();
+  }
+
+  /**
+   * Pixels of the picture: red, green, blue and opacity, row by row from the bottom.
+   * @param {number} left
+   * @param {number} bottom
+   * @param {number} width
+   * @param {number} height
+   */
+  readPixels(left, bottom, width, height) {
+    const { gl } = this.opened;
+    this.opened.draw();
+    const pixels = new Uint8Array(4 * width * height);
+    gl.readPixels(left, bottom, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+    return pixels;
+  }
+
+  /** Where a point of space is in the picture, pixels from the left and the bottom. @param {[number, number, number]} point */
+  project(point) {
+    const { camera, stage, look } = this.opened;
+    const [view] = stage.views(look.shown.length);
+    const matrix = camera.matrix(view.width / view.height);
+    const [x, y, w] = [0, 1, 3].map((row) => matrix[row] * point[0] + matrix[4 + row] * point[1] + matrix[8 + row] * point[2] + matrix[12 + row]);
+    return [view.left + (0.5 + (0.5 * x) / w) * view.width, view.bottom + (0.5 + (0.5 * y) / w) * view.height];
+  }
+}
+
+const remote = new Remote();
+remote.ready.catch((/** @type {Error} */ error) => {
+  element("status").textContent = error.message;
+  console.error(error);
+});
+Object.assign(window, { player: remote });

@@ -92,7 +92,7 @@ export class Take {
 
 /**
  * @param {Float32Array} points [verts, 3]
- * @returns {{ centre: Vector, radius: number }} the middle of their box and half its diagonal
+ * @returns {{ centre: Vector, radius: number, reach: number }} of their box: middle, half the diagonal, half the height
  */
 function boundsOf(points) {
   const [low, high] = [[Infinity, Infinity, Infinity], [-Infinity, -Infinity, -Infinity]];
@@ -102,7 +102,7 @@ function boundsOf(points) {
   }
   const middle = (/** @type {number} */ axis) => (low[axis] + high[axis]) / 2;
   const radius = Math.hypot(high[0] - low[0], high[1] - low[1], high[2] - low[2]) / 2;
-  return { centre: [middle(0), middle(1), middle(2)], radius };
+  return { centre: [middle(0), middle(1), middle(2)], radius, reach: (high[1] - low[1]) / 2 };
 }
 
 /** @param {Float32Array} values */

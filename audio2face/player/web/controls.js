@@ -1,0 +1,217 @@
+/**
+ * Buttons and keys.
+ */
+import { element, icon, make, timeText } from "./dom.js";
+
+/** @typedef {import("./player.js").Player} Player */
+
+/**
+ * @typedef {object} Action
+ * @property {string} label
+ * @property {string} help what it does
+ * @property {string[]} keys as `KeyboardEvent.key` has them, lower case
+ * @property {() => void} run
+ * @property {() => boolean} [on] whether it is switched on
+ * @property {string} [icon] instead of the label
+ */
+
+const RATES = [0.25, 0.5, 0.75, 1, 1.5, 2];
+const QUARTER = Math.PI / 2;
+const MOUSE = [
+  ["Drag", "turn the head"],
+  ["Shift and drag, or right button", "move it"],
+  ["Wheel, or two fingers", "come nearer"],
+  ["Double click", "whole head again"],
+  ["Drag on the curves", "go through time"],
+  ["Shift and drag there", "choose a part to play"],
+];
+const KEY_NAMES = /** @type {Record<string, string>} */ ({
+  " ": "Space", arrowleft: "←", arrowright: "→", arrowup: "↑", arrowdown: "↓", escape: "Esc", home: "Home", end: "End",
+});
+
+/** @param {Player} player */
+export function addControls(player) {
+  element("title").textContent = player.description.title;
+  const groups = actionsOf(player);
+  const refreshers = Object.entries(groups).flatMap(([id, actions]) => {
+    const parent = document.getElementById(id);
+    return parent ? actions.map((action) => addButton(parent, action)) : [];
+  });
+  refreshers.push(addRate(player), addReadout(player));
+  listenToKeys(Object.values(groups).flat());
+  fillHelp(Object.values(groups).flat());
+  player.canvas.addEventListener("dblclick", () => player.camera.look(0, 0));
+  if (innerWidth < 900) document.body.classList.add("without-panel");
+  player.watch(() => refreshers.forEach((refresh) => refresh()));
+}
+
+/**
+ * Everything one can do, by the group of buttons it belongs to; "keys" has no buttons.
+ * @param {Player} player
+ * @returns {Record<string, Action[]>}
+ */
+function actionsOf(player) {
+  return { views: views(player), looks: looks(player), "page-tools": tools(player), transport: transport(player), keys: others(player) };
+}
+
+/** @param {Player} player @returns {Action[]} */
+function views(player) {
+  const { takes, look } = player;
+  if (takes.length < 2) return [];
+  const choices = [[0], [0, 1], [1]];
+  const labels = [takes[0].label, "Side by side", takes[1].label];
+  return choices.map((shown, place) => ({
+    label: labels[place],
+    help: place === 1 ? "both faces beside each other" : `${labels[place]} alone`,
+    keys: [String(place + 1)],
+    run: () => player.set({ shown }),
+    on: () => String(look.shown) === String(shown),
+  }));
+}
+
+/** @param {Player} player @returns {Action[]} */
+function looks(player) {
+  const { look, errors } = player;
+  /** @type {Action[]} */
+  const found = [
+    { label: "Wireframe", help: "edges of the mesh", keys: ["w"], run: () => player.set({ edges: !look.edges }), on: () => look.edges },
+    { label: "Glass", help: "skin one sees through, for tongue and teeth", keys: ["g"], run: () => player.set({ glass: !look.glass }), on: () => look.glass },
+  ];
+  if (errors) {
+    found.unshift({
+      label: "Heat map", help: "colours show the distance from the other face", keys: ["h"],
+      run: () => player.set({ heat: !look.heat, shown: look.shown.includes(0) ? look.shown : [0, 1] }), on: () => look.heat,
+    });
+  }
+  return found;
+}
+
+/** @param {Player} player @returns {Action[]} */
+function tools(player) {
+  const { body } = document;
+  const help = /** @type {HTMLDialogElement} */ (element("help"));
+  return [
+    { label: "Front", help: "from the front", keys: ["f"], run: () => player.camera.look(0, 0) },
+    { label: "Side", help: "three quarters, then in profile", keys: ["s"], run: () => player.camera.look(player.camera.yaw === QUARTER / 2 ? QUARTER : QUARTER / 2, 0) },
+    { label: "Mouth", help: "close to the mouth, and back", keys: ["m"], run: () => player.lookAtMouth() },
+    { label: "Details", help: "emotion, weights, settings", keys: ["d"], run: () => { body.classList.toggle("without-panel"); player.touch(); }, on: () => !body.classList.contains("without-panel") },
+    { label: "Keys", help: "this list", keys: ["?"], run: () => (help.open ? help.close() : help.showModal()) },
+  ];
+}
+
+/** @param {Player} player @returns {Action[]} */
+function transport(player) {
+  const { clock } = player;
+  return [
+    { label: "To the start", icon: "start", help: "to the start", keys: ["home"], run: () => player.seek(clock.span()[0]) },
+    { label: "One frame back", icon: "back", help: "one frame back", keys: ["arrowleft", ","], run: () => player.step(-1) },
+    { label: "Play", icon: "play", help: "play or stand", keys: [" ", "k"], run: () => void player.toggle(), on: () => clock.playing },
+    { label: "One frame on", icon: "forward", help: "one frame on", keys: ["arrowright", "."], run: () => player.step(1) },
+    { label: "Play over and over", icon: "loop", help: "play over and over", keys: ["l"], run: () => { clock.loop = !clock.loop; player.touch(); }, on: () => clock.loop },
+  ];
+}
+
+/** @param {Player} player @returns {Action[]} */
+function others(player) {
+  const { clock, description } = player;
+  const second = Math.round(description.fps);
+  return [
+    { label: "", help: "one second back", keys: ["shift+arrowleft"], run: () => player.step(-second) },
+    { label: "", help: "one second on", keys: ["shift+arrowright"], run: () => player.step(second) },
+    { label: "", help: "to the end", keys: ["end"], run: () => player.step(description.frames) },
+    { label: "", help: "faster", keys: ["arrowup"], run: () => stepRate(player, 1) },
+    { label: "", help: "slower", keys: ["arrowdown"], run: () => stepRate(player, -1) },
+    { label: "", help: "finer scale of the heat map", keys: ["["], run: () => player.stepHeatTop(-1) },
+    { label: "", help: "coarser scale of the heat map", keys: ["]"], run: () => player.stepHeatTop(1) },
+    { label: "", help: "play everything, not a part", keys: ["escape"], run: () => { clock.range = null; player.touch(); } },
+  ];
+}
+
+/** @param {Player} player @param {number} steps */
+function stepRate(player, steps) {
+  const place = RATES.indexOf(player.clock.rate) + steps;
+  player.clock.setRate(RATES[Math.max(0, Math.min(RATES.length - 1, place))]);
+  player.touch();
+}
+
+/**
+ * @param {HTMLElement} parent
+ * @param {Action} action
+ * @returns {() => void} shows whether it is on
+ */
+function addButton(parent, action) {
+  const button = make("button", { type: "button", title: `${action.help} (${action.keys.map(keyName).join(", ")})` });
+  if (action.icon) {
+    button.append(icon(action.icon));
+    button.setAttribute("aria-label", action.label);
+    button.classList.add("icon", action.icon);
+  } else button.append(action.label);
+  button.addEventListener("click", action.run);
+  parent.append(button);
+  return () => {
+    if (!action.on) return;
+    const pressed = String(action.on());
+    if (button.getAttribute("aria-pressed") === pressed) return;
+    button.setAttribute("aria-pressed", pressed);
+    if (action.icon === "play") button.replaceChildren(icon(action.on() ? "pause" : "play"));
+  };
+}
+
+/** @param {Player} player */
+function addRate(player) {
+  const choice = make("select", { "aria-label": "Speed", title: "speed (↑, ↓)" });
+  for (const rate of RATES) choice.append(make("option", { value: String(rate) }, `${rate} ×`));
+  choice.addEventListener("change", () => {
+    player.clock.setRate(Number(choice.value));
+    player.canvas.focus();
+  });
+  element("transport").append(choice);
+  return () => {
+    choice.value = String(player.clock.rate);
+  };
+}
+
+/** @param {Player} player */
+function addReadout(player) {
+  const { fps, frames, seconds } = player.description;
+  const time = make("output", { class: "time" });
+  const frame = make("output", { class: "frame" });
+  element("transport").append(time, frame);
+  return () => {
+    time.textContent = `${timeText(player.clock.time)} / ${timeText(seconds)}`;
+    frame.textContent = `frame ${player.frame} of ${frames - 1} · ${Number(fps.toFixed(3))} fps`;
+  };
+}
+
+/** @param {Action[]} actions */
+function listenToKeys(actions) {
+  addEventListener("keydown", (event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.ctrlKey || event.metaKey || event.altKey || target.tagName === "SELECT") return;
+    const key = event.key.toLowerCase();
+    // A focused button takes the space bar itself.
+    if (key === " " && target.tagName === "BUTTON") return;
+    const wanted = event.shiftKey && key.startsWith("arrow") ? `shift+${key}` : key;
+    const action = actions.find(({ keys }) => keys.includes(wanted));
+    if (!action) return;
+    event.preventDefault();
+    action.run();
+  });
+}
+
+/** @param {Action[]} actions */
+function fillHelp(actions) {
+  const help = /** @type {HTMLDialogElement} */ (element("help"));
+  const rows = actions.map(({ keys, help: does }) => [keys.map(keyName).join(", "), does]);
+  const list = (/** @type {string[][]} */ items) =>
+    make("dl", {}, ...items.flatMap(([name, does]) => [make("dt", {}, name), make("dd", {}, does)]));
+  const close = make("button", { type: "button" }, "Close");
+  close.addEventListener("click", () => help.close());
+  help.append(make("h2", {}, "Keys and mouse"), make("div", { class: "columns" }, list(rows), list(MOUSE)), close);
+}
+
+/** @param {string} key */
+function keyName(key) {
+  if (key.startsWith("shift+")) return `Shift ${keyName(key.slice(6))}`;
+  return KEY_NAMES[key] ?? key.toUpperCase();
+}
