@@ -4,6 +4,7 @@ from audio2face.animation.animator import FaceAnimator, FaceFrames
 from audio2face.animation.blinks import NATURAL_BLINK, BlinkTrack
 from audio2face.animation.emotion import EmotionPostProcess, EmotionSettings
 from audio2face.animation.face import FaceData
+from audio2face.animation.jaw import rigid_transforms
 from audio2face.animation.settings import AnimatorSettings, parameter_ranges
 from audio2face.animation.shapes import unproject
 from audio2face.animation.solver import BlendshapeSolver, SolverMethod
@@ -22,5 +23,6 @@ __all__ = [
     "SolverMethod",
     "SolverSettings",
     "parameter_ranges",
+    "rigid_transforms",
     "unproject",
 ]

@@ -25,8 +25,21 @@ def jaw_transforms(face: FaceData, settings: AnimatorSettings, delta: Float32Arr
     """
     moved = face.jaw + delta * np.float32(settings.lower_teeth_strength)
     moved += np.array([0, settings.lower_teeth_height_offset, settings.lower_teeth_depth_offset], np.float32)
+    return rigid_transforms(face.jaw, moved)
+
+
+def rigid_transforms(rest: Float32Array, moved: Float32Array) -> Float32Array:
+    """The rigid motions that best carry points at rest, `[points, 3]`, to where they are in each frame.
+
+    Args:
+        rest: `[points, 3]`.
+        moved: `[frames, points, 3]`.
+
+    Returns:
+        Float32 `[frames, 4, 4]`, the last row 0 0 0 1.
+    """
     # The best motion from one set of points to another is the inverse of the best one back.
-    back = fit_rigid(moved, face.jaw)
+    back = fit_rigid(moved, rest)
     rotations = back.rotations.transpose(0, 2, 1)
     matrices = np.zeros((len(moved), 4, 4), np.float32)
     matrices[:, :3, :3] = rotations

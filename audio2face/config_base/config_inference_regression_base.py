@@ -5,7 +5,11 @@ This file is not edited: a configuration overrides what differs.
 
 from __future__ import annotations
 
-from audio2face.config_base.types import AnimationParametersRegression
+from typing import Annotated
+
+from audio2face.config_base.types import Actor, AnimationParametersRegression, Emotion, OutputFolder, dataset_file
+
+# --- The deployed model -----------------------------------------------------------------------------------
 
 # How the consumer of the deployed model shapes the network's output into animation, for all actors. Outside
 # the ranges given, the Audio2Face-3D SDK refuses the model.
@@ -67,3 +71,27 @@ CONFIG: AnimationParametersRegression = {
     # Frame of that shot.
     "source_frame": None,
 }
+
+# --- What to animate --------------------------------------------------------------------------------------
+
+# The recording to animate.
+# Change it when you want to see or hear something else.
+# Read by: inference.
+AUDIO_PATH: Annotated[str, dataset_file(".wav", "inference")] | None = None
+
+# The actor whose face is animated.
+# Change it when a training run was deployed for several actors.
+# Read by: inference.
+ACTOR_NAME: Actor | None = None
+
+# The emotion to speak in, one of SHOT_EMOTION_NAMES.
+# Change it when another emotion is wanted.
+# Read by: inference.
+EMOTION_LABEL: Emotion | None = None
+
+# --- What is written --------------------------------------------------------------------------------------
+
+# The folder that receives animations.
+# Change it when they should lie elsewhere than in the workspace.
+# Read by: inference.
+INFERENCE_OUTPUT_ROOT: OutputFolder = "/workspace/output_inference"

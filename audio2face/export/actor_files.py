@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.animation import NATURAL_BLINK, BlendshapeSolver, FaceData, SolverMethod, SolverSettings
+from audio2face.animation import NATURAL_BLINK, BlendshapeSolver, FaceData, SolverMethod
 from audio2face.dataset.arrays import Archive
 from audio2face.errors import FileFormatError
 from audio2face.export.animation import BlendWeights, Float32Array, Int32Array
@@ -109,8 +109,7 @@ class WeightTrack:
 
     def __init__(self, shapes: BlendshapeSet, method: SolverMethod) -> None:
         self._shapes = shapes
-        settings = SolverSettings(**vars(shapes.settings))
-        self._solve = BlendshapeSolver(shapes.deltas, shapes.neutral, settings, mask=shapes.mask, method=method)
+        self._solve = BlendshapeSolver(shapes.deltas, shapes.neutral, shapes.settings, mask=shapes.mask, method=method)
 
     @property
     def num_poses(self) -> int:

@@ -18,7 +18,7 @@ class Spool:
 
     Args:
         shape: of a frame.
-        folder: where the file lies; it disappears with the array or the process.
+        folder: where the file lies, one that exists; it disappears with the array or the process.
 
     Raises:
         UserError: no file can be made there.
@@ -28,7 +28,6 @@ class Spool:
         self._shape, self._folder = shape, folder
         self.num_frames = 0
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(prefix=".animation.", dir=folder)  # noqa: SIM115  (the array keeps it)
         except OSError as error:
             raise _unwritable(folder, error) from error

@@ -91,7 +91,9 @@ class RegressionBatch:
     def run(self, audio: Float32Array, emotion: Float32Array, executed: BoolArray) -> Float32Array:
         """As `NetworkBatch`; the network gives one frame a window."""
         implicit = np.broadcast_to(self._implicit, (len(audio), len(self._implicit)))
-        return self._graph.run(audio, np.concatenate([implicit, emotion[:, 0]], axis=1))[:, None]
+        values = self._graph.run(audio, np.concatenate([implicit, emotion[:, 0]], axis=1))
+        frames: Float32Array = values[:, None]
+        return frames
 
 
 class GraphStream:

@@ -150,6 +150,10 @@ class Executor:
         """Samples per second that the network hears."""
         return self.schedule.samplerate
 
+    def num_samples(self, track: int) -> int:
+        """Samples of a track that have arrived."""
+        return self._tracks[track].samples.length
+
     def push(self, track: int, samples: npt.ArrayLike) -> None:
         """Adds sound to a track: float `[samples]` at `samplerate`, full scale being 1.
 

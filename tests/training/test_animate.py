@@ -207,7 +207,7 @@ def launched(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(run_inference, "open_configuration", lambda *_: launched_configuration(workspace))
 
     def run(*arguments: str) -> Path:
-        assert run_inference.main(["small", RUN, *arguments]) == 0
+        assert run_inference.main(["small", RUN, "--raw-only", *arguments]) == 0
         return workspace / "output_inference" / RUN
 
     return run

@@ -1,0 +1,368 @@
+"""A recording, a deployed model and settings become a finished animation, streamed from the file to the disk.
+
+Network, animator, blend shapes and exports each know nothing of the others; this is the one place that joins them.
+Whatever the length of a recording, some dozens of frames and a few seconds of sound are in memory.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audio2face import __version__
+from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, SolverMethod, unproject
+from audio2face.audio import peak_of, read_header, track_pieces
+from audio2face.console import LOGGER, track
+from audio2face.errors import UserError
+from audio2face.export.actor_files import DisplayData, WeightTrack, load_face
+from audio2face.export.animation import Animation, BlendWeights, Float32Array, Surface
+from audio2face.export.retime import Retimer, TakeFrames
+from audio2face.export.spooling import Spool
+from audio2face.inference import (
+    EmotionNames,
+    EmotionWish,
+    Executor,
+    FrameSchedule,
+    Graph,
+    GraphDevice,
+    Motion,
+    Noise,
+    TrackSettings,
+    open_graph,
+)
+from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo, RegressionInfo, parameter_ranges
+from audio2face.model_folder.model import PARTS, Part
+
+BLOCK_FRAMES = 32  # worked on at once; a network may give its frames one by one
+STANDARD_FPS = Fraction(30)
+_STRENGTH = "input_strength"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerformSettings:
+    """How a face speaks.
+
+    Attributes:
+        actor: whose face it is; None where the model has only one.
+        emotion: what the user says of the emotion, see `EmotionNames.wish`.
+        zero_emotion: the word for no emotion.
+        fps: frames per second of the animation; None: the network's own, and for a regression network those of the
+            actor's recordings, else 30.
+        parameters: values that take the place of the model's own, by name.
+        seed: chooses the noise of a diffusion network, and the pauses between blinks.
+        noise: noise of a window, in place of the seed's.
+        blinks: whether the face blinks.
+        solver: how weights of blend shapes are found; None: not at all.
+        normalize: whether the recording is first brought to full scale.
+        device: what the network runs on.
+    """
+
+    actor: str | None = None
+    emotion: str | None = None
+    zero_emotion: str = "neutral"
+    fps: Fraction | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    noise: Noise | None = None
+    blinks: bool = True
+    solver: SolverMethod | None = "cpu"
+    normalize: bool = False
+    device: GraphDevice = "cpu"
+
+
+class Performer:
+    """Animates recordings with one model, which is loaded once.
+
+    Args:
+        model: the deployed folder.
+        settings: how.
+
+    Raises:
+        UserError: the model has no such actor, emotion or parameter, a value is out of range, or a file of the folder
+            is damaged.
+    """
+
+    def __init__(self, model: DeployedModel, settings: PerformSettings) -> None:
+        self.model, self.settings = model, settings
+        self.actor = _actor(model, settings.actor)
+        self.parameters = merged_parameters(self.actor, settings.parameters)
+        self._animator_settings = AnimatorSettings.of(self.parameters)
+        self._face = load_face(self.actor)
+        self.display = DisplayData.of(self.actor)
+        diffusion = isinstance(model.info, DiffusionInfo)
+        wanted = settings.fps or self.display.fps or STANDARD_FPS
+        self.schedule = FrameSchedule.of(model.info, None if diffusion else wanted)
+        self.fps = settings.fps or self.schedule.fps
+        if not 0 < self.fps <= 1000:
+            raise UserError(f"{self.fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")
+        self.emotion: EmotionWish = self._emotion_names.wish(settings.emotion)
+        self._solvers = self._make_solvers()
+        self._gain = self._choose_gain(diffusion)
+
+    def perform(self, audio: Path, folder: Path) -> Animation:
+        """Animates a recording.
+
+        Args:
+            audio: the recording.
+            folder: where the frames lie while the animation is in use, in files without a name; it exists.
+
+        Raises:
+            UserError: the recording cannot be read, the network gives no numbers, or the disk is full.
+        """
+        header = read_header(audio)
+        expected = max(1, math.ceil(header.duration * self.fps))
+        self._check_space(folder, expected)
+        executor = self._executor(audio)
+        spools = self._make_spools(folder)
+        for frames in track(self._frames(executor, audio), expected, audio.name, len):
+            self._keep(frames, spools)
+        num_frames = math.ceil(executor.num_samples(0) * self.fps / executor.samplerate)
+        return self._animation(audio, {name: spool.finish(num_frames) for name, spool in spools.items()})
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The network."""
+        return open_graph(self.model, self.settings.device)
+
+    def listen(self, executor: Executor, audio: Path) -> Iterator[Motion]:
+        """What the network says to a recording.
+
+        Raises:
+            UserError: a value is NaN or infinite, or the recording cannot be read.
+        """
+        for samples in track_pieces(audio, executor.samplerate):
+            executor.push(0, samples)
+            yield from map(_checked, executor.run())
+        executor.close(0)
+        yield from map(_checked, executor.run())
+
+    def animator(self) -> FaceAnimator:
+        """A new animator of the face, at the network's rate."""
+        blinks = None
+        if self._can_blink:
+            blinks = BlinkTrack(self.display.blink, float(self.schedule.fps), seed=self.settings.seed)
+        return FaceAnimator(self._face, self._animator_settings, self.schedule.fps, blinks)
+
+    def animated(self, motion: Motion, animate: FaceAnimator) -> TakeFrames:
+        """The next frames of a face."""
+        values, info, at = motion.values, self.model.info, 0
+        if isinstance(info, RegressionInfo):
+            skin = unproject(values[:, : info.num_shapes_skin], self._shapes["skin"])
+            at = info.num_shapes_skin + info.num_shapes_tongue
+            tongue = unproject(values[:, info.num_shapes_skin : at], self._shapes["tongue"])
+        else:
+            skin, tongue = values[:, : info.skin_size], values[:, info.skin_size : info.skin_size + info.tongue_size]
+            at = info.skin_size + info.tongue_size
+        face = animate(skin, tongue, values[:, at : at + info.jaw_size], values[:, at + info.jaw_size :])
+        return TakeFrames(face.skin, face.tongue, face.jaw, face.eyes, motion.emotion)
+
+    def solved(self, part: Part, frames: TakeFrames) -> Float32Array:
+        """The weights `[frames, poses]` of the next frames of a part that has blend shapes."""
+        return self._solvers[part](frames.skin if part == "skin" else frames.tongue)
+
+    @property
+    def solved_parts(self) -> tuple[Part, ...]:
+        """The parts whose weights are solved."""
+        return tuple(self._solvers)
+
+    @cached_property
+    def _shapes(self) -> dict[str, Float32Array]:
+        return {part: self.actor.array(f"shapes_matrix_{part}") for part in PARTS}
+
+    @property
+    def _can_blink(self) -> bool:
+        """Whether blinks are wanted, and the actor has a pose with shut eyes."""
+        return self.settings.blinks and bool(self._face.eye_close.any())
+
+    @property
+    def _emotion_names(self) -> EmotionNames:
+        info = self.model.info
+        return EmotionNames(info.emotions, info.default_emotion, self.settings.zero_emotion, info.samplerate, self.fps)
+
+    def _make_solvers(self) -> dict[Part, WeightTrack]:
+        method = self.settings.solver
+        if method is None:
+            return {}
+        return {part: WeightTrack(shapes, method) for part, shapes in self.actor.blendshapes.items()}
+
+    def _choose_gain(self, diffusion: bool) -> float:
+        strength = self.parameters[_STRENGTH]
+        if not diffusion or _STRENGTH in self.settings.parameters:
+            return strength
+        if strength != 1:
+            LOGGER.info(
+                "%s is %g; as in the SDK, it is not applied to a diffusion network (--set %s=%g applies it)",
+                _STRENGTH,
+                strength,
+                _STRENGTH,
+                strength,
+            )
+        return 1.0
+
+    def _executor(self, audio: Path) -> Executor:
+        gain = self._gain
+        if self.settings.normalize:
+            gain /= peak_of(audio, self.schedule.samplerate)
+        settings = self.settings
+        spoken = TrackSettings(
+            emotion=self.emotion.curve, actor=self.actor.name, gain=gain, seed=settings.seed, noise=settings.noise
+        )
+        fps = None if isinstance(self.model.info, DiffusionInfo) else self.schedule.fps
+        return Executor.open(self.model, [spoken], fps=fps, graph=self.graph)
+
+    def _frames(self, executor: Executor, audio: Path) -> Iterator[TakeFrames]:
+        """All frames of a recording at the animation's rate, and some that come after its end."""
+        for weights in self._solvers.values():
+            weights.reset()
+        animate = self.animator()
+        motions = self.listen(executor, audio)
+        begin = next(motions, None)
+        if begin is None:
+            raise UserError("holds no sound", path=audio)
+        # By their time stamps: where rounding puts the first frame before the recording, the executor leaves it out.
+        first = round(begin.stamps[0] * self.schedule.fps / self.schedule.samplerate)
+        retime = Retimer(self.schedule.fps, self.fps, first)
+        for motion in grouped(chain([begin], motions)):
+            yield retime(self.animated(motion, animate))
+        rest = retime.finish(math.ceil(executor.num_samples(0) * self.fps / executor.samplerate))
+        if rest is not None:
+            yield rest
+
+    def _make_spools(self, folder: Path) -> dict[str, Spool]:
+        shapes: dict[str, tuple[int, ...]] = {
+            "skin": self._face.skin.shape,
+            "tongue": self._face.tongue.shape,
+            "jaw": (4, 4),
+            "eyes": (4,),
+            "emotion": (len(self.model.info.emotions),),
+        }
+        shapes |= {f"{part}_weights": (weights.num_poses,) for part, weights in self._solvers.items()}
+        return {name: Spool(shape, folder) for name, shape in shapes.items()}
+
+    def _keep(self, frames: TakeFrames, spools: Mapping[str, Spool]) -> None:
+        if not len(frames):
+            return
+        for name, array in vars(frames).items():
+            spools[name].append(array)
+        for part in self._solvers:
+            spools[f"{part}_weights"].append(self.solved(part, frames))
+
+    def _check_space(self, folder: Path, num_frames: int) -> None:
+        needed = num_frames * 4 * (self._face.skin.size + self._face.tongue.size)
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise UserError(
+                f"{num_frames:,} frames take {needed / 1e9:.1f} GB on the way, {free / 1e9:.1f} GB are free",
+                path=folder,
+                hint="Cut the recording into parts, or set INFERENCE_OUTPUT_ROOT to a larger disk.",
+            )
+
+    def _animation(self, audio: Path, kept: Mapping[str, Float32Array]) -> Animation:
+        face, display = self._face, self.display
+        tongue = Surface(face.tongue, kept["tongue"], display.tongue_faces) if len(face.tongue) else None
+        return Animation(
+            actor=self.actor.name,
+            fps=float(self.fps),
+            skin=Surface(face.skin, kept["skin"], display.skin_faces),
+            tongue=tongue,
+            jaw=kept["jaw"],
+            eyes=kept["eyes"],
+            emotions=self.model.info.emotions,
+            emotion=kept["emotion"],
+            skin_weights=self._weights("skin", kept),
+            tongue_weights=self._weights("tongue", kept),
+            parts=display.parts,
+            audio=audio,
+            facts=self._facts(audio),
+        )
+
+    def _weights(self, part: Part, kept: Mapping[str, Float32Array]) -> BlendWeights | None:
+        return self._solvers[part].weights(kept[f"{part}_weights"]) if part in self._solvers else None
+
+    def _facts(self, audio: Path) -> dict[str, Any]:
+        settings, info = self.settings, self.model.info
+        diffusion = isinstance(info, DiffusionInfo)
+        noise = f"seed {settings.seed}" if settings.noise is None else "from a file"
+        return {
+            "model": self.model.folder.resolve().name,
+            "network": "diffusion" if diffusion else "regression",
+            "version": info.version,
+            "audio": audio.name,
+            "actor": self.actor.name,
+            "emotion": settings.emotion or f"{self.emotion.label} (the model's default)",
+            "fps": float(self.fps),
+            "network_fps": float(self.schedule.fps),
+            "noise": noise if diffusion else None,
+            "blinks": f"seed {settings.seed}" if self._can_blink else "none",
+            "solver": settings.solver if self._solvers else None,
+            "input_gain": self._gain,
+            "normalized": settings.normalize,
+            "parameters": dict(self.parameters),
+            "framework": __version__,
+        }
+
+
+def merged_parameters(actor: DeployedActor, changes: Mapping[str, float]) -> dict[str, float]:
+    """The parameters of an actor, with some values changed.
+
+    Raises:
+        UserError: there is no such parameter, or a value is out of its range.
+    """
+    ranges = parameter_ranges()
+    for name, value in changes.items():
+        if name not in ranges:
+            raise UserError(f"there is no animation parameter {name!r}", hint=f"There are: {', '.join(ranges)}.")
+        lowest, highest = ranges[name]
+        if not (lowest <= value <= highest and math.isfinite(value)):
+            raise UserError(f"{name} is {value:g}, expected a number from {lowest:g} to {highest:g}")
+    return {**actor.config.parameters, **changes}
+
+
+def grouped(motions: Iterator[Motion], num_frames: int = BLOCK_FRAMES) -> Iterator[Motion]:
+    """Joins motions of one track, so that all but the last have as many frames as that, or more."""
+    waiting: list[Motion] = []
+    for motion in motions:
+        waiting.append(motion)
+        if sum(len(part.values) for part in waiting) >= num_frames:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(motions: list[Motion]) -> Motion:
+    if len(motions) == 1:
+        return motions[0]
+    return Motion(
+        motions[0].track,
+        tuple(chain.from_iterable(motion.stamps for motion in motions)),
+        motions[-1].next_stamp,
+        np.concatenate([motion.values for motion in motions]),
+        np.concatenate([motion.emotion for motion in motions]),
+    )
+
+
+def _checked(motion: Motion) -> Motion:
+    if not np.isfinite(motion.values).all():
+        raise UserError(
+            f"the network gives NaN or infinity from sample {motion.stamps[0]} on",
+            hint="The training went astray; deploy an earlier run, or choose another seed.",
+        )
+    return motion
+
+
+def _actor(model: DeployedModel, name: str | None) -> DeployedActor:
+    if name is not None:
+        return model.actor(name)
+    if len(model.actors) > 1:
+        raise UserError("whose face is to move?", hint=f"Give --actor: {', '.join(model.info.identities)}.")
+    return model.actors[0]

@@ -1,0 +1,100 @@
+"""A finished animation in the forms that were asked for, in a folder of its own with a record of what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from audio2face.console import LOGGER
+from audio2face.dataset.arrays import read_json
+from audio2face.errors import UserError
+from audio2face.export.animation import Animation
+from audio2face.export.formats import write_formats
+from audio2face.files import atomic_files, write_json
+from audio2face.player.page import LABELS, write_page
+
+PAGE = "page"
+RECORD_FILE = "animation.json"
+LONGEST_PAGE = 600.0  # seconds; a browser takes long to open a longer one
+
+
+def default_formats(animation: Animation) -> list[str]:
+    """What is written where nobody says anything."""
+    formats = [PAGE, "maya", "arkit"]
+    if animation.seconds > LONGEST_PAGE:
+        LOGGER.info("a page holds up to %g s of animation: none is written for %.0f s", LONGEST_PAGE, animation.seconds)
+        formats.remove(PAGE)
+    if animation.skin_weights is None:
+        formats.remove("arkit")
+    return formats
+
+
+def write_take(
+    animation: Animation,
+    folder: Path,
+    name: str,
+    formats: Sequence[str],
+    compare: Animation | None = None,
+    labels: tuple[str, str] = LABELS,
+) -> list[Path]:
+    """Writes an animation; all files appear together.
+
+    Where one form cannot be written the others are, before the error is raised. Files of an earlier take of the same
+    name that are not written anew are removed, so that all belong together.
+
+    Args:
+        animation: the animation.
+        folder: where the files go.
+        name: what their names begin with.
+        formats: of `FORMATS`, and "page".
+        compare: a second animation to show in the page.
+        labels: what the page calls both.
+
+    Returns:
+        The files to open.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    stale = set(_recorded_files(folder / RECORD_FILE))
+    failed: list[UserError] = []
+    with atomic_files(folder) as made:
+        opened: list[str] = []
+        for key in formats:
+            try:
+                opened += [path.name for path in _write(key, animation, made, name, compare, labels)]
+            except UserError as error:
+                LOGGER.error("%s could not be written: %s", key, error.problem)
+                failed.append(error)
+        files = sorted(path.name for path in made.iterdir())
+        facts = {"seconds": round(animation.seconds, 3), "frames": animation.num_frames, **animation.facts}
+        write_json(made / RECORD_FILE, {**facts, "files": files})
+    for file in stale.difference(files):
+        (folder / file).unlink(missing_ok=True)
+    if failed:
+        raise failed[0]
+    return [folder / file for file in dict.fromkeys(opened)]
+
+
+def _write(
+    key: str,
+    animation: Animation,
+    folder: Path,
+    name: str,
+    compare: Animation | None,
+    labels: tuple[str, str],
+) -> list[Path]:
+    if key != PAGE:
+        return write_formats(animation, folder, name, [key])
+    return [write_page(animation, folder / f"{name}.html", compare=compare, labels=labels)]
+
+
+def _recorded_files(record: Path) -> list[str]:
+    """The files of an earlier take."""
+    if not record.is_file():
+        return []
+    try:
+        files = read_json(record)["files"]
+        return [file for file in files if Path(file).name == file and file not in (".", "..")]
+    except (UserError, KeyError, TypeError):
+        return []  # somebody else's file of that name

@@ -1,0 +1,191 @@
+"""What a call of run_inference asks for: the command line, over what the configuration says."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from audio2face.audio import read_header
+from audio2face.config import Configuration, InferenceDiffusion, Roots
+from audio2face.console import LOGGER
+from audio2face.errors import FileFormatError, UserError
+from audio2face.export.actor_files import exact_rate
+from audio2face.export.perform import Performer, PerformSettings
+from audio2face.inference import GraphDevice, Noise, best_device, read_noise
+from audio2face.model_folder import DeployedModel, DiffusionInfo, NetworkInfo, parameter_ranges
+from audio2face.model_folder.model import MODEL_FILE
+
+_STANDARD_ZERO = "neutral"  # the word for no emotion where no configuration tells another
+
+
+@dataclass(frozen=True)
+class Order:
+    """One call.
+
+    Attributes:
+        args: the command line.
+        configuration: for stage "inference"; None where a deployed folder was named instead.
+    """
+
+    args: argparse.Namespace
+    configuration: Configuration | None
+
+    @property
+    def wants_raw(self) -> bool:
+        """Whether the network's own output is written, too or only."""
+        args = self.args
+        if args.raw_only or args.mode or args.output or args.compare or args.condition:
+            return True
+        inference = None if self.configuration is None else self.configuration.inference
+        if not isinstance(inference, InferenceDiffusion) or inference.INFERENCE_MODE is None:
+            return False
+        return inference.OUTPUT_MAYA_CACHE or inference.OUTPUT_NPY_FILE
+
+    @property
+    def roots(self) -> Roots:
+        """Where datasets and workspace lie."""
+        return Roots.from_environment() if self.configuration is None else self.configuration.roots
+
+    def folder(self) -> Path:
+        """The folder that receives the animations."""
+        args = self.args
+        if args.to is not None:
+            return Path(args.to)
+        if self.configuration is None:
+            return self.roots.workspace / "output_inference" / Path(args.model).resolve().name
+        return self.configuration.inference.INFERENCE_OUTPUT_ROOT / str(args.training_run_name_full)
+
+    def recordings(self) -> list[Path]:
+        """The recordings to animate, every one readable as far as its header tells.
+
+        Raises:
+            UserError: there is none, or one cannot be read.
+        """
+        configured = None if self.configuration is None else self.configuration.inference.AUDIO_PATH
+        paths = [] if configured is None else [configured]
+        if self.args.audio is not None:
+            paths = [_found(Path(name), self.roots.datasets) for name in self.args.audio]
+        if not paths:
+            raise UserError(
+                "there is nothing to animate", hint="Give --audio FILE, or AUDIO_PATH in config_inference.py."
+            )
+        for path in paths:
+            read_header(path)
+        return paths
+
+    def performer(self) -> Performer:
+        """What makes the finished animations.
+
+        Raises:
+            UserError: the model is not deployed or damaged, or something that is asked of it cannot be done.
+        """
+        model = DeployedModel.open(self._model_folder())
+        performer = Performer(model, self._settings(model))
+        if "arkit" in (self.args.format or ()) and "skin" not in performer.solved_parts:
+            raise UserError(
+                f"there are no weights of blend shapes of actor {performer.actor.name!r} to write for ARKit",
+                hint="Leave out arkit, or --solver none; or give BLENDSHAPE_SKIN_FPATH in config_dataset.py.",
+            )
+        return performer
+
+    def _model_folder(self) -> Path:
+        if self.configuration is None:
+            return Path(self.args.model)
+        folder = deployed_folder(self.configuration, self.args.training_run_name_full, self._actor)
+        if folder is None:
+            command = f"python run_deploy.py {self.configuration.name} {self.args.training_run_name_full}"
+            raise UserError(
+                f"training run {self.args.training_run_name_full!r} is not deployed",
+                path=self.configuration.train.FINAL_DEPLOY_ROOT,
+                hint=f"Run: {command}\n  Or give --raw-only for the output of a diffusion network itself.",
+            )
+        return folder
+
+    def _settings(self, model: DeployedModel) -> PerformSettings:
+        args, emotion, zero = self.args, self.args.emotion, None
+        if self.configuration is not None:
+            emotion = emotion or self.configuration.inference.EMOTION_LABEL
+            zero = self.configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS
+        return PerformSettings(
+            actor=self._actor,
+            emotion=emotion,
+            zero_emotion=zero or _STANDARD_ZERO,
+            fps=None if args.fps is None else parse_rate(args.fps),
+            parameters=self._parameters(model),
+            seed=args.seed,
+            noise=self._noise(model.info),
+            blinks=not args.no_blinks,
+            solver=None if args.solver == "none" else args.solver,
+            normalize=args.normalize,
+            device=_graph_device(args.device),
+        )
+
+    @property
+    def _actor(self) -> str | None:
+        configured = None if self.configuration is None else self.configuration.inference.ACTOR_NAME
+        given: str | None = self.args.actor
+        return given or configured
+
+    def _parameters(self, model: DeployedModel) -> dict[str, float]:
+        """Parameters that the configuration was given since deployment, then those of the command line."""
+        changed: dict[str, float] = {}
+        if self.configuration is not None:
+            given = self.configuration.modifiers.get("inference", {}).get("CONFIG", {})
+            unused = {"input_strength"} if isinstance(model.info, DiffusionInfo) else set()
+            deployed = model.actors[0].config.parameters
+            for name in sorted(parameter_ranges().keys() & given.keys() - unused):
+                if given[name] != deployed[name]:
+                    LOGGER.info("%s is %g as configured, %g as deployed", name, given[name], deployed[name])
+                    changed[name] = float(given[name])
+        return changed | dict(self.args.set)
+
+    def _noise(self, info: NetworkInfo) -> Noise | None:
+        """That of DETERMINISTIC_NOISE_PATH."""
+        inference = None if self.configuration is None else self.configuration.inference
+        path = inference.DETERMINISTIC_NOISE_PATH if isinstance(inference, InferenceDiffusion) else None
+        if path is None or not isinstance(info, DiffusionInfo):
+            return None
+        noise, frames = read_noise(path, info.num_diffusion_steps, info.values)
+        if frames < info.frames:
+            raise FileFormatError(f"holds noise for {frames} frames, a window has {info.frames}", path=path)
+        return noise
+
+
+def deployed_folder(configuration: Configuration, run_name: str, actor: str | None) -> Path | None:
+    """Where a training run was deployed: a folder of its own, or one for each actor in it; None where it was not."""
+    root = configuration.train.FINAL_DEPLOY_ROOT / run_name
+    found = [folder for folder in (root, *sorted(root.glob("*"))) if (folder / MODEL_FILE).is_file()]
+    own = [folder for folder in found if folder in (root, root / str(actor))]
+    if own or len(found) < 2:
+        return next(iter(own or found), None)
+    raise UserError(
+        "is deployed for several actors, each in a folder of its own",
+        path=root,
+        hint=f"Give --actor: {', '.join(folder.name for folder in found)}.",
+    )
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames per second as people write them: 24, 29.97 (which stands for 30000/1001), 30000/1001.
+
+    Raises:
+        UserError: it is no such number.
+    """
+    try:
+        return Fraction(text) if "/" in text else exact_rate(float(text))
+    except (ValueError, OverflowError, ZeroDivisionError):
+        raise UserError(f"--fps is {text!a}", hint="Give a number such as 24, 29.97 or 30000/1001.") from None
+
+
+def _found(path: Path, datasets: Path) -> Path:
+    return datasets / path if not path.exists() and (datasets / path).exists() else path
+
+
+def _graph_device(device: str) -> GraphDevice:
+    if device == "auto":
+        return best_device()
+    if device == "mps":
+        raise UserError("deployed networks run on 'cpu' or 'cuda', not on 'mps'", hint="Give --device cpu.")
+    return "cuda" if device == "cuda" else "cpu"

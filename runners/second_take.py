@@ -1,0 +1,65 @@
+"""What stands beside an animation in the page: the dataset's own motion, or what another model makes of the sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from audio2face.config import Configuration
+from audio2face.console import LOGGER
+from audio2face.dataset import ActorDataset
+from audio2face.errors import UserError
+from audio2face.export.animation import Animation
+from audio2face.export.perform import Performer
+from audio2face.export.truth import true_animation
+from audio2face.model_folder import DeployedModel
+from runners.inference_order import deployed_folder
+
+TRUTH = "truth"
+
+
+@dataclass(frozen=True)
+class SecondTake:
+    """Makes the second animation of a recording.
+
+    Attributes:
+        label: what it is called.
+        source: the actor's dataset, or another model.
+    """
+
+    label: str
+    source: ActorDataset | Performer
+
+    @classmethod
+    def of(cls, wanted: str, first: Performer, configuration: Configuration | None) -> SecondTake:
+        """Understands what is to be compared with: "truth", a deployed folder, or a deployed training run.
+
+        Raises:
+            UserError: there is no such thing, or it cannot be animated as the first is.
+        """
+        if wanted == TRUTH:
+            if configuration is None:
+                raise UserError("the true motion belongs to a configuration's dataset", hint="Give CONFIG_NAME.")
+            return cls("Ground truth", ActorDataset.open(first.actor.name, configuration.dataset))
+        folder = Path(wanted)
+        if not folder.is_dir() and configuration is not None:
+            folder = deployed_folder(configuration, wanted, first.actor.name) or folder
+        model = DeployedModel.open(folder)
+        known = first.actor.name in model.info.identities
+        settings = replace(
+            first.settings, actor=first.actor.name if known else None, parameters={}, noise=None, fps=first.fps
+        )
+        return cls(folder.resolve().name, Performer(model, settings))
+
+    def animate(self, recording: Path, folder: Path) -> Animation | None:
+        """The second animation of a recording; None, with a word in the log, for one that is no shot of the dataset.
+
+        Raises:
+            UserError: the recording, the dataset or the disk fails.
+        """
+        if isinstance(self.source, Performer):
+            return self.source.perform(recording, folder)
+        if recording.stem not in self.source.shot_names:
+            LOGGER.warning("actor %r has no shot %r to compare with", self.source.actor, recording.stem)
+            return None
+        return true_animation(self.source, recording.stem, folder)
