@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,12 @@ class BlinkTrack:
     """
 
     def __init__(
-        self, keys: Sequence[float] | npt.NDArray[np.floating], fps: float, *, interval: float = INTERVAL, seed: int = 0
+        self,
+        keys: Sequence[float] | npt.NDArray[np.floating],
+        fps: float | Fraction,
+        *,
+        interval: float = INTERVAL,
+        seed: int = 0,
     ) -> None:
         self._keys = np.asarray(keys, np.float64)
         if self._keys.ndim != 1 or not self._keys.size or not np.all((self._keys >= 0) & (self._keys <= 1)):
@@ -56,36 +62,36 @@ class BlinkTrack:
         check_range("the seed of blinks", seed, 0, 2**63)
         self._fps, self._interval, self._seed = float(fps), interval, seed
         self._times = np.arange(self._keys.size) / KEYS_FPS
+        self._peak = float(self._times[self._keys.argmax()])
         self.reset()
 
     def reset(self) -> None:
         """Begins anew, with the same pauses."""
         self._draw = np.random.default_rng(self._seed)
         self._frame = 0
-        self._due = self._pause() / 2  # when the blink begins that is being played or comes next, seconds
-        self._begin = self._on_frame(self._due)
+        self._due = 0.0  # when the blink begins that is being played or comes next, seconds
+        self._await(self._pause() / 2)
 
     def __call__(self, frames: int) -> Float32Array:
         """The next frames, `[frames]`, 0 open to 1 shut; frame i shows the time i / fps."""
-        times = np.arange(self._frame, self._frame + frames) / self._fps
+        numbers = np.arange(self._frame, self._frame + frames)
         shut = np.zeros(frames)
         self._frame += frames
         done = 0
         while done < frames:
-            end = self._begin + self._times[-1]
-            reached = int(np.searchsorted(times, end, side="right"))
-            shut[done:reached] = np.interp(times[done:reached] - self._begin, self._times, self._keys, left=0)
-            done = max(done, reached)
+            since = (numbers[done:] - self._shut_frame) / self._fps + self._peak
+            reached = int(np.searchsorted(since, self._times[-1], side="right"))
+            shut[done : done + reached] = np.interp(since[:reached], self._times, self._keys, left=0)
+            done += reached
             if done < frames:
-                self._due += self._pause()
-                self._begin = self._on_frame(self._due)
+                self._await(self._pause())
         return shut.astype(np.float32)
 
     def _pause(self) -> float:
         drawn = self._interval * math.exp(SPREAD * self._draw.standard_normal() - SPREAD**2 / 2)
         return max(drawn, float(self._times[-1]) + LEAST_PAUSE)
 
-    def _on_frame(self, begin: float) -> float:
-        """When a blink that is due at a time begins, such that its peak falls on a frame."""
-        peak = float(self._times[self._keys.argmax()])
-        return round((begin + peak) * self._fps) / self._fps - peak
+    def _await(self, pause: float) -> None:
+        """Sets the next blink such that its peak falls on a frame."""
+        self._due += pause
+        self._shut_frame = round((self._due + self._peak) * self._fps)

@@ -1,8 +1,10 @@
 """Least squares between bounds, one small dense problem after the other, each started from the answer before.
 
 Block principal pivoting (J. J. Júdice and F. M. Pires, Computers & Operations Research 21, 1994): guess which variables
-are free, solve for those, move all variables whose sign is wrong to where they belong, and repeat. From frame to
-frame few variables change place, so mostly the first or second guess is right.
+are free, solve for those, move all variables that are on the wrong side to where they belong, and repeat. From frame to
+frame few variables change sides, so mostly the first or second guess is right. Should guesses stop getting better,
+variables are moved one by one instead, down the function (C. L. Lawson and R. J. Hanson, Solving Least Squares
+Problems, 1974, chapter 23, with upper bounds as well), which always ends.
 """
 
 from __future__ import annotations
@@ -13,13 +15,13 @@ from scipy.linalg import lapack
 
 Float64Array = npt.NDArray[np.float64]
 _FREE, _LOWER, _UPPER = 0, -1, 1
-_TOLERANCE = 1e-11  # of a variable: how far beyond a bound is none
-_GUESSES_IN_BLOCK = 10  # that may fail to lower the number of wrong variables before they are moved singly
-_GUESSES = 500  # from here on only rounding can be the cause
+_TOLERANCE = 1e-11  # of a variable: how far on the wrong side is right enough
+_PATIENCE = 6  # guesses that may be no better than the best so far
+_STEPS_PER_VARIABLE = 20  # downwards; beyond, rounding alone keeps the search going
 
 
 class BoundedQuadratic:
-    """Minimises a quadratic function of w for `0 <= w <= upper`; the answer is unique.
+    """Minimises a quadratic function of w for `0 <= w <= upper`; there is one minimum.
 
     Args:
         matrix: symmetric, positive definite, `[n, n]`; A below.
@@ -35,7 +37,7 @@ class BoundedQuadratic:
 
     def reset(self) -> None:
         """Forgets the last answer."""
-        self._place = np.full(len(self._matrix), _FREE, np.int8)
+        self._side = np.full(len(self._matrix), _FREE, np.int8)
 
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array:
         """The minimum `[n]`.
@@ -44,32 +46,30 @@ class BoundedQuadratic:
             linear: b, `[n]`.
             upper: the upper bounds, `[n]`, above 0.
         """
-        place, fewest, patience, tolerance = self._place, len(linear) + 1, _GUESSES_IN_BLOCK, _TOLERANCE
-        guesses = 0
+        side, fewest, patience = self._side, len(linear) + 1, _PATIENCE
         while True:
             weights, gradient = self._solve(linear, upper)
-            # How far each variable is on the wrong side: a free one beyond a bound, a bound one pulled inside.
-            pull = gradient / self._scale
-            below = np.where(place == _FREE, weights, pull * (place == _LOWER)) < -tolerance
-            above = np.where(place == _FREE, weights - upper, pull * (place == _UPPER)) > tolerance
-            wrong = np.flatnonzero(below | above)
-            if not wrong.size:
+            free = side == _FREE
+            # What is on the wrong side: a free variable beyond a bound, a bound one that wants to come inside.
+            inwards = gradient * side / self._scale
+            below, above = free & (weights < -_TOLERANCE), free & (weights > upper + _TOLERANCE)
+            wrong = below | above | (inwards > _TOLERANCE)
+            num_wrong = int(np.count_nonzero(wrong))
+            if num_wrong == 0:
                 return np.clip(weights, 0, upper)
-            guesses += 1
-            if wrong.size < fewest:
-                fewest, patience = wrong.size, _GUESSES_IN_BLOCK
-            elif patience > 0:
-                patience -= 1
+            if num_wrong < fewest:
+                fewest, patience = num_wrong, _PATIENCE
+            elif patience == 0:
+                return self._descend(linear, upper, np.clip(weights, 0, upper))
             else:
-                wrong = wrong[-1:]  # always the last one: this order cannot come back to an earlier guess
-                tolerance *= 2 if guesses > _GUESSES else 1
-            was_free = place[wrong] == _FREE
-            place[wrong] = np.where(was_free, np.where(below[wrong], _LOWER, _UPPER), _FREE)
+                patience -= 1
+            side[wrong] = _FREE
+            side[below], side[above] = _LOWER, _UPPER
 
     def _solve(self, linear: Float64Array, upper: Float64Array) -> tuple[Float64Array, Float64Array]:
         """The minimum over free variables, the others at their bounds, and the gradient there."""
-        weights = np.where(self._place == _UPPER, upper, 0.0)
-        free = np.flatnonzero(self._place == _FREE)
+        weights = np.where(self._side == _UPPER, upper, 0.0)
+        free = np.flatnonzero(self._side == _FREE)
         gradient = self._gradient(weights, linear)
         if free.size:
             factor, _ = lapack.dpotrf(self._hessian[free[:, None], free], lower=1, overwrite_a=1)
@@ -82,3 +82,29 @@ class BoundedQuadratic:
     def _gradient(self, weights: Float64Array, linear: Float64Array) -> Float64Array:
         residual = self._matrix @ weights - linear
         return self._matrix @ residual if self._squared else residual
+
+    def _descend(self, linear: Float64Array, upper: Float64Array, weights: Float64Array) -> Float64Array:
+        """The minimum, from weights between the bounds that agree with the sides of the variables."""
+        freed = -1
+        for _ in range(_STEPS_PER_VARIABLE * len(weights)):
+            goal, gradient = self._solve(linear, upper)
+            step = goal - weights
+            edge = np.where(step < 0, 0.0, upper)
+            beyond = (goal < 0) | (goal > upper)
+            if beyond.any():  # go as far as no variable leaves, and hold the one that would
+                share = np.full(len(weights), np.inf)
+                np.divide(edge - weights, step, out=share, where=beyond)
+                held = int(share.argmin())
+                if held == freed and share[held] <= 0:
+                    break  # it was freed for a rounding error
+                weights = np.clip(weights + min(share[held], 1.0) * step, 0, upper)
+                weights[held] = edge[held]
+                self._side[held] = _LOWER if step[held] < 0 else _UPPER
+                continue
+            weights = goal
+            inwards = gradient * self._side / self._scale
+            freed = int(inwards.argmax())
+            if inwards[freed] <= _TOLERANCE:
+                break
+            self._side[freed] = _FREE
+        return weights
