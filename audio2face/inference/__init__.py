@@ -10,6 +10,7 @@ from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.emotion_files import EmotionNames, EmotionWish
 from audio2face.inference.executor import Executor, Graph, Motion, TrackSettings, open_graph
 from audio2face.inference.noise import Noise, read_noise, repeated_noise, seeded_noise
+from audio2face.inference.regression_graph import RegressionGraph
 from audio2face.inference.samples import SampleBuffer
 from audio2face.inference.schedule import FrameSchedule, SlidingWindows
 from audio2face.inference.windows import WindowPlan, animate_windows
@@ -29,6 +30,7 @@ __all__ = [
     "NetworkBatch",
     "Noise",
     "RegressionBatch",
+    "RegressionGraph",
     "SampleBuffer",
     "SlidingWindows",
     "TrackSettings",

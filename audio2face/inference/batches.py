@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from audio2face.inference.diffusion_graph import DiffusionGraph
 from audio2face.inference.noise import Noise
+from audio2face.inference.regression_graph import RegressionGraph
 
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -33,14 +34,6 @@ class NetworkBatch(Protocol):
 
     def reset(self) -> None:
         """Forgets all tracks."""
-        ...
-
-
-class RegressionNetwork(Protocol):
-    """What a regression graph does: see `RegressionGraph`."""
-
-    def run(self, windows: Float32Array, emotion: Float32Array) -> Float32Array:
-        """Audio `[batch, samples]` and emotions `[batch, implicit + explicit]` to values `[batch, values]`."""
         ...
 
 
@@ -81,7 +74,7 @@ class RegressionBatch:
         implicit: the implicit emotion of all tracks, `[implicit emotions]`.
     """
 
-    def __init__(self, graph: RegressionNetwork, implicit: Float32Array) -> None:
+    def __init__(self, graph: RegressionGraph, implicit: Float32Array) -> None:
         self._graph = graph
         self._implicit = implicit
 
@@ -112,4 +105,5 @@ class GraphStream:
 
     def __call__(self, window: Float32Array) -> Float32Array:
         """The frames kept of the next window: audio `[samples]` to displacements `[block, values]`."""
-        return self._batch.run(window[None], self._emotion, np.ones(1, np.bool_))[0]
+        frames: Float32Array = self._batch.run(window[None], self._emotion, np.ones(1, np.bool_))[0]
+        return frames

@@ -25,16 +25,17 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.inference.batches import DiffusionBatch, NetworkBatch, RegressionBatch, RegressionNetwork
+from audio2face.inference.batches import DiffusionBatch, NetworkBatch, RegressionBatch
 from audio2face.inference.diffusion_graph import DiffusionGraph, GraphDevice
 from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.noise import Noise, seeded_noise
+from audio2face.inference.regression_graph import RegressionGraph
 from audio2face.inference.samples import SampleBuffer
 from audio2face.inference.schedule import FrameSchedule
 from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo
 
 Float32Array = npt.NDArray[np.float32]
-Graph = DiffusionGraph | RegressionNetwork
+Graph = DiffusionGraph | RegressionGraph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,15 +224,13 @@ def open_graph(model: DeployedModel, device: GraphDevice = "cpu") -> Graph:
     """
     if isinstance(model.info, DiffusionInfo):
         return DiffusionGraph.open(model.folder, device)
-    from audio2face.inference.regression_graph import RegressionGraph
-
     return RegressionGraph.open(model.folder, device)
 
 
 def _batch(model: DeployedModel, graph: Graph, tracks: Sequence[TrackSettings]) -> NetworkBatch:
     if not tracks:
         raise ValueError("an executor needs one track at least")
-    if not isinstance(graph, DiffusionGraph):
+    if isinstance(graph, RegressionGraph):
         implicit = model.implicit_emotion
         if implicit is None:
             raise UserError("has no implicit emotion to speak in", path=model.folder, hint="Deploy it once more.")

@@ -16,8 +16,6 @@ from audio2face.errors import UserError
 from audio2face.inference import EmotionCurve, Executor, Motion, TrackSettings
 from audio2face.model_folder import DeployedModel
 
-pytest.importorskip("audio2face.inference.regression_graph")
-
 
 def sound(seconds: float, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-0.8, 0.8, round(seconds * 16000)).astype(np.float32)

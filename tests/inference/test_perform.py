@@ -1,0 +1,204 @@
+"""From a recording to a finished animation: network, animator, rates, parameters, blend shapes, blinks."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from small_graphs import write_graph
+from small_models import DIFFUSION, write_model
+
+from audio2face.animation import NATURAL_BLINK, BlinkTrack, unproject
+from audio2face.audio import read_track
+from audio2face.errors import UserError
+from audio2face.export.animation import Animation
+from audio2face.export.perform import Performer, PerformSettings
+from audio2face.export.retime import Retimer, TakeFrames
+from audio2face.inference import Executor, TrackSettings
+from audio2face.model_folder import DeployedModel, RegressionInfo
+
+NTSC = Fraction(30000, 1001)
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    """1.7 seconds at 22,050 Hz."""
+    path = tmp_path / "speech.wav"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 37485), 22050)
+    return path
+
+
+def perform(folder: Path, audio: Path, **changes: object) -> Animation:
+    settings = PerformSettings(**{"actor": "ada", **changes})  # type: ignore[arg-type]
+    return Performer(DeployedModel.open(folder), settings).perform(audio, folder)
+
+
+def test_all_parts_of_a_face(deployed: Path, speech: Path) -> None:
+    made = perform(deployed, speech)
+    fps, model = (60 if deployed.name == "diffusion" else 30), DeployedModel.open(deployed)
+    frames = int(np.ceil(1.7 * fps))
+    assert (made.fps, made.num_frames, made.actor) == (fps, frames, "ada")
+    assert made.tongue is not None
+    assert made.skin_weights is not None
+    assert made.tongue_weights is not None
+    assert (made.skin.frames.shape, made.tongue.frames.shape) == ((frames, 12, 3), (frames, 5, 3))
+    assert (made.jaw.shape, made.eyes.shape) == ((frames, 4, 4), (frames, 4))
+    assert made.emotions == model.info.emotions
+    np.testing.assert_array_equal(made.emotion, np.tile(np.float32(model.info.default_emotion), (frames, 1)))
+    assert made.skin_weights.names == ("jawOpen", "mouthLeft", "mouthRight")
+    assert made.skin_weights.values.shape == (frames, 3)
+    assert np.ptp(made.skin.frames, axis=0).min() > 0
+    assert made.facts["network"] == deployed.name
+    assert made.facts["emotion"] == ("anger" if fps == 60 else "neutral") + " (the model's default)"
+    assert [path.name for path in deployed.iterdir() if path.name.startswith(".")] == []
+
+
+def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> None:
+    """The same by hand, all frames at once: streaming changes no bit."""
+    performer = Performer(model := DeployedModel.open(deployed), PerformSettings(actor="ada"))
+    executor = Executor.open(model, [TrackSettings(emotion=performer.emotion.curve, actor="ada")])
+    executor.push(0, read_track(speech).data)
+    executor.close(0)
+    values = np.concatenate([motion.values for motion in executor.run()])
+    info, actor = model.info, performer.actor
+    if isinstance(info, RegressionInfo):
+        skin = unproject(values[:, :6], actor.array("shapes_matrix_skin"))
+        tongue = unproject(values[:, 6:9], actor.array("shapes_matrix_tongue"))
+    else:
+        skin, tongue = values[:, :36], values[:, 36:51]
+    face = performer.animator()(skin, tongue, values[:, -19:-4], values[:, -4:])
+    made = performer.perform(speech, deployed)
+    assert made.tongue is not None
+    for found, expected in (
+        (made.skin.frames, face.skin),
+        (made.tongue.frames, face.tongue),
+        (made.jaw, face.jaw),
+        (made.eyes, face.eyes),
+    ):
+        np.testing.assert_array_equal(found, expected)
+    again = performer.perform(speech, deployed)
+    assert made.skin_weights is not None
+    assert again.skin_weights is not None
+    np.testing.assert_array_equal(again.skin_weights.values, made.skin_weights.values)
+
+
+@pytest.mark.parametrize("fps", [Fraction(24), NTSC, Fraction(60), Fraction(100)])
+def test_any_rate(deployed: Path, speech: Path, fps: Fraction) -> None:
+    made = perform(deployed, speech, fps=fps)
+    assert made.num_frames == np.ceil(1.7 * fps)
+    assert made.fps == float(fps)
+    if deployed.name == "diffusion":  # straight lines between the network's own frames
+        own = perform(deployed, speech)
+        times, known = np.arange(made.num_frames) / float(fps), np.arange(own.num_frames) / 60
+        expected = np.interp(times, known, own.skin.frames[:, 3, 1])
+        np.testing.assert_allclose(made.skin.frames[:, 3, 1], expected, atol=1e-5)
+
+
+def test_what_rounding_leaves_out_is_held(tmp_path: Path, speech: Path) -> None:
+    """At 30 frames per second the SDK's first frame describes sample 533, and belongs into the second place."""
+    info = dataclasses.replace(DIFFUSION, num_frames_left_truncate=7, num_frames_center=15, num_frames_right_truncate=8)
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    write_model(folder, info)
+    write_graph(folder / "network.onnx", info)
+    made = perform(folder, speech, blinks=False)
+    assert made.num_frames == 51
+    np.testing.assert_array_equal(made.skin.frames[0], made.skin.frames[1])
+    assert np.abs(made.skin.frames[1] - made.skin.frames[2]).max() > 1e-3
+
+
+def test_frames_of_another_rate_in_pieces() -> None:
+    random = np.random.default_rng(1)
+    turns = np.linspace(0, 2, 41)
+    jaw = np.tile(np.eye(4, dtype=np.float32), (41, 1, 1))
+    jaw[:, 0, 0] = jaw[:, 1, 1] = np.cos(turns)
+    jaw[:, 1, 0], jaw[:, 0, 1] = np.sin(turns), -np.sin(turns)
+    jaw[:, 0, 3] = turns
+    flat = random.standard_normal((41, 4)).astype(np.float32)
+    frames = TakeFrames(flat.reshape(41, 4, 1), flat.reshape(41, 4, 1), jaw, flat, flat[:, :1])
+    retime = Retimer(Fraction(20), Fraction(47), first=2)
+    made = [retime(frames.part(slice(a, b))) for a, b in ((0, 1), (1, 2), (2, 17), (17, 41))]
+    rest = retime.finish(120)
+    assert rest is not None
+    joined = made[0].joined(made[1]).joined(made[2]).joined(made[3]).joined(rest)
+    assert len(joined) == 120
+    times, known = np.arange(120) / 47, (np.arange(41) + 2) / 20
+    np.testing.assert_allclose(joined.eyes[:, 2], np.interp(times, known, flat[:, 2]), atol=1e-5)
+    angles = np.arctan2(joined.jaw[:, 1, 0], joined.jaw[:, 0, 0])
+    np.testing.assert_allclose(angles, np.interp(times, known, turns), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.det(joined.jaw), 1, atol=1e-5)
+
+
+def test_parameters(deployed: Path, speech: Path) -> None:
+    still = {"skin_strength": 0.0, "tongue_strength": 0.0, "lip_open_offset": 0.0, "eyelid_open_offset": 0.0}
+    made = perform(deployed, speech, parameters=still, blinks=False)
+    np.testing.assert_allclose(made.skin.frames, np.broadcast_to(made.skin.neutral, made.skin.frames.shape), atol=1e-6)
+    assert made.facts["parameters"]["skin_strength"] == 0
+    for changes, problem in (
+        ({"skin_strength": 2.5}, "skin_strength is 2.5, expected a number from 0 to 2"),
+        ({"skin_strength": float("nan")}, "skin_strength is nan"),
+        ({"skin_strenght": 1.0}, "no animation parameter 'skin_strenght'"),
+    ):
+        with pytest.raises(UserError, match=problem):
+            perform(deployed, speech, parameters=changes)
+
+
+def test_blinks_shut_the_eyes_and_can_be_left_out(deployed: Path, speech: Path) -> None:
+    seed = next(seed for seed in range(50) if BlinkTrack(NATURAL_BLINK, 30, seed=seed)(51).max() == 1)
+    still, blinking = (perform(deployed, speech, blinks=blinks, seed=seed) for blinks in (False, True))
+    assert (still.facts["blinks"], blinking.facts["blinks"]) == ("none", f"seed {seed}")
+    shut = DeployedModel.open(deployed).actor("ada").array("eye_close_pose_delta")
+    moved = blinking.skin.frames - still.skin.frames
+    assert np.abs(moved).max() > 0.5 * np.abs(shut).max()
+    assert (np.abs(moved).max(axis=(1, 2)) == 0).any()  # open in between
+
+
+def test_strength_of_the_sound(deployed: Path, speech: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "audio2face"):
+        plain = perform(deployed, speech)
+    diffusion = deployed.name == "diffusion"
+    assert ("not applied to a diffusion network" in caplog.text) == diffusion
+    assert plain.facts["input_gain"] == (1.0 if diffusion else 1.3)
+    assert perform(deployed, speech, parameters={"input_strength": 2.0}).facts["input_gain"] == 2.0
+    loud = perform(deployed, speech, normalize=True)
+    assert np.abs(loud.skin.frames - plain.skin.frames).max() > 1e-4
+
+
+def test_solvers_and_none(deployed: Path, speech: Path) -> None:
+    for method in ("cpu", "admm", "qp"):
+        made = perform(deployed, speech, solver=method)
+        assert made.skin_weights is not None
+        assert made.facts["solver"] == method
+    assert perform(deployed, speech, solver=None).skin_weights is None
+
+
+def test_emotions_over_time(deployed: Path, speech: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.csv"
+    keys.write_text("time,joy\n0,0\n1,1\n")
+    made = perform(deployed, speech, emotion=str(keys), fps=Fraction(30))
+    np.testing.assert_allclose(made.emotion[:, 0], np.clip(np.arange(51) / 30, 0, 1), atol=1e-4)
+
+
+def test_a_network_that_went_astray(deployed: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    performer = Performer(DeployedModel.open(deployed), PerformSettings(actor="ada"))
+    run = type(performer.graph).run
+
+    def astray(*inputs: object) -> object:
+        result = run(*inputs)  # type: ignore[arg-type]
+        (result[0] if isinstance(result, tuple) else result)[..., 3] = np.nan
+        return result
+
+    monkeypatch.setattr(type(performer.graph), "run", astray)
+    with pytest.raises(UserError, match="NaN or infinity from sample 0 on"):
+        performer.perform(speech, deployed)
+
+
+def test_too_little_room(deployed: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 1000}))
+    with pytest.raises(UserError, match="GB are free"):
+        perform(deployed, speech)
