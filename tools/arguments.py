@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 # Forms of an animation, as audio2face.export and audio2face.player know them; a test compares.
-FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb")
+FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb", "usd")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _CONFIG = "name of a folder in configs/, such as example-diffusion"
 

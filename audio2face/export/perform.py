@@ -99,9 +99,9 @@ class Performer:
         self._face = load_face(self.actor)
         self.display = DisplayData.of(self.actor)
         diffusion = isinstance(model.info, DiffusionInfo)
-        wanted = settings.fps or self.display.fps or STANDARD_FPS
+        wanted = (self.display.fps or STANDARD_FPS) if settings.fps is None else settings.fps
         self.schedule = FrameSchedule.of(model.info, None if diffusion else wanted)
-        self.fps = settings.fps or self.schedule.fps
+        self.fps = self.schedule.fps if settings.fps is None else settings.fps
         if not 0 < self.fps <= 1000:
             raise UserError(f"{self.fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")
         self.emotion: EmotionWish = self._emotion_names.wish(settings.emotion)
