@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ import numpy.typing as npt
 
 from audio2face.evaluate.lips import lip_distance
 from audio2face.export.animation import Animation, Surface
+from audio2face.export.props import Prop, props_of
+from audio2face.export.retime import Retimer, TakeFrames
 from audio2face.player.motion_code import encode_motion
 from audio2face.player.payload import Payload
-from audio2face.player.props import Prop, props_of
 
 Float32Array = npt.NDArray[np.float32]
 Description = dict[str, Any]
@@ -45,7 +48,7 @@ def describe_take(animation: Animation, label: str, payload: Payload) -> Descrip
     return {
         "label": label,
         "actor": animation.actor,
-        "facts": list(flat_facts(animation.facts)),
+        "facts": list(flat_facts({"actor": animation.actor, **animation.facts})),
         "meshes": meshes,
         "props": [_prop(prop, payload) for prop in props_of(animation)],
         "jaw": payload.add(np.asarray(animation.jaw, np.float32)),
@@ -80,7 +83,7 @@ def _mesh(name: str, surface: Surface, parts: Mapping[str, npt.NDArray[Any]], pa
 
 def _prop(prop: Prop, payload: Payload) -> Description:
     return {
-        "name": prop.name,
+        "name": prop.name.replace("_", " "),
         "kind": prop.kind,
         "follows": prop.follows,
         "pivot": [float(value) for value in prop.pivot],
@@ -137,36 +140,38 @@ def error_curves(one: Animation, other: Animation) -> tuple[Float32Array, Float3
         apart = np.linalg.norm(one.skin.frames[cut] - other.skin.frames[cut], axis=-1)
         means.append(apart.mean(axis=1))
         largest.append(apart.max(axis=1))
-    return _MM_PER_CM * np.concatenate(means), _MM_PER_CM * np.concatenate(largest)
+    mean, worst = (np.asarray(_MM_PER_CM * np.concatenate(parts), np.float32) for parts in (means, largest))
+    return mean, worst
 
 
 def at_times_of(other: Animation, one: Animation) -> Animation:
-    """An animation read at the frame times of another, linearly; it stands still beyond its end."""
+    """An animation read at the frame times of another, without its blend shapes; it stands still beyond its end."""
     if other.fps == one.fps and other.num_frames == one.num_frames:
         return other
-    places = np.minimum(np.arange(one.num_frames) * (other.fps / one.fps), other.num_frames - 1)
-    before = np.floor(places).astype(np.intp)
-    after = np.minimum(before + 1, other.num_frames - 1)
-
-    def read(values: npt.NDArray[Any]) -> Float32Array:
-        read_frames = np.empty((len(places), *values.shape[1:]), np.float32)
-        for first in range(0, len(places), _BLOCK_FRAMES):
-            cut = slice(first, first + _BLOCK_FRAMES)
-            share = (places[cut] - before[cut]).reshape(-1, *(1,) * (values.ndim - 1))
-            read_frames[cut] = (1 - share) * values[before[cut]] + share * values[after[cut]]
-        return read_frames
-
-    weights = other.skin_weights
+    retimer = Retimer(Fraction(other.fps), Fraction(one.fps))
+    parts = [retimer(block) for block in _blocks(other)]
+    rest = retimer.finish(one.num_frames)
+    read = reduce(TakeFrames.joined, parts if rest is None else [*parts, rest]).part(slice(one.num_frames))
     return replace(
         other,
         fps=one.fps,
-        skin=replace(other.skin, frames=read(other.skin.frames)),
-        tongue=None if other.tongue is None else replace(other.tongue, frames=read(other.tongue.frames)),
-        jaw=read(other.jaw),
-        eyes=read(other.eyes),
-        emotion=read(other.emotion),
-        skin_weights=None if weights is None else replace(weights, values=read(weights.values)),
+        skin=replace(other.skin, frames=read.skin),
+        tongue=None if other.tongue is None else replace(other.tongue, frames=read.tongue),
+        jaw=read.jaw,
+        eyes=read.eyes,
+        emotion=read.emotion,
+        skin_weights=None,
+        tongue_weights=None,
     )
+
+
+def _blocks(animation: Animation) -> Iterator[TakeFrames]:
+    no_tongue = np.empty((animation.num_frames, 0, 3), np.float32)
+    tongue = no_tongue if animation.tongue is None else animation.tongue.frames
+    for first in range(0, animation.num_frames, _BLOCK_FRAMES):
+        cut = slice(first, first + _BLOCK_FRAMES)
+        arrays = (animation.skin.frames, tongue, animation.jaw, animation.eyes, animation.emotion)
+        yield TakeFrames(*(np.asarray(array[cut], np.float32) for array in arrays))
 
 
 def flat_facts(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

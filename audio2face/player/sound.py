@@ -61,4 +61,5 @@ def _outline(samples: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.uint
     columns = max(1, len(samples) * OUTLINE_RATE // rate)
     starts = np.arange(columns) * len(samples) // columns
     edges = [np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)]
-    return np.rint(np.stack(edges, axis=1) * _OUTLINE_LEVELS + (_OUTLINE_LEVELS + 1)).astype(np.uint8)
+    levels = np.rint(np.stack(edges, axis=1) * _OUTLINE_LEVELS + (_OUTLINE_LEVELS + 1))
+    return np.asarray(levels, np.uint8)

@@ -210,7 +210,7 @@ function fillHelp(actions) {
   help.append(make("h2", {}, "Keys and mouse"), make("div", { class: "columns" }, list(rows), list(MOUSE)), close);
 }
 
-/** @param {string} key */
+/** @param {string} key @returns {string} */
 function keyName(key) {
   if (key.startsWith("shift+")) return `Shift ${keyName(key.slice(6))}`;
   return KEY_NAMES[key] ?? key.toUpperCase();

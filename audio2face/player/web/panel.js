@@ -85,10 +85,9 @@ function addBars(panel, title, names, values, most) {
  * @param {number} place
  */
 function addFacts(panel, take, place) {
-  const rows = /** @type {[string, string][]} */ ([["actor", take.actor], ...take.facts]);
   panel.append(
     make("h2", { class: `take-${place}` }, take.label),
-    make("dl", { class: "pairs" }, ...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
+    make("dl", { class: "pairs" }, ...take.facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
   );
 }
 

@@ -122,6 +122,7 @@ uniform float lift;    // off the surface, for the shadow
 uniform float heatTop; // millimetres; 0: no heat map
 uniform float veil;    // 1: the skin is drawn as glass
 uniform float flatness; // 1: points, which have no normal
+uniform float bare;    // 1: nothing stands in the light
 out vec4 colour;
 
 const float PI = 3.14159265;
@@ -173,29 +174,33 @@ void main() {
   if (material == 3) { spread = vec3(0.1, 0.06, 0.05); rough = 0.14; straight = 0.04; }
 
   vec3 base = tint;
-  float open = clamp(sky, 0.0, 1.0);
-  if (inside) { base = vec3(0.16, 0.035, 0.03); open *= 0.35; rough = 0.4; }
+  float open = mix(clamp(sky, 0.0, 1.0), 1.0, bare);
+  if (inside) { // the far side of the skin; less so at an outline, where a pixel catches a little of it
+    float deep = smoothstep(0.0, 0.5, facing);
+    base = mix(base, vec3(0.16, 0.035, 0.03), deep);
+    open *= 1.0 - 0.65 * deep;
+  }
 
-  float arrives = lit(n);
+  float arrives = max(lit(n), bare);
   vec3 shade = pow(vec3(arrives), vec3(0.75, 1.0, 1.1));
   vec3 wrap = max((vec3(dot(n, key)) + spread) / pow(1.0 + spread, vec3(2.0)), 0.0);
   vec3 fillFrom = normalize(vec3(0.75, 0.15, 0.65)), backFrom = normalize(vec3(0.55, 0.45, -0.75));
   vec3 sky3 = pow(vec3(open), vec3(0.8, 1.0, 1.08)); // light that bounces in folds is red
   float fill = max((dot(n, fillFrom) + 0.3) / 1.69, 0.0), back = max((dot(n, backFrom) + 0.15) / 1.32, 0.0);
-  vec3 around = mix(vec3(0.20, 0.165, 0.15), vec3(0.43, 0.46, 0.53), 0.5 + 0.5 * n.y);
+  vec3 around = mix(vec3(0.16, 0.13, 0.12), vec3(0.33, 0.36, 0.42), 0.5 + 0.5 * n.y);
 
-  vec3 diffuse = vec3(2.05, 1.93, 1.78) * wrap * shade
-    + sky3 * (around + vec3(0.36, 0.42, 0.52) * fill + vec3(0.75, 0.8, 0.95) * back);
+  vec3 diffuse = vec3(1.75, 1.62, 1.46) * wrap * shade
+    + sky3 * (around + vec3(0.24, 0.29, 0.37) * fill + vec3(0.55, 0.6, 0.72) * back);
   float shine = (gloss(n, v, key, rough, straight) + wet * gloss(n, v, key, 0.55 * rough, straight)) * arrives;
-  shine += 0.35 * open * gloss(n, v, fillFrom, rough, straight) + 0.8 * open * gloss(n, v, backFrom, rough, straight);
+  shine += 0.35 * open * gloss(n, v, fillFrom, rough, straight) + 0.22 * open * gloss(n, v, backFrom, rough, straight);
   vec3 c = base * diffuse + vec3(2.9, 2.8, 2.7) * shine;
   c += (material == 3 ? 0.10 : 0.045) * open * rimmed * vec3(0.7, 0.8, 1.0);
   if (material == 3) { // the window that is mirrored in an eye makes it look alive
     vec3 mirrored = reflect(-v, n);
-    float window = smoothstep(0.965, 0.985, dot(mirrored, normalize(key + vec3(0.0, 0.15, 0.35))));
+    float window = smoothstep(0.972, 0.982, dot(mirrored, normalize(vec3(-0.40, 0.34, 0.85))));
     c += 1.6 * window * smoothstep(0.15, 0.5, open);
   }
-  vec3 shown = screen(0.74 * c);
+  vec3 shown = screen(0.62 * c);
   if (heatTop > 0.0 && material <= 1) shown = heat(error / heatTop) * (0.62 + 0.38 * pow(facing, 0.7)) * mix(0.75, 1.0, open);
   float solid = mix(1.0, 0.10 + 0.75 * pow(1.0 - facing, 2.2), veil);
   colour = vec4(shown, solid);

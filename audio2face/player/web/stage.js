@@ -152,6 +152,7 @@ export class Stage {
     gl.uniform1f(face.at("pointSize"), DOTS * Math.min(devicePixelRatio, 2));
     gl.uniform1f(face.at("heatTop"), look.heat && number === 0 ? look.heatTop : 0);
     gl.uniform1f(face.at("veil"), 0);
+    gl.uniform1f(face.at("bare"), look.glass ? 1 : 0);
   }
 
   /**

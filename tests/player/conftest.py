@@ -1,0 +1,61 @@
+"""A browser for the tests of the player's page, and a way to open pages in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",  # in a container there is none to be had
+    "--use-gl=angle",
+    "--use-angle=swiftshader",  # WebGL 2 without a graphics card
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-dev-shm-usage",
+    "--mute-audio",
+)
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of the system, its clocks running as they do for people."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens a page and waits until it is drawn; afterwards no page may have complained or asked for another file."""
+    complaints: list[str] = []
+    pages: list[Page] = []
+
+    def open_it(path: Path, address: str = "", width: int = 420, height: int = 420) -> Page:
+        page = browser.new_page(viewport={"width": width, "height": height})
+        pages.append(page)
+        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: note_request(request.url, path))
+        page.goto(f"{path.as_uri()}{address}")
+        page.evaluate("window.player.ready.then(() => true)")
+        return page
+
+    def note_request(url: str, path: Path) -> None:
+        if not url.startswith(("blob:", "data:", path.as_uri())):
+            complaints.append(f"asked for {url}")
+
+    yield open_it
+    for page in pages:
+        page.close()
+    assert not complaints
