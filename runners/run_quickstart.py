@@ -15,6 +15,7 @@ from audio2face.training.training_run import TrainingRun
 from runners import run_check, run_deploy, run_inference
 from runners.common import open_configuration, run_stage
 from runners.quickstart_score import score_unseen
+from runners.quickstart_show import show_sentence, unseen_dataset
 from runners.run_train import exporter_of
 from tools import arguments
 
@@ -40,18 +41,23 @@ def main(argv: list[str]) -> int:
     spoken = [path for paths in sentences.values() for path in paths]
     for emotion in sorted({_emotion(path.stem) for path in spoken}):
         recordings = [str(path) for path in spoken if _emotion(path.stem) == emotion]
-        run_inference.main(
-            [ONE_ACTOR, run.name, "--emotion", emotion, "--compare", "streaming", "--audio", *recordings]
-        )
+        raw = ["--raw-only", "--output", "maya", "--mode", "offline", "--compare", "streaming"]
+        run_inference.main([ONE_ACTOR, run.name, *raw, "--emotion", emotion, "--audio", *recordings])
     animated = open_configuration("inference", ONE_ACTOR, config_file=None)
     assert isinstance(animated.inference, InferenceDiffusion)
     output = animated.inference.INFERENCE_OUTPUT_ROOT / run.name
-    _say_scores(animated, output, folders[actor] / "unseen", sentences)
+    model = animated.train.FINAL_DEPLOY_ROOT / run.name
+    unseen = folders[actor] / "unseen"
+    _say_scores(animated, output, unseen, sentences)
+    shown = sentences[actor][-1]
+    dataset = unseen_dataset(ActorDataset.open(actor, animated.dataset), unseen)
+    results = show_sentence(model, dataset, shown.stem, _emotion(shown.stem), output)
     say_where(
         {
-            "listen to": sentences[actor][0],
-            "its animation": output,
-            "deployed model": animated.train.FINAL_DEPLOY_ROOT / run.name,
+            "a sentence it has never heard": shown,
+            **results,
+            "raw output of the network": output,
+            "deployed model": model,
             "training run": run.path,
             "preprocessing report": preprocessed.run.path / "report" / "report.md",
         },

@@ -4,22 +4,20 @@ CONDITION = "ada"
 ACTOR_NAME = "ada"
 EMOTION_LABEL = "neutral"
 TIMESTEP_RESPACING = "2"
-INFERENCE_MODE = "offline"
 
-# The face as the network learnt it: nothing exaggerated, nothing moved.
+# The example's motion is exact: the face moves as it was learnt, no more and no less.
 CONFIG = {
-    "lower_face_smoothing": 0.0,
-    "upper_face_smoothing": 0.0,
+    "input_strength": 1.0,
     "lower_face_strength": 1.0,
     "skin_strength": 1.0,
-    "eyelid_open_offset": 0.0,
+    "lower_teeth_strength": 1.0,
+    "lower_teeth_height_offset": 0.0,
+    "lower_teeth_depth_offset": 0.0,
     "lip_open_offset": 0.0,
     "tongue_strength": 1.0,
     "tongue_height_offset": 0.0,
     "tongue_depth_offset": 0.0,
-    "lower_teeth_strength": 1.0,
-    "lower_teeth_height_offset": 0.0,
-    "lower_teeth_depth_offset": 0.0,
     "right_eye_rot_y_offset": 0.0,
     "left_eye_rot_y_offset": 0.0,
+    "eyelid_open_offset": 0.0,
 }

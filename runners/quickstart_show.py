@@ -1,0 +1,62 @@
+"""What the quickstart ends with: a face that speaks a sentence it has never heard, beside its true motion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from audio2face.console import LOGGER
+from audio2face.dataset import ActorDataset
+from audio2face.export.perform import Performer, PerformSettings
+from audio2face.export.truth import true_animation
+from audio2face.model_folder import DeployedModel
+from runners.finished_take import write_take
+
+FORMATS = ("page", "maya", "arkit", "glb")
+_LABELS = ("animated from the sound", "true motion")
+
+
+def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, folder: Path) -> Mapping[str, Path]:
+    """Animates a sentence with a deployed model.
+
+    Args:
+        model: the deployed folder.
+        dataset: the actor's data, with the sentence as one of its shots.
+        shot: the sentence.
+        emotion: in which it is said.
+        folder: receives a folder with all files.
+
+    Returns:
+        The files to open, by what they are.
+
+    Raises:
+        UserError: a file cannot be read or written.
+    """
+    performer = Performer(DeployedModel.open(model), PerformSettings(actor=dataset.actor, emotion=emotion))
+    folder.mkdir(parents=True, exist_ok=True)
+    animation = performer.perform(dataset.audio_path(shot), folder)
+    truth = true_animation(dataset, shot, folder)
+    name = f"{shot}_{dataset.actor}_{performer.emotion.label}"
+    written = write_take(animation, folder / name, name, FORMATS, truth, _LABELS)
+    LOGGER.info("%s: %d frames at %g per second", name, animation.num_frames, animation.fps)
+    wanted = {".html": "page (open in a browser)", ".mp4": "video", ".glb": "glTF (Blender, three.js)"}
+    return {wanted[path.suffix]: path for path in written if path.suffix in wanted}
+
+
+def unseen_dataset(dataset: ActorDataset, unseen: Path) -> ActorDataset:
+    """The dataset of an example actor, whose shots are those that training has not seen.
+
+    Args:
+        dataset: the actor's.
+        unseen: folder of the other shots, laid out as a dataset.
+    """
+    places = {
+        "AUDIO_ROOT": "audio",
+        "SKIN_CACHE_ROOT": "cache/skin",
+        "TONGUE_CACHE_ROOT": "cache/tongue",
+        "JAW_ANIM_DATA_FPATH": "xform/jaw_keypoints_cache_all.npz",
+        "EYE_ANIM_DATA_FPATH": "xform/eye_rotations_all.npz",
+        "PHONEME_TIMES_ROOT": "phonemes",
+    }
+    return replace(dataset, paths={**dataset.paths, **{name: unseen / place for name, place in places.items()}})
