@@ -39,6 +39,19 @@ class EmotionDatabase:
                 return self.rows[start + frame] if 0 <= frame < size else None
         return None
 
+    def source(self, shot: str | None, frame: int | None) -> tuple[str, int]:
+        """The shot and frame whose row drives a network: those given, or, where one is None, the most usual row.
+
+        That is the one nearest to the mean of all rows, of the shot where it is given.
+        """
+        if shot is not None and frame is not None:
+            return shot, frame
+        distances = np.square(self.rows - self.rows.mean(axis=0, dtype=np.float64)).sum(axis=1)
+        shots = zip(self.names, self.starts, self.sizes, strict=True)
+        own = {name: distances[start : start + size] for name, start, size in shots if shot in (None, name)}
+        usual = min(own, key=lambda name: float(own[name].min()))
+        return usual, int(own[usual].argmin())
+
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays of the file, shots as bytes."""
         return {

@@ -28,3 +28,8 @@ def diffusion_learning_rate(
     if done >= epochs:
         return lowest
     return lowest + 0.5 * (base - lowest) * (1 + math.cos(math.pi * done / epochs))
+
+
+def regression_learning_rate(epoch: int, base: float, gamma: float) -> float:
+    """The learning rate of the regression network: smaller by the factor `gamma` after every epoch, from 0 on."""
+    return base * gamma**epoch

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -27,7 +27,18 @@ BATCHES_AHEAD = 3
 
 
 @dataclass(frozen=True, eq=False)
-class SegmentBatch:
+class OnDevice:
+    """A batch, some of whose fields are tensors."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The batch on a device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentBatch(OnDevice):
     """What one step learns from; motion still in coefficients (`PoseMaker` makes poses of it on the device).
 
     Attributes:
@@ -64,12 +75,6 @@ class SegmentBatch:
     def num_frames(self) -> int:
         """Frames of all items that count, padding left out."""
         return 0 if self.plan.is_idle else sum(draw.num_frames for draw in self.plan.draws)
-
-    def to(self, device: torch.device | str) -> SegmentBatch:
-        """The batch on a device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
-        return replace(self, **moved)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ How the diffusion task uses it::
     for batch in loader.batches(sampler.epoch(epoch, first_batch)):
         target = poses(batch.to(device))
     loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
+
+Regression has `sequences` and `validation_sequences` instead, and makes no poses.
 """
 
 from __future__ import annotations
@@ -16,17 +18,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audio2face.config import Dataset, TrainDiffusion
+from audio2face.config import Dataset, TrainDiffusion, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.preproc.deploy_data import Clip as ClipRow
+from audio2face.training.audio_windows import AudioWindows, NoiseSettings
 from audio2face.training.batches import BatchLoader
 from audio2face.training.clips import Clip, Shot, make_clips, make_shots, without_short
 from audio2face.training.holdout import choose_shots, split_clips
-from audio2face.training.motion import Motion, fit_shots, hold_poses, read_motions
+from audio2face.training.motion import PARTS, Motion, fit_shots, hold_poses, read_motions
 from audio2face.training.recordings import Recordings, check_recordings
 from audio2face.training.sampler import Chances, Plan, Sampler, whole_clips
 from audio2face.training.segments import SegmentReader
+from audio2face.training.sequence_batches import MotionTable, SequenceLoader
+from audio2face.training.sequences import SequencePlan, SequenceSampler, Shifts, frames_in_order
 from audio2face.training.sources import ActorSource, Train, open_sources
 
 LEAST_SECONDS = 0.21  # 10 steps of a speech encoder, which masks spans of that length and fails on less
@@ -71,7 +76,10 @@ class TrainingData:
         shots, motions = _read_shots(sources, dataset, train)
         by_id = {shot.id: shot for shot in shots}
         every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources))
-        clips = without_short(every, LEAST_SECONDS, "seconds")
+        if isinstance(train, TrainRegression):
+            clips = without_short(every, train.SEQ_LEN, "frames")
+        else:
+            clips = without_short(every, LEAST_SECONDS, "seconds")
         _check_emotions(clips, emotions)
         check_recordings(clips)
         held_out = choose_shots(
@@ -125,6 +133,59 @@ class TrainingData:
         """The held-out clips, whole, in pieces of at most SUBSEGMENT_MAX_FRAME, one a batch; nothing is augmented."""
         loader = self._loader(train, self.validation_clips)
         return loader, whole_clips(loader.reader.clip_frames, train.SUBSEGMENT_MAX_FRAME)
+
+    def sequences(
+        self, train: TrainRegression, shifts: Shifts, *, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[SequenceLoader, SequenceSampler]:
+        """What trains a regression network; what the loader can do without it has not got yet.
+
+        Args:
+            train: the configuration.
+            shifts: what shifts in time are drawn from.
+            batch_size: items of a batch of all processes together.
+            rank: this process.
+            world_size: number of processes.
+        """
+        loader = self._sequence_loader(train, self.training_clips, train.SEQ_LEN)
+        sampler = SequenceSampler(
+            clip_frames=loader.clip_frames,
+            clip_muted=[clip.shot.is_muted for clip in self.training_clips],
+            length=train.SEQ_LEN,
+            stride=train.SEQ_STRIDE,
+            shifts=shifts,
+            batch_size=batch_size,
+            order_seed=train.RNG_SEED_TORCH,
+            draw_seed=train.RNG_SEED_DATASET,
+            rank=rank,
+            world_size=world_size,
+        )
+        return loader, sampler
+
+    def validation_sequences(
+        self, train: TrainRegression, most_frames: int
+    ) -> tuple[SequenceLoader, tuple[SequencePlan, ...]]:
+        """The held-out clips frame by frame, at most `most_frames` a batch; nothing is augmented."""
+        loader = self._sequence_loader(train, self.validation_clips, 1)
+        return loader, frames_in_order(loader.clip_frames, most_frames)
+
+    def _sequence_loader(self, train: TrainRegression, clips: tuple[Clip, ...], length: int) -> SequenceLoader:
+        scale = self.sources[0].info.scale
+        rescaled = train.RESCALE_TARGET_CHANNEL_DATA
+        # Coefficients stay as they are.
+        scales = [scale[part] if rescaled and part in ("jaw", "eye") else 1.0 for part in PARTS]
+        windows = AudioWindows(
+            clips,
+            self.recordings,
+            train.AUDIO_PARAMS["buffer_len"],
+            train.AUDIO_PARAMS["buffer_ofs"],
+            NoiseSettings(
+                train.AUG_MUTED_AUDIO_NOISE_TYPE,
+                train.AUG_MUTED_AUDIO_NOISE_SCALE,
+                train.AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE or (1.0, 1.0),
+                train.RNG_SEED_DATASET,
+            ),
+        )
+        return SequenceLoader(clips, length, MotionTable.of(clips, self.motions, scales), windows, self.emotions)
 
     def _loader(self, train: TrainDiffusion, clips: tuple[Clip, ...]) -> BatchLoader:
         reader = SegmentReader(

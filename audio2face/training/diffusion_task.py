@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,11 @@ from torch import Tensor
 
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
-from audio2face.errors import UserError
-from audio2face.model_folder.network_info import SEVERAL_ACTORS
 from audio2face.networks import encoders
 from audio2face.networks.diffusion_objective import (
     ActorFace,
     DiffusionBatch,
     DiffusionObjective,
-    Losses,
     LossWeights,
     training_loss,
 )
@@ -29,17 +25,21 @@ from audio2face.networks.diffusion_process import draw_steps
 from audio2face.networks.diffusion_rnn import ActorConstants, DiffusionSettings, Network
 from audio2face.networks.encoders import SpeechEncoder
 from audio2face.networks.learning_rates import diffusion_learning_rate
+from audio2face.networks.losses import Losses
 from audio2face.networks.noise_schedule import make_noise_schedule
 from audio2face.training.batches import SegmentBatch
 from audio2face.training.checkpoints import save_tensors
 from audio2face.training.data import TrainingData
-from audio2face.training.diffusion_validation import LIP_ERROR, SKIN_ERROR, DiffusionValidation
-from audio2face.training.origins import describe as describe_origins
+from audio2face.training.dealing import check_same_data
+from audio2face.training.diffusion_validation import DiffusionValidation
+from audio2face.training.face_scores import LIP_ERROR, SKIN_ERROR
+from audio2face.training.facts import run_records
 from audio2face.training.poses import PoseMaker
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.sources import ActorSource
+from audio2face.training.speech import open_encoder
 from audio2face.training.task import Begun, ParameterGroup, Place
-from audio2face.training.training_run import INFO_FILE, PREPROC_FILE, TrainingRun
+from audio2face.training.training_run import TrainingRun
 
 CONSTANTS_FILE = "actor_constants.safetensors"
 _PARTS = ("skin", "tongue", "jaw", "eye")
@@ -60,12 +60,8 @@ def open_task(configuration: Configuration, place: Place, begun: Begun | None) -
     assert isinstance(train, TrainDiffusion)
     assert isinstance(inference, InferenceDiffusion)
     data = TrainingData.open(configuration.dataset, train, None if begun is None else begun.preproc_runs)
-    if begun is not None and begun.has_weights:
-        encoder = encoders.rebuild(begun.network["encoder"])
-    else:
-        root = os.environ.get(encoders.MODELS_ROOT_VARIABLE)
-        encoder = encoders.create(train.SPEECH_ENCODER, models_root=Path(root) if root else train.TORCH_CACHE_ROOT)
-    records = _records(train, data, configuration)
+    encoder = open_encoder(train, begun)
+    records = run_records("diffusion", data, configuration)
     task = DiffusionTask(train, inference, data, encoder, place, records)
     if train.PRETRAINED_NET_FPATH is not None and (begun is None or not begun.has_weights):
         load_pretrained(task.network, train.PRETRAINED_NET_FPATH, task.actors)
@@ -190,12 +186,7 @@ class DiffusionTask:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Makes sure that positions mean the same."""
-        before, now = state.get("sampler"), self._sampler.facts
-        if before != now:
-            raise UserError(
-                f"the data are not those that the run was begun with: {before}, now {now}",
-                hint="Bring them back to go on with this run, or start a new one.",
-            )
+        check_same_data(state.get("sampler"), self._sampler.facts)
 
     def describe(self) -> dict[str, Any]:
         """All that `load_network` needs beside weights and constants."""
@@ -230,34 +221,6 @@ class DiffusionTask:
             return seen
 
         return compare
-
-
-def _records(train: TrainDiffusion, data: TrainingData, configuration: Configuration) -> dict[str, Any]:
-    emotions, actors = data.emotions, [source.actor for source in data.sources]
-    counts = data.sources[0].info.counts
-    sizes = {
-        name: counts[name] for name in ("num_shapes_skin", "num_verts_skin", "num_shapes_tongue", "num_verts_tongue")
-    }
-    settings = {
-        "actor_names": actors,
-        "explicit_emotions": list(emotions.names),
-        **sizes,
-        "result_jaw_size": 3 * counts["num_keypoints_jaw"],
-        "result_eyes_size": 2 * counts["num_angles_eye"],
-    }
-    info = {
-        "id": {
-            "type": "diffusion",
-            "actor": actors[0] if len(actors) == 1 else SEVERAL_ACTORS,
-            "version": train.NETWORK_VERSION,
-            "output": "geometry",
-        },
-        "name": train.NETWORK_NAME,
-        "params": {**configuration.full["train"], **settings},
-        "audio_params": dict(train.AUDIO_PARAMS),
-        "default_emotion": emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist(),
-    }
-    return {PREPROC_FILE: describe_origins(data.sources, configuration.roots), INFO_FILE: info}
 
 
 def _constants(sources: tuple[ActorSource, ...]) -> ActorConstants:

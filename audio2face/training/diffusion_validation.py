@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
 import numpy as np
 import torch
-from torch import Tensor
 
 from audio2face.config import InferenceDiffusion, TrainDiffusion
-from audio2face.evaluate.lips import FloatArray, score_lips
 from audio2face.networks.diffusion_process import drawn_noise
 from audio2face.networks.diffusion_rnn import Network
 from audio2face.networks.diffusion_sampling import sample_clip
 from audio2face.networks.noise_schedule import make_noise_schedule
 from audio2face.training.batches import SegmentBatch
 from audio2face.training.data import TrainingData
+from audio2face.training.face_scores import FaceScores
 from audio2face.training.poses import PoseMaker
 
-LIP_ERROR, LIP_CORRELATION, SKIN_ERROR = "lip_error_mm", "lip_correlation", "skin_error_mm"
 _SEED = 0  # the same noise every time, so that validations can be compared
-_MM_PER_CM = 10.0
 
 
 class DiffusionValidation:
@@ -64,30 +59,14 @@ class DiffusionValidation:
         )
 
     def run(self) -> dict[str, float]:
-        """Tries the network; nothing where nothing is held out.
-
-        Returns:
-            `skin_error_mm`: distance of a vertex from its true place, mean over vertices, frames, then clips; and,
-            where lips are marked, what `score_lips` gives.
-        """
-        skin_errors: dict[int, list[Tensor]] = {}
-        lips: dict[int, list[tuple[FloatArray, FloatArray]]] = {}
+        """Tries the network, see `FaceScores`; nothing where nothing is held out."""
+        scores = FaceScores()
         for plan in self._plans:
-            clip = plan.draws[0].clip
-            for error, pair in self._piece(self._loader.load(plan)):
-                skin_errors.setdefault(clip, []).append(error)
-                if pair is not None:
-                    lips.setdefault(clip, []).append(pair)
-        if not skin_errors:
-            return {}
-        metrics = {SKIN_ERROR: float(np.mean([torch.cat(errors).mean().item() for errors in skin_errors.values()]))}
-        if lips:
-            score = score_lips(*_whole(lips))
-            metrics |= {LIP_ERROR: score.error_mm, LIP_CORRELATION: score.correlation}
-        return metrics
+            self._piece(self._loader.load(plan), scores)
+        return scores.metrics()
 
-    def _piece(self, batch: SegmentBatch) -> Iterator[tuple[Tensor, tuple[FloatArray, FloatArray] | None]]:
-        """Samples one clip or piece of it, block by block: errors `[frames]` and lips, predicted and true."""
+    def _piece(self, batch: SegmentBatch, scores: FaceScores) -> None:
+        """Samples one clip or piece of it, block by block."""
         network, inference = self._network, self._inference
         batch = batch.to(network.neutral.device)
         true = self._poses(batch)
@@ -104,24 +83,9 @@ class DiffusionValidation:
         start, skin, actor = 0, network.settings.skin_size, batch.actors[0]
         for values in sampled:
             stop = start + values.shape[1]
-            pair = [
+            predicted, truth = (
                 side.float().unflatten(-1, (-1, 3)) * self._scales[actor]
                 for side in (values[0, :, :skin], true[0, start:stop, :skin])
-            ]
+            )
             start = stop
-            yield _MM_PER_CM * (pair[0] - pair[1]).norm(dim=-1).mean(dim=-1).cpu(), self._lips_of(actor, *pair)
-
-    def _lips_of(self, actor: int, predicted: Tensor, true: Tensor) -> tuple[FloatArray, FloatArray] | None:
-        marked = self._lips[actor]
-        if marked is None:
-            return None
-        return predicted[:, marked].cpu().numpy(), true[:, marked].cpu().numpy()
-
-
-def _whole(
-    lips: Mapping[int, Sequence[tuple[FloatArray, FloatArray]]],
-) -> tuple[list[FloatArray], list[FloatArray]]:
-    """The pieces of each clip put together: predicted and true lips, one array per clip."""
-    predicted = [np.concatenate([piece[0] for piece in pieces]) for pieces in lips.values()]
-    true = [np.concatenate([piece[1] for piece in pieces]) for pieces in lips.values()]
-    return predicted, true
+            scores.add(batch.plan.draws[0].clip, predicted, truth, self._lips[actor])

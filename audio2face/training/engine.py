@@ -68,6 +68,13 @@ def sum_over_processes(fabric: Fabric, values: Tensor) -> Tensor:
     return together
 
 
+def process_mean(value: Tensor) -> Tensor:
+    """The mean of a tensor over all processes, of which there are several."""
+    together = value.clone()
+    torch.distributed.all_reduce(together)
+    return together / torch.distributed.get_world_size()
+
+
 def any_process(fabric: Fabric, *facts: bool) -> tuple[bool, ...]:
     """Whether each fact holds in any process: what one of them knows, all act upon."""
     if fabric.world_size == 1:

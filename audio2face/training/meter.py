@@ -12,6 +12,8 @@ from torch import Tensor
 
 from audio2face.training.engine import sum_over_processes
 
+_FIGURES = ("gradient_norm", "r2")  # that are no losses
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -92,6 +94,6 @@ class Meter:
 
 
 def _label(name: str) -> str:
-    if name == "gradient_norm":
+    if name in _FIGURES:
         return name
     return "loss" if name == "total" else f"losses/{name}"

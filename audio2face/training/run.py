@@ -47,7 +47,10 @@ from audio2face.training.training_run import (
 )
 
 # Modules with a function open_task(configuration, place, begun), by NETWORK_TYPE.
-TASKS = {"diffusion": "audio2face.training.diffusion_task"}
+TASKS = {
+    "diffusion": "audio2face.training.diffusion_task",
+    "regression": "audio2face.training.regression_task",
+}
 
 # Writes the deploy/ folder of a run, given its trained network. Deployment stands above training: it is handed in.
 Exporter = Callable[[Path, nn.Module], None]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
 from audio2face.config import TrainDiffusion
+from audio2face.training.dealing import Dealing
 
 _NUM_DRAWS = 7
 _NUM_NOISE_SEEDS = 2**32
@@ -111,8 +113,7 @@ class Sampler:
         draw_seed: seed of all else (RNG_SEED_DATASET).
         own_lengths: whether each item of a batch keeps its own drawn length. Otherwise all have that of the first, or
             of the shortest clip among them, so that nothing is padded.
-        rank: this process, of `world_size`; the batch is dealt out in turns, so that all together learn what one
-            process would. From the last batch of an epoch some may get one item less than others, or none.
+        rank: this process, of `world_size`, see `Dealing`.
         world_size: processes that train together.
     """
 
@@ -127,13 +128,17 @@ class Sampler:
     world_size: int = 1
 
     def __post_init__(self) -> None:
-        if self.batch_size % self.world_size:
-            raise ValueError(f"a batch of {self.batch_size} cannot be dealt out to {self.world_size} processes")
+        _ = self.dealing  # refuses what cannot be dealt out
+
+    @cached_property
+    def dealing(self) -> Dealing:
+        """How clips are dealt out."""
+        return Dealing(len(self.clip_frames), self.batch_size, self.rank, self.world_size)
 
     @property
     def batches_per_epoch(self) -> int:
         """Number of batches that an epoch has."""
-        return -(-len(self.clip_frames) // self.batch_size)
+        return self.dealing.batches_per_epoch
 
     @property
     def facts(self) -> dict[str, int]:
@@ -154,17 +159,14 @@ class Sampler:
     def plan(self, position: int) -> Plan:
         """This process's part of a batch."""
         epoch, batch = divmod(position, self.batches_per_epoch)
-        count = len(self.clip_frames)
-        first = batch * self.batch_size
-        order = np.random.default_rng([self.order_seed, epoch]).permutation(count)
-        items = [(item, int(order[item])) for item in range(first, min(first + self.batch_size, count))]
-        lengths = [self._length(epoch, item, clip) for item, clip in items]
+        order = np.random.default_rng([self.order_seed, epoch]).permutation(len(self.clip_frames)).tolist()
+        lengths = {item: self._length(epoch, item, order[item]) for item in self.dealing.items(batch)}
         if not self.own_lengths:
-            lengths = [min(lengths[0], *(self.clip_frames[clip] for _, clip in items))] * len(items)
-        every = list(zip(items, lengths, strict=True))
-        dealt = every[self.rank :: self.world_size]
-        draws = tuple(self._draw(epoch, item, clip, length) for (item, clip), length in dealt or every[:1])
-        return Plan(position, epoch, batch == self.batches_per_epoch - 1, draws, is_idle=not dealt)
+            first = next(iter(lengths.values()))
+            lengths = dict.fromkeys(lengths, min(first, *(self.clip_frames[order[item]] for item in lengths)))
+        draws = tuple(self._draw(epoch, item, order[item], lengths[item]) for item in self.dealing.own(batch))
+        is_last = batch == self.batches_per_epoch - 1
+        return Plan(position, epoch, is_last, draws, is_idle=self.dealing.is_idle(batch))
 
     def _length(self, epoch: int, item: int, clip: int) -> int:
         if self.chances.whole_clips:

@@ -109,7 +109,8 @@ class Task(Protocol):
             batch: one of `batches`.
 
         Returns:
-            Scalars, means over the items of the batch: "total", which is minimised, and the terms it is made of.
+            Scalars, means over the items of the batch: "total", which is minimised, the terms it is made of, and "r2"
+            where it is known.
         """
 
     def validate(self) -> dict[str, float]:

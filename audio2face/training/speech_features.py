@@ -1,0 +1,176 @@
+"""What a speech encoder that is not trained makes of every window, made once and kept on disk.
+
+A file holds the windows of one clip, filed under all that they depend on: the encoder with its weights, the windows'
+samples. So it serves every training that would hear the same. Knows encoders and windows, not what is learnt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from audio2face.console import LOGGER, track
+from audio2face.dataset.arrays import Float32Array
+from audio2face.errors import UserError
+from audio2face.files import write_npy
+from audio2face.networks import encoders
+from audio2face.networks.encoders import SpeechEncoder
+from audio2face.training.audio_windows import AudioWindows
+
+Float16Array = npt.NDArray[np.float16]
+IntArray = npt.NDArray[np.int64]
+
+_WINDOWS_AT_ONCE = 64
+_LARGEST = float(np.finfo(np.float16).max)
+
+# The hidden layers [layers, windows, steps, features] of windows [windows, samples].
+Hear = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFeatures:
+    """Hidden layers of all windows of clips.
+
+    Attributes:
+        clips: of each clip, float16 `[frames, variants, layers, steps, features]`, mapped from a file.
+    """
+
+    clips: Sequence[Float16Array] = field(repr=False)
+
+    def read(self, clips: IntArray, starts: IntArray, variants: IntArray, length: int) -> Tensor:
+        """Reads sequences.
+
+        Args:
+            clips: of each item, `[items]`.
+            starts: first frame from the start of the clip, `[items]`.
+            variants: see `FeatureStore.prepare`, `[items]`.
+            length: frames of a sequence.
+
+        Returns:
+            Float16 `[items * length, layers, steps, features]`.
+        """
+        places = zip(clips.tolist(), starts.tolist(), variants.tolist(), strict=True)
+        read = [self.clips[clip][start : start + length, variant] for clip, start, variant in places]
+        return torch.from_numpy(np.concatenate(read))
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """A folder of features.
+
+    Attributes:
+        folder: SPEECH_FEATURES_ROOT.
+        encoder: the speech encoder, in evaluation mode.
+        hear: what it makes of windows.
+        device: where it is.
+    """
+
+    folder: Path
+    encoder: SpeechEncoder
+    hear: Hear
+    device: torch.device
+
+    def prepare(
+        self, windows: AudioWindows, shifts: npt.NDArray[np.float64], rank: int = 0, world_size: int = 1
+    ) -> StoredFeatures:
+        """Finds the features of all frames of all clips, and makes those that there are not.
+
+        Args:
+            windows: the clips and their sound.
+            shifts: in frames: variant i of a frame is heard moved in time by the i-th of them; of a held pose it is the
+                i-th noise.
+            rank: this process, which makes its share.
+            world_size: processes that train together; each waits for the others.
+
+        Raises:
+            UserError: a recording cannot be read, or a file cannot be written.
+        """
+        identity = self._identity()
+        paths = [self.folder / f"{_key(identity, windows, clip, shifts)}.npy" for clip in range(len(windows.clips))]
+        missing = [clip for clip, path in enumerate(paths) if _open(path) is None]
+        if missing:
+            self._make(windows, shifts, [(clip, paths[clip]) for clip in missing[rank::world_size]])
+        if world_size > 1:
+            torch.distributed.barrier()
+        opened = [_open(path) for path in paths]
+        for path, features in zip(paths, opened, strict=True):
+            if features is None:
+                raise UserError(
+                    "cannot be read back", path=path, hint="Check the disk, or set SPEECH_FEATURES = 'exact'."
+                )
+        return StoredFeatures([features for features in opened if features is not None])
+
+    def _make(self, windows: AudioWindows, shifts: npt.NDArray[np.float64], wanted: list[tuple[int, Path]]) -> None:
+        LOGGER.info(
+            "%d of %d clips are heard once, at %d shifts in time; kept in %s",
+            len(wanted),
+            len(windows.clips),
+            len(shifts),
+            self.folder,
+        )
+        for clip, path in track(wanted, len(wanted), "hearing"):
+            try:
+                write_npy(path, self._hear_clip(windows, shifts, clip))
+            except UserError as error:
+                hint = f"{error.hint} SPEECH_FEATURES = 'exact' needs no disk."
+                raise UserError(error.problem, path=error.path, hint=hint) from error
+
+    def _hear_clip(self, windows: AudioWindows, shifts: npt.NDArray[np.float64], clip: int) -> Float16Array:
+        """`[frames, variants, layers, steps, features]`."""
+        frames = np.arange(windows.clips[clip].first, windows.clips[clip].last + 1)
+        blocks = []
+        for variant, shift in enumerate(shifts.tolist()):
+            heard = []
+            for some in np.array_split(frames, -(-len(frames) // _WINDOWS_AT_ONCE)):
+                which = np.full(len(some), clip)
+                audio = windows.read(which, some[:, None], np.full(len(some), shift), np.full(len(some), variant))
+                hidden = self.hear(torch.from_numpy(audio).to(self.device)).transpose(0, 1)
+                heard.append(hidden.float().clamp(-_LARGEST, _LARGEST).to(torch.float16).cpu().numpy())
+            blocks.append(np.concatenate(heard))
+        return np.stack(blocks, axis=1)
+
+    def _identity(self) -> bytes:
+        """What the encoder is: its record, and its weights but those that combine layers."""
+        digest = hashlib.sha256(json.dumps(encoders.record(self.encoder), sort_keys=True).encode())
+        for name, weight in sorted(self.encoder.state_dict().items()):
+            if not name.startswith("combine."):
+                digest.update(name.encode())
+                digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+        return digest.digest()
+
+
+def _key(identity: bytes, windows: AudioWindows, clip: int, shifts: npt.NDArray[np.float64]) -> str:
+    """The name of a clip's file: a hash of all that its features depend on."""
+    frames = np.arange(windows.clips[clip].first, windows.clips[clip].last + 1)
+    digest = hashlib.sha256(identity)
+    digest.update(np.array([windows.num_samples, windows.offset, windows.recordings.samplerate]).tobytes())
+    path = windows.clips[clip].audio
+    if path is None:
+        digest.update(f"{windows.noise} {clip} {len(shifts)}".encode())
+        digest.update(frames.tobytes())
+    else:
+        every = [windows.times(np.full(len(frames), clip), frames[:, None], np.full(len(frames), s)) for s in shifts]
+        digest.update(np.stack(every).tobytes())
+        digest.update(_samples(windows, path).tobytes())
+    return digest.hexdigest()
+
+
+def _samples(windows: AudioWindows, path: Path) -> Float32Array:
+    return windows.recordings.track(path).data
+
+
+def _open(path: Path) -> Float16Array | None:
+    """Features that were kept; None where there are none, or none that can be read."""
+    try:
+        features: Float16Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return features
