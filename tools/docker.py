@@ -146,13 +146,18 @@ def _hostname() -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", f"{node[:30]}__{user[:20]}__docker")
 
 
-def main(argv: Sequence[str]) -> NoReturn:
-    parser = argparse.ArgumentParser(prog="docker/build_docker.sh, docker/run_shell.sh", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    build = commands.add_parser("build", help="build the image")
+def parser() -> argparse.ArgumentParser:
+    """The command line of this module."""
+    result = argparse.ArgumentParser(prog="tools.docker", description="Builds the image, or opens a shell in it.")
+    commands = result.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build", prog="build_docker.sh", help="build the image")
     build.add_argument("--cpu", action="store_true", help="without CUDA: smaller, for machines without an NVIDIA GPU")
-    commands.add_parser("shell", help="open a shell in the image")
-    args = parser.parse_args(argv)
+    commands.add_parser("shell", prog="run_shell.sh", help="open a shell in the image")
+    return result
+
+
+def main(argv: Sequence[str]) -> NoReturn:
+    args = parser().parse_args(argv)
     variables = stage_environment(read_settings(ROOT / ".env"))
     if args.command == "build":
         replace_process(build_command(variables, "cpu" if args.cpu else "cuda"), variables)

@@ -1,0 +1,159 @@
+"""Every block of code in README, CONTRIBUTING and docs/: configurations load, code runs, commands are understood."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from snippets import ROOT, Block, blocks, commands, why_not_run
+from torch.distributed.run import get_args_parser
+
+from audio2face.config import Roots, load
+from tools import arguments, docker, settings
+
+CONFIGURED = re.compile(r"# configs/[a-z-]+/(?P<file>config_(?P<section>[a-z]+)\.py)\n")
+PYTHON = blocks("python")
+KNOWN_LANGUAGES = {"bash", "powershell", "python", "json", "ini", "text", "{toctree}"}
+# What a snippet of one file needs of the others.
+AROUND = {
+    "config_dataset.py": """ACTOR_NAMES = ["mary", "john"]
+SHOT_EMOTION_NAMES = ["neutral", "joy"]
+CACHE_FPS = dict.fromkeys(ACTOR_NAMES, 30.0)
+AUDIO_ROOT = SKIN_CACHE_ROOT = {actor: f"{actor}/data" for actor in ACTOR_NAMES}
+""",
+    "config_preproc.py": "",
+    "config_train.py": 'RUN_NAME = "test"\nNETWORK_TYPE = "diffusion"\n',
+    "config_inference.py": "",
+}
+
+
+def test_every_block_says_its_language() -> None:
+    assert {block.language for block in blocks()} <= KNOWN_LANGUAGES
+
+
+@pytest.mark.parametrize("block", [block for block in PYTHON if CONFIGURED.match(block.text)], ids=str)
+def test_a_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
+    match = CONFIGURED.match(block.text)
+    assert match is not None
+    folder = tmp_path / "configs" / "my-config"
+    folder.mkdir(parents=True)
+    for name, text in AROUND.items():
+        (folder / name).write_text(text + (block.text if name == match["file"] else ""))
+    load(
+        "my-config",
+        stage="train",
+        roots=Roots(tmp_path, tmp_path),
+        configs_folder=tmp_path / "configs",
+        check_files=False,
+    )
+
+
+@pytest.fixture
+def folder_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files of the names that snippets read."""
+    pose = np.zeros((4, 3), np.float32)
+    for name in ("blender_shot", "neutral_pose", "lips_open_pose"):
+        np.save(tmp_path / f"{name}.npy", pose[None] if name == "blender_shot" else pose)
+    for name in ("upper", "lower"):
+        (tmp_path / f"{name}.json").write_text("[1, 2]")
+    (tmp_path / "jaw").mkdir()
+    np.save(tmp_path / "jaw" / "s001_neutral.npy", pose[None])
+    (tmp_path / "workspace/output_deploy/261123_101500_first-try").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", [block for block in PYTHON if not CONFIGURED.match(block.text)], ids=str)
+def test_code_runs(block: Block, folder_of_files: Path) -> None:
+    code = compile(ast.parse(block.text), str(block), "exec")
+    if "import maya.cmds" in block.text:  # needs Maya, which is not here
+        return
+    before = set(folder_of_files.iterdir())
+    exec(code, {"__name__": "__main__"})
+    if "np.save" in block.text or "json.dump" in block.text:
+        assert set(folder_of_files.iterdir()) > before, "writes nothing"
+
+
+def test_json_is_json() -> None:
+    for block in blocks("json"):
+        json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", blocks("ini"), ids=str)
+def test_settings_are_settings(block: Block, tmp_path: Path) -> None:
+    if block.text.startswith("[wsl2]"):  # Windows' own file
+        return
+    (tmp_path / ".env").write_text(block.text)
+    assert settings.read_settings(tmp_path / ".env").keys() <= set(settings.SETTINGS)
+
+
+@pytest.mark.parametrize("block", blocks("powershell"), ids=str)
+def test_powershell_is_for_windows(block: Block) -> None:
+    assert all(why_not_run(words) for words in commands(block))
+
+
+@pytest.mark.parametrize("block", blocks("bash"), ids=str)
+def test_commands_are_understood(block: Block) -> None:
+    for words in commands(block):
+        while re.fullmatch(r"[A-Z0-9_]+=.*", words[0]):  # a variable for this command only
+            words = words[1:]
+        if why_not_run(words) is None:
+            understand(words)
+
+
+def understand(words: list[str]) -> None:
+    """Lets the parser of a command of ours read its arguments; fails where there is none."""
+    program, *rest = words
+    if program in ("python", "python3", ".venv/bin/python") and rest[:1] != ["-m"]:
+        program, *rest = rest
+    if program == ".venv/bin/torchrun":
+        options = get_args_parser().parse_args(rest)
+        assert options.nproc_per_node
+        program, rest = options.training_script, options.training_script_args
+    assert (ROOT / program).is_file() or program in OTHERS, words
+    stage = re.fullmatch(r"(?:\./docker/|runners/)?run_(?P<stage>[a-z]+)(?:_debug)?\.(?:py|sh)", program)
+    if program in OTHERS:
+        OTHERS[program](rest)
+    elif stage is not None and stage["stage"] in arguments._PARSERS:
+        if rest or "_debug" not in program:
+            arguments.parse(stage["stage"], rest)
+    elif stage is not None:
+        assert stage["stage"] == "shell"
+        assert not rest
+    elif program.endswith("build_docker.sh"):
+        assert docker.parser().parse_args(["build", *rest])
+    else:
+        assert rest in ([], ["--check"]), words  # a tool without arguments
+
+
+def run_copy(rest: list[str]) -> None:
+    assert (ROOT / rest[0]).is_file()
+
+
+def run_module(rest: list[str]) -> None:
+    """`python -m NAME`: whether there is such a module, and that it explains itself where it can."""
+    assert rest[0] == "-m"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import importlib.util as u; assert u.find_spec({rest[1]!r})"], cwd=ROOT
+    )
+    assert done.returncode == 0
+
+
+OTHERS = {"cp": run_copy, "python": run_module, "python3": run_module, ".venv/bin/python": run_module}
+
+
+def test_cp_makes_settings_that_can_be_read(tmp_path: Path) -> None:
+    shutil.copy(ROOT / ".env.example", tmp_path / ".env")
+    assert settings.read_settings(tmp_path / ".env") == {}
+    commented = re.sub(r"^#(?=A2F_)", "", (tmp_path / ".env").read_text(), flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(commented)
+    assert settings.read_settings(tmp_path / ".env").keys() == set(settings.SETTINGS)
+    assert os.environ.get("A2F_RUNTIME") in (None, *("auto", "local", "docker"))
