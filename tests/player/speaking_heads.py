@@ -16,7 +16,7 @@ SAMPLERATE = 22_050
 
 
 def speaking_head(folder: Path, seconds: float = 3.0, fps: float = 60.0, openness: float = 0.7) -> Animation:
-    """The example head: mouth shut at every full second, open in between, over a tone.
+    """The example head: mouth shut at every full second, open in between, a restless face, over a tone.
 
     Args:
         folder: where the recording is written.
@@ -28,6 +28,8 @@ def speaking_head(folder: Path, seconds: float = 3.0, fps: float = 60.0, opennes
     count = round(seconds * fps)
     weights = np.zeros((count, len(ARKIT_NAMES)), np.float32)
     weights[:, ARKIT_INDEX["jawOpen"]] = openness * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(count) / fps))
+    for place, name in enumerate(("mouthSmileLeft", "browInnerUp", "eyeSquintRight", "noseSneerLeft")):
+        weights[:, ARKIT_INDEX[name]] = 0.3 + 0.3 * np.sin((place + 2) * np.arange(count) / fps)
     rotations, translations = head.jaw_transforms(weights)
     jaw = np.tile(np.eye(4, dtype=np.float32), (count, 1, 1))
     jaw[:, :3, :3], jaw[:, :3, 3] = rotations, translations

@@ -10,16 +10,17 @@ import { addPanel } from "./panel.js";
 import { Player } from "./player.js";
 import { addTimeline } from "./timeline.js";
 
-// A limit in the page's address, #texture-limit=256, stands for a graphics card with smaller textures.
-const LIMIT_IN_ADDRESS = /texture-limit=(\d+)/;
+// Limits in the page's address, #side=256&layers=2, stand for a graphics card with smaller textures.
+const LIMITS_IN_ADDRESS = { side: /\bside=(\d+)/, layers: /\blayers=(\d+)/ };
 
 async function open() {
   const description = readDescription();
   const payload = new Payload(await openPayload(element("payload").textContent ?? ""));
   element("payload").textContent = "";
-  const limit = Number(LIMIT_IN_ADDRESS.exec(location.hash)?.[1] ?? Infinity);
+  const limit = (/** @type {"side" | "layers"} */ name) =>
+    Number(LIMITS_IN_ADDRESS[name].exec(location.hash)?.[1] ?? Infinity);
   const canvas = /** @type {HTMLCanvasElement} */ (element("view"));
-  const player = new Player(canvas, description, payload, limit);
+  const player = new Player(canvas, description, payload, { side: limit("side"), layers: limit("layers") });
   await player.clock.ready();
   addControls(player);
   addTimeline(player, payload);

@@ -12,6 +12,9 @@ import { Take } from "./take.js";
 
 const HEAT_TOPS = [0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50]; // millimetres
 const MOST_RATIO = 2; // pixels drawn per pixel of the page, at most
+const LEAST_RATIO = 0.5;
+const SLOW_MS = 45; // between two drawings: while it plays, fewer pixels are drawn
+const COARSER = 0.7;
 const MOUTH_CM = 5.2; // radius of what is seen when looking at the mouth
 
 export class Player {
@@ -19,13 +22,13 @@ export class Player {
    * @param {HTMLCanvasElement} canvas
    * @param {Description} description
    * @param {Payload} payload
-   * @param {number} limit most texels on a side of a texture, if the graphics card allows more
+   * @param {import("./surface.js").Limits} limits beside the graphics card's own
    */
-  constructor(canvas, description, payload, limit) {
+  constructor(canvas, description, payload, limits) {
     this.canvas = canvas;
     this.description = description;
     const gl = openGraphics(canvas);
-    const poser = new Poser(gl, Math.min(limit, gl.getParameter(gl.MAX_TEXTURE_SIZE)));
+    const poser = new Poser(gl, limits);
     this.gl = gl;
     this.takes = description.takes.map((take) => new Take(poser, take, payload));
     this.stage = new Stage(canvas, poser, this.takes);
@@ -43,6 +46,9 @@ export class Player {
     this.look = { shown: [...this.takes.keys()], edges: false, glass: false, heat: false, heatTop: this.usualTop() };
     this.frame = -1;
     this.stale = true;
+    this.ratio = MOST_RATIO;
+    this.interval = 0;
+    this.drawnAt = 0;
     /** @type {(() => void)[]} */
     this.watchers = [];
   }
@@ -104,8 +110,23 @@ export class Player {
   /** Draws where something changed. Called before every refresh of the screen. */
   tick() {
     this.clock.turnAround();
+    this.adapt();
     this.fit();
     if (this.stale || this.frameNow !== this.frame) this.draw();
+  }
+
+  /** Draws fewer pixels where a machine without a graphics card could not keep up. @private */
+  adapt() {
+    const now = performance.now();
+    this.interval += 0.25 * (now - this.drawnAt - this.interval);
+    this.drawnAt = now;
+    if (!this.clock.playing) {
+      this.ratio = MOST_RATIO;
+      this.interval = 0;
+    } else if (this.interval > SLOW_MS) {
+      this.ratio = Math.max(LEAST_RATIO, COARSER * Math.min(this.ratio, devicePixelRatio));
+      this.interval = 0;
+    }
   }
 
   draw() {
@@ -118,7 +139,7 @@ export class Player {
   /** Gives the canvas as many pixels as it covers. @private */
   fit() {
     const { canvas } = this;
-    const ratio = Math.min(devicePixelRatio, MOST_RATIO);
+    const ratio = Math.min(devicePixelRatio, this.ratio);
     const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
     if (!width || !height || (canvas.width === width && canvas.height === height)) return;
     [canvas.width, canvas.height] = [width, height];

@@ -20,6 +20,15 @@ ivec2 texel() {
 }
 `;
 
+/** @param {number} count */
+function discOf(count) {
+  const places = Array.from({ length: count }, (_, place) => {
+    const [radius, angle] = [Math.sqrt((place + 0.5) / count), 2.3999632 * place];
+    return `vec2(${(radius * Math.cos(angle)).toFixed(4)}, ${(radius * Math.sin(angle)).toFixed(4)})`;
+  });
+  return places.join(", ");
+}
+
 /** Positions only: shadows and edges. */
 export const PLAIN_VERTEX = `${VERTEX_TEXTURES}
 void main() {
@@ -128,17 +137,17 @@ out vec4 colour;
 const float PI = 3.14159265;
 ${heatFunction()}
 
-// Share of the main light that arrives, averaged over a disc whose size grows with the softness wanted.
+// Places in a disc, on a spiral of golden angles.
+const vec2 DISC[12] = vec2[](${discOf(12)});
+
+// Share of the main light that arrives, averaged over a disc that is turned by chance from pixel to pixel.
 float lit(vec3 bent) {
   vec3 place = (light * vec4(world + lift * bent, 1.0)).xyz * 0.5 + 0.5;
-  float turn = fract(sin(dot(gl_FragCoord.xy, vec2(12.9898, 78.233))) * 43758.5453) * 6.2831853;
+  float angle = fract(sin(dot(gl_FragCoord.xy, vec2(12.9898, 78.233))) * 43758.5453) * 6.2831853;
+  mat2 turn = 4.5 * texelSize * mat2(cos(angle), sin(angle), -sin(angle), cos(angle));
   float sum = 0.0;
-  for (int tap = 0; tap < 16; tap++) {
-    float radius = 4.5 * sqrt((float(tap) + 0.5) / 16.0) * texelSize;
-    float angle = turn + 2.3999632 * float(tap);
-    sum += texture(shadow, vec3(place.xy + radius * vec2(cos(angle), sin(angle)), place.z));
-  }
-  return sum / 16.0;
+  for (int tap = 0; tap < 12; tap++) sum += texture(shadow, vec3(place.xy + turn * DISC[tap], place.z));
+  return sum / 12.0;
 }
 
 // Microfacet reflection (GGX, with Schlick's approximations) of a light from a direction.

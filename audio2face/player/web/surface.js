@@ -28,16 +28,18 @@ const WEIGHTS_PER_ROW = 64;
  * @property {Motion | null} motion null: it never deforms
  */
 
+/** @typedef {{ side: number, layers: number }} Limits of textures: texels on a side, and layers */
+
 /** What all surfaces of a page share. */
 export class Poser {
   /**
    * @param {GL} gl
-   * @param {number} limit most texels on a side of a texture
+   * @param {Limits} limits beside the graphics card's own
    */
-  constructor(gl, limit) {
+  constructor(gl, limits) {
     this.gl = gl;
-    this.limit = limit;
-    this.layers = Math.min(limit, gl.getParameter(gl.MAX_ARRAY_TEXTURE_LAYERS));
+    this.limit = Math.min(limits.side, gl.getParameter(gl.MAX_TEXTURE_SIZE));
+    this.layers = Math.min(limits.layers, gl.getParameter(gl.MAX_ARRAY_TEXTURE_LAYERS));
     this.formats = formatsOf(gl);
     this.pose = link(gl, WHOLE_VERTEX, POSE_FRAGMENT);
     this.normal = link(gl, WHOLE_VERTEX, NORMAL_FRAGMENT);
