@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from audio2face.deploy.graph import example_inputs, export_graph, make_sampler
-from audio2face.deploy.plan import ExportPlan, Sampling
+from audio2face.deploy.diffusion_export import example_inputs, make_sampler
+from audio2face.deploy.diffusion_plan import DiffusionPlan, Sampling
+from audio2face.deploy.graph import export_graph
 from audio2face.networks import encoders
 from audio2face.networks.diffusion_process import given_noise, sample
 from audio2face.networks.diffusion_rnn import ActorConstants, Conditions, DiffusionSettings, Network
@@ -67,7 +69,7 @@ class EncoderPerStep(nn.Module):
         return nn.functional.pad(deltas, (0, 0, left, self.frames.right)), torch.stack(states)
 
 
-def make_plan(small: bool) -> tuple[Network, ExportPlan]:
+def make_plan(small: bool) -> tuple[Network, DiffusionPlan]:
     """A network of random weights and how it is exported."""
     torch.manual_seed(0)
     options = {"config": {"num_hidden_layers": 4} if small else {}}
@@ -95,7 +97,7 @@ def make_plan(small: bool) -> tuple[Network, ExportPlan]:
         num_gru_layers=2,
     )
     constants = ActorConstants(torch.randn(3, settings.sizes.total), torch.ones(3, 4))
-    plan = ExportPlan(
+    plan = DiffusionPlan(
         version="0",
         network=settings,
         actors=("a", "b", "c"),
@@ -115,9 +117,10 @@ def export_all(folder: Path, small: bool) -> tuple[dict[str, Path], Feed]:
     sampler = make_sampler(network, plan)
     del network
     paths = {name: folder / f"{index}.onnx" for index, name in enumerate((DEPLOYED, REPEATED, ENCODER))}
-    export_graph(sampler, plan.info, paths[DEPLOYED])
-    export_graph(EncoderPerStep(sampler).eval(), plan.info, paths[REPEATED])
-    inputs = example_inputs(plan.info, 1, torch.Generator().manual_seed(0))
+    make_inputs = partial(example_inputs, plan.info)
+    export_graph(sampler, plan.info, make_inputs, paths[DEPLOYED])
+    export_graph(EncoderPerStep(sampler).eval(), plan.info, make_inputs, paths[REPEATED])
+    inputs = make_inputs(1, torch.Generator().manual_seed(0))
     encoder = sampler.network.encoder
     assert encoder is not None
     torch.onnx.export(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER, console, start_logging
-from audio2face.deploy import ExportRecord, export_again, package_run
+from audio2face.deploy import ExportRecord, export_run, package_run
+from audio2face.deploy.diffusion_plan import sampling_of
 from audio2face.deploy.graph_rules import check_deployed_graph
-from audio2face.deploy.plan import sampling_of
 from audio2face.errors import UserError
 from audio2face.model_folder import lint
 from audio2face.model_folder.faults import Faults
@@ -50,20 +50,23 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     """
     train, inference = configuration.train, configuration.inference
     run = train.TRAIN_OUTPUT_ROOT / run_name
-    if not isinstance(train, TrainDiffusion) or not isinstance(inference, InferenceDiffusion):
-        raise UserError(f"networks of type {configuration.network_type!r} cannot be deployed by this version")
     if not run.is_dir():
         raise UserError("there is no such training run", path=run, hint="Give the full name that training printed.")
-    record = export_again(run, inference) if export else ExportRecord.open(run)
+    record = export_run(run, inference=inference) if export else ExportRecord.open(run)
+    if isinstance(train, TrainDiffusion) and isinstance(inference, InferenceDiffusion):
+        _warn_of_other_steps(record, train, inference)
+    target = train.FINAL_DEPLOY_ROOT / run_name
+    parameters = cast(Mapping[str, Any], inference.CONFIG)
+    package_run(run, target, parameters, configuration.roots, train.PREPROC_ROOT, force=force)
+    return target
+
+
+def _warn_of_other_steps(record: ExportRecord, train: TrainDiffusion, inference: InferenceDiffusion) -> None:
     if record.sampling != sampling_of(train, inference):
         LOGGER.warning(
             "the network was exported with %s, which the configuration has changed since; --export follows it",
             record.sampling,
         )
-    target = train.FINAL_DEPLOY_ROOT / run_name
-    parameters = cast(Mapping[str, float], inference.CONFIG)
-    package_run(run, target, parameters, configuration.roots, train.PREPROC_ROOT, force=force)
-    return target
 
 
 def check(folder: Path) -> int:

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
-from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
+from audio2face.config import Configuration
 from audio2face.console import LOGGER, start_logging
-from audio2face.deploy.export import export_run
-from audio2face.deploy.plan import make_plan
+from audio2face.deploy import export_run
 from audio2face.errors import UserError
-from audio2face.networks.diffusion_rnn import Network
 from audio2face.runs import say_where
 from audio2face.training.run import Exporter, train
 from runners.common import open_configuration, run_stage
@@ -49,14 +47,10 @@ def main(argv: list[str]) -> int:
 
 
 def exporter_of(configuration: Configuration) -> Exporter:
-    """What writes the deploy/ folder of a run of this configuration."""
+    """What writes the deploy/ folder of a run of this configuration, from the weights that the run has written."""
 
     def export(run: Path, network: nn.Module) -> None:
-        train_section, inference = configuration.train, configuration.inference
-        assert isinstance(train_section, TrainDiffusion)
-        assert isinstance(inference, InferenceDiffusion)
-        assert isinstance(network, Network)
-        export_run(run, network, make_plan(configuration.dataset, train_section, inference, network.settings))
+        export_run(run, configuration.train, configuration.inference)
 
     return export
 

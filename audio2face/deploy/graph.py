@@ -1,23 +1,21 @@
-"""Turns a diffusion network into one ONNX graph: a window in, the animation of its middle out, all steps unrolled."""
+"""Turns a network into one ONNX graph, in one file or with its weights beside it."""
 
 from __future__ import annotations
 
-import copy
 import shutil
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
 
+from audio2face.deploy.comparison import Inputs
 from audio2face.deploy.graph_rules import BATCH, OPSETS, check_graph, stored_tensors
-from audio2face.deploy.plan import ExportPlan
 from audio2face.files import atomic_write
-from audio2face.model_folder import DiffusionInfo, TensorShape
-from audio2face.networks.diffusion_rnn import Network
-from audio2face.networks.diffusion_sampling import WindowSampler
+from audio2face.model_folder import NetworkInfo, TensorShape
 
 # A protobuf message holds less than 2 GiB; the graph beside the weights takes a few MB of that.
 LARGEST_SINGLE_FILE = 2**31 - 2**24
@@ -25,38 +23,19 @@ _TRACED_BATCH = 3
 _SMALL_TENSOR = 1024  # bytes; smaller ones stay in the graph
 
 
-def make_sampler(network: Network, plan: ExportPlan) -> WindowSampler:
-    """What is exported: a copy of the network on the CPU, in evaluation mode, with its sampling.
-
-    The column of a stand-in for emotions was never trained; it is zeroed, so that it really does nothing.
-    """
-    still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval().requires_grad_(False)
-    if not plan.has_emotions:
-        still.emotion_projection.weight.zero_()
-    return WindowSampler(still, plan.schedule, plan.frames, skip_steps=plan.sampling.skip_steps).eval()
-
-
-def example_inputs(info: DiffusionInfo, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Inputs of a first window such as consumers give them, by name: audio at the level of speech, no state yet."""
-    shapes = {tensor.name: [batch if length is None else length for length in tensor.shape] for tensor in info.inputs}
-    rows = torch.arange(batch) % len(info.identities)
-    return {
-        "window": 0.1 * torch.randn(shapes["window"], generator=generator),
-        "identity": torch.eye(len(info.identities))[rows],
-        "emotion": torch.rand(shapes["emotion"], generator=generator),
-        "input_latents": torch.zeros(shapes["input_latents"]),
-        "noise": torch.randn(shapes["noise"], generator=generator),
-    }
-
-
 def export_graph(
-    sampler: nn.Module, info: DiffusionInfo, path: Path, largest_single_file: int = LARGEST_SINGLE_FILE
+    module: nn.Module,
+    info: NetworkInfo,
+    inputs: Inputs,
+    path: Path,
+    largest_single_file: int = LARGEST_SINGLE_FILE,
 ) -> None:
     """Writes `network.onnx`, and `network.onnx.data` beside it where the weights are too large for one file.
 
     Args:
-        sampler: what `make_sampler` made; takes and gives the tensors of `info`, in their order.
+        module: takes and gives the tensors of `info`, in their order.
         info: names and shapes of inputs and outputs.
+        inputs: makes inputs to trace with.
         path: the file to write.
         largest_single_file: bytes of weights above which they go into a file of their own.
 
@@ -68,7 +47,7 @@ def export_graph(
     data = path.with_name(f"{path.name}.data")
     with tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as folder:
         traced = Path(folder) / "traced.onnx"
-        _trace(sampler, info, traced)
+        _trace(module, info, inputs(_TRACED_BATCH, torch.Generator().manual_seed(0)), traced)
         model = onnx.load(traced)
         for tensor, value in zip(info.outputs, model.graph.output, strict=True):
             _set_shape(value, tensor)
@@ -86,15 +65,14 @@ def export_graph(
         _move(whole, path)
 
 
-def _trace(sampler: nn.Module, info: DiffusionInfo, path: Path) -> None:
-    inputs = example_inputs(info, _TRACED_BATCH, torch.Generator().manual_seed(0))
+def _trace(module: nn.Module, info: NetworkInfo, inputs: Mapping[str, Tensor], path: Path) -> None:
     axes = {tensor.name: {tensor.shape.index(None): BATCH} for tensor in (*info.inputs, *info.outputs)}
     with warnings.catch_warnings(), torch.no_grad():
         # Tracing warns of every size that becomes a constant; all but the batch are meant to.
         warnings.simplefilter("ignore")
         # The exporter by tracing: it writes one GRU node for a layer, and needs no further package.
         torch.onnx.export(
-            sampler,
+            module,
             tuple(inputs[tensor.name] for tensor in info.inputs),
             str(path),
             input_names=[tensor.name for tensor in info.inputs],

@@ -5,20 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from audio2face.config import Roots
 from audio2face.console import LOGGER
 from audio2face.dataset.actor import BlendshapeFiles
 from audio2face.dataset.arrays import read_json
+from audio2face.deploy.actor_arrays import read_arrays
 from audio2face.deploy.export import DEPLOY_FOLDER
+from audio2face.deploy.implicit_emotion import choose_frame, copy_database, open_database
 from audio2face.deploy.readme import Provenance, readme_text
 from audio2face.deploy.record import ExportRecord
 from audio2face.errors import UserError
 from audio2face.files import atomic_write, write_text
-from audio2face.model_folder import AnimationConfig, DiffusionInfo, actor_arrays
-from audio2face.model_folder.actor_data import Float32Array, neutral_names
+from audio2face.model_folder import AnimationConfig, NetworkInfo, RegressionInfo
 from audio2face.model_folder.model import PARTS, Part, display_name
 from audio2face.model_folder.network_info import open_info
 from audio2face.model_folder.trt_info import ONNX_FILE
@@ -32,18 +32,16 @@ from audio2face.model_folder.writer import (
 )
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.blendshapes import copy_blendshapes
-from audio2face.training.diffusion_task import CONSTANTS_FILE
 from audio2face.training.origins import Origin, read_origins
 from audio2face.training.training_run import INFO_FILE, TrainingRun
 
 _STATE_FILE = "configs/state.json"
-_SAME_FACE_CM = 1e-3
 
 
 def package_run(
     run_folder: Path,
     target: Path,
-    parameters: Mapping[str, float],
+    parameters: Mapping[str, Any],
     roots: Roots,
     preproc_root: Path,
     *,
@@ -54,7 +52,8 @@ def package_run(
     Args:
         run_folder: the training run, exported.
         target: the deployed folder.
-        parameters: animation parameters, for all actors.
+        parameters: CONFIG: animation parameters, for all actors; of a regression network also source_shot and
+            source_frame.
         roots: where the workspace lies, with the preprocessing runs that training recorded.
         preproc_root: PREPROC_ROOT, for training runs that recorded names alone.
         force: replace what is deployed there.
@@ -64,19 +63,22 @@ def package_run(
     """
     run, record = TrainingRun.open(run_folder), ExportRecord.open(run_folder)
     info = open_info(run_folder / DEPLOY_FOLDER)
-    if not isinstance(info, DiffusionInfo):
-        raise UserError("holds no diffusion network", path=run_folder / DEPLOY_FOLDER)
-    artifacts = _open_artifacts(info, run, read_origins(run_folder, roots, preproc_root))
+    origins = read_origins(run_folder, roots, preproc_root)
+    artifacts = _open_artifacts(info, run, origins)
+    config = _animation_config(run_folder, info, parameters)
     with staged_folder(target, force=force) as folder:
         write_network_facts(folder, info)
         _copy_network(run_folder / DEPLOY_FOLDER, folder)
-        sets = {
-            actor: _write_actor(folder, info, actor, source, _read_arrays(run, info, place, source), parameters)
-            for place, (actor, source) in enumerate(artifacts.items())
-        }
+        sets = {}
+        for actor, source in artifacts.items():
+            write_actor(folder, info, actor, config, read_arrays(run, info, actor, source, origins[actor]))
+            sets[actor] = _copy_extras(folder, actor, source)
+        if isinstance(info, RegressionInfo):
+            copy_database(run_folder / DEPLOY_FOLDER, folder)
         write_model_file(folder, info, sets)
         text = readme_text(
             info,
+            config,
             _provenance(run, record),
             has_emotions=record.has_emotions,
             weights={actor: len(parts) == len(PARTS) for actor, parts in sets.items()},
@@ -85,9 +87,16 @@ def package_run(
         write_text(folder / README_FILE, text)
 
 
-def _open_artifacts(
-    info: DiffusionInfo, run: TrainingRun, origins: Mapping[str, Origin]
-) -> dict[str, PreprocArtifacts]:
+def _animation_config(run_folder: Path, info: NetworkInfo, parameters: Mapping[str, Any]) -> AnimationConfig:
+    """The animation parameters, checked against what the network learnt."""
+    if not isinstance(info, RegressionInfo):
+        return AnimationConfig(parameters)
+    database = open_database(run_folder / DEPLOY_FOLDER, info.implicit_emotion_len)
+    shot, frame = choose_frame(database, parameters["source_shot"], parameters["source_frame"])
+    return AnimationConfig(parameters, shot, frame)
+
+
+def _open_artifacts(info: NetworkInfo, run: TrainingRun, origins: Mapping[str, Origin]) -> dict[str, PreprocArtifacts]:
     """The preprocessing run of each actor, which training recorded."""
     found = {}
     for actor in info.identities:
@@ -111,16 +120,8 @@ def _copy_network(source: Path, target: Path) -> None:
             shutil.copyfileobj(read, write, 1 << 24)
 
 
-def _write_actor(
-    folder: Path,
-    info: DiffusionInfo,
-    actor: str,
-    source: PreprocArtifacts,
-    arrays: Mapping[str, Float32Array],
-    parameters: Mapping[str, float],
-) -> tuple[Part, ...]:
-    """Writes the files of one actor; returns which sets of blend shapes there are."""
-    write_actor(folder, info, actor, AnimationConfig(parameters), arrays)
+def _copy_extras(folder: Path, actor: str, source: PreprocArtifacts) -> tuple[Part, ...]:
+    """Copies blend shapes and what is drawn of an actor; returns which sets of blend shapes there are."""
     parts: list[Part] = []
     for part in PARTS:
         files = source.blendshapes(part)
@@ -133,32 +134,6 @@ def _write_actor(
     if source.display is not None:
         shutil.copyfile(source.display.path, folder / display_name(actor))
     return tuple(parts)
-
-
-def _read_arrays(
-    run: TrainingRun, info: DiffusionInfo, place: int, source: PreprocArtifacts
-) -> dict[str, Float32Array]:
-    """The arrays of one actor; makes sure that motion is added to the face that it was learnt as a difference from."""
-    arrays = {name: source.network_data.read_floats(name, (None, None)) for name in actor_arrays(info)}
-    constants = run.tensors(CONSTANTS_FILE)
-    neutral, scale = constants["neutral"][place].numpy(), constants["scale"][place].numpy()
-    ends = (0, info.skin_size, info.skin_size + info.tongue_size)
-    for index, name in enumerate(neutral_names(info)):
-        learnt = neutral[ends[index] : ends[index + 1]].reshape(-1, 3) * scale[index]
-        given = arrays[name]
-        far = _distance(learnt, given) if learnt.shape == given.shape else float("inf")
-        if not far < _SAME_FACE_CM:
-            raise UserError(
-                f"array {name!r} lies {far:.3g} cm from the face that the network of {run.path.name} learnt",
-                path=source.network_data.path,
-                hint="The actor was preprocessed anew since, or trained with files of other runs: train anew.",
-            )
-    return arrays
-
-
-def _distance(one: Float32Array, other: Float32Array) -> float:
-    """The largest difference of two poses about their centres: normalisation takes the centre away."""
-    return float(np.abs((one - one.mean(axis=0)) - (other - other.mean(axis=0))).max())
 
 
 def _provenance(run: TrainingRun, record: ExportRecord) -> Provenance:

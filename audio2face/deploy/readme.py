@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from audio2face.deploy.parity import Parity
+from audio2face.deploy.exported import Parity
 from audio2face.files import pretty_json
-from audio2face.model_folder import DiffusionInfo, engine_command
+from audio2face.model_folder import AnimationConfig, DiffusionInfo, NetworkInfo, RegressionInfo, engine_command
+from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.model import MODEL_FILE, display_name
+from audio2face.model_folder.writer import config_name
 
 # Names under which an emotion of Audio2Emotion may stand in a model's list.
 _ALIKE = {
@@ -29,7 +31,7 @@ class Provenance:
 
     Attributes:
         run: name of the training run.
-        encoder: the speech encoder, as `encoders.record` describes it.
+        encoder: the speech encoder, as `encoders.record` describes it; empty where there is none.
         parity: how far the exported network and the trained one agree.
         settings: the training's parameters, by name.
         framework: version and commit of the framework.
@@ -47,7 +49,8 @@ class Provenance:
 
 
 def readme_text(
-    info: DiffusionInfo,
+    info: NetworkInfo,
+    config: AnimationConfig,
     provenance: Provenance,
     *,
     has_emotions: bool,
@@ -58,29 +61,31 @@ def readme_text(
 
     Args:
         info: what the network takes and gives.
+        config: how its output becomes animation.
         provenance: where the model comes from.
         has_emotions: False where the only emotion is a stand-in.
         weights: by actor, whether consumers can give blend-shape weights.
         displayed: the actors with data for drawing.
     """
     sections = [
-        _what(info, has_emotions),
+        _what(info, config, has_emotions),
         _origin(provenance),
         _quality(provenance),
         _engine(info),
-        _content(weights, displayed),
+        _content(info, weights, displayed),
         _audio2emotion(info, has_emotions),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _what(info: DiffusionInfo, has_emotions: bool) -> str:
+def _what(info: NetworkInfo, config: AnimationConfig, has_emotions: bool) -> str:
     several = "Multi-Actor " if len(info.identities) > 1 else ""
+    kind = "Regression" if isinstance(info, RegressionInfo) else "Diffusion"
     emotions = ", ".join(info.emotions) if has_emotions else f"{info.emotions[0]} (a stand-in without effect)"
     default = [name for name, value in zip(info.emotions, info.default_emotion, strict=True) if value]
     return "\n".join(
         [
-            f"# Audio2Face {several}Diffusion Model",
+            f"# Audio2Face {several}{kind} Model",
             "",
             "Turns speech into the motion of a face: skin, tongue, lower jaw and eyes. Made for the Audio2Face-3D SDK.",
             "",
@@ -89,27 +94,50 @@ def _what(info: DiffusionInfo, has_emotions: bool) -> str:
             f"- Model version: {info.version}",
             f"- {info.skin_verts:,} vertices of skin, {info.tongue_verts:,} of tongue, {info.jaw_size // 3} key points "
             "of the jaw; lengths in centimetres, y upwards",
-            f"- {float(info.fps):g} frames per second; windows of {info.buffer_len / info.samplerate:g} s at "
-            f"{info.samplerate:,} Hz, of which the middle {info.num_frames_center} of {info.frames} frames count",
-            f"- {info.num_diffusion_steps} denoising steps in the graph",
+            *(_frames(info, config) if isinstance(info, RegressionInfo) else _windows(info)),
         ]
     )
 
 
+def _windows(info: DiffusionInfo) -> list[str]:
+    return [
+        f"- {float(info.fps):g} frames per second; windows of {info.buffer_len / info.samplerate:g} s at "
+        f"{info.samplerate:,} Hz, of which the middle {info.num_frames_center} of {info.frames} frames count",
+        f"- {info.num_diffusion_steps} denoising steps in the graph",
+    ]
+
+
+def _frames(info: RegressionInfo, config: AnimationConfig) -> list[str]:
+    return [
+        f"- {info.num_shapes_skin} shapes of skin and {info.num_shapes_tongue} of tongue; the network gives their "
+        "coefficients",
+        f"- Any number of frames per second; for each one the network hears {info.buffer_len / info.samplerate:g} s at "
+        f"{info.samplerate:,} Hz, the frame {info.buffer_ofs / info.samplerate:g} s into them",
+        f"- Implicit emotion: that of frame {config.source_frame} of shot {config.source_shot} (source_shot and "
+        "source_frame)",
+        f"- Audio is multiplied by {config.parameters['input_strength']:g} before it is heard (input_strength)",
+    ]
+
+
 def _origin(provenance: Provenance) -> str:
-    encoder = provenance.encoder
     settings = [f"{name} {provenance.settings[name]}" for name in _SETTINGS_SHOWN if name in provenance.settings]
     rows = [f"- Training run: {provenance.run}"]
     rows += [f"- Framework: {provenance.framework}"] if provenance.framework else []
     rows += [f"- Training: {provenance.training}"] if provenance.training else []
     rows += [f"- Settings: {', '.join(settings)}"] if settings else []
-    rows += [
+    rows += _encoder(provenance.encoder)
+    return "\n".join(["## How it was trained", "", *rows])
+
+
+def _encoder(encoder: Mapping[str, Any]) -> list[str]:
+    if not encoder:
+        return ["- Speech encoder: none; the network hears autocorrelation alone"]
+    return [
         f"- Speech encoder: {encoder.get('name')}, from {encoder.get('source')}",
         f"    - licence of its weights: {encoder.get('licence')}",
         f"    - SHA-256 of its weights: {encoder.get('weights_sha256') or 'none, it was trained from scratch'}",
         f"    - parts that were not trained: {', '.join(encoder.get('frozen') or ()) or 'none'}",
     ]
-    return "\n".join(["## How it was trained", "", *rows])
 
 
 def _quality(provenance: Provenance) -> str:
@@ -119,14 +147,12 @@ def _quality(provenance: Provenance) -> str:
     parity = provenance.parity
     lines += [
         "",
-        f"The exported network differs from the trained one by at most {parity.largest_mm:.2g} mm (onnxruntime "
-        f"{parity.onnxruntime}, batches of {', '.join(str(row.batch) for row in parity.batches)}, {parity.windows} "
-        "windows in a row).",
+        f"The exported network differs from the trained one by at most {parity.largest} ({parity.conditions}).",
     ]
     return "\n".join(["## How good it is", "", *lines])
 
 
-def _engine(info: DiffusionInfo) -> str:
+def _engine(info: NetworkInfo) -> str:
     return "\n".join(
         [
             "## Building the engine",
@@ -143,12 +169,14 @@ def _engine(info: DiffusionInfo) -> str:
     )
 
 
-def _content(weights: Mapping[str, bool], displayed: Sequence[str]) -> str:
+def _content(info: NetworkInfo, weights: Mapping[str, bool], displayed: Sequence[str]) -> str:
     rows = [
         f"- `{MODEL_FILE}` names all files that the SDK reads.",
         "- `network.onnx` is the network for other runtimes, such as onnxruntime.",
-        "- `model_config_<actor>.json` shapes the output; it may be edited within the SDK's ranges.",
+        f"- `{config_name(info, '<actor>')}` shapes the output; it may be edited within the SDK's ranges.",
     ]
+    if isinstance(info, RegressionInfo):
+        rows.append(f"- `{EMOTION_DATABASE_FILE}` holds the implicit emotion of every frame that was learnt from.")
     rows += [
         f"- `{display_name(actor)}` holds polygons and marks for drawing; the SDK ignores it." for actor in displayed
     ]
@@ -161,7 +189,7 @@ def _content(weights: Mapping[str, bool], displayed: Sequence[str]) -> str:
     return "\n".join(["## What is in the folder", "", *rows])
 
 
-def _audio2emotion(info: DiffusionInfo, has_emotions: bool) -> str:
+def _audio2emotion(info: NetworkInfo, has_emotions: bool) -> str:
     head = "## Together with Audio2Emotion\n\n"
     if not has_emotions:
         return head + "The model knows no emotions: Audio2Emotion has nothing to drive."

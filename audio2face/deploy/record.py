@@ -9,8 +9,8 @@ from typing import Any
 
 import pydantic
 
-from audio2face.deploy.parity import Parity
-from audio2face.deploy.plan import Sampling
+from audio2face.deploy.diffusion_plan import Sampling
+from audio2face.deploy.exported import Parity
 from audio2face.errors import FileFormatError, UserError
 from audio2face.files import write_json
 
@@ -25,13 +25,13 @@ class ExportRecord:
     Attributes:
         encoder: the speech encoder, as `encoders.record` describes it; empty for a network without.
         has_emotions: False where the only emotion is a stand-in, because the SDK cannot do without.
-        sampling: the steps inside the graph.
+        sampling: the steps inside a diffusion graph; None for a regression network.
         parity: how far graph and network agree.
     """
 
     encoder: Mapping[str, Any]
     has_emotions: bool
-    sampling: Sampling
+    sampling: Sampling | None
     parity: Parity
     schema_version: int = SCHEMA_VERSION
 

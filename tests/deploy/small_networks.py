@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from audio2face.deploy.plan import ExportPlan, Sampling
+from audio2face.deploy.diffusion_plan import DiffusionPlan, Sampling
 from audio2face.networks import encoders
 from audio2face.networks.diffusion_rnn import ActorConstants, DiffusionSettings, Network
 from audio2face.networks.diffusion_sampling import WindowFrames
@@ -54,8 +54,8 @@ def network(name: str = "logmel", fps: float = 60.0, **changes: int) -> Network:
 
 def plan(
     of: Network, respacing: str = "2", frames: WindowFrames | None = None, has_emotions: bool = True
-) -> ExportPlan:
-    return ExportPlan(
+) -> DiffusionPlan:
+    return DiffusionPlan(
         version="0.1",
         network=of.settings,
         actors=("ada", "ben")[: of.settings.actors],

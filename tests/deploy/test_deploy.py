@@ -14,9 +14,9 @@ import pytest
 import torch
 from training_runs import ACTOR, NAME, PREPROC, configuration, write_preproc_run, write_training_run
 
-from audio2face.deploy import export_again
-from audio2face.deploy.graph import example_inputs, make_sampler
-from audio2face.deploy.plan import make_plan
+from audio2face.deploy import export_run
+from audio2face.deploy.diffusion_export import example_inputs, make_sampler
+from audio2face.deploy.diffusion_plan import make_diffusion_plan
 from audio2face.deploy.readme import audio2emotion_block
 from audio2face.errors import UserError
 from audio2face.model_folder import DeployedModel, DiffusionInfo
@@ -52,7 +52,7 @@ class Trained:
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     workspace = tmp_path_factory.mktemp("exported") / "workspace"
     network = write_training_run(workspace, write_preproc_run(REFERENCE, workspace))
-    export_again(workspace / "output_train" / NAME)
+    export_run(workspace / "output_train" / NAME)
     return Trained(workspace, network)
 
 
@@ -102,7 +102,7 @@ def test_deployed_network_computes_what_was_trained(trained: Trained) -> None:
     model = trained.deploy()
     assert isinstance(model.info, DiffusionInfo)
     setup = configuration(trained.workspace)
-    plan = make_plan(setup.dataset, setup.train, setup.inference, trained.network.settings)  # type: ignore[arg-type]
+    plan = make_diffusion_plan(setup.dataset, setup.train, setup.inference, trained.network.settings)  # type: ignore[arg-type]
     inputs = example_inputs(model.info, 1, torch.Generator().manual_seed(1))
     expected, latents = make_sampler(trained.network, plan)(**inputs)
     session = onnxruntime.InferenceSession(str(model.onnx), providers=["CPUExecutionProvider"])
@@ -209,7 +209,7 @@ def test_missing_preprocessing_run(trained: Trained) -> None:
 def test_frame_rate_that_the_window_does_not_make(trained: Trained) -> None:
     setup = configuration(trained.workspace, train={"STREAMING_CFG": {"60": {"block_frame_size": 31}}})
     with pytest.raises(UserError, match="61 frames makes 61 frames per second, TARGET_FPS is 60"):
-        make_plan(setup.dataset, setup.train, setup.inference, trained.network.settings)  # type: ignore[arg-type]
+        make_diffusion_plan(setup.dataset, setup.train, setup.inference, trained.network.settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("argv", [[], ["config"], ["--check", "folder", "config"], ["--check", "folder", "--force"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -12,19 +13,20 @@ import torch
 from onnx import TensorProto, helper
 from small_networks import network, plan
 
-from audio2face.deploy import export_run
-from audio2face.deploy.graph import example_inputs, export_graph, make_sampler
+from audio2face.deploy import export_network
+from audio2face.deploy.diffusion_export import example_inputs, make_sampler
+from audio2face.deploy.diffusion_parity import LIMIT_MM, DiffusionParity, measure_diffusion_parity
+from audio2face.deploy.diffusion_plan import DiffusionPlan
+from audio2face.deploy.graph import export_graph
 from audio2face.deploy.graph_rules import check_graph
-from audio2face.deploy.parity import LIMIT_MM, measure_parity
-from audio2face.deploy.plan import ExportPlan
 from audio2face.deploy.record import ExportRecord
 from audio2face.errors import FileFormatError, UserError
 from audio2face.networks.diffusion_rnn import Network
 from audio2face.networks.diffusion_sampling import WindowFrames
 
 
-def export(path: Path, made: Network, planned: ExportPlan) -> onnx.ModelProto:
-    export_graph(make_sampler(made, planned), planned.info, path)
+def export(path: Path, made: Network, planned: DiffusionPlan) -> onnx.ModelProto:
+    export_graph(make_sampler(made, planned), planned.info, partial(example_inputs, planned.info), path)
     return onnx.load(path)
 
 
@@ -32,7 +34,8 @@ def export(path: Path, made: Network, planned: ExportPlan) -> onnx.ModelProto:
 def test_export(tmp_path: Path, name: str) -> None:
     made = network(name)
     before = {key: value.clone() for key, value in made.state_dict().items()}
-    record = export_run(tmp_path, made, plan(made))
+    record = export_network(tmp_path, made, plan(made))
+    assert isinstance(record.parity, DiffusionParity)
     assert [batch.batch for batch in record.parity.batches] == [1, 2, 3]
     assert record.parity.windows == 10
     assert record.parity.largest_mm < LIMIT_MM
@@ -91,10 +94,11 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
     made = network()
     planned = plan(made)
     sampler, path = make_sampler(made, planned), tmp_path / "network.onnx"
-    export_graph(sampler, planned.info, path, largest_single_file=10_000)
+    inputs = partial(example_inputs, planned.info)
+    export_graph(sampler, planned.info, inputs, path, largest_single_file=10_000)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["network.onnx", "network.onnx.data"]
-    assert measure_parity(sampler, planned.info, path, batches=(1,), windows=2).is_good
-    export_graph(sampler, planned.info, path)
+    assert measure_diffusion_parity(sampler, planned.info, inputs, path, batches=(1,), windows=2).is_good
+    export_graph(sampler, planned.info, inputs, path)
     assert [file.name for file in tmp_path.iterdir()] == ["network.onnx"]
 
 
@@ -112,7 +116,7 @@ def test_network_that_went_astray_is_not_exported(tmp_path: Path) -> None:
     made = network()
     torch.nn.init.constant_(made.heads.skin[2].bias, float("nan"))
     with pytest.raises(UserError, match="NaN or infinite"):
-        export_run(tmp_path, made, plan(made))
+        export_network(tmp_path, made, plan(made))
     assert not (tmp_path / "export.json").exists()
     assert not (tmp_path / "deploy/network.onnx").exists()
 
@@ -121,7 +125,7 @@ def test_graph_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monk
     made = network()
     made.scale *= 1e5  # a face a kilometre high: float32 does not resolve a micrometre
     with pytest.raises(UserError, match="differs from the trained one by"):
-        export_run(tmp_path, made, plan(made))
+        export_network(tmp_path, made, plan(made))
     assert not (tmp_path / "deploy/network.onnx").exists()
 
 

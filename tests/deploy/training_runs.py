@@ -24,12 +24,14 @@ from audio2face.training.checkpoints import save_tensors
 ACTOR, NAME, PREPROC = "ann", "260101_000000_small", "250909_135508_small"
 
 
-def configuration(workspace: Path, stage: Any = "train", **changes: dict[str, Any]) -> Configuration:
+def configuration(
+    workspace: Path, stage: Any = "train", kind: Any = "diffusion", **changes: dict[str, Any]
+) -> Configuration:
     """What the run was started with, and what it is deployed with; nothing is checked."""
     values: dict[Any, dict[str, Any]] = {
         "dataset": {"ACTOR_NAMES": [ACTOR], "SHOT_EMOTION_NAMES": ["neutral", "joy", "anger"]},
         "train": {},
-        "inference": {"TIMESTEP_RESPACING": "2"},
+        "inference": {"TIMESTEP_RESPACING": "2"} if kind == "diffusion" else {},
     }
     for name, section in changes.items():
         values[name] |= section
@@ -37,10 +39,10 @@ def configuration(workspace: Path, stage: Any = "train", **changes: dict[str, An
         name="small",
         stage=stage,
         actors=(ACTOR,),
-        network_type="diffusion",
+        network_type=kind,
         roots=Roots(datasets=workspace.parent, workspace=workspace),
         modifiers=freeze(values),
-        full=freeze({name: merge(base_of(name, "diffusion").defaults, value) for name, value in values.items()}),
+        full=freeze({name: merge(base_of(name, kind).defaults, value) for name, value in values.items()}),
     )
 
 
@@ -75,16 +77,22 @@ def write_training_run(workspace: Path, artifacts: PreprocArtifacts, **changes: 
     scale = torch.tensor([[info.scale[part] for part in ("skin", "tongue", "jaw", "eye")]])
     made = Network(random.settings, ActorConstants(neutral, scale), random.encoder)
     made.load_state_dict(random.state_dict())
-    run = workspace / "output_train" / NAME
-    configured.save(run / "configs/configuration.json")
-    write_json(run / "configs/preproc_info.json", {"preproc_run_name_full": {ACTOR: PREPROC}})
-    write_json(run / "configs/state.json", {"framework": {"version": "1.2.3", "git_commit": "abc1234"}})
     assert isinstance(made.encoder, encoders.SpeechEncoder)
     described = {"settings": dataclasses.asdict(made.settings), "encoder": encoders.record(made.encoder)}
-    write_json(run / "network.json", described)
-    write_json(run / "network_info_full.json", {"params": configured.full["train"]})
-    summary = {"epochs": 7, "steps": 70, "minutes": 1.5, "exported_step": 60}
-    write_json(run / "summary.json", summary | {"exported_metrics": {"lip_error_mm": 1.25}})
+    run = write_records(configured, described, {})
     save_tensors(made.state_dict(), run / "weights.safetensors")
     save_tensors({"neutral": neutral, "scale": scale}, run / "actor_constants.safetensors")
     return made.eval()
+
+
+def write_records(configured: Configuration, described: dict[str, Any], params: dict[str, Any]) -> Path:
+    """Writes what a run of any type says of itself, and returns its folder."""
+    run = configured.roots.workspace / "output_train" / NAME
+    configured.save(run / "configs/configuration.json")
+    write_json(run / "configs/preproc_info.json", {"preproc_run_name_full": {ACTOR: PREPROC}})
+    write_json(run / "configs/state.json", {"framework": {"version": "1.2.3", "git_commit": "abc1234"}})
+    write_json(run / "network.json", {"network_type": configured.network_type, **described})
+    write_json(run / "network_info_full.json", {"params": {**configured.full["train"], **params}})
+    summary = {"epochs": 7, "steps": 70, "minutes": 1.5, "exported_step": 60}
+    write_json(run / "summary.json", summary | {"exported_metrics": {"lip_error_mm": 1.25}})
+    return run

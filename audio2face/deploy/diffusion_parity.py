@@ -1,4 +1,4 @@
-"""Does the exported graph compute what the network computes? Ten windows in a row, at several batch sizes."""
+"""Does the exported graph compute what the diffusion network computes? Ten windows in a row, at several batch sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from audio2face.deploy.graph import example_inputs
+from audio2face.deploy.comparison import Inputs, open_beside_torch
 from audio2face.errors import UserError
 from audio2face.model_folder import DiffusionInfo
 from audio2face.networks.diffusion_sampling import WindowSampler
@@ -21,7 +21,7 @@ _MM_PER_CM = 10.0
 
 
 @dataclass(frozen=True)
-class BatchParity:
+class DiffusionBatchParity:
     """The largest differences at one batch size, over all windows.
 
     Attributes:
@@ -44,7 +44,7 @@ class BatchParity:
 
 
 @dataclass(frozen=True)
-class Parity:
+class DiffusionParity:
     """How far graph and network agree.
 
     Attributes:
@@ -56,7 +56,7 @@ class Parity:
     """
 
     windows: int
-    batches: tuple[BatchParity, ...]
+    batches: tuple[DiffusionBatchParity, ...]
     limit_mm: float = LIMIT_MM
     torch: str = str(torch.__version__)
     onnxruntime: str = str(onnxruntime.__version__)
@@ -68,22 +68,40 @@ class Parity:
 
     @property
     def is_good(self) -> bool:
-        """Whether it is small enough for the graph to be used."""
+        """Whether it is close enough for the graph to be used."""
         return self.largest_mm <= self.limit_mm
 
+    @property
+    def largest(self) -> str:
+        """The largest difference, in words."""
+        return f"{self.largest_mm:.2g} mm"
 
-def measure_parity(
+    @property
+    def limit(self) -> str:
+        """The largest that is allowed, in words."""
+        return f"{self.limit_mm:g} mm"
+
+    @property
+    def conditions(self) -> str:
+        """What was compared, in words."""
+        batches = ", ".join(str(row.batch) for row in self.batches)
+        return f"onnxruntime {self.onnxruntime}, batches of {batches}, {self.windows} windows in a row"
+
+
+def measure_diffusion_parity(
     sampler: WindowSampler,
     info: DiffusionInfo,
+    inputs: Inputs,
     path: Path,
     batches: tuple[int, ...] = BATCHES,
     windows: int = WINDOWS,
-) -> Parity:
+) -> DiffusionParity:
     """Runs network and graph on the same windows.
 
     Args:
         sampler: the network, on the CPU.
         info: names and shapes of inputs and outputs.
+        inputs: makes inputs.
         path: the exported graph.
         batches: batch sizes to try.
         windows: windows in a row.
@@ -91,18 +109,22 @@ def measure_parity(
     Raises:
         UserError: the network's output is not finite.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch's threads work in between
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return Parity(windows, tuple(_measure(sampler, info, session, batch, windows) for batch in batches))
+    session = open_beside_torch(path)
+    return DiffusionParity(
+        windows, tuple(_measure(sampler, info, inputs, session, batch, windows) for batch in batches)
+    )
 
 
 def _measure(
-    sampler: WindowSampler, info: DiffusionInfo, session: onnxruntime.InferenceSession, batch: int, windows: int
-) -> BatchParity:
+    sampler: WindowSampler,
+    info: DiffusionInfo,
+    make_inputs: Inputs,
+    session: onnxruntime.InferenceSession,
+    batch: int,
+    windows: int,
+) -> DiffusionBatchParity:
     generator = torch.Generator().manual_seed(batch)
-    inputs = example_inputs(info, batch, generator)
+    inputs = dict(make_inputs(batch, generator))
     latents = inputs["input_latents"]
     feed = {name: tensor.numpy() for name, tensor in inputs.items()}
     apart = np.zeros(info.values, np.float32)  # of each value of a frame
@@ -122,7 +144,7 @@ def _measure(
         )
     ends = np.cumsum([info.skin_size, info.tongue_size, info.jaw_size])
     skin, tongue, jaw, eyes = (float(part.max()) for part in np.split(apart, ends))
-    return BatchParity(
+    return DiffusionBatchParity(
         batch=batch,
         skin_mm=_MM_PER_CM * skin,
         tongue_mm=_MM_PER_CM * tongue,
