@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +28,15 @@ def write_caption(picture: Picture, text: str) -> None:
 
 @lru_cache(maxsize=16)
 def _letters(text: str, size: int) -> npt.NDArray[np.float32]:
-    """How far letters cover each pixel, 0 to 1, `[height, width]`, in a box as high as the tallest letter with its tail."""
+    """How far letters cover each pixel, 0 to 1, `[height, width]`; the height is that of any letter with its tail."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # loads for most of a second
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(len(text) + 4, 2), dpi=size)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     figure.text(0, 0.5, text, fontsize=72, va="center", color="black", parse_math=False)
     canvas.draw()
-    covered = 1 - np.asarray(canvas.buffer_rgba(), np.float32)[..., 0] / 255
+    covered = 1 - np.asarray(canvas.buffer_rgba(), np.float32)[..., 0] / np.float32(255)
     columns = np.flatnonzero(covered.max(axis=0) > 0.02)
     rows = slice(covered.shape[0] // 2 - size, covered.shape[0] // 2 + size)
     return covered[rows, : columns[-1] + 1 if len(columns) else 0]

@@ -142,7 +142,8 @@ def _body(kind: str, source: Surface | Prop, faces: Int32Array | None, colours: 
 def _discs(kind: str, source: Surface, colours: Float32Array) -> _Body:
     """A small square that stands on its corner and faces away from the middle of the head, at each vertex."""
     count = source.num_verts
-    apart = cKDTree(source.neutral).query(source.neutral, k=2)[0][:, 1] if count > 1 else np.ones(1)
+    distances = np.asarray(cKDTree(source.neutral).query(source.neutral, k=min(2, count))[0])
+    apart = distances.reshape(count, -1)[:, -1]
     outwards = source.neutral - (source.neutral.min(axis=0) + source.neutral.max(axis=0)) / 2
     outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
     right = np.cross(np.array([1e-3, 1, 0], np.float32), outwards)

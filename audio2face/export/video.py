@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -73,7 +74,7 @@ def write_video(
         size: width and height in pixels; both even, the width a multiple of four where there are two faces.
 
     Raises:
-        UserError: the size or the file's name does not fit, the recording cannot be read, or the file cannot be written.
+        UserError: the size or the file's name does not fit, the recording cannot be read, or the file not written.
     """
     import av  # loads for half a second
 
@@ -84,7 +85,7 @@ def write_video(
         options = {"movflags": "+faststart"}
         with av.open(str(made / path.name), "w", format="mp4", options=options) as container:
             picture = _picture_stream(container, animation.fps, size)
-            sound = _sound_packets(container, animation) if animation.audio is not None else iter(())
+            sound = _sound_packets(container, animation)
             ahead = next(sound, None)
             for number in track(range(animation.num_frames), animation.num_frames, path.name):
                 while ahead is not None and ahead[0] <= number / animation.fps:
@@ -149,34 +150,25 @@ def _picture_stream(container: Any, fps: float, size: tuple[int, int]) -> Any:
 
 
 def _sound_packets(container: Any, animation: Animation) -> Iterator[tuple[float, Any]]:
-    """The recording coded as AAC: packets with the time in seconds at which each is needed."""
-    import av
-
-    assert animation.audio is not None
+    """The recording coded as AAC: packets with the time in seconds at which each is needed; none without one."""
+    if animation.audio is None:
+        return iter(())
     layout = "mono" if read_header(animation.audio).num_channels == 1 else "stereo"
     stream = container.add_stream("aac", rate=_SOUND_RATE, layout=layout)
     stream.bit_rate = _SOUND_BITS
-
-    def packets() -> Iterator[tuple[float, Any]]:
-        for frame in _sound_frames(animation, layout):
-            for packet in stream.encode(frame):
-                yield float(packet.pts * packet.time_base), packet
-        for packet in stream.encode(None):
-            yield float(packet.pts * packet.time_base), packet
-
-    _ = av
-    return packets()
+    frames = itertools.chain(_sound_frames(animation.audio, animation.seconds, layout), [None])  # None: no more follow
+    packets = (packet for frame in frames for packet in stream.encode(frame))
+    return ((float(packet.pts * packet.time_base), packet) for packet in packets)
 
 
-def _sound_frames(animation: Animation, layout: str) -> Iterator[Any]:
-    """The recording as frames of the video library, at `_SOUND_RATE`, cut where the animation ends."""
+def _sound_frames(path: Path, seconds: float, layout: str) -> Iterator[Any]:
+    """A recording as frames of the video library, at `_SOUND_RATE`, cut after `seconds`."""
     import av
 
-    assert animation.audio is not None
-    header = read_header(animation.audio)
+    header = read_header(path)
     resampler = av.AudioResampler(format="fltp", layout=layout, rate=_SOUND_RATE)
-    left, position = round(animation.seconds * header.samplerate), 0
-    for block in sample_blocks(animation.audio):
+    left, position = round(seconds * header.samplerate), 0
+    for block in sample_blocks(path):
         samples = block[:left]
         if not len(samples):
             break
