@@ -149,6 +149,7 @@ class TrainRegression:
     PHONEME_DETECTORS: Mapping[PhonemeLanguage, tuple[str, ...]]
     PHONEME_PROB_TEMPERATURE: float
     SPEECH_ENCODER: str
+    SPEECH_ENCODER_LAYERS: tuple[int, ...]
     SPEECH_FEATURES: SpeechFeatures
     SPEECH_FEATURE_SHIFTS: int
     SPEECH_FEATURES_ROOT: Path
@@ -170,6 +171,7 @@ class TrainRegression:
     LOSS_LIP_DIST_ALPHA: float | None
     LOSS_LIP_DIST_EXP: float
     LOSS_LIP_DIST_EMO_WEIGHTS: Mapping[str, float] | None
+    LOSS_LIP_POSITION_ALPHA: float | None
     LOSS_LIP_SIZE_ALPHA: float | None
     LOSS_LIP_SIZE_EMO_WEIGHTS: Mapping[str, float] | None
     LOSS_VOL_STAB_REG_ALPHA: float | None
@@ -239,6 +241,7 @@ class TrainDiffusion:
     AUDIO_PARAMS: AudioParamsDiffusion
     NO_STANDARDIZE_AUDIO: bool
     SPEECH_ENCODER: str
+    SPEECH_ENCODER_LAYERS: tuple[int, ...]
     NETWORK_HYPER_PARAMS: NetworkDiffusion
     DIFFUSION_STEPS: int
     DIFFUSION_NOISE_SCHEDULE: NoiseSchedule
@@ -260,6 +263,7 @@ class TrainDiffusion:
     LOSS_LIP_DIST_ALPHA: float | None
     LOSS_LIP_DIST_EXP: float
     LOSS_LIP_DIST_EMO_WEIGHTS: Mapping[str, float] | None
+    LOSS_LIP_POSITION_ALPHA: float | None
     LOG_PERIOD: int
     VALIDATION_PERIOD_EPOCHS: int
     EXPORTED_WEIGHTS: ExportedWeights

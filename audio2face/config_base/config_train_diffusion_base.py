@@ -23,6 +23,7 @@ from audio2face.config_base.types import (
     Fraction,
     FrameRate,
     Identifier,
+    Index,
     MutedShot,
     NetworkDiffusion,
     NoiseSchedule,
@@ -293,6 +294,12 @@ NO_STANDARDIZE_AUDIO: bool = True
 # Read by: training.
 SPEECH_ENCODER: Identifier = "hubert-base"
 
+# Which hidden layers of the speech encoder are heard, counted from 0, for encoders that let one choose ("hama" has
+# 0 to 4, "whisper-tiny.en" 0 to 4, "whisper-base" 0 to 6). Empty: all, by weights that are learnt.
+# Change it when data are few: one layer from the middle, such as [2] of "hama", leaves less to learn by heart.
+# Read by: training.
+SPEECH_ENCODER_LAYERS: list[Index] = []
+
 # The network's inner sizes and switches.
 # Change it when you study the network itself. Runs with other values cannot share weights.
 # Read by: training.
@@ -463,6 +470,12 @@ LOSS_LIP_DIST_EXP: NonNegative = 10.0
 # Change it when nothing depends on it; it is kept so that older configurations load.
 # Read by: nothing.
 LOSS_LIP_DIST_EMO_WEIGHTS: dict[Emotion, NonNegative] | None = None
+
+# Weight of how far the marked vertices of the lips are from their true places: the mean distance itself, in
+# centimetres, not its square, so that a few bad frames do not decide. Needs SKIN_LIP_DIST_VERTEX_LIST_FPATH. None: off.
+# Change it when lips are to be precise, or data are few (docs/quality.md).
+# Read by: training.
+LOSS_LIP_POSITION_ALPHA: NonNegative | None = None
 
 # --- How it works -----------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from audio2face.config_base.types import (
     Fraction,
     FrameRate,
     Identifier,
+    Index,
     MutedShot,
     NetworkRegression,
     NoiseType,
@@ -303,6 +304,12 @@ PHONEME_PROB_TEMPERATURE: Positive = 1.0
 # Read by: training.
 SPEECH_ENCODER: Identifier = "wav2vec2-base"
 
+# Which hidden layers of the speech encoder are heard, counted from 0, for encoders that let one choose ("hama" has
+# 0 to 4, "whisper-tiny.en" 0 to 4, "whisper-base" 0 to 6). Empty: all, by weights that are learnt.
+# Change it when data are few: one layer from the middle, such as [2] of "hama", leaves less to learn by heart.
+# Read by: training.
+SPEECH_ENCODER_LAYERS: list[Index] = []
+
 # How speech is heard in training: "fast" lets the encoder hear every window once, before training, at a few shifts in
 # time, and keeps on disk what it heard; "exact" lets it hear anew at every step, with its dropout on, as the reference
 # does. An encoder that is trained itself is always heard anew.
@@ -450,6 +457,12 @@ LOSS_LIP_DIST_EXP: NonNegative = 1.0
 # Change it when lips close well in some emotions only.
 # Read by: training.
 LOSS_LIP_DIST_EMO_WEIGHTS: dict[Emotion, NonNegative] | None = None
+
+# Weight of how far the marked vertices of the lips are from their true places: the mean distance itself, in
+# centimetres, not its square, so that a few bad frames do not decide. Needs SKIN_LIP_DIST_VERTEX_LIST_FPATH. None: off.
+# Change it when lips are to be precise, or data are few (docs/quality.md).
+# Read by: training.
+LOSS_LIP_POSITION_ALPHA: NonNegative | None = None
 
 # Weight of the difference in the lips' thickness; needs SKIN_LIP_SIZE_VERTEX_LIST_FPATH. None: off.
 # Change it when lips are not pressed or rolled in as recorded.

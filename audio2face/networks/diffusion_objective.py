@@ -24,6 +24,7 @@ from audio2face.networks.losses import (
     frame_mean,
     lip_distance_loss,
     motion_loss,
+    position_loss,
     stillness_loss,
     upper_face_weights,
 )
@@ -42,6 +43,7 @@ class LossWeights:
         lip_distance_exponent: how quickly that fades where they truly are open, per unit of length.
         velocity: weight of the error in the skin's motion, in normalised values.
         stillness: weight of any motion of the upper face, in normalised values.
+        lip_position: weight of the distance of the lips from their true places, in the mesh's unit.
     """
 
     tongue: float
@@ -50,6 +52,7 @@ class LossWeights:
     lip_distance_exponent: float
     velocity: float | None
     stillness: float | None
+    lip_position: float | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class DiffusionObjective(nn.Module):
         table: list[tuple[str, float | None, _Term]] = [
             ("diffusion", 1.0, self._diffusion),
             ("lip_dist", weights.lip_distance, self._lip_distance),
+            ("lip_position", weights.lip_position, self._lip_position),
             ("velocity", weights.velocity, self._velocity),
             ("expression_smooth", weights.stillness, self._stillness),
         ]
@@ -149,6 +153,9 @@ class DiffusionObjective(nn.Module):
     def _lip_distance(self, pair: _Pair) -> Tensor:
         exponent = self.weights.lip_distance_exponent
         return self._by_face(pair, lambda face, skin, true, lengths: face.lip_distance(skin, true, exponent, lengths))
+
+    def _lip_position(self, pair: _Pair) -> Tensor:
+        return self._by_face(pair, lambda face, skin, true, lengths: face.lip_position(skin, true, lengths))
 
     def _stillness(self, pair: _Pair) -> Tensor:
         return self._by_face(pair, lambda face, skin, _, lengths: face.stillness(skin, lengths))
@@ -208,6 +215,7 @@ class _FaceTerms(nn.Module):
 
     mean: Tensor
     lip_columns: Tensor
+    lip_values: Tensor
     lip_projection: Tensor
     lip_mean: Tensor
     upper_face: Tensor
@@ -226,6 +234,7 @@ class _FaceTerms(nn.Module):
             self._keep("lip_projection", face.scale * (shapes.flatten(1).t() @ back))
             self._keep("lip_mean", mean[upper, 1] - mean[lower, 1])
             self._keep("lip_columns", 3 * face.lips + 1)
+            self._keep("lip_values", (3 * face.lips.flatten()[:, None] + torch.arange(3)).flatten())
         if face.lower_lids is not None:
             self._keep("upper_face", upper_face_weights(mean, face.lower_lids))
 
@@ -238,6 +247,14 @@ class _FaceTerms(nn.Module):
         predicted = (skin - self.mean) @ self.lip_projection + self.lip_mean
         true = self.scale * (true_skin[..., upper] - true_skin[..., lower])
         return lip_distance_loss(predicted, true, exponent, lengths=lengths)
+
+    def lip_position(self, skin: Tensor, true_skin: Tensor, lengths: Tensor | None) -> Tensor:
+        """The loss on the places of the marked vertices; 0 where no lips are known."""
+        if not self.has_lips:
+            return skin.new_zeros(())
+        places = [self.scale * side[..., self.lip_values] for side in (skin, true_skin)]
+        predicted, true = (side.reshape(*side.shape[:-1], -1, 3) for side in places)
+        return position_loss(predicted, true, lengths)
 
     def stillness(self, skin: Tensor, lengths: Tensor | None) -> Tensor:
         """The loss on any motion of the upper face; 0 where no lids are known."""

@@ -19,6 +19,7 @@ from audio2face.networks.losses import (
     lip_distance_loss,
     lip_size_loss,
     motion_loss,
+    position_loss,
     quiet_stillness_loss,
     relative_motion,
 )
@@ -49,6 +50,7 @@ class RegressionWeights:
         phoneme_motion: weight of their changes.
         reference_phoneme_motion: see `naming_motion_loss`.
         eye_threshold: distance of the lids up to which a sample is left out; None: none is.
+        lip_position: weight of the distance of the lips from their true places, in the mesh's unit.
     """
 
     mse: float | None
@@ -64,6 +66,7 @@ class RegressionWeights:
     phoneme_motion: float | None
     reference_phoneme_motion: bool
     eye_threshold: float | None
+    lip_position: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class SkinShapes:
     Attributes:
         mean: mean of the shapes, `[verts, 3]`.
         shapes: `[shapes, verts, 3]`.
-        lips: upper and lower lip; None: no loss on their distance.
+        lips: upper and lower lip; None: no loss on their distance and places.
         upper_lip: its top and bottom; None: no loss on the size of the lips.
         lower_lip: likewise.
         lids: upper and lower lid of each eye; None: no sample is left out for shut eyes.
@@ -138,6 +141,7 @@ class RegressionObjective(nn.Module):
             None if pairs is None else _Heights(skin, pairs)
             for pairs in (skin.lips, skin.upper_lip, skin.lower_lip, skin.lids)
         )
+        self.lip_places = None if skin.lips is None else _Places(skin, skin.lips)
         self._phonemes = _PhonemeWeights(silence or {}, weights.phoneme_silence)
         naming = bool(silence) and weights.phoneme is not None
         table: list[tuple[str, float | None, _Term]] = [
@@ -145,6 +149,7 @@ class RegressionObjective(nn.Module):
             ("motion", weights.motion, lambda pair: motion_loss(pair.predicted, pair.true)),
             ("emo_reg", weights.emotion, lambda pair: relative_motion(pair.batch.implicit.float())),
             ("lip_dist", weights.lip_distance if self.lips else None, self._lip_distance),
+            ("lip_position", weights.lip_position if self.lip_places else None, self._lip_position),
             ("lip_size", weights.lip_size if self.upper_lip else None, self._lip_size),
             ("vol_stab_reg", weights.quiet, self._quiet_stillness),
             ("phoneme", weights.phoneme if naming else None, self._naming),
@@ -193,6 +198,10 @@ class RegressionObjective(nn.Module):
         exponent, weights = self.weights.lip_distance_exponent, pair.batch.lip_distance_weights
         return lip_distance_loss(self.lips(pair.predicted), self.lips(pair.true), exponent, weights)
 
+    def _lip_position(self, pair: _Pair) -> Tensor:
+        assert self.lip_places is not None
+        return position_loss(self.lip_places(pair.predicted), self.lip_places(pair.true))
+
     def _lip_size(self, pair: _Pair) -> Tensor:
         weights = pair.batch.lip_size_weights
         lips = [lip for lip in (self.upper_lip, self.lower_lip) if lip is not None]
@@ -240,6 +249,23 @@ class _Heights(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return values[..., : len(self.shapes)] @ self.shapes + self.mean
+
+
+class _Places(nn.Module):
+    """Where vertices are: values `[..., values]` to `[..., points, 3]`."""
+
+    shapes: Tensor
+    mean: Tensor
+
+    def __init__(self, skin: SkinShapes, vertices: Tensor) -> None:
+        super().__init__()
+        points = vertices.flatten()
+        self.register_buffer("shapes", skin.shapes.float()[:, points].flatten(1), persistent=False)
+        self.register_buffer("mean", skin.mean.float()[points].flatten(), persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        places = values[..., : len(self.shapes)] @ self.shapes + self.mean
+        return places.reshape(*values.shape[:-1], -1, 3)
 
 
 class _PhonemeWeights(nn.Module):

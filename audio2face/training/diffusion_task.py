@@ -257,6 +257,7 @@ def _loss_weights(train: TrainDiffusion) -> LossWeights:
         lip_distance_exponent=train.LOSS_LIP_DIST_EXP,
         velocity=train.LOSS_VELOCITY_ALPHA,
         stillness=train.LOSS_EXP_SMOOTH_ALPHA,
+        lip_position=train.LOSS_LIP_POSITION_ALPHA,
     )
 
 
@@ -265,6 +266,7 @@ def _face(source: ActorSource, train: TrainDiffusion) -> ActorFace:
     lips, lids = source.raw.lip_dist, source.raw.eye_dist
     lists = {
         "LOSS_LIP_DIST_ALPHA": (lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        "LOSS_LIP_POSITION_ALPHA": (lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
         "LOSS_EXP_SMOOTH_ALPHA": (lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
     }
     for weight, (found, parameter) in lists.items():

@@ -334,6 +334,7 @@ def _loss_weights(train: TrainRegression) -> RegressionWeights:
         phoneme_motion=train.LOSS_PHONEME_MOTION_ALPHA,
         reference_phoneme_motion=train.REFERENCE_PHONEME_MOTION,
         eye_threshold=train.EYE_DIST_THRESHOLD if train.REMOVE_CLOSING_EYE else None,
+        lip_position=train.LOSS_LIP_POSITION_ALPHA,
     )
 
 
@@ -342,6 +343,7 @@ def _skin(source: ActorSource, train: TrainRegression) -> SkinShapes:
     lips, size, lids = source.raw.lip_dist, source.raw.lip_size, source.raw.eye_dist
     needs = (
         ("LOSS_LIP_DIST_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        ("LOSS_LIP_POSITION_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
         ("LOSS_LIP_SIZE_ALPHA", size, "SKIN_LIP_SIZE_VERTEX_LIST_FPATH"),
         ("REMOVE_CLOSING_EYE", lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
     )

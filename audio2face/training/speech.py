@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audio2face.config import TrainDiffusion, TrainRegression
+from audio2face.errors import UserError
 from audio2face.networks import encoders
 from audio2face.networks.encoders import SpeechEncoder
 from audio2face.networks.encoders.registry import entry_of
@@ -32,7 +33,14 @@ def open_encoder(
     if begun is not None and begun.has_weights:
         return encoders.rebuild(begun.network["encoder"])
     root = os.environ.get(encoders.MODELS_ROOT_VARIABLE)
+    if train.SPEECH_ENCODER_LAYERS:
+        wishes = {**(wishes or {}), "layers": train.SPEECH_ENCODER_LAYERS}
     known = {field.name for field in dataclasses.fields(entry_of(train.SPEECH_ENCODER).options)}
+    if train.SPEECH_ENCODER_LAYERS and "layers" not in known:
+        raise UserError(
+            f"SPEECH_ENCODER_LAYERS: the layers of {train.SPEECH_ENCODER!r} cannot be chosen",
+            hint="Leave it empty in config_train.py, or choose an encoder that lets them be chosen, such as 'hama'.",
+        )
     return encoders.create(
         train.SPEECH_ENCODER,
         models_root=Path(root) if root else train.TORCH_CACHE_ROOT,

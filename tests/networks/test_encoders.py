@@ -132,11 +132,36 @@ def test_a_record_refuses_another_encoder(tmp_path: Path) -> None:
         encoders.rebuild(recorded | {"name": "later"})
 
 
+def test_a_record_may_be_older_than_an_option() -> None:
+    recorded = encoders.record(encoders.build("hama", {"combine": "concat"}))
+    del recorded["options"]["layers"]
+    assert encoders.rebuild(recorded).info.width == 720
+    with pytest.raises(UserError, match="options differ"):
+        encoders.check_record(encoders.build("hama"), recorded)
+
+
+@pytest.mark.parametrize("name", ["hama", "whisper-tiny.en"])
+def test_layers_can_be_chosen(name: str) -> None:
+    whole = encoders.build(name)
+    for layers in ([0], [1, 3], [4]):
+        some = encoders.build(name, {"layers": layers})
+        state = whole.state_dict()
+        some.load_state_dict({key: state[key] for key in some.state_dict() if key.startswith("network.")}, strict=False)
+        with torch.no_grad():
+            found, expected = (encoder.hidden_layers(noise(1, 8_320)) for encoder in (some, whole))
+        torch.testing.assert_close(found, expected[layers])
+        assert some.info.layers == len(layers)
+    assert len(encoders.build(name, {"layers": [2]}).network.blocks) == 2
+    for wrong in ([5], [-1], [2, 2]):
+        with pytest.raises(UserError, match="each may be named once, from 0 to 4"):
+            encoders.build(name, {"layers": wrong})
+
+
 def test_wrong_names_and_options_are_one_clear_error() -> None:
     with pytest.raises(UserError, match=r"unknown speech encoder 'nope'[\s\S]*Known: hama"):
         encoders.create("nope")
-    with pytest.raises(UserError, match=r"no option 'layers'[\s\S]*combine, fine_tune"):
-        encoders.create("hama", options={"layers": 3})
+    with pytest.raises(UserError, match=r"no option 'depth'[\s\S]*combine, fine_tune, layers"):
+        encoders.create("hama", options={"depth": 3})
     with pytest.raises(UserError, match="option 'combine'"):
         encoders.create("hama", options={"combine": "best"})
     with pytest.raises(UserError, match="option 'num_layers'"):

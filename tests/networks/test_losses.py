@@ -15,6 +15,7 @@ from audio2face.networks.losses import (
     frame_mean,
     lip_distance_loss,
     motion_loss,
+    position_loss,
     stillness_loss,
     upper_face_weights,
 )
@@ -75,6 +76,31 @@ def test_what_weighs_nothing_is_not_computed(off: float | None) -> None:
     losses = objective(predicted, torch.randn(2, 5, SIZES.total), [0, 0])
     assert list(losses.terms) == ["diffusion"]
     losses.total.backward()
+
+
+def test_places_of_the_lips_count_by_their_distance(reference_data: Path) -> None:
+    data = load(reference_data, "losses_extra")
+    face, off = reference_face(data), None
+    objective = DiffusionObjective(SIZES, LossWeights(0.0, 1.0, off, 10.0, off, off, lip_position=2.0), [face])
+    predicted = data["pred"].clone().requires_grad_()
+    losses = objective(predicted, data["true"], [0])
+    skins = [side[..., : SIZES.skin].reshape(*side.shape[:2], -1, 3) for side in (predicted, data["true"])]
+    distances = face.scale * (skins[0] - skins[1])[:, :, LIPS.flatten()].norm(dim=-1)
+    torch.testing.assert_close(losses.terms["lip_position"], distances.mean(), rtol=1e-3, atol=2e-3)
+    close(losses.total, losses.terms["diffusion"] + 2.0 * losses.terms["lip_position"])
+    losses.terms["lip_position"].backward()
+    assert predicted.grad is not None
+    touched = predicted.grad[..., : SIZES.skin].reshape(-1, SIZES.skin // 3, 3).abs().sum(dim=(0, 2)).nonzero()
+    assert set(touched.flatten().tolist()) == set(LIPS.flatten().tolist())
+
+
+def test_a_point_in_its_place_has_a_gradient() -> None:
+    points = torch.zeros(1, 2, 4, 3, requires_grad=True)
+    loss = position_loss(points, torch.zeros(1, 2, 4, 3), torch.tensor([2]))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert points.grad is not None
+    assert torch.isfinite(points.grad).all()
 
 
 def test_a_face_without_lists_has_no_terms(reference_data: Path) -> None:

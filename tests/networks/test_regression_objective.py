@@ -157,6 +157,17 @@ def test_lips_need_no_poses(face: SkinShapes) -> None:
     close(terms["lip_size"], torch.as_tensor(size))
 
 
+def test_places_of_the_lips_need_no_poses(face: SkinShapes) -> None:
+    learnt = batch()
+    output = said(learnt)
+    losses = RegressionObjective(SIZES, weights(lip_position=5.0), face)(output, learnt, 0.0)
+    difference = (output.values - learnt.target)[..., :7]
+    moved = torch.einsum("bsk,kvd->bsvd", difference, face.shapes.float())[:, :, LIPS.flatten()].norm(dim=-1)
+    torch.testing.assert_close(losses.terms["lip_position"], moved.mean(), rtol=1e-3, atol=2e-3)
+    without = RegressionObjective(SIZES, weights(), face)(output, learnt, 0.0)
+    close(losses.total - without.total, 5 * losses.terms["lip_position"])
+
+
 def test_some_losses_fade_out(face: SkinShapes) -> None:
     learnt, gradients = batch(), []
     for exponent in (1.0, 0.5, 0.0):

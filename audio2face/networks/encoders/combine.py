@@ -5,10 +5,13 @@ Every module maps `[layers, batch, steps, features]` to `[batch, steps, width]`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from audio2face.errors import UserError
 
 Combination = Literal["weighted", "concat"]
 
@@ -57,6 +60,21 @@ class ScaledMean(nn.Module):
         """See the module."""
         weights = self.coefficients / self.coefficients.sum()
         return (weights[:, None, None, None] * hidden).sum(0)
+
+
+def chosen_layers(wanted: Sequence[int], there: int) -> tuple[int, ...]:
+    """The hidden layers that are heard, in rising order; all of them where none is named.
+
+    Raises:
+        UserError: there is no such layer, or one is named twice.
+    """
+    layers = tuple(sorted(wanted)) or tuple(range(there))
+    if len(set(layers)) < len(layers) or not set(layers) <= set(range(there)):
+        raise UserError(
+            f"layers {list(wanted)} of the speech encoder: each may be named once, from 0 to {there - 1}",
+            hint="Layers in the middle tell phonemes apart best.",
+        )
+    return layers
 
 
 def combination(kind: Combination, layers: int, features: int) -> tuple[nn.Module, int]:

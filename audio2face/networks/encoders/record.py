@@ -10,7 +10,7 @@ from typing import Any
 
 from audio2face.errors import UserError
 from audio2face.networks.encoders.encoder import SpeechEncoder
-from audio2face.networks.encoders.registry import build
+from audio2face.networks.encoders.registry import build, entry_of
 
 # What must be equal for weights trained on one encoder to mean anything on another, beside its name.
 _BINDING = (
@@ -69,6 +69,7 @@ def check_record(encoder: SpeechEncoder, recorded: Mapping[str, Any], path: Path
             path=path,
             hint="Weights of one speech encoder mean nothing to another: choose the same one, or train anew.",
         )
+    recorded = {**recorded, "options": _complete(recorded)}
     differing = [key for key in _BINDING if recorded.get(key) != present[key]]
     if differing:
         key = differing[0]
@@ -78,3 +79,10 @@ def check_record(encoder: SpeechEncoder, recorded: Mapping[str, Any], path: Path
             path=path,
             hint="Use the same weights and options as when it was trained, or train anew.",
         )
+
+
+def _complete(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The recorded options, and the defaults of those that there were not yet when they were recorded."""
+    defaults = dataclasses.asdict(entry_of(recorded["name"]).options())
+    complete: dict[str, Any] = json.loads(json.dumps(defaults)) | dict(recorded.get("options") or {})
+    return complete

@@ -10,6 +10,7 @@ without positions in the attention.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.networks.encoders.combine import Combination, combination
+from audio2face.networks.encoders.combine import Combination, chosen_layers, combination
 from audio2face.networks.encoders.encoder import SpeechEncoder
 from audio2face.networks.encoders.entry import Entry, Pretrained
 from audio2face.networks.encoders.info import SAMPLE_RATE, EncoderInfo
@@ -46,10 +47,13 @@ class HamaOptions:
         combine: how the layers become one vector: `"weighted"`, a learned mean of 144 values, or `"concat"`, 720
             values, from which a linear layer reads speech slightly better.
         fine_tune: whether the network is trained; else only the weights of its layers are.
+        layers: which layers are heard, from 0, what enters the first block, to 4; none named: all. Layer 2 alone tells
+            most about lips (`docs/quality.md`).
     """
 
     combine: Combination = "weighted"
     fine_tune: bool = False
+    layers: tuple[int, ...] = ()
 
 
 class FeedForward(nn.Module):
@@ -122,31 +126,33 @@ class Block(nn.Module):
 
 
 class HamaNetwork(nn.Module):
-    """Audio to the five hidden layers."""
+    """Audio to hidden layers, of five that there are; blocks that none of them needs are left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: Sequence[int] = range(LAYERS)) -> None:
         super().__init__()
+        self._layers = tuple(layers)
         self.mel = MelPower()
         self.stem = nn.Conv1d(BANDS, FEATURES, 3, stride=2, padding=1)
-        self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
+        self.blocks = nn.ModuleList(Block() for _ in range(max(layers)))
 
     def forward(self, audio: Tensor) -> Tensor:
         """`[batch, samples]` to `[layers, batch, steps, features]`."""
         layers = [functional.gelu(self.stem(self.mel(audio))).transpose(1, 2)]
         for block in self.blocks:
             layers.append(block(layers[-1]))
-        return torch.stack(layers)
+        return torch.stack([layers[index] for index in self._layers])
 
 
 class HamaEncoder(SpeechEncoder):
     """The network and the combination of its layers."""
 
     def __init__(self, options: HamaOptions, weights_sha256: str | None = None) -> None:
-        combine, width = combination(options.combine, LAYERS, FEATURES)
+        layers = chosen_layers(options.layers, LAYERS)
+        combine, width = combination(options.combine, len(layers), FEATURES)
         info = EncoderInfo(
             name=NAME,
             width=width,
-            layers=LAYERS,
+            layers=len(layers),
             window_samples=0,
             step_samples=2 * HOP,
             first_sample=0,
@@ -159,7 +165,7 @@ class HamaEncoder(SpeechEncoder):
             weights_sha256=weights_sha256,
         )
         super().__init__(info, asdict(options), combine)
-        self.network = HamaNetwork()
+        self.network = HamaNetwork(layers)
         self.freeze()
 
     def encode_window(self, audio: Tensor) -> Tensor:
@@ -172,7 +178,8 @@ def load(options: HamaOptions, path: Path) -> SpeechEncoder:
     """The encoder with the package's weights."""
     tensors = read_tensors(SOURCE.checked(path))
     encoder = HamaEncoder(options, SOURCE.sha256)
-    encoder.network.load_state_dict(network_state(tensors))
+    state = network_state(tensors)
+    encoder.network.load_state_dict({name: state[name] for name in encoder.network.state_dict()})
     return encoder
 
 

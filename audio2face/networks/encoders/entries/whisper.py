@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.networks.encoders.combine import Combination, combination
+from audio2face.networks.encoders.combine import Combination, chosen_layers, combination
 from audio2face.networks.encoders.encoder import SpeechEncoder
 from audio2face.networks.encoders.entry import Entry, Pretrained
 from audio2face.networks.encoders.info import EncoderInfo
@@ -91,10 +92,12 @@ class WhisperOptions:
     Attributes:
         combine: how the layers become one vector: `"weighted"`, a learned mean, or `"concat"`, side by side.
         fine_tune: whether the network is trained; else only the weights of its layers are.
+        layers: which layers are heard, from 0, what enters the first block, to the number of blocks; none named: all.
     """
 
     combine: Combination = "weighted"
     fine_tune: bool = False
+    layers: tuple[int, ...] = ()
 
 
 class Attention(nn.Module):
@@ -148,18 +151,22 @@ class Block(nn.Module):
 
 
 class WhisperNetwork(nn.Module):
-    """Audio to the hidden layers: what enters the first block, then every block; the last one normalised."""
+    """Audio to hidden layers: what enters the first block, then every block; the last one normalised.
+
+    Blocks that none of the layers wanted needs are left out.
+    """
 
     positions: Tensor
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size, layers: Sequence[int]) -> None:
         super().__init__()
+        self._layers = tuple(layers)
         self.mel = MelPower()
         self.conv1 = nn.Conv1d(BANDS, size.features, 3, padding=1)
         self.conv2 = nn.Conv1d(size.features, size.features, 3, stride=2, padding=1)
         self.register_buffer("positions", torch.zeros(POSITIONS, size.features))
-        self.blocks = nn.ModuleList(Block(size.features, size.heads) for _ in range(size.blocks))
-        self.layer_norm = nn.LayerNorm(size.features)
+        self.blocks = nn.ModuleList(Block(size.features, size.heads) for _ in range(max(layers)))
+        self.layer_norm = nn.LayerNorm(size.features) if size.blocks in layers else None
 
     def forward(self, audio: Tensor) -> Tensor:
         """`[batch, samples]`, at most 30 seconds, to `[layers, batch, steps, features]`."""
@@ -170,19 +177,21 @@ class WhisperNetwork(nn.Module):
         layers = [hidden + self.positions[: hidden.shape[1]]]
         for block in self.blocks:
             layers.append(block(layers[-1]))
-        return torch.stack([*layers[:-1], self.layer_norm(layers[-1])])
+        if self.layer_norm is not None:
+            layers[-1] = self.layer_norm(layers[-1])
+        return torch.stack([layers[index] for index in self._layers])
 
 
 class WhisperEncoder(SpeechEncoder):
     """The network and the combination of its layers."""
 
     def __init__(self, size: Size, options: WhisperOptions, weights_sha256: str | None = None) -> None:
-        layers = size.blocks + 1
-        combine, width = combination(options.combine, layers, size.features)
+        layers = chosen_layers(options.layers, size.blocks + 1)
+        combine, width = combination(options.combine, len(layers), size.features)
         info = EncoderInfo(
             name=size.name,
             width=width,
-            layers=layers,
+            layers=len(layers),
             window_samples=HOP,
             step_samples=2 * HOP,
             first_sample=0,
@@ -194,7 +203,7 @@ class WhisperEncoder(SpeechEncoder):
             weights_sha256=weights_sha256,
         )
         super().__init__(info, asdict(options), combine)
-        self.network = WhisperNetwork(size)
+        self.network = WhisperNetwork(size, layers)
         self.freeze()
 
     def encode_window(self, audio: Tensor) -> Tensor:
@@ -208,7 +217,8 @@ def load(size: Size, options: WhisperOptions, path: Path) -> SpeechEncoder:
     tensors = read_tensors(size.source.checked(path), size.offset)
     encoder = WhisperEncoder(size, options, size.source.sha256)
     constants = {name: value for name, value in encoder.network.state_dict().items() if name.startswith("mel.")}
-    encoder.network.load_state_dict(constants | network_state(tensors))
+    state = constants | network_state(tensors)
+    encoder.network.load_state_dict({name: state[name] for name in encoder.network.state_dict()})
     return encoder
 
 
