@@ -25,7 +25,7 @@ def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, f
         dataset: the actor's data, with the sentence as one of its shots.
         shot: the sentence.
         emotion: in which it is said.
-        folder: receives a folder with all files.
+        folder: receives all files, which are called as it is.
 
     Returns:
         The files to open, by what they are.
@@ -34,12 +34,11 @@ def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, f
         UserError: a file cannot be read or written.
     """
     performer = Performer(DeployedModel.open(model), PerformSettings(actor=dataset.actor, emotion=emotion))
-    folder.mkdir(parents=True, exist_ok=True)
-    animation = performer.perform(dataset.audio_path(shot), folder)
-    truth = true_animation(dataset, shot, folder)
-    name = f"{shot}_{dataset.actor}_{performer.emotion.label}"
-    written = write_take(animation, folder / name, name, FORMATS, truth, _LABELS)
-    LOGGER.info("%s: %d frames at %g per second", name, animation.num_frames, animation.fps)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    animation = performer.perform(dataset.audio_path(shot), folder.parent)
+    truth = true_animation(dataset, shot, folder.parent)
+    written = write_take(animation, folder, folder.name, FORMATS, truth, _LABELS)
+    LOGGER.info("%s: %d frames at %g per second", folder.name, animation.num_frames, animation.fps)
     wanted = {".html": "page (open in a browser)", ".mp4": "video", ".glb": "glTF (Blender, three.js)"}
     return {wanted[path.suffix]: path for path in written if path.suffix in wanted}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audio2face.config import Configuration, InferenceDiffusion, Roots
+from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.example.make import make_example
@@ -14,55 +14,42 @@ from audio2face.training.run import train
 from audio2face.training.training_run import TrainingRun
 from runners import run_check, run_deploy, run_inference
 from runners.common import open_configuration, run_stage
-from runners.quickstart_score import score_unseen
+from runners.quickstart_score import VOICES, emotion_of, score_quickstart, take_name, unseen_sentences
 from runners.quickstart_show import show_sentence, unseen_dataset
 from runners.run_train import exporter_of
 from tools import arguments
 
-BOTH_ACTORS = "quickstart-multi"
-ONE_ACTOR = "quickstart-diffusion"
-VOICES = ("ada", "ben")
+BOTH_ACTORS = "quickstart-multi"  # whose data are looked over
 
 
 def main(argv: list[str]) -> int:
     """Returns the exit status; a mistake of the user is a UserError."""
-    arguments.parse("quickstart", argv)
+    config_name = f"quickstart-{arguments.parse('quickstart', argv).network}"
     start_logging()
-    folders = dict(zip(VOICES, make_example(Roots.from_environment().datasets / "example", actors=VOICES), strict=True))
+    datasets = Roots.from_environment().datasets
+    make_example(datasets / "example", actors=VOICES)
     status = run_check.main([BOTH_ACTORS])
     if status != 0:
         return status
-    prepared = open_configuration("preproc", ONE_ACTOR, config_file=None)
+    prepared = open_configuration("preproc", config_name, config_file=None)
     actor = prepared.actors[0]
     preprocessed = preprocess(prepared, actor)
-    run = _trained(open_configuration("train", ONE_ACTOR, config_file=None), {actor: preprocessed.run.name})
-    run_deploy.main([ONE_ACTOR, run.name, "--force"])
-    sentences = {voice: sorted((folders[voice] / "unseen" / "audio").glob("*.wav")) for voice in VOICES}
-    spoken = [path for paths in sentences.values() for path in paths]
-    for emotion in sorted({_emotion(path.stem) for path in spoken}):
-        recordings = [str(path) for path in spoken if _emotion(path.stem) == emotion]
-        raw = ["--raw-only", "--output", "maya", "--mode", "offline", "--compare", "streaming"]
-        run_inference.main([ONE_ACTOR, run.name, *raw, "--emotion", emotion, "--audio", *recordings])
-    animated = open_configuration("inference", ONE_ACTOR, config_file=None)
-    assert isinstance(animated.inference, InferenceDiffusion)
-    output = animated.inference.INFERENCE_OUTPUT_ROOT / run.name
-    model = animated.train.FINAL_DEPLOY_ROOT / run.name
-    unseen = folders[actor] / "unseen"
-    _say_scores(animated, output, unseen, sentences)
-    shown = sentences[actor][-1]
-    dataset = unseen_dataset(ActorDataset.open(actor, animated.dataset), unseen)
-    results = show_sentence(model, dataset, shown.stem, _emotion(shown.stem), output)
+    run = _trained(open_configuration("train", config_name, config_file=None), {actor: preprocessed.run.name})
+    run_deploy.main([config_name, run.name, "--force"])
+    animated = open_configuration("inference", config_name, config_file=None)
+    output, results = _animate_unseen(animated, run.name)
+    for voice, score in score_quickstart(animated, run.name).items():
+        LOGGER.info("unseen sentences in %s's voice: %s", voice, score)
     say_where(
         {
-            "a sentence it has never heard": shown,
             **results,
-            "raw output of the network": output,
-            "deployed model": model,
+            "all animations": output,
+            "deployed model": animated.train.FINAL_DEPLOY_ROOT / run.name,
             "training run": run.path,
             "preprocessing report": preprocessed.run.path / "report" / "report.md",
         },
         [
-            f"python run_inference.py {ONE_ACTOR} {run.name} --audio YOUR_SPEECH.wav",
+            f"python run_inference.py {config_name} {run.name} --audio YOUR_SPEECH.wav",
             "python run_check.py CONFIG_NAME    (your own data: see README.md)",
         ],
     )
@@ -82,40 +69,29 @@ def _trained(configuration: Configuration, preproc_runs: dict[str, str]) -> RunF
     return train(configuration, exporter_of(configuration)).run
 
 
-def _say_scores(configuration: Configuration, output: Path, unseen: Path, sentences: dict[str, list[Path]]) -> None:
-    """Prints, for each voice, how near the animation is to the true motion; ada's motion is the truth of both."""
-    dataset = ActorDataset.open(configuration.actors[0], configuration.dataset)
-    fps = float(configuration.train.TARGET_FPS)
-    for voice, paths in sentences.items():
-        animations = [(_animation(output, path.stem), _own(path.stem, dataset)) for path in paths]
-        score = score_unseen(dataset, unseen, animations, fps)
-        LOGGER.info(
-            "unseen sentences in %s's voice: lip distance correlates %.2f with the truth, worst lip vertex off by "
-            "%.1f mm, lips meet on %d of %d p, b, m (in the true motion on %d)",
-            voice,
-            score.correlation,
-            score.error_mm,
-            score.closure.closed,
-            score.closure.phones,
-            score.true_closure.closed,
-        )
+def _animate_unseen(configuration: Configuration, run: str) -> tuple[Path, dict[str, Path]]:
+    """Animates all sentences that training has not heard, in both voices, and shows one beside its true motion.
 
-
-def _animation(output: Path, sentence: str) -> Path:
-    """The skin cache of a sentence."""
-    return next(
-        path for path in output.glob(f"{sentence}_*_{_emotion(sentence)}_*.xml") if not path.stem.endswith("_tongue")
+    Returns:
+        The folder of all animations, and what to open of the one that is shown.
+    """
+    datasets = configuration.roots.datasets
+    spoken = [path for voice in VOICES for path in unseen_sentences(datasets, voice)]
+    plain = ["--format", "maya", "--solver", "none", "--no-blinks"]
+    for emotion in sorted({emotion_of(path.stem) for path in spoken}):
+        recordings = [str(path) for path in spoken if emotion_of(path.stem) == emotion]
+        run_inference.main([configuration.name, run, *plain, "--emotion", emotion, "--audio", *recordings])
+    actor = ActorDataset.open(configuration.actors[0], configuration.dataset)
+    shown = unseen_sentences(datasets, actor.actor)[-1]
+    output = configuration.inference.INFERENCE_OUTPUT_ROOT / run
+    results = show_sentence(
+        configuration.train.FINAL_DEPLOY_ROOT / run,
+        unseen_dataset(actor, datasets / "example" / actor.actor / "unseen"),
+        shown.stem,
+        emotion_of(shown.stem),
+        output / take_name(shown.stem, actor.actor),
     )
-
-
-def _emotion(sentence: str) -> str:
-    """The emotion in which a sentence of the example is said: the last word of its name."""
-    return sentence.rpartition("_")[2]
-
-
-def _own(sentence: str, dataset: ActorDataset) -> str:
-    """The shot of the animated actor in which the same sentence is said: names differ in the actor only."""
-    return f"{dataset.actor}_{sentence.partition('_')[2]}"
+    return output, {"a sentence it has never heard": shown, **results}
 
 
 if __name__ == "__main__":

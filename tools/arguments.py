@@ -297,12 +297,19 @@ def _add_raw(parser: argparse.ArgumentParser) -> None:
 
 
 def _quickstart() -> argparse.ArgumentParser:
-    return _base(
+    result = _base(
         "quickstart",
         "Makes the example actors (two heads that speak) and runs the stages on them, from nothing.\n"
         "Work that is already whole is kept: a second call takes seconds.",
-        "python3 run_quickstart.py",
+        "python3 run_quickstart.py\n  python3 run_quickstart.py --network regression",
     )
+    result.add_argument(
+        "--network",
+        choices=("diffusion", "regression"),
+        default="diffusion",
+        help="the kind of network that learns (default: diffusion)",
+    )
+    return result
 
 
 def _tests() -> argparse.ArgumentParser:

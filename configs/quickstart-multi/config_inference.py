@@ -4,7 +4,6 @@ CONDITION = "ada"
 ACTOR_NAME = "ada"
 EMOTION_LABEL = "neutral"
 TIMESTEP_RESPACING = "2"
-INFERENCE_MODE = "offline"
 
 # The face as the network learnt it: nothing exaggerated, nothing moved.
 CONFIG = {

@@ -1,0 +1,54 @@
+"""What the quickstart made, as good as it promises: read from the workspace, where run_quickstart.py left it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from audio2face.config import Configuration, load
+from audio2face.runs import finished_runs
+from runners.quickstart_score import SentenceScore, score_quickstart, take_name, unseen_sentences
+
+CONFIG, ACTOR, STRANGER = "quickstart-diffusion", "ada", "ben"
+
+
+@pytest.fixture(scope="module")
+def configuration() -> Configuration:
+    return load(CONFIG, stage="inference", check_files=False)
+
+
+@pytest.fixture(scope="module")
+def run(configuration: Configuration) -> str:
+    """The quickstart's newest training run."""
+    runs = [run.name for run in finished_runs(configuration.train.TRAIN_OUTPUT_ROOT)]
+    own = [name for name in runs if name.endswith(f"_{configuration.train.RUN_NAME}")]
+    done = [name for name in own if (configuration.inference.INFERENCE_OUTPUT_ROOT / name).is_dir()]
+    if not done:
+        pytest.skip("there is no quickstart to look at: python3 run_quickstart.py makes one in minutes")
+    return done[0]
+
+
+@pytest.fixture(scope="module")
+def scores(configuration: Configuration, run: str) -> Mapping[str, SentenceScore]:
+    return score_quickstart(configuration, run)
+
+
+@pytest.mark.parametrize(("voice", "least"), [(ACTOR, 0.8), (STRANGER, 0.6)])
+def test_lips_move_as_the_true_ones_do(scores: Mapping[str, SentenceScore], voice: str, least: float) -> None:
+    assert scores[voice].correlation >= least
+
+
+@pytest.mark.parametrize("voice", [ACTOR, STRANGER])
+def test_lips_meet_on_p_b_m(scores: Mapping[str, SentenceScore], voice: str) -> None:
+    score = scores[voice]
+    assert score.true_closure.closed == score.true_closure.phones > 0
+    assert score.closure.closed >= 0.8 * score.closure.phones
+
+
+def test_a_sentence_can_be_looked_at(configuration: Configuration, run: str) -> None:
+    name = take_name(unseen_sentences(configuration.roots.datasets, ACTOR)[-1].stem, ACTOR)
+    folder: Path = configuration.inference.INFERENCE_OUTPUT_ROOT / run / name
+    for ending in (".html", ".glb", ".xml", ".mp4"):
+        assert (folder / f"{name}{ending}").is_file(), ending
