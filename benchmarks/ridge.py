@@ -16,23 +16,28 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from audio2face.audio import read_track
+from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.shots import infer_emotion
 from audio2face.dataset.vertex_lists import Indices, VertexPairs
 from audio2face.evaluate import LipScore, Ridge, resample_frames, score_lips, speech_features
 from audio2face.evaluate.ridge import Float64Array
+from audio2face.export.actor_files import exact_rate
 from audio2face.geometry import find_cache, list_shots, open_cache
 from audio2face.networks.noise_schedule import make_noise_schedule
 from audio2face.training.animate import Animator, Wish
+from audio2face.training.animate_regression import RegressionAnimator, RegressionWish
 from audio2face.training.inference_mode import Mode
 from audio2face.training.sampling import Sampling
 from audio2face.training.trained_model import TrainedModel
+from audio2face.training.trained_regression import TrainedRegression
+from audio2face.training.training_run import TrainingRun
 
 REMAINDERS, DIVISOR = (7, 3), 8
 LESS_ERROR, MORE_CORRELATION = 0.08, 0.02
@@ -77,22 +82,55 @@ def score_ridge(shots: Mapping[str, ShotData], held_out: Collection[str]) -> Lip
 
 
 def score_run(
-    model: TrainedModel, shots: Mapping[str, ShotData], held_out: Sequence[str], marked: Indices, fps: float
+    model: TrainedModel | TrainedRegression,
+    shots: Mapping[str, ShotData],
+    held_out: Sequence[str],
+    marked: Indices,
+    fps: float,
 ) -> LipScore:
     """Animates the held-out shots with a trained network, each as a whole, and scores them."""
-    train, vocabulary = model.train, model.run.configuration.dataset.SHOT_EMOTION_NAMES
-    schedule = make_noise_schedule(train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, "2")
-    actor, offline = model.actors[0], Mode.of("offline")
-    rest = model.face(actor).skin[marked]
+    vocabulary = model.run.configuration.dataset.SHOT_EMOTION_NAMES
     predicted = []
     for name in held_out:
-        emotion = infer_emotion(name, vocabulary) or train.DEFAULT_SHOT_EMOTION_NAME
-        wish = Wish(actor=actor, condition=actor, emotion=emotion, mode=offline, sampling=Sampling(schedule))
-        blocks = Animator(model, wish).motion(model.read_track(shots[name].audio), offline)
-        size = model.settings.skin_size
-        lips = np.concatenate([block[:, :size].reshape(len(block), -1, 3)[:, marked] for block in blocks]) + rest
-        predicted.append(resample_frames(lips, train.TARGET_FPS, len(shots[name].lips), fps))
+        emotion = infer_emotion(name, vocabulary) or model.train.DEFAULT_SHOT_EMOTION_NAME
+        if isinstance(model, TrainedRegression):
+            lips, rate = animate_regression(model, shots[name].audio, emotion, marked, fps), fps
+        else:
+            lips, rate = animate_diffusion(model, shots[name].audio, emotion, marked), model.train.TARGET_FPS
+        predicted.append(resample_frames(lips, rate, len(shots[name].lips), fps))
     return score_lips(predicted, [shots[name].lips for name in held_out])
+
+
+def animate_diffusion(model: TrainedModel, audio: Path, emotion: str, marked: Indices) -> Float64Array:
+    """Marked vertices `[frames, 2, pairs, 3]` of a recording, at the network's own rate."""
+    train, offline = model.train, Mode.of("offline")
+    schedule = make_noise_schedule(train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, "2")
+    actor = model.actors[0]
+    wish = Wish(actor=actor, condition=actor, emotion=emotion, mode=offline, sampling=Sampling(schedule))
+    blocks = Animator(model, wish).motion(model.read_track(audio), offline)
+    return _marked(blocks, model.face(actor).skin, marked)
+
+
+def animate_regression(
+    model: TrainedRegression, audio: Path, emotion: str, marked: Indices, fps: float
+) -> Float64Array:
+    """The same at the rate of the recorded animation."""
+    offline = Mode.of("offline")
+    wish = RegressionWish(emotion=emotion, mode=offline, fps=exact_rate(fps))
+    blocks = RegressionAnimator(model, wish).motion(model.read_track(audio), offline)
+    return _marked(blocks, model.shapes("skin").mean, marked)
+
+
+def _marked(blocks: Iterable[Float32Array], rest: Float32Array, marked: Indices) -> Float64Array:
+    """Positions of marked vertices of the skin, which comes first among the displacements of `blocks`."""
+    moved = [block[:, : rest.size].reshape(len(block), -1, 3)[:, marked] for block in blocks]
+    return (np.concatenate(moved) + rest[marked]).astype(np.float64)
+
+
+def open_run(path: Path) -> TrainedModel | TrainedRegression:
+    """Opens a training run of either type."""
+    kind = TrainingRun.open(path).network.get("network_type")
+    return TrainedRegression.open(path) if kind == "regression" else TrainedModel.open(path)
 
 
 def show(what: str, score: LipScore) -> None:
@@ -133,7 +171,7 @@ def main() -> None:
     show("the bar for a network", bar)
     trained = []
     for path in args.run:
-        model = TrainedModel.open(path)
+        model = open_run(path)
         held_out = [name for name in model.train.VALIDATION_SHOTS.get(model.actors[0], ()) if name in shots]
         if not held_out:
             parser.error(f"{path}: VALIDATION_SHOTS names no shot of {args.folder}")

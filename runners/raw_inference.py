@@ -8,48 +8,59 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from audio2face.config import Configuration, InferenceDiffusion
+from audio2face.config import Configuration, InferenceDiffusion, InferenceRegression
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
+from audio2face.export.actor_files import exact_rate
 from audio2face.networks.noise_schedule import make_noise_schedule
 from audio2face.training.animate import Animator, Wish
+from audio2face.training.animate_regression import RegressionAnimator, RegressionWish
 from audio2face.training.inference_mode import DEFAULT_MODE, Mode
 from audio2face.training.sampling import Sampling
 from audio2face.training.trained_model import TrainedModel
+from audio2face.training.trained_regression import TrainedRegression
+from runners.inference_order import parse_rate
+
+RawAnimator = Animator | RegressionAnimator
 
 
-def open_animator(configuration: Configuration, run_name: str, args: argparse.Namespace) -> Animator:
+def open_animator(configuration: Configuration, run_name: str, args: argparse.Namespace) -> RawAnimator:
     """What writes the raw output of a training run.
 
     Raises:
-        UserError: there is no such run, it holds no diffusion network, or what is asked of it cannot be done.
+        UserError: there is no such run, it holds another type of network, or what is asked of it cannot be done.
     """
+    run = configuration.train.TRAIN_OUTPUT_ROOT / run_name
     inference = configuration.inference
-    if not isinstance(inference, InferenceDiffusion):
-        raise UserError(
-            f"configuration {configuration.name!r} is for a regression network, which has no such output",
-            hint="Leave out --mode, --output, --compare, --condition and --raw-only.",
-        )
-    model = TrainedModel.open(configuration.train.TRAIN_OUTPUT_ROOT / run_name)
+    if isinstance(inference, InferenceRegression):
+        regression = TrainedRegression.open(run)
+        return RegressionAnimator(regression, _make_regression_wish(regression, inference, args))
+    model = TrainedModel.open(run)
     return Animator(model, _make_wish(model, inference, args))
 
 
-def animate_raw(animator: Animator, path: Path, folder: Path) -> None:
+def animate_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
     """Writes the raw output of a recording, and tells what was written."""
     wish = animator.wish
-    LOGGER.info("%s: %s speaks as %s, %s, %s", path.name, wish.actor, wish.condition, wish.emotion, wish.mode.name)
+    if isinstance(wish, RegressionWish):
+        LOGGER.info("%s: %s, %s, %g frames per second", path.name, wish.emotion, wish.mode.name, float(wish.fps))
+    else:
+        LOGGER.info("%s: %s speaks as %s, %s, %s", path.name, wish.actor, wish.condition, wish.emotion, wish.mode.name)
     done = animator.animate(path, folder)
     LOGGER.info("wrote %s", ", ".join(file.name for file in done.files))
     if done.difference is not None and wish.compared_with is not None:
         LOGGER.info("%s and %s differ by %s", wish.mode.name, wish.compared_with.name, done.difference)
 
 
-def next_steps(animator: Animator) -> list[str]:
+def next_steps(animator: RawAnimator) -> list[str]:
     """What can be done with raw output."""
     wish, steps = animator.wish, []
     if wish.maya:
         steps.append("in Maya: import the .xml as a geometry cache of the neutral mesh")
-    if wish.compared_with is None:
+    if wish.compared_with is None and isinstance(wish, RegressionWish):
+        other = "offline" if wish.mode.onnx else "streaming_stateless_onnx"
+        steps.append(f"the same with --compare {other}    (how far the trained and the exported network are apart)")
+    elif wish.compared_with is None:
         other = "offline" if wish.mode.windows else "streaming"
         steps.append(f"the same with --compare {other}    (how far whole and stream are apart)")
     return steps
@@ -85,5 +96,30 @@ def _make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argpars
         device=args.device,
         maya=maya,
         npy=npy,
+        compared_with=None if args.compare is None else Mode.of(args.compare),
+    )
+
+
+def _make_regression_wish(
+    model: TrainedRegression, inference: InferenceRegression, args: argparse.Namespace
+) -> RegressionWish:
+    """The same of a regression network: as it was recorded, unless --fps says otherwise.
+
+    Raises:
+        UserError: the network does not know the actor, emotion or mode.
+    """
+    actor = model.check_actor(args.actor or inference.ACTOR_NAME or model.actor, "ACTOR_NAME (--actor)")
+    model.check_actor(args.condition or actor, "--condition")
+    recorded = model.run.configuration.dataset.CACHE_FPS[actor]
+    config = inference.CONFIG
+    return RegressionWish(
+        emotion=args.emotion or inference.EMOTION_LABEL or model.train.DEFAULT_SHOT_EMOTION_NAME,
+        mode=Mode.of(args.mode or DEFAULT_MODE),
+        fps=exact_rate(recorded) if args.fps is None else parse_rate(args.fps),
+        source=(config["source_shot"], config["source_frame"]),
+        gain=config["input_strength"],
+        device=args.device,
+        maya=args.output is None or "maya" in args.output,
+        npy=args.output is not None and "npy" in args.output,
         compared_with=None if args.compare is None else Mode.of(args.compare),
     )

@@ -23,7 +23,7 @@ from runners.second_take import SecondTake
 from tools import arguments
 
 if TYPE_CHECKING:
-    from audio2face.training.animate import Animator
+    from runners.raw_inference import RawAnimator
 
 _MOST_NAMED = 6  # results that the last lines list
 
@@ -62,7 +62,7 @@ def _second_take(order: Order, performer: Performer) -> SecondTake | None:
     return None if wanted is None else SecondTake.of(wanted, performer, order.configuration)
 
 
-def _open_animator(order: Order) -> Animator:
+def _open_animator(order: Order) -> RawAnimator:
     """What writes the network's own output; loads torch."""
     assert order.configuration is not None  # the parser refuses such options without one
     try:
@@ -75,7 +75,7 @@ def _open_animator(order: Order) -> Animator:
     return open_animator(order.configuration, order.args.training_run_name_full, order.args)
 
 
-def _write_raw(animator: Animator, path: Path, folder: Path) -> None:
+def _write_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
     from runners.raw_inference import animate_raw
 
     animate_raw(animator, path, folder)
@@ -115,7 +115,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _next_steps(order: Order, opened: Sequence[Path], animator: Animator | None) -> list[str]:
+def _next_steps(order: Order, opened: Sequence[Path], animator: RawAnimator | None) -> list[str]:
     steps = [f"open {path.name} in a browser" for path in opened if path.suffix == ".html"][:1]
     if opened and order.args.format is None:
         steps.append(f"the same with --format {' '.join(arguments.FORMATS)}    (all forms of the animation)")

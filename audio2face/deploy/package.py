@@ -13,12 +13,12 @@ from audio2face.dataset.actor import BlendshapeFiles
 from audio2face.dataset.arrays import read_json
 from audio2face.deploy.actor_arrays import read_arrays
 from audio2face.deploy.export import DEPLOY_FOLDER
-from audio2face.deploy.implicit_emotion import choose_frame, copy_database, open_database
 from audio2face.deploy.readme import Provenance, readme_text
 from audio2face.deploy.record import ExportRecord
 from audio2face.errors import UserError
 from audio2face.files import atomic_write, write_text
 from audio2face.model_folder import AnimationConfig, NetworkInfo, RegressionInfo
+from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, open_database
 from audio2face.model_folder.model import PARTS, Part, display_name
 from audio2face.model_folder.network_info import open_info
 from audio2face.model_folder.trt_info import ONNX_FILE
@@ -74,7 +74,7 @@ def package_run(
             write_actor(folder, info, actor, config, read_arrays(run, info, actor, source, origins[actor]))
             sets[actor] = _copy_extras(folder, actor, source)
         if isinstance(info, RegressionInfo):
-            copy_database(run_folder / DEPLOY_FOLDER, folder)
+            _copy(run_folder / DEPLOY_FOLDER / EMOTION_DATABASE_FILE, folder)
         write_model_file(folder, info, sets)
         text = readme_text(
             info,
@@ -92,7 +92,7 @@ def _animation_config(run_folder: Path, info: NetworkInfo, parameters: Mapping[s
     if not isinstance(info, RegressionInfo):
         return AnimationConfig(parameters)
     database = open_database(run_folder / DEPLOY_FOLDER, info.implicit_emotion_len)
-    shot, frame = choose_frame(database, parameters["source_shot"], parameters["source_frame"])
+    shot, frame = database.choose(parameters["source_shot"], parameters["source_frame"])
     return AnimationConfig(parameters, shot, frame)
 
 
@@ -116,8 +116,12 @@ def _copy_network(source: Path, target: Path) -> None:
     if not any(path.name == ONNX_FILE for path in paths):
         raise UserError(f"has no {ONNX_FILE}", path=source, hint="Give --export to export the run's weights.")
     for path in paths:
-        with path.open("rb") as read, atomic_write(target / path.name) as write:
-            shutil.copyfileobj(read, write, 1 << 24)
+        _copy(path, target)
+
+
+def _copy(source: Path, folder: Path) -> None:
+    with source.open("rb") as read, atomic_write(folder / source.name) as write:
+        shutil.copyfileobj(read, write, 1 << 24)
 
 
 def _copy_extras(folder: Path, actor: str, source: PreprocArtifacts) -> tuple[Part, ...]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from audio2face.config import Dataset, InferenceDiffusion, InferenceRegression, TrainDiffusion, TrainRegression
 from audio2face.console import LOGGER
-from audio2face.dataset.arrays import read_json
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.deploy.diffusion_plan import DiffusionPlan, make_diffusion_plan
 from audio2face.deploy.regression_plan import RegressionPlan, make_regression_plan
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import UserError
 from audio2face.networks.diffusion_rnn import Network
 from audio2face.networks.regression import RegressionNetwork
-from audio2face.training.training_run import INFO_FILE, TrainingRun
+from audio2face.training.training_run import TrainingRun
 
 Train = TrainDiffusion | TrainRegression
 Inference = InferenceDiffusion | InferenceRegression
@@ -35,7 +34,7 @@ def make_plan(run: TrainingRun, network: Network | RegressionNetwork, train: Tra
     if isinstance(train, TrainDiffusion) and isinstance(inference, InferenceDiffusion) and isinstance(network, Network):
         return make_diffusion_plan(dataset, train, inference, network.settings)
     if isinstance(train, TrainRegression) and isinstance(network, RegressionNetwork):
-        return make_regression_plan(dataset, train, network.settings, _verts(run))
+        return make_regression_plan(run, train, network.settings)
     raise UserError(
         f"holds a network of type {run.configuration.network_type!r}, and the settings are of type "
         f"{train.NETWORK_TYPE!r}",
@@ -53,13 +52,3 @@ def _warn_of_stand_in(dataset: Dataset, train: Train) -> None:
             emotions.zero,
             emotions.names[0],
         )
-
-
-def _verts(run: TrainingRun) -> tuple[int, int]:
-    """Vertices of skin and tongue, which the network itself does not know."""
-    path = run.path / INFO_FILE
-    try:
-        params = read_json(path)["params"]
-        return int(params["num_verts_skin"]), int(params["num_verts_tongue"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"does not say how many vertices there are: {error}", path=path) from error

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.errors import UserError
 from audio2face.model_folder.actor_data import is_finite
-from audio2face.model_folder.archive import StoredArchive
-from audio2face.model_folder.faults import FileFaults
+from audio2face.model_folder.archive import StoredArchive, open_archive
+from audio2face.model_folder.faults import Faults, FileFaults
 
 EMOTION_DATABASE_FILE = "implicit_emo_db.npz"
+_SHOTS_LISTED = 8
 _TYPES = {"emo_spec_names": "S", "emo_spec_start": "<i4", "emo_spec_size": "<i4", "emo_db": "<f4"}
 
 
@@ -52,6 +55,31 @@ class EmotionDatabase:
         usual = min(own, key=lambda name: float(own[name].min()))
         return usual, int(own[usual].argmin())
 
+    def choose(self, shot: str | None, frame: int | None) -> tuple[str, int]:
+        """As `source`, for the CONFIG of a user.
+
+        Args:
+            shot: source_shot.
+            frame: source_frame.
+
+        Raises:
+            UserError: there is no such shot or frame.
+        """
+        if shot is not None and shot not in self.names:
+            more = ", ..." if len(self.names) > _SHOTS_LISTED else ""
+            raise UserError(
+                f"CONFIG['source_shot'] is {shot!r}, a shot that the network does not know",
+                hint=f"It knows: {', '.join(self.names[:_SHOTS_LISTED])}{more}.",
+            )
+        chosen, number = self.source(shot, frame)
+        if self.find(chosen, number) is None:
+            size = dict(zip(self.names, self.sizes, strict=True))[chosen]
+            raise UserError(
+                f"CONFIG['source_frame'] is {number}, and shot {chosen!r} has {size} frames",
+                hint=f"Give 0 to {size - 1}. With COMPACTIFY_IMPLICIT_EMO_DB the frames of its clips are counted.",
+            )
+        return chosen, number
+
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays of the file, shots as bytes."""
         return {
@@ -82,6 +110,25 @@ class EmotionDatabase:
             return None
         texts = tuple(name.decode("utf-8", "replace") for name in names.tolist())
         return cls(texts, tuple(starts.tolist()), tuple(sizes.tolist()), rows)
+
+
+def open_database(folder: Path, length: int) -> EmotionDatabase:
+    """Reads the table of a folder.
+
+    Args:
+        folder: a deployed folder, or what a training run holds for consumers.
+        length: `implicit_emotion_len` of the network.
+
+    Raises:
+        FileFormatError: there is none, or it does not fit the network.
+    """
+    faults = Faults()
+    own = faults.of(EMOTION_DATABASE_FILE)
+    archive = open_archive(folder / EMOTION_DATABASE_FILE, own)
+    database = None if faults.errors else EmotionDatabase.read(archive, length, own)
+    faults.raise_first(folder)
+    assert database is not None  # it is None only where errors were noted
+    return database
 
 
 def _check_types(archive: StoredArchive, length: int, faults: FileFaults) -> None:

@@ -17,24 +17,23 @@ import numpy.typing as npt
 from audio2face.audio import Track
 from audio2face.config_base.types import Device
 from audio2face.console import LOGGER, track
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import FileFormatError
 from audio2face.evaluate.difference import Difference, compare_motion
-from audio2face.export import RawMotion, spool, write_maya_caches, write_rows, write_transforms
+from audio2face.export import RawMotion, spool
 from audio2face.files import write_json
 from audio2face.inference import (
     DiffusionGraph,
-    GraphDevice,
     GraphStream,
     Noise,
     WindowPlan,
     animate_windows,
-    best_device,
     read_noise,
     seeded_noise,
 )
 from audio2face.networks.diffusion_rnn import Network
 from audio2face.training.engine import choose_device
 from audio2face.training.inference_mode import Mode
+from audio2face.training.raw_files import Animated, RawOutput, graph_device, write_raw
 from audio2face.training.sampling import NetworkStream, Sampling, sample_whole, whole_noise
 from audio2face.training.trained_model import Face, TrainedModel
 
@@ -72,21 +71,6 @@ class Wish:
     maya: bool = True
     npy: bool = False
     compared_with: Mode | None = None
-
-
-@dataclass(frozen=True)
-class Animated:
-    """What came of one recording.
-
-    Attributes:
-        name: what its files are called.
-        files: the files.
-        difference: how far the mode that it was compared with lies from it.
-    """
-
-    name: str
-    files: list[Path]
-    difference: Difference | None
 
 
 class Animator:
@@ -130,12 +114,9 @@ class Animator:
             neutral_tongue=self._face.tongue,
             jaw_size=model.settings.jaw_size,
         )
-        files: list[Path] = []
-        if wish.maya:
-            files += write_maya_caches(animation, folder, name, "_delta" if wish.mode.deltas else "")
-        if wish.npy:
-            files.append(write_rows(folder / f"{name}.npy", self._raw(values), *values.shape))
-            files += write_transforms(animation, folder, name)
+        output = RawOutput(self._raw(values), values.shape[1])
+        suffix = "_delta" if wish.mode.deltas else ""
+        files = write_raw(animation, output, folder, name, maya=wish.maya, npy=wish.npy, suffix=suffix)
         difference = None
         if wish.compared_with is not None:
             other = self._spooled(recording, wish.compared_with, folder, f"{name} against {wish.compared_with.name}")
@@ -183,7 +164,7 @@ class Animator:
     @cached_property
     def _graph(self) -> DiffusionGraph:
         """The exported network of the run."""
-        graph = DiffusionGraph.open(self.model.run.path / _DEPLOY_FOLDER, _graph_device(self.wish.device))
+        graph = DiffusionGraph.open(self.model.run.path / _DEPLOY_FOLDER, graph_device(self.wish.device))
         own, model, steps = graph.info, self.model, len(self.wish.sampling.schedule)
         if (own.identities, own.emotions, WindowPlan.of(own)) != (model.actors, model.emotions.names, model.plan):
             raise FileFormatError(
@@ -246,11 +227,3 @@ class Animator:
             "compared_with": None if wish.compared_with is None else wish.compared_with.name,
             "difference": None if difference is None else asdict(difference),
         }
-
-
-def _graph_device(device: Device) -> GraphDevice:
-    if device == "auto":
-        return best_device()
-    if device == "mps":
-        raise UserError("the exported network runs on 'cpu' or 'cuda', not on 'mps'", hint="Give --device cpu.")
-    return device

@@ -1,7 +1,4 @@
-"""A finished diffusion training as inference needs it: network, actors' faces, emotions, windows.
-
-Everything about the network comes from the run's own records, whatever the configuration says by now.
-"""
+"""A finished diffusion training as inference needs it: network, actors' faces, windows."""
 
 from __future__ import annotations
 
@@ -13,16 +10,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.audio import Track, read_track
 from audio2face.config import TrainDiffusion
-from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import FileFormatError, UserError
 from audio2face.inference import WindowPlan
 from audio2face.networks.diffusion_rnn import DiffusionSettings, Network
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training import single_files
 from audio2face.training.diffusion_task import CONSTANTS_FILE, load_network
-from audio2face.training.origins import read_origins
+from audio2face.training.trained_run import TrainedRun
 from audio2face.training.training_run import NETWORK_FILE, TrainingRun
 
 Float32Array = npt.NDArray[np.float32]
@@ -46,14 +41,8 @@ class Face:
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """A training run that can be animated from; files are read when they are asked for.
-
-    Attributes:
-        run: the training run.
-    """
-
-    run: TrainingRun
+class TrainedModel(TrainedRun):
+    """A training run that can be animated from; files are read when they are asked for."""
 
     @classmethod
     def open(cls, path: Path) -> TrainedModel:
@@ -66,9 +55,9 @@ class TrainedModel:
         kind = run.network.get("network_type")
         if kind != "diffusion":
             raise UserError(
-                f"holds a network of type {kind!r}; only diffusion networks are animated from a training run",
+                f"holds a network of type {kind!r}, expected 'diffusion'",
                 path=path,
-                hint="Deploy it with run_deploy.py and animate with the SDK or Maya-ACE.",
+                hint="Name the configuration that it was trained with.",
             )
         return cls(run)
 
@@ -95,17 +84,6 @@ class TrainedModel:
             ) from error
 
     @cached_property
-    def actors(self) -> tuple[str, ...]:
-        """The actors, in the order of the identity input."""
-        return tuple(self.run.configuration.dataset.ACTOR_NAMES)
-
-    @cached_property
-    def emotions(self) -> EmotionVectors:
-        """How emotions become vectors."""
-        names = self.run.configuration.dataset.SHOT_EMOTION_NAMES
-        return EmotionVectors.of(names, self.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
-
-    @cached_property
     def plan(self) -> WindowPlan:
         """The windows of a stream.
 
@@ -129,29 +107,11 @@ class TrainedModel:
             )
         return plan
 
-    def check_actor(self, name: str, parameter: str) -> str:
-        """Returns the name of an actor that was trained.
-
-        Raises:
-            UserError: it was not.
-        """
-        if name not in self.actors:
-            raise UserError(
-                f"{parameter} is {name!r}, whom this network does not know",
-                path=self.run.path,
-                hint=f"It knows: {', '.join(self.actors)}.",
-            )
-        return name
-
     def identity(self, actor: str) -> Float32Array:
         """The input that stands for an actor, `[actors]`."""
         vector = np.zeros(len(self.actors), np.float32)
         vector[self.actors.index(actor)] = 1.0
         return vector
-
-    def read_track(self, path: Path) -> Track:
-        """Reads a recording exactly as training read its own."""
-        return read_track(path, self.train.AUDIO_PARAMS["samplerate"], self.train.AUDIO_PREPROC_METHOD)
 
     def face(self, actor: str) -> Face:
         """What an actor's motion was normalised by.
@@ -173,11 +133,7 @@ class TrainedModel:
 
     def _translate(self, actor: str) -> dict[str, Sequence[float]]:
         """Where the centres of skin and tongue were moved from, in centimetres; only preprocessing recorded it."""
-        configuration = self.run.configuration
-        origins = read_origins(self.run.path, configuration.roots, self.train.PREPROC_ROOT)
-        if actor not in origins:
-            raise UserError(f"does not record what actor {actor!r} was trained from", path=self.run.path)
-        origin = origins[actor]
+        origin = self.origin(actor)
         if "DATA_INFO_FPATH" in origin.files:
             info = single_files.read_data_info(origin.files["DATA_INFO_FPATH"])
         else:

@@ -13,7 +13,7 @@ from training_runs import ACTOR, configuration, write_records
 
 from audio2face.deploy.regression_plan import RegressionPlan
 from audio2face.files import write_npz
-from audio2face.model_folder import EmotionDatabase
+from audio2face.model_folder import EmotionDatabase, RegressionInfo
 from audio2face.networks import encoders
 from audio2face.networks.autocorrelation import AutocorrelationSettings
 from audio2face.networks.regression import RegressionNetwork, RegressionSettings, SpeechSteps
@@ -21,7 +21,6 @@ from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.checkpoints import save_tensors
 
 OPTIONS: dict[str, dict[str, Any]] = {"wav2vec2-base": TINY_HUBERT, "logmel": {"width": 24}, "hama": {}}
-AUDIO = {"buffer_len": 8320, "buffer_ofs": 4160, "samplerate": 16000}
 AUTOCORRELATION = AutocorrelationSettings(
     num_autocorr=32, num_windows=25, win_len=640, win_stride=320, preemph=0.0, remove_dc=True, win_func="hanning"
 )
@@ -46,17 +45,24 @@ def network(name: str | None = "logmel", **changes: Any) -> RegressionNetwork:
 
 
 def plan(of: RegressionNetwork, recording: Path | None = None, has_emotions: bool = True) -> RegressionPlan:
-    return RegressionPlan(
-        version="0.1",
-        network=of.settings,
+    settings = of.settings
+    info = RegressionInfo(
         actor="ada",
-        verts=(30, 10),
-        emotions=("joy", "anger")[: of.settings.emotions],
-        has_emotions=has_emotions,
-        default_emotion=(0.0,) * of.settings.emotions,
-        audio=AUDIO,  # type: ignore[arg-type]
-        recording=recording,
+        version="0.1",
+        emotions=("joy", "anger")[: settings.emotions],
+        default_emotion=(0.0,) * settings.emotions,
+        implicit_emotion_len=settings.implicit_emotion_len,
+        num_shapes_skin=settings.skin_size,
+        num_shapes_tongue=settings.tongue_size,
+        num_verts_skin=30,
+        num_verts_tongue=10,
+        jaw_size=settings.jaw_size,
+        eyes_size=settings.eye_size,
+        buffer_len=8320,
+        buffer_ofs=4160,
+        samplerate=16000,
     )
+    return RegressionPlan(info=info, has_emotions=has_emotions, recording=recording)
 
 
 def database(length: int = 16) -> EmotionDatabase:

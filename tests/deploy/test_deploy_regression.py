@@ -161,11 +161,13 @@ def test_shapes_that_were_named_singly_are_deployed(workspace: Path) -> None:
 
 
 def test_several_actors_are_refused(workspace: Path, exported: tuple[Path, RegressionNetwork]) -> None:
+    run = workspace / "output_train" / NAME
     setup = configuration(workspace, kind="regression", dataset={"ACTOR_NAMES": ["ann", "ben"]})
+    setup.save(run / "configs/configuration.json")
     with pytest.raises(
         UserError, match=r"that of one actor, ACTOR_NAMES has 2: ann, ben(?s:.*)configuration of its own"
     ):
-        make_regression_plan(setup.dataset, setup.train, exported[1].settings, (30, 10))  # type: ignore[arg-type]
+        make_regression_plan(TrainingRun.open(run), setup.train, exported[1].settings)  # type: ignore[arg-type]
 
 
 def test_training_exports_what_it_wrote(workspace: Path, exported: tuple[Path, RegressionNetwork]) -> None:
