@@ -86,12 +86,23 @@ def test_blend_shapes_keep_their_names_and_unused_ones_cost_little(face: Animati
 def test_shapes_of_a_face_without_weights_stay_few_and_say_how_near_they_are(face: Animation) -> None:
     assert face.tongue is not None
     morphs = morphs_of(face.tongue, None, "tongue")  # the jaw turns it, which no sum of shapes follows exactly
-    assert 2 <= len(morphs.names) <= 4
-    assert 0.001 < morphs.rms_mm <= 0.02
+    assert 2 <= len(morphs.names) <= 6
+    assert 0.001 < morphs.rms_mm <= 0.05
     posed = morphs.neutral + np.einsum("fs,svc->fvc", morphs.weights, morphs.deltas)
     off = 10 * np.linalg.norm(posed - face.tongue.frames, axis=-1)
     assert morphs.worst_mm == pytest.approx(off.max(), rel=1e-2)
-    assert np.abs(morphs.weights).max() == pytest.approx(1.0)
+    np.testing.assert_allclose((morphs.weights.min(), morphs.weights.max()), (0, 1), atol=1e-6)
+
+
+def test_corrections_add_what_solved_weights_leave(face: Animation) -> None:
+    assert face.skin_weights is not None
+    weak = replace(face.skin_weights, values=np.minimum(face.skin_weights.values, 0.3))
+    morphs = morphs_of(face.skin, weak, "skin")
+    assert morphs.names[:52] == weak.names
+    assert morphs.names[52] == "correction_01"
+    np.testing.assert_array_equal(morphs.weights[:, :52], weak.values)
+    assert morphs.rms_mm <= 0.05
+    assert morphs_of(face.skin, face.skin_weights, "skin").names == weak.names  # nothing to correct
 
 
 def test_a_face_that_does_not_move_has_no_shapes(tmp_path: Path) -> None:
