@@ -10,10 +10,11 @@ from audio2face.dataset.arrays import read_json
 from audio2face.errors import UserError
 from audio2face.export.animation import Animation
 from audio2face.export.formats import write_formats
+from audio2face.export.video import write_video
 from audio2face.files import atomic_files, write_json
 from audio2face.player.page import LABELS, write_page
 
-PAGE = "page"
+PAGE, VIDEO = "page", "video"
 RECORD_FILE = "animation.json"
 LONGEST_PAGE = 600.0  # seconds; a browser takes long to open a longer one
 
@@ -46,9 +47,9 @@ def write_take(
         animation: the animation.
         folder: where the files go.
         name: what their names begin with.
-        formats: of `FORMATS`, and "page".
-        compare: a second animation to show in the page.
-        labels: what the page calls both.
+        formats: of `FORMATS`, and "page" and "video", which show a second animation beside it.
+        compare: the second animation.
+        labels: what both are called there.
 
     Returns:
         The files to open.
@@ -84,6 +85,9 @@ def _write(
     compare: Animation | None,
     labels: tuple[str, str],
 ) -> list[Path]:
+    if key == VIDEO:
+        written = labels if compare is not None else ("", "")
+        return [write_video(animation, folder / f"{name}.mp4", compare=compare, labels=written)]
     if key != PAGE:
         return write_formats(animation, folder, name, [key])
     return [write_page(animation, folder / f"{name}.html", compare=compare, labels=labels)]

@@ -93,7 +93,7 @@ class Order:
     def _model_folder(self) -> Path:
         if self.configuration is None:
             return Path(self.args.model)
-        folder = deployed_folder(self.configuration, self.args.training_run_name_full, self._actor)
+        folder = deployed_folder(self.configuration, self.args.training_run_name_full)
         if folder is None:
             command = f"python run_deploy.py {self.configuration.name} {self.args.training_run_name_full}"
             raise UserError(
@@ -153,18 +153,10 @@ class Order:
         return noise
 
 
-def deployed_folder(configuration: Configuration, run_name: str, actor: str | None) -> Path | None:
-    """Where a training run was deployed: a folder of its own, or one for each actor in it; None where it was not."""
-    root = configuration.train.FINAL_DEPLOY_ROOT / run_name
-    found = [folder for folder in (root, *sorted(root.glob("*"))) if (folder / MODEL_FILE).is_file()]
-    own = [folder for folder in found if folder in (root, root / str(actor))]
-    if own or len(found) < 2:
-        return next(iter(own or found), None)
-    raise UserError(
-        "is deployed for several actors, each in a folder of its own",
-        path=root,
-        hint=f"Give --actor: {', '.join(folder.name for folder in found)}.",
-    )
+def deployed_folder(configuration: Configuration, run_name: str) -> Path | None:
+    """Where a training run was deployed; None where it was not."""
+    folder = configuration.train.FINAL_DEPLOY_ROOT / run_name
+    return folder if (folder / MODEL_FILE).is_file() else None
 
 
 def parse_rate(text: str) -> Fraction:

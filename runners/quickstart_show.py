@@ -13,7 +13,7 @@ from audio2face.export.truth import true_animation
 from audio2face.model_folder import DeployedModel
 from runners.finished_take import write_take
 
-FORMATS = ("page", "maya", "arkit", "glb")
+FORMATS = ("page", "video", "maya", "arkit", "glb")
 _LABELS = ("animated from the sound", "true motion")
 
 

@@ -43,7 +43,7 @@ class SecondTake:
             return cls("Ground truth", ActorDataset.open(first.actor.name, configuration.dataset))
         folder = Path(wanted)
         if not folder.is_dir() and configuration is not None:
-            folder = deployed_folder(configuration, wanted, first.actor.name) or folder
+            folder = deployed_folder(configuration, wanted) or folder
         model = DeployedModel.open(folder)
         known = first.actor.name in model.info.identities
         settings = replace(

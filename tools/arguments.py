@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 # Forms of an animation, as audio2face.export and audio2face.player know them; a test compares.
-FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb", "usd")
+FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb", "usd", "video")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _CONFIG = "name of a folder in configs/, such as example-diffusion"
 
@@ -265,7 +265,7 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
     written.add_argument(
         "--compare-with",
         metavar="MODEL",
-        help="show a second model beside it in the page: a deployed folder, a deployed training run, or 'truth', the "
+        help="show a second model beside it in page and video: a deployed folder or training run, or 'truth', the "
         "dataset's own motion of these recordings",
     )
     written.add_argument(

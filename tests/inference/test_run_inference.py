@@ -48,7 +48,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_the_launcher_knows_every_form() -> None:
-    assert set(arguments.FORMATS) == {"page", *FORMATS}
+    assert set(arguments.FORMATS) == {"page", "video", *FORMATS}
 
 
 def test_what_is_written(animate: Any, deployed: Path, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_what_is_written(animate: Any, deployed: Path, tmp_path: Path) -> None:
     assert np.load(results / take / f"{take}_skin.npy").shape == (10, 12, 3)
 
 
-@pytest.mark.parametrize("form", sorted(FORMATS))
+@pytest.mark.parametrize("form", sorted(arguments.FORMATS))
 def test_each_form_of_a_moment(animate: Any, tmp_path: Path, form: str) -> None:
     """10 ms of sound are one frame."""
     results = animate(sound(tmp_path / "a.wav", 0.01), "--format", form, "--emotion", "joy")
