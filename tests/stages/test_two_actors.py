@@ -12,7 +12,6 @@ import pytest
 
 from audio2face.config import Configuration, load
 from audio2face.config.frozen import freeze
-from audio2face.config.merge import merge
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.example.make import make_example
 from audio2face.model_folder import DeployedModel
@@ -45,7 +44,7 @@ def _roots(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def changed(configuration: Configuration, **sections: Mapping[str, Any]) -> Configuration:
     """A configuration with other values."""
-    full = {name: merge(values, sections.get(name, {})) for name, values in configuration.full.items()}
+    full = {name: {**values, **sections.get(name, {})} for name, values in configuration.full.items()}
     return dataclasses.replace(configuration, full=freeze(full))
 
 
