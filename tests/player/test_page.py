@@ -158,6 +158,25 @@ def test_controls(open_page: Any, double: Path) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("one frame back")
 
 
+def test_part_is_played_over_and_over(open_page: Any, single: Path) -> None:
+    page = open_page(single)
+    box = page.get_by_role("slider", name="Position").bounding_box()
+    assert box is not None
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 40)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    start, end = page.evaluate("window.player.player.clock.range")
+    page.keyboard.press("l")
+    page.keyboard.press(" ")
+    page.wait_for_timeout(1500)
+    assert 0.1 < end - start < 0.6
+    assert start - 0.1 < page.evaluate("window.player.time") < end + 0.3
+    assert page.evaluate("window.player.player.clock.playing")
+
+
 def test_facts_are_text_and_panel_follows(open_page: Any, single: Path) -> None:
     page = open_page(single, width=1000, height=900)
     panel = page.get_by_role("complementary", name="Details")

@@ -6,6 +6,7 @@ import { lookAt, multiply, perspective } from "./matrix.js";
 /** @typedef {import("./matrix.js").Vector} Vector */
 
 const ANGLE = (22 * Math.PI) / 180; // height of the view: a portrait lens, which does not swell the nose
+const SLIM = 0.78; // width by height of a view that a head just fills
 const MOST_PITCH = 1.5;
 const TURN_PER_PIXEL = 0.006;
 const ZOOM_PER_PIXEL = 0.0012;
@@ -67,8 +68,9 @@ export class Camera {
 
   /** World to the unit cube. @param {number} aspect width by height */
   matrix(aspect) {
-    // In a tall view the width decides how far away one has to stand.
-    const angle = aspect < 1 ? 2 * Math.atan(Math.tan(ANGLE / 2) / Math.max(aspect, 0.2)) : ANGLE;
+    // In a tall view the width decides how much is seen.
+    const wider = Math.max(1, SLIM / Math.max(aspect, 0.2));
+    const angle = 2 * Math.atan(wider * Math.tan(ANGLE / 2));
     const [near, far] = [this.distance * 0.05, this.distance + 6 * this.radius];
     return multiply(perspective(angle, aspect, near, far), lookAt(this.eye, this.target));
   }

@@ -46,7 +46,7 @@ export class Clock {
   async play() {
     const [start, end] = this.span();
     if (this.time >= end - 1e-3 || this.time < start) this.seek(start);
-    if (this.audio) await this.audio.play();
+    if (this.audio) await startSound(this.audio);
     else this.startedAt = performance.now();
   }
 
@@ -87,7 +87,19 @@ export class Clock {
     if (!this.loop) this.pause();
     else {
       this.seek(start);
-      if (ended) void this.audio?.play();
+      if (ended && this.audio) void startSound(this.audio);
     }
+  }
+}
+
+/**
+ * Plays; that a pause may come before the first sound is no fault.
+ * @param {HTMLAudioElement} audio
+ */
+async function startSound(audio) {
+  try {
+    await audio.play();
+  } catch (error) {
+    if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
   }
 }

@@ -140,7 +140,7 @@ function stepRate(player, steps) {
  * @returns {() => void} shows whether it is on
  */
 function addButton(parent, action) {
-  const button = make("button", { type: "button", title: `${action.help} (${action.keys.map(keyName).join(", ")})` });
+  const button = make("button", { type: "button", title: `${action.help} (${action.keys.map(keyName).join(" or ")})` });
   if (action.icon) {
     button.append(icon(action.icon));
     button.setAttribute("aria-label", action.label);
@@ -174,11 +174,12 @@ function addRate(player) {
 /** @param {Player} player */
 function addReadout(player) {
   const { fps, frames, seconds } = player.description;
-  const time = make("output", { class: "time" });
+  const now = make("b");
+  const time = make("output", { class: "time" }, now, make("span", {}, ` / ${timeText(seconds)}`));
   const frame = make("output", { class: "frame" });
   element("transport").append(time, frame);
   return () => {
-    time.textContent = `${timeText(player.clock.time)} / ${timeText(seconds)}`;
+    now.textContent = timeText(player.clock.time);
     frame.textContent = `frame ${player.frame} of ${frames - 1} · ${Number(fps.toFixed(3))} fps`;
   };
 }
@@ -202,7 +203,7 @@ function listenToKeys(actions) {
 /** @param {Action[]} actions */
 function fillHelp(actions) {
   const help = /** @type {HTMLDialogElement} */ (element("help"));
-  const rows = actions.map(({ keys, help: does }) => [keys.map(keyName).join(", "), does]);
+  const rows = actions.map(({ keys, help: does }) => [keys.map(keyName).join(" or "), does]);
   const list = (/** @type {string[][]} */ items) =>
     make("dl", {}, ...items.flatMap(([name, does]) => [make("dt", {}, name), make("dd", {}, does)]));
   const close = make("button", { type: "button" }, "Close");

@@ -11,10 +11,9 @@ const STOPS = [
   [0.86, 0.27, 0.2],
 ];
 
-/** A CSS gradient from bottom to top. */
-export function heatGradient() {
-  const colours = STOPS.map((stop) => `rgb(${stop.map((value) => Math.round(255 * value)).join(" ")})`);
-  return `linear-gradient(to top, ${colours.join(", ")})`;
+/** As a list of CSS colours, for a gradient. */
+export function heatList() {
+  return STOPS.map((stop) => `rgb(${stop.map((value) => Math.round(255 * value)).join(" ")})`).join(", ");
 }
 
 /** A GLSL function `vec3 heat(float share)`. */

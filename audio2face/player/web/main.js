@@ -31,7 +31,12 @@ async function open() {
     requestAnimationFrame(loop);
   };
   loop();
-  element("status").hidden = true;
+  const status = element("status");
+  status.hidden = true;
+  canvas.addEventListener("webglcontextlost", () => {
+    status.textContent = "The graphics card was taken away. Load the page again.";
+    status.hidden = false;
+  });
   return player;
 }
 

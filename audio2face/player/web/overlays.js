@@ -2,7 +2,7 @@
  * What lies over the picture: names of the faces, and the scale of the heat map.
  */
 import { element, make } from "./dom.js";
-import { heatGradient } from "./heat_colours.js";
+import { heatList } from "./heat_colours.js";
 
 /** @typedef {import("./player.js").Player} Player */
 
@@ -37,14 +37,19 @@ function addCaptions(player) {
 function addScale(player) {
   const scale = element("heat");
   const bar = make("div", { class: "colours" });
-  bar.style.background = heatGradient();
+  bar.style.setProperty("--colours", heatList());
   const numbers = [1, 0.75, 0.5, 0.25, 0].map(() => make("span"));
   const finer = make("button", { type: "button", "aria-label": "Finer scale", title: "finer scale ([)" }, "−");
   const coarser = make("button", { type: "button", "aria-label": "Coarser scale", title: "coarser scale (])" }, "+");
   finer.addEventListener("click", () => player.stepHeatTop(-1));
   coarser.addEventListener("click", () => player.stepHeatTop(1));
   const now = make("p", { class: "now" });
-  scale.append(make("h2", {}, "Error, mm"), make("div", { class: "scale" }, bar, make("div", { class: "numbers" }, ...numbers)), make("div", { class: "steps" }, finer, coarser), now);
+  scale.append(
+    make("h2", {}, "Error, mm"),
+    make("div", { class: "scale" }, bar, make("div", { class: "numbers" }, ...numbers)),
+    make("div", { class: "steps" }, finer, coarser),
+    now,
+  );
   return () => {
     const { look, errors, frame } = player;
     scale.hidden = !look.heat || !look.shown.includes(0);

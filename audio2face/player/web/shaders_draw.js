@@ -196,10 +196,10 @@ void main() {
   vec3 fillFrom = normalize(vec3(0.75, 0.15, 0.65)), backFrom = normalize(vec3(0.55, 0.45, -0.75));
   vec3 sky3 = pow(vec3(open), vec3(0.8, 1.0, 1.08)); // light that bounces in folds is red
   float fill = max((dot(n, fillFrom) + 0.3) / 1.69, 0.0), back = max((dot(n, backFrom) + 0.15) / 1.32, 0.0);
-  vec3 around = mix(vec3(0.16, 0.13, 0.12), vec3(0.33, 0.36, 0.42), 0.5 + 0.5 * n.y);
+  vec3 around = mix(vec3(0.13, 0.105, 0.1), vec3(0.28, 0.31, 0.37), 0.5 + 0.5 * n.y);
 
   vec3 diffuse = vec3(1.75, 1.62, 1.46) * wrap * shade
-    + sky3 * (around + vec3(0.24, 0.29, 0.37) * fill + vec3(0.55, 0.6, 0.72) * back);
+    + sky3 * (around + vec3(0.20, 0.25, 0.33) * fill + vec3(0.55, 0.6, 0.72) * back);
   float shine = (gloss(n, v, key, rough, straight) + wet * gloss(n, v, key, 0.55 * rough, straight)) * arrives;
   shine += 0.35 * open * gloss(n, v, fillFrom, rough, straight) + 0.22 * open * gloss(n, v, backFrom, rough, straight);
   vec3 c = base * diffuse + vec3(2.9, 2.8, 2.7) * shine;
