@@ -161,16 +161,23 @@ class DiffusionObjective(nn.Module):
         return self._by_face(pair, lambda face, skin, _, lengths: face.stillness(skin, lengths))
 
     def _by_face(self, pair: _Pair, term: Callable[[_FaceTerms, Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
-        """The mean of a term over items, each with its own actor's face; slices of the batch are not copied."""
-        skin, true_skin = pair.predicted.skin, pair.true.skin
-        values = []
-        for item, actor in enumerate(pair.actor_indices):
-            face = self.faces[actor]
-            assert isinstance(face, _FaceTerms)
-            only = slice(item, item + 1)
-            lengths = None if pair.lengths is None else pair.lengths[only]
-            values.append(term(face, skin[only], true_skin[only], lengths))
+        """The mean of a term over items, each with its own actor's face."""
+        skin, true_skin, actors = pair.predicted.skin, pair.true.skin, pair.actor_indices
+        if len(set(actors)) == 1:
+            return term(self._face(actors[0]), skin, true_skin, pair.lengths)
+        # All split at once: on the way back, each item split by itself would cost a tensor of the size of the batch.
+        sides = zip(torch.split(skin, 1), torch.split(true_skin, 1), actors, strict=True)
+        lengths = [None] * len(actors) if pair.lengths is None else torch.split(pair.lengths, 1)
+        values = [
+            term(self._face(actor), predicted, true, length)
+            for (predicted, true, actor), length in zip(sides, lengths, strict=True)
+        ]
         return torch.stack(values).mean()
+
+    def _face(self, actor: int) -> _FaceTerms:
+        face = self.faces[actor]
+        assert isinstance(face, _FaceTerms)
+        return face
 
 
 def training_loss(
