@@ -8,6 +8,7 @@ from pathlib import Path
 
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
+from audio2face.export.actor_files import exact_rate
 from audio2face.export.perform import Performer, PerformSettings
 from audio2face.export.truth import true_animation
 from audio2face.model_folder import DeployedModel
@@ -33,7 +34,9 @@ def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, f
     Raises:
         UserError: a file cannot be read or written.
     """
-    performer = Performer(DeployedModel.open(model), PerformSettings(actor=dataset.actor, emotion=emotion))
+    # As many frames as the true motion has: more would show nothing new beside it, and take their time to draw.
+    settings = PerformSettings(actor=dataset.actor, emotion=emotion, fps=exact_rate(dataset.fps))
+    performer = Performer(DeployedModel.open(model), settings)
     folder.parent.mkdir(parents=True, exist_ok=True)
     animation = performer.perform(dataset.audio_path(shot), folder.parent)
     truth = true_animation(dataset, shot, folder.parent)
