@@ -26,14 +26,14 @@ REQUIRED: dict[Stage, tuple[SectionName, ...]] = {
     "preproc": ("dataset", "preproc"),
     "train": ("dataset", "train"),
     "deploy": ("train",),
-    "inference": ("dataset", "train", "inference"),
+    "inference": ("dataset", "train"),
 }
 OPTIONAL: dict[Stage, tuple[SectionName, ...]] = {
     "check": ("preproc",),
     "preproc": (),
     "train": ("inference",),
     "deploy": ("inference",),
-    "inference": (),
+    "inference": ("inference",),
 }
 
 
