@@ -34,7 +34,9 @@ from audio2face.audio import read_track
 from audio2face.errors import UserError
 from audio2face.export.animation import Animation
 from audio2face.export.formats import FORMATS
-from audio2face.export.perform import Performer, PerformSettings, grouped
+from audio2face.export.motion_blocks import grouped
+from audio2face.export.perform import Performer
+from audio2face.export.perform_settings import PerformSettings
 from audio2face.inference import Executor, TrackSettings
 from audio2face.model_folder import DeployedModel
 from benchmarks.large_model import describe, write_large_model

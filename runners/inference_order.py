@@ -12,7 +12,8 @@ from audio2face.config import Configuration, InferenceDiffusion, Roots
 from audio2face.console import LOGGER
 from audio2face.errors import FileFormatError, UserError
 from audio2face.export.actor_files import exact_rate
-from audio2face.export.perform import Performer, PerformSettings
+from audio2face.export.perform import Performer
+from audio2face.export.perform_settings import PerformSettings
 from audio2face.inference import GraphDevice, Noise, best_device, read_noise
 from audio2face.model_folder import DeployedModel, DiffusionInfo, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE

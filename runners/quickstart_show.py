@@ -9,7 +9,8 @@ from pathlib import Path
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.export.actor_files import exact_rate
-from audio2face.export.perform import Performer, PerformSettings
+from audio2face.export.perform import Performer
+from audio2face.export.perform_settings import PerformSettings
 from audio2face.export.truth import true_animation
 from audio2face.model_folder import DeployedModel
 from runners.finished_take import write_take

@@ -9,22 +9,21 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from audio2face import __version__
-from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, SolverMethod, unproject
+from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, unproject
 from audio2face.audio import peak_of, read_header, track_pieces
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.export.actor_files import DisplayData, WeightTrack, load_face
 from audio2face.export.animation import Animation, BlendWeights, Float32Array, Surface
+from audio2face.export.motion_blocks import checked, grouped
+from audio2face.export.perform_settings import PerformSettings, find_actor, merged_parameters
 from audio2face.export.retime import Retimer, TakeFrames
 from audio2face.export.spooling import Spool
 from audio2face.inference import (
@@ -33,50 +32,15 @@ from audio2face.inference import (
     Executor,
     FrameSchedule,
     Graph,
-    GraphDevice,
     Motion,
-    Noise,
     TrackSettings,
     open_graph,
 )
-from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo, RegressionInfo, parameter_ranges
+from audio2face.model_folder import DeployedModel, DiffusionInfo, RegressionInfo
 from audio2face.model_folder.model import PARTS, Part
 
-BLOCK_FRAMES = 32  # worked on at once; a network may give its frames one by one
 STANDARD_FPS = Fraction(30)
 _STRENGTH = "input_strength"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PerformSettings:
-    """How a face speaks.
-
-    Attributes:
-        actor: whose face it is; None where the model has only one.
-        emotion: what the user says of the emotion, see `EmotionNames.wish`.
-        zero_emotion: the word for no emotion.
-        fps: frames per second of the animation; None: the network's own, and for a regression network those of the
-            actor's recordings, else 30.
-        parameters: values that take the place of the model's own, by name.
-        seed: chooses the noise of a diffusion network, and the pauses between blinks.
-        noise: noise of a window, in place of the seed's.
-        blinks: whether the face blinks.
-        solver: how weights of blend shapes are found; None: not at all.
-        normalize: whether the recording is first brought to full scale.
-        device: what the network runs on.
-    """
-
-    actor: str | None = None
-    emotion: str | None = None
-    zero_emotion: str = "neutral"
-    fps: Fraction | None = None
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    seed: int = 0
-    noise: Noise | None = None
-    blinks: bool = True
-    solver: SolverMethod | None = "cpu"
-    normalize: bool = False
-    device: GraphDevice = "cpu"
 
 
 class Performer:
@@ -93,7 +57,7 @@ class Performer:
 
     def __init__(self, model: DeployedModel, settings: PerformSettings) -> None:
         self.model, self.settings = model, settings
-        self.actor = _actor(model, settings.actor)
+        self.actor = find_actor(model, settings.actor)
         self.parameters = merged_parameters(self.actor, settings.parameters)
         self._animator_settings = AnimatorSettings.of(self.parameters)
         self._face = load_face(self.actor)
@@ -141,9 +105,9 @@ class Performer:
         """
         for samples in track_pieces(audio, executor.samplerate):
             executor.push(0, samples)
-            yield from map(_checked, executor.run())
+            yield from map(checked, executor.run())
         executor.close(0)
-        yield from map(_checked, executor.run())
+        yield from map(checked, executor.run())
 
     def animator(self) -> FaceAnimator:
         """A new animator of the face, at the network's rate."""
@@ -309,60 +273,3 @@ class Performer:
             "parameters": dict(self.parameters),
             "framework": __version__,
         }
-
-
-def merged_parameters(actor: DeployedActor, changes: Mapping[str, float]) -> dict[str, float]:
-    """The parameters of an actor, with some values changed.
-
-    Raises:
-        UserError: there is no such parameter, or a value is out of its range.
-    """
-    ranges = parameter_ranges()
-    for name, value in changes.items():
-        if name not in ranges:
-            raise UserError(f"there is no animation parameter {name!r}", hint=f"There are: {', '.join(ranges)}.")
-        lowest, highest = ranges[name]
-        if not (lowest <= value <= highest and math.isfinite(value)):
-            raise UserError(f"{name} is {value:g}, expected a number from {lowest:g} to {highest:g}")
-    return {**actor.config.parameters, **changes}
-
-
-def grouped(motions: Iterator[Motion], num_frames: int = BLOCK_FRAMES) -> Iterator[Motion]:
-    """Joins motions of one track, so that all but the last have as many frames as that, or more."""
-    waiting: list[Motion] = []
-    for motion in motions:
-        waiting.append(motion)
-        if sum(len(part.values) for part in waiting) >= num_frames:
-            yield _joined(waiting)
-            waiting = []
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(motions: list[Motion]) -> Motion:
-    if len(motions) == 1:
-        return motions[0]
-    return Motion(
-        motions[0].track,
-        tuple(chain.from_iterable(motion.stamps for motion in motions)),
-        motions[-1].next_stamp,
-        np.concatenate([motion.values for motion in motions]),
-        np.concatenate([motion.emotion for motion in motions]),
-    )
-
-
-def _checked(motion: Motion) -> Motion:
-    if not np.isfinite(motion.values).all():
-        raise UserError(
-            f"the network gives NaN or infinity from sample {motion.stamps[0]} on",
-            hint="The training went astray; deploy an earlier run, or choose another seed.",
-        )
-    return motion
-
-
-def _actor(model: DeployedModel, name: str | None) -> DeployedActor:
-    if name is not None:
-        return model.actor(name)
-    if len(model.actors) > 1:
-        raise UserError("whose face is to move?", hint=f"Give --actor: {', '.join(model.info.identities)}.")
-    return model.actors[0]

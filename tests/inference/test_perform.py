@@ -17,7 +17,8 @@ from audio2face.animation import NATURAL_BLINK, BlinkTrack, unproject
 from audio2face.audio import read_track
 from audio2face.errors import UserError
 from audio2face.export.animation import Animation
-from audio2face.export.perform import Performer, PerformSettings
+from audio2face.export.perform import Performer
+from audio2face.export.perform_settings import PerformSettings
 from audio2face.export.retime import Retimer, TakeFrames
 from audio2face.inference import Executor, TrackSettings
 from audio2face.model_folder import DeployedModel, RegressionInfo
