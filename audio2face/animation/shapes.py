@@ -6,9 +6,10 @@ import numpy as np
 
 from audio2face.animation.face import Float32Array
 
-# Frames multiplied at once, the last ones with zeros beside them: the order in which a matrix product adds depends on
-# its size, and a frame must not depend on those it happens to come with. The shapes are read once for all of them.
+# Frames multiplied at once, zeros standing in for those that are missing: the order in which a matrix product adds
+# depends on its size, and a frame must not depend on those it happens to come with.
 ROWS = 8
+_COLUMNS = 1024  # of the matrix, which all rows pass before the next, while the cache of a core holds them
 
 
 def unproject(coefficients: Float32Array, shapes: Float32Array) -> Float32Array:
@@ -32,13 +33,11 @@ def _product(rows: Float32Array, matrix: Float32Array) -> Float32Array:
         rows: float32 `[rows, inner]`.
         matrix: float32 `[inner, columns]`.
     """
-    product = np.empty((len(rows), matrix.shape[1]), np.float32)
-    for start in range(0, len(rows), ROWS):
-        block = rows[start : start + ROWS]
-        if len(block) < ROWS:
-            padded = np.zeros((ROWS, rows.shape[1]), np.float32)
-            padded[: len(block)] = block
-            product[start:] = (padded @ matrix)[: len(block)]
-        else:
-            np.matmul(block, matrix, out=product[start : start + ROWS])
-    return product
+    missing = -len(rows) % ROWS
+    padded = np.concatenate([rows, np.zeros((missing, rows.shape[1]), np.float32)]) if missing else rows
+    product = np.empty((len(padded), matrix.shape[1]), np.float32)
+    for column in range(0, matrix.shape[1], _COLUMNS):
+        columns = slice(column, column + _COLUMNS)
+        for row in range(0, len(padded), ROWS):
+            np.matmul(padded[row : row + ROWS], matrix[:, columns], out=product[row : row + ROWS, columns])
+    return product[: len(rows)]

@@ -78,7 +78,7 @@ class BlendshapeSolver:
         scale = float(diagonal / settings.template_size) ** 2
         self._pull = settings.temporal * scale
         self._cancel = active_pairs(settings.cancel_pairs, settings.active)
-        matrix = _normal_matrix(poses, settings, scale)
+        matrix = normal_matrix(poses, settings, scale)
         _check_condition(matrix, self._active)
         self._method = method
         self._passes = [_make_step(matrix, method) for _ in range(2 if self._cancel else 1)]
@@ -145,7 +145,7 @@ def _make_step(matrix: Float64Array, method: SolverMethod) -> _Step:
     return FourSteps(matrix) if method == "admm" else BoundedQuadratic(matrix, squared=method == "cpu")
 
 
-def _normal_matrix(poses: Float32Array, settings: SolverSettings, scale: float) -> Float64Array:
+def normal_matrix(poses: Float32Array, settings: SolverSettings, scale: float) -> Float64Array:
     """A, `[active, active]`, for the offsets `[active, values]`."""
     offsets = poses.astype(np.float64)
     matrix = offsets @ offsets.T
