@@ -1,4 +1,4 @@
-"""The reference's small actor as a preprocessing run, under one name or several, configured for diffusion training."""
+"""The reference's small actor as a preprocessing run, under one name or several, configured for training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from audio2face.config import Configuration, Roots
 from audio2face.config.frozen import freeze
 from audio2face.config.merge import merge
-from audio2face.config_base.tables import SectionName, base_of
+from audio2face.config_base.tables import NetworkType, SectionName, base_of
 
 RUN = "250909_135508_small"
 Configure = Callable[..., Configuration]
@@ -37,7 +37,9 @@ def add_run(reference_data: Path, folder: Path, actor: str) -> None:
             (folder / name).write_text(text.replace('"ann"', f'"{actor}"'))
 
 
-def configuration(dataset: Path, workspace: Path, actors: tuple[str, ...], changes: dict[str, Any]) -> Configuration:
+def configuration(
+    dataset: Path, workspace: Path, actors: tuple[str, ...], changes: dict[str, Any], kind: NetworkType = "diffusion"
+) -> Configuration:
     """Makes a configuration for training, every shot whole and all learnt from unless changed; nothing is checked."""
     values: dict[SectionName, dict[str, Any]] = {
         "dataset": {name: {actor: str(dataset / path) for actor in actors} for name, path in _FILES.items()}
@@ -49,13 +51,13 @@ def configuration(dataset: Path, workspace: Path, actors: tuple[str, ...], chang
         "train": {"CLIPS": EVERY_SHOT, "VALIDATION_FRACTION": 0.0},
     }
     for name, value in changes.items():
-        values["dataset" if name in base_of("dataset", "diffusion").types else "train"][name] = value
-    full = {name: merge(base_of(name, "diffusion").defaults, section) for name, section in values.items()}
+        values["dataset" if name in base_of("dataset", kind).types else "train"][name] = value
+    full = {name: merge(base_of(name, kind).defaults, section) for name, section in values.items()}
     return Configuration(
         name="small",
         stage="train",
         actors=actors,
-        network_type="diffusion",
+        network_type=kind,
         roots=Roots(datasets=dataset, workspace=workspace),
         modifiers=freeze(values),
         full=freeze(full),

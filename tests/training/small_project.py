@@ -1,4 +1,4 @@
-"""A diffusion training of seconds: the reference's small actor, and a HuBERT of chance with all its noise on."""
+"""Trainings of seconds: the reference's small actor, and speech encoders of chance with all their noise on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from small_actor import EVERY_SHOT, add_run, configuration
 from audio2face.config import Configuration
 from audio2face.config.frozen import freeze
 from audio2face.config.merge import merge
-from audio2face.config_base.tables import base_of
+from audio2face.config_base.tables import NetworkType, base_of
 from audio2face.networks.encoders.hub_folder import transformer
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
-_HUBERT = {
+_TRANSFORMER = {
     "hidden_size": 16,
     "num_hidden_layers": 4,
     "num_attention_heads": 2,
@@ -33,55 +33,71 @@ _LISTS = {
     "SKIN_LIP_DIST_VERTEX_LIST_FPATH": "geom/skin/lip_dist_vertex_list.json",
     "SKIN_EYE_DIST_VERTEX_LIST_FPATH": "geom/skin/eye_dist_vertex_list.json",
 }
-SETTINGS: dict[str, Any] = {
+_EVERY_SETTING: dict[str, Any] = {
     "RUN_NAME": "small",
-    "NETWORK_HYPER_PARAMS": {"feature_dim": 16, "gru_feature_dim": 16},
-    "TARGET_FPS": 30.0,
-    "SUBSEGMENT_MIN_FRAME": 12,
-    "SUBSEGMENT_MAX_FRAME": 20,
-    "AUGMENT": {"timeshift": 1.0, "pitch_shift": {"p": 0.5}},
     "AUG_MUTED_SHOTS": [["ann", ["s1_neutral", 3], 40, "neutral"], ["ann", ["s2_joy", 9], 40, "joy"]],
     "VALIDATION_SHOTS": {"ann": ["s4_neutral"]},
     "VALIDATION_PERIOD_EPOCHS": 4,
-    # Five clips in batches of 2, 2 and 1, gathered by two: a step of four and one of a single clip in each epoch.
-    "BATCH_SIZE": 2,
-    "GRADIENT_ACCUMULATION_STEPS": 2,
     "NUM_EPOCHS": 8,
     "LOG_PERIOD": 2,
     "DEVICE": "cpu",
     "CHECKPOINT_PERIOD_MINUTES": 0.0,
 }
+_DIFFUSION: dict[str, Any] = {
+    "NETWORK_HYPER_PARAMS": {"feature_dim": 16, "gru_feature_dim": 16},
+    "TARGET_FPS": 30.0,
+    "SUBSEGMENT_MIN_FRAME": 12,
+    "SUBSEGMENT_MAX_FRAME": 20,
+    "AUGMENT": {"timeshift": 1.0, "pitch_shift": {"p": 0.5}},
+    # Five clips in batches of 2, 2 and 1, gathered by two: a step of four and one of a single clip in each epoch.
+    "BATCH_SIZE": 2,
+    "GRADIENT_ACCUMULATION_STEPS": 2,
+}
+_REGRESSION: dict[str, Any] = {
+    # Few sequences, far apart: two steps in each epoch.
+    "SEQ_STRIDE": 40,
+    "BATCH_SIZE": 6,
+    "NETWORK_HYPER_PARAMS": {"w2v_num_layers": 2},
+}
 
 
-def small_project(folder: Path, actors: tuple[str, ...] = ("ann",), **changes: Any) -> Configuration:
+def small_project(
+    folder: Path, actors: tuple[str, ...] = ("ann",), kind: NetworkType = "diffusion", **changes: Any
+) -> Configuration:
     """The configuration, in a workspace that is made where it is not there yet.
 
     Args:
         folder: of the workspace.
         actors: all of them are ann under another name.
+        kind: of network.
         changes: parameters of dataset and training.
     """
     models, runs = folder / "models", folder / "output_preproc"
-    if not models.is_dir():
-        _write_hubert(models / "hubert-base")
+    for name, model_type in (("hubert-base", "hubert"), ("wav2vec2-base", "wav2vec2")):
+        if not (models / name).is_dir():
+            _write_model(models / name, model_type)
     for actor in actors:
         if not (runs / f"run_{actor}").is_dir():
             add_run(REFERENCE, runs / f"run_{actor}", actor)
     dataset = REFERENCE / "preproc/dataset"
     values = {name: {actor: str(dataset / path) for actor in actors} for name, path in _LISTS.items()}
-    values |= SETTINGS | {
+    if kind == "regression":
+        values["SPEECH_FEATURES_ROOT"] = str(folder / "speech_features")  # type: ignore[assignment]
+    values |= _EVERY_SETTING | (_DIFFUSION if kind == "diffusion" else _REGRESSION)
+    values |= {
         "CLIPS": [[actor, *row[1:3], actor, *row[4:]] for actor in actors for row in EVERY_SHOT],
         "PREPROC_RUN_NAME_FULL": {actor: f"run_{actor}" for actor in actors},
         "TORCH_CACHE_ROOT": str(models),
     }
-    trained = configuration(dataset, folder, actors, values | changes)
-    inference = merge(base_of("inference", "diffusion").defaults, {"TIMESTEP_RESPACING": "2"})
+    trained = configuration(dataset, folder, actors, values | changes, kind)
+    respaced = {"TIMESTEP_RESPACING": "2"} if kind == "diffusion" else {}
+    inference = merge(base_of("inference", kind).defaults, respaced)
     return dataclasses.replace(trained, full=freeze({**trained.full, "inference": inference}))
 
 
-def _write_hubert(folder: Path) -> None:
+def _write_model(folder: Path, model_type: str) -> None:
     torch.manual_seed(5)
-    model, config = transformer("hubert", _HUBERT)
+    model, config = transformer(model_type, _TRANSFORMER)
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config.to_dict() | {"model_type": "hubert"}))
+    (folder / "config.json").write_text(json.dumps(config.to_dict() | {"model_type": model_type}))
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from train_process import start
 
+from audio2face.config_base.tables import NetworkType
 from audio2face.training.checkpoints import FOLDER, CheckpointStore, read_progress
 
 PATIENCE = 120
+KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
 
 
 def only_run(folder: Path) -> Path:
@@ -35,11 +37,17 @@ def finish(process: ForkServerProcess) -> int | None:
     return process.exitcode
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> NetworkType:
+    chosen: NetworkType = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(kind: NetworkType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    assert finish(start(folder)) == 0
+    assert finish(start(folder, kind)) == 0
     return only_run(folder)
 
 
@@ -65,12 +73,15 @@ def assert_same(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def test_killed_at_random_times_and_in_a_save(whole: Path, tmp_path: Path) -> None:
+def test_killed_at_random_times_and_in_a_save(whole: Path, kind: NetworkType, tmp_path: Path) -> None:
     rng = random.Random(time.time_ns())
-    kill_at_random(start(tmp_path), tmp_path, rng)
-    assert finish(start(tmp_path, resume=True, die_in_save=rng.randint(1, 8))) == -signal.SIGKILL
-    kill_at_random(start(tmp_path, resume=True), tmp_path, rng)
-    assert finish(start(tmp_path, resume=True)) in (0, 2)  # 2: the last one had come to its end before it was killed
+    kill_at_random(start(tmp_path, kind), tmp_path, rng)
+    assert finish(start(tmp_path, kind, resume=True, die_in_save=rng.randint(1, 8))) == -signal.SIGKILL
+    kill_at_random(start(tmp_path, kind, resume=True), tmp_path, rng)
+    assert finish(start(tmp_path, kind, resume=True)) in (
+        0,
+        2,
+    )  # 2: the last one had come to its end before it was killed
     run = only_run(tmp_path)
     assert_same(whole, run)
     assert json.loads((run / "status.json").read_text())["status"] == "done"
@@ -79,9 +90,9 @@ def test_killed_at_random_times_and_in_a_save(whole: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_it_saves_says_so_and_can_be_gone_on_with(
-    whole: Path, tmp_path: Path, number: int, status: int
+    whole: Path, kind: NetworkType, tmp_path: Path, number: int, status: int
 ) -> None:
-    process = start(tmp_path)
+    process = start(tmp_path, kind)
     while last_step(tmp_path) < 2 and process.is_alive():
         time.sleep(0.01)
     assert process.pid is not None
@@ -92,19 +103,19 @@ def test_stopped_it_saves_says_so_and_can_be_gone_on_with(
     assert not (run / "weights.safetensors").exists()
     assert "--resume" in (run / "log.log").read_text()
     if number == signal.SIGTERM:
-        assert finish(start(tmp_path, resume=True)) == 0
+        assert finish(start(tmp_path, kind, resume=True)) == 0
         assert_same(whole, run)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_again_and_again(whole: Path, tmp_path: Path, seed: int) -> None:
+def test_killed_again_and_again(whole: Path, kind: NetworkType, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
-    kill_at_random(start(tmp_path), tmp_path, rng)
+    kill_at_random(start(tmp_path, kind), tmp_path, rng)
     while last_step(tmp_path) < int((whole / FOLDER / "last").read_text()) - 3:
         if rng.random() < 0.5:
-            assert finish(start(tmp_path, resume=True, die_in_save=rng.randint(1, 8))) in (-signal.SIGKILL, 0)
+            assert finish(start(tmp_path, kind, resume=True, die_in_save=rng.randint(1, 8))) in (-signal.SIGKILL, 0)
         else:
-            kill_at_random(start(tmp_path, resume=True), tmp_path, rng)
-    finish(start(tmp_path, resume=True))
+            kill_at_random(start(tmp_path, kind, resume=True), tmp_path, rng)
+    finish(start(tmp_path, kind, resume=True))
     assert_same(whole, only_run(tmp_path))

@@ -8,24 +8,30 @@ import signal
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from audio2face.config_base.tables import NetworkType
+
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["audio2face.training.diffusion_task", "audio2face.training.run", "small_project"])
+_TASKS = ["audio2face.training.diffusion_task", "audio2face.training.regression_task"]
+_CONTEXT.set_forkserver_preload([*_TASKS, "audio2face.training.run", "small_project"])
 
 
-def start(folder: Path, *, resume: bool = False, die_in_save: int | None = None) -> ForkServerProcess:
+def start(
+    folder: Path, kind: NetworkType = "diffusion", *, resume: bool = False, die_in_save: int | None = None
+) -> ForkServerProcess:
     """Starts training in the small project, or goes on with it.
 
     Args:
         folder: the workspace.
+        kind: of network.
         resume: goes on with the newest run.
         die_in_save: kills itself while it writes so many files of weights, counted from 1.
     """
-    process = _CONTEXT.Process(target=_train, args=(folder, resume, die_in_save))
+    process = _CONTEXT.Process(target=_train, args=(folder, kind, resume, die_in_save))
     process.start()
     return process
 
 
-def _train(folder: Path, resume: bool, die_in_save: int | None) -> None:
+def _train(folder: Path, kind: NetworkType, resume: bool, die_in_save: int | None) -> None:
     import torch
     from small_project import small_project
 
@@ -39,7 +45,7 @@ def _train(folder: Path, resume: bool, die_in_save: int | None) -> None:
         checkpoints.save_file = _dying(checkpoints.save_file, die_in_save)  # type: ignore[attr-defined]
 
     def main(_: list[str]) -> int:
-        train(small_project(folder), lambda run, network: None, resume=NEWEST if resume else None)
+        train(small_project(folder, kind=kind), lambda run, network: None, resume=NEWEST if resume else None)
         return 0
 
     run_stage(main)
