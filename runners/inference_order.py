@@ -100,7 +100,7 @@ class Order:
             raise UserError(
                 f"training run {self.args.training_run_name_full!r} is not deployed",
                 path=self.configuration.train.FINAL_DEPLOY_ROOT,
-                hint=f"Run: {command}\n  Or give --raw-only for the output of a diffusion network itself.",
+                hint=f"Run: {command}\n  Or give --raw-only for the output of the network itself.",
             )
         return folder
 
@@ -109,6 +109,7 @@ class Order:
         if self.configuration is not None:
             emotion = emotion or self.configuration.inference.EMOTION_LABEL
             zero = self.configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS
+            self._tell_condition(self.configuration)
         return PerformSettings(
             actor=self._actor,
             emotion=emotion,
@@ -122,6 +123,16 @@ class Order:
             normalize=args.normalize,
             device=_graph_device(args.device),
         )
+
+    def _tell_condition(self, configuration: Configuration) -> None:
+        """Finished animations move a face in its own way; another actor's way is left to the network's own output."""
+        inference = configuration.inference
+        configured = inference.CONDITION if isinstance(inference, InferenceDiffusion) else None
+        condition = self.args.condition or (None if self.args.actor else configured)
+        if condition is not None and self._actor not in (None, condition):
+            LOGGER.warning(
+                "%s moves in its own way; that of %s is for the network's own output", self._actor, condition
+            )
 
     @property
     def _actor(self) -> str | None:

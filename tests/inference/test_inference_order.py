@@ -103,6 +103,12 @@ def test_relative_recordings_start_from_the_datasets_too(stage: Any) -> None:
         stage(ACTOR_NAME="ada")
 
 
+def test_another_actors_way_is_for_raw_output(stage: Any, deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if deployed.name == "diffusion":
+        stage("--audio", "a.wav", "--format", "csv", ACTOR_NAME="ada", CONDITION="ben", EMOTION_LABEL="joy")
+        assert "ada moves in its own way; that of ben is for the network's own output" in capsys.readouterr().out
+
+
 def test_truth_and_another_run_beside_it(stage: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(tmp_path / "a.wav", tmp_path / "s2_joy.wav")
     folder = stage("--audio", "s2_joy.wav", "--compare-with", "truth", "--format", "page", ACTOR_NAME="ada",
