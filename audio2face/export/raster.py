@@ -37,10 +37,6 @@ class Seen:
 
     keys: npt.NDArray[np.uint64]
 
-    def triangles(self, sample: int, pixels: npt.NDArray[np.intp]) -> npt.NDArray[np.uint32]:
-        """Numbers of the triangles that a sample shows in pixels, counted along the rows."""
-        return np.asarray(self.keys[sample].reshape(-1).take(pixels), np.uint32)
-
     @staticmethod
     def nearness(keys: npt.NDArray[np.uint64]) -> Float32Array:
         """The nearness in keys of any shape."""

@@ -180,7 +180,9 @@ def _add_shapes(stage: Usd.Stage, mesh: UsdGeom.PointBased, morphs: Morphs) -> N
     targets: list[Sdf.Path] = []
     for shape, delta in zip(morphs.names, morphs.deltas, strict=True):
         target = UsdSkel.BlendShape.Define(stage, mesh.GetPath().AppendChild(identifier(shape)))
-        rows = np.flatnonzero(np.abs(delta).max(axis=1) > _STILL_CM).astype(np.int32)
+        moved = np.abs(delta).max(axis=1) > _STILL_CM
+        moved[0] |= not moved.any()  # Blender warns of a shape without vertices
+        rows = np.flatnonzero(moved).astype(np.int32)
         target.CreateOffsetsAttr(vectors(delta[rows]))
         target.CreatePointIndicesAttr(Vt.IntArray.FromNumpy(rows))
         targets.append(target.GetPath())

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from audio2face.dataset.example.head import Head
 from audio2face.export import Animation
+from audio2face.export.camera import Camera
 from audio2face.export.raster import PATTERNS, Seen, rasterise
-from audio2face.export.render import Camera, Renderer
+from audio2face.export.render import Renderer
 from audio2face.export.studio import directions, visibility
 from audio2face.export.subdivide import refine
 from audio2face.export.triangles import Normals, triangulate
