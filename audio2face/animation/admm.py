@@ -24,6 +24,9 @@ class FourSteps:
         self._inverse = np.linalg.inv(matrix)
         self._resolvent = np.linalg.inv(square + np.diag(self._penalty))
 
+    def reset(self) -> None:
+        """There is nothing to forget."""
+
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array:
         """Weights `[rows, n]` for b `[rows, n]` and upper bounds, of the same shape or for all rows `[n]`."""
         target = linear @ self._matrix

@@ -56,7 +56,6 @@ class FaceAnimator:
         self._face, self._settings, self._blinks = face, settings, blinks
         self._skin = SkinMotion(face, settings, seconds)
         self._eyes = EyeMotion(face, settings, seconds)
-        # Scaling, then adding the place at rest with its offset: float32, as the rest.
         self._tongue_rest = face.tongue + np.array(
             [0, settings.tongue_height_offset, settings.tongue_depth_offset], np.float32
         )

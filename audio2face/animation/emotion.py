@@ -6,7 +6,7 @@ Knows no classifier. Formulas: contract of the Audio2Face-3D SDK.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -60,8 +60,8 @@ class EmotionSettings:
     preferred_emotion_strength: float = 0.5
     transition_smoothing: float = 0.5
     emotion_strength: float = 0.6
-    preferred_emotion: Sequence[float] = field(default=())
-    beginning_emotion: Sequence[float] = field(default=())
+    preferred_emotion: Sequence[float] = ()
+    beginning_emotion: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         for name, limits in _RANGES.items():

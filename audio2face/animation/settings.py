@@ -121,5 +121,7 @@ class AnimatorSettings:
         names = [field.name for field in fields(cls) if field.name != "blink_offset"]
         missing = [name for name in names if name not in parameters]
         if missing:
-            raise UserError(f"animation parameters are missing: {', '.join(missing)}")
+            raise UserError(
+                f"animation parameters are missing: {', '.join(missing)}", hint="Deploy the model once more."
+            )
         return cls(**{name: parameters[name] for name in names}, blink_offset=blink_offset)

@@ -1,4 +1,4 @@
-"""Motion from coefficients of shapes, for networks that give those: PCA un-projection."""
+"""Motion from coefficients of shapes: PCA un-projection, for networks that give those, and blend-shape weights."""
 
 from __future__ import annotations
 

@@ -29,7 +29,9 @@ _CANCELLED = 1e-10  # upper bound of the pose of a pair that gives way
 _WORST_CONDITION = 1e7  # of the matrix; `cpu` squares it, and float64 has 16 digits
 
 
-class _Step(Protocol):
+class _Pass(Protocol):
+    def reset(self) -> None: ...
+
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array: ...
 
 
@@ -43,7 +45,8 @@ class BlendshapeSolver:
         b = D'(positions - n) + temporal s · (weights of the frame before, zeros at first)
 
     Where there are pairs that cancel, a second pass gives up the smaller weight of each (of equals, the second). Every
-    pose, active or not, then has `weight * multiplier + offset`, which may lie outside of 0 to 1.
+    pose, active or not, then has `weight * multiplier + offset`, which may lie outside of 0 to 1. The surface that
+    weights stand for is `neutral + unproject(weights, deltas)`.
 
     Args:
         deltas: what a weight of 1 adds, `[poses, verts, 3]`, centimetres.
@@ -81,15 +84,14 @@ class BlendshapeSolver:
         matrix = normal_matrix(poses, settings, scale)
         _check_condition(matrix, self._active)
         self._method = method
-        self._passes = [_make_step(matrix, method) for _ in range(2 if self._cancel else 1)]
+        self._passes = [_make_pass(matrix, method) for _ in range(2 if self._cancel else 1)]
         self.reset()
 
     def reset(self) -> None:
         """Forgets the frames so far: the next one is not pulled."""
         self._before = np.zeros(len(self._active))
-        for step in self._passes:
-            if isinstance(step, BoundedQuadratic):
-                step.reset()
+        for solve in self._passes:
+            solve.reset()
 
     def __call__(self, positions: npt.NDArray[np.floating]) -> Float32Array:
         """The weights of the next frames; bit-equal however frames are cut into blocks.
@@ -141,7 +143,7 @@ class BlendshapeSolver:
         return weights
 
 
-def _make_step(matrix: Float64Array, method: SolverMethod) -> _Step:
+def _make_pass(matrix: Float64Array, method: SolverMethod) -> _Pass:
     return FourSteps(matrix) if method == "admm" else BoundedQuadratic(matrix, squared=method == "cpu")
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face.animation import NATURAL_BLINK, BlinkTrack
+from audio2face.animation.blinks import INTERVAL, LEAST_PAUSE, SPREAD
 from audio2face.errors import UserError
 
 
@@ -22,11 +23,10 @@ def test_an_hour_of_blinks_at_natural_intervals(fps: float) -> None:
     shut = BlinkTrack(NATURAL_BLINK, fps, seed=4)(round(3600 * fps))
     pauses = np.diff(starts(shut, fps))
     assert shut.dtype == np.float32
-    assert 3.8 < pauses.mean() < 4.2
-    assert 0.45 < np.log(pauses).std() < 0.55
-    assert pauses.min() > 0.5
+    assert pauses.mean() == pytest.approx(INTERVAL, rel=0.05)
+    assert np.log(pauses).std() == pytest.approx(SPREAD, rel=0.1)
+    assert pauses.min() >= 0.3 + LEAST_PAUSE - 1 / fps  # a blink, a pause, and what bringing it onto a frame may take
     # At any rate, a frame shows the eyes fully shut in every blink.
-    np.testing.assert_allclose(shut[(shut > 0.9)].max(), 1.0)
     assert np.count_nonzero(shut == 1) == len(pauses) + 1
 
 
