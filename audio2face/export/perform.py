@@ -262,7 +262,7 @@ class Performer:
             "version": info.version,
             "audio": audio.name,
             "actor": self.actor.name,
-            "emotion": settings.emotion or f"{self.emotion.label} (the model's default)",
+            "emotion": self.emotion.description,
             "fps": float(self.fps),
             "network_fps": float(self.schedule.fps),
             "noise": noise if diffusion else None,

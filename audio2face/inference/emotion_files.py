@@ -35,10 +35,12 @@ class EmotionWish:
 
     Attributes:
         label: what files made with it are called.
+        description: what was said of it, for people; of a path only the name.
         curve: how strong each emotion is when.
     """
 
     label: str
+    description: str
     curve: EmotionCurve
 
 
@@ -67,13 +69,14 @@ class EmotionNames:
             UserError: a name is unknown, a value out of range, or a file not to be read.
         """
         if said is None:
-            return EmotionWish(self._label_of_default(), EmotionCurve.constant(self.default))
+            label = self._label_of_default()
+            return EmotionWish(label, f"{label} (the model's default)", EmotionCurve.constant(self.default))
         path = Path(said)
         if path.suffix.lower() in _SUFFIXES:
-            return EmotionWish(path.stem, self.read(path))
+            return EmotionWish(path.stem, path.name, self.read(path))
         strengths = dict(self._strength(part) for part in said.split(","))
         label = "-".join(name for name, value in strengths.items() if value > 0) or self.zero
-        return EmotionWish(label, EmotionCurve.constant(self.vector(strengths)))
+        return EmotionWish(label, said, EmotionCurve.constant(self.vector(strengths)))
 
     def read(self, path: Path) -> EmotionCurve:
         """Reads a curve from a `.csv` or `.json` file.

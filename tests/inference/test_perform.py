@@ -183,6 +183,8 @@ def test_emotions_over_time(deployed: Path, speech: Path, tmp_path: Path) -> Non
     keys.write_text("time,joy\n0,0\n1,1\n")
     made = perform(deployed, speech, emotion=str(keys), fps=Fraction(30))
     np.testing.assert_allclose(made.emotion[:, 0], np.clip(np.arange(51) / 30, 0, 1), atol=1e-4)
+    assert made.facts["emotion"] == "keys.csv"  # no path of a machine
+    assert str(tmp_path) not in str(made.facts)
 
 
 def test_a_network_that_went_astray(deployed: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
