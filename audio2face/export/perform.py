@@ -71,6 +71,7 @@ class Performer:
         self.emotion: EmotionWish = self._emotion_names.wish(settings.emotion)
         self._solvers = self._make_solvers()
         self._gain = self._choose_gain(diffusion)
+        self.graph: Graph = open_graph(model, settings.device)
 
     def perform(self, audio: Path, folder: Path) -> Animation:
         """Animates a recording.
@@ -91,11 +92,6 @@ class Performer:
             self._keep(frames, spools)
         num_frames = math.ceil(executor.num_samples(0) * self.fps / executor.samplerate)
         return self._animation(audio, {name: spool.finish(num_frames) for name, spool in spools.items()})
-
-    @cached_property
-    def graph(self) -> Graph:
-        """The network."""
-        return open_graph(self.model, self.settings.device)
 
     def listen(self, executor: Executor, audio: Path) -> Iterator[Motion]:
         """What the network says to a recording.
