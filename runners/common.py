@@ -91,6 +91,7 @@ def run_stage(
     except UserError as error:
         fail(error)
     except KeyboardInterrupt:
-        print(f"[STOPPED] {go_on}", file=sys.stderr, flush=True)
+        if os.environ.get("RANK", "0") == "0":
+            print(f"[STOPPED] {go_on}", file=sys.stderr, flush=True)
         status = 128 + (received[0] if received else signal.SIGINT)
     sys.exit(status)

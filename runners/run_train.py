@@ -39,8 +39,7 @@ def main(argv: list[str]) -> int:
             "Curves:": run.path / "curves.png",
         },
         [
-            f"python run_deploy.py {configuration.name} {run.name}",
-            f"python run_inference.py {configuration.name} {run.name}",
+            f"python run_deploy.py {configuration.name} {run.name}    (then run_inference.py with the same names)",
         ],
     )
     return 0

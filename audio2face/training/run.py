@@ -105,7 +105,10 @@ def train(
         with stop:
             end = _train(fabric, run, order, stop)
         if end is End.STOPPED:
-            LOGGER.info("stopped; go on with: python run_train.py %s --resume %s", configuration.name, run.name)
+            several = f" --devices {fabric.world_size}" if fabric.world_size > 1 else ""
+            LOGGER.info(
+                "stopped; go on with: python run_train.py %s --resume %s%s", configuration.name, run.name, several
+            )
             stop.pass_on()
             raise KeyboardInterrupt
     return Outcome(run, end, _exported(CheckpointStore(run.path / FOLDER), configuration))

@@ -37,7 +37,8 @@ class StopSignals:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is None:
             self.received = number
-            os.write(2, _SAID)  # a logger or print may be in the middle of a line of its own
+            if os.environ.get("RANK", "0") == "0":  # of processes that train together, the first speaks for all
+                os.write(2, _SAID)  # a logger or print may be in the middle of a line of its own
             return
         previous: Callable[[int, FrameType | None], object] | int | None = self._handlers.get(number)
         if callable(previous):
