@@ -50,7 +50,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "maya": Format("caches of skin and tongue, .xml with .mc", "Maya", write_maya),
         "pc2": Format("point caches of skin and tongue", "Blender, 3ds Max", write_pc2),
-        "mdd": Format("motion designer caches of skin and tongue", "Blender, Houdini, LightWave", write_mdd),
+        "mdd": Format("motion designer caches of skin and tongue", "Blender, LightWave, Modo", write_mdd),
         "npy": Format("NumPy arrays of skin, tongue, jaw and eyes", "programs of your own", write_arrays),
         "csv": Format("jaw, eyes, emotion and weights per frame", "spreadsheets, any program", write_table),
         "arkit": Format(
