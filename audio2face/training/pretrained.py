@@ -107,11 +107,10 @@ def _references(path: Path) -> dict[str, Tensor]:
 
 
 def _with_encoder(network: nn.Module, weights: dict[str, Tensor], encoder: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Adds the encoder's weights, renamed; without any, it keeps those it has, and always what only ours has."""
-    kept = (f"{_ENCODER}model.masked_spec_embed",) if encoder else (_ENCODER,)
-    present = {name: value for name, value in network.state_dict().items() if name.startswith(kept)}
-    given = {f"{_ENCODER}model.{_present_name(name)}": tensor for name, tensor in encoder.items()}
-    return {**present, **weights, **given}
+    """Adds the encoder's weights, renamed; where there are none, the network keeps those that it has."""
+    if encoder:
+        return weights | {f"{_ENCODER}model.{_present_name(name)}": tensor for name, tensor in encoder.items()}
+    return {name: value for name, value in network.state_dict().items() if name.startswith(_ENCODER)} | weights
 
 
 def _present_name(name: str) -> str:

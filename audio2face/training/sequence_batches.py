@@ -93,17 +93,19 @@ class MotionTable:
             scales: what skin, tongue, jaw and eyes are divided by.
         """
         shots = list(dict.fromkeys(clip.shot.id for clip in clips))
-        ends = np.cumsum([motions[shot].num_frames for shot in shots])
-        starts = dict(zip(shots, [0, *ends.tolist()], strict=False))
-        values = np.empty((int(ends[-1]), sum(part.shape[1] for part in motions[shots[0]].parts)), np.float32)
-        for shot in shots:
-            parts = [part / np.float32(scale) for part, scale in zip(motions[shot].parts, scales, strict=True)]
-            values[starts[shot] : starts[shot] + motions[shot].num_frames] = np.concatenate(parts, axis=1)
+        blocks = [motions[shot].parts for shot in shots]
+        ends = np.cumsum([0, *(len(parts[0]) for parts in blocks)]).tolist()
+        starts = dict(zip(shots, ends, strict=False))
+        width = sum(part.shape[1] for part in next(iter(motions.values())).parts)
+        values = np.empty((ends[-1], width), np.float32)
+        for start, stop, parts in zip(ends, ends[1:], blocks, strict=False):
+            scaled = [part / np.float32(scale) for part, scale in zip(parts, scales, strict=True)]
+            values[start:stop] = np.concatenate(scaled, axis=1)
         return cls(
             values,
-            np.array([starts[clip.shot.id] for clip in clips]),
-            np.array([motions[clip.shot.id].num_frames for clip in clips]),
-            np.array([motions[clip.shot.id].known for clip in clips]),
+            np.array([starts[clip.shot.id] for clip in clips], np.int64),
+            np.array([motions[clip.shot.id].num_frames for clip in clips], np.int64),
+            np.array([motions[clip.shot.id].known for clip in clips], bool).reshape(-1, len(scales)),
         )
 
     def between(self, clips: IntArray, frames: npt.NDArray[np.float64]) -> Float32Array:

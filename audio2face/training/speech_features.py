@@ -95,9 +95,10 @@ class FeatureStore:
         """
         identity = self._identity()
         paths = [self.folder / f"{_key(identity, windows, clip, shifts)}.npy" for clip in range(len(windows.clips))]
-        missing = [clip for clip, path in enumerate(paths) if _open(path) is None]
+        # The share of a process must not depend on how far the others are.
+        missing = [(clip, path) for clip, path in list(enumerate(paths))[rank::world_size] if _open(path) is None]
         if missing:
-            self._make(windows, shifts, [(clip, paths[clip]) for clip in missing[rank::world_size]])
+            self._make(windows, shifts, missing)
         if world_size > 1:
             torch.distributed.barrier()
         opened = [_open(path) for path in paths]

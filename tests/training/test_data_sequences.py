@@ -1,0 +1,267 @@
+"""Sequences of frames and their batches: the rules of time, what the speech encoder made of them, and positions."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_actor import EVERY_SHOT, configuration
+
+from audio2face.audio import noise, read_track
+from audio2face.config import TrainRegression
+from audio2face.errors import UserError
+from audio2face.networks import encoders
+from audio2face.training.data import TrainingData
+from audio2face.training.sequence_batches import SequenceBatch, SequenceLoader
+from audio2face.training.sequences import SequencePlan, SequenceSampler, Shifts, frames_in_order
+from audio2face.training.speech_features import FeatureStore
+
+RATE, SAMPLES = 16_000, 8320
+MUTED = [["ann", ["s2_joy", 9], 12, "joy"], ["ann", ["s1_neutral", 3], 7, "neutral"]]
+
+
+def plan(clip: int, start: int, shift: float = 0.0, variant: int = 0) -> SequencePlan:
+    return SequencePlan(0, np.array([clip]), np.array([start]), np.array([shift]), np.array([variant]))
+
+
+class Opened:
+    """Data of the small actor for regression."""
+
+    def __init__(self, reference_data: Path, workspace: Path, **changes: Any) -> None:
+        dataset = reference_data / "preproc/dataset"
+        setup = configuration(dataset, workspace, ("ann",), changes, "regression")
+        assert isinstance(setup.train, TrainRegression)
+        self.train = setup.train
+        self.data = TrainingData.open(setup.dataset, setup.train)
+        self.loader, self.sampler = self.data.sequences(setup.train, Shifts(1.0), batch_size=8)
+
+    def load(self, *where: Any) -> SequenceBatch:
+        return self.loader.load(plan(*where))
+
+
+@pytest.fixture
+def opened(reference_data: Path, workspace: Path) -> Opened:
+    return Opened(reference_data, workspace, AUG_MUTED_SHOTS=MUTED, SEQ_LEN=3)
+
+
+def values_of(opened: Opened, shot: str) -> np.ndarray:
+    return np.concatenate(opened.data.motions[shot].parts, axis=1)
+
+
+# --- time --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offset", [0, 4, -7])
+def test_a_frame_stands_in_the_middle_of_its_window(offset: int, reference_data: Path, workspace: Path) -> None:
+    rows = [("ann", "s4_neutral", (5, 104), "ann", "en", "s4_neutral.wav", offset)]
+    opened = Opened(reference_data, workspace, CLIPS=rows)
+    whole = read_track(reference_data / "preproc/dataset/audio/s4_neutral.wav")
+    first = 5 + max(-offset, 0)
+    for start, shift in ((0, 0.0), (40, 0.3), (41, -0.5)):
+        batch = opened.load(0, start, shift)
+        assert batch.audio.shape == (1, 2, SAMPLES)
+        for index in range(2):
+            frame = first + start + index
+            begin = round((((frame + 0.5) + offset) / 30 + shift / 30) * RATE) - 4160
+            assert np.array_equal(batch.audio[0, index], whole.read(begin, begin + SAMPLES))
+            position = np.clip(frame + shift, 0, 109)
+            low, share = math.floor(position), position % 1
+            values = values_of(opened, "s4_neutral")
+            expected = (1 - share) * values[low] + share * values[min(low + 1, 109)]
+            assert np.allclose(batch.values[0, index], expected, atol=1e-6)
+        shots = {shot.id: shot.first_global_frame for shot in opened.data.shots}
+        assert batch.frames[0].tolist() == [
+            shots["s4_neutral"] + first + start,
+            shots["s4_neutral"] + first + start + 1,
+        ]
+        assert float(batch.norm_factor) == whole.norm_factor
+
+
+def test_beyond_the_ends_of_a_shot_the_face_stands_still(opened: Opened) -> None:
+    values = values_of(opened, "s1_neutral")
+    assert np.array_equal(opened.load(0, 0, -0.5).values[0, 0], values[0])
+    assert np.array_equal(opened.load(0, 117, 0.5).values[0, -1], values[-1])
+
+
+def test_held_poses_hiss_quietly_and_do_not_move(opened: Opened) -> None:
+    clip = next(i for i, clip in enumerate(opened.loader.clips) if clip.shot.id == "muted_s2_joy_9")
+    batch = opened.load(clip, 2, 0.0, 77)
+    assert np.allclose(batch.values[0], values_of(opened, "s2_joy")[9])
+    assert float(batch.norm_factor) == 1.0
+    gain = np.random.default_rng([43, clip, 77]).random()
+    for index in range(3):
+        rng = np.random.default_rng([43, clip, 77, 2 + index])  # of each frame by itself
+        hiss = noise(SAMPLES, RATE, "mic", 0.1 * gain, rng).astype(np.float32)
+        assert np.array_equal(batch.audio[0, index], hiss)
+    assert not torch.equal(batch.audio, opened.load(clip, 2, 0.0, 78).audio)
+    neutral = next(i for i, clip in enumerate(opened.loader.clips) if clip.shot.emotion == "neutral" and not clip.audio)
+    resting = opened.load(neutral, 0).values[0, :, : opened.data.sources[0].info.counts["num_shapes_skin"]]
+    assert not resting.any()
+    assert opened.load(clip, 0).emotion.tolist() == [[1.0, 0.0]]
+
+
+def test_clips_too_short_for_a_sequence_are_left_out(reference_data: Path, workspace: Path) -> None:
+    rows = [EVERY_SHOT[0], ("ann", "s2_joy", (3, 4), "ann", "en", "s2_joy.wav", 0)]
+    opened = Opened(reference_data, workspace, CLIPS=rows, SEQ_LEN=3)
+    assert [str(clip) for clip in opened.loader.clips] == ["s1_neutral [0, 119]"]
+
+
+def test_jaw_and_eyes_are_scaled_where_asked_for(reference_data: Path, workspace: Path) -> None:
+    plain, scaled = (Opened(reference_data, workspace, RESCALE_TARGET_CHANNEL_DATA=on) for on in (False, True))
+    info = plain.data.sources[0].info
+    shapes = info.counts["num_shapes_skin"] + info.counts["num_shapes_tongue"]
+    one, other = plain.load(0, 50).values, scaled.load(0, 50).values
+    assert torch.equal(one[..., :shapes], other[..., :shapes])
+    torch.testing.assert_close(one[..., shapes:-4], info.scale["jaw"] * other[..., shapes:-4])
+    torch.testing.assert_close(one[..., -4:], info.scale["eye"] * other[..., -4:])
+
+
+# --- order -------------------------------------------------------------------------------------------------------
+
+
+def sampler(batch_size: int = 6, **changes: Any) -> SequenceSampler:
+    frames, muted = [10, 2, 1, 7], [False, True, False, False]
+    return SequenceSampler(frames, muted, 2, 3, Shifts(1.0), batch_size, 1, 2, **changes)
+
+
+def items(plans: Any) -> list[tuple[int, int, float, int]]:
+    rows = [zip(p.clips, p.starts, p.time_shifts, p.variants, strict=True) for p in plans]
+    return [(int(clip), int(start), float(shift), int(variant)) for row in rows for clip, start, shift, variant in row]
+
+
+def test_an_epoch_goes_through_every_sequence_once() -> None:
+    drawn = items(sampler().epoch(3))
+    every = [(0, 0), (0, 3), (0, 6), (1, 0), (3, 0), (3, 3)]  # the third clip has none
+    assert sorted((clip, start) for clip, start, *_ in drawn) == every
+    assert all((shift == 0) == (clip == 1) and abs(shift) <= 0.5 for clip, _, shift, _ in drawn)
+    assert drawn != items(sampler().epoch(4))
+    assert [p.position for p in sampler(4).epoch(5, 1)] == [11]
+
+
+def test_a_position_says_all() -> None:
+    one = sampler(2)
+    later = items(one.epoch(1, 2))
+    assert items(one.epoch(1))[4:] == later == items(sampler(2).epoch(1, 2))
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_processes_share_a_batch(world_size: int) -> None:
+    shared = [sampler(world_size * 4, rank=rank, world_size=world_size) for rank in range(world_size)]
+    whole = sampler(world_size * 4)
+    assert shared[0].batches_per_epoch == whole.batches_per_epoch
+    for position in range(4):
+        plans = [own.plan(position) for own in shared]
+        parts = [[] if own.is_idle else items([own]) for own in plans]
+        dealt = [item for turn in itertools.zip_longest(*parts) for item in turn if item is not None]
+        assert dealt == items([whole.plan(position)])
+        assert all(len(own.clips) for own in plans)
+    with pytest.raises(ValueError, match="dealt out"):
+        sampler(3, world_size=2)
+
+
+def test_shifts_on_a_grid() -> None:
+    assert Shifts(1.0, 1).grid.tolist() == [0.0]
+    assert Shifts(1.0, 4).grid.tolist() == [-0.375, -0.125, 0.125, 0.375]
+    shifts, variants = Shifts(2.0, 3).draw(50, np.random.default_rng(0))
+    assert set(variants.tolist()) == {0, 1, 2}
+    assert np.array_equal(shifts, Shifts(2.0, 3).grid[variants])
+    with pytest.raises(ValueError, match="not on a grid"):
+        _ = Shifts(1.0).grid
+
+
+def test_validation_goes_through_clips_in_order() -> None:
+    plans = frames_in_order([5, 2], 3)
+    assert [(p.clips.tolist(), p.starts.tolist()) for p in plans] == [
+        ([0] * 3, [0, 1, 2]),
+        ([0] * 2, [3, 4]),
+        ([1] * 2, [0, 1]),
+    ]
+    assert not any(p.time_shifts.any() for p in plans)
+
+
+def test_names_say_where_an_item_comes_from(opened: Opened) -> None:
+    batch = opened.load(1, 4)
+    assert batch.names == ("s2_joy [0, 94] at 4",)
+    assert batch.num_frames == 3
+    idle = opened.loader.load(replace(plan(1, 4), is_idle=True))
+    assert not idle.names
+    assert idle.num_frames == 0
+
+
+# --- what is heard once ------------------------------------------------------------------------------------------
+
+
+class Ear:
+    """Counts what it is asked to hear."""
+
+    def __init__(self) -> None:
+        self.encoder = encoders.build("logmel", {"width": 8})
+        self.heard = 0
+
+    def store(self, folder: Path) -> FeatureStore:
+        return FeatureStore(folder, self.encoder, self.hear, torch.device("cpu"))
+
+    @torch.no_grad()
+    def hear(self, audio: torch.Tensor) -> torch.Tensor:
+        windows = audio.flatten(0, -2)
+        self.heard += len(windows)
+        return self.encoder.hidden_layers(windows)
+
+
+@pytest.fixture
+def ear() -> Ear:
+    torch.manual_seed(1)
+    return Ear()
+
+
+def with_features(opened: Opened, ear: Ear, folder: Path, shifts: Shifts) -> SequenceLoader:
+    features = ear.store(folder).prepare(opened.loader.windows, shifts.grid)
+    return replace(opened.loader, features=features)
+
+
+def test_features_are_those_of_the_windows(opened: Opened, ear: Ear, tmp_path: Path) -> None:
+    shifts = Shifts(1.0, 3)
+    loader = with_features(opened, ear, tmp_path, shifts)
+    frames = sum(loader.clip_frames)
+    assert ear.heard == 3 * frames
+    for clip, start, variant in ((0, 7, 0), (2, 20, 2), (len(loader.clips) - 1, 1, 1)):
+        shift = 0.0 if loader.clips[clip].audio is None else float(shifts.grid[variant])
+        batch = loader.load(plan(clip, start, shift, variant))
+        expected = ear.hear(batch.audio).transpose(0, 1)
+        assert batch.hidden is not None
+        assert batch.hidden.shape == (3, 1, 27, 8)
+        torch.testing.assert_close(batch.hidden.float(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_features_are_made_once_for_all_that_would_be_the_same(opened: Opened, ear: Ear, tmp_path: Path) -> None:
+    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    frames, ear.heard = sum(opened.loader.clip_frames), 0
+    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    assert ear.heard == 0
+    files = sorted(tmp_path.glob("*.npy"))
+    assert len(files) == len(opened.loader.clips)
+    files[0].write_bytes(files[0].read_bytes()[:1000])  # a file that is cut off is made again
+    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    assert 0 < ear.heard < frames
+    ear.heard = 0
+    with torch.no_grad():
+        next(ear.encoder.parameters()).add_(1e-3)  # another encoder
+    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    assert ear.heard == frames
+    assert len(list(tmp_path.glob("*.npy"))) == 2 * len(files)
+
+
+def test_processes_share_the_hearing(opened: Opened, ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr(torch.distributed, "barrier", lambda: waited.append(len(list(tmp_path.glob("*.npy")))))
+    with pytest.raises(UserError, match="cannot be read back"):  # whose share is missing here
+        ear.store(tmp_path).prepare(opened.loader.windows, np.zeros(1), rank=0, world_size=2)
+    assert waited == [3]
+    ear.store(tmp_path).prepare(opened.loader.windows, np.zeros(1), rank=1, world_size=2)
+    assert ear.heard == sum(opened.loader.clip_frames)

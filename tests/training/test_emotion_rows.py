@@ -1,0 +1,82 @@
+"""The table of implicit emotions: which rows it has, and which of them drives the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio2face.errors import UserError
+from audio2face.files import write_npz
+from audio2face.model_folder.archive import open_archive
+from audio2face.model_folder.emotion_database import EmotionDatabase
+from audio2face.model_folder.faults import Faults
+from audio2face.training.clips import Clip, Shot
+from audio2face.training.emotion_rows import check_source, emotion_database, num_rows
+
+ONE = Shot("one", "ann", "one", 10, 30.0, "joy", 0)
+TWO = Shot("two", "ann", "two", 6, 30.0, "joy", 10)
+HELD = Shot("muted_one_3", "ann", "one", 4, 30.0, "joy", 16, 3)
+SHOTS = (ONE, TWO, HELD)
+ROWS = np.arange(40, dtype=np.float32).reshape(20, 2)
+
+
+def clip(shot: Shot, first: int, last: int) -> Clip:
+    return Clip(shot, first, last, "ann", "en", None)
+
+
+CLIPS = (clip(ONE, 2, 4), clip(ONE, 4, 6), clip(ONE, 9, 9), clip(HELD, 0, 3))
+
+
+def test_every_frame_of_every_shot_has_a_row() -> None:
+    assert num_rows(SHOTS) == 20
+    database = emotion_database(ROWS, SHOTS, CLIPS, CLIPS, compact=False)
+    assert (database.names, database.starts, database.sizes) == (("one", "two", "muted_one_3"), (0, 10, 16), (10, 6, 4))
+    learnt = [2, 3, 4, 5, 6, 9, 16, 17, 18, 19]
+    assert np.array_equal(database.rows[learnt], ROWS[learnt])
+    rest = sorted(set(range(20)) - set(learnt))
+    np.testing.assert_allclose(database.rows[rest], np.tile(ROWS[learnt].mean(0), (len(rest), 1)))  # not chance
+
+
+def test_compact_tables_keep_the_frames_of_clips_and_count_them_anew() -> None:
+    database = emotion_database(ROWS, SHOTS, CLIPS, CLIPS, compact=True)
+    assert (database.names, database.starts, database.sizes) == (("one", "muted_one_3"), (0, 6), (6, 4))
+    assert np.array_equal(database.rows, ROWS[[2, 3, 4, 5, 6, 9, 16, 17, 18, 19]])
+
+
+def test_the_file_is_read_back(tmp_path: Path) -> None:
+    database = emotion_database(ROWS, SHOTS, CLIPS, CLIPS, compact=False)
+    path = tmp_path / "implicit_emo_db.npz"
+    write_npz(path, database.as_arrays())
+    faults = Faults().of(path.name)
+    read = EmotionDatabase.read(open_archive(path, faults), 2, faults)
+    assert read is not None
+    assert (read.names, read.starts, read.sizes) == (database.names, database.starts, database.sizes)
+    assert np.array_equal(read.rows, database.rows)
+
+
+def config(shot: str | None, frame: int | None) -> Any:
+    return {"source_shot": shot, "source_frame": frame}
+
+
+def test_a_row_that_is_not_there_is_refused() -> None:
+    check_source(config("one", 9), SHOTS, CLIPS, compact=False)
+    check_source(config(None, None), SHOTS, CLIPS, compact=False)
+    with pytest.raises(UserError, match="'tow', a shot that training does not know; did you mean 'two'"):
+        check_source(config("tow", 0), SHOTS, CLIPS, compact=False)
+    with pytest.raises(UserError, match="source_frame'] is 10, and shot 'one' has 10 frames"):
+        check_source(config("one", 10), SHOTS, CLIPS, compact=False)
+    with pytest.raises(UserError, match="has 6 frames, counted without the frames that COMPACTIFY"):
+        check_source(config("one", 6), SHOTS, CLIPS, compact=True)
+    with pytest.raises(UserError, match="a shot that training does not know"):
+        check_source(config("two", 0), SHOTS, CLIPS, compact=True)
+
+
+def test_where_none_is_chosen_the_most_usual_row_is() -> None:
+    rows = np.array([[9.0], [1.2], [7.0], [1.0], [-8.0], [1.4]], np.float32)
+    database = EmotionDatabase(("a", "b"), (0, 3), (3, 3), rows)
+    assert database.source("b", 2) == ("b", 2)
+    assert database.source(None, None) == database.source(None, 0) == ("b", 2)  # the mean is 1.93
+    assert database.source("a", None) == ("a", 1)

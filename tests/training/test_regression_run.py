@@ -1,0 +1,229 @@
+"""Regression training from configuration to finished run: both ways to hear, what is recorded, and starting points."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_project import small_project
+
+from audio2face.errors import UserError
+from audio2face.model_folder.archive import open_archive
+from audio2face.model_folder.emotion_database import EmotionDatabase
+from audio2face.model_folder.faults import Faults
+from audio2face.networks.regression import RegressionGraph, RegressionNetwork
+from audio2face.training.regression_task import RegressionTask, load_network, open_task
+from audio2face.training.run import Outcome, train
+from audio2face.training.task import Place
+from audio2face.training.training_run import TrainingRun
+
+QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
+HERE = Place(torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workspace")
+
+
+def nothing(run: Path, network: torch.nn.Module) -> None:
+    """An exporter."""
+
+
+def opened(folder: Path, **changes: Any) -> RegressionTask:
+    return open_task(small_project(folder, kind="regression", **QUICK | changes), HERE, None)
+
+
+@pytest.fixture(scope="module")
+def outcome(folder: Path) -> Outcome:
+    """A finished training."""
+    return train(small_project(folder, kind="regression", **QUICK), nothing)
+
+
+def test_a_run_holds_what_later_stages_read(folder: Path, outcome: Outcome) -> None:
+    run = TrainingRun.open(outcome.run.path)
+    info = json.loads((run.path / "network_info_full.json").read_text())
+    assert info["id"] == {"type": "regression", "actor": "ann", "version": "0.1", "output": "geometry"}
+    assert info["audio_params"] == {"buffer_len": 8320, "buffer_ofs": 4160, "samplerate": 16000}
+    assert info["params"]["explicit_emotions"] == ["joy", "anger"]
+    assert run.network["encoder"]["name"] == "wav2vec2-base"
+    assert run.network["encoder"]["options"]["num_layers"] == 2
+    assert run.network["settings"]["phonemes"] == {"en": 40}
+    assert set(run.summary["exported_metrics"]) == {"skin_error_mm", "lip_error_mm", "lip_correlation"}
+    metrics = (run.path / "metrics.csv").read_text()
+    for name in ("r2", "losses/mse", "losses/lip_dist", "losses/phoneme", "validation/lip_error_mm"):
+        assert f",{name}," in metrics
+    assert "speech_features" not in (run.path / "network.json").read_text()
+
+
+def test_the_trained_network_is_read_back(folder: Path, outcome: Outcome) -> None:
+    run, task = TrainingRun.open(outcome.run.path), opened(folder)
+    task.network.load_state_dict(run.weights())
+    window, emotion = 0.1 * torch.randn(3, 1, 8320), torch.randn(3, 1, 18)
+    with torch.no_grad():
+        expected = RegressionGraph(task.network.network)(window, emotion)
+        assert torch.equal(RegressionGraph(load_network(run))(window, emotion), expected)
+
+
+def test_implicit_emotions_are_deployed(outcome: Outcome) -> None:
+    run = TrainingRun.open(outcome.run.path)
+    faults = Faults().of("implicit_emo_db.npz")
+    database = EmotionDatabase.read(open_archive(run.path / "deploy/implicit_emo_db.npz", faults), 16, faults)
+    assert database is not None
+    assert database.names[-2:] == ("muted_s1_neutral_3", "muted_s2_joy_9")
+    assert sum(database.sizes) == len(database.rows) == len(run.weights()["emotions.rows"]) == 120 + 95 + 141 + 110 + 80
+    row = database.find("s1_neutral", 40)
+    assert row is not None
+    assert np.array_equal(row, run.weights()["emotions.rows"][40])
+
+
+def first_losses(task: RegressionTask) -> dict[str, float]:
+    torch.manual_seed(0)
+    task.generators["gains"].manual_seed(0)
+    losses = task.losses(task.network.train(), next(task.batches(0, 0)))
+    return {name: value.item() for name, value in losses.items()}
+
+
+def test_what_was_heard_once_is_what_is_heard_anew(folder: Path) -> None:
+    """Without shifts in time, noise and dropout, both ways to hear give the same losses."""
+    same = {"AUGMENT": {"timeshift": 0.0}, "AUG_MUTED_AUDIO_NOISE_TYPE": None}
+    fast, exact = (opened(folder, SPEECH_FEATURES=way, **same) for way in ("fast", "exact"))
+    exact.network.load_state_dict(fast.network.state_dict())
+    encoder = exact.network.network.encoder
+    assert encoder is not None
+    heard = first_losses(fast)
+    with_dropout = first_losses(exact)
+    encoder.train = lambda mode=True: encoder  # type: ignore[method-assign, assignment]
+    encoder.eval()
+    for module in encoder.modules():
+        module.training = False
+    anew = first_losses(exact)
+    assert anew == pytest.approx(heard, rel=2e-3, abs=1e-6)
+    assert with_dropout != pytest.approx(heard, rel=2e-3, abs=1e-6)
+    metrics = []
+    for task in (fast, exact):
+        task.network.eval()
+        with torch.no_grad():
+            metrics.append(task.validate())
+    assert metrics[0] == pytest.approx(metrics[1], rel=2e-3)
+
+
+def test_an_encoder_that_is_trained_hears_anew(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    task = opened(folder, NETWORK_HYPER_PARAMS={"w2v_freeze": False}, SPEECH_FEATURES="fast", BATCH_SIZE=2)
+    assert "hears anew at every step" in caplog.text
+    batch = next(task.batches(0, 0))
+    assert batch.hidden is None
+    task.losses(task.network.train(), batch)["total"].backward()
+    encoder = task.network.network.encoder
+    assert encoder is not None
+    assert all(weight.grad is not None for name, weight in encoder.named_parameters() if "layers.0.final" in name)
+
+
+def test_what_it_hears_with_can_be_left_out(folder: Path) -> None:
+    deaf = opened(folder, NETWORK_HYPER_PARAMS={"use_w2v_features": False})
+    assert "phoneme" not in first_losses(deaf)
+    assert deaf.describe()["encoder"] is None
+    speech = opened(folder, NETWORK_HYPER_PARAMS={"use_autocorr_features": False}, LOSS_PHONEME_ALPHA=None)
+    assert {"mse", "lip_dist"} < set(first_losses(speech))
+    with pytest.raises(UserError, match="must hear something"):
+        opened(folder, NETWORK_HYPER_PARAMS={"use_w2v_features": False, "use_autocorr_features": False})
+
+
+def test_languages_that_nobody_knows_are_skipped(folder: Path) -> None:
+    clips = [["ann", "s1_neutral", [0, 119], "ann", "en", "s1_neutral.wav", 0]]
+    clips += [["ann", "s2_joy", [0, 94], "ann", "xx", "s2_joy.wav", 0]]
+    task = opened(folder, CLIPS=clips, VALIDATION_SHOTS={}, AUG_MUTED_SHOTS=[], BATCH_SIZE=1, SEQ_STRIDE=60)
+    seen = set()
+    for batch in task.batches(0, 0):
+        losses = task.losses(task.network.train(), batch)
+        assert all(torch.isfinite(loss) for loss in losses.values())
+        seen.add((batch.names[0].split()[0], bool(losses["phoneme"] > 0)))
+    assert seen == {("s1_neutral", True), ("s2_joy", False)}
+
+
+def test_lips_count_by_emotion(folder: Path) -> None:
+    factors = {"neutral": 0.0, "joy": 0.0, "anger": 0.0}
+    assert first_losses(opened(folder, LOSS_LIP_DIST_EMO_WEIGHTS=factors))["lip_dist"] == 0
+
+
+def test_parts_without_data_are_not_learnt(folder: Path) -> None:
+    task = opened(folder)
+    batch = next(task.batches(0, 0))
+    known = torch.tensor([[True, False, True, True]] * len(batch.names))
+    kept = small_weights_off(task)
+    task.losses(kept.network.train(), dataclasses.replace(batch, known=known))["total"].backward()
+    heads = task.network.network.heads
+    assert not heads.tongue[1].bias.grad.any()  # type: ignore[union-attr]
+    assert heads.face[1].bias.grad.any()  # type: ignore[union-attr]
+
+
+def small_weights_off(task: RegressionTask) -> RegressionTask:
+    """Leaves out the one loss that needs no truth."""
+    task._objective._terms = [term for term in task._objective._terms if term[0] != "vol_stab_reg"]
+    return task
+
+
+def test_the_row_that_drives_it_must_exist(folder: Path) -> None:
+    setup = small_project(folder, kind="regression", **QUICK)
+    inference = dict(setup.full["inference"])
+    inference["CONFIG"] = {**inference["CONFIG"], "source_shot": "s1_netural", "source_frame": 3}
+    wrong = dataclasses.replace(setup, full={**setup.full, "inference": inference})  # type: ignore[dict-item]
+    with pytest.raises(UserError, match="did you mean 's1_neutral'"):
+        open_task(wrong, HERE, None)
+
+
+# --- starting points ---------------------------------------------------------------------------------------------
+
+
+def test_it_starts_from_a_run(folder: Path, outcome: Outcome) -> None:
+    weights = outcome.run.path / "weights.safetensors"
+    task = opened(folder, PRETRAINED_NET_FPATH=str(weights))
+    before = TrainingRun.open(outcome.run.path).weights()
+    after = task.network.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before if name.startswith("network."))
+    assert not torch.equal(after["emotions.rows"], before["emotions.rows"])
+    with pytest.raises(UserError, match="does not fit the network"):
+        opened(folder, PRETRAINED_NET_FPATH=str(weights), LOSS_PHONEME_ALPHA=None)
+    with pytest.raises(UserError, match="another form of the speech encoder"):
+        opened(folder, PRETRAINED_NET_FPATH=str(weights), NETWORK_HYPER_PARAMS={"w2v_num_layers": 1})
+
+
+def test_it_starts_from_weights_of_the_reference(folder: Path, tmp_path: Path) -> None:
+    network = opened(folder).network.network
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.01)
+    torch.save(as_reference(network), tmp_path / "weights.pth")
+    trained = opened(folder, PRETRAINED_NET_FPATH=str(tmp_path / "weights.pth")).network.network
+    expected = network.state_dict()
+    assert all(torch.equal(weight, expected[name]) for name, weight in trained.state_dict().items())
+
+
+def as_reference(network: RegressionNetwork) -> dict[str, torch.Tensor]:
+    from audio2face.networks.reference_weights import _OVER_TIME, _REGRESSION_NAMES, _WAV2VEC_NAMES
+
+    names = {**_REGRESSION_NAMES, "phoneme_regressors.0.": "phonemes.languages.en."}
+    names |= {f"w2v_model.{theirs}": f"encoder.model.{ours}" for theirs, ours in _WAV2VEC_NAMES.items()}
+    state = {}
+    for name, weight in network.state_dict().items():
+        start = next((theirs for theirs, ours in names.items() if name.startswith(ours)), None)
+        if start is not None:
+            own = weight[..., None] if name.startswith(_OVER_TIME) and weight.dim() == 3 else weight
+            state[start + name.removeprefix(names[start])] = own
+    return state
