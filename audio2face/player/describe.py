@@ -48,7 +48,7 @@ def describe_take(animation: Animation, label: str, payload: Payload) -> Descrip
     return {
         "label": label,
         "actor": animation.actor,
-        "facts": list(flat_facts({"actor": animation.actor, **animation.facts})),
+        "facts": fact_rows({"actor": animation.actor, **animation.facts}),
         "meshes": meshes,
         "props": [_prop(prop, payload) for prop in props_of(animation)],
         "jaw": payload.add(np.asarray(animation.jaw, np.float32)),
@@ -174,17 +174,16 @@ def _blocks(animation: Animation) -> Iterator[TakeFrames]:
         yield TakeFrames(*(np.asarray(array[cut], np.float32) for array in arrays))
 
 
-def flat_facts(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Facts as pairs of texts; the name of a nested one follows that of what it belongs to."""
-    for name, value in facts.items():
-        path = f"{above} · {name}" if above else str(name)
-        if isinstance(value, Mapping):
-            yield from flat_facts(value, path)
-        elif isinstance(value, list | tuple):
-            yield path, ", ".join(_fact(item) for item in value)
-        else:
-            yield path, _fact(value)
+def fact_rows(facts: Mapping[str, Any]) -> list[list[Any]]:
+    """Facts as pairs of texts for the page; a nested one as its name and the pairs of what it holds, one level deep."""
+    return [[name.replace("_", " "), _fact(value)] for name, value in facts.items()]
 
 
-def _fact(value: object) -> str:
+def _fact(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return [[str(name), _plain(item)] for name, item in value.items()]
+    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else _plain(value)
+
+
+def _plain(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -33,7 +33,7 @@ import { element } from "./dom.js";
  * @typedef {object} TakeDescription one animation
  * @property {string} label
  * @property {string} actor
- * @property {[string, string][]} facts
+ * @property {[string, string | [string, string][]][]} facts names and values; a value may be a group of such
  * @property {MeshDescription[]} meshes
  * @property {PropDescription[]} props
  * @property {Place} jaw float32 [frames, 4, 4], row by row

@@ -85,10 +85,20 @@ function addBars(panel, title, names, values, most) {
  * @param {number} place
  */
 function addFacts(panel, take, place) {
-  panel.append(
-    make("h2", { class: `take-${place}` }, take.label),
-    make("dl", { class: "pairs" }, ...take.facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
-  );
+  panel.append(make("h2", { class: `take-${place}` }, take.label));
+  const simple = take.facts.flatMap(([name, value]) => (typeof value === "string" ? [pair(name, value)] : []));
+  panel.append(make("dl", { class: "pairs" }, ...simple.flat()));
+  for (const [name, group] of take.facts) {
+    if (typeof group === "string") continue;
+    const rows = group.flatMap(([key, value]) => pair(key, value));
+    const summary = make("summary", {}, name, make("small", {}, String(group.length)));
+    panel.append(make("details", {}, summary, make("dl", { class: "pairs" }, ...rows)));
+  }
+}
+
+/** @param {string} name @param {string} value */
+function pair(name, value) {
+  return [make("dt", {}, name), make("dd", {}, value)];
 }
 
 /**
