@@ -16,7 +16,7 @@ from audio2face.export.raster import Seen, rasterise
 Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 
-_DIRECTIONS = 60
+_DIRECTIONS = 48
 _MAP_PIXELS = 160  # of a view of the scene from one direction
 _OFF_SURFACE_CM = 0.12  # a vertex looks around from a little above itself
 _BIAS_CM = 0.12  # what lies in front of it by less is its own surface

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ Picture = npt.NDArray[np.uint8]
 
 _VIDEO_SAMPLES = 2  # of a pixel: the coding hides what more would show
 _PICTURE_SAMPLES = 8
+_MOST_WORKERS = 8  # each holds some 50 MB of arrays at 1280 x 720
 _SOUND_RATE = 48_000
 _SOUND_BITS = 160_000  # a second
 _QUALITY = "19"  # x264's constant rate factor: 18 can hardly be told from the source
@@ -87,11 +91,12 @@ def write_video(
             picture = _picture_stream(container, animation.fps, size)
             sound = _sound_packets(container, animation)
             ahead = next(sound, None)
-            for number in track(range(animation.num_frames), animation.num_frames, path.name):
+            drawn = _drawn(stage, animation.num_frames)
+            for number, pixels in enumerate(track(drawn, animation.num_frames, path.name)):
                 while ahead is not None and ahead[0] <= number / animation.fps:
                     container.mux(ahead[1])
                     ahead = next(sound, None)
-                frame = av.VideoFrame.from_ndarray(stage.frame(number), format="rgb24")
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
                 frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
                 frame.pts = number
                 container.mux(picture.encode(frame))
@@ -136,6 +141,19 @@ def _check(path: Path, size: tuple[int, int], faces: int) -> None:
             f"a video of {width} x {height} pixels is not possible",
             hint=f"Both must be 64 or more, the height even, the width a multiple of {2 * faces}.",
         )
+
+
+def _drawn(stage: _Stage, num_frames: int) -> Iterator[Picture]:
+    """All frames in order, drawn in a few threads: NumPy leaves the interpreter free while it computes."""
+    workers = min(os.cpu_count() or 1, _MOST_WORKERS)
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Picture]] = deque()
+        for number in range(num_frames):
+            ahead.append(pool.submit(stage.frame, number))
+            if len(ahead) > workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _picture_stream(container: Any, fps: float, size: tuple[int, int]) -> Any:
