@@ -114,7 +114,7 @@ class _Chosen:
         self.rows: list[int] = []
         self._columns = table
         self._products = np.empty((capacity, capacity))  # of the chosen poses with each other
-        self._column_sum = np.zeros(len(squared_norms))
+        self._column_sum: FloatArray = np.zeros(len(squared_norms))
         self._squared_norms = squared_norms
         self._variance_threshold = variance_threshold
 
