@@ -9,8 +9,8 @@ How it is used::
 
     network = RegressionNetwork(RegressionSettings(...), encoder)           # asdict() and `restored` keep the settings
     output = network(audio, emotion, norm_factor)                           # sequences of frames: training
-    hidden = network.hear(audio)                                            # once, where the encoder is not trained
-    output = network(audio, emotion, norm_factor, hidden)
+    hidden = network.hear(audio)                                            # once, by an encoder that is not trained
+    output = network(audio, emotion, norm_factor, hidden)                   # as often as is wanted
     result = RegressionGraph(network)(window, emotion)                      # single frames: what is exported
 
 Axes: `sequence` are frames that follow each other. `values` are the coefficients of skin and tongue, jaw and eyes.
@@ -211,7 +211,7 @@ class RegressionNetwork(nn.Module):
 
     @torch.no_grad()
     def hear(self, audio: Tensor) -> Tensor:
-        """The hidden layers of an encoder that is not trained.
+        """The hidden layers of an encoder that is not trained; with its dropout in training mode.
 
         Args:
             audio: `[..., samples]`.
@@ -242,6 +242,8 @@ class RegressionNetwork(nn.Module):
     def _features(self, windows: Tensor, hidden: Tensor | None) -> Tensor:
         """Features of windows, `[batch * sequence, steps, width]`."""
         assert self.encoder is not None
+        if hidden is None and self.training and not self.trains_encoder:
+            hidden = self.hear(windows)
         features: Tensor = self.encoder(windows) if hidden is None else self.encoder.combine(hidden)
         return features
 

@@ -191,7 +191,7 @@ class RegressionTask:
         phonemes = self._phonemes_of(batch)
         batch = batch.to(self._place.device)
         values, logits, implicit = network(
-            batch.audio, batch.frames, batch.emotion, batch.norm_factor, self._hidden(batch)
+            batch.audio, batch.frames, batch.emotion, batch.norm_factor, batch.hidden_layers()
         )
         distance, size = (None if weights is None else weights[batch.clips] for weights in self._lip_weights)
         learnt = RegressionBatch(
@@ -218,7 +218,7 @@ class RegressionTask:
         row = database.find(*database.source(*self._source_row))
         assert row is not None  # `check_source` made sure
         implicit = torch.from_numpy(row).to(self._place.device)
-        return self._validation.run(self._held_out, self._held_out_plans, implicit, self._hidden)
+        return self._validation.run(self._held_out, self._held_out_plans, implicit)
 
     def state(self) -> dict[str, Any]:
         """What positions in the data mean, and how large the losses have been lately."""
@@ -254,13 +254,6 @@ class RegressionTask:
         network = self.network.network
         assert network.encoder is not None
         return FeatureStore(self._train.SPEECH_FEATURES_ROOT, network.encoder, network.hear, self._place.device)
-
-    def _hidden(self, batch: SequenceBatch) -> Tensor | None:
-        """What the speech encoder makes of a batch on the device; None where it is trained itself, or there is none."""
-        network = self.network.network
-        if batch.hidden is not None:
-            return batch.hidden.float().transpose(0, 1)
-        return None if network.encoder is None or network.trains_encoder else network.hear(batch.audio)
 
     def _known(self, batch: SequenceBatch) -> Tensor | None:
         """Which values are data; None: all."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from audio2face.networks.regression import RegressionNetwork
 from audio2face.training.face_scores import FaceScores
-from audio2face.training.sequence_batches import SequenceBatch, SequenceLoader
+from audio2face.training.sequence_batches import SequenceLoader
 from audio2face.training.sequences import SequencePlan
 from audio2face.training.sources import ActorSource
 
 FRAMES_AT_ONCE = 64
-
-# The hidden layers of the speech encoder for a batch; None where the network asks it.
-Hidden = Callable[[SequenceBatch], Tensor | None]
 
 
 class RegressionValidation(nn.Module):
@@ -38,22 +33,19 @@ class RegressionValidation(nn.Module):
         lips = source.raw.lip_dist
         self.lips = None if lips is None else np.stack([lips.upper, lips.lower])
 
-    def run(
-        self, loader: SequenceLoader, plans: tuple[SequencePlan, ...], implicit: Tensor, hidden: Hidden
-    ) -> dict[str, float]:
+    def run(self, loader: SequenceLoader, plans: tuple[SequencePlan, ...], implicit: Tensor) -> dict[str, float]:
         """Tries the network, see `FaceScores`; nothing where nothing is held out.
 
         Args:
             loader: of the held-out clips.
             plans: their frames in order.
             implicit: the row of implicit emotions that drives the network, `[length]`.
-            hidden: see `Hidden`.
         """
         (network,), scores = self._network, FaceScores()
         for plan in plans:
             batch = loader.load(plan).to(self.shapes.device)
             emotion = torch.cat([implicit.expand(len(batch.emotion), -1), batch.emotion], dim=-1)[:, None]
-            predicted = network(batch.audio, emotion, hidden=hidden(batch)).values.float()
+            predicted = network(batch.audio, emotion, hidden=batch.hidden_layers()).values.float()
             scores.add(int(plan.clips[0]), self._skin(predicted), self._skin(batch.values), self.lips)
         return scores.metrics()
 

@@ -66,6 +66,10 @@ class SequenceBatch(OnDevice):
         """Frames of all items that count."""
         return 0 if self.plan.is_idle else self.frames.numel()
 
+    def hidden_layers(self) -> Tensor | None:
+        """Hidden layers as the network takes them, float32 `[layers, batch * sequence, steps, features]`."""
+        return None if self.hidden is None else self.hidden.float().transpose(0, 1)
+
 
 @dataclass(frozen=True, eq=False)
 class MotionTable:
