@@ -112,7 +112,7 @@ def test_commands_are_understood(block: Block) -> None:
 def understand(words: list[str]) -> None:
     """Lets the parser of a command of ours read its arguments; fails where there is none."""
     program, *rest = words
-    if program in ("python", "python3", ".venv/bin/python") and rest[:1] != ["-m"]:
+    if program in ("python", "python3", ".venv/bin/python") and rest[0] not in ("-m", "-c"):
         program, *rest = rest
     if program == ".venv/bin/torchrun":
         options = get_args_parser().parse_args(rest)
@@ -139,7 +139,10 @@ def run_copy(rest: list[str]) -> None:
 
 
 def run_module(rest: list[str]) -> None:
-    """`python -m NAME`: whether there is such a module, and that it explains itself where it can."""
+    """`python -m NAME`: whether there is such a module; `python -c CODE`: whether it runs."""
+    if rest[0] == "-c":
+        subprocess.run([sys.executable, *rest], check=True)
+        return
     assert rest[0] == "-m"
     done = subprocess.run(
         [sys.executable, "-c", f"import importlib.util as u; assert u.find_spec({rest[1]!r})"], cwd=ROOT
