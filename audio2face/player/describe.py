@@ -6,6 +6,7 @@ second one is read at the same times.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -19,7 +20,7 @@ from audio2face.evaluate.lips import lip_distance
 from audio2face.export.animation import Animation, Surface
 from audio2face.export.props import Prop, props_of
 from audio2face.export.retime import Retimer, TakeFrames
-from audio2face.player.motion_code import encode_motion
+from audio2face.player.motion_code import check_finite, encode_motion
 from audio2face.player.payload import Payload
 
 Float32Array = npt.NDArray[np.float32]
@@ -27,6 +28,8 @@ Description = dict[str, Any]
 
 _MM_PER_CM = 10.0
 _BLOCK_FRAMES = 64
+_SAMPLED_FRAMES = 64  # for the usual distance
+_USUAL_PERCENT = 98.0
 _LIPS = ("lip_upper", "lip_lower")
 
 
@@ -39,7 +42,7 @@ def describe_take(animation: Animation, label: str, payload: Payload) -> Descrip
         payload: takes the arrays.
 
     Raises:
-        UserError: a position is not finite.
+        UserError: a value is not finite.
     """
     meshes = [_mesh("skin", animation.skin, animation.parts, payload)]
     if animation.tongue is not None and animation.tongue.num_verts:
@@ -51,17 +54,21 @@ def describe_take(animation: Animation, label: str, payload: Payload) -> Descrip
         "facts": fact_rows({"actor": animation.actor, **animation.facts}),
         "meshes": meshes,
         "props": [_prop(prop, payload) for prop in props_of(animation)],
-        "jaw": payload.add(np.asarray(animation.jaw, np.float32)),
-        "eyes": payload.add(np.asarray(animation.eyes, np.float32)),
+        "jaw": _curves(animation.jaw, payload),
+        "eyes": _curves(animation.eyes, payload),
         "lips": None if lips is None else payload.add(lips),
         "mouth": _mouth(animation),
         "emotions": list(animation.emotions),
-        "emotion": payload.add(np.asarray(animation.emotion, np.float32)),
+        "emotion": _curves(animation.emotion, payload),
         "poses": list(animation.skin_weights.names) if animation.skin_weights else [],
-        "poseWeights": payload.add(np.asarray(animation.skin_weights.values, np.float32))
-        if animation.skin_weights
-        else None,
+        "poseWeights": _curves(animation.skin_weights.values, payload) if animation.skin_weights else None,
     }
+
+
+def _curves(values: Float32Array, payload: Payload) -> Description:
+    """Values of each frame, `[frames, ...]`."""
+    check_finite(values)
+    return payload.add(np.asarray(values, np.float32))
 
 
 def _mesh(name: str, surface: Surface, parts: Mapping[str, npt.NDArray[Any]], payload: Payload) -> Description:
@@ -132,6 +139,15 @@ def comparable(one: Animation, other: Animation) -> bool:
     return one.actor == other.actor and one.skin.num_verts == other.skin.num_verts
 
 
+def describe_difference(one: Animation, other: Animation, payload: Payload) -> Description:
+    """Distances between the vertices of two skins: curves over time, and what 98 of 100 distances stay within."""
+    mean, largest = error_curves(one, other)
+    sample = slice(None, None, math.ceil(one.num_frames / _SAMPLED_FRAMES))
+    distances = np.linalg.norm(one.skin.frames[sample] - other.skin.frames[sample], axis=-1)
+    usual = _MM_PER_CM * float(np.percentile(distances, _USUAL_PERCENT))
+    return {"mean": payload.add(mean), "largest": payload.add(largest), "usual": usual}
+
+
 def error_curves(one: Animation, other: Animation) -> tuple[Float32Array, Float32Array]:
     """Distance between the vertices of two skins in each frame: mean and largest, millimetres, float32 `[frames]`."""
     means, largest = [], []
@@ -186,4 +202,6 @@ def _fact(value: object) -> Any:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

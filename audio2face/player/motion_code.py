@@ -81,10 +81,9 @@ def encode_motion(frames: Float32Array, tolerance: Tolerance | None = None) -> M
         UserError: a position is not finite.
     """
     tolerance = tolerance or Tolerance()
+    check_finite(frames)
     rows = _flat(frames[:: math.ceil(len(frames) / _FITTED_FRAMES)])
     centre = rows.mean(axis=0, dtype=np.float64)
-    if not np.isfinite(centre).all():
-        raise UserError("the animation holds NaN or infinity", hint="Look at how it was made; nothing can be drawn.")
     allowance = tolerance.mean_mm / _MM_PER_CM
     code = _encode(frames, rows, centre, allowance)
     for _ in range(_TRIES):
@@ -94,6 +93,22 @@ def encode_motion(frames: Float32Array, tolerance: Tolerance | None = None) -> M
         allowance *= _FINER
         code = _encode(frames, rows, centre, allowance)
     return code
+
+
+def check_finite(values: npt.NDArray[np.floating]) -> None:
+    """Looks at all frames `[frames, ...]`, a few at a time.
+
+    Raises:
+        UserError: a value is NaN or infinite.
+    """
+    for first in range(0, len(values), _BLOCK_FRAMES):
+        fine = np.isfinite(values[first : first + _BLOCK_FRAMES])
+        if not fine.all():
+            frame = first + int(np.argwhere(~fine)[0, 0])
+            raise UserError(
+                f"the animation holds NaN or infinity in frame {frame}",
+                hint="Look at how it was made; such a frame cannot be drawn.",
+            )
 
 
 def _encode(frames: Float32Array, rows: Float32Array, centre: npt.NDArray[np.float64], allowance: float) -> MotionCode:

@@ -14,7 +14,7 @@ from audio2face.errors import UserError
 from audio2face.export.animation import Animation
 from audio2face.files import write_text
 from audio2face.player.bundle import bundled, web_text
-from audio2face.player.describe import at_times_of, comparable, describe_take, error_curves
+from audio2face.player.describe import at_times_of, comparable, describe_difference, describe_take
 from audio2face.player.payload import Payload
 from audio2face.player.sound import OUTLINE_RATE, page_sound
 
@@ -64,8 +64,7 @@ def write_page(
         other = at_times_of(compare, animation)
         description["takes"].append(describe_take(other, labels[1], payload))
         if comparable(animation, other):
-            mean, largest = error_curves(animation, other)
-            description["difference"] = {"mean": payload.add(mean), "largest": payload.add(largest)}
+            description["difference"] = describe_difference(animation, other, payload)
     write_text(path, _filled(description, payload))
     return path
 

@@ -179,11 +179,11 @@ def test_facts_are_text_and_panel_follows(open_page: Any, single: Path) -> None:
     page = open_page(single, width=1000, height=900)
     panel = page.get_by_role("complementary", name="Details")
     expect(panel).to_contain_text("</script><b>made up</b>")
-    page.get_by_text("settings").click()
+    page.locator("summary").click()
     expect(panel.get_by_text("1.25")).to_be_visible()
     expect(panel).to_contain_text("joy0.75")
     page.evaluate("window.player.seek(0.5)")
-    expect(panel).to_contain_text("Lips apart, result")
+    expect(panel).to_contain_text("Lips, result")
 
 
 def test_points_without_sound(open_page: Any, tmp_path: Path) -> None:

@@ -71,32 +71,40 @@ function views(player) {
 
 /** @param {Player} player @returns {Action[]} */
 function looks(player) {
-  const { look, errors } = player;
-  /** @type {Action[]} */
-  const found = [
-    { label: "Wireframe", help: "edges of the mesh", keys: ["w"], run: () => player.set({ edges: !look.edges }), on: () => look.edges },
-    { label: "Glass", help: "skin one sees through, for tongue and teeth", keys: ["g"], run: () => player.set({ glass: !look.glass }), on: () => look.glass },
+  const { look, errors, takes } = player;
+  const heat = () => player.set({ heat: !look.heat, shown: look.shown.includes(0) ? look.shown : [0, 1] });
+  const edges = () => player.set({ edges: !look.edges });
+  const glass = () => player.set({ glass: !look.glass });
+  /** @type {(Action & { offered: boolean })[]} */
+  const all = [
+    { label: "Heat map", help: "colours show the distance from the other face", keys: ["h"], run: heat, on: () => look.heat, offered: Boolean(errors) },
+    { label: "Wireframe", help: "edges of the mesh", keys: ["w"], run: edges, on: () => look.edges, offered: takes[0].skin.numCorners > 0 },
+    { label: "Glass", help: "skin one sees through, for tongue and teeth", keys: ["g"], run: glass, on: () => look.glass, offered: takes[0].skin.numCorners > 0 },
   ];
-  if (errors) {
-    found.unshift({
-      label: "Heat map", help: "colours show the distance from the other face", keys: ["h"],
-      run: () => player.set({ heat: !look.heat, shown: look.shown.includes(0) ? look.shown : [0, 1] }), on: () => look.heat,
-    });
-  }
-  return found;
+  return all.filter(({ offered }) => offered);
 }
 
 /** @param {Player} player @returns {Action[]} */
 function tools(player) {
-  const { body } = document;
+  const { camera } = player;
+  const { classList } = document.body;
   const help = /** @type {HTMLDialogElement} */ (element("help"));
-  return [
-    { label: "Front", help: "from the front", keys: ["f"], run: () => player.camera.look(0, 0) },
-    { label: "Side", help: "three quarters, then in profile", keys: ["s"], run: () => player.camera.look(player.camera.yaw === QUARTER / 2 ? QUARTER : QUARTER / 2, 0) },
-    { label: "Mouth", help: "close to the mouth, and back", keys: ["m"], run: () => player.lookAtMouth() },
-    { label: "Details", help: "emotion, weights, settings", keys: ["d"], run: () => { body.classList.toggle("without-panel"); player.touch(); }, on: () => !body.classList.contains("without-panel") },
+  const side = () => camera.look(camera.yaw === QUARTER / 2 ? QUARTER : QUARTER / 2, 0);
+  const details = () => {
+    classList.toggle("without-panel");
+    player.touch();
+  };
+  /** @type {Action[]} */
+  const found = [
+    { label: "Front", help: "from the front", keys: ["f"], run: () => camera.look(0, 0) },
+    { label: "Side", help: "three quarters, then in profile", keys: ["s"], run: side },
+    { label: "Details", help: "emotion, weights, settings", keys: ["d"], run: details, on: () => !classList.contains("without-panel") },
     { label: "Keys", help: "this list", keys: ["?"], run: () => (help.open ? help.close() : help.showModal()) },
   ];
+  if (player.description.takes[0].mouth) {
+    found.splice(2, 0, { label: "Mouth", help: "close to the mouth, and back", keys: ["m"], run: () => player.lookAtMouth() });
+  }
+  return found;
 }
 
 /** @param {Player} player @returns {Action[]} */

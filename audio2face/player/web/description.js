@@ -53,7 +53,8 @@ import { element } from "./dom.js";
  * @property {number} frames
  * @property {number} seconds length of the page's time: of the sound, or of the animation where that is longer
  * @property {TakeDescription[]} takes one or two
- * @property {{ mean: Place, largest: Place } | null} difference float32 [frames], millimetres
+ * @property {{ mean: Place, largest: Place, usual: number } | null} difference millimetres: float32 [frames], and what
+ *   nearly all distances stay within
  * @property {Place | null} sound a FLAC file
  * @property {Place | null} outline uint8 [columns, 2], lowest and highest value, 128 is silence
  * @property {number} outlineRate columns per second

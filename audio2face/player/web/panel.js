@@ -35,7 +35,7 @@ function addMeasures(player, panel) {
   /** @type {[string, (frame: number) => string, string][]} */
   const rows = [];
   takes.forEach(({ label, lips }, place) => {
-    if (lips) rows.push([`Lips apart, ${label.toLowerCase()}`, (frame) => `${lips[frame].toFixed(2)} mm`, `take-${place}`]);
+    if (lips) rows.push([`Lips, ${label.toLowerCase()}`, (frame) => `${lips[frame].toFixed(2)} mm`, `take-${place}`]);
   });
   if (errors) {
     rows.push(["Error, mean", (frame) => `${errors.mean[frame].toFixed(3)} mm`, ""]);

@@ -15,6 +15,7 @@ const MOST_RATIO = 2; // pixels drawn per pixel of the page, at most
 const LEAST_RATIO = 0.5;
 const SLOW_MS = 45; // between two drawings: while it plays, fewer pixels are drawn
 const COARSER = 0.7;
+const AROUND = 1.1; // what is seen of a head, by what there is
 const MOUTH_CM = 5.2; // radius of what is seen when looking at the mouth
 
 export class Player {
@@ -35,7 +36,7 @@ export class Player {
     const sound = description.sound && new Blob([payload.bytes(description.sound)], { type: "audio/flac" });
     this.clock = new Clock(description.seconds, sound);
     const { centre, reach } = this.takes[0].bounds;
-    this.camera = new Camera(centre, reach);
+    this.camera = new Camera(centre, AROUND * reach);
     this.camera.changed = () => this.touch();
     this.camera.listen(canvas);
     this.errors = description.difference && {
@@ -43,7 +44,13 @@ export class Player {
       largest: payload.floats(description.difference.largest),
     };
     /** @type {import("./stage.js").Look} */
-    this.look = { shown: [...this.takes.keys()], edges: false, glass: false, heat: false, heatTop: this.usualTop() };
+    this.look = {
+      shown: [...this.takes.keys()],
+      edges: false,
+      glass: false,
+      heat: false,
+      heatTop: topFor(description.difference?.usual ?? 1),
+    };
     this.frame = -1;
     this.stale = true;
     this.ratio = MOST_RATIO;
@@ -145,14 +152,11 @@ export class Player {
     [canvas.width, canvas.height] = [width, height];
     this.touch();
   }
+}
 
-  /** A scale that three frames of four stay within. @private */
-  usualTop() {
-    if (!this.errors) return 1;
-    const sorted = [...this.errors.largest].sort((one, other) => one - other);
-    const usual = sorted[Math.floor(0.75 * sorted.length)];
-    return HEAT_TOPS.find((top) => top >= usual) ?? HEAT_TOPS[HEAT_TOPS.length - 1];
-  }
+/** The top of a scale for distances. @param {number} usual what nearly all stay within, millimetres */
+function topFor(usual) {
+  return HEAT_TOPS.find((top) => top >= usual) ?? HEAT_TOPS[HEAT_TOPS.length - 1];
 }
 
 /** @param {HTMLCanvasElement} canvas */

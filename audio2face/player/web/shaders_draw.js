@@ -184,6 +184,7 @@ void main() {
 
   vec3 base = tint;
   float open = mix(clamp(sky, 0.0, 1.0), 1.0, bare);
+  open = mix(material == 0 ? 0.04 : 0.16, 1.0, open); // light that has bounced more often than was looked for
   if (inside) { // the far side of the skin; less so at an outline, where a pixel catches a little of it
     float deep = smoothstep(0.0, 0.5, facing);
     base = mix(base, vec3(0.16, 0.035, 0.03), deep);

@@ -152,7 +152,6 @@ export class Stage {
     gl.uniform1f(face.at("pointSize"), DOTS * Math.min(devicePixelRatio, 2));
     gl.uniform1f(face.at("heatTop"), look.heat && number === 0 ? look.heatTop : 0);
     gl.uniform1f(face.at("veil"), 0);
-    gl.uniform1f(face.at("bare"), look.glass ? 1 : 0);
   }
 
   /**
@@ -167,7 +166,7 @@ export class Stage {
     const { surface } = piece;
     const place = this.takes[number].pieces.indexOf(piece);
     const twin = look.heat && number === 0 ? this.takes[1].pieces.find((other) => other.material === piece.material) : null;
-    const matches = twin?.surface.numVerts === surface.numVerts && surface.motion;
+    const matches = twin?.surface.numVerts === surface.numVerts && surface.shapes;
     bindTextures(gl, face, {
       positions: surface.positions,
       normals: surface.normals,
@@ -178,6 +177,7 @@ export class Stage {
     gl.uniform1i(face.at("width"), surface.grid.width);
     gl.uniform1i(face.at("material"), MATERIALS[piece.material]);
     gl.uniform1f(face.at("flatness"), surface.numCorners ? 0 : 1);
+    gl.uniform1f(face.at("bare"), look.glass || !surface.numCorners ? 1 : 0);
     gl.uniformMatrix4fv(face.at("model"), false, piece.matrix(frame));
     surface.draw();
   }

@@ -1,23 +1,15 @@
 /**
  * A mesh on the graphics card. A deforming one is posed there: weights times shapes give positions, positions give
- * smooth normals, each one pass over a texture with a texel for every vertex. Lists are cut into rows, and shapes
- * stacked, so that no side of a texture exceeds the card's limit.
+ * smooth normals, each in one pass over a texture with a texel for every vertex. Lists are cut into rows, so that no side
+ * of a texture exceeds the card's limit.
  */
-import { bindTextures, dataTexture, formatsOf, framebuffer, gridOf, link, padded, unfiltered } from "./gl.js";
+import { bindTextures, dataTexture, formatsOf, framebuffer, gridOf, link, padded } from "./gl.js";
 import { NORMAL_FRAGMENT, POSE_FRAGMENT, WHOLE_VERTEX } from "./shaders_pose.js";
+import { Shapes } from "./shapes.js";
 import { topologyOf } from "./topology.js";
 
 /** @typedef {import("./gl.js").GL} GL */
 /** @typedef {import("./gl.js").Program} Program */
-
-const WEIGHTS_PER_ROW = 64;
-
-/**
- * @typedef {object} Motion
- * @property {Int16Array} shapes [shapes, 3, verts]
- * @property {Int16Array} weights [shapes, frames]
- * @property {Float32Array} scales [shapes]
- */
 
 /**
  * @typedef {object} Mesh
@@ -25,7 +17,7 @@ const WEIGHTS_PER_ROW = 64;
  * @property {Int32Array | null} faces polygons; null: points
  * @property {number} corners of a polygon, 3 or 4
  * @property {Uint8Array} colours sRGB, [verts, 3]
- * @property {Motion | null} motion null: it never deforms
+ * @property {import("./shapes.js").Motion | null} motion null: it never deforms
  */
 
 /** @typedef {{ side: number, layers: number }} Limits of textures: texels on a side, and layers */
@@ -47,6 +39,8 @@ export class Poser {
   }
 }
 
+const NO_POLYGONS = { triangles: new Uint32Array(0), edges: new Uint32Array(0), corners: new Int32Array(2) };
+
 export class Surface {
   /**
    * @param {Poser} poser
@@ -55,123 +49,65 @@ export class Surface {
   constructor(poser, mesh) {
     const { gl, formats, limit } = poser;
     const numVerts = mesh.rest.length / 3;
-    this.poser = poser;
-    this.motion = mesh.motion;
-    this.numVerts = numVerts;
-    this.grid = gridOf(numVerts, limit);
-    this.frame = -1;
+    const grid = gridOf(numVerts, limit);
     const texture = (/** @type {import("./gl.js").Format} */ format, /** @type {ArrayBufferView | null} */ data) =>
-      dataTexture(gl, format, this.grid.width, this.grid.height, data);
-    this.rest = texture(formats.float4, padded(mesh.rest, 3, this.grid, 4));
-    this.colours = texture(formats.colours, padded(mesh.colours, 3, this.grid, 4));
-    this.positions = this.motion ? texture(formats.float4, null) : this.rest;
+      dataTexture(gl, format, grid.width, grid.height, data);
+    this.poser = poser;
+    this.numVerts = numVerts;
+    this.grid = grid;
+    this.frame = -1;
+
+    const polygons = mesh.faces
+      ? topologyOf(mesh.faces, mesh.corners, numVerts)
+      : { ...NO_POLYGONS, rings: new Int32Array(2 * numVerts) };
+    this.numCorners = polygons.triangles.length;
+    this.numEdgeEnds = polygons.edges.length;
+    this.triangles = indexed(gl, polygons.triangles);
+    this.edges = indexed(gl, polygons.edges);
+    this.rings = texture(formats.pairs, padded(polygons.rings, 2, grid));
+    this.cornersGrid = gridOf(polygons.corners.length / 2, limit);
+    const { width, height } = this.cornersGrid;
+    this.corners = dataTexture(gl, formats.pairs, width, height, padded(polygons.corners, 2, this.cornersGrid));
+
+    this.shapes = mesh.motion && new Shapes(poser, mesh.motion, grid, numVerts);
+    this.rest = texture(formats.float4, padded(mesh.rest, 3, grid, 4));
+    this.colours = texture(formats.colours, padded(mesh.colours, 3, grid, 4));
+    this.positions = mesh.motion ? texture(formats.float4, null) : this.rest;
     this.normals = texture(formats.float4, null);
-    this.positionsBuffer = this.motion ? framebuffer(gl, this.positions) : null;
+    this.positionsBuffer = framebuffer(gl, this.positions);
     this.normalsBuffer = framebuffer(gl, this.normals);
-    this.upload(mesh);
-    if (this.motion) this.uploadShapes(this.motion);
-    else this.findNormals();
-  }
-
-  /**
-   * Polygons.
-   * @private
-   * @param {Mesh} mesh
-   */
-  upload(mesh) {
-    const { gl, formats, limit } = this.poser;
-    const found = mesh.faces && topologyOf(mesh.faces, mesh.corners, this.numVerts);
-    this.numCorners = found ? found.triangles.length : 0;
-    this.numEdgeEnds = found ? found.edges.length : 0;
-    this.triangles = indexed(gl, found ? found.triangles : new Uint32Array(0));
-    this.edges = indexed(gl, found ? found.edges : new Uint32Array(0));
-    const rings = found ? found.rings : new Int32Array(2 * this.numVerts);
-    const corners = found ? found.corners : new Int32Array(2);
-    const grid = gridOf(corners.length / 2, limit);
-    this.rings = dataTexture(gl, formats.pairs, this.grid.width, this.grid.height, padded(rings, 2, this.grid));
-    this.corners = dataTexture(gl, formats.pairs, grid.width, grid.height, padded(corners, 2, grid));
-    this.cornersWidth = grid.width;
-  }
-
-  /**
-   * Shapes, several above each other in every layer of one texture.
-   * @private
-   * @param {Motion} motion
-   */
-  uploadShapes(motion) {
-    const { gl, formats, limit, layers } = this.poser;
-    const { width, height } = this.grid;
-    const count = motion.scales.length;
-    this.stack = Math.max(1, Math.ceil(count / layers));
-    if (this.stack * height > limit) throw new Error(`${count} shapes of ${this.numVerts} vertices exceed the graphics card`);
-    const used = Math.max(1, Math.ceil(count / this.stack));
-    this.shapes = gl.createTexture();
-    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.shapes);
-    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, formats.shorts.internal, width, this.stack * height, used);
-    const texels = new Int16Array(width * height * 3);
-    for (let shape = 0; shape < count; shape++) {
-      const from = shape * 3 * this.numVerts;
-      for (let axis = 0; axis < 3; axis++) {
-        for (let vertex = 0; vertex < this.numVerts; vertex++) {
-          texels[3 * vertex + axis] = motion.shapes[from + axis * this.numVerts + vertex];
-        }
-      }
-      const row = (shape % this.stack) * height;
-      const layer = Math.floor(shape / this.stack);
-      const { external, type } = formats.shorts;
-      gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, row, layer, width, height, 1, external, type, texels);
-    }
-    unfiltered(gl, gl.TEXTURE_2D_ARRAY);
-    this.weightRows = Math.max(1, Math.ceil(count / WEIGHTS_PER_ROW));
-    this.weightValues = new Float32Array(this.weightRows * WEIGHTS_PER_ROW);
-    this.weights = dataTexture(gl, formats.float1, WEIGHTS_PER_ROW, this.weightRows, this.weightValues);
+    if (!mesh.motion) this.findNormals();
   }
 
   /** Takes the shape of a frame. @param {number} frame */
   show(frame) {
-    const { motion, weightValues } = this;
-    if (!motion || !weightValues || frame === this.frame) return;
+    if (!this.shapes || frame === this.frame) return;
     this.frame = frame;
-    const { gl, pose, formats, nothing } = this.poser;
-    const count = motion.scales.length;
-    const frames = count ? motion.weights.length / count : 0;
-    for (let shape = 0; shape < count; shape++) {
-      weightValues[shape] = motion.scales[shape] * motion.weights[shape * frames + frame];
-    }
+    const { gl, pose } = this.poser;
     gl.useProgram(pose.program);
-    bindTextures(gl, pose, { rest: this.rest, weights: this.weights ?? null });
-    gl.activeTexture(gl.TEXTURE1);
-    const rows = this.weightRows ?? 1;
-    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, WEIGHTS_PER_ROW, rows, formats.float1.external, gl.FLOAT, weightValues);
-    gl.activeTexture(gl.TEXTURE2);
-    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.shapes ?? null);
-    gl.uniform1i(pose.at("shapes"), 2);
-    gl.uniform1i(pose.at("count"), count);
-    gl.uniform1i(pose.at("stack"), this.stack ?? 1);
-    gl.uniform1i(pose.at("rows"), this.grid.height);
-    gl.bindVertexArray(nothing);
+    bindTextures(gl, pose, { rest: this.rest });
+    this.shapes.bind(pose, frame);
     this.overAllVertices(this.positionsBuffer);
     this.findNormals();
   }
 
   /** @private */
   findNormals() {
-    const { gl, normal, nothing } = this.poser;
+    const { gl, normal } = this.poser;
     gl.useProgram(normal.program);
-    bindTextures(gl, normal, { positions: this.positions, rings: this.rings ?? null, corners: this.corners ?? null });
-    gl.uniform2i(normal.at("widths"), this.grid.width, this.cornersWidth ?? 1);
-    gl.bindVertexArray(nothing);
+    bindTextures(gl, normal, { positions: this.positions, rings: this.rings, corners: this.corners });
+    gl.uniform2i(normal.at("widths"), this.grid.width, this.cornersGrid.width);
     this.overAllVertices(this.normalsBuffer);
   }
 
   /**
    * Runs the program in use once for every vertex.
    * @private
-   * @param {WebGLFramebuffer | null} target
+   * @param {WebGLFramebuffer} target
    */
   overAllVertices(target) {
-    const { gl } = this.poser;
+    const { gl, nothing } = this.poser;
+    gl.bindVertexArray(nothing);
     gl.bindFramebuffer(gl.FRAMEBUFFER, target);
     gl.viewport(0, 0, this.grid.width, this.grid.height);
     gl.disable(gl.DEPTH_TEST);
@@ -183,20 +119,16 @@ export class Surface {
   /** Draws triangles, or points where there are no polygons, with the program in use. */
   draw() {
     const { gl, nothing } = this.poser;
-    if (this.numCorners) {
-      gl.bindVertexArray(this.triangles ?? null);
-      gl.drawElements(gl.TRIANGLES, this.numCorners, gl.UNSIGNED_INT, 0);
-    } else {
-      gl.bindVertexArray(nothing);
-      gl.drawArrays(gl.POINTS, 0, this.numVerts);
-    }
+    gl.bindVertexArray(this.numCorners ? this.triangles : nothing);
+    if (this.numCorners) gl.drawElements(gl.TRIANGLES, this.numCorners, gl.UNSIGNED_INT, 0);
+    else gl.drawArrays(gl.POINTS, 0, this.numVerts);
   }
 
   /** Draws the edges of polygons with the program in use. */
   drawEdges() {
     const { gl } = this.poser;
-    gl.bindVertexArray(this.edges ?? null);
-    gl.drawElements(gl.LINES, this.numEdgeEnds ?? 0, gl.UNSIGNED_INT, 0);
+    gl.bindVertexArray(this.edges);
+    gl.drawElements(gl.LINES, this.numEdgeEnds, gl.UNSIGNED_INT, 0);
   }
 }
 

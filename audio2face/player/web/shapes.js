@@ -1,0 +1,86 @@
+/**
+ * The shapes of a deforming mesh on the graphics card, several above each other in every layer of one texture, and what
+ * each of them weighs in the frame that is shown.
+ */
+import { dataTexture, unfiltered } from "./gl.js";
+
+/** @typedef {import("./surface.js").Poser} Poser */
+/** @typedef {{ width: number, height: number }} Grid texels of the mesh's vertices */
+
+/**
+ * @typedef {object} Motion
+ * @property {Int16Array} shapes [shapes, 3, verts]
+ * @property {Int16Array} weights [shapes, frames]
+ * @property {Float32Array} scales [shapes]
+ */
+
+const WEIGHTS_PER_ROW = 64; // as the shader counts
+
+export class Shapes {
+  /**
+   * @param {Poser} poser
+   * @param {Motion} motion
+   * @param {Grid} grid
+   * @param {number} numVerts
+   */
+  constructor(poser, motion, grid, numVerts) {
+    const { gl, formats, limit, layers } = poser;
+    this.gl = gl;
+    this.motion = motion;
+    this.grid = grid;
+    this.count = motion.scales.length;
+    this.stack = Math.max(1, Math.ceil(this.count / layers));
+    if (this.stack * grid.height > limit) {
+      throw new Error(`${this.count} shapes of ${numVerts} vertices are too much for this graphics card.`);
+    }
+    this.rows = Math.max(1, Math.ceil(this.count / WEIGHTS_PER_ROW));
+    this.values = new Float32Array(this.rows * WEIGHTS_PER_ROW);
+    this.weights = dataTexture(gl, formats.float1, WEIGHTS_PER_ROW, this.rows, this.values);
+    this.texture = gl.createTexture();
+    this.upload(formats.shorts, numVerts);
+  }
+
+  /**
+   * @private
+   * @param {import("./gl.js").Format} format
+   * @param {number} numVerts
+   */
+  upload(format, numVerts) {
+    const { gl, grid: { width, height }, stack, count, motion } = this;
+    const layers = Math.max(1, Math.ceil(count / stack));
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, format.internal, width, stack * height, layers);
+    const texels = new Int16Array(width * height * 3);
+    for (let shape = 0; shape < count; shape++) {
+      for (let axis = 0; axis < 3; axis++) {
+        const from = (3 * shape + axis) * numVerts;
+        for (let vertex = 0; vertex < numVerts; vertex++) texels[3 * vertex + axis] = motion.shapes[from + vertex];
+      }
+      const [row, layer] = [(shape % stack) * height, Math.floor(shape / stack)];
+      gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, row, layer, width, height, 1, format.external, format.type, texels);
+    }
+    unfiltered(gl, gl.TEXTURE_2D_ARRAY);
+  }
+
+  /**
+   * Gives the weights of a frame, and the shapes, to the program in use.
+   * @param {import("./gl.js").Program} program
+   * @param {number} frame
+   */
+  bind(program, frame) {
+    const { gl, count, motion, values } = this;
+    const frames = count ? motion.weights.length / count : 0;
+    for (let shape = 0; shape < count; shape++) values[shape] = motion.scales[shape] * motion.weights[shape * frames + frame];
+    gl.activeTexture(gl.TEXTURE1);
+    gl.bindTexture(gl.TEXTURE_2D, this.weights);
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, WEIGHTS_PER_ROW, this.rows, gl.RED, gl.FLOAT, values);
+    gl.activeTexture(gl.TEXTURE2);
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
+    gl.uniform1i(program.at("weights"), 1);
+    gl.uniform1i(program.at("shapes"), 2);
+    gl.uniform1i(program.at("count"), count);
+    gl.uniform1i(program.at("stack"), this.stack);
+    gl.uniform1i(program.at("rows"), this.grid.height);
+  }
+}
