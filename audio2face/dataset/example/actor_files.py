@@ -116,15 +116,10 @@ def _write_blendshapes(folder: Path, head: Head) -> None:
     write_npz(folder / "bs_skin.npz", _blendshapes(ARKIT_NAMES, skin, head.skin_shapes, mask))
     write_npz(folder / "bs_tongue.npz", _blendshapes(TONGUE_NAMES, tongue, head.tongue_shapes, {}))
     active = [int(not name.startswith(_UNSOLVED)) for name in ARKIT_NAMES]
-    write_json(
-        folder / "bs_skin_config.json",
-        _solver_config(skin, active, _pairs(ARKIT_NAMES), l1=0.5, l2=0.5, temporal=0.3),
-    )
+    write_json(folder / "bs_skin_config.json", _solver_config(skin, active, _pairs(ARKIT_NAMES), l1=0.5))
     everything = [1] * len(TONGUE_NAMES)
     alone = [-1] * len(TONGUE_NAMES)
-    write_json(
-        folder / "bs_tongue_config.json", _solver_config(tongue, everything, alone, l1=1.0, l2=3.5, temporal=5.0)
-    )
+    write_json(folder / "bs_tongue_config.json", _solver_config(tongue, everything, alone, l1=1.0))
 
 
 def _blendshapes(
@@ -154,15 +149,14 @@ def _solver_config(
     symmetry: list[int],
     *,
     l1: float,
-    l2: float,
-    temporal: float,
 ) -> dict[str, dict[str, float | list[int] | list[float]]]:
     count = len(active)
     return {
         "blendshape_params": {
-            "strengthL2regularization": l2,
+            # Strengths count the more the fewer vertices there are: those of dense scans would mute this face.
+            "strengthL2regularization": 0.05,
             "strengthL1regularization": l1,
-            "strengthTemporalSmoothing": temporal,
+            "strengthTemporalSmoothing": 0.01,
             "strengthSymmetry": 100.0,
             "numPoses": count,
             "bsSolveActivePoses": active,
