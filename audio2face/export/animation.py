@@ -96,6 +96,14 @@ class Animation:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def surfaces(self) -> dict[str, Surface]:
+        """The moving meshes by name: `skin`, and `tongue` where the actor has one."""
+        found = {"skin": self.skin}
+        if self.tongue is not None and self.tongue.num_verts:
+            found["tongue"] = self.tongue
+        return found
+
+    @property
     def num_frames(self) -> int:
         """Frames."""
         return len(self.skin.frames)

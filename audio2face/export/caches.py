@@ -37,9 +37,8 @@ def write_arrays(animation: Animation, folder: Path, name: str) -> list[Path]:
         UserError: a file cannot be written.
     """
     with atomic_files(folder) as made:
-        for part, surface in (("skin", animation.skin), ("tongue", animation.tongue)):
-            if surface is not None:
-                _write_surface(made / f"{name}_{part}.npy", surface, animation.fps)
+        for part, surface in animation.surfaces.items():
+            _write_surface(made / f"{name}_{part}.npy", surface, animation.fps)
         for part, values in (("jaw", animation.jaw), ("eyes", animation.eyes)):
             write_npy(made / f"{name}_{part}.npy", np.asarray(values, np.float32))
         written = _names(made, ".npy")
@@ -62,9 +61,9 @@ def _write(animation: Animation, folder: Path, name: str, extension: str) -> lis
         UserError: a file cannot be written.
     """
     with atomic_files(folder) as made:
-        _write_surface(made / f"{name}{extension}", animation.skin, animation.fps)
-        if animation.tongue is not None:
-            _write_surface(made / f"{name}_tongue{extension}", animation.tongue, animation.fps)
+        for part, surface in animation.surfaces.items():
+            file = name if part == "skin" else f"{name}_{part}"
+            _write_surface(made / f"{file}{extension}", surface, animation.fps)
         written = _names(made, extension)
     return [folder / file for file in written]
 

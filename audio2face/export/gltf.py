@@ -50,10 +50,9 @@ def write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
         UserError: the file cannot be written.
     """
     scene = _Scene(animation)
-    scene.add_surface("skin", animation.skin, animation.skin_weights)
-    if animation.tongue is not None and animation.tongue.num_verts:
-        # Its blend shapes leave out what the jaw does to it, so solved weights can be a centimetre off.
-        scene.add_surface("tongue", animation.tongue, None)
+    for part, surface in animation.surfaces.items():
+        # Blend shapes of the tongue leave out what the jaw does to it: solved weights can be a centimetre off.
+        scene.add_surface(part, surface, animation.skin_weights if part == "skin" else None)
     scene.add_rigid_parts()
     path = folder / f"{name}.glb"
     with atomic_write(path) as handle:

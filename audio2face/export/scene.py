@@ -74,10 +74,10 @@ class Scene:
         """Gathers the surfaces of a face."""
         self._animation = animation
         parts = animation.parts
-        self._bodies = [_body("skin", animation.skin, animation.skin.faces, parts.get("extra_skin_colours"))]
-        tongue = animation.tongue
-        if tongue is not None and tongue.num_verts:
-            self._bodies.append(_body("tongue", tongue, tongue.faces, parts.get("extra_tongue_colours")))
+        self._bodies = [
+            _body(part, surface, surface.faces, parts.get(f"extra_{part}_colours"))
+            for part, surface in animation.surfaces.items()
+        ]
         if animation.skin.faces is not None:  # else eyes and teeth would stare through the points
             self._bodies += [_body(prop.kind, prop, prop.faces, prop.colours) for prop in props_of(animation)]
         counts = [len(body.colours) for body in self._bodies]

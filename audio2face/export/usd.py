@@ -44,18 +44,11 @@ def _write_frames(animation: Animation, path: Path, sound: str) -> None:
     face = stage.GetDefaultPrim().GetPath()
     add_sound(stage, animation, sound)
     _add_moving_parts(stage, animation)
-    for part, surface in _surfaces(animation).items():
+    for part, surface in animation.surfaces.items():
         colours = animation.parts.get(f"extra_{part}_colours")
         mesh = add_surface(stage, face.AppendChild(part), surface.neutral, surface.faces, colours)
         _sample(stage, mesh, surface)
     stage.GetRootLayer().Save()
-
-
-def _surfaces(animation: Animation) -> dict[str, Surface]:
-    surfaces = {"skin": animation.skin}
-    if animation.tongue is not None and animation.tongue.num_verts:
-        surfaces["tongue"] = animation.tongue
-    return surfaces
 
 
 def _sample(stage: Usd.Stage, mesh: UsdGeom.PointBased, surface: Surface) -> None:
@@ -106,13 +99,13 @@ def _write_character(animation: Animation, path: Path, sound: str) -> None:
     skeleton = _add_skeleton(stage, pivots)
     morphs = {
         part: morphs_of(surface, animation.skin_weights if part == "skin" else None, part)
-        for part, surface in _surfaces(animation).items()
+        for part, surface in animation.surfaces.items()
         if surface.faces is not None
     }
     _add_performance(stage, skeleton, animation, pivots, morphs)
     for part, shapes in morphs.items():
         colours = animation.parts.get(f"extra_{part}_colours")
-        faces = _surfaces(animation)[part].faces
+        faces = animation.surfaces[part].faces
         mesh = add_surface(stage, face.AppendChild(part), shapes.neutral, faces, colours)
         _bind(mesh, skeleton, 0)
         _add_shapes(stage, mesh, shapes)

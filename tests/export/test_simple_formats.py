@@ -14,7 +14,7 @@ import soundfile
 from faces import bare_face, example_face, tone
 
 from audio2face.errors import UserError
-from audio2face.export import FORMATS, Animation, write_formats, write_sound
+from audio2face.export import FORMATS, Animation, Surface, write_formats, write_sound
 from audio2face.export.arkit import LIVE_LINK_NAMES, timecode
 from audio2face.geometry import open_cache
 
@@ -142,6 +142,13 @@ def test_the_sound_keeps_its_samples(tmp_path: Path, file: str, subtype: str | N
         np.testing.assert_array_equal(
             soundfile.read(out, dtype="int16")[0], soundfile.read(tmp_path / file, dtype="int16")[0]
         )
+
+
+def test_a_tongue_without_vertices_is_no_tongue(tmp_path: Path) -> None:
+    nothing = Surface(np.zeros((0, 3), np.float32), np.zeros((5, 0, 3), np.float32))
+    face = replace(bare_face(), tongue=nothing)
+    files = [path for key in ("maya", "npy", "glb", "usd") for path in FORMATS[key].write(face, tmp_path, "x")]
+    assert not [path for path in files if "tongue" in path.name]
 
 
 def test_a_bare_face_and_several_formats(tmp_path: Path) -> None:
