@@ -150,6 +150,7 @@ class TrainRegression:
     PHONEME_PROB_TEMPERATURE: float
     SPEECH_ENCODER: str
     SPEECH_ENCODER_LAYERS: tuple[int, ...]
+    SPEECH_FEATURE_NOISE: float
     SPEECH_FEATURES: SpeechFeatures
     SPEECH_FEATURE_SHIFTS: int
     SPEECH_FEATURES_ROOT: Path
@@ -242,6 +243,7 @@ class TrainDiffusion:
     NO_STANDARDIZE_AUDIO: bool
     SPEECH_ENCODER: str
     SPEECH_ENCODER_LAYERS: tuple[int, ...]
+    SPEECH_FEATURE_NOISE: float
     NETWORK_HYPER_PARAMS: NetworkDiffusion
     DIFFUSION_STEPS: int
     DIFFUSION_NOISE_SCHEDULE: NoiseSchedule

@@ -244,7 +244,7 @@ class RegressionNetwork(nn.Module):
         assert self.encoder is not None
         if hidden is None and self.training and not self.trains_encoder:
             hidden = self.hear(windows)
-        features: Tensor = self.encoder(windows) if hidden is None else self.encoder.combine(hidden)
+        features: Tensor = self.encoder(windows) if hidden is None else self.encoder.combined(hidden)
         return features
 
     def _embed(self, emotion: Tensor) -> Tensor:

@@ -31,10 +31,17 @@ def open_encoder(
         UserError: it is unknown, or its weights cannot be had.
     """
     if begun is not None and begun.has_weights:
-        return encoders.rebuild(begun.network["encoder"])
+        encoder = encoders.rebuild(begun.network["encoder"])
+    else:
+        encoder = _pretrained(train, wishes or {})
+    encoder.noise = train.SPEECH_FEATURE_NOISE
+    return encoder
+
+
+def _pretrained(train: TrainDiffusion | TrainRegression, wishes: Mapping[str, Any]) -> SpeechEncoder:
     root = os.environ.get(encoders.MODELS_ROOT_VARIABLE)
     if train.SPEECH_ENCODER_LAYERS:
-        wishes = {**(wishes or {}), "layers": train.SPEECH_ENCODER_LAYERS}
+        wishes = {**wishes, "layers": train.SPEECH_ENCODER_LAYERS}
     known = {field.name for field in dataclasses.fields(entry_of(train.SPEECH_ENCODER).options)}
     if train.SPEECH_ENCODER_LAYERS and "layers" not in known:
         raise UserError(
@@ -44,5 +51,5 @@ def open_encoder(
     return encoders.create(
         train.SPEECH_ENCODER,
         models_root=Path(root) if root else train.TORCH_CACHE_ROOT,
-        options={name: value for name, value in (wishes or {}).items() if name in known},
+        options={name: value for name, value in wishes.items() if name in known},
     )

@@ -157,6 +157,20 @@ def test_layers_can_be_chosen(name: str) -> None:
             encoders.build(name, {"layers": wrong})
 
 
+def test_features_get_noise_of_their_own_size_in_training_only() -> None:
+    encoder, audio = encoders.build("hama", {"layers": [2]}), noise(1, 8_320)
+    encoder.noise = 0.5
+    with torch.no_grad():
+        clean = encoder(audio)
+        assert torch.equal(encoder(audio), clean)
+        noisy = encoder.train()(audio)
+    shares = (noisy - clean).square().mean(-1).sqrt() / clean.square().mean(-1).sqrt()
+    assert shares.mean() == pytest.approx(0.5, abs=0.05)
+    encoder.noise = 0.0
+    with torch.no_grad():
+        assert torch.equal(encoder(audio), clean)
+
+
 def test_wrong_names_and_options_are_one_clear_error() -> None:
     with pytest.raises(UserError, match=r"unknown speech encoder 'nope'[\s\S]*Known: hama"):
         encoders.create("nope")

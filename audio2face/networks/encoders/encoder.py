@@ -31,6 +31,7 @@ class SpeechEncoder(nn.Module, ABC):
     Attributes:
         info: facts about the encoder.
         options: what was chosen when it was made; with its name enough to make it again (JSON values).
+        noise: how much noise the features get in training, as a share of their own size.
     """
 
     def __init__(self, info: EncoderInfo, options: dict[str, Any], combine: nn.Module) -> None:
@@ -38,6 +39,7 @@ class SpeechEncoder(nn.Module, ABC):
         self.info = info
         self.options = options
         self.combine = combine
+        self.noise = 0.0
 
     @abstractmethod
     def encode_window(self, audio: Tensor) -> Tensor:
@@ -59,8 +61,15 @@ class SpeechEncoder(nn.Module, ABC):
         Returns:
             `[batch, steps, width]`, where `steps` is `info.steps(max(samples, SHORTEST_SAMPLES))`.
         """
-        combined: Tensor = self.combine(self.hidden_layers(audio))
-        return combined
+        return self.combined(self.hidden_layers(audio))
+
+    def combined(self, hidden: Tensor) -> Tensor:
+        """What `forward` returns, of the output of `hidden_layers`; with noise in training."""
+        features: Tensor = self.combine(hidden)
+        if self.training and self.noise > 0:
+            size = features.detach().square().mean(dim=-1, keepdim=True).sqrt()
+            features = features + self.noise * size * torch.randn_like(features)
+        return features
 
     def hidden_layers(self, audio: Tensor) -> Tensor:
         """The hidden layers before they are combined: `[layers, batch, steps, features]`; see `forward`."""
