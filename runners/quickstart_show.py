@@ -8,7 +8,6 @@ from pathlib import Path
 
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
-from audio2face.export.actor_files import exact_rate
 from audio2face.export.perform import Performer
 from audio2face.export.perform_settings import PerformSettings
 from audio2face.export.truth import true_animation
@@ -35,12 +34,10 @@ def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, f
     Raises:
         UserError: a file cannot be read or written.
     """
-    # As many frames as the true motion has: more would show nothing new beside it, and take their time to draw.
-    settings = PerformSettings(actor=dataset.actor, emotion=emotion, fps=exact_rate(dataset.fps))
-    performer = Performer(DeployedModel.open(model), settings)
+    performer = Performer(DeployedModel.open(model), PerformSettings(actor=dataset.actor, emotion=emotion))
     folder.parent.mkdir(parents=True, exist_ok=True)
     animation = performer.perform(dataset.audio_path(shot), folder.parent)
-    truth = true_animation(dataset, shot, folder.parent)
+    truth = true_animation(dataset, shot, folder.parent, animation.fps)
     written = write_take(animation, folder, folder.name, FORMATS, truth, _LABELS)
     LOGGER.info("%s: %d frames at %g per second", folder.name, animation.num_frames, animation.fps)
     wanted = {".html": "page (open in a browser)", ".mp4": "video", ".glb": "glTF (Blender, three.js)"}

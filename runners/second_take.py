@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from audio2face.config import Configuration
@@ -25,10 +26,12 @@ class SecondTake:
     Attributes:
         label: what it is called.
         source: the actor's dataset, or another model.
+        fps: of the first animation.
     """
 
     label: str
     source: ActorDataset | Performer
+    fps: Fraction
 
     @classmethod
     def of(cls, wanted: str, first: Performer, configuration: Configuration | None) -> SecondTake:
@@ -40,7 +43,7 @@ class SecondTake:
         if wanted == TRUTH:
             if configuration is None:
                 raise UserError("the true motion belongs to a configuration's dataset", hint="Give CONFIG_NAME.")
-            return cls("Ground truth", ActorDataset.open(first.actor.name, configuration.dataset))
+            return cls("Ground truth", ActorDataset.open(first.actor.name, configuration.dataset), first.fps)
         folder = Path(wanted)
         if not folder.is_dir() and configuration is not None:
             folder = deployed_folder(configuration, wanted) or folder
@@ -49,7 +52,7 @@ class SecondTake:
         settings = replace(
             first.settings, actor=first.actor.name if known else None, parameters={}, noise=None, fps=first.fps
         )
-        return cls(folder.resolve().name, Performer(model, settings))
+        return cls(folder.resolve().name, Performer(model, settings), first.fps)
 
     def animate(self, recording: Path, folder: Path) -> Animation | None:
         """The second animation of a recording; None, with a word in the log, for one that is no shot of the dataset.
@@ -62,4 +65,4 @@ class SecondTake:
         if recording.stem not in self.source.shot_names:
             LOGGER.warning("actor %r has no shot %r to compare with", self.source.actor, recording.stem)
             return None
-        return true_animation(self.source, recording.stem, folder)
+        return true_animation(self.source, recording.stem, folder, float(self.fps))

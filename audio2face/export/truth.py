@@ -5,25 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from audio2face.animation import rigid_transforms
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
-from audio2face.export.animation import Animation, Float32Array, Surface
+from audio2face.export.animation import BLOCK_FRAMES, Animation, Float32Array, Surface
 from audio2face.export.spooling import Spool
 from audio2face.geometry import PointCache
 from audio2face.preproc.display import display_data
 
+Float64Array = npt.NDArray[np.float64]
 _DRAWN_ELSEWHERE = ("skin_faces", "tongue_faces", "blink_keys", "fps")
 
 
-def true_animation(dataset: ActorDataset, shot_name: str, folder: Path) -> Animation:
+def true_animation(dataset: ActorDataset, shot_name: str, folder: Path, fps: float | None = None) -> Animation:
     """The motion of a shot as it was recorded: no gains, offsets or blinks of an animator.
 
     Args:
         dataset: the actor's data.
         shot_name: the shot.
         folder: where the frames lie while the animation is in use, in files without a name; it exists.
+        fps: of an animation to stand beside, frame by frame at the same times: a recorded frame shows the middle of its
+            time, `(i + 0.5) / dataset.fps`, so that what lies between two is drawn from both. None leaves the frames
+            as they were recorded, half a frame early.
 
     Raises:
         UserError: there is no such shot, a file of it cannot be read, or the actor has no neutral pose.
@@ -36,37 +41,55 @@ def true_animation(dataset: ActorDataset, shot_name: str, folder: Path) -> Anima
     skin, tongue = shot.skin(), shot.tongue()
     jaw, eyes = shot.jaw_deltas(), shot.eye_rotations()
     lengths = [len(part) for part in (skin, tongue, jaw, eyes) if part is not None]
-    frames = min(lengths)
+    places = _places(min(lengths), dataset.fps, fps)
     return Animation(
         actor=dataset.actor,
-        fps=dataset.fps,
-        skin=Surface(dataset.skin_neutral, _positions(skin, frames, folder), dataset.skin_faces),
-        tongue=_tongue(dataset, tongue, frames, folder),
-        jaw=_jaw(dataset.jaw_keypoints_neutral, jaw, frames),
-        eyes=np.zeros((frames, 4), np.float32) if eyes is None else eyes[:frames].reshape(-1, 4),
+        fps=fps or dataset.fps,
+        skin=Surface(dataset.skin_neutral, _positions(skin, places, folder), dataset.skin_faces),
+        tongue=_tongue(dataset, tongue, places, folder),
+        jaw=_jaw(dataset.jaw_keypoints_neutral, jaw, places),
+        eyes=np.zeros((len(places), 4), np.float32) if eyes is None else _between(eyes, places).reshape(-1, 4),
         emotions=(shot.emotion,),
-        emotion=np.ones((frames, 1), np.float32),
+        emotion=np.ones((len(places), 1), np.float32),
         parts={name: array for name, array in display_data(dataset).items() if name not in _DRAWN_ELSEWHERE},
         audio=shot.audio if shot.audio.is_file() else None,
         facts={"actor": dataset.actor, "shot": shot.name, "emotion": shot.emotion, "fps": dataset.fps},
     )
 
 
-def _positions(cache: PointCache, frames: int, folder: Path) -> Float32Array:
+def _places(frames: int, recorded_fps: float, fps: float | None) -> Float64Array:
+    """Where in the recorded frames those of the animation lie, `[animation frames]`."""
+    if fps is None:
+        return np.arange(frames, dtype=np.float64)
+    return np.clip(np.arange(round(frames * fps / recorded_fps)) * (recorded_fps / fps) - 0.5, 0, frames - 1)
+
+
+def _positions(cache: PointCache, places: Float64Array, folder: Path) -> Float32Array:
     spool = Spool((cache.num_verts, 3), folder)
-    for block in cache.blocks():
-        spool.append(np.asarray(block, np.float32))
-    return spool.finish(frames)
+    for start in range(0, len(places), BLOCK_FRAMES):
+        part = places[start : start + BLOCK_FRAMES]
+        first = int(part[0])
+        spool.append(_between(cache.read(first, min(int(part[-1]) + 2, cache.num_frames)), part - first))
+    return spool.finish()
 
 
-def _tongue(dataset: ActorDataset, cache: PointCache | None, frames: int, folder: Path) -> Surface | None:
+def _between(frames: Float32Array, places: Float64Array) -> Float32Array:
+    """Frames `[places, ...]` on straight lines between those given."""
+    before = np.floor(places).astype(np.intp)
+    share = (places - before).astype(np.float32).reshape(-1, *(1,) * (frames.ndim - 1))
+    if not share.any():
+        return frames[before]
+    return np.asarray(frames[before] * (1 - share) + frames[np.minimum(before + 1, len(frames) - 1)] * share)
+
+
+def _tongue(dataset: ActorDataset, cache: PointCache | None, places: Float64Array, folder: Path) -> Surface | None:
     if cache is None or dataset.tongue_neutral is None:
         return None
-    return Surface(dataset.tongue_neutral, _positions(cache, frames, folder), dataset.tongue_faces)
+    return Surface(dataset.tongue_neutral, _positions(cache, places, folder), dataset.tongue_faces)
 
 
-def _jaw(rest: Float32Array | None, deltas: Float32Array | None, frames: int) -> Float32Array:
+def _jaw(rest: Float32Array | None, deltas: Float32Array | None, places: Float64Array) -> Float32Array:
     """Rigid motion of the lower teeth, `[frames, 4, 4]`; none where the dataset has no jaw."""
     if rest is None or deltas is None:
-        return np.tile(np.eye(4, dtype=np.float32), (frames, 1, 1))
-    return rigid_transforms(rest, rest + deltas[:frames])
+        return np.tile(np.eye(4, dtype=np.float32), (len(places), 1, 1))
+    return rigid_transforms(rest, rest + _between(deltas, places))

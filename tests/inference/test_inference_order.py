@@ -138,3 +138,9 @@ def test_the_recorded_truth(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.eyes, eyes.reshape(-1, 4))
     with pytest.raises(UserError, match="has no shot 's9'"):
         true_animation(dataset, "s9", tmp_path)
+    # At twice the rate a recorded frame, which shows the middle of its time, stands between two others.
+    doubled = true_animation(dataset, "s2_joy", tmp_path, 60)
+    assert (doubled.fps, doubled.num_frames) == (60, 2 * made.num_frames)
+    np.testing.assert_array_equal(doubled.skin.frames[1::2], made.skin.frames)
+    np.testing.assert_allclose(doubled.skin.frames[2::2], (made.skin.frames[:-1] + made.skin.frames[1:]) / 2, atol=1e-5)
+    np.testing.assert_allclose(doubled.eyes[1::2], made.eyes)
