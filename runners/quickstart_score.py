@@ -85,17 +85,23 @@ def score_quickstart(configuration: Configuration, run: str) -> Mapping[str, Sen
             # Names differ in the actor only.
             own = f"{dataset.actor}_{path.stem.partition('_')[2]}"
             animations.append((output / name / f"{name}.xml", own))
-        scores[voice] = score_unseen(dataset, datasets / "example" / dataset.actor / "unseen", animations)
+        unseen = datasets / "example" / dataset.actor / "unseen"
+        # A regression network is asked for the pose at the beginning of each frame.
+        moment = 0.0 if configuration.network_type == "regression" else 0.5
+        scores[voice] = score_unseen(dataset, unseen, animations, moment)
     return scores
 
 
-def score_unseen(dataset: ActorDataset, unseen: Path, animations: Sequence[tuple[Path, str]]) -> SentenceScore:
+def score_unseen(
+    dataset: ActorDataset, unseen: Path, animations: Sequence[tuple[Path, str]], moment: float = 0.5
+) -> SentenceScore:
     """Compares animations with the true motion of the sentences, at the dataset's frame rate.
 
     Args:
         dataset: the actor whose face moves.
         unseen: folder of the true motion, laid out as a dataset.
         animations: skin cache and sentence (shot name) of each animation.
+        moment: of a frame that an animation shows, see `resample_frames`.
 
     Raises:
         UserError: the actor has no lip vertices or no neutral pose, or a file cannot be read.
@@ -111,7 +117,7 @@ def score_unseen(dataset: ActorDataset, unseen: Path, animations: Sequence[tuple
     for path, shot in animations:
         truth = _lips(open_cache(find_cache(unseen / "cache" / "skin", shot).path), pairs)
         cache = open_cache(path)
-        made = resample_frames(_lips(cache, pairs), cache.fps or dataset.fps, len(truth), dataset.fps)
+        made = resample_frames(_lips(cache, pairs), cache.fps or dataset.fps, len(truth), dataset.fps, moment)
         phones = read_phoneme_times(unseen / "phonemes" / f"{shot}.txt")
         closure += score_closure(lip_distance(made), rest, phones, dataset.fps)
         true_closure += score_closure(lip_distance(truth), rest, phones, dataset.fps)

@@ -58,19 +58,23 @@ def correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) ->
     return float(first @ second / spread) if spread > 0 else float("nan")
 
 
-def resample_frames(values: FloatArray, fps: float, num_frames: int, wanted_fps: float) -> FloatArray:
-    """Reads an animation at another frame rate, linearly; frame i stands for the time (i + 0.5) / fps.
+def resample_frames(
+    values: FloatArray, fps: float, num_frames: int, wanted_fps: float, moment: float = 0.5
+) -> FloatArray:
+    """Reads an animation at another frame rate, linearly; a frame read stands for the middle of its time.
 
     Args:
         values: `[frames, ...]` at `fps`.
         fps: frames per second.
         num_frames: frames wanted; beyond its ends the animation stands still.
         wanted_fps: their rate.
+        moment: what a frame of `values` stands for: frame i for the time (i + moment) / fps, the middle of its time as in
+            recordings and the output of diffusion networks, or its beginning (0) as where a regression network is asked.
 
     Returns:
         `[num_frames, ...]`.
     """
-    places = np.clip((np.arange(num_frames) + 0.5) * (fps / wanted_fps) - 0.5, 0, len(values) - 1)
+    places = np.clip((np.arange(num_frames) + 0.5) * (fps / wanted_fps) - moment, 0, len(values) - 1)
     before = np.floor(places).astype(np.intp)
     share = (places - before).reshape(-1, *(1,) * (values.ndim - 1))
     resampled: FloatArray = (1 - share) * values[before] + share * values[np.minimum(before + 1, len(values) - 1)]
