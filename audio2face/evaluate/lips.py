@@ -68,8 +68,8 @@ def resample_frames(
         fps: frames per second.
         num_frames: frames wanted; beyond its ends the animation stands still.
         wanted_fps: their rate.
-        moment: what a frame of `values` stands for: frame i for the time (i + moment) / fps, the middle of its time as in
-            recordings and the output of diffusion networks, or its beginning (0) as where a regression network is asked.
+        moment: frame i of `values` stands for the time (i + moment) / fps: the middle of its time in recordings and
+            what diffusion networks give; its beginning (0) where a regression network was asked for it.
 
     Returns:
         `[num_frames, ...]`.

@@ -69,7 +69,7 @@ class PocketSphinx:
         return [_span(phone.name, phone.start, phone.start + phone.duration) for phone in phones]
 
     def _recognised(self, sound: bytes) -> list[Span]:
-        from pocketsphinx import get_model_path  # type: ignore[import-untyped]
+        from pocketsphinx import get_model_path
 
         decoder = _decoder(allphone=get_model_path("en-us/en-us-phone.lm.bin"), **_RECOGNISING)
         _hear(decoder, sound)
