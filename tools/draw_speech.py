@@ -1,0 +1,67 @@
+"""Draws the README's animation: a sentence that a network of the quickstart has never heard, beside its true motion.
+
+    python -m tools.draw_speech MODEL_FOLDER [PICTURE.webp]
+
+MODEL_FOLDER is what `run_quickstart.py` calls the deployed model. Needs neither a display nor a graphics card.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import av
+from PIL import Image
+
+from audio2face.config import load
+from audio2face.dataset import ActorDataset
+from audio2face.export.actor_files import exact_rate
+from audio2face.export.animation import Animation
+from audio2face.export.perform import Performer
+from audio2face.export.perform_settings import PerformSettings
+from audio2face.export.truth import true_animation
+from audio2face.export.video import write_video
+from audio2face.files import atomic_write
+from audio2face.model_folder import DeployedModel
+from runners.quickstart_score import emotion_of
+from runners.quickstart_show import unseen_dataset
+
+_CONFIGURATION = "quickstart-diffusion"
+_LABELS = ("animated from the sound", "true motion")
+_SIZE = (720, 360)
+_EVERY = 2  # 30 frames per second become 15, which is half the size
+_QUALITY = 72
+
+
+def main(argv: list[str]) -> int:
+    model = Path(argv[0])
+    target = Path(argv[1]) if len(argv) > 1 else Path(__file__).parents[1] / "docs/images/unseen_sentence.webp"
+    configuration = load(_CONFIGURATION, stage="inference")
+    actor = ActorDataset.open(configuration.actors[0], configuration.dataset)
+    unseen = unseen_dataset(actor, configuration.roots.datasets / "example" / actor.actor / "unseen")
+    shot = unseen.shot_names[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        settings = PerformSettings(actor=actor.actor, emotion=emotion_of(shot), fps=exact_rate(actor.fps))
+        animation = Performer(DeployedModel.open(model), settings).perform(unseen.audio_path(shot), Path(folder))
+        truth = true_animation(unseen, shot, Path(folder))
+        write_animation(animation, truth, Path(folder) / "speech.mp4", target)
+    print(f"{target}: {target.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
+def write_animation(animation: Animation, truth: Animation, video: Path, target: Path) -> None:
+    """Writes the video, and of it an animated WebP, which web pages show like a picture."""
+    write_video(animation, video, compare=truth, labels=_LABELS, size=_SIZE)
+    with av.open(str(video)) as container:
+        pictures = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    shown = pictures[::_EVERY]
+    milliseconds = round(1000 * _EVERY / animation.fps)
+    with atomic_write(target) as handle:
+        shown[0].save(
+            handle, "WEBP", save_all=True, append_images=shown[1:], duration=milliseconds, loop=0, quality=_QUALITY
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
