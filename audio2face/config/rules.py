@@ -12,8 +12,11 @@ CHANNELS_OF_NETWORK = {
 }
 MIN_SEGMENT_SECONDS = 0.21  # the speech encoder masks spans of 10 of its steps, 50 of which make a second
 IGNORED = {
-    "diffusion": ("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING"),
-    "regression": ("TARGET_FPS",),
+    "diffusion": (
+        *("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS"),
+        *("PHONEME_DATA_CACHING", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
+    ),
+    "regression": ("TARGET_FPS", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
 }
 TOGETHER = (
     ("TONGUE_CACHE_ROOT", "TONGUE_NEUTRAL_FPATH", "TONGUE_RIGID_VERTEX_LIST_FPATH"),
@@ -66,6 +69,13 @@ def lip_size_has_vertices(draft: Draft) -> Found:
             if actor not in lists:
                 said = f"LOSS_LIP_SIZE_ALPHA: needs SKIN_LIP_SIZE_VERTEX_LIST_FPATH, which actor {actor!r} lacks"
                 yield "train", "LOSS_LIP_SIZE_ALPHA", said
+
+
+def something_is_learnt(draft: Draft) -> Found:
+    alone = ("LOSS_MSE_ALPHA", "LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_ALPHA", "LOSS_LIP_SIZE_ALPHA")
+    if draft.network_type == "regression" and all(draft.value("train", name) is None for name in alone):
+        said = f"LOSS_MSE_ALPHA: with {', '.join(alone[1:])} it is None as well, so that no face is learnt"
+        yield "train", "LOSS_MSE_ALPHA", said
 
 
 def frame_rate_of_diffusion(draft: Draft) -> Found:
@@ -128,6 +138,7 @@ RULES: tuple[Rule, ...] = (
     clips_run_forward,
     noise_range_rises,
     lip_size_has_vertices,
+    something_is_learnt,
     frame_rate_of_diffusion,
     segment_lengths,
     pitch_range_rises,

@@ -530,9 +530,9 @@ PHONEME_DATA_CACHING: bool = True
 # Read by: nothing.
 TARGET_DATA_CACHING: bool = False
 
-# Whether shapes, coefficients, jaw and eyes stay on the accelerator.
-# Change it when its memory is short.
-# Read by: training.
+# Has no effect: shapes stay on the accelerator, and motion goes there batch by batch.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
 TARGET_OBJECTS_TO_CUDA: bool = True
 
 # Where the network is trained; "auto" takes CUDA, else MPS, else the CPU.

@@ -554,14 +554,14 @@ AUDIO_DATA_CACHING: bool = True
 # Read by: training.
 PHONEME_DATA_CACHING: bool = True
 
-# Whether the assembled targets of each shot stay in memory.
-# Change it when they do not fit.
-# Read by: training.
+# Has no effect here: targets are coefficients, which always stay in memory.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
 TARGET_DATA_CACHING: bool = True
 
-# Whether shapes, coefficients, jaw and eyes stay on the accelerator.
-# Change it when its memory is short.
-# Read by: training.
+# Has no effect: shapes stay on the accelerator, and motion goes there batch by batch.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
 TARGET_OBJECTS_TO_CUDA: bool = True
 
 # Where the network is trained; "auto" takes CUDA, else MPS, else the CPU.
