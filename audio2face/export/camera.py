@@ -19,6 +19,7 @@ class Camera:
 
     Attributes:
         eye: where it stands, `[3]`, centimetres.
+        distance: from the middle of what it looks at, centimetres.
         axes: its right, up and backward directions, unit vectors `[3, 3]`.
         scale: pixels of a length of one at a distance of one.
         width: of the picture, pixels.
@@ -26,6 +27,7 @@ class Camera:
     """
 
     eye: Float32Array
+    distance: float
     axes: Float32Array
     scale: float
     width: int
@@ -46,7 +48,7 @@ class Camera:
         axes = np.stack([right, np.cross(backward, right), backward]).astype(np.float32)
         distance = shown / 2 / np.tan(_FIELD / 2) + (high[2] - low[2]) / 4
         eye = np.asarray(target + distance * backward, np.float32)
-        return cls(eye, axes, height / (2 * np.tan(_FIELD / 2)), width, height)
+        return cls(eye, float(distance), axes, height / (2 * np.tan(_FIELD / 2)), width, height)
 
     def project(self, points: Float32Array) -> Float32Array:
         """Places in the picture, pixels from its upper left corner, and one over the distance: `[verts, 3]`."""

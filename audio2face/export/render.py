@@ -16,6 +16,7 @@ Picture = npt.NDArray[np.uint8]
 
 _TRIED_FRAMES = 120  # in which the widest open mouth is looked for
 _EVERY = 8  # of the skin's vertices, one is enough to tell how far the mouth is open
+_AVERTED = -0.3  # cosine between a vertex's normal and the camera below which it cannot be seen
 _EXPOSURE = 0.88
 _CENTRE, _RIM = (196, 199, 203), (128, 133, 140)  # of the background
 
@@ -42,15 +43,16 @@ class Renderer:
     def frame(self, number: int) -> Picture:
         """The picture of a frame, sRGB `[height, width, 3]`."""
         points = self._scene.pose(number)
-        places = self._camera.project(points)
+        places = self._camera.project(self._scene.drawn_points(points))
         left, top, width, height = self._camera.window(places)
         places[:, :2] -= (left, top)
         picture = self._background.copy()
         if width > 0 and height > 0:
-            shown = Shown.of(rasterise(places, self._scene.triangles, width, height, self._samples))
-            colours = self._colours(points, shown, self._openness(number))
+            triangles = self._scene.drawn_triangles
+            shown = Shown.of(rasterise(places, triangles, width, height, self._samples))
+            colours = self._scene.drawn_colours(self._colours(points, self._openness(number)))
             window = picture[top : top + height, left : left + width]
-            paint(window, shown, places, self._scene.triangles, self._scene.body_of, colours)
+            paint(window, shown, places, triangles, self._scene.body_of, colours)
         return picture
 
     def _openness(self, frame: int) -> float:
@@ -58,18 +60,17 @@ class Renderer:
         moved = np.asarray(self._animation.skin.frames[frame], np.float32)[::_EVERY] - self._neutral
         return float(np.clip(np.vdot(moved, self._opening), 0, 1))
 
-    def _colours(self, points: Float32Array, shown: Shown, openness: float) -> Float32Array:
-        """sRGB of the vertices, 0 to 255, `[verts, 3]`; of those that are seen, others are 0."""
-        triangles = np.zeros(len(self._scene.triangles), bool)
-        for numbers in shown.triangles:
-            triangles[numbers] = True
-        used = np.zeros(len(points), bool)
-        used[self._scene.triangles[triangles]] = True
-        rows = np.flatnonzero(used)
+    def _colours(self, points: Float32Array, openness: float) -> Float32Array:
+        """sRGB of the vertices, 0 to 255, `[verts, 3]`; 0 for those that face away, with a margin."""
+        normals = self._scene.normals(points)
+        towards = np.einsum("vc,vc->v", normals, self._camera.eye - points) > _AVERTED * self._camera.distance
+        # One ring more: the finer vertices that are drawn take their colours from all around.
+        beside = towards[self._scene.triangles].any(axis=1)
+        towards[self._scene.triangles[beside]] = True
+        rows = np.flatnonzero(towards)
         free = self._seen_at_rest[rows]
-        free = free + np.float32(openness) * (self._seen_open[rows] - free)
-        normals = self._scene.normals(points)[rows]
-        light = self._studio.shade(points[rows], normals, free, self._camera.eye, rows)
+        free += np.float32(openness) * (self._seen_open[rows] - free)
+        light = self._studio.shade(points[rows], normals[rows], free, self._camera.eye, rows)
         colours = np.zeros_like(points)
         colours[rows] = _developed(light)
         return colours

@@ -1,11 +1,12 @@
 """All surfaces of a face as one set of triangles, posed for any frame: skin, tongue, and the rigid parts.
 
-Knows geometry; light and camera are elsewhere.
+Two meshes stand for a face. Light falls on the vertices that its surfaces have; what is drawn may be finer, and takes
+positions and colours from these by one matrix. Knows geometry; light and camera are elsewhere.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,6 @@ Int32Array = npt.NDArray[np.int32]
 
 _COARSE_VERTS = 12_000  # a surface of fewer is refined, so that its outline is round
 _DISC = 0.45  # size of a point, as a share of the distance to the next
-_REFINED_KINDS = ("skin", "tongue", "eye")
 _COLOURS = {
     "skin": (214, 164, 140),
     "tongue": (188, 98, 98),
@@ -42,30 +42,36 @@ class _Body:
     Attributes:
         kind: key of `MATERIALS`.
         source: what it is made of.
-        matrix: makes the vertices that are drawn of those of the source; None for as they are.
-        offsets: added then; a point becomes a small disc.
-        triangles: of the vertices that are drawn.
-        colours: sRGB of the vertices that are drawn, `[verts, 3]`.
+        colours: sRGB of its vertices, `[verts, 3]`.
+        triangles: between its vertices; none where polygons are not known.
+        finer: makes the vertices that are drawn of its own.
+        offsets: added then, to drawn vertices; a point becomes a small disc.
+        drawn: triangles between the vertices that are drawn.
+        outwards: normals of a surface without triangles, `[verts, 3]`.
     """
 
     kind: str
     source: Surface | Prop
-    matrix: Matrix | None
-    triangles: Int32Array
     colours: Float32Array
-    offsets: Float32Array | float = 0.0
+    triangles: Int32Array
+    finer: Matrix
+    offsets: Float32Array
+    drawn: Int32Array
+    outwards: Float32Array | None = None
 
-    def drawn(self, points: Float32Array) -> Float32Array:
-        """The vertices that are drawn, of those of the source."""
-        return points if self.matrix is None else np.asarray(self.matrix @ points + self.offsets, np.float32)
+    @property
+    def num_verts(self) -> int:
+        """Its own vertices."""
+        return len(self.colours)
 
 
 class Scene:
     """A face in any of its frames; points take the place of polygons that are not known.
 
     Attributes:
-        triangles: `[triangles, 3]` of all surfaces.
-        body_of: number of the surface of each triangle, `[triangles]`.
+        triangles: between the vertices that light falls on, `[triangles, 3]`.
+        drawn_triangles: between the vertices that are drawn, `[drawn triangles, 3]`.
+        body_of: number of the surface of each of these, `[drawn triangles]`.
         materials: names of the materials; `material_of` says which of them each vertex has, `[verts]`.
         albedo: colours of the vertices in linear light, `[verts, 3]`.
     """
@@ -74,22 +80,25 @@ class Scene:
         """Gathers the surfaces of a face."""
         self._animation = animation
         parts = animation.parts
-        self._bodies = [
-            _body(part, surface, surface.faces, parts.get(f"extra_{part}_colours"))
+        bodies = [
+            _deforming(part, surface, parts.get(f"extra_{part}_colours"))
             for part, surface in animation.surfaces.items()
         ]
         if animation.skin.faces is not None:  # else eyes and teeth would stare through the points
-            self._bodies += [_body(prop.kind, prop, prop.faces, prop.colours) for prop in props_of(animation)]
-        counts = [len(body.colours) for body in self._bodies]
-        starts = np.cumsum([0, *counts[:-1]])
-        self.triangles = np.concatenate(
-            [body.triangles + start for body, start in zip(self._bodies, starts, strict=True)], dtype=np.int32
+            bodies += [_rigid(prop) for prop in props_of(animation)]
+        self._bodies = bodies
+        self._finer = sparse.csr_matrix(
+            sparse.block_diag([body.finer for body in bodies], format="csr"), dtype=np.float32
         )
-        self.body_of = np.repeat(np.arange(len(counts), dtype=np.int32), [len(body.triangles) for body in self._bodies])
+        self._offsets = np.concatenate([body.offsets for body in bodies])
+        counts = [body.num_verts for body in bodies]
+        self.triangles = _joined([body.triangles for body in bodies], counts)
+        self.drawn_triangles = _joined([body.drawn for body in bodies], [len(body.offsets) for body in bodies])
+        self.body_of = np.repeat(np.arange(len(bodies), dtype=np.int32), [len(body.drawn) for body in bodies])
         self.materials = list(MATERIALS)
-        kinds = [self.materials.index(body.kind) for body in self._bodies]
+        kinds = [self.materials.index(body.kind) for body in bodies]
         self.material_of = np.repeat(np.array(kinds, np.int32), counts)
-        self.albedo = linear(np.concatenate([body.colours for body in self._bodies]))
+        self.albedo = linear(np.concatenate([body.colours for body in bodies]))
         self._normals = Normals(self.triangles, sum(counts))
 
     def pose(self, frame: int) -> Float32Array:
@@ -103,13 +112,27 @@ class Scene:
 
     def normals(self, points: Float32Array) -> Float32Array:
         """Unit normals of a pose `[verts, 3]`."""
-        return self._normals.of(points)
+        found = self._normals.of(points)
+        first = 0
+        for body in self._bodies:
+            if body.outwards is not None:
+                found[first : first + body.num_verts] = body.outwards
+            first += body.num_verts
+        return found
+
+    def drawn_points(self, points: Float32Array) -> Float32Array:
+        """Positions that are drawn, of a pose `[verts, 3]`."""
+        return np.asarray(self._finer @ points + self._offsets, np.float32)
+
+    def drawn_colours(self, colours: Float32Array) -> Float32Array:
+        """Colours that are drawn, of those of the vertices `[verts, 3]`."""
+        return np.asarray(self._finer @ colours, np.float32)
 
     def _posed(self, skin: Float32Array, frame: int) -> Float32Array:
-        return np.concatenate([body.drawn(self._points(body, skin, frame)) for body in self._bodies])
+        return np.concatenate([self._points(body, skin, frame) for body in self._bodies])
 
     def _points(self, body: _Body, skin: Float32Array, frame: int) -> Float32Array:
-        """Vertices of a surface's source in a frame."""
+        """Vertices of a surface in a frame."""
         if isinstance(body.source, Prop):
             return self._moved(body.source, frame)
         return skin if body.kind == "skin" else np.asarray(body.source.frames[frame], np.float32)
@@ -125,32 +148,55 @@ class Scene:
         return np.asarray((prop.vertices - prop.pivot) @ turn.T + prop.pivot, np.float32)
 
 
-def _body(kind: str, source: Surface | Prop, faces: Int32Array | None, colours: npt.NDArray[Any] | None) -> _Body:
-    count = len(source.neutral if isinstance(source, Surface) else source.vertices)
+def _joined(triangles: list[Int32Array], counts: list[int]) -> Int32Array:
+    """The triangles of several meshes whose vertices stand one after the other."""
+    starts = np.cumsum([0, *counts[:-1]])
+    return np.concatenate([part + start for part, start in zip(triangles, starts, strict=True)], dtype=np.int32)
+
+
+def _deforming(kind: str, surface: Surface, colours: npt.NDArray[Any] | None) -> _Body:
+    count = surface.num_verts
     if colours is None:
         colours = np.tile(np.array(_COLOURS[kind], np.uint8), (count, 1))
     painted = np.asarray(colours, np.float32)[:, :3]
-    if faces is None:
-        assert isinstance(source, Surface)
-        return _discs(kind, source, painted)
-    if kind not in _REFINED_KINDS or count > _COARSE_VERTS:
-        return _Body(kind, source, None, triangulate(faces), painted)
-    matrix, quads = refine(faces, count)
-    return _Body(kind, source, matrix, triangulate(quads), np.asarray(matrix @ painted, np.float32))
+    if surface.faces is None:
+        return _discs(kind, surface, painted)
+    triangles = triangulate(surface.faces)
+    if count > _COARSE_VERTS:
+        return _unrefined(kind, surface, painted, triangles)
+    finer, quads = refine(surface.faces, count)
+    offsets = np.zeros((finer.shape[0], 3), np.float32)
+    return _Body(kind, surface, painted, triangles, finer, offsets, triangulate(quads))
 
 
-def _discs(kind: str, source: Surface, colours: Float32Array) -> _Body:
+def _rigid(prop: Prop) -> _Body:
+    """A rigid part; an eyeball is refined for good, since lamps are mirrored in it."""
+    if prop.kind == "eye" and len(prop.vertices) < _COARSE_VERTS:
+        finer, quads = refine(prop.faces, len(prop.vertices))
+        vertices = np.asarray(finer @ prop.vertices, np.float32)
+        colours = np.asarray(np.rint(finer @ prop.colours.astype(np.float32)), np.uint8)
+        prop = replace(prop, vertices=vertices, faces=quads, colours=colours)
+    return _unrefined(prop.kind, prop, prop.colours.astype(np.float32), triangulate(prop.faces))
+
+
+def _unrefined(kind: str, source: Surface | Prop, colours: Float32Array, triangles: Int32Array) -> _Body:
+    finer = sparse.csr_matrix(sparse.identity(len(colours), np.float32, format="csr"))
+    return _Body(kind, source, colours, triangles, finer, np.zeros((len(colours), 3), np.float32), triangles)
+
+
+def _discs(kind: str, surface: Surface, colours: Float32Array) -> _Body:
     """A small square that stands on its corner and faces away from the middle of the head, at each vertex."""
-    count = source.num_verts
-    distances = np.asarray(cKDTree(source.neutral).query(source.neutral, k=min(2, count))[0])
+    count = surface.num_verts
+    distances = np.asarray(cKDTree(surface.neutral).query(surface.neutral, k=min(2, count))[0])
     apart = distances.reshape(count, -1)[:, -1]
-    outwards = source.neutral - (source.neutral.min(axis=0) + source.neutral.max(axis=0)) / 2
+    outwards = surface.neutral - (surface.neutral.min(axis=0) + surface.neutral.max(axis=0)) / 2
     outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
     right = np.cross(np.array([1e-3, 1, 0], np.float32), outwards)
     right /= np.maximum(np.linalg.norm(right, axis=1, keepdims=True), 1e-6)
     up = np.cross(outwards, right)
     offsets = _DISC * np.median(apart) * np.stack([-right, -up, right, up], axis=1).reshape(-1, 3)
     places = (np.arange(4 * count), np.repeat(np.arange(count), 4))
-    matrix = sparse.csr_matrix((np.ones(4 * count, np.float32), places), shape=(4 * count, count))
+    finer = sparse.csr_matrix((np.ones(4 * count, np.float32), places), shape=(4 * count, count))
     squares = triangulate(np.arange(4 * count, dtype=np.int32).reshape(count, 4))
-    return _Body(kind, source, matrix, squares, np.repeat(colours, 4, axis=0), offsets.astype(np.float32))
+    nothing = np.zeros((0, 3), np.int32)
+    return _Body(kind, surface, colours, nothing, finer, offsets.astype(np.float32), squares, outwards)
