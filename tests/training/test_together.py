@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from small_project import small_project
 from torch import Tensor
 
+from audio2face.config_base.tables import NetworkType
 from audio2face.training.checkpoints import FOLDER, CheckpointStore
 
 ROOT = Path(__file__).parents[2]
@@ -70,19 +71,20 @@ def wait_for_checkpoint(process: subprocess.Popen[bytes], folder: Path) -> None:
     raise AssertionError("no checkpoint is written")
 
 
-def test_a_signal_stops_all_and_they_go_on_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["diffusion", "regression"])
+def test_a_signal_stops_all_and_they_go_on_together(tmp_path: Path, kind: NetworkType) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):
-        small_project(folder)  # made once, before several processes look for it
-    assert start(2, "small", whole).wait(PATIENCE) == 0
+        small_project(folder, kind=kind)  # made once, before several processes look for it
+    assert start(2, kind, whole).wait(PATIENCE) == 0
     assert_same(weights(whole), weights(whole, rank=1))
 
-    process = start(2, "small", cut)
+    process = start(2, kind, cut)
     wait_for_checkpoint(process, cut)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 143
     assert json.loads((only_run(cut) / "status.json").read_text())["status"] == "stopped"
 
-    assert start(2, "small", cut, "resume").wait(PATIENCE) == 0
+    assert start(2, kind, cut, "resume").wait(PATIENCE) == 0
     assert_same(weights(cut), weights(whole))
     assert_same(weights(cut), weights(cut, rank=1))

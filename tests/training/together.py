@@ -1,7 +1,7 @@
 """Trainings that several processes share, to be started as a script in each of them; every one leaves its weights.
 
 together.py toy FOLDER ITEMS        the toy, 20 steps of four items
-together.py small FOLDER [resume]   the small project
+together.py KIND FOLDER [resume]    the small project, of a kind of network
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from toy import ToyBatch, ToyTask
 
+from audio2face.config_base.tables import NetworkType
 from audio2face.training.checkpoints import CheckpointStore
 from audio2face.training.engine import make_fabric, place_of, seed_everything
 from audio2face.training.loop import End, TrainingLoop
@@ -59,7 +60,7 @@ def train_toy(folder: Path, items: int) -> None:
     keep(task.network, folder)
 
 
-def train_small(folder: Path, resume: bool) -> None:
+def train_small(folder: Path, kind: NetworkType, resume: bool) -> None:
     from small_project import small_project
 
     from audio2face.training.resume import NEWEST
@@ -76,7 +77,7 @@ def train_small(folder: Path, resume: bool) -> None:
     TrainingLoop.run = run_and_keep  # type: ignore[method-assign]
 
     def main(_: list[str]) -> int:
-        train(small_project(folder), lambda run, network: None, resume=NEWEST if resume else None)
+        train(small_project(folder, kind=kind), lambda run, network: None, resume=NEWEST if resume else None)
         return 0
 
     run_stage(main)
@@ -89,8 +90,8 @@ def keep(network: nn.Module, folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    kind, where, *rest = sys.argv[1:]
-    if kind == "toy":
+    what, where, *rest = sys.argv[1:]
+    if what == "toy":
         train_toy(Path(where), int(rest[0]))
     else:
-        train_small(Path(where), bool(rest))
+        train_small(Path(where), "regression" if what == "regression" else "diffusion", bool(rest))
