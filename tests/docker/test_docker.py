@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import docker, environment
+from tools import docker, environment, launch
 
 ROOT = Path(__file__).parents[2]
 STAGES = {
@@ -222,3 +222,14 @@ def test_shell_scripts_pass_their_linter() -> None:
     assert len(scripts) == 7
     lint("shellcheck", "--external-sources", *scripts, ".ci/run")
     assert all(os.access(script, os.X_OK) for script in scripts)
+
+
+def test_the_image_stands_in_where_python_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "why_not_docker", lambda: None)
+    monkeypatch.setattr(environment, "why_not_here", lambda: "too old")
+    assert launch.choose_runtime({}) == "docker"
+    with pytest.raises(SystemExit):
+        launch.choose_runtime({"A2F_RUNTIME": "local"})
+    monkeypatch.setattr(environment, "why_not_here", lambda: None)
+    assert launch.choose_runtime({}) == "local"
+    assert launch.choose_runtime({"A2F_RUNTIME": "docker"}) == "docker"
