@@ -72,7 +72,7 @@ def lip_size_has_vertices(draft: Draft) -> Found:
 
 
 def something_is_learnt(draft: Draft) -> Found:
-    alone = ("LOSS_MSE_ALPHA", "LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_ALPHA", "LOSS_LIP_SIZE_ALPHA")
+    alone = ("LOSS_MSE_ALPHA", *(f"LOSS_{name}_ALPHA" for name in ("MOTION", "LIP_POSITION", "LIP_DIST", "LIP_SIZE")))
     if draft.network_type == "regression" and all(draft.value("train", name) is None for name in alone):
         said = f"LOSS_MSE_ALPHA: with {', '.join(alone[1:])} it is None as well, so that no face is learnt"
         yield "train", "LOSS_MSE_ALPHA", said

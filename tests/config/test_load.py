@@ -131,6 +131,10 @@ def test_which_files_a_stage_needs(load_files: Loader, stage: Stage, missing: st
         ('NETWORK_TYPE = "diffusion"\nSUBSEGMENT_MIN_FRAME = 11', "SUBSEGMENT_MIN_FRAME: at least 12.6 frames"),
         ('NETWORK_TYPE = "diffusion"\nAUDIO_PARAMS = {"buffer_len": 8000}', "AUDIO_PARAMS['buffer_len']: 8000 differs"),
         ('NETWORK_TYPE = "regression"\nLOSS_LIP_SIZE_ALPHA = 1', "LOSS_LIP_SIZE_ALPHA: needs"),
+        (
+            'NETWORK_TYPE = "regression"\nLOSS_MSE_ALPHA = LOSS_MOTION_ALPHA = LOSS_LIP_DIST_ALPHA = None',
+            "so that no face is learnt",
+        ),
         ('NETWORK_TYPE = "regression"\nAUGMENT = {"pitch_shift": None}', "AUGMENT['pitch_shift']: there is no such"),
         ('NETWORK_TYPE = "diffusion"\nDEFAULT_SHOT_EMOTION_NAME = "joy"', "'joy' is not in SHOT_EMOTION_NAMES"),
     ],
