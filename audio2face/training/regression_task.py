@@ -13,22 +13,15 @@ from torch import Tensor
 
 from audio2face.config import Configuration, InferenceRegression, TrainRegression
 from audio2face.console import LOGGER
-from audio2face.errors import UserError
 from audio2face.files import write_npz
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, EmotionDatabase
 from audio2face.networks import encoders
-from audio2face.networks.autocorrelation import AutocorrelationSettings
 from audio2face.networks.encoders import SpeechEncoder
 from audio2face.networks.implicit_emotions import ImplicitEmotions, RegressionLearner
 from audio2face.networks.learning_rates import regression_learning_rate
 from audio2face.networks.phoneme_losses import PhonemeTargets
-from audio2face.networks.regression import RegressionNetwork, RegressionOutput, RegressionSettings, SpeechSteps
-from audio2face.networks.regression_objective import (
-    RegressionBatch,
-    RegressionObjective,
-    RegressionWeights,
-    SkinShapes,
-)
+from audio2face.networks.regression import RegressionNetwork, RegressionOutput, RegressionSettings
+from audio2face.networks.regression_objective import RegressionBatch, RegressionObjective
 from audio2face.training.data import TrainingData
 from audio2face.training.dealing import check_same_data
 from audio2face.training.emotion_rows import check_source, emotion_database, num_rows
@@ -37,10 +30,10 @@ from audio2face.training.face_scores import LIP_ERROR, SKIN_ERROR
 from audio2face.training.facts import run_records
 from audio2face.training.phoneme_tables import PhonemeTables, phoneme_tables
 from audio2face.training.pretrained import load_pretrained_regression
+from audio2face.training.regression_setup import emotion_weights, loss_weights, network_settings, skin_shapes
 from audio2face.training.regression_validation import FRAMES_AT_ONCE, RegressionValidation
 from audio2face.training.sequence_batches import SequenceBatch
 from audio2face.training.sequences import Shifts
-from audio2face.training.sources import ActorSource
 from audio2face.training.speech import open_encoder
 from audio2face.training.speech_features import FeatureStore
 from audio2face.training.task import Begun, ParameterGroup, Place
@@ -127,7 +120,7 @@ class RegressionTask:
         self._train, self._data, self._place, self._records = train, data, place, records
         self._source_row = (inference.CONFIG["source_shot"], inference.CONFIG["source_frame"])
         self._phonemes = phonemes
-        self._settings = _settings(train, data, encoder, phonemes)
+        self._settings = network_settings(train, data, encoder, phonemes)
         network = RegressionNetwork(self._settings, encoder)
         length = self._settings.implicit_emotion_len
         self.network = RegressionLearner(
@@ -137,8 +130,8 @@ class RegressionTask:
         network.use_generator(self.generators["gains"])
         self._objective = RegressionObjective(
             self._settings.sizes,
-            _loss_weights(train),
-            _skin(source, train),
+            loss_weights(train),
+            skin_shapes(source, train),
             {} if phonemes is None else {name: (len(own), own.silence) for name, own in phonemes.phones.items()},
             process_mean if place.world_size > 1 else None,
         ).to(place.device)
@@ -159,8 +152,8 @@ class RegressionTask:
         self._validation = RegressionValidation(network, source).to(place.device)
         self.best_metric = LIP_ERROR if self._validation.lips is not None else SKIN_ERROR
         self._lip_weights = [
-            _emotion_weights(weights, data, place.device)
-            for weights in (train.LOSS_LIP_DIST_EMO_WEIGHTS, train.LOSS_LIP_SIZE_EMO_WEIGHTS)
+            emotion_weights(table, data.training_clips)
+            for table in (train.LOSS_LIP_DIST_EMO_WEIGHTS, train.LOSS_LIP_SIZE_EMO_WEIGHTS)
         ]
         if data.emotions.is_inert:
             LOGGER.info("no emotion besides the zero one: the network gets one that does nothing, which consumers need")
@@ -187,13 +180,13 @@ class RegressionTask:
 
     def losses(self, network: Callable[..., Any], batch: SequenceBatch) -> Mapping[str, Tensor]:
         """Predicts a batch, and compares."""
-        known = self._known(batch)
-        phonemes = self._phonemes_of(batch)
-        batch = batch.to(self._place.device)
+        device = self._place.device
+        known, phonemes = self._known(batch), self._phonemes_of(batch)
+        distance, size = (None if table is None else table[batch.clips].to(device) for table in self._lip_weights)
+        batch = batch.to(device)
         values, logits, implicit = network(
             batch.audio, batch.frames, batch.emotion, batch.norm_factor, batch.hidden_layers()
         )
-        distance, size = (None if weights is None else weights[batch.clips] for weights in self._lip_weights)
         learnt = RegressionBatch(
             target=batch.values,
             audio=batch.audio,
@@ -286,71 +279,6 @@ class RegressionTask:
         )
 
 
-def _settings(
-    train: TrainRegression, data: TrainingData, encoder: SpeechEncoder | None, phonemes: PhonemeTables | None
-) -> RegressionSettings:
-    counts, sizes, audio = data.sources[0].info.counts, train.NETWORK_HYPER_PARAMS, train.AUDIO_PARAMS
-    try:
-        return RegressionSettings(
-            skin_size=counts["num_shapes_skin"],
-            tongue_size=counts["num_shapes_tongue"],
-            jaw_size=3 * counts["num_keypoints_jaw"],
-            eye_size=2 * counts["num_angles_eye"],
-            emotions=len(data.emotions.names),
-            implicit_emotion_len=sizes["implicit_emotion_len"],
-            explicit_emo_emb_len=sizes["explicit_emo_emb_len"],
-            samples=audio["buffer_len"],
-            samplerate=audio["samplerate"],
-            speech=None if encoder is None else SpeechSteps.of(encoder, audio["buffer_len"]),
-            autocorrelation=AutocorrelationSettings(**sizes["autocorr_params"]),
-            use_autocorrelation=sizes["use_autocorr_features"],
-            phonemes={} if phonemes is None else {name: len(phones) for name, phones in phonemes.phones.items()},
-        )
-    except ValueError as error:
-        raise UserError(
-            str(error), hint="Correct NETWORK_HYPER_PARAMS or AUDIO_PARAMS in config_train.py; the defaults fit."
-        ) from error
-
-
-def _loss_weights(train: TrainRegression) -> RegressionWeights:
-    return RegressionWeights(
-        mse=train.LOSS_MSE_ALPHA,
-        motion=train.LOSS_MOTION_ALPHA,
-        emotion=train.LOSS_EMO_REG_ALPHA,
-        lip_distance=train.LOSS_LIP_DIST_ALPHA,
-        lip_distance_exponent=train.LOSS_LIP_DIST_EXP,
-        lip_size=train.LOSS_LIP_SIZE_ALPHA,
-        quiet=train.LOSS_VOL_STAB_REG_ALPHA,
-        quiet_exponent=train.LOSS_VOL_STAB_REG_EXP,
-        phoneme=train.LOSS_PHONEME_ALPHA,
-        phoneme_silence=train.LOSS_PHONEME_SIL_WEIGHT,
-        phoneme_motion=train.LOSS_PHONEME_MOTION_ALPHA,
-        reference_phoneme_motion=train.REFERENCE_PHONEME_MOTION,
-        eye_threshold=train.EYE_DIST_THRESHOLD if train.REMOVE_CLOSING_EYE else None,
-        lip_position=train.LOSS_LIP_POSITION_ALPHA,
-    )
-
-
-def _skin(source: ActorSource, train: TrainRegression) -> SkinShapes:
-    """What the losses need of the actor's skin; says which of them its data do not allow."""
-    lips, size, lids = source.raw.lip_dist, source.raw.lip_size, source.raw.eye_dist
-    needs = (
-        ("LOSS_LIP_DIST_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
-        ("LOSS_LIP_POSITION_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
-        ("LOSS_LIP_SIZE_ALPHA", size, "SKIN_LIP_SIZE_VERTEX_LIST_FPATH"),
-        ("REMOVE_CLOSING_EYE", lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
-    )
-    for switch, found, parameter in needs:
-        if getattr(train, switch) and found is None:
-            LOGGER.warning("%s: without %s, %s has no effect", source.actor, parameter, switch)
-    pairs = [lips, None if size is None else size.upper_lip, None if size is None else size.lower_lip, lids]
-    return SkinShapes(
-        torch.from_numpy(source.skin.mean),
-        torch.from_numpy(source.skin.matrix),
-        *(None if pair is None else torch.from_numpy(np.stack([pair.upper, pair.lower])) for pair in pairs),
-    )
-
-
 def _hears_once(train: TrainRegression, network: RegressionNetwork) -> bool:
     """Whether the speech encoder hears every window once, before training."""
     if network.encoder is None or train.SPEECH_FEATURES == "exact":
@@ -359,10 +287,3 @@ def _hears_once(train: TrainRegression, network: RegressionNetwork) -> bool:
         LOGGER.info("the speech encoder is trained itself: it hears anew at every step (SPEECH_FEATURES has no effect)")
         return False
     return True
-
-
-def _emotion_weights(weights: Mapping[str, float] | None, data: TrainingData, device: torch.device) -> Tensor | None:
-    """A factor for each clip by its emotion, `[clips]`; None where all are 1."""
-    if weights is None:
-        return None
-    return torch.tensor([weights.get(clip.shot.emotion, 1.0) for clip in data.training_clips], device=device)
