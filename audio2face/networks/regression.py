@@ -21,20 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from audio2face.networks.autocorrelation import Autocorrelation, AutocorrelationSettings
+from audio2face.networks.autocorrelation import AutocorrelationSettings
 from audio2face.networks.encoders import SpeechEncoder
-from audio2face.networks.layers import GainNoise, NormRelu, read_rows
-from audio2face.networks.parts import Parts, PartSizes
+from audio2face.networks.layers import GainNoise, read_rows
+from audio2face.networks.parts import PartSizes
+from audio2face.networks.regression_layers import WIDTH, AutocorrelationBranch, Heads, PhonemeHead, TimeLayers
 
-_WIDTH = 256  # channels of either branch and of all that follows
-_LAG_WIDTHS = (1, 72, 108, 162, 243)  # channels from one convolution over the lags to the next
-_TIME_LAYERS = 4
 _WINDOWS_AT_ONCE = 8  # on a CPU: what the first layers of an encoder make of more does not stay in its cache
 
 
@@ -170,15 +167,13 @@ class RegressionNetwork(nn.Module):
         self.settings = settings
         self.encoder = encoder
         self.speech = None if settings.speech is None else _SpeechBranch(settings)
-        self.autocorrelation = (
-            _AutocorrelationBranch(settings.autocorrelation) if settings.use_autocorrelation else None
-        )
+        self.autocorrelation = AutocorrelationBranch(settings.autocorrelation) if settings.use_autocorrelation else None
         self.explicit_emotion = nn.Linear(settings.emotions, settings.explicit_emo_emb_len)
         branches = (self.speech is not None) + (self.autocorrelation is not None)
         emotion = settings.implicit_emotion_len + settings.explicit_emo_emb_len
-        self.time = _TimeLayers(branches * _WIDTH, emotion, settings.steps)
-        self.heads = _Heads(_WIDTH + emotion, settings.sizes)
-        self.phonemes = _PhonemeHead(settings.phonemes) if settings.phonemes and self.speech is not None else None
+        self.time = TimeLayers(branches * WIDTH, emotion, settings.steps)
+        self.heads = Heads(WIDTH + emotion, settings.sizes)
+        self.phonemes = PhonemeHead(settings.phonemes) if settings.phonemes and self.speech is not None else None
 
     def forward(
         self, audio: Tensor, emotion: Tensor, norm_factor: Tensor | None = None, hidden: Tensor | None = None
@@ -279,93 +274,10 @@ class _SpeechBranch(nn.Module):
     def __init__(self, settings: RegressionSettings) -> None:
         super().__init__()
         assert settings.speech is not None
-        self.projection = nn.Linear(settings.speech.width, _WIDTH)
+        self.projection = nn.Linear(settings.speech.width, WIDTH)
         self.register_buffer("positions", settings.step_positions(), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         if self.positions is not None:
             features = read_rows(features, self.positions)
         return torch.relu(self.projection(features)).transpose(1, 2)
-
-
-class _AutocorrelationBranch(nn.Module):
-    """Audio to `[windows, 256, steps]`: convolutions over the lags of each step by itself."""
-
-    # A constant that brings usual levels of normalised speech to a usual size.
-    _LEVEL = 8.912028121636435
-
-    def __init__(self, settings: AutocorrelationSettings) -> None:
-        super().__init__()
-        self.autocorrelation = Autocorrelation(settings)
-        lags, layers = settings.num_autocorr, []
-        for before, after in pairwise(_LAG_WIDTHS):
-            layers.append(nn.Conv2d(before, after, (1, 3), stride=(1, 2), padding=(0, 1)))
-            lags = _halved(lags)
-        layers.append(nn.Conv2d(_LAG_WIDTHS[-1], _WIDTH, (1, lags)))
-        self.layers = nn.ModuleList(layers)
-        self.activation = NormRelu()
-        self.noise = nn.ModuleList(GainNoise(layer.out_channels) for layer in layers)
-
-    def forward(self, windows: Tensor, sequence: int) -> Tensor:
-        x = self.autocorrelation(windows * self._LEVEL)[:, None]
-        for layer, noise in zip(self.layers, self.noise, strict=True):
-            x = noise(self.activation(layer(x)), sequence)
-        return torch.squeeze(x, -1)
-
-
-class _TimeLayers(nn.Module):
-    """Steps to one frame, `[windows, channels, steps]` to `[windows, 256 + emotion]`; emotion enters at every layer."""
-
-    def __init__(self, channels: int, emotion: int, steps: int) -> None:
-        super().__init__()
-        layers = []
-        for _ in range(_TIME_LAYERS):
-            layers.append(nn.Conv1d(channels, _WIDTH, 3, stride=2, padding=1))
-            channels, steps = _WIDTH + emotion, _halved(steps)
-        self.layers = nn.ModuleList(layers)
-        self.merge = nn.Linear(channels * steps, _WIDTH)
-        self.activation = NormRelu()
-        self.noise = nn.ModuleList(GainNoise(_WIDTH) for _ in layers)
-
-    def forward(self, x: Tensor, emotion: Tensor, sequence: int) -> Tensor:
-        for layer, noise in zip(self.layers, self.noise, strict=True):
-            x = noise(self.activation(layer(x)), sequence)
-            x = torch.cat([x, emotion[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
-        return torch.cat([self.activation(self.merge(x.flatten(1))), emotion], dim=1)
-
-
-class _Heads(nn.Module):
-    """A frame's features to its values; the skin's head gives jaw and eyes as well, which move with it."""
-
-    def __init__(self, width: int, sizes: PartSizes) -> None:
-        super().__init__()
-        self.sizes = sizes
-        face = sizes.skin + sizes.jaw + sizes.eye
-        self.face = nn.Sequential(nn.Linear(width, face), nn.Linear(face, face))
-        self.tongue = nn.Sequential(nn.Linear(width, sizes.tongue), nn.Linear(sizes.tongue, sizes.tongue))
-
-    def forward(self, x: Tensor) -> Tensor:
-        sizes = self.sizes
-        skin, jaw, eye = torch.split(self.face(x), [sizes.skin, sizes.jaw, sizes.eye], dim=-1)
-        return torch.cat(Parts(skin, self.tongue(x), jaw, eye), dim=-1)
-
-
-class _PhonemeHead(nn.Module):
-    """Names the phoneme of each step, `[windows, 256, steps]` to logits `[windows, steps, phonemes]` by language."""
-
-    def __init__(self, phonemes: Mapping[str, int]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Conv1d(_WIDTH, _WIDTH, 3, padding=1) for _ in range(2))
-        self.activation = NormRelu()
-        self.noise = nn.ModuleList(GainNoise(_WIDTH) for _ in self.layers)
-        self.languages = nn.ModuleDict({language: nn.Linear(_WIDTH, count) for language, count in phonemes.items()})
-
-    def forward(self, x: Tensor, sequence: int) -> dict[str, Tensor]:
-        for layer, noise in zip(self.layers, self.noise, strict=True):
-            x = noise(self.activation(layer(x)), sequence)
-        return {language: layer(x.transpose(1, 2)) for language, layer in self.languages.items()}
-
-
-def _halved(length: int) -> int:
-    """What a convolution of 3 with stride 2 and padding 1 leaves of a length."""
-    return (length + 1) // 2
