@@ -114,11 +114,15 @@ def animate_diffusion(model: TrainedModel, audio: Path, emotion: str, marked: In
 def animate_regression(
     model: TrainedRegression, audio: Path, emotion: str, marked: Indices, fps: float
 ) -> Float64Array:
-    """The same at the rate of the recorded animation."""
+    """The same at the rate of the recorded animation.
+
+    A consumer's frame stands for the beginning of its time, a recorded one for the middle: of twice as many frames,
+    every other one is where the recorded ones are.
+    """
     offline = Mode.of("offline")
-    wish = RegressionWish(emotion=emotion, mode=offline, fps=exact_rate(fps))
+    wish = RegressionWish(emotion=emotion, mode=offline, fps=2 * exact_rate(fps))
     blocks = RegressionAnimator(model, wish).motion(model.read_track(audio), offline)
-    return _marked(blocks, model.shapes("skin").mean, marked)
+    return _marked(blocks, model.shapes("skin").mean, marked)[1::2]
 
 
 def _marked(blocks: Iterable[Float32Array], rest: Float32Array, marked: Indices) -> Float64Array:
