@@ -209,9 +209,8 @@ def show(device: str, results: Sequence[tuple[int, Pace, Pace]]) -> None:
     for batch_size, ours, reference in results:
         ratio = ours.frames_per_second / reference.frames_per_second
         processor = reference.processor_seconds / ours.processor_seconds
-        print(
-            f"batch {batch_size}: {ratio:.2f} times as fast ({processor:.2f} in processor time); target {TARGETS[device]}"
-        )
+        target = TARGETS[device]
+        print(f"batch {batch_size}: {ratio:.2f} times as fast ({processor:.2f} in processor time); target {target}")
 
 
 def main() -> None:
