@@ -6,6 +6,11 @@ NETWORK_TYPE = "diffusion"
 # Weights that come with a package: nothing is fetched. HuBERT (the default) is better and takes hours on a CPU.
 SPEECH_ENCODER = "hama"
 
+# The layer that tells most of phonemes; and losses that are about the lips, which are few of all vertices.
+SPEECH_ENCODER_LAYERS = [2]
+LOSS_LIP_POSITION_ALPHA = 0.1
+LOSS_LIP_DIST_ALPHA = 1e-3
+
 # Three and a half minutes of motion, learnt in minutes on two cores: short segments, many of them, bold steps.
 SUBSEGMENT_MAX_FRAME = 120
 BATCH_SIZE = 4
