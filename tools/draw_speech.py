@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = PerformSettings(actor=actor.actor, emotion=emotion_of(shot), fps=exact_rate(actor.fps))
         animation = Performer(DeployedModel.open(model), settings).perform(unseen.audio_path(shot), Path(folder))
-        truth = true_animation(unseen, shot, Path(folder))
+        truth = true_animation(unseen, shot, Path(folder), animation.fps)
         write_animation(animation, truth, Path(folder) / "speech.mp4", target)
     print(f"{target}: {target.stat().st_size / 1e6:.2f} MB")
     return 0
