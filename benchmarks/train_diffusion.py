@@ -136,7 +136,9 @@ def measure(make: Callable[[], tuple[Update, torch.device]], dropped: int, count
         frames = sum(update() for _ in range(counted))
         seconds, processor = _now(device) - began, time.process_time() - processor_began
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else memory.peak_bytes or 0
-    return Pace(frames / seconds, seconds / counted, processor / counted, first, peak)
+    pace = Pace(frames / seconds, seconds / counted, processor / counted, first, peak)
+    print(pace, flush=True)
+    return pace
 
 
 def _now(device: torch.device) -> float:

@@ -6,6 +6,10 @@ NETWORK_TYPE = "regression"
 # Weights that come with a package: nothing is fetched.
 SPEECH_ENCODER = "hama"
 
+# The layer that tells most of phonemes; and a loss that is about the lips, which are few of all vertices.
+SPEECH_ENCODER_LAYERS = [2]
+LOSS_LIP_POSITION_ALPHA = 30.0
+
 # Three and a half minutes of motion, learnt in minutes on two cores.
 NUM_EPOCHS = 6
 LEARNING_RATE = 1e-3

@@ -16,7 +16,12 @@ _CONTEXT.set_forkserver_preload([*_TASKS, "audio2face.training.run", "small_proj
 
 
 def start(
-    folder: Path, kind: NetworkType = "diffusion", *, resume: bool = False, die_in_save: int | None = None
+    folder: Path,
+    kind: NetworkType = "diffusion",
+    *,
+    resume: bool = False,
+    die_in_save: int | None = None,
+    device: str = "cpu",
 ) -> ForkServerProcess:
     """Starts training in the small project, or goes on with it.
 
@@ -25,13 +30,14 @@ def start(
         kind: of network.
         resume: goes on with the newest run.
         die_in_save: kills itself while it writes so many files of weights, counted from 1.
+        device: that it trains on.
     """
-    process = _CONTEXT.Process(target=_train, args=(folder, kind, resume, die_in_save))
+    process = _CONTEXT.Process(target=_train, args=(folder, kind, resume, die_in_save, device))
     process.start()
     return process
 
 
-def _train(folder: Path, kind: NetworkType, resume: bool, die_in_save: int | None) -> None:
+def _train(folder: Path, kind: NetworkType, resume: bool, die_in_save: int | None, device: str) -> None:
     import torch
     from small_project import small_project
 
@@ -45,7 +51,8 @@ def _train(folder: Path, kind: NetworkType, resume: bool, die_in_save: int | Non
         checkpoints.save_file = _dying(checkpoints.save_file, die_in_save)  # type: ignore[attr-defined]
 
     def main(_: list[str]) -> int:
-        train(small_project(folder, kind=kind), lambda run, network: None, resume=NEWEST if resume else None)
+        configuration = small_project(folder, kind=kind, DEVICE=device)
+        train(configuration, lambda run, network: None, resume=NEWEST if resume else None)
         return 0
 
     run_stage(main)
