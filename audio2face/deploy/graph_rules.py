@@ -23,7 +23,7 @@ _EXPORT = "Export the network once more: run_deploy.py CONFIG_NAME TRAINING_RUN_
 _OPERATORS = """
     Abs Add And BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos CumSum Div Equal Erf Exp
     Expand Flatten Floor GRU Gather GatherElements GatherND Gemm Greater GreaterOrEqual Identity InstanceNormalization
-    LayerNormalization Less LessOrEqual Log MatMul Max Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceMax
+    IsNaN LayerNormalization Less LessOrEqual Log MatMul Max Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceMax
     ReduceMean ReduceMin ReduceSum Relu Reshape Shape Sigmoid Sin Slice Softmax Softplus Split Sqrt Squeeze Sub Tanh
     Tile Transpose Unsqueeze Where
 """

@@ -1,8 +1,9 @@
-"""Device, precision, distribution and determinism, by way of Lightning Fabric. Knows no network and no data."""
+"""Device, precision, processes and choice of algorithms, by Lightning Fabric. Knows no network and no data."""
 
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -20,6 +21,13 @@ from audio2face.errors import UserError
 from audio2face.training.settings import EngineSettings
 from audio2face.training.task import Place
 
+# Fused kinds of attention on CUDA: whether one is on, and its switch.
+_ATTENTION: tuple[tuple[Callable[[], bool], Callable[[bool], None]], ...] = (
+    (torch.backends.cuda.cudnn_sdp_enabled, torch.backends.cuda.enable_cudnn_sdp),
+    (torch.backends.cuda.flash_sdp_enabled, torch.backends.cuda.enable_flash_sdp),
+    (torch.backends.cuda.mem_efficient_sdp_enabled, torch.backends.cuda.enable_mem_efficient_sdp),
+)
+
 
 def make_fabric(settings: EngineSettings) -> Fabric:
     """Starts the engine, on one device, or on those that `torchrun` started a process each for.
@@ -27,6 +35,7 @@ def make_fabric(settings: EngineSettings) -> Fabric:
     Raises:
         UserError: the device is not there, or there are fewer of them than processes.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its advice is not for whoever runs a stage
     device = choose_device(settings.device)
     processes = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
@@ -110,14 +119,20 @@ def seed_everything(settings: EngineSettings, rank: int) -> None:
 
 
 @contextmanager
-def determinism(settings: EngineSettings) -> Iterator[None]:
-    """Asks for reproducible arithmetic where that is wished, and gives the choice back afterwards."""
+def arithmetic(settings: EngineSettings) -> Iterator[None]:
+    """Chooses algorithms, reproducible ones where that is wished, and gives the choice back afterwards."""
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.backends.cudnn.benchmark,
     )
+    attention = [is_on() for is_on, _ in _ATTENTION]
+    # cuDNN plans its attention anew for every length: longer than the attention itself takes, and segments differ.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     if settings.reproducible:
+        # The gradients of all fused kinds are added up in any order as long as other operations are merely warned of.
+        torch.backends.cuda.enable_flash_sdp(False)
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         # An operation that has no reproducible form costs a warning, not the run.
@@ -127,6 +142,8 @@ def determinism(settings: EngineSettings) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.backends.cudnn.benchmark = before[2]
+        for (_, enable), was_on in zip(_ATTENTION, attention, strict=True):
+            enable(was_on)
 
 
 def describe_engine(fabric: Fabric) -> dict[str, Any]:

@@ -244,8 +244,7 @@ class TrainingLoop:
         with (
             random_state.undisturbed(self.task.generators, self.fabric.device),
             self._averaged(),
-            torch.no_grad(),
-            self.fabric.autocast(),
+            torch.no_grad(),  # in float32, which is what is exported
         ):
             self.task.network.eval()
             try:

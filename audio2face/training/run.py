@@ -32,7 +32,7 @@ from audio2face.training.checkpoints import (
     read_progress,
     save_tensors,
 )
-from audio2face.training.engine import describe_engine, determinism, make_fabric, place_of, seed_everything
+from audio2face.training.engine import arithmetic, describe_engine, make_fabric, place_of, seed_everything
 from audio2face.training.loop import End, TrainingLoop
 from audio2face.training.resume import check_settings, find_run, read_begun
 from audio2face.training.run_log import RunLog
@@ -101,7 +101,7 @@ def train(
     fabric = make_fabric(engine)
     run = _open_run(fabric, order)
     stop = StopSignals()
-    with _kept(fabric, run), determinism(engine):
+    with _kept(fabric, run), arithmetic(engine):
         with stop:
             end = _train(fabric, run, order, stop)
         if end is End.STOPPED:

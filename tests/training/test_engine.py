@@ -1,0 +1,48 @@
+"""Device, precision and choice of algorithms."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from small_project import small_project
+
+from audio2face.config_base.tables import NetworkType
+from audio2face.training.engine import arithmetic
+from audio2face.training.run import train
+from audio2face.training.settings import engine_settings
+from audio2face.training.training_run import TrainingRun
+
+
+def switches() -> list[bool]:
+    cuda = torch.backends.cuda
+    return [
+        torch.are_deterministic_algorithms_enabled(),
+        cuda.flash_sdp_enabled(),
+        cuda.mem_efficient_sdp_enabled(),
+        cuda.cudnn_sdp_enabled(),
+    ]
+
+
+@pytest.mark.parametrize(("reproducible", "inside"), [(True, [True, False, False, False]), (False, None)])
+def test_algorithms_are_chosen_and_given_back(tmp_path: Path, reproducible: bool, inside: list[bool] | None) -> None:
+    before = switches()
+    settings = engine_settings(small_project(tmp_path, REPRODUCIBLE=reproducible).train)
+    with pytest.raises(KeyboardInterrupt), arithmetic(settings):
+        assert switches() == (inside or [*before[:3], False])
+        raise KeyboardInterrupt
+    assert switches() == before
+
+
+@pytest.mark.parametrize("kind", ["diffusion", "regression"])
+def test_with_half_the_bits_it_learns_and_is_judged_in_full(kind: NetworkType, tmp_path: Path) -> None:
+    few = {"NUM_EPOCHS": 1, "VALIDATION_PERIOD_EPOCHS": 1, "PRECISION": "bfloat16"}
+    outcome = train(small_project(tmp_path, kind=kind, **few), lambda run, network: None)
+    run = TrainingRun.open(outcome.run.path)
+    assert all(math.isfinite(value) for value in run.summary["exported_metrics"].values())
+    assert all(weight.dtype == torch.float32 for weight in run.weights().values() if weight.is_floating_point())
+    status = json.loads((run.path / "status.json").read_text())
+    assert status["status"] == "done"
