@@ -5,7 +5,6 @@ Knows samples. Nothing in here is learnt.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from audio2face.networks.precision import full_precision
 
 WindowFunction = Literal["hanning", "kaiser6"]
 _KAISER_BETA = 6.0
@@ -79,7 +80,7 @@ class Autocorrelation(nn.Module):
             Float32 `[batch, num_windows, num_autocorr]`, also under autocast.
         """
         settings = self.settings
-        with _full_precision(audio.device.type):
+        with full_precision(audio.device.type):
             audio = audio.float()
             if settings.preemph:
                 audio = torch.cat([audio[:, :1], audio[:, 1:] - settings.preemph * audio[:, :-1]], dim=1)
@@ -112,10 +113,3 @@ def lag_sums(values: Tensor, lags: int) -> Tensor:
     products = torch.cat([turned @ here, turned @ following], dim=-1)  # [..., lags, 2 * lags]
     askew = functional.pad(products.flatten(-2), (0, lags)).reshape(*values.shape[:-1], lags, 2 * lags + 1)
     return askew[..., :lags].sum(dim=-2)
-
-
-def _full_precision(device_type: str) -> AbstractContextManager[None]:
-    # Only where it is needed: exporters do not know the context.
-    if torch.is_autocast_enabled(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()

@@ -30,7 +30,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from audio2face.networks.alignment import Alignment
 from audio2face.networks.geometry_layers import GeometryEmbedding, GeometryHeads
-from audio2face.networks.layers import Mish, mix_rows
+from audio2face.networks.layers import Gru, Mish, mix_rows
 from audio2face.networks.parts import PartSizes
 
 _GRU_DROPOUT = 0.3  # between its layers
@@ -164,13 +164,7 @@ class Network(nn.Module):
         self.mish = Mish()
         self.actor_projection = nn.Linear(settings.actors, settings.actor_embedding_dim, bias=False)
         self.emotion_projection = nn.Linear(settings.emotions, settings.emo_embedding_dim, bias=False)
-        self.gru = nn.GRU(
-            token_width,
-            settings.gru_feature_dim,
-            settings.num_gru_layers,
-            batch_first=True,
-            dropout=_GRU_DROPOUT if settings.num_gru_layers > 1 else 0.0,
-        )
+        self.gru = Gru(token_width, settings.gru_feature_dim, settings.num_gru_layers, _GRU_DROPOUT)
         self.heads = GeometryHeads(settings.gru_feature_dim, sizes)
         if constants.neutral.shape != (settings.actors, sizes.total) or constants.scale.shape != (settings.actors, 4):
             raise ValueError(

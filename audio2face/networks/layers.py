@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audio2face.networks.precision import full_precision
+
 
 class Mish(nn.Module):
     """The activation x tanh(softplus(x)) (Misra 2019), in operators that every ONNX runtime has.
@@ -18,6 +20,48 @@ class Mish(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Applies the activation to each value."""
         return x * torch.tanh(functional.softplus(x))
+
+
+class Gru(nn.Module):
+    """Gated recurrent units in layers, with dropout between them in training.
+
+    Unlike that of `nn.GRU` with several layers, the dropout comes from torch's generator on every device: cuDNN draws
+    its own, which cannot be put back to where it was when a training goes on. It calculates in float32; autocast would
+    take float16, in which small gradients vanish.
+
+    Args:
+        inputs: width of what goes in.
+        width: of each layer.
+        layers: how many.
+        dropout: share of values that are zeroed between layers.
+    """
+
+    def __init__(self, inputs: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.layers = nn.ModuleList(
+            nn.GRU(width if index else inputs, width, batch_first=True) for index in range(layers)
+        )
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Goes through time.
+
+        Args:
+            x: `[batch, frames, inputs]`.
+            state: before the first frame, `[layers, batch, width]`. None: zeros.
+
+        Returns:
+            The last layer's output `[batch, frames, width]`, and the state after the last frame.
+        """
+        states = []
+        with full_precision(x.device.type):
+            x = x.float()
+            for index, layer in enumerate(self.layers):
+                if index > 0:
+                    x = functional.dropout(x, self.dropout, self.training)
+                x, last = layer(x, None if state is None else state[index : index + 1])
+                states.append(last)
+            return x, torch.cat(states)
 
 
 def two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
@@ -21,7 +22,7 @@ _DIFFUSION_NAMES = {
     "proj_time.0.": "timestep_projection.",
     "embed_actor.": "actor_projection.",
     "embed_emo_vector.": "emotion_projection.",
-    "gru.": "gru.",
+    "gru.": "gru.",  # and see `_layer_of_gru`
     "final_layer_skin.": "heads.skin.",
     "final_layer_tongue.": "heads.tongue.",
     "final_layer_jaw.": "heads.jaw.",
@@ -72,7 +73,7 @@ def convert_reference_weights(state: Mapping[str, Tensor]) -> tuple[dict[str, Te
         if start is None:
             rest[name] = weight
         else:
-            network[_DIFFUSION_NAMES[start] + name.removeprefix(start)] = weight
+            network[_layer_of_gru(_DIFFUSION_NAMES[start] + name.removeprefix(start))] = weight
     # Whatever the encoder is called there, it is one module: all its names begin with the same word.
     holders = {name.split(".")[0] for name in rest}
     if not network or len(holders) > 1:
@@ -81,6 +82,11 @@ def convert_reference_weights(state: Mapping[str, Tensor]) -> tuple[dict[str, Te
             hint="Give the weights.pth of a run of NETWORK_TYPE 'diffusion'.",
         )
     return network, {name.split(".", 1)[-1]: weight for name, weight in rest.items()}
+
+
+def _layer_of_gru(name: str) -> str:
+    """Layers that are one module there are a module each here: `gru.weight_ih_l1` is `gru.layers.1.weight_ih_l0`."""
+    return re.sub(r"^gru\.(\w+)_l(\d+)$", r"gru.layers.\2.\1_l0", name)
 
 
 def convert_regression_weights(

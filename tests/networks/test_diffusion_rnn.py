@@ -165,7 +165,7 @@ def test_more_actors_keep_what_was_learnt() -> None:
     grown.load_state_dict(widened)
     columns, old = grown.actor_projection.weight, known.actor_projection.weight
     torch.testing.assert_close(columns, torch.stack([old[:, 1], old.mean(1), old[:, 0]], dim=1))
-    assert torch.equal(grown.gru.weight_hh_l0, known.gru.weight_hh_l0)
+    assert torch.equal(grown.state_dict()["gru.layers.0.weight_hh_l0"], known.state_dict()["gru.layers.0.weight_hh_l0"])
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

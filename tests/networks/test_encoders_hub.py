@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_hubert_is_the_librarys_last_hidden_state() -> None:
     encoder = hubert()
     with torch.no_grad():
         torch.testing.assert_close(encoder(noise()), encoder.model(noise()).last_hidden_state, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["hubert-base", "wav2vec2-base"])
+def test_positions_are_kept_from_autocast(name: str) -> None:
+    encoder: Any = encoders.build(name, {"config": SMALL}).eval()
+    positions, hidden = encoder.model.encoder.pos_conv_embed, torch.randn(2, 9, SMALL["hidden_size"])
+    names = set(positions.state_dict())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        positioned = copy.deepcopy(positions)(hidden)
+    torch.testing.assert_close(positioned, positions(hidden))
+    assert names == {"conv.bias", "conv.parametrizations.weight.original0", "conv.parametrizations.weight.original1"}
 
 
 def test_specaugment_is_on_in_training_alone_and_drawn_from_torch() -> None:

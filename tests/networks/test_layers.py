@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from audio2face.networks.alignment import Alignment
-from audio2face.networks.layers import Mish, mix_rows, read_rows, resample_corners
+from audio2face.networks.layers import Gru, Mish, mix_rows, read_rows, resample_corners
 
 
 @pytest.mark.parametrize("points", [74, 30])
@@ -62,3 +62,26 @@ def test_mixing_is_exact_under_mixed_precision() -> None:
     table = torch.randn(3, 5) * 20
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(mix_rows(torch.eye(3)[[2, 0]], table), table[[2, 0]])
+
+
+def test_layers_of_gru_are_those_of_torch() -> None:
+    theirs, ours = nn.GRU(5, 4, 3, batch_first=True, dropout=0.4), Gru(5, 4, 3, 0.4)
+    with torch.no_grad():
+        for index, layer in enumerate(ours.layers):
+            for name, weight in layer.named_parameters():
+                weight.copy_(theirs.get_parameter(name.replace("_l0", f"_l{index}")))
+    x, state = torch.randn(2, 7, 5), torch.randn(3, 2, 4)
+    for training in (False, True):  # the dropout draws the same on a CPU
+        results = []
+        for gru in (theirs, ours):
+            torch.manual_seed(0)
+            results.append(gru.train(training)(x, state))
+        torch.testing.assert_close(results[1], results[0])
+    torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
+
+
+def test_a_gru_is_kept_from_autocast() -> None:
+    gru, x = Gru(5, 4, 2, 0.0), torch.randn(2, 7, 5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        seen, state = gru(x)
+    torch.testing.assert_close((seen, state), gru(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,7 @@ def _as_reference(network: Network) -> dict[str, torch.Tensor]:
 
     state = {}
     for name, weight in network.state_dict().items():
+        name = re.sub(r"^gru\.layers\.(\d+)\.(\w+)_l0$", r"gru.\2_l\1", name)
         start = next((theirs for theirs, ours in _DIFFUSION_NAMES.items() if name.startswith(ours)), None)
         if start is None:
             state["audio_encoder." + name.removeprefix("encoder.model.")] = weight

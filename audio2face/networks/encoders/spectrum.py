@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from audio2face.networks.precision import full_precision
 
 TAPS = 400  # 25 ms
 HOP = 160  # 10 ms
@@ -43,18 +43,11 @@ class MelPower(nn.Module):
         Returns:
             float32 `[batch, bands, samples // 160 + 1]`, also under autocast, which would cost most of the precision.
         """
-        with _full_precision(audio.device.type):
+        with full_precision(audio.device.type):
             mirrored = functional.pad(audio.float()[:, None], (TAPS // 2, TAPS // 2), mode="reflect")
             real, imaginary = functional.conv1d(mirrored, self.kernels, stride=HOP).chunk(2, dim=1)
             power = real * real + imaginary * imaginary
             return torch.log((self.bands @ power).clamp(min=_FLOOR))
-
-
-def _full_precision(device_type: str) -> AbstractContextManager[None]:
-    # Only where it is needed: exporters do not know the context.
-    if torch.is_autocast_enabled(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
 
 
 def fourier_kernels() -> Tensor:
