@@ -29,11 +29,11 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from audio2face.networks import regression
-from audio2face.training.engine import make_fabric, place_of, seed_everything
+from audio2face.training.engine import arithmetic, make_fabric, place_of, seed_everything
 from audio2face.training.regression_task import open_task
 from audio2face.training.sequence_batches import SequenceBatch, SequenceLoader
 from audio2face.training.sequences import SequencePlan
-from audio2face.training.settings import engine_settings, loop_settings
+from audio2face.training.settings import EngineSettings, engine_settings, loop_settings
 from audio2face.training.updates import Updates
 from benchmarks.large_actor import Sizes, configuration, make_actor, make_encoder
 
@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a small actor and encoder, to try the benchmark itself")
     args = parser.parse_args()
     small = {"skin_verts": 600, "skin_shapes": 20, "tongue_verts": 100} if args.small else {}
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, arithmetic(EngineSettings(reproducible=False)):
         make_actor(Path(scratch), Sizes(shots=2, frames=args.frames, **small))
         make_encoder(Path(scratch), "wav2vec2", SMALL_ENCODER if args.small else {})
         bench = Bench(Path(scratch), args.device, args.batch_size)

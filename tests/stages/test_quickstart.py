@@ -1,4 +1,7 @@
-"""What the quickstart made, as good as it promises: read from the workspace, where run_quickstart.py left it."""
+"""What the quickstart made, as good as it promises: read from the workspace, where run_quickstart.py left it.
+
+The quickstart of the regression network is not run before the tests; the slow tests run it themselves.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,18 @@ import pytest
 
 from audio2face.config import Configuration, load
 from audio2face.runs import finished_runs
+from runners import run_quickstart
 from runners.quickstart_score import SentenceScore, score_quickstart, take_name, unseen_sentences
 
-CONFIG, ACTOR, STRANGER = "quickstart-diffusion", "ada", "ben"
+DIFFUSION, REGRESSION = "quickstart-diffusion", "quickstart-regression"
+ACTOR, STRANGER = "ada", "ben"
 
 
-@pytest.fixture(scope="module")
-def configuration() -> Configuration:
-    return load(CONFIG, stage="inference", check_files=False)
+@pytest.fixture(scope="module", params=[DIFFUSION, pytest.param(REGRESSION, marks=pytest.mark.slow)])
+def configuration(request: pytest.FixtureRequest) -> Configuration:
+    if request.param == REGRESSION:
+        assert run_quickstart.main(["--network", "regression"]) == 0
+    return load(request.param, stage="inference", check_files=False)
 
 
 @pytest.fixture(scope="module")
