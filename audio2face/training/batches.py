@@ -76,6 +76,11 @@ class SegmentBatch(OnDevice):
         """Frames of all items that count, padding left out."""
         return 0 if self.plan.is_idle else sum(draw.num_frames for draw in self.plan.draws)
 
+    def between(self, start: int, stop: int) -> Self:
+        """The motion of the frames from `start` up to `stop`, which is not included; everything else stays."""
+        motion = {name: getattr(self, name)[:, start:stop] for name in ("skin", "tongue", "jaw", "eye")}
+        return replace(self, **motion)
+
 
 @dataclass(frozen=True)
 class BatchLoader:

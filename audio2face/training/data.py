@@ -130,9 +130,9 @@ class TrainingData:
         return loader, sampler
 
     def validation_segments(self, train: TrainDiffusion) -> tuple[BatchLoader, tuple[Plan, ...]]:
-        """The held-out clips, whole, in pieces of at most SUBSEGMENT_MAX_FRAME, one a batch; nothing is augmented."""
+        """The held-out clips, whole, one a batch; nothing is augmented."""
         loader = self._loader(train, self.validation_clips)
-        return loader, whole_clips(loader.reader.clip_frames, train.SUBSEGMENT_MAX_FRAME)
+        return loader, whole_clips(loader.reader.clip_frames)
 
     def sequences(
         self, train: TrainRegression, shifts: Shifts, *, batch_size: int, rank: int = 0, world_size: int = 1

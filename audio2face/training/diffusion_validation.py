@@ -62,16 +62,16 @@ class DiffusionValidation:
         """Tries the network, see `FaceScores`; nothing where nothing is held out."""
         scores = FaceScores()
         for plan in self._plans:
-            self._piece(self._loader.load(plan), scores)
+            self._clip(self._loader.load(plan), scores)
         return scores.metrics()
 
-    def _piece(self, batch: SegmentBatch, scores: FaceScores) -> None:
-        """Samples one clip or piece of it, block by block."""
+    def _clip(self, batch: SegmentBatch, scores: FaceScores) -> None:
+        """Samples a clip, block by block; poses are held of one block at a time."""
         network, inference = self._network, self._inference
         batch = batch.to(network.neutral.device)
-        true = self._poses(batch)
-        conditions = network.conditions(network.encode(batch.audio), true.shape[1], batch.actor, batch.emotion)
-        noise = drawn_noise(1, true.shape[2], torch.Generator().manual_seed(_SEED), network.neutral.device)
+        frames, sizes = batch.skin.shape[1], network.settings.sizes
+        conditions = network.conditions(network.encode(batch.audio), frames, batch.actor, batch.emotion)
+        noise = drawn_noise(1, sizes.total, torch.Generator().manual_seed(_SEED), network.neutral.device)
         sampled = sample_clip(
             network,
             self._schedule,
@@ -80,12 +80,12 @@ class DiffusionValidation:
             skip_steps=inference.SKIP_STEPS,
             deterministic=inference.USE_DDIM,
         )
-        start, skin, actor = 0, network.settings.skin_size, batch.actors[0]
+        start, actor = 0, batch.actors[0]
         for values in sampled:
             stop = start + values.shape[1]
+            true = self._poses(batch.between(start, stop))
             predicted, truth = (
-                side.float().unflatten(-1, (-1, 3)) * self._scales[actor]
-                for side in (values[0, :, :skin], true[0, start:stop, :skin])
+                side[0, :, : sizes.skin].unflatten(-1, (-1, 3)) * self._scales[actor] for side in (values, true)
             )
             start = stop
             scores.add(batch.plan.draws[0].clip, predicted, truth, self._lips[actor])

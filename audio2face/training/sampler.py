@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -195,14 +194,10 @@ class Sampler:
         return numbers
 
 
-def whole_clips(clip_frames: Sequence[int], most_frames: int) -> tuple[Plan, ...]:
-    """Plans that go through every clip once, in pieces of at most `most_frames`, one a batch, without any chance."""
-    draws = []
-    for clip, frames in enumerate(clip_frames):
-        pieces = -(-frames // most_frames)
-        edges = [piece * frames // pieces for piece in range(pieces + 1)]
-        draws += [Draw(clip, start, end - start) for start, end in pairwise(edges)]
-    return tuple(Plan(index, 0, index == len(draws) - 1, (draw,)) for index, draw in enumerate(draws))
+def whole_clips(clip_frames: Sequence[int]) -> tuple[Plan, ...]:
+    """Plans that go through every clip once and whole, one a batch, without any chance."""
+    last = len(clip_frames) - 1
+    return tuple(Plan(clip, 0, clip == last, (Draw(clip, 0, frames),)) for clip, frames in enumerate(clip_frames))
 
 
 def _within(limits: tuple[float, float], number: float) -> float:

@@ -295,15 +295,10 @@ def test_processes_share_a_batch(world_size: int) -> None:
         sampler(3, world_size=2)
 
 
-def test_whole_clips_in_pieces() -> None:
-    draws = [plan.draws[0] for plan in whole_clips([200, 1000, 601], 600)]
-    assert [(draw.clip, draw.start, draw.num_frames) for draw in draws] == [
-        (0, 0, 200),
-        (1, 0, 500),
-        (1, 500, 500),
-        (2, 0, 300),
-        (2, 300, 301),
-    ]
+def test_whole_clips() -> None:
+    plans = whole_clips([200, 1000, 601])
+    assert [plan.draws for plan in plans] == [(Draw(0, 0, 200),), (Draw(1, 0, 1000),), (Draw(2, 0, 601),)]
+    assert [plan.ends_epoch for plan in plans] == [False, False, True]
     with_chance = [sampler(chances=Chances(30, 600, whole_clips=True)).plan(position) for position in range(7)]
     assert {(plan.draws[0].clip, plan.draws[0].num_frames) for plan in with_chance} == set(
         enumerate(sampler().clip_frames)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from audio2face.config import Configuration
 from audio2face.errors import UserError
 from audio2face.networks.diffusion_rnn import Network
 from audio2face.runs import RunFolder
+from audio2face.training import diffusion_validation
 from audio2face.training.diffusion_task import load_network, open_task
 from audio2face.training.loop import End
 from audio2face.training.resume import NEWEST
@@ -86,6 +88,18 @@ def test_the_trained_network_is_read_back(folder: Path, outcome: Outcome) -> Non
     with torch.no_grad():
         assert torch.equal(network(*inputs), trained(*inputs))
     assert torch.equal(network.scale, trained.scale)
+
+
+def test_clips_are_judged_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks, which bound memory, change next to nothing."""
+    task = open_task(small_project(folder, **QUICK), HERE, None)
+    task.network.eval()
+    for head in (task.network.heads.skin, task.network.heads.tongue):
+        torch.nn.init.normal_(head[2].weight, std=0.1)
+    at_once = task.validate()
+    short = partial(diffusion_validation.sample_clip, block_frames=7)
+    monkeypatch.setattr(diffusion_validation, "sample_clip", short)
+    assert task.validate() == pytest.approx(at_once, rel=1e-3)  # noise is drawn in another order
 
 
 def test_a_finished_run_is_only_exported_once_more(folder: Path, outcome: Outcome) -> None:
