@@ -279,7 +279,11 @@ def _add_raw(parser: argparse.ArgumentParser) -> None:
         "Written beside the animation, as the reference framework does, where one of these is given or INFERENCE_MODE "
         "is configured; by PyTorch, from the training run.",
     )
-    raw.add_argument("--mode", help="offline, streaming, streaming_stateless_onnx, ... (default: INFERENCE_MODE)")
+    raw.add_argument(
+        "--mode",
+        help="offline, streaming, streaming_stateless_onnx, ... (default: INFERENCE_MODE); of a regression network all "
+        "are one, by torch or, where the name ends in _onnx, as exported",
+    )
     raw.add_argument(
         "--output",
         choices=("maya", "npy"),

@@ -105,7 +105,7 @@ def _position_in_full_precision(model: nn.Module) -> None:
     """Keeps autocast from the positional convolution.
 
     Its groups are many and its kernel is long: cuDNN takes 23 times as long for it in bfloat16 as in float32 (12.2 and
-    0.5 ms for 20 s of sound on an H100), longer than for all of the rest.
+    0.5 ms for 20 s of sound on an H100), longer than for all its other convolutions.
     """
     embedding: Any = model.get_submodule("encoder.pos_conv_embed")
     kind = type(embedding)
