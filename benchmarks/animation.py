@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -189,9 +189,14 @@ def time_animator(face: FaceData, rng: np.random.Generator, seconds: float) -> T
     for frames in (BLOCK, 1):
         animate = FaceAnimator(face, SETTINGS, FPS, BlinkTrack(NATURAL_BLINK, FPS))
         parts = np.split(rows[:frames], np.cumsum(sizes)[:-1], axis=1)
-        methods = (animate.skin, animate.tongue, animate.jaw, animate.eyes)
+        methods: dict[str, Callable[[Any], object]] = {
+            "skin": animate.skin,
+            "tongue": animate.tongue,
+            "jaw": animate.jaw,
+            "eyes": animate.eyes,
+        }
         calls: dict[str, Callable[[], object]] = {
-            f"{method.__name__} alone": partial(method, part) for method, part in zip(methods, parts, strict=True)
+            f"{name} alone": partial(method, part) for (name, method), part in zip(methods.items(), parts, strict=True)
         }
         calls[f"all, with blinks (target {ANIMATOR_TARGET})"] = partial(animate, *parts)
         for name, weights, part in zip(("skin", "tongue"), coefficients, shapes, strict=True):
