@@ -86,8 +86,9 @@ SKIN_LIP_SIZE_VERTEX_LIST_FPATH: dict[Actor, Annotated[str, dataset_file(".json"
 # Read by: dataset check, training.
 SKIN_EYE_DIST_VERTEX_LIST_FPATH: dict[Actor, Annotated[str, dataset_file(".json", "train")]] = {}
 
-# Per actor: the polygons of the skin, integer [faces, 3 or 4] of vertex indices. Caches hold no topology,
-# so a face can only be drawn or exported as a mesh with this file.
+# Per actor: the polygons of the skin, integer [faces, 3 or 4] of vertex indices counted from 0; the fourth
+# corner of a triangle among quadrilaterals is -1, or repeats the third. Caches hold no topology, so a face
+# can only be drawn or exported as a mesh with this file.
 # Change it when previews, the player page or mesh exports are wanted.
 # Read by: dataset check, preprocessing, training (preview), inference.
 SKIN_FACES_FPATH: dict[Actor, Annotated[str, dataset_file(".npy", "preproc", "train", "inference")]] = {}
@@ -124,7 +125,7 @@ TONGUE_NEUTRAL_INFERENCE_FPATH: dict[Actor, Annotated[str, dataset_file(".npy", 
 # Read by: dataset check, preprocessing.
 TONGUE_RIGID_VERTEX_LIST_FPATH: dict[Actor, Annotated[str, dataset_file(".json", "preproc")]] = {}
 
-# Per actor: the polygons of the tongue, integer [faces, 3 or 4] of vertex indices.
+# Per actor: the polygons of the tongue, integer [faces, 3 or 4] of vertex indices, as SKIN_FACES_FPATH.
 # Change it when previews, the player page or mesh exports should show the tongue.
 # Read by: dataset check, preprocessing, training (preview), inference.
 TONGUE_FACES_FPATH: dict[Actor, Annotated[str, dataset_file(".npy", "preproc", "train", "inference")]] = {}

@@ -12,8 +12,14 @@ import numpy.typing as npt
 
 from audio2face.dataset.arrays import read_json, read_npy
 from audio2face.errors import FileFormatError
+from audio2face.geometry import canonical_polygons
 
 Indices = npt.NDArray[np.int64]
+
+_POLYGON_HINT = (
+    "Export the polygons of the caches' mesh as vertex numbers counted from 0, one row per polygon; a triangle among "
+    "quadrilaterals has -1 as its fourth corner."
+)
 
 
 @dataclass(frozen=True)
@@ -79,19 +85,21 @@ def read_indices(path: Path) -> Indices:
 
 
 def read_faces(path: Path) -> npt.NDArray[np.int32]:
-    """Reads polygons from a `.npy` file, int32 `[faces, corners]` with 3 or 4 corners; -1 as fourth: a triangle.
+    """Reads polygons from a `.npy` file in the form of `geometry.canonical_polygons`.
+
+    Returns:
+        Int32 `[faces, 3 or 4]`; the fourth corner of a triangle among quadrilaterals is -1.
 
     Raises:
-        UserError: the file is missing, or (FileFormatError) it holds something else.
+        UserError: the file is missing, or (FileFormatError) it holds something else, or nothing that has an area.
     """
-    faces = read_npy(path)
-    if faces.ndim != 2 or faces.shape[1] not in (3, 4) or len(faces) == 0 or faces.dtype.kind not in "iu":
-        raise FileFormatError(
-            f"holds {faces.dtype} of shape {list(faces.shape)}, expected integers [faces, 3 or 4]", path=path
-        )
-    if int(faces.max()) > np.iinfo(np.int32).max:
-        raise FileFormatError(f"names vertex {int(faces.max())}", path=path)
-    return np.array(faces, np.int32)
+    try:
+        faces = canonical_polygons(read_npy(path))
+    except ValueError as error:
+        raise FileFormatError(str(error), path=path, hint=_POLYGON_HINT) from error
+    if len(faces) == 0:
+        raise FileFormatError("holds no polygon with three different corners", path=path, hint=_POLYGON_HINT)
+    return faces
 
 
 def _edges(path: Path, value: object, name: str) -> VertexPairs:

@@ -15,6 +15,7 @@ from audio2face.animation import NATURAL_BLINK, BlendshapeSolver, FaceData, Solv
 from audio2face.dataset.arrays import Archive
 from audio2face.errors import FileFormatError
 from audio2face.export.animation import BlendWeights, Float32Array, Int32Array
+from audio2face.geometry import canonical_polygons
 from audio2face.model_folder import BlendshapeSet, DeployedActor
 
 _NTSC = Fraction(1000, 1001)
@@ -42,7 +43,7 @@ class DisplayData:
     """What `display_<actor>.npz` says; nothing, for a folder that another program wrote.
 
     Attributes:
-        skin_faces: polygons of the skin, int32 `[faces, 3 or 4]`.
+        skin_faces: polygons of the skin, int32 `[faces, 3 or 4]`, as `geometry.canonical_polygons` makes them.
         tongue_faces: polygons of the tongue, likewise.
         blink: one blink, 30 values a second: the actor's own, or a natural one.
         fps: frames per second of the actor's own animation.
@@ -86,14 +87,13 @@ def exact_rate(fps: float) -> Fraction:
 def _faces(archive: Archive, name: str, verts: int) -> Int32Array | None:
     if name not in archive.members:
         return None
-    faces = archive.read(name)
-    if faces.ndim != 2 or faces.dtype.kind not in "iu" or (faces.size and not 0 <= faces.min() <= faces.max() < verts):
+    try:
+        faces = canonical_polygons(archive.read(name), verts)
+    except ValueError as error:
         raise FileFormatError(
-            f"array {name!a} does not list vertices from 0 to {verts - 1}",
-            path=archive.path,
-            hint="Preprocess and deploy the actor once more.",
-        )
-    return faces.astype(np.int32)
+            f"array {name!a}: {error}", path=archive.path, hint="Preprocess and deploy the actor once more."
+        ) from error
+    return faces if len(faces) else None
 
 
 class WeightTrack:

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.errors import UserError
+from audio2face.geometry import canonical_polygons
+
 Float32Array = npt.NDArray[np.float32]
 Int32Array = npt.NDArray[np.int32]
 BLOCK_FRAMES = 64
@@ -25,12 +28,26 @@ class Surface:
     Attributes:
         neutral: the mesh at rest, float32 `[verts, 3]`, centimetres, y upwards, z out of the face.
         frames: positions, float32 `[frames, verts, 3]`, centimetres.
-        faces: vertex numbers of polygons, int32 `[faces, 3 or 4]`; None where nobody knows them, and points are drawn.
+        faces: vertex numbers of polygons, int32 `[faces, 3 or 4]`, kept in the form of `geometry.canonical_polygons`
+            (the fourth corner of a triangle among quadrilaterals is -1); None where nobody knows them, and points are
+            drawn.
+
+    Raises:
+        UserError: a polygon names a vertex that the mesh does not have.
     """
 
     neutral: Float32Array
     frames: Float32Array
     faces: Int32Array | None = None
+
+    def __post_init__(self) -> None:
+        """Brings polygons to the one form that all exports read."""
+        if self.faces is None:
+            return
+        try:
+            object.__setattr__(self, "faces", canonical_polygons(self.faces, len(self.neutral)))
+        except ValueError as error:
+            raise UserError(f"polygons of a mesh: {error}", hint="Use polygons of the mesh that moves.") from error
 
     @property
     def num_verts(self) -> int:

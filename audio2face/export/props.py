@@ -12,7 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.errors import UserError
 from audio2face.export.animation import Animation
+from audio2face.geometry import canonical_polygons
 
 Float32Array = npt.NDArray[np.float32]
 Parts = Mapping[str, npt.NDArray[Any]]
@@ -38,7 +40,7 @@ class Prop:
         follows: what moves it.
         pivot: what an eye turns about, `[3]`, centimetres.
         vertices: at rest, float32 `[verts, 3]`, centimetres.
-        faces: int32 `[faces, 3 or 4]`.
+        faces: int32 `[faces, 3 or 4]`, as `geometry.canonical_polygons` makes them.
         colours: sRGB, uint8 `[verts, 3]`.
     """
 
@@ -52,7 +54,11 @@ class Prop:
 
 
 def props_of(animation: Animation) -> list[Prop]:
-    """Rigid parts of an animated face."""
+    """Rigid parts of an animated face.
+
+    Raises:
+        UserError: polygons of a part name a vertex that it does not have.
+    """
     props = _own_parts(animation.parts)
     kinds = {prop.follows for prop in props}
     if not kinds & {"right_eye", "left_eye"}:
@@ -81,9 +87,19 @@ def _own_part(parts: Parts, name: str) -> Prop:
         follows=follows,
         pivot=_pivot(parts, follows, vertices),
         vertices=vertices,
-        faces=np.asarray(parts[f"{_PREFIX}{name}_faces"], np.int32),
+        faces=_polygons(parts[f"{_PREFIX}{name}_faces"], name, len(vertices)),
         colours=np.asarray(colours, np.uint8),
     )
+
+
+def _polygons(faces: npt.NDArray[Any], name: str, num_verts: int) -> npt.NDArray[np.int32]:
+    try:
+        return canonical_polygons(faces, num_verts)
+    except ValueError as error:
+        raise UserError(
+            f"array '{name}_faces' of the extra parts: {error}",
+            hint="Correct EXTRA_PARTS_FPATH and run preprocessing and deployment once more.",
+        ) from error
 
 
 def _follows(name: str) -> Follows:

@@ -12,12 +12,14 @@ from audio2face.geometry.cache_files import (
 from audio2face.geometry.flat_caches import write_mdd, write_npy, write_pc2
 from audio2face.geometry.maya_writer import write_maya
 from audio2face.geometry.point_cache import BLOCK_FRAMES, PointCache
+from audio2face.geometry.polygons import canonical_polygons
 
 __all__ = [
     "BLOCK_FRAMES",
     "CACHE_EXTENSIONS",
     "FoundCache",
     "PointCache",
+    "canonical_polygons",
     "find_cache",
     "list_shots",
     "list_strays",

@@ -9,6 +9,7 @@ import numpy as np
 
 from audio2face.dataset.actor import PHONEME_TIMES_SUFFIX, ActorDataset
 from audio2face.dataset.report import Findings, first_few
+from audio2face.geometry import canonical_polygons
 
 
 def check_extras(dataset: ActorDataset, shots: Iterable[str], findings: Findings) -> None:
@@ -46,10 +47,12 @@ def _check_parts(dataset: ActorDataset, findings: Findings) -> None:
         if not name.endswith("_faces") or vertices is None:
             continue
         count = vertices.shape[0] if vertices.shape else 0
-        if array.dtype.kind == "f" or not -1 <= array.min() <= array.max() < count:
+        try:
+            canonical_polygons(array, count)
+        except ValueError as error:
             findings.error(
                 "faces-range",
-                f"array {name!a} holds {array.dtype} from {array.min()} to {array.max()}; there are {count} vertices",
-                "Export vertices and faces of the part together, faces as vertex numbers.",
+                f"array {name!a}: {error}",
+                "Export vertices and faces of the part together, faces as vertex numbers counted from 0.",
                 file=path,
             )

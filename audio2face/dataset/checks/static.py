@@ -110,12 +110,11 @@ def check_poses(
         ("SKIN_FACES_FPATH", static.skin_faces, skin_verts),
         ("TONGUE_FACES_FPATH", static.tongue_faces, tongue_verts),
     ):
-        lowest = -1 if faces is not None and faces.shape[1] == 4 else 0  # -1 fills the fourth corner of a triangle
-        if faces is not None and verts is not None and not lowest <= faces.min() <= faces.max() < verts:
+        if faces is not None and verts is not None and faces.max() >= verts:
             findings.error(
                 "faces-range",
-                f"names vertices {faces.min()} to {faces.max()}, the caches have {verts} vertices",
-                "Export the polygons from the mesh of the caches.",
+                f"names vertices up to {faces.max()}, the caches have {verts} vertices (0 to {verts - 1})",
+                "Export the polygons from the mesh of the caches; numbers begin with 0.",
                 file=dataset.paths[parameter],
             )
     _check_deltas(dataset, static, findings)

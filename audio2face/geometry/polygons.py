@@ -1,0 +1,77 @@
+"""Polygons of a mesh in one form, whatever form a file has them in.
+
+Real meshes mix quadrilaterals and triangles. Files say so in two ways: the fourth corner of a triangle is -1, or it
+repeats another corner. Readers bring both to the first form, so that nothing behind them meets the second.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Int32Array = npt.NDArray[np.int32]
+
+NO_CORNER = -1  # in place of a triangle's fourth corner
+
+
+def canonical_polygons(faces: npt.NDArray[Any], num_verts: int | None = None) -> Int32Array:
+    """Brings polygons to one form: a triangle among quadrilaterals has the fourth corner -1, no corner is repeated.
+
+    Polygons without an area of their own, which have fewer than three different corners, are dropped.
+
+    Args:
+        faces: integers `[faces, 3 or 4]`, vertex numbers; a fourth corner of -1, or a corner that repeats the one
+            before it (the first counts as following the last), makes a triangle.
+        num_verts: vertices of the mesh; None where it is not known.
+
+    Returns:
+        Int32 `[faces, 4]`, or `[faces, 3]` where all polygons are triangles; corners keep their order.
+
+    Raises:
+        ValueError: another shape or type, or a corner that is no vertex; the message names the polygon.
+    """
+    faces = np.asarray(faces)
+    if faces.ndim != 2 or faces.shape[1] not in (3, 4) or faces.dtype.kind not in "iu":
+        raise ValueError(f"holds {faces.dtype} of shape {list(faces.shape)}, expected integers [faces, 3 or 4]")
+    _check_range(faces, np.iinfo(np.int32).max if num_verts is None else num_verts)
+    corners = np.array(faces, np.int32)
+    if corners.shape[1] == 3:
+        triangles = corners[(corners != np.roll(corners, 1, axis=1)).all(axis=1)]
+        return np.ascontiguousarray(triangles)
+    missing = corners[:, 3] == NO_CORNER
+    corners[missing, 3] = corners[missing, 2]
+    repeats = corners == np.roll(corners, 1, axis=1)
+    repeats[:, 3] |= repeats[:, 0]  # a fourth corner that closes the ring is dropped, so that the first stays first
+    repeats[:, 0] = False
+    crossed = (corners[:, 0] == corners[:, 2]) | (corners[:, 1] == corners[:, 3])
+    single = repeats.sum(axis=1) == 1
+    is_triangle = single & ~_folded(corners, repeats)
+    corners[is_triangle, :3] = corners[is_triangle][~repeats[is_triangle]].reshape(-1, 3)
+    corners[is_triangle, 3] = NO_CORNER
+    proper = is_triangle | ~(repeats.any(axis=1) | crossed)
+    corners = corners[proper]
+    if (corners[:, 3] == NO_CORNER).all():
+        corners = corners[:, :3]
+    return np.ascontiguousarray(corners)
+
+
+def _folded(corners: Int32Array, repeats: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which polygons have fewer than three different corners, beside the marked repetition."""
+    distinct = np.sort(np.where(repeats, NO_CORNER, corners), axis=1)
+    folded: npt.NDArray[np.bool_] = ((distinct[:, 1:] == distinct[:, :-1]) & (distinct[:, 1:] >= 0)).any(axis=1)
+    return folded
+
+
+def _check_range(faces: npt.NDArray[Any], num_verts: int) -> None:
+    """Refuses corners that are no vertex; -1 may stand in the fourth column alone."""
+    wrong = (faces < 0) | (faces >= num_verts)
+    if faces.shape[1] == 4:
+        wrong[:, 3] &= faces[:, 3] != NO_CORNER
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"corner {column} of polygon {row} is vertex {faces[row, column]}; vertices go from 0 to {num_verts - 1}, "
+            "and -1 stands for the fourth corner of a triangle"
+        )
