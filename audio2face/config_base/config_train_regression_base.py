@@ -316,9 +316,9 @@ SPEECH_ENCODER_LAYERS: list[Index] = []
 # Read by: training.
 SPEECH_FEATURE_NOISE: NonNegative = 0.0
 
-# How speech is heard in training: "fast" lets the encoder hear every window once, before training, at a few shifts in
-# time, and keeps on disk what it heard; "exact" lets it hear anew at every step, with its dropout on, as the reference
-# does. An encoder that is trained itself is always heard anew.
+# How speech features are made in training: "fast" extracts those of every window once, before training, at a few shifts
+# in time, with the encoder in evaluation mode, and keeps them on disk; "exact" makes them at every step, with the
+# encoder's dropout on, as the reference does. The features of an encoder that is trained itself are made at every step.
 # Change it when disk space is short, or you compare with the reference ("exact").
 # Read by: training.
 SPEECH_FEATURES: SpeechFeatures = "fast"

@@ -1,21 +1,22 @@
 """What a speech encoder that is not trained makes of every window, made once and kept on disk.
 
 A file holds the windows of one clip, filed under all that they depend on: the encoder with its weights, the windows'
-samples. So it serves every training that would hear the same. Knows encoders and windows, not what is learnt.
+samples. So it serves every training that takes the same input. Knows encoders and windows, not what is trained.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audio2face.console import LOGGER, track
 from audio2face.dataset.arrays import Float32Array
@@ -23,11 +24,15 @@ from audio2face.errors import UserError
 from audio2face.files import write_npy
 from audio2face.networks import encoders
 from audio2face.networks.encoders import SpeechEncoder
+from audio2face.training import random_state
 from audio2face.training.audio_windows import AudioWindows
 
 Float16Array = npt.NDArray[np.float16]
 IntArray = npt.NDArray[np.int64]
 
+# Part of every file's name. It changes with the way features are computed, so that files made otherwise are not read:
+# those of the first version hold the encoder's dropout.
+_VERSION = b"2: evaluation mode"
 _WINDOWS_AT_ONCE = 64
 _LARGEST = float(np.finfo(np.float16).max)
 
@@ -68,7 +73,8 @@ class FeatureStore:
 
     Attributes:
         folder: SPEECH_FEATURES_ROOT.
-        encoder: the speech encoder, in evaluation mode.
+        encoder: the speech encoder, in any mode: features are made in evaluation mode, and it has its mode back
+            afterwards.
         hear: what it makes of windows.
         device: where it is.
     """
@@ -82,6 +88,8 @@ class FeatureStore:
         self, windows: AudioWindows, shifts: npt.NDArray[np.float64], rank: int = 0, world_size: int = 1
     ) -> StoredFeatures:
         """Finds the features of all frames of all clips, and makes those that there are not.
+
+        Global random generators stand afterwards where they stood, whether anything was made or not.
 
         Args:
             windows: the clips and their sound.
@@ -111,18 +119,19 @@ class FeatureStore:
 
     def _make(self, windows: AudioWindows, shifts: npt.NDArray[np.float64], wanted: list[tuple[int, Path]]) -> None:
         LOGGER.info(
-            "%d of %d clips are heard once, at %d shifts in time; kept in %s",
+            "extracting the speech features of %d of %d clips, at %d shifts in time; kept in %s",
             len(wanted),
             len(windows.clips),
             len(shifts),
             self.folder,
         )
-        for clip, path in track(wanted, len(wanted), "hearing"):
-            try:
-                write_npy(path, self._hear_clip(windows, shifts, clip))
-            except UserError as error:
-                hint = f"{error.hint} SPEECH_FEATURES = 'exact' needs no disk."
-                raise UserError(error.problem, path=error.path, hint=hint) from error
+        with _evaluation_mode(self.encoder), random_state.undisturbed({}, self.device):
+            for clip, path in track(wanted, len(wanted), "extracting speech features"):
+                try:
+                    write_npy(path, self._hear_clip(windows, shifts, clip))
+                except UserError as error:
+                    hint = f"{error.hint} SPEECH_FEATURES = 'exact' needs no disk."
+                    raise UserError(error.problem, path=error.path, hint=hint) from error
 
     def _hear_clip(self, windows: AudioWindows, shifts: npt.NDArray[np.float64], clip: int) -> Float16Array:
         """`[frames, variants, layers, steps, features]`."""
@@ -140,12 +149,25 @@ class FeatureStore:
 
     def _identity(self) -> bytes:
         """What the encoder is: its record, and its weights but those that combine layers."""
-        digest = hashlib.sha256(json.dumps(encoders.record(self.encoder), sort_keys=True).encode())
+        digest = hashlib.sha256(_VERSION)
+        digest.update(json.dumps(encoders.record(self.encoder), sort_keys=True).encode())
         for name, weight in sorted(self.encoder.state_dict().items()):
             if not name.startswith("combine."):
                 digest.update(name.encode())
                 digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
         return digest.digest()
+
+
+@contextmanager
+def _evaluation_mode(encoder: nn.Module) -> Iterator[None]:
+    """The encoder is in evaluation mode inside; each of its modules has its own mode back afterwards."""
+    modes = [(module, module.training) for module in encoder.modules()]
+    encoder.eval()
+    try:
+        yield
+    finally:
+        for module, is_training in modes:
+            module.training = is_training
 
 
 def _key(identity: bytes, windows: AudioWindows, clip: int, shifts: npt.NDArray[np.float64]) -> str:

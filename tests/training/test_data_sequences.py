@@ -17,6 +17,7 @@ from audio2face.audio import noise, read_track
 from audio2face.config import TrainRegression
 from audio2face.errors import UserError
 from audio2face.networks import encoders
+from audio2face.training import speech_features
 from audio2face.training.data import TrainingData
 from audio2face.training.sequence_batches import SequenceBatch, SequenceLoader
 from audio2face.training.sequences import SequencePlan, SequenceSampler, Shifts, frames_in_order
@@ -255,6 +256,17 @@ def test_features_are_made_once_for_all_that_would_be_the_same(opened: Opened, e
     with_features(opened, ear, tmp_path, Shifts(0.0, 1))
     assert ear.heard == frames
     assert len(list(tmp_path.glob("*.npy"))) == 2 * len(files)
+
+
+def test_features_of_another_version_are_not_read(
+    opened: Opened, ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    first, ear.heard = set(tmp_path.glob("*.npy")), 0
+    monkeypatch.setattr(speech_features, "_VERSION", b"3: otherwise")
+    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    assert ear.heard == sum(opened.loader.clip_frames)
+    assert len(set(tmp_path.glob("*.npy")) - first) == len(first)
 
 
 def test_processes_share_the_hearing(opened: Opened, ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

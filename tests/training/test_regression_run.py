@@ -19,6 +19,7 @@ from audio2face.model_folder.archive import open_archive
 from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.model_folder.faults import Faults
 from audio2face.networks.regression import RegressionGraph, RegressionNetwork
+from audio2face.training import random_state
 from audio2face.training.regression_task import RegressionTask, load_network, open_task
 from audio2face.training.run import Outcome, train
 from audio2face.training.task import Place
@@ -99,24 +100,51 @@ def first_losses(task: RegressionTask) -> dict[str, float]:
     return {name: value.item() for name, value in losses.items()}
 
 
-def test_what_was_heard_once_is_what_is_heard_anew(folder: Path) -> None:
-    """Without shifts in time, noise and dropout, both ways to hear give the same losses."""
-    same = {"AUGMENT": {"timeshift": 0.0}, "AUG_MUTED_AUDIO_NOISE_TYPE": None}
-    fast, exact = (opened(folder, SPEECH_FEATURES=way, **same) for way in ("fast", "exact"))
-    exact.network.load_state_dict(fast.network.state_dict())
-    encoder = exact.network.network.encoder
+def test_stored_features_are_those_of_the_encoder_in_evaluation_mode(folder: Path, tmp_path: Path) -> None:
+    """Made in the middle of training, they are free of dropout; with it they differ by 30 % of their norm."""
+    task = opened(folder, SPEECH_FEATURES_ROOT=str(tmp_path))
+    encoder = task.network.network.encoder
     assert encoder is not None
-    heard = first_losses(fast)
-    with_dropout = first_losses(exact)
-    encoder.train = lambda mode=True: encoder  # type: ignore[method-assign, assignment]
-    encoder.eval()
-    for module in encoder.modules():
-        module.training = False
-    anew = first_losses(exact)
-    assert anew == pytest.approx(heard, rel=2e-3, abs=1e-6)
-    assert with_dropout["phoneme"] != pytest.approx(anew["phoneme"], rel=1e-6)
+    assert any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in encoder.modules())
+    task.network.train()
+    encoder.combine.eval()  # a mode that differs from the network's is kept as well
+    before = [module.training for module in task.network.modules()]
+    batch = next(task.batches(0, 0))
+    assert [module.training for module in task.network.modules()] == before
+    stored = batch.hidden_layers()
+    assert stored is not None
+    in_training = task.network.network.hear(batch.audio)
+    expected = task.network.eval().network.hear(batch.audio)
+    assert relative_difference(in_training, expected) > 0.1
+    assert relative_difference(stored, expected) < 1e-3  # they are stored in float16
+
+
+def relative_difference(values: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((values - expected).norm() / expected.norm())
+
+
+def test_extracting_features_leaves_global_generators_alone(folder: Path, tmp_path: Path) -> None:
+    task = opened(folder, SPEECH_FEATURES_ROOT=str(tmp_path))
+    task.network.train()
+    before = random_state.capture(task.generators, HERE.device)
+    next(task.batches(0, 0))
+    after = random_state.capture(task.generators, HERE.device)
+    assert list(tmp_path.iterdir())
+    assert [name for name in before if not torch.equal(before[name], after[name])] == []
+
+
+def test_first_and_second_training_give_the_same_weights(tmp_path: Path) -> None:
+    """The first one extracts the features, the second one reads them; the noise is drawn from torch's generator."""
+    configuration = small_project(tmp_path, kind="regression", **QUICK, SPEECH_FEATURE_NOISE=0.3)
+    first, second = (TrainingRun.open(train(configuration, nothing).run.path).weights() for _ in range(2))
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+def test_validation_does_not_depend_on_how_features_are_made(folder: Path) -> None:
+    tasks = [opened(folder, SPEECH_FEATURES=way) for way in ("fast", "exact")]
+    tasks[1].network.load_state_dict(tasks[0].network.state_dict())
     metrics = []
-    for task in (fast, exact):
+    for task in tasks:
         task.network.eval()
         with torch.no_grad():
             metrics.append(task.validate())
