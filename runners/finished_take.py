@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audio2face.console import LOGGER
+from audio2face.dataset.arkit_names import is_arkit, match_names
 from audio2face.dataset.arrays import read_json
 from audio2face.errors import UserError
 from audio2face.export.animation import Animation
@@ -25,7 +26,11 @@ def default_formats(animation: Animation) -> list[str]:
     if animation.seconds > LONGEST_PAGE:
         LOGGER.info("a page holds up to %g s of animation: none is written for %.0f s", LONGEST_PAGE, animation.seconds)
         formats.remove(PAGE)
-    if animation.skin_weights is None:
+    weights = animation.skin_weights
+    if weights is None:
+        formats.remove("arkit")
+    elif not is_arkit(match_names(weights.names), len(weights.names)):
+        LOGGER.info("the poses of actor %r are not ARKit's: no ARKit files are written", animation.actor)
         formats.remove("arkit")
     return formats
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from audio2face.audio import read_header
 from audio2face.config import Configuration, InferenceDiffusion, Roots
 from audio2face.console import LOGGER
+from audio2face.dataset.arkit_names import match_arkit
 from audio2face.errors import FileFormatError, UserError
 from audio2face.export.actor_files import exact_rate
 from audio2face.export.perform import Performer
@@ -84,11 +85,13 @@ class Order:
         """
         model = DeployedModel.open(self._model_folder())
         performer = Performer(model, self._settings(model))
-        if "arkit" in (self.args.format or ()) and "skin" not in performer.solved_parts:
-            raise UserError(
-                f"there are no weights of blend shapes of actor {performer.actor.name!r} to write for ARKit",
-                hint="Leave out arkit, or --solver none; or give BLENDSHAPE_SKIN_FPATH in config_dataset.py.",
-            )
+        if "arkit" in (self.args.format or ()):
+            if "skin" not in performer.solved_parts:
+                raise UserError(
+                    f"there are no weights of blend shapes of actor {performer.actor.name!r} to write for ARKit",
+                    hint="Leave out arkit, or --solver none; or give BLENDSHAPE_SKIN_FPATH in config_dataset.py.",
+                )
+            match_arkit(performer.actor.blendshapes["skin"].names)
         return performer
 
     def _model_folder(self) -> Path:

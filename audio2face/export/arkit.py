@@ -1,81 +1,90 @@
 """Weights of blend shapes under ARKit's names: the table of the Live Link Face app, and Audio2Face's JSON.
 
-Knows the names and their order there. Weights are matched by name, whatever the case of its letters.
+Knows columns, order, time codes and signs of both; names are matched by `dataset.arkit_names`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from audio2face.console import LOGGER
+from audio2face.dataset.arkit_names import (
+    ARKIT_NAMES,
+    LIVE_LINK_NAMES,
+    TONGUE_NAMES,
+    NameMatch,
+    listed,
+    match_arkit,
+    match_names,
+)
 from audio2face.errors import UserError
 from audio2face.export.animation import Animation, BlendWeights, Float32Array
 from audio2face.export.tables import write_csv
 from audio2face.files import atomic_files, atomic_write
 
-# fmt: off
-LIVE_LINK_NAMES: tuple[str, ...] = (
-    "EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft", "EyeLookOutLeft", "EyeLookUpLeft", "EyeSquintLeft",
-    "EyeWideLeft", "EyeBlinkRight", "EyeLookDownRight", "EyeLookInRight", "EyeLookOutRight", "EyeLookUpRight",
-    "EyeSquintRight", "EyeWideRight", "JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose", "MouthFunnel",
-    "MouthPucker", "MouthRight", "MouthLeft", "MouthSmileLeft", "MouthSmileRight", "MouthFrownLeft", "MouthFrownRight",
-    "MouthDimpleLeft", "MouthDimpleRight", "MouthStretchLeft", "MouthStretchRight", "MouthRollLower", "MouthRollUpper",
-    "MouthShrugLower", "MouthShrugUpper", "MouthPressLeft", "MouthPressRight", "MouthLowerDownLeft",
-    "MouthLowerDownRight", "MouthUpperUpLeft", "MouthUpperUpRight", "BrowDownLeft", "BrowDownRight", "BrowInnerUp",
-    "BrowOuterUpLeft", "BrowOuterUpRight", "CheekPuff", "CheekSquintLeft", "CheekSquintRight", "NoseSneerLeft",
-    "NoseSneerRight", "TongueOut",
-)
-"""The 52 shapes in the order of the columns of Live Link Face, which follows Apple's but for right before left."""
 _ANGLES = (
-    "HeadYaw", "HeadPitch", "HeadRoll", "LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll",
-    "RightEyeYaw", "RightEyePitch", "RightEyeRoll",
+    "HeadYaw",
+    "HeadPitch",
+    "HeadRoll",
+    "LeftEyeYaw",
+    "LeftEyePitch",
+    "LeftEyeRoll",
+    "RightEyeYaw",
+    "RightEyePitch",
+    "RightEyeRoll",
 )
-# fmt: on
 _ROWS = 4096
+_TICKS = 60  # a second, that the last field of a time code counts, whatever the rate of the rows
+_THOUSANDTHS = 1000
 
 
 def write_arkit(animation: Animation, folder: Path, name: str) -> list[Path]:
     """Writes `<name>_arkit.csv`, as the Live Link Face app records, and `<name>_arkit.json`, as Audio2Face exports.
 
-    The table has the 52 weights, the head's angles (0: the head is still) and the eyes' in radians. The JSON has the
-    52 under ARKit's own names and then the tongue's poses under theirs. A shape without a solved weight is 0 and is
-    named in the log.
+    The table has the 52 weights, the head's angles (0: the head is still) and the eyes' in radians, with the signs of
+    the app: yaw falls when an eye looks to the actor's left, pitch rises when it looks down. The JSON has the 52 in
+    Audio2Face's order under ARKit's own names, then the tongue's poses, and lists in `posesWithoutColumn` the poses
+    that are none of the 52. A shape without a pose is 0 and is named in the log.
 
     Raises:
-        UserError: no weights were solved, or a file cannot be written.
+        UserError: no weights were solved, most poses have no counterpart among the 52, or a file cannot be written.
     """
     if animation.skin_weights is None:
         raise UserError(
             "the ARKit export needs weights of blend shapes, and none were solved",
             hint="Deploy the actor with blend shapes (BS_SKIN_* of the dataset), or choose another format.",
         )
-    columns = _columns(animation.skin_weights)
-    missing = [shape for shape in LIVE_LINK_NAMES if shape not in columns]
-    if missing:
-        LOGGER.info("ARKit export: no weights were solved for %s; they are 0", ", ".join(missing))
+    match = match_arkit(animation.skin_weights.names)
+    _report(match)
     with atomic_files(folder) as made:
         table, document = f"{name}_arkit.csv", f"{name}_arkit.json"
         header = ["Timecode", "BlendShapeCount", *LIVE_LINK_NAMES, *_ANGLES]
-        write_csv(made / table, header, _live_link_rows(animation, animation.skin_weights, columns))
-        _write_json(made / document, animation, columns, f"{name}.wav")
+        write_csv(made / table, header, _live_link_rows(animation, animation.skin_weights, match.columns))
+        _write_json(made / document, animation, match, f"{name}.wav")
     return [folder / table, folder / document]
 
 
-def _columns(weights: BlendWeights) -> dict[str, int]:
-    """Which column of the weights holds each ARKit shape that is there."""
-    found = {pose.lower(): index for index, pose in enumerate(weights.names)}
-    return {shape: found[shape.lower()] for shape in LIVE_LINK_NAMES if shape.lower() in found}
+def _report(match: NameMatch) -> None:
+    missing = [shape for shape in ARKIT_NAMES if shape not in match.columns]
+    if missing:
+        LOGGER.info("ARKit export: the set has no pose for %s; they are 0", ", ".join(missing))
+    if match.unmatched:
+        LOGGER.warning(
+            "ARKit export: %d poses are none of ARKit's 52 and found no column: %s",
+            len(match.unmatched),
+            listed(match.unmatched),
+        )
 
 
-def _arkit_weights(weights: BlendWeights, columns: Mapping[str, int], frames: slice) -> Float32Array:
-    """Weights `[frames, 52]` in the order of `LIVE_LINK_NAMES`."""
+def _in_order(weights: BlendWeights, columns: Mapping[str, int], order: Sequence[str], frames: slice) -> Float32Array:
+    """Weights `[frames, 52]` of ARKit's shapes in an order of theirs; 0 where the set has no pose."""
     block = np.asarray(weights.values[frames], np.float32)
-    found = np.zeros((len(block), len(LIVE_LINK_NAMES)), np.float32)
-    for target, shape in enumerate(LIVE_LINK_NAMES):
+    found = np.zeros((len(block), len(order)), np.float32)
+    for target, shape in enumerate(order):
         if shape in columns:
             found[:, target] = block[:, columns[shape]]
     return found
@@ -85,47 +94,58 @@ def _live_link_rows(
     animation: Animation, weights: BlendWeights, columns: Mapping[str, int]
 ) -> Iterator[tuple[object, ...]]:
     count = len(LIVE_LINK_NAMES) + len(_ANGLES)
+    order = [shape[0].lower() + shape[1:] for shape in LIVE_LINK_NAMES]
     for cut in _cuts(animation):
-        shapes = _arkit_weights(weights, columns, cut)
-        eyes = np.radians(animation.eyes[cut])
-        still = np.zeros(len(eyes), np.float32)
-        angles = np.stack([still, still, still, eyes[:, 3], eyes[:, 2], still, eyes[:, 1], eyes[:, 0], still], axis=1)
-        for frame, row in enumerate(np.concatenate([shapes, angles], axis=1).tolist(), cut.start):
+        shapes = _in_order(weights, columns, order, cut)
+        right_pitch, right_yaw, left_pitch, left_yaw = np.radians(animation.eyes[cut]).T
+        still = np.zeros(len(shapes), np.float32)
+        # Yaw against ours: in takes of the app it is -0.6 times (EyeLookOutLeft - EyeLookInLeft), and likewise right.
+        angles = [still, still, still, -left_yaw, left_pitch, still, -right_yaw, right_pitch, still]
+        rows = np.concatenate([shapes, np.stack(angles, axis=1) + np.float32(0)], axis=1)  # + 0: no -0.0 in the text
+        for frame, row in enumerate(rows.tolist(), cut.start):
             yield timecode(frame, animation.fps), count, *(f"{value:.9f}" for value in row)
 
 
 def timecode(frame: int, fps: float) -> str:
-    """The time of a frame as hours, minutes, seconds and frames with a fraction, `00:00:02:13.000`.
+    """The time of a frame as hours, minutes, seconds and sixtieths of a second with a fraction, `00:00:02:13.500`.
 
-    Frames are counted within each second, so that rates such as 29.97 stay true to the clock.
+    The app counts sixtieths at every rate. Readers that take the field for frames of the take's own rate squeeze each
+    second together unless it counts so.
     """
-    seconds = int(frame / fps + 1e-9)
-    rest = max(frame - seconds * fps, 0.0)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{rest:06.3f}"
+    total = round(frame * _TICKS * _THOUSANDTHS / fps)
+    ticks, thousandths = divmod(total, _THOUSANDTHS)
+    seconds, tick = divmod(ticks, _TICKS)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{tick:02d}.{thousandths:03d}"
 
 
-def _write_json(path: Path, animation: Animation, columns: Mapping[str, int], sound: str) -> None:
+def _write_json(path: Path, animation: Animation, match: NameMatch, sound: str) -> None:
     """Writes the JSON row by row, so that a long animation is never held as text."""
     skin, tongue = animation.skin_weights, animation.tongue_weights
     assert skin is not None
-    names = [shape[0].lower() + shape[1:] for shape in LIVE_LINK_NAMES]
-    names += [f"{pose[:1].lower()}{pose[1:]}" for pose in tongue.names] if tongue is not None else []
+    names = [*ARKIT_NAMES, *(_tongue_names(tongue.names) if tongue is not None else ())]
     head = {
         "exportFps": animation.fps,
         "trackPath": sound if animation.audio is not None else "",
         "numPoses": len(names),
         "numFrames": animation.num_frames,
         "facsNames": names,
+        "posesWithoutColumn": list(match.unmatched),
     }
     with atomic_write(path) as handle:
         handle.write((json.dumps(head)[:-1] + ', "weightMat": [').encode())
         for cut in _cuts(animation):
-            block = _arkit_weights(skin, columns, cut)
+            block = _in_order(skin, match.columns, ARKIT_NAMES, cut)
             if tongue is not None:
                 block = np.concatenate([block, tongue.values[cut]], axis=1)
             rows = ",\n".join(json.dumps(row) for row in np.round(block.astype(np.float64), 9).tolist())
             handle.write(f"{',' if cut.start else ''}\n{rows}".encode())
         handle.write(b"\n]}\n")
+
+
+def _tongue_names(poses: Sequence[str]) -> list[str]:
+    """Audio2Face's name of every pose of the tongue that it knows, else the pose's own in lower camel case."""
+    known = {index: name for name, index in match_names(poses, TONGUE_NAMES).columns.items()}
+    return [known.get(index, pose[:1].lower() + pose[1:]) for index, pose in enumerate(poses)]
 
 
 def _cuts(animation: Animation) -> Iterator[slice]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from faces import bare_face, example_face, tone
 
 from audio2face.errors import UserError
 from audio2face.export import FORMATS, Animation, Surface, write_formats, write_sound
-from audio2face.export.arkit import LIVE_LINK_NAMES, timecode
 from audio2face.geometry import open_cache
 
 
@@ -68,58 +65,6 @@ def test_the_table_moves_the_jaw_as_the_matrix_does(face: Animation, tmp_path: P
     assert row["emotion_anger"] == pytest.approx(face.emotion[frame, 1], rel=1e-5)
     assert face.skin_weights is not None
     assert row["skin_jawOpen"] == pytest.approx(face.skin_weights.values[frame, 17], rel=1e-5)
-
-
-def test_arkit_columns_and_the_audio2face_form(
-    face: Animation, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert face.skin_weights is not None
-    kept = [index for index, name in enumerate(face.skin_weights.names) if name != "tongueOut"]
-    weights = replace(
-        face.skin_weights,
-        names=tuple(face.skin_weights.names[index].upper() for index in kept),
-        values=face.skin_weights.values[:, kept],
-        deltas=face.skin_weights.deltas[kept],
-    )
-    with caplog.at_level(logging.INFO):
-        table, document = FORMATS["arkit"].write(replace(face, skin_weights=weights), tmp_path, "x")
-    assert caplog.text.count("TongueOut; they are 0") == 1
-    rows = rows_of(table)
-    assert list(rows[0])[:3] == ["Timecode", "BlendShapeCount", "EyeBlinkLeft"]
-    assert list(rows[0])[-10:-6] == ["TongueOut", "HeadYaw", "HeadPitch", "HeadRoll"]
-    frame = 20
-    assert rows[frame]["Timecode"] == "00:00:00:20.000"
-    assert float(rows[frame]["EyeBlinkRight"]) == 1.0
-    assert float(rows[frame]["JawOpen"]) == pytest.approx(face.skin_weights.values[frame, 17], abs=1e-6)
-    assert float(rows[frame]["JawLeft"]) == pytest.approx(face.skin_weights.values[frame, 15], abs=1e-6)
-    assert float(rows[frame]["LeftEyeYaw"]) == pytest.approx(np.radians(face.eyes[frame, 3]), abs=1e-6)
-
-    read = json.loads(document.read_text())
-    assert (read["exportFps"], read["numPoses"], read["numFrames"]) == (30.0, 68, face.num_frames)
-    assert read["facsNames"][:2] == ["eyeBlinkLeft", "eyeLookDownLeft"]
-    matrix = np.array(read["weightMat"])
-    assert matrix.shape == (read["numFrames"], len(read["facsNames"]))
-    jaw = read["facsNames"].index("jawOpen")
-    np.testing.assert_allclose(matrix[:, jaw], face.skin_weights.values[:, 17], atol=1e-6)
-    with pytest.raises(UserError, match="needs weights of blend shapes"):
-        FORMATS["arkit"].write(bare_face(), tmp_path, "y")
-
-
-def test_the_names_of_live_link_are_those_of_arkit() -> None:
-    assert len(set(LIVE_LINK_NAMES)) == 52
-
-
-@pytest.mark.parametrize(
-    ("frame", "fps", "expected"),
-    [
-        (0, 60, "00:00:00:00.000"),
-        (119, 60, "00:00:01:59.000"),
-        (216_000, 60, "01:00:00:00.000"),
-        (30, 29.97, "00:00:01:00.030"),
-    ],
-)
-def test_timecodes(frame: int, fps: float, expected: str) -> None:
-    assert timecode(frame, fps) == expected
 
 
 @pytest.mark.parametrize(
