@@ -42,6 +42,12 @@ PHONEME_TIMES_ROOT: dict[Actor, Annotated[str, dataset_folder("train")]] = {}
 # Read by: dataset check, preprocessing.
 SKIN_CACHE_ROOT: dict[Actor, Annotated[str, dataset_folder("preproc")]] = {}
 
+# Per actor: the name of the skin's channel in Maya caches that hold several meshes, such as "headShape",
+# with or without its namespace. Without it the channel with as many vertices as SKIN_NEUTRAL_FPATH is taken.
+# Change it when several meshes were exported together and their vertices do not tell which is the skin.
+# Read by: dataset check, preprocessing.
+SKIN_CACHE_CHANNEL: dict[Actor, str] = {}
+
 # Per actor: the neutral pose, float32 [verts, 3]. It becomes the centre of the PCA; without it the mean of
 # the selected poses takes its place.
 # Change it when the face has a sculpted or scanned rest pose, which nearly always animates better than a
@@ -107,6 +113,12 @@ EXTRA_PARTS_FPATH: dict[Actor, Annotated[str, dataset_file(".npz", "preproc", "t
 # Change it when the tongue was animated.
 # Read by: dataset check, preprocessing.
 TONGUE_CACHE_ROOT: dict[Actor, Annotated[str, dataset_folder("preproc")]] = {}
+
+# Per actor: the name of the tongue's channel in Maya caches that hold several meshes, as
+# SKIN_CACHE_CHANNEL. TONGUE_CACHE_ROOT may then be the folder of SKIN_CACHE_ROOT.
+# Change it when several meshes were exported together and their vertices do not tell which is the tongue.
+# Read by: dataset check, preprocessing.
+TONGUE_CACHE_CHANNEL: dict[Actor, str] = {}
 
 # Per actor: the tongue at rest, float32 [tongue verts, 3]: centre of its PCA and the pose to which it is
 # stabilised.

@@ -7,7 +7,8 @@ read; whether the data are any good is the business of `audio2face.dataset.check
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.config import Dataset
-from audio2face.dataset.arrays import Archive, Float32Array, read_points
-from audio2face.dataset.shots import Shot, infer_emotion
+from audio2face.dataset.arrays import Archive, Float32Array, read_npy, read_points
+from audio2face.dataset.shots import CacheFolder, Shot, infer_emotion
 from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs, read_faces, read_indices
 from audio2face.errors import UserError
 from audio2face.geometry import list_shots, list_strays
@@ -84,6 +85,7 @@ class ActorDataset:
         paths: every path configured for the actor, by the name of its parameter.
         emotion_names: the vocabulary of emotions, in order.
         emotion_overrides: emotions that the configuration gives to shots, before any inference from names.
+        channels: names of channels in Maya caches that hold several meshes, by part ("skin", "tongue").
     """
 
     actor: str
@@ -91,6 +93,7 @@ class ActorDataset:
     paths: Mapping[str, Path]
     emotion_names: tuple[str, ...]
     emotion_overrides: Mapping[str, str]
+    channels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, actor: str, section: Dataset) -> ActorDataset:
@@ -116,6 +119,11 @@ class ActorDataset:
             paths=paths,
             emotion_names=section.SHOT_EMOTION_NAMES,
             emotion_overrides={shot: emotion for name, shot, emotion in section.SHOT_EMOTION_MAP if name == actor},
+            channels={
+                part: values[actor]
+                for part, values in (("skin", section.SKIN_CACHE_CHANNEL), ("tongue", section.TONGUE_CACHE_CHANNEL))
+                if actor in values
+            },
         )
 
     # --- shots -----------------------------------------------------------------------------------------------------
@@ -143,6 +151,23 @@ class ActorDataset:
         """Whether all that a tongue needs is configured: its caches, neutral pose and rigid vertices."""
         return all(name in self.paths for name in TONGUE_PATHS)
 
+    @cached_property
+    def skin_caches(self) -> CacheFolder:
+        """The animation of the skin, by shot."""
+        return self._cache_folder("skin", "SKIN_CACHE_ROOT", "SKIN_NEUTRAL_FPATH")
+
+    @cached_property
+    def tongue_caches(self) -> CacheFolder | None:
+        """The animation of the tongue, by shot; None for an actor without a tongue."""
+        return self._cache_folder("tongue", "TONGUE_CACHE_ROOT", "TONGUE_NEUTRAL_FPATH") if self.has_tongue else None
+
+    def _cache_folder(self, part: str, root: str, neutral: str) -> CacheFolder:
+        num_verts = None
+        with suppress(UserError):  # whoever reads the pose itself reports what is wrong with it
+            shape = () if neutral not in self.paths else read_npy(self.paths[neutral]).shape
+            num_verts = shape[0] if len(shape) == 2 else None
+        return CacheFolder(self.paths[root], self.channels.get(part), num_verts)
+
     def shot(self, name: str) -> Shot:
         """The data of one shot.
 
@@ -161,8 +186,8 @@ class ActorDataset:
             name=name,
             emotion=self.emotion_of(name),
             audio=self.audio_path(name),
-            skin_root=self.paths["SKIN_CACHE_ROOT"],
-            tongue_root=self.paths["TONGUE_CACHE_ROOT"] if self.has_tongue else None,
+            skin_caches=self.skin_caches,
+            tongue_caches=self.tongue_caches,
             jaw=self.jaw_animation,
             eyes=self.eye_animation,
             phoneme_times=phonemes / f"{name}{PHONEME_TIMES_SUFFIX}" if phonemes else None,

@@ -4,11 +4,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from audio2face.dataset.arrays import Archive, Float32Array
-from audio2face.geometry import PointCache, find_cache, open_cache
+from audio2face.errors import UserError
+from audio2face.geometry import ChannelError, FoundCache, PointCache, find_cache, list_shots, open_cache
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """The caches of one part of an actor, and how to tell its mesh where a file holds several.
+
+    Attributes:
+        root: folder of all shots.
+        channel: name of the channel in Maya caches; None where there is one, or the vertices tell.
+        num_verts: vertices of the part where its neutral pose tells them.
+    """
+
+    root: Path
+    channel: str | None = None
+    num_verts: int | None = None
+
+    def find(self, shot: str) -> FoundCache:
+        """The cache of a shot.
+
+        Raises:
+            UserError: there is none.
+        """
+        return find_cache(self.root, shot)
+
+    def open(self, shot: str) -> PointCache:
+        """Opens the cache of a shot.
+
+        Raises:
+            UserError: it is missing or cannot be read; ChannelError: neither name nor vertices tell the mesh.
+        """
+        path = self.find(shot).path
+        try:
+            return open_cache(path, channel=self.channel, num_verts=self.num_verts)
+        except ChannelError:
+            if self.channel is not None or self.num_verts is not None or self._usual_verts is None:
+                raise
+            return open_cache(path, num_verts=self._usual_verts)
+
+    @cached_property
+    def _usual_verts(self) -> int | None:
+        """Vertices of the first shot whose cache holds one mesh; None where each holds several."""
+        for shot in list_shots(self.root):
+            with suppress(UserError):
+                return open_cache(self.find(shot).path).num_verts
+        return None
 
 
 @dataclass(frozen=True)
@@ -19,8 +67,8 @@ class Shot:
         name: name of the shot: of its folders and files.
         emotion: the emotion it is trained under.
         audio: its recording.
-        skin_root: folder of all skin caches.
-        tongue_root: folder of all tongue caches, None for an actor without a tongue.
+        skin_caches: all skin caches.
+        tongue_caches: all tongue caches, None for an actor without a tongue.
         jaw: archive of the jaw's motion, None where the actor has none.
         eyes: archive of the eyes' motion, None where the actor has none.
         phoneme_times: exact phoneme times of the shot, where the dataset has them.
@@ -29,15 +77,15 @@ class Shot:
     name: str
     emotion: str
     audio: Path
-    skin_root: Path
-    tongue_root: Path | None
+    skin_caches: CacheFolder
+    tongue_caches: CacheFolder | None
     jaw: Archive | None
     eyes: Archive | None
     phoneme_times: Path | None
 
     def skin(self) -> PointCache:
         """Opens the animation of the skin, lazily read `[frames, verts, 3]` in centimetres."""
-        return open_cache(find_cache(self.skin_root, self.name).path)
+        return self.skin_caches.open(self.name)
 
     def tongue(self) -> PointCache | None:
         """Opens the animation of the tongue; None for an actor without a tongue.
@@ -45,7 +93,7 @@ class Shot:
         Raises:
             UserError: the actor has a tongue and this shot has no cache of it.
         """
-        return None if self.tongue_root is None else open_cache(find_cache(self.tongue_root, self.name).path)
+        return None if self.tongue_caches is None else self.tongue_caches.open(self.name)
 
     def jaw_deltas(self) -> Float32Array | None:
         """Reads the jaw key points relative to the neutral, float32 `[frames, points, 3]` in centimetres.

@@ -10,6 +10,7 @@ from audio2face.geometry.cache_files import (
     write_cache,
 )
 from audio2face.geometry.flat_caches import write_mdd, write_npy, write_pc2
+from audio2face.geometry.maya_cache import ChannelError
 from audio2face.geometry.maya_writer import write_maya
 from audio2face.geometry.point_cache import BLOCK_FRAMES, PointCache
 from audio2face.geometry.polygons import canonical_polygons
@@ -17,6 +18,7 @@ from audio2face.geometry.polygons import canonical_polygons
 __all__ = [
     "BLOCK_FRAMES",
     "CACHE_EXTENSIONS",
+    "ChannelError",
     "FoundCache",
     "PointCache",
     "canonical_polygons",

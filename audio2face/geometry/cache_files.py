@@ -36,23 +36,26 @@ class FoundCache:
     duplicates: tuple[Path, ...]
 
 
-def open_cache(path: Path, *, channel: str | None = None) -> PointCache:
+def open_cache(path: Path, *, channel: str | None = None, num_verts: int | None = None) -> PointCache:
     """Opens an animation cache: .npy, .xml (Maya, with its .mc or .mcx), .pc2 or .mdd.
 
     Only headers are read; frames are converted when they are asked for.
 
     Args:
         path: the file.
-        channel: for Maya caches with several channels of positions: the name of one.
+        channel: for Maya caches: the name of the channel of positions, with or without its namespace.
+        num_verts: for Maya caches with several channels of positions and no `channel`: how many vertices the one that
+            is meant has, where that is known.
 
     Raises:
         FileFormatError: the file is damaged, or is not what its extension says.
-        UserError: the file is missing or unreadable, its extension unknown, or the channel must be (re)named.
+        UserError: the file is missing or unreadable, or its extension unknown.
+        ChannelError: the channel is not there, or several could be meant.
     """
     path = Path(path)
     extension = path.suffix.lower()
     if extension == ".xml":
-        return open_maya(path, channel)
+        return open_maya(path, channel, num_verts)
     if extension == ".npy":
         return open_npy(path)
     if extension == ".pc2":

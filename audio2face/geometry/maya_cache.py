@@ -29,21 +29,33 @@ from audio2face.geometry.point_cache import (
 _EXTENSIONS = ("mc", "mcx")
 
 
-def open_maya(path: Path, channel: str | None = None) -> PointCache:
+_CHANNEL_HINT = (
+    "Name one of them in SKIN_CACHE_CHANNEL, or TONGUE_CACHE_CHANNEL for the tongue, in config_dataset.py; or export "
+    "each mesh to a cache of its own."
+)
+
+
+class ChannelError(UserError):
+    """Several channels of positions could be meant, or the channel that is named is not there."""
+
+
+def open_maya(path: Path, channel: str | None = None, num_verts: int | None = None) -> PointCache:
     """Opens the cache that an .xml describes.
 
     Args:
         path: the .xml.
-        channel: name of the channel of positions; None where there is only one.
+        channel: name of the channel of positions, with or without its namespace; None to take the only one.
+        num_verts: where `channel` is None: among several channels of positions the only one of so many vertices is
+            taken; None where that is not known.
 
     Raises:
         FileFormatError: the description or a data file is damaged, or they do not belong together.
-        UserError: a file is missing or unreadable, or the channel is missing or not named among several.
+        UserError: a file is missing or unreadable; ChannelError: the channel is missing or not named among several.
     """
     described = read_description(path)
 
     def choose(channels: tuple[Channel, ...]) -> Channel:
-        return _choose_channel(path, described, channels, channel)
+        return _choose_channel(path, described, channels, channel, num_verts)
 
     if described.layout == FILE_PER_FRAME:
         index, source = _open_files(path, described, choose)
@@ -63,25 +75,43 @@ def open_maya(path: Path, channel: str | None = None) -> PointCache:
     )
 
 
-def _choose_channel(path: Path, described: Description, channels: tuple[Channel, ...], wanted: str | None) -> Channel:
-    """The channel of that name, or the only one that is not known to be something else than positions."""
+def _choose_channel(
+    path: Path, described: Description, channels: tuple[Channel, ...], wanted: str | None, num_verts: int | None
+) -> Channel:
+    """The channel of that name, or the only one that can be meant."""
     names = [channel.name for channel in channels]
     if len(set(names)) < len(names):
         raise FileFormatError(f"has two channels of one name among {_listed(names)}", path=path)
-    notes = described.channels
-    fitting = [
-        channel
-        for channel in channels
-        if (channel.name == wanted if wanted is not None else _is_positions(notes.get(channel.name)))
-    ]
+    fitting = _by_contents(channels, described, num_verts) if wanted is None else _by_name(channels, wanted)
     if not fitting and wanted is None:
         raise FileFormatError(f"has no channel of positions; its channels of vectors: {_listed(names)}", path=path)
     if len(fitting) != 1:
-        problem = f"has no channel {wanted!r}" if wanted is not None else f"has {len(fitting)} channels of positions"
-        raise UserError(f"{problem}; its channels of vectors: {_listed(names)}", path=path, hint="Name one of them.")
+        problem = f"has {len(fitting) or 'no'} channel{'s' * (len(fitting) > 1)} {wanted!r}"
+        if wanted is None:
+            problem = f"has {len(fitting)} channels of positions"
+        sizes = [f"{channel.name[:60]!r} ({channel.num_verts} vertices)" for channel in channels]
+        raise ChannelError(f"{problem}; its channels of vectors: {_joined(sizes)}", path=path, hint=_CHANNEL_HINT)
     if fitting[0].num_verts == 0:
         raise FileFormatError(f"channel {fitting[0].name!r} has no vertices in frame 0", path=path)
     return fitting[0]
+
+
+def _by_name(channels: tuple[Channel, ...], wanted: str) -> list[Channel]:
+    """The channel of exactly that name, else those whose name is the same without namespaces."""
+    exact = [channel for channel in channels if channel.name == wanted]
+    return exact or [channel for channel in channels if _bare(channel.name) == _bare(wanted)]
+
+
+def _bare(name: str) -> str:
+    """A channel's name without namespaces and path, which differ from scene to scene."""
+    return re.split(r"[:|]", name)[-1]
+
+
+def _by_contents(channels: tuple[Channel, ...], described: Description, num_verts: int | None) -> list[Channel]:
+    """Channels not known to be something else than positions; of several the one with so many vertices."""
+    fitting = [channel for channel in channels if _is_positions(described.channels.get(channel.name))]
+    of_size = [channel for channel in fitting if channel.num_verts == num_verts]
+    return of_size if len(fitting) > 1 and len(of_size) == 1 else fitting
 
 
 def _is_positions(note: ChannelNote | None) -> bool:
@@ -89,8 +119,12 @@ def _is_positions(note: ChannelNote | None) -> bool:
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(repr(name[:60]) for name in names[:20]) or "none"
-    return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return _joined([repr(name[:60]) for name in names])
+
+
+def _joined(texts: list[str]) -> str:
+    shown = ", ".join(texts[:20]) or "none"
+    return shown + (f" and {len(texts) - 20} more" if len(texts) > 20 else "")
 
 
 def _data_file(path: Path, described: Description) -> Path:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from audio2face.config import Preproc
 from audio2face.console import LOGGER
-from audio2face.dataset import ActorDataset
+from audio2face.dataset import ActorDataset, CacheFolder
 from audio2face.errors import UserError
-from audio2face.geometry import PointCache, find_cache, list_shots, open_cache
+from audio2face.geometry import PointCache, list_shots
 from audio2face.preproc.artifacts import SCHEMA_VERSION
 
 # Configured for the actor, but read by training only.
@@ -61,16 +61,15 @@ class ActorInputs:
                 mesh lack a shot or differ from the others in length.
         """
         actor = dataset.actor
-        skin_root = dataset.paths["SKIN_CACHE_ROOT"]
-        skin = _open_all(skin_root, settings.SKIN_CACHE_SHOTS.get(actor), "SKIN_CACHE_SHOTS")
-        prune_root = settings.SKIN_PRUNE_CACHE_ROOT.get(actor, skin_root)
+        skin = _open_all(dataset.skin_caches, settings.SKIN_CACHE_SHOTS.get(actor), "SKIN_CACHE_SHOTS")
+        prune_root = settings.SKIN_PRUNE_CACHE_ROOT.get(actor)
+        coarser = dataset.skin_caches if prune_root is None else CacheFolder(Path(prune_root))
         chosen = settings.SKIN_PRUNE_CACHE_SHOTS.get(actor, tuple(skin))
-        prune = _open_all(prune_root, chosen, "SKIN_PRUNE_CACHE_SHOTS")
+        prune = _open_all(coarser, chosen, "SKIN_PRUNE_CACHE_SHOTS")
         _compare(skin, prune)
         tongue: Mapping[str, PointCache] = {}
-        if dataset.has_tongue:
-            root = dataset.paths["TONGUE_CACHE_ROOT"]
-            tongue = _open_all(root, settings.TONGUE_CACHE_SHOTS.get(actor), "TONGUE_CACHE_SHOTS")
+        if dataset.tongue_caches is not None:
+            tongue = _open_all(dataset.tongue_caches, settings.TONGUE_CACHE_SHOTS.get(actor), "TONGUE_CACHE_SHOTS")
         return cls(dataset, settings, transform_scale or {}, skin, prune, tongue)
 
     @property
@@ -97,6 +96,7 @@ class ActorInputs:
             "settings": settings,
             "transform_scale": dict(self.transform_scale),
             "fps": self.dataset.fps,
+            **({"channels": dict(self.dataset.channels)} if self.dataset.channels else {}),
             "emotions": {shot: self.dataset.emotion_of(shot) for shot in self.skin},
             "voices": {voice: sorted(shots) for voice, shots in self.dataset.augmented_voices.items()},
             "shots": [list(caches) for caches in (self.skin, self.prune, self.tongue)],
@@ -127,14 +127,14 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     return path.name, status.st_size, status.st_mtime_ns
 
 
-def _open_all(root: Path, shots: Iterable[str] | None, parameter: str) -> dict[str, PointCache]:
+def _open_all(folder: CacheFolder, shots: Iterable[str] | None, parameter: str) -> dict[str, PointCache]:
     """Opens the caches of the shots given, or of all shots, which must have equally many vertices."""
-    names = list_shots(root) if shots is None else list(shots)
+    names = list_shots(folder.root) if shots is None else list(shots)
     if not names:
-        raise UserError("there is no shot to work on", path=root, hint=f"Check the caches and {parameter}.")
+        raise UserError("there is no shot to work on", path=folder.root, hint=f"Check the caches and {parameter}.")
     if len(set(names)) != len(names):
         raise UserError(f"{parameter} lists a shot more than once", hint="List every shot once.")
-    caches = {name: open_cache(find_cache(root, name).path) for name in names}
+    caches = {name: folder.open(name) for name in names}
     verts = {cache.num_verts for cache in caches.values()}
     if len(verts) != 1:
         first = next(iter(caches.values()))

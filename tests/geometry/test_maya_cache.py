@@ -42,9 +42,9 @@ def test_channel_by_name_among_several(tmp_path: Path) -> None:
     tongue = open_cache(path, channel="tongue")
     assert (tongue.channel, tongue.dtype, tongue.fps, tongue.warnings) == ("tongue", np.float64, 30, ())
     assert np.array_equal(tongue[:], TONGUE)
-    with pytest.raises(UserError, match=r"2 channels of positions.*'head', 'tongue'"):
+    with pytest.raises(UserError, match=r"2 channels of positions.*'head' \(.*'tongue' \("):
         open_cache(path)
-    with pytest.raises(UserError, match=r"no channel 'count'.*'head', 'tongue'"):
+    with pytest.raises(UserError, match=r"no channel 'count'.*'head' \(.*'tongue' \("):
         open_cache(path, channel="count")
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from audio2face.dataset.actor import TONGUE_PATHS, ActorDataset
 from audio2face.dataset.report import Findings
+from audio2face.dataset.shots import CacheFolder
 from audio2face.errors import UserError
-from audio2face.geometry import PointCache, find_cache, open_cache
+from audio2face.geometry import PointCache
 from audio2face.names import is_identifier
 
 _FEW_FRAMES = 2  # a difference this small comes from how ranges are exported, and training trims it
@@ -79,15 +80,15 @@ def _report_stray(dataset: ActorDataset, stray: Path, findings: Findings) -> Non
 def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings) -> tuple[ShotCaches, ...]:
     """Opens all caches; reports unreadable and doubled files, and lengths that disagree."""
     _check_tongue_paths(dataset, findings)
-    tongue_root = dataset.paths["TONGUE_CACHE_ROOT"] if dataset.has_tongue else None
-    if tongue_root is not None and not tongue_root.is_dir():
+    tongues = dataset.tongue_caches
+    if tongues is not None and not tongues.root.is_dir():
         remedy = "Correct TONGUE_CACHE_ROOT in config_dataset.py, or leave the tongue out."
-        findings.error("cache-missing", "there is no such folder", remedy, file=tongue_root)
-        tongue_root = None
+        findings.error("cache-missing", "there is no such folder", remedy, file=tongues.root)
+        tongues = None
     opened = []
     for name in shots:
-        skin = _open(dataset.paths["SKIN_CACHE_ROOT"], name, findings)
-        tongue = _open(tongue_root, name, findings) if tongue_root else None
+        skin = _open(dataset.skin_caches, name, findings)
+        tongue = _open(tongues, name, findings) if tongues else None
         opened.append(ShotCaches(name, skin, tongue))
         if skin and tongue:
             check_frame_count(tongue.num_frames, skin.num_frames, "tongue", tongue.path, name, findings)
@@ -177,9 +178,9 @@ def _check_tongue_paths(dataset: ActorDataset, findings: Findings) -> None:
         )
 
 
-def _open(root: Path, shot: str, findings: Findings) -> PointCache | None:
+def _open(caches: CacheFolder, shot: str, findings: Findings) -> PointCache | None:
     try:
-        found = find_cache(root, shot)
+        found = caches.find(shot)
     except UserError as error:
         findings.error(
             "cache-missing", error.problem, error.hint or "Export the shot's cache.", file=error.path, shot=shot
@@ -193,7 +194,7 @@ def _open(root: Path, shot: str, findings: Findings) -> PointCache | None:
             file=found.path,
             shot=shot,
         )
-    cache = findings.attempt(lambda: open_cache(found.path), "cache-unreadable", found.path, shot)
+    cache = findings.attempt(lambda: caches.open(shot), "cache-unreadable", found.path, shot)
     for note in cache.warnings if cache else ():
         findings.warning(
             "cache-odd", note, "Export the cache once more if this was not meant.", file=found.path, shot=shot
