@@ -15,7 +15,7 @@ import numpy.typing as npt
 import soundfile
 
 from audio2face.audio.wav import check_wav
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import FileFormatError, UserError, missing_file
 
 BLOCK_SAMPLES = 65_536
 _BLOCK_VALUES = 1 << 18  # samples times channels held at once
@@ -100,9 +100,7 @@ def sample_blocks(path: Path | str, block: int = BLOCK_SAMPLES) -> Iterator[npt.
 def _opened(path: Path) -> Iterator[tuple[soundfile.SoundFile, AudioHeader]]:
     """Opens a file with its header checked."""
     if not path.is_file():
-        raise UserError(
-            "there is no such audio file", path=path, hint="Check the configured folder and the shot's name."
-        )
+        raise missing_file("there is no such audio file", path, "Check the configured folder and the shot's name.")
     if path.suffix.lower() == ".raw":
         raise UserError("raw samples carry no sample rate", path=path, hint="Convert the file to WAV.")
     with _translated(path):

@@ -12,6 +12,7 @@ from audio2face.config.merge import nearest
 from audio2face.config.typed_walk import walk
 from audio2face.config_base.types import MemberOf, PathRule, Stage
 from audio2face.errors import UserError
+from audio2face.placeholders import find_placeholder
 
 REQUIRED_PER_ACTOR: dict[str, tuple[Stage, ...]] = {
     "AUDIO_ROOT": ("check", "preproc", "train"),
@@ -111,7 +112,9 @@ def _missing(draft: Draft, kind: Any, value: Any, name: str) -> list[str]:
             with suppress(UserError):  # a path that cannot be resolved has been reported
                 path = draft.roots.resolve(text, mark.root)
                 if not (_is_folder(path) if mark.kind == "folder" else _is_file(path)):
-                    missing.append(f"{where}: there is no {mark.suffix} {mark.kind} {path}".replace("  ", " "))
+                    elsewhere = find_placeholder(path)
+                    what = f"there is no {mark.suffix} {mark.kind} {path}".replace("  ", " ")
+                    missing.append(f"{where}: {what}" + (f": it {elsewhere.problem}" if elsewhere else ""))
         return text
 
     walk(kind, value, name, look)

@@ -21,7 +21,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import FileFormatError, UserError, missing_file, reason_of
 
 Float32Array = npt.NDArray[np.float32]
 Result = TypeVar("Result")
@@ -46,19 +46,24 @@ _DAMAGE = (
     lzma.LZMAError,
 )
 _MOST_DEFLATE_CAN_SHRINK = 1100  # the format's own limit is 1,032 to 1
+_NPY_MAGIC = b"\x93NUMPY"
+_OBJECTS_HINT = (
+    "NumPy makes such an array of rows of different lengths. Give all rows one length and one type of number, for "
+    "instance by np.stack(rows).astype(np.float32), and save that."
+)
 
 
 def _guarded(path: Path, what: str, read: Callable[[], Result]) -> Result:
     """Runs a reader; whatever goes wrong becomes the one error type for files."""
     if not path.is_file():
-        raise UserError(f"there is no such {what}", path=path, hint="Check the path in config_dataset.py.")
+        raise missing_file(f"there is no such {what}", path, "Check the path in config_dataset.py.")
     try:
         return read()
     except UserError:
         raise
     except _DAMAGE as error:
         raise FileFormatError(
-            f"is not a readable {what}: {error}", path=path, hint="Export the file once more."
+            f"is not a readable {what}: {reason_of(error)}", path=path, hint="Export the file once more."
         ) from error
 
 
@@ -68,7 +73,23 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
     Raises:
         UserError: the file is missing, or (FileFormatError) it is damaged, too short, or holds Python objects.
     """
-    return _guarded(path, ".npy array", lambda: np.load(path, mmap_mode="r", allow_pickle=False))
+    return _guarded(path, ".npy array", lambda: _map_npy(path))
+
+
+def _map_npy(path: Path) -> npt.NDArray[Any]:
+    with path.open("rb") as handle:
+        magic = handle.read(len(_NPY_MAGIC))
+        if magic != _NPY_MAGIC:
+            raise FileFormatError(
+                f"is not a readable .npy array: it begins with {magic!r}",
+                path=path,
+                hint="Write it with numpy.save, one array per file.",
+            )
+        handle.seek(0)
+        if _read_header(handle)[2].hasobject:
+            raise FileFormatError("holds Python objects instead of numbers", path=path, hint=_OBJECTS_HINT)
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def read_points(path: Path, shape: tuple[int | None, ...]) -> Float32Array:
@@ -153,6 +174,10 @@ class Archive:
         """
         if name not in self.members:
             raise UserError(f"has no array named {name!a}", path=self.path)
+        if self.members[name].dtype.hasobject:
+            raise FileFormatError(
+                f"array {name!a} holds Python objects instead of numbers", path=self.path, hint=_OBJECTS_HINT
+            )
         return _guarded(self.path, f".npz archive (array {name!a})", lambda: _read_member(self.path, name))
 
     def read_floats(self, name: str, shape: tuple[int | None, ...]) -> Float32Array:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import FileFormatError, missing_file
 
 _COLUMNS = ["start", "end", "phone"]
 
@@ -33,7 +33,7 @@ def read_phoneme_times(path: Path) -> tuple[PhonemeTime, ...]:
         UserError: the file is missing, or (FileFormatError) is no such table.
     """
     if not path.is_file():
-        raise UserError("there are no such phoneme times", path=path, hint="Check PHONEME_TIMES_ROOT.")
+        raise missing_file("there are no such phoneme times", path, "Check PHONEME_TIMES_ROOT.")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

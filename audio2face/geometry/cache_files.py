@@ -18,6 +18,7 @@ from audio2face.geometry.maya_cache import open_maya
 from audio2face.geometry.maya_writer import DEFAULT_CHANNEL, write_maya
 from audio2face.geometry.point_cache import PointCache, unreadable
 from audio2face.names import check_identifier, is_identifier
+from audio2face.placeholders import find_placeholder
 
 # In order of precedence, where a shot has several.
 CACHE_EXTENSIONS = (".npy", ".xml", ".pc2", ".mdd")
@@ -131,11 +132,12 @@ def find_cache(folder: Path, shot: str) -> FoundCache:
     check_identifier(shot, "shot name")
     found = _caches(Path(folder) / shot)
     if not found:
-        raise UserError(
-            f"shot {shot} has no animation cache",
-            path=folder,
-            hint=f"Put one at {shot}/{shot} with extension {', '.join(CACHE_EXTENSIONS)}.",
-        )
+        hint = f"Put one at {shot}/{shot} with extension {', '.join(CACHE_EXTENSIONS)}."
+        for extension in CACHE_EXTENSIONS:
+            elsewhere = find_placeholder(Path(folder) / shot / f"{shot}{extension}")
+            if elsewhere is not None:
+                hint = f"{shot}{extension} {elsewhere.problem}. {elsewhere.hint}"
+        raise UserError(f"shot {shot} has no animation cache", path=folder, hint=hint)
     return FoundCache(found[0], tuple(found[1:]))
 
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from audio2face.errors import FileFormatError
+from audio2face.errors import FileFormatError, reason_of
 from audio2face.files import atomic_write
 from audio2face.geometry.frame_stream import Frames, FrameStream
 from audio2face.geometry.point_cache import PointCache, StridedFrames, map_file
@@ -38,7 +38,8 @@ def open_npy(path: Path) -> PointCache:
     mapped = map_file(path)
     shape, fortran_order, dtype, offset = _npy_header(path, mapped)
     if dtype.kind != "f" or dtype.itemsize > 8:
-        raise FileFormatError(f"holds {dtype}; float32 or float64 expected", path=path, offset=0)
+        hint = "Give all frames the same vertices, as one float32 array." if dtype.hasobject else "Save it as float32."
+        raise FileFormatError(f"holds {dtype}; float32 or float64 expected", path=path, offset=0, hint=hint)
     if len(shape) != 3 or shape[2] != 3:
         raise FileFormatError(f"has shape {shape}; (frames, vertices, 3) expected", path=path, offset=0)
     odd = _check_length(path, mapped, offset, shape[0], shape[1], dtype.itemsize)
@@ -59,13 +60,10 @@ def _npy_header(path: Path, mapped: mmap.mmap) -> tuple[tuple[int, ...], bool, n
             shape, fortran_order, dtype = parse(prefix)
     # A damaged header makes NumPy's parser raise errors of many types, tokenizer and recursion errors among them.
     except Exception as error:
-        raise FileFormatError(f"is not a .npy file: {_short(error)}", path=path, offset=prefix.tell()) from error
+        raise FileFormatError(
+            f"is not a .npy file: {reason_of(error)[:120]}", path=path, offset=prefix.tell()
+        ) from error
     return tuple(int(length) for length in shape), bool(fortran_order), dtype, prefix.tell()
-
-
-def _short(error: Exception) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:120]
 
 
 def open_pc2(path: Path) -> PointCache:

@@ -25,6 +25,7 @@ from audio2face.geometry.point_cache import (
     map_file,
     unreadable,
 )
+from audio2face.placeholders import find_placeholder
 
 _EXTENSIONS = ("mc", "mcx")
 
@@ -134,6 +135,10 @@ def _data_file(path: Path, described: Description) -> Path:
         file = path.with_name(f"{path.stem}.{extension}")
         if file.is_file():
             return file
+    for extension in ordered:
+        found = find_placeholder(path.with_name(f"{path.stem}.{extension}"))
+        if found is not None:
+            raise UserError(f"its data file {path.stem}.{extension} {found.problem}", path=path, hint=found.hint)
     raise UserError(f"its data file {path.stem}.{ordered[0]} is missing", path=path, hint="Copy it beside the .xml.")
 
 

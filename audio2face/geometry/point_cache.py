@@ -14,7 +14,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import FileFormatError, UserError, missing_file
 
 FloatArray = npt.NDArray[Any]
 BLOCK_FRAMES = 64  # frames per block: 18 MB of float32 at 24,000 vertices
@@ -190,4 +190,7 @@ def map_file(path: Path) -> mmap.mmap:
 
 def unreadable(path: Path, error: OSError) -> UserError:
     """The error for a file that the system does not let us read."""
-    return UserError(f"cannot be read: {error.strerror or error}", path=path)
+    problem = f"cannot be read: {error.strerror or error}"
+    if isinstance(error, FileNotFoundError):
+        return missing_file(problem, path, "Check the path in config_dataset.py.")
+    return UserError(problem, path=path)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import onnxruntime
 
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.model_folder import NetworkInfo
 
 GraphDevice = Literal["cpu", "cuda"]
@@ -32,7 +32,7 @@ def open_session(path: Path, info: NetworkInfo, device: GraphDevice) -> onnxrunt
         UserError: there is no such file or device, or (FileFormatError) the file is no such graph.
     """
     if not path.is_file():
-        raise UserError("there is no such network", path=path, hint="Export the training run once more.")
+        raise missing_file("there is no such network", path, "Export the training run once more.")
     provider = _PROVIDERS[device]
     if provider not in onnxruntime.get_available_providers():
         raise UserError(

@@ -86,7 +86,7 @@ def open_archive(path: Path, faults: FileFaults) -> StoredArchive:
     """Walks through an archive; notes what the SDK's reader could not read, or would read wrongly."""
     entries: dict[str, Entry] = {}
     if not path.is_file():
-        faults.error("is missing", "Deploy the model once more.")
+        faults.missing(path, "Deploy the model once more.")
         return StoredArchive(path, faults.file, entries)
     try:
         size = path.stat().st_size
@@ -107,7 +107,8 @@ def _is_entry(handle: IO[bytes], size: int, faults: FileFaults) -> bool:
     if magic == _ENTRY:
         return True
     if magic != _DIRECTORY or place == 0:
-        faults.error(f"is no archive of arrays, or cut off, at byte {place} of {size}", "Deploy the model once more.")
+        problem = f"is no archive of arrays, or cut off, at byte {place} of {size}"
+        faults.unreadable(Path(handle.name), problem, "Deploy the model once more.")
     return False
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from audio2face.errors import FileFormatError
+from audio2face.placeholders import find_placeholder
 
 Severity = Literal["error", "warning", "note"]
 
@@ -78,6 +79,15 @@ class FileFaults:
     def error(self, problem: str, remedy: str) -> None:
         """Readers refuse this, or read nonsense."""
         self.found.append(Fault("error", self.file, problem, remedy))
+
+    def missing(self, path: Path, remedy: str) -> None:
+        """The file is not at `path`."""
+        self.unreadable(path, "is missing", remedy)
+
+    def unreadable(self, path: Path, problem: str, remedy: str) -> None:
+        """The file cannot be read; a placeholder at `path` is named instead of what its bytes look like."""
+        found = find_placeholder(path)
+        self.error(found.problem if found else problem, found.hint if found else remedy)
 
     def warning(self, problem: str, remedy: str) -> None:
         """This is legal, but hardly meant."""

@@ -20,7 +20,7 @@ def read_object(path: Path, faults: FileFaults) -> JsonObject:
     """Reads a file that holds one JSON object, as strictly as the SDK does: no NaN, no comments, no byte order mark."""
     values: object = None
     if not path.is_file():
-        faults.error("is missing", "Deploy the model once more.")
+        faults.missing(path, "Deploy the model once more.")
         return JsonObject(None, faults)
     try:
         text = path.read_bytes().decode("utf-8")
@@ -28,7 +28,8 @@ def read_object(path: Path, faults: FileFaults) -> JsonObject:
     except OSError as error:
         faults.error(f"cannot be read: {error.strerror or error}", "Make it a readable file.")
     except (ValueError, RecursionError) as error:
-        faults.error(f"is no strict JSON: {error}", "Write plain UTF-8 JSON, without NaN, Infinity and comments.")
+        hint = "Write plain UTF-8 JSON, without NaN, Infinity and comments."
+        faults.unreadable(path, f"is no strict JSON: {error}", hint)
     else:
         if not isinstance(values, dict):
             faults.error("holds no JSON object", "Write an object: {...}.")

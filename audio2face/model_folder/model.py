@@ -26,6 +26,7 @@ from audio2face.model_folder.faults import Faults, FileFaults
 from audio2face.model_folder.json_object import JsonObject, read_object
 from audio2face.model_folder.network_info import NetworkInfo, RegressionInfo, read_info
 from audio2face.model_folder.trt_info import ONNX_FILE, TRT_FILE, check_trt_info
+from audio2face.placeholders import find_placeholder
 
 MODEL_FILE = "model.json"
 Part = Literal["skin", "tongue"]
@@ -188,6 +189,10 @@ class _Files:
 def _check_engine(files: _Files, engine: str, info: NetworkInfo) -> None:
     """Notes an engine that is not there, and whatever hinders building it."""
     if (files.folder / engine).is_file():
+        return
+    stand_in = find_placeholder(files.folder / ONNX_FILE)
+    if stand_in is not None:
+        files.of(ONNX_FILE).error(stand_in.problem, stand_in.hint)
         return
     if not (files.folder / ONNX_FILE).is_file():
         files.of(engine).error(f"is missing, and so is {ONNX_FILE} to build it from", "Deploy the model once more.")

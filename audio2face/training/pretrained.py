@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from audio2face.console import LOGGER
 from audio2face.dataset.arrays import read_json
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import FileFormatError, UserError, reason_of
 from audio2face.networks.diffusion_rnn import Network, widen_actors
 from audio2face.networks.encoders import SpeechEncoder, check_record
 from audio2face.networks.reference_weights import convert_reference_weights, convert_regression_weights
@@ -22,6 +22,7 @@ from audio2face.networks.regression import RegressionNetwork
 from audio2face.training.training_run import NETWORK_FILE
 
 _ENCODER = "encoder."
+_WEIGHTS_HINT = "Save the state dictionary alone (named tensors), or copy the file once more."
 _ACTORS = "actor_projection.weight"
 _IN_A_LEARNER = "network."  # what the names of a regression network's weights begin with in a run
 
@@ -85,7 +86,9 @@ def _ours(encoder: nn.Module | None, path: Path, kind: str) -> tuple[dict[str, T
         found, heard = recorded["network_type"], recorded["encoder"]
         recorded["actors"][0]
     except (OSError, SafetensorError) as error:
-        raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
+        raise FileFormatError(
+            f"cannot be read as weights: {reason_of(error)}", path=path, hint=_WEIGHTS_HINT
+        ) from error
     except (KeyError, TypeError, IndexError) as error:
         raise FileFormatError(f"does not describe a {kind} network ({error})", path=record) from error
     if found != kind:
@@ -100,7 +103,9 @@ def _references(path: Path) -> dict[str, Tensor]:
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
+        raise FileFormatError(
+            f"cannot be read as weights: {reason_of(error)}", path=path, hint=_WEIGHTS_HINT
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise FileFormatError("holds something other than named tensors", path=path)
     return state

@@ -207,7 +207,7 @@ def test_file_that_shrinks_while_open_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     write_maya(path, frames_of(3, 2), fps=30, per_frame=True)
     cache = open_cache(path)
-    (tmp_path / "aFrame1.mc").write_bytes(b"")
+    (tmp_path / "aFrame1.mc").write_bytes(b"FOR4")
     with pytest.raises(FileFormatError, match="cut while it was in use"):
         cache.read(0, 3)
     (tmp_path / "aFrame1.mc").unlink()

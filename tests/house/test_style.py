@@ -14,6 +14,7 @@ PACKAGE = ROOT / "audio2face"
 
 # A package imports only what stands above it.
 ORDER = [
+    ["placeholders"],
     ["errors"],
     ["names"],
     ["files"],

@@ -61,10 +61,14 @@ def _report_stray(dataset: ActorDataset, stray: Path, findings: Findings) -> Non
             file=stray,
         )
     elif stray.is_dir() and dataset.audio_path(name).exists():
+        try:
+            remedy = f"Rename {dataset.skin_caches.find(name).path.name} as its folder."
+        except UserError as error:
+            remedy = f"{error.hint} Or remove folder and recording."
         findings.error(
             "cache-missing",
             "this shot has a recording but no cache of its own name",
-            f"Export its animation to {name}/{name}.npy (or .xml, .pc2, .mdd), or remove folder and recording.",
+            remedy,
             file=stray,
             shot=name,
         )

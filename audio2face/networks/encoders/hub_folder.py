@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from audio2face.errors import FileFormatError, UserError
+from audio2face.errors import FileFormatError, UserError, reason_of
 from audio2face.networks.encoders.sources import CONFIG_FILE, WEIGHT_FILES
 from audio2face.networks.precision import full_precision
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 # The entries of a configuration that bear on the network; the rest is about heads, losses and the hub.
+_WEIGHTS_HINT = "Download the file once more, as model.safetensors where there is one."
 _CONFIG_KEYS = (
     "hidden_size",
     "num_hidden_layers",
@@ -179,7 +180,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
+        raise FileFormatError(
+            f"cannot be read as weights: {reason_of(error)}", path=path, hint=_WEIGHTS_HINT
+        ) from error
     return tensors
 
 
@@ -187,7 +190,9 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise FileFormatError(f"cannot be read as weights: {error}", path=path) from error
+        raise FileFormatError(
+            f"cannot be read as weights: {reason_of(error)}", path=path, hint=_WEIGHTS_HINT
+        ) from error
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise FileFormatError("holds something other than named tensors", path=path)
     return tensors
