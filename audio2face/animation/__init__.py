@@ -4,7 +4,7 @@ from audio2face.animation.animator import FaceAnimator, FaceFrames
 from audio2face.animation.blinks import NATURAL_BLINK, BlinkTrack
 from audio2face.animation.emotion import EmotionPostProcess, EmotionSettings
 from audio2face.animation.face import FaceData
-from audio2face.animation.jaw import rigid_transforms
+from audio2face.animation.jaw import attach_to_jaw, rigid_transforms
 from audio2face.animation.settings import AnimatorSettings, parameter_ranges
 from audio2face.animation.shapes import unproject
 from audio2face.animation.solver import BlendshapeSolver, SolverMethod
@@ -22,6 +22,7 @@ __all__ = [
     "FaceFrames",
     "SolverMethod",
     "SolverSettings",
+    "attach_to_jaw",
     "parameter_ranges",
     "rigid_transforms",
     "unproject",

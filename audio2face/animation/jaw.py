@@ -1,4 +1,7 @@
-"""The lower teeth: one rigid motion per frame, fitted to the key points of the jaw. Keeps no state."""
+"""The lower teeth: one rigid motion per frame, fitted to the key points of the jaw; the tongue that rides on them.
+
+Keeps no state.
+"""
 
 from __future__ import annotations
 
@@ -46,3 +49,23 @@ def rigid_transforms(rest: Float32Array, moved: Float32Array) -> Float32Array:
     matrices[:, :3, 3] = -np.matmul(rotations, back.translations[:, :, None])[:, :, 0]
     matrices[:, 3, 3] = 1
     return matrices
+
+
+def attach_to_jaw(points: Float32Array, jaw: Float32Array, seat: Float32Array) -> Float32Array:
+    """Carries a surface with the jaw: `p' = jaw (seat p)`.
+
+    Preprocessing takes the motion of its root out of the tongue, so networks and the SDK's animator give the tongue in
+    the jaw's space; a consumer parents it to the lower teeth. This is that parenting.
+
+    Args:
+        points: positions in the jaw's space, `[frames, verts, 3]`, centimetres.
+        jaw: motion of the lower teeth, `[frames, 4, 4]`, see `jaw_transforms`.
+        seat: where the surface sits on the jaw, `[4, 4]`; the identity where both neutrals belong to one pose.
+
+    Returns:
+        Positions in the head's space, float32 `[frames, verts, 3]`.
+    """
+    matrices = np.asarray(jaw, np.float64) @ np.asarray(seat, np.float64)
+    turned = np.matmul(points, matrices[:, :3, :3].transpose(0, 2, 1).astype(np.float32))
+    turned += matrices[:, None, :3, 3].astype(np.float32)
+    return np.asarray(turned, np.float32)

@@ -175,6 +175,10 @@ def _content(info: NetworkInfo, weights: Mapping[str, bool], displayed: Sequence
         "- `network.onnx` is the network for other runtimes, such as onnxruntime.",
         f"- `{config_name(info, '<actor>')}` shapes the output; it may be edited within the SDK's ranges.",
     ]
+    rows.append(
+        "- The tongue comes in the space of the jaw, as the SDK gives it: parent it to the lower teeth, or move every "
+        "vertex by the jaw's matrix. Finished animations of the framework have done so already."
+    )
     if isinstance(info, RegressionInfo):
         rows.append(f"- `{EMOTION_DATABASE_FILE}` holds the implicit emotion of every frame that was learnt from.")
     rows += [

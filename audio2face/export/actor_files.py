@@ -17,9 +17,10 @@ from audio2face.errors import FileFormatError
 from audio2face.export.animation import BlendWeights, Float32Array, Int32Array
 from audio2face.geometry import canonical_polygons
 from audio2face.model_folder import BlendshapeSet, DeployedActor
+from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
 
 _NTSC = Fraction(1000, 1001)
-_NOT_TO_DRAW = ("skin_faces", "tongue_faces", "blink_keys", "fps")
+_NOT_TO_DRAW = ("skin_faces", "tongue_faces", "blink_keys", "fps", SEAT_ARRAY, FOLLOWS_ARRAY)
 
 
 def load_face(actor: DeployedActor) -> FaceData:
@@ -47,6 +48,8 @@ class DisplayData:
         tongue_faces: polygons of the tongue, likewise.
         blink: one blink, 30 values a second: the actor's own, or a natural one.
         fps: frames per second of the actor's own animation.
+        tongue_seat: how the tongue sits on the jaw, rigid, float32 `[4, 4]`; the identity where nobody measured it,
+            None for a tongue that was recorded to stay with the head.
         parts: everything else, by name.
     """
 
@@ -54,6 +57,7 @@ class DisplayData:
     tongue_faces: Int32Array | None = None
     blink: tuple[float, ...] = NATURAL_BLINK
     fps: Fraction | None = None
+    tongue_seat: Float32Array | None = field(default_factory=lambda: np.eye(4, dtype=np.float32))
     parts: Mapping[str, npt.NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
@@ -72,6 +76,7 @@ class DisplayData:
             _faces(archive, "tongue_faces", len(actor.neutral_tongue)),
             tuple(blink.tolist()) if blink.any() else NATURAL_BLINK,
             exact_rate(float(archive.read("fps"))) if "fps" in archive.members else None,
+            _tongue_seat(archive),
             {name: archive.read(name) for name in archive.members if name not in _NOT_TO_DRAW},
         )
 
@@ -82,6 +87,22 @@ def exact_rate(fps: float) -> Fraction:
         if abs(fps - float(whole * _NTSC)) < 5e-3:
             return whole * _NTSC
     return Fraction(fps).limit_denominator(10_000)
+
+
+def _tongue_seat(archive: Archive) -> Float32Array | None:
+    if FOLLOWS_ARRAY in archive.members and not archive.read(FOLLOWS_ARRAY).any():
+        return None
+    if SEAT_ARRAY not in archive.members:
+        return np.eye(4, dtype=np.float32)
+    seat = archive.read_floats(SEAT_ARRAY, (4, 4))
+    turn = seat[:3, :3]
+    if not (np.isfinite(seat).all() and np.allclose(turn @ turn.T, np.eye(3), atol=1e-3)):
+        raise FileFormatError(
+            f"array {SEAT_ARRAY!a} is no rigid motion",
+            path=archive.path,
+            hint="Preprocess and deploy the actor once more.",
+        )
+    return seat
 
 
 def _faces(archive: Archive, name: str, verts: int) -> Int32Array | None:

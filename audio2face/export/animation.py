@@ -85,13 +85,14 @@ class Animation:
         actor: whose face it is.
         fps: frames per second; frame i shows the time i / fps of the recording.
         skin: the skin.
-        tongue: the tongue; None for an actor without one.
+        tongue: the tongue, carried by the jaw; None for an actor without one.
         jaw: maps the lower teeth at rest to each frame, float32 `[frames, 4, 4]`: `p' = M[:3, :3] p + M[:3, 3]`.
         eyes: float32 `[frames, 4]`, degrees: pitch (about x) and yaw (about y) of the right eye, then of the left.
         emotions: names of the emotions.
         emotion: how strong each is, float32 `[frames, emotions]`.
         skin_weights: weights of the skin's blend shapes; None where none were solved.
-        tongue_weights: likewise of the tongue.
+        tongue_weights: likewise of the tongue, solved in the jaw's space as the SDK does: they leave out what the jaw
+            does to it.
         parts: further arrays for drawing, as `preproc.display.display_data` gathered them (eyes, teeth, marked vertices
             of lips and lids), by name.
         audio: the recording, as a file that can be played; None without one.

@@ -51,7 +51,7 @@ def write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
     """
     scene = _Scene(animation)
     for part, surface in animation.surfaces.items():
-        # Blend shapes of the tongue leave out what the jaw does to it: solved weights can be a centimetre off.
+        # Blend shapes of the tongue leave out what the jaw does to it: solved weights can be centimetres off.
         scene.add_surface(part, surface, animation.skin_weights if part == "skin" else None)
     scene.add_rigid_parts()
     path = folder / f"{name}.glb"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from audio2face import __version__
-from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, unproject
+from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, attach_to_jaw, unproject
 from audio2face.audio import peak_of, read_header, track_pieces
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
@@ -113,7 +114,7 @@ class Performer:
         return FaceAnimator(self._face, self._animator_settings, self.schedule.fps, blinks)
 
     def animated(self, motion: Motion, animate: FaceAnimator) -> TakeFrames:
-        """The next frames of a face."""
+        """The next frames of a face as the SDK gives them: the tongue in the jaw's space."""
         values, info, at = motion.values, self.model.info, 0
         if isinstance(info, RegressionInfo):
             skin = unproject(values[:, : info.num_shapes_skin], self._shapes["skin"])
@@ -126,8 +127,15 @@ class Performer:
         return TakeFrames(face.skin, face.tongue, face.jaw, face.eyes, motion.emotion)
 
     def solved(self, part: Part, frames: TakeFrames) -> Float32Array:
-        """The weights `[frames, poses]` of the next frames of a part that has blend shapes."""
+        """The weights `[frames, poses]` of the next frames, as of `animated`, of a part that has blend shapes."""
         return self._solvers[part](frames.skin if part == "skin" else frames.tongue)
+
+    def finished(self, frames: TakeFrames) -> TakeFrames:
+        """Frames of `animated` with the tongue carried by the jaw, as everything that is finished shows it."""
+        seat = self.display.tongue_seat
+        if seat is None or not frames.tongue.size:
+            return frames
+        return replace(frames, tongue=attach_to_jaw(frames.tongue, frames.jaw, seat))
 
     @property
     def solved_parts(self) -> tuple[Part, ...]:
@@ -211,10 +219,10 @@ class Performer:
     def _keep(self, frames: TakeFrames, spools: Mapping[str, Spool]) -> None:
         if not len(frames):
             return
-        for name, array in vars(frames).items():
-            spools[name].append(array)
         for part in self._solvers:
             spools[f"{part}_weights"].append(self.solved(part, frames))
+        for name, array in vars(self.finished(frames)).items():
+            spools[name].append(array)
 
     def _check_space(self, folder: Path, num_frames: int) -> None:
         needed = num_frames * 4 * (self._face.skin.size + self._face.tongue.size)

@@ -25,7 +25,7 @@ class RawMotion:
         values: displacements from the face at rest, float32 `[frames, values]`, in memory or mapped from a file: skin
             and tongue in centimetres (three a vertex), jaw key points in centimetres, eye rotations in degrees.
         neutral_skin: the skin at rest, float32 `[verts, 3]`, centimetres.
-        neutral_tongue: the tongue at rest, likewise.
+        neutral_tongue: the tongue at rest, likewise; its motion is that in the jaw's space, see `attach_to_jaw`.
         jaw_size: values of the jaw, three a key point; the eyes' follow up to the end.
     """
 

@@ -18,8 +18,9 @@ from audio2face.errors import UserError
 from audio2face.geometry import PointCache, list_shots
 from audio2face.preproc.artifacts import SCHEMA_VERSION
 
-# Configured for the actor, but read by training only.
-_NOT_READ = ("AUDIO_ROOT", "JAW_ANIM_DATA_FPATH", "EYE_ANIM_DATA_FPATH", "PHONEME_TIMES_ROOT")
+# Configured for the actor, but read by training only. The jaw's motion is read for an actor with a tongue.
+_NOT_READ = ("AUDIO_ROOT", "EYE_ANIM_DATA_FPATH", "PHONEME_TIMES_ROOT")
+_JAW_MOTION = "JAW_ANIM_DATA_FPATH"
 _FOLDERS = ("SKIN_CACHE_ROOT", "TONGUE_CACHE_ROOT")  # their shots are listed one by one
 # Parameters that do not change what is made.
 _WITHOUT_EFFECT = ("RUN_INFO", "PREPROC_OUTPUT_ROOT", "NUM_WORKERS")
@@ -107,7 +108,7 @@ class ActorInputs:
     def _files(self) -> Iterator[tuple[str, Path]]:
         """Every file that is read, under the name of what it is read for."""
         for name, path in self.dataset.paths.items():
-            if name not in (*_NOT_READ, *_FOLDERS):
+            if name not in (*_NOT_READ, *_FOLDERS) and (name != _JAW_MOTION or self.tongue):
                 yield name, path
         mask = self.settings.SKIN_PRUNE_MESH_MASK_FPATH.get(self.actor)
         if mask is not None:

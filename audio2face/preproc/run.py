@@ -36,6 +36,7 @@ from audio2face.preproc.parts import SKIN_SHARE, TONGUE_SHARE, make_skin, make_t
 from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
 from audio2face.preproc.reuse import clear_half_written, drop_stale, find_stopped, find_whole, held
 from audio2face.preproc.steps import Steps, StepStore
+from audio2face.preproc.tongue_seat import measure_seat
 from audio2face.runs import RunFolder, record
 
 # Errors of the dataset's checks that this stage mends itself.
@@ -178,7 +179,14 @@ def _pass_on(inputs: ActorInputs, store: StepStore) -> list[str]:
         if files is not None:
             mended = copy_blendshapes(files, blendshape_files(store.run, part, inputs.actor))
             notes += [f"blend shapes of the {part}: {text}" for text in mended]
-    write_npz(display_file(store.run, inputs.actor), display_data(dataset))
+    seat = measure_seat(dataset, tuple(inputs.tongue))
+    write_npz(display_file(store.run, inputs.actor), display_data(dataset) | ({} if seat is None else seat.as_arrays()))
+    notes += [] if seat is None else seat.notes
+    if inputs.tongue and seat is None:
+        notes.append(
+            "there is a tongue and no motion of the jaw: in finished animations the tongue stays where its root is at "
+            "rest. To have it move with the jaw, give JAW_KEYPOINTS_NEUTRAL_FPATH and JAW_ANIM_DATA_FPATH"
+        )
     if dataset.skin_faces is None:
         notes.append(
             "no polygons are known: the face will be drawn as points. To draw it as a surface, give SKIN_FACES_FPATH "

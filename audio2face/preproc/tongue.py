@@ -1,7 +1,8 @@
 """The tongue as the network learns it: held still at its root, so that only its own motion is left.
 
-Knows one neutral tongue and which of its vertices belong to the root. Does not know files; the consumer of the
-network's output carries the tongue along with the jaw.
+Knows one neutral tongue and which of its vertices belong to the root. Does not know files. Whoever finishes an
+animation carries the tongue along with the jaw again (`animation.jaw.attach_to_jaw`, by what `tongue_seat` measured);
+consumers of the deployed folder parent it to the jaw.
 """
 
 from __future__ import annotations
