@@ -98,7 +98,8 @@ TORCH_CACHE_ROOT: OutputFolder = "/workspace/torch_cache"
 PREPROC_ROOT: OutputFolder = "/workspace/output_preproc"
 
 # Per actor: the full name of the preprocessing run, such as "250909_135508_example". "latest", or no entry,
-# takes the actor's newest run.
+# takes the actor's newest run that was made from the data of this configuration. A run that is named is taken
+# whatever it was made from, with a warning where the data differ.
 # Change it when a certain run is wanted rather than the newest.
 # Read by: training, deployment.
 PREPROC_RUN_NAME_FULL: dict[Actor, Identifier] = {}

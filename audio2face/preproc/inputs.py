@@ -17,11 +17,8 @@ from audio2face.dataset import ActorDataset, CacheFolder
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache, list_shots
 from audio2face.preproc.artifacts import SCHEMA_VERSION
+from audio2face.preproc.data_record import CACHE_ROOTS, CurrentData, DataRecord, read_paths
 
-# Configured for the actor, but read by training only. The jaw's motion is read for an actor with a tongue.
-_NOT_READ = ("AUDIO_ROOT", "EYE_ANIM_DATA_FPATH", "PHONEME_TIMES_ROOT")
-_JAW_MOTION = "JAW_ANIM_DATA_FPATH"
-_FOLDERS = ("SKIN_CACHE_ROOT", "TONGUE_CACHE_ROOT")  # their shots are listed one by one
 # Parameters that do not change what is made.
 _WITHOUT_EFFECT = ("RUN_INFO", "PREPROC_OUTPUT_ROOT", "NUM_WORKERS")
 
@@ -93,6 +90,7 @@ class ActorInputs:
         }
         content = {
             "schema": SCHEMA_VERSION,
+            "data_record": 1,  # runs of before have none, and training would not take them
             "actor": actor,
             "settings": settings,
             "transform_scale": dict(self.transform_scale),
@@ -105,10 +103,19 @@ class ActorInputs:
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    def data_record(self) -> DataRecord:
+        """What the artifacts are made from, by content; reads every file once.
+
+        Raises:
+            UserError: a file cannot be read.
+        """
+        shots = {"SKIN_CACHE_ROOT": tuple(self.skin), "TONGUE_CACHE_ROOT": tuple(self.tongue)}
+        return CurrentData(self.dataset, self.transform_scale).record(shots)
+
     def _files(self) -> Iterator[tuple[str, Path]]:
         """Every file that is read, under the name of what it is read for."""
-        for name, path in self.dataset.paths.items():
-            if name not in (*_NOT_READ, *_FOLDERS) and (name != _JAW_MOTION or self.tongue):
+        for name, path in read_paths(self.dataset).items():
+            if name not in CACHE_ROOTS:
                 yield name, path
         mask = self.settings.SKIN_PRUNE_MESH_MASK_FPATH.get(self.actor)
         if mask is not None:

@@ -28,6 +28,7 @@ from audio2face.preproc.artifacts import (
     write_placeholder_tongue,
 )
 from audio2face.preproc.blendshapes import copy_blendshapes
+from audio2face.preproc.data_record import RECORD_STEM
 from audio2face.preproc.deploy_data import DataInfo, OptionalPoses, PcaShapes, ShotRow, StandInShapes
 from audio2face.preproc.display import display_data
 from audio2face.preproc.inputs import ActorInputs
@@ -136,6 +137,7 @@ def _stage(inputs: ActorInputs, store: StepStore, resumed: bool) -> Steps[None]:
         ]
         _write_deploy(inputs, store, skin.shapes, tongue, shots)
         notes = _pass_on(inputs, store)
+        write_json(store.run / f"configs/{RECORD_STEM}.json", inputs.data_record().as_json())
     cost = Cost(round(time.monotonic() - began, 1), memory.peak_bytes, resumed)
     write_report(store.run, inputs.actor, parts, shots, notes, cost)
     for name, part in parts.items():

@@ -20,12 +20,11 @@ from audio2face.errors import UserError
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.deploy_data import Clip as ClipRow
 from audio2face.preproc.deploy_data import DataInfo, PcaShapes, ShotRow
-from audio2face.runs import finished_runs
 from audio2face.training import single_files
+from audio2face.training.preproc_runs import LATEST, find_run
 
 Train = TrainDiffusion | TrainRegression
 
-LATEST = "latest"
 # Parameters that name one file of an actor in place of that of its preprocessing run. Regression lacks the last.
 FILE_PARAMETERS = (
     "SKIN_PCA_COEFFS_FPATH",
@@ -147,7 +146,8 @@ def open_sources(dataset: Dataset, train: Train, runs: Mapping[str, str] | None 
             to those that it was begun with.
 
     Raises:
-        UserError: an actor has no finished preprocessing run, or its data do not fit each other or the other actors'.
+        UserError: an actor has no finished preprocessing run of the data that the configuration names, or its data do
+            not fit each other or the other actors'.
     """
     named = {**train.PREPROC_RUN_NAME_FULL, **(runs or {})}
     sources = tuple(_open_source(actor, dataset, train, named.get(actor)) for actor in dataset.ACTOR_NAMES)
@@ -161,35 +161,12 @@ def open_sources(dataset: Dataset, train: Train, runs: Mapping[str, str] | None 
 def _open_source(actor: str, dataset: Dataset, train: Train, run: str | None) -> ActorSource:
     parameters = [name for name in FILE_PARAMETERS if hasattr(train, name)]
     files = {name: getattr(train, name)[actor] for name in parameters if actor in getattr(train, name)}
-    artifacts = None
+    raw, artifacts = ActorDataset.open(actor, dataset), None
     if run is not None or len(files) < len(parameters):
-        artifacts = _find_run(actor, run or LATEST, train.PREPROC_ROOT)
+        scale = {str(channel): value for channel, value in dataset.TRANSFORM_SCALE.get(actor, {}).items()}
+        artifacts = find_run(raw, scale, run or LATEST, train.PREPROC_ROOT)
         LOGGER.info("%s: preprocessing run %s", actor, artifacts.folder.name)
-    return ActorSource(actor, artifacts, files, ActorDataset.open(actor, dataset))
-
-
-def _find_run(actor: str, run: str, root: Path) -> PreprocArtifacts:
-    if run != LATEST:
-        artifacts = PreprocArtifacts.open(root / run)
-        if artifacts.actor != actor:
-            raise UserError(
-                f"is a preprocessing run of actor {artifacts.actor!r}, not of {actor!r}",
-                path=artifacts.folder,
-                hint="Correct PREPROC_RUN_NAME_FULL in config_train.py.",
-            )
-        return artifacts
-    for folder in finished_runs(root):
-        try:
-            artifacts = PreprocArtifacts.open(folder.path)
-        except UserError:
-            continue  # another kind of run, or one of a later version
-        if artifacts.actor == actor:
-            return artifacts
-    raise UserError(
-        f"there is no finished preprocessing run of actor {actor!r}",
-        path=root,
-        hint=f"Run python run_preproc.py CONFIG_NAME {actor} first, or set PREPROC_RUN_NAME_FULL in config_train.py.",
-    )
+    return ActorSource(actor, artifacts, files, raw)
 
 
 def _check_whole(source: ActorSource) -> None:
