@@ -11,6 +11,7 @@ from audio2face.console import LOGGER, console, start_logging
 from audio2face.deploy import ExportRecord, export_run, package_run
 from audio2face.deploy.diffusion_plan import sampling_of
 from audio2face.deploy.graph_rules import check_deployed_graph
+from audio2face.deploy.neutral import PostProcessing
 from audio2face.errors import UserError
 from audio2face.model_folder import lint
 from audio2face.model_folder.faults import Faults
@@ -56,9 +57,18 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     if isinstance(train, TrainDiffusion) and isinstance(inference, InferenceDiffusion):
         _warn_of_other_steps(record, train, inference)
     target = train.FINAL_DEPLOY_ROOT / run_name
-    parameters = cast(Mapping[str, Any], inference.CONFIG)
-    package_run(run, target, parameters, configuration.roots, train.PREPROC_ROOT, force=force)
+    package_run(run, target, _post_processing(configuration), configuration.roots, train.PREPROC_ROOT, force=force)
     return target
+
+
+def _post_processing(configuration: Configuration) -> PostProcessing:
+    """CONFIG, which of its entries are the user's own, and what is to be done with the others."""
+    inference = configuration.inference
+    return PostProcessing(
+        parameters=cast(Mapping[str, Any], inference.CONFIG),
+        own=frozenset(configuration.modifiers.get("inference", {}).get("CONFIG", {})),
+        calibrate=inference.CALIBRATE_POST_PROCESSING,
+    )
 
 
 def _warn_of_other_steps(record: ExportRecord, train: TrainDiffusion, inference: InferenceDiffusion) -> None:

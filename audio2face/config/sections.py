@@ -290,6 +290,7 @@ class InferenceRegression:
     """The parameters of `config_inference_regression_base`."""
 
     CONFIG: AnimationParametersRegression
+    CALIBRATE_POST_PROCESSING: bool
     AUDIO_PATH: Path | None
     ACTOR_NAME: str | None
     EMOTION_LABEL: str | None
@@ -301,6 +302,7 @@ class InferenceDiffusion:
     """The parameters of `config_inference_diffusion_base`."""
 
     CONFIG: AnimationParameters
+    CALIBRATE_POST_PROCESSING: bool
     TIMESTEP_RESPACING: str | None
     NUM_DIFFUSION_STEPS: int
     SKIP_STEPS: int

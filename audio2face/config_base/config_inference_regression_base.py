@@ -12,7 +12,8 @@ from audio2face.config_base.types import Actor, AnimationParametersRegression, E
 # --- The deployed model -----------------------------------------------------------------------------------
 
 # How the consumer of the deployed model shapes the network's output into animation, for all actors. Outside
-# the ranges given, the Audio2Face-3D SDK refuses the model.
+# the ranges given, the Audio2Face-3D SDK refuses the model. The defaults suit the reference's actor; what a
+# configuration does not give is calibrated instead, see CALIBRATE_POST_PROCESSING.
 # Change it when the face in motion calls for it: more or less articulation, lips that meet, teeth that
 # show.
 # Read by: deployment (writes model_config.json), inference.
@@ -71,6 +72,14 @@ CONFIG: AnimationParametersRegression = {
     # Frame of that shot.
     "source_frame": None,
 }
+
+# Whether deployment chooses the entries of CONFIG that a configuration leaves out: strengths, offsets and
+# smoothing that bring the animation nearest to the recorded one on held-out shots; neutral ones (strengths
+# 1, offsets and smoothing 0) where those show nothing. False takes the defaults of CONFIG, which suit the
+# reference's actor.
+# Change it when the defaults of CONFIG are wanted.
+# Read by: deployment.
+CALIBRATE_POST_PROCESSING: bool = True
 
 # --- What to animate --------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from audio2face.console import LOGGER
 from audio2face.dataset.actor import BlendshapeFiles
 from audio2face.dataset.arrays import read_json
 from audio2face.deploy.actor_arrays import read_arrays
+from audio2face.deploy.calibrated_config import calibrate_actors
+from audio2face.deploy.calibration_report import CALIBRATION_FILE, readme_section
 from audio2face.deploy.export import DEPLOY_FOLDER
+from audio2face.deploy.neutral import PostProcessing, values_of
 from audio2face.deploy.readme import Provenance, readme_text
 from audio2face.deploy.record import ExportRecord
 from audio2face.errors import UserError
-from audio2face.files import atomic_write, write_text
-from audio2face.model_folder import AnimationConfig, NetworkInfo, RegressionInfo
+from audio2face.files import atomic_write, write_json, write_text
+from audio2face.model_folder import AnimationConfig, DeployedModel, NetworkInfo, RegressionInfo
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, open_database
 from audio2face.model_folder.model import PARTS, Part, display_name
 from audio2face.model_folder.network_info import open_info
@@ -27,6 +31,7 @@ from audio2face.model_folder.writer import (
     blendshape_names,
     staged_folder,
     write_actor,
+    write_config,
     write_model_file,
     write_network_facts,
 )
@@ -41,7 +46,7 @@ _STATE_FILE = "configs/state.json"
 def package_run(
     run_folder: Path,
     target: Path,
-    parameters: Mapping[str, Any],
+    post: PostProcessing,
     roots: Roots,
     preproc_root: Path,
     *,
@@ -52,8 +57,8 @@ def package_run(
     Args:
         run_folder: the training run, exported.
         target: the deployed folder.
-        parameters: CONFIG: animation parameters, for all actors; of a regression network also source_shot and
-            source_frame.
+        post: CONFIG, for all actors, of a regression network also with source_shot and source_frame; and whether the
+            rest of it is calibrated on held-out shots.
         roots: where the workspace lies, with the preprocessing runs that training recorded.
         preproc_root: PREPROC_ROOT, for training runs that recorded names alone.
         force: replace what is deployed there.
@@ -65,7 +70,7 @@ def package_run(
     info = open_info(run_folder / DEPLOY_FOLDER)
     origins = read_origins(run_folder, roots, preproc_root)
     artifacts = _open_artifacts(info, run, origins)
-    config = _animation_config(run_folder, info, parameters)
+    config = _animation_config(run_folder, info, post.parameters)
     with staged_folder(target, force=force) as folder:
         write_network_facts(folder, info)
         _copy_network(run_folder / DEPLOY_FOLDER, folder)
@@ -76,13 +81,20 @@ def package_run(
         if isinstance(info, RegressionInfo):
             _copy(run_folder / DEPLOY_FOLDER / EMOTION_DATABASE_FILE, folder)
         write_model_file(folder, info, sets)
+        calibrations = calibrate_actors(DeployedModel.open(folder), run, artifacts, origins, post)
+        configs = {actor: replace(config, parameters=values_of(found.choices)) for actor, found in calibrations.items()}
+        for actor, own in configs.items():
+            write_config(folder, info, actor, own)
+        content = {actor: found.as_json() for actor, found in calibrations.items()}
+        write_json(folder / CALIBRATION_FILE, {"calibrate": post.calibrate, "actors": content})
         text = readme_text(
             info,
-            config,
+            configs[info.identities[0]],
             _provenance(run, record),
             has_emotions=record.has_emotions,
             weights={actor: len(parts) == len(PARTS) for actor, parts in sets.items()},
             displayed=[actor for actor in sets if (folder / display_name(actor)).is_file()],
+            post_processing=readme_section(calibrations),
         )
         write_text(folder / README_FILE, text)
 

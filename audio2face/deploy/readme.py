@@ -56,6 +56,7 @@ def readme_text(
     has_emotions: bool,
     weights: Mapping[str, bool],
     displayed: Sequence[str],
+    post_processing: str,
 ) -> str:
     """The text.
 
@@ -66,11 +67,13 @@ def readme_text(
         has_emotions: False where the only emotion is a stand-in.
         weights: by actor, whether consumers can give blend-shape weights.
         displayed: the actors with data for drawing.
+        post_processing: the section on animation parameters and what they do to the error.
     """
     sections = [
         _what(info, config, has_emotions),
         _origin(provenance),
         _quality(provenance),
+        post_processing,
         _engine(info),
         _content(info, weights, displayed),
         _audio2emotion(info, has_emotions),
@@ -174,6 +177,7 @@ def _content(info: NetworkInfo, weights: Mapping[str, bool], displayed: Sequence
         f"- `{MODEL_FILE}` names all files that the SDK reads.",
         "- `network.onnx` is the network for other runtimes, such as onnxruntime.",
         f"- `{config_name(info, '<actor>')}` shapes the output; it may be edited within the SDK's ranges.",
+        "- `calibration.json` says what each of its values rests on, and how far the mouth is off with them.",
     ]
     rows.append(
         "- The tongue comes in the space of the jaw, as the SDK gives it: parent it to the lower teeth, or move every "

@@ -56,8 +56,13 @@ def write_actor(
         config: the animation parameters.
         arrays: at least `actor_data.actor_arrays`; only these are written.
     """
-    write_json(folder / config_name(info, actor), config.as_json())
+    write_config(folder, info, actor, config)
     write_npz(folder / data_name(info, actor), select_arrays(info, arrays))
+
+
+def write_config(folder: Path, info: NetworkInfo, actor: str, config: AnimationConfig) -> None:
+    """Writes the animation parameters of an actor, in the place of those that are there."""
+    write_json(folder / config_name(info, actor), config.as_json())
 
 
 def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, Sequence[Part]]) -> None:

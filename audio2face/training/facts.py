@@ -9,6 +9,7 @@ from audio2face.model_folder.network_info import SEVERAL_ACTORS
 from audio2face.training.data import TrainingData
 from audio2face.training.origins import describe as describe_origins
 from audio2face.training.training_run import INFO_FILE, PREPROC_FILE
+from audio2face.training.validation_record import VALIDATION_FILE, describe_validation
 
 
 def run_records(
@@ -46,4 +47,8 @@ def run_records(
         "audio_params": dict(train.AUDIO_PARAMS),
         "default_emotion": emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist(),
     }
-    return {PREPROC_FILE: describe_origins(data.sources, configuration.roots), INFO_FILE: info}
+    return {
+        PREPROC_FILE: describe_origins(data.sources, configuration.roots),
+        VALIDATION_FILE: describe_validation(data.validation_clips, configuration.roots),
+        INFO_FILE: info,
+    }

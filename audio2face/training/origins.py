@@ -33,9 +33,10 @@ def describe(sources: Iterable[ActorSource], roots: Roots) -> dict[str, Any]:
     runs = {source.actor: source.artifacts.folder for source in sources if source.artifacts is not None}
     return {
         "preproc_run_name_full": {actor: folder.name for actor, folder in runs.items()},
-        "preproc_folder": {actor: _portable(folder, roots) for actor, folder in runs.items()},
+        "preproc_folder": {actor: portable_path(folder, roots) for actor, folder in runs.items()},
         "artifact_files": {
-            source.actor: {name: _portable(path, roots) for name, path in source.files.items()} for source in sources
+            source.actor: {name: portable_path(path, roots) for name, path in source.files.items()}
+            for source in sources
         },
     }
 
@@ -68,8 +69,8 @@ def read_origins(folder: Path, roots: Roots, preproc_root: Path) -> dict[str, Or
     return {actor: Origin(runs.get(actor), named) for actor, named in files.items()}
 
 
-def _portable(path: Path, roots: Roots) -> str:
-    """A path as a configuration would give it."""
+def portable_path(path: Path, roots: Roots) -> str:
+    """A path as a configuration would give it, so that it holds after a move of the root it lies below."""
     for name, root in (("workspace", roots.workspace), ("datasets", roots.datasets)):
         if path.is_relative_to(root):
             return f"/{name}/{path.relative_to(root).as_posix()}"

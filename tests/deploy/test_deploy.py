@@ -70,6 +70,7 @@ def test_deployed_model(trained: Trained) -> None:
             "README.md",
             *(f"bs_{part}_{ACTOR}.npz" for part in ("skin", "tongue")),
             *(f"bs_{part}_config_{ACTOR}.json" for part in ("skin", "tongue")),
+            "calibration.json",
             f"display_{ACTOR}.npz",
             f"model_config_{ACTOR}.json",
             f"model_data_{ACTOR}.npz",

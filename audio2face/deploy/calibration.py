@@ -1,0 +1,312 @@
+"""Chooses animation parameters of an actor on held-out clips: those alone that the recordings show.
+
+Each part of the face is fitted by itself: the half with the mouth (strength, smoothing, offset of the lips), the other
+half, lower teeth, tongue and eyes (strength and constant offsets). How, and when a value stays neutral, stands in
+`evaluate.amplitude`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from audio2face.animation import AnimatorSettings, FaceAnimator
+from audio2face.animation.skin import face_mask
+from audio2face.deploy.held_out_motion import ClipMotion, HeldOutMotion, Indices, PartMotion
+from audio2face.deploy.neutral import NEUTRAL, Choice, values_of
+from audio2face.evaluate.amplitude import (
+    Adjustment,
+    AmplitudeProblem,
+    ClipPoints,
+    Fit,
+    Float64Array,
+    OffsetPose,
+    SearchRange,
+    principal_weights,
+)
+from audio2face.evaluate.lips import resample_frames
+
+Half = Literal["lower", "upper"]
+
+_STRENGTHS = (0.7, 1.5)
+_OFFSETS = (-0.1, 0.1)  # of the open-lips pose
+_SMOOTHINGS = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03)  # seconds
+_LEAST_CM, _LEAST_DEGREES = 0.01, 0.3  # standard deviation of a curve: less is no motion
+_LEAST_CORRELATION = 0.5
+_LEAST_POSE_CM = 0.02  # what an open-lips pose has to open to be of use
+_MOST_POINTS = 64  # of the tongue
+_CERTAIN = 2.0  # standard errors that a constant offset has to be away from 0
+_CONSTANT_OFFSETS = {
+    "tongue": (("tongue_height_offset", 1, 0.3, 0.01), ("tongue_depth_offset", 2, 0.3, 0.01)),
+    "jaw": (("lower_teeth_height_offset", 1, 0.3, 0.01), ("lower_teeth_depth_offset", 2, 0.3, 0.01)),
+}
+_EYE_OFFSETS = ("right_eye_rot_x_offset", "right_eye_rot_y_offset", "left_eye_rot_x_offset", "left_eye_rot_y_offset")
+
+
+@dataclass(frozen=True, eq=False)
+class Mouth:
+    """Where opening and error of the mouth are measured.
+
+    Attributes:
+        half: the half of the face that it belongs to.
+        vertices: places among the kept vertices, `[vertices]`.
+        weights: the opening curve, `[vertices, 3]`.
+        has_lips: whether the vertices are those of a list, rather than those that move most.
+    """
+
+    half: Half
+    vertices: Indices
+    weights: Float64Array
+    has_lips: bool
+
+    @classmethod
+    def of(cls, motion: HeldOutMotion, parameters: Mapping[str, Any]) -> Mouth | None:
+        """The mouth of an actor; None where no list marks it and nothing moves."""
+        marked = motion.marked
+        if marked.lips is not None:
+            pairs = marked.lips.shape[1]
+            weights = np.zeros((2 * pairs, 3))
+            weights[:, 1] = np.repeat([1 / pairs, -1 / pairs], pairs)
+            mask = face_mask(motion.face.skin, parameters["face_mask_level"], parameters["face_mask_softness"])
+            vertices = marked.lips.reshape(-1)
+            return cls("lower" if mask[vertices].mean() >= 0.5 else "upper", vertices, weights, True)
+        half: Half = "lower" if len(marked.lower) else "upper"
+        vertices = marked.lower if len(marked.lower) else marked.upper
+        if not len(vertices):
+            return None
+        weights = principal_weights([true_skin(motion, clip, vertices) for clip in motion.clips])
+        return cls(half, vertices, weights, False)
+
+
+def calibrate(motion: HeldOutMotion, start: Mapping[str, Choice]) -> dict[str, Choice]:
+    """Chooses the parameters that are neutral so far.
+
+    Args:
+        motion: the held-out clips.
+        start: the parameters to start from, see `PostProcessing.start`.
+
+    Returns:
+        All parameters.
+    """
+    return _Calibration(motion, dict(start)).run()
+
+
+def true_skin(motion: HeldOutMotion, clip: ClipMotion, vertices: Indices) -> Float64Array:
+    """Recorded positions of kept vertices, `[recorded frames, vertices, 3]`, centimetres."""
+    return (motion.face.skin[vertices] + clip.true.skin[:, vertices]).astype(np.float64)
+
+
+def finished_skin(
+    motion: HeldOutMotion, clip: ClipMotion, vertices: Indices, parameters: Mapping[str, Any]
+) -> Float64Array:
+    """Positions of kept vertices in the finished animation, at the recorded frames.
+
+    Args:
+        motion: the face.
+        clip: the clip.
+        vertices: places among the kept vertices.
+        parameters: of post-processing.
+
+    Returns:
+        `[recorded frames, vertices, 3]`, centimetres.
+    """
+    animate = FaceAnimator(motion.face, AnimatorSettings.of(parameters), clip.network_fps)
+    return at_recorded_frames(clip, animate.skin(clip.made.skin)[:, vertices])
+
+
+def at_recorded_frames(clip: ClipMotion, values: np.ndarray[Any, Any]) -> Float64Array:
+    """Values at the network's frames, `[frames, ...]`, read at the recorded ones."""
+    wanted = resample_frames(values, clip.network_fps, clip.clip.num_frames, clip.clip.fps)
+    return np.asarray(wanted, np.float64)
+
+
+class _Calibration:
+    def __init__(self, motion: HeldOutMotion, choices: dict[str, Choice]) -> None:
+        self._motion, self._choices = motion, choices
+
+    def run(self) -> dict[str, Choice]:
+        mouth = Mouth.of(self._motion, values_of(self._choices))
+        if mouth is not None:
+            self._fit_half(mouth.half, mouth)
+            other: Half = "upper" if mouth.half == "lower" else "lower"
+            self._fit_half(other, self._moving_half(other))
+        self._fit_part("lower_teeth_strength", "jaw", lambda part: part.jaw, self._motion.face.jaw)
+        self._fit_part("tongue_strength", "tongue", lambda part: part.tongue, self._motion.face.tongue)
+        self._fit_eyes()
+        return self._choices
+
+    # --- skin --------------------------------------------------------------------------------------------------------
+
+    def _moving_half(self, half: Half) -> Mouth | None:
+        vertices = self._motion.marked.lower if half == "lower" else self._motion.marked.upper
+        if not len(vertices):
+            return None
+        true = [true_skin(self._motion, clip, vertices) for clip in self._motion.clips]
+        return Mouth(half, vertices, principal_weights(true), False)
+
+    def _fit_half(self, half: Half, marked: Mouth | None) -> None:
+        strength, smoothing = f"{half}_face_strength", f"{half}_face_smoothing"
+        names = [strength, smoothing, *(["lip_open_offset"] if marked is not None and marked.has_lips else [])]
+        free = [name for name in names if self._is_free(name)]
+        if not free:
+            return
+        if marked is None:
+            self._leave(free, "it does not move on the held-out shots")
+            return
+        pose = self._lip_pose(marked, strength) if "lip_open_offset" in free else None
+        if pose is None and "lip_open_offset" in free:
+            free.remove("lip_open_offset")
+            self._leave(["lip_open_offset"], "the actor has no pose that opens the lips")
+        given = self._choices[strength].value
+        fit = AmplitudeProblem(
+            clips={
+                option: self._skin_clips(marked, strength, smoothing, option) for option in self._options(smoothing)
+            },
+            weights=marked.weights,
+            search=SearchRange(_STRENGTHS if strength in free else (given, given), _OFFSETS if pose else (0.0, 0.0)),
+            neutral=Adjustment(given, 0.0, self._choices[smoothing].value),
+            least_spread=_LEAST_CM,
+            least_correlation=_LEAST_CORRELATION,
+            pose=pose,
+        ).fit()
+        found = fit.adjustment
+        self._take(free, {strength: found.strength, smoothing: found.smoothing, "lip_open_offset": found.offset}, fit)
+
+    def _options(self, smoothing: str) -> Sequence[float]:
+        return _SMOOTHINGS if self._is_free(smoothing) else (self._choices[smoothing].value,)
+
+    def _skin_clips(self, marked: Mouth, strength: str, smoothing: str, half_life: float) -> list[ClipPoints]:
+        clips = []
+        for clip in self._motion.clips:
+            none, whole = (
+                finished_skin(
+                    self._motion, clip, marked.vertices, self._changed({strength: gain, smoothing: half_life})
+                )
+                for gain in (0.0, 1.0)
+            )
+            true = true_skin(self._motion, clip, marked.vertices)
+            clips.append(ClipPoints(none, whole - none, true, clip.clip.fps))
+        return clips
+
+    def _lip_pose(self, mouth: Mouth, strength: str) -> OffsetPose | None:
+        """What `lip_open_offset` adds to the marked vertices; None where that does not open the lips."""
+        still = np.zeros((1, self._motion.face.skin.size), np.float32)
+        most = _OFFSETS[1]
+
+        def added(gain: float) -> Float64Array:
+            shut, parted = (
+                FaceAnimator(
+                    self._motion.face,
+                    AnimatorSettings.of(self._changed({strength: gain, "lip_open_offset": offset})),
+                    1,
+                ).skin(still)[0, mouth.vertices]
+                for offset in (0.0, most)
+            )
+            return np.asarray(parted - shut, np.float64) / most
+
+        fixed = added(0.0)
+        pose = OffsetPose(fixed, added(1.0) - fixed)
+        opening = float((mouth.weights * (pose.fixed + pose.moving)).sum())
+        return pose if abs(opening) >= _LEAST_POSE_CM else None
+
+    def _changed(self, changes: Mapping[str, float]) -> dict[str, Any]:
+        return {**values_of(self._choices), **changes}
+
+    # --- other parts -------------------------------------------------------------------------------------------------
+
+    def _fit_part(
+        self,
+        strength: str,
+        part: Literal["jaw", "tongue"],
+        take: Callable[[PartMotion], np.ndarray[Any, Any] | None],
+        rest: np.ndarray[Any, Any],
+    ) -> None:
+        offsets = _CONSTANT_OFFSETS[part]
+        known = [clip for clip in self._motion.clips if take(clip.true) is not None]
+        if not known:
+            self._leave([strength, *(name for name, *_ in offsets)], "the held-out shots have no data of it")
+            return
+        true = [np.asarray(take(clip.true), np.float64) for clip in known]
+        made = [at_recorded_frames(clip, np.asarray(take(clip.made))) for clip in known]
+        spread = np.concatenate(true).std(axis=0).sum(axis=1)
+        kept = np.sort(np.argsort(-spread, kind="stable")[:_MOST_POINTS])
+        clips = [
+            ClipPoints(
+                np.broadcast_to(rest[kept], moved[:, kept].shape).astype(np.float64),
+                moved[:, kept],
+                rest[kept] + recorded[:, kept],
+                clip.clip.fps,
+            )
+            for clip, moved, recorded in zip(known, made, true, strict=True)
+        ]
+        fit = self._fit_strength(strength, clips, _LEAST_CM)
+        gain = self._choices[strength].value
+        for name, axis, most, least in offsets:
+            means = [float((clip.true - clip.fixed - gain * clip.moving)[..., axis].mean()) for clip in clips]
+            self._take_constant(name, means, most, least, fit)
+
+    def _fit_eyes(self) -> None:
+        names = ["eyeballs_strength", *_EYE_OFFSETS]
+        known = [clip for clip in self._motion.clips if clip.true.eyes is not None and clip.true.eyes.any()]
+        if not known:
+            self._leave(names, "the held-out shots have no data of it")
+            return
+        clips = []
+        for clip in known:
+            true = np.asarray(clip.true.eyes, np.float64)[..., None]
+            made = at_recorded_frames(clip, np.asarray(clip.made.eyes))[..., None]
+            clips.append(ClipPoints(np.zeros_like(true), made, true, clip.clip.fps))
+        fit = self._fit_strength("eyeballs_strength", clips, _LEAST_DEGREES)
+        gain = self._choices["eyeballs_strength"].value
+        for index, name in enumerate(_EYE_OFFSETS):
+            means = [float((clip.true - gain * clip.moving)[:, index].mean()) for clip in clips]
+            self._take_constant(name, means, 3.0, 0.1, fit)
+
+    def _fit_strength(self, name: str, clips: Sequence[ClipPoints], least_spread: float) -> Fit:
+        given = self._choices[name].value
+        fit = AmplitudeProblem(
+            clips={0.0: clips},
+            weights=principal_weights([clip.true for clip in clips]),
+            search=SearchRange(_STRENGTHS if self._is_free(name) else (given, given)),
+            neutral=Adjustment(given),
+            least_spread=least_spread,
+            least_correlation=_LEAST_CORRELATION,
+        ).fit()
+        if self._is_free(name):
+            self._take([name], {name: fit.adjustment.strength}, fit)
+        return fit
+
+    def _take_constant(self, name: str, means: Sequence[float], most: float, least: float, fit: Fit) -> None:
+        """Takes a constant offset from the mean errors of clips, where all of them point the same way."""
+        if not self._is_free(name):
+            return
+        if fit.reason:
+            self._leave([name], fit.reason)
+            return
+        mean = float(np.mean(means))
+        uncertain = float(np.std(means, ddof=1)) / np.sqrt(len(means)) if len(means) > 1 else float("inf")
+        if abs(mean) < max(least, _CERTAIN * uncertain):
+            self._leave([name], "the held-out shots do not agree on another value")
+            return
+        drawn = mean * mean**2 / (mean**2 + uncertain**2)
+        self._choices[name] = Choice(round(float(np.clip(drawn, -most, most)), 3), "calibrated")
+
+    # --- choices -----------------------------------------------------------------------------------------------------
+
+    def _is_free(self, name: str) -> bool:
+        return self._choices[name].source == "neutral"
+
+    def _take(self, names: Sequence[str], values: Mapping[str, float], fit: Fit) -> None:
+        if fit.reason:
+            self._leave(names, fit.reason)
+            return
+        for name in names:
+            self._choices[name] = Choice(values[name], "calibrated")
+
+    def _leave(self, names: Sequence[str], reason: str) -> None:
+        for name in names:
+            if self._is_free(name):
+                self._choices[name] = replace(self._choices[name], value=NEUTRAL[name], reason=reason)

@@ -1,0 +1,329 @@
+"""Held-out clips of an actor as recorded, and as the exported network animates them: what calibration works on.
+
+Of the skin, some vertices are kept: the marked lips, those that move most in either half of the face, and the highest
+and the lowest one, so that an animator of these vertices alone divides the face as one of all vertices does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.animation import FaceData
+from audio2face.animation.skin import face_mask
+from audio2face.audio import track_pieces
+from audio2face.console import LOGGER, track
+from audio2face.dataset.arrays import Float32Array
+from audio2face.dataset.emotions import EmotionVectors
+from audio2face.errors import UserError
+from audio2face.export.actor_files import exact_rate, load_face
+from audio2face.export.motion_blocks import checked, grouped
+from audio2face.geometry import PointCache
+from audio2face.inference import EmotionCurve, Executor, Graph, Motion, TrackSettings
+from audio2face.model_folder import DeployedActor, DeployedModel, RegressionInfo
+from audio2face.training.sources import ActorSource
+from audio2face.training.validation_record import ValidationClip
+
+Indices = npt.NDArray[np.int64]
+
+MOST_SECONDS = 60.0  # of all clips together: the network runs in about a minute on a CPU
+_MOST_FRAMES = 1200  # of a regression network, which is run once for each frame
+_MOST_CLIPS = 10
+_MOVING_VERTS = 64  # kept of either half of the face
+_CONTEXT = 1.0  # seconds of sound before and after a clip that the network receives as well
+_STATISTICS_STEP = 4  # every fourth frame shows which vertices move
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedVertices:
+    """Which vertices of the skin are kept, as places among the kept ones.
+
+    Attributes:
+        kept: vertices of the skin, `[kept]`.
+        lips: places of paired vertices of upper and lower lip, `[2, pairs]`; None without a list of them.
+        lower: places of those that move most in the lower half of the face, `[lower]`.
+        upper: likewise in the upper half.
+    """
+
+    kept: Indices
+    lips: Indices | None
+    lower: Indices
+    upper: Indices
+
+
+@dataclass(frozen=True, eq=False)
+class PartMotion:
+    """Motion of the parts of a face from rest, float32, centimetres and degrees; None: there are no data.
+
+    Attributes:
+        skin: `[frames, kept, 3]`.
+        tongue: `[frames, tongue verts, 3]`, without the motion of the jaw.
+        jaw: `[frames, points, 3]`.
+        eyes: `[frames, 4]`.
+    """
+
+    skin: Float32Array
+    tongue: Float32Array | None
+    jaw: Float32Array | None
+    eyes: Float32Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class ClipMotion:
+    """A held-out clip.
+
+    Attributes:
+        clip: which.
+        network_fps: frames per second of what the network made.
+        made: network output.
+        true: the recorded motion, at the clip's frame rate.
+    """
+
+    clip: ValidationClip
+    network_fps: float
+    made: PartMotion
+    true: PartMotion
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutMotion:
+    """All held-out clips of an actor that can be used.
+
+    Attributes:
+        face: the kept vertices of the face, and all of its other parts.
+        marked: what the kept vertices are.
+        clips: the clips, in the order of their shots.
+    """
+
+    face: FaceData
+    marked: MarkedVertices
+    clips: tuple[ClipMotion, ...]
+
+
+def choose_clips(clips: Sequence[ValidationClip], actor: str, is_regression: bool) -> tuple[ValidationClip, ...]:
+    """The clips of an actor that are used: one of each stretch of a shot, few and short enough to be animated soon.
+
+    Args:
+        clips: all validation clips of a training run.
+        actor: the actor.
+        is_regression: whether the network is run frame by frame.
+    """
+    # Of several voices on the same frames, the actor's own.
+    own = sorted(clips, key=lambda clip: (clip.shot, clip.first, clip.last, clip.speaker != actor, clip.speaker))
+    distinct = {(clip.shot, clip.first, clip.last): clip for clip in reversed(own) if clip.actor == actor}
+    found = list(reversed(distinct.values()))
+    if not found:
+        return ()
+    spread = np.linspace(0, len(found) - 1, min(len(found), _MOST_CLIPS)).round().astype(int)
+    chosen = [found[index] for index in dict.fromkeys(spread.tolist())]
+    seconds = MOST_SECONDS / len(chosen)
+    if is_regression:
+        seconds = min(seconds, _MOST_FRAMES / len(chosen) / max(clip.fps for clip in chosen))
+    return tuple(_shortened(clip, seconds) for clip in chosen)
+
+
+def _shortened(clip: ValidationClip, seconds: float) -> ValidationClip:
+    last = min(clip.last, clip.first + max(1, round(seconds * clip.fps)) - 1)
+    return ValidationClip(**{**vars(clip), "last": last})
+
+
+class HeldOutReader:
+    """Reads and animates held-out clips of one actor.
+
+    Args:
+        model: the deployed folder.
+        source: what the actor was trained from.
+        emotions: how emotions become vectors.
+        graph: the network of the folder.
+    """
+
+    def __init__(self, model: DeployedModel, source: ActorSource, emotions: EmotionVectors, graph: Graph) -> None:
+        self._model, self._source, self._emotions, self._graph = model, source, emotions, graph
+        self._actor: DeployedActor = model.actor(source.actor)
+        self._is_regression = isinstance(model.info, RegressionInfo)
+        # Deltas count from here: coefficients from the mean of the shapes, whatever face a consumer adds them to.
+        self._skin_rest = source.skin.mean if self._is_regression else self._actor.neutral_skin
+        self._tongue_rest = source.tongue.mean if self._is_regression else self._actor.neutral_tongue
+
+    def read(self, clips: Sequence[ValidationClip], parameters: Mapping[str, Any]) -> HeldOutMotion | None:
+        """Reads and animates clips; those whose files are gone or changed are skipped with a warning.
+
+        Args:
+            clips: the clips.
+            parameters: of post-processing: where the face is divided, and how loud the network receives a recording.
+
+        Returns:
+            None where no clip can be read.
+
+        Raises:
+            UserError: the network gives NaN or infinity, or an array of the deployed folder is damaged.
+        """
+        usable = [clip for clip in clips if self._is_usable(clip)]
+        if not usable:
+            return None
+        face = load_face(self._actor)
+        marked = self._mark(
+            usable, face_mask(face.skin, parameters["face_mask_level"], parameters["face_mask_softness"])
+        )
+        kept = FaceData(
+            skin=face.skin[marked.kept],
+            tongue=face.tongue,
+            jaw=face.jaw,
+            lip_open=face.lip_open[marked.kept],
+            eye_close=face.eye_close[marked.kept],
+            saccades=face.saccades,
+        )
+        gain = parameters["input_strength"] if self._is_regression else 1.0
+        frames = sum(clip.num_frames for clip in usable)
+        animated = track(
+            (self._animated(clip, marked, gain) for clip in usable),
+            frames,
+            f"{self._source.actor}: held-out shots",
+            lambda motion: motion.clip.num_frames,
+        )
+        return HeldOutMotion(kept, marked, tuple(animated))
+
+    def _is_usable(self, clip: ValidationClip) -> bool:
+        """Whether recording and skin of a clip are there as they were."""
+        try:
+            skin = self._skin(clip)
+            next(track_pieces(clip.audio), None)
+        except UserError as error:
+            LOGGER.warning("held-out shot %s cannot be used: %s", clip.shot, error)
+            return False
+        if skin.num_verts != len(self._skin_rest) or skin.num_frames <= clip.last:
+            LOGGER.warning("held-out shot %s cannot be used: its skin cache has changed since training", clip.shot)
+            return False
+        return True
+
+    def _skin(self, clip: ValidationClip) -> PointCache:
+        return self._source.raw.shot(clip.shot).skin()
+
+    # --- vertices ----------------------------------------------------------------------------------------------------
+
+    def _mark(self, clips: Sequence[ValidationClip], mask: Float32Array) -> MarkedVertices:
+        heights = self._actor.neutral_skin[:, 1]
+        moving = self._variance(clips)
+        lower, upper = (_most_moving(moving * share) for share in (mask > 0.5, mask < 0.1))
+        pairs = self._source.raw.lip_dist
+        lips = None if pairs is None else np.stack([pairs.upper, pairs.lower])
+        listed = np.zeros(0, np.int64) if lips is None else lips.reshape(-1)
+        kept = np.unique(np.concatenate([[heights.argmin(), heights.argmax()], lower, upper, listed]))
+        return MarkedVertices(
+            kept=kept,
+            lips=None if lips is None else np.searchsorted(kept, lips),
+            lower=np.searchsorted(kept, lower),
+            upper=np.searchsorted(kept, upper),
+        )
+
+    def _variance(self, clips: Sequence[ValidationClip]) -> npt.NDArray[np.float64]:
+        """Variance of the recorded position of each vertex over some frames of all clips, `[verts]`."""
+        count, total, squares = 0, np.zeros(self._skin_rest.shape), np.zeros(self._skin_rest.shape)
+        for clip in clips:
+            skin = self._skin(clip)
+            for frame in range(clip.first, clip.last + 1, _STATISTICS_STEP):
+                moved = skin.read(frame, frame + 1)[0].astype(np.float64) - self._skin_rest
+                count, total, squares = count + 1, total + moved, squares + np.square(moved)
+        variance: npt.NDArray[np.float64] = (squares / count - np.square(total / count)).sum(axis=1)
+        return variance
+
+    # --- motion ------------------------------------------------------------------------------------------------------
+
+    def _animated(self, clip: ValidationClip, marked: MarkedVertices, gain: float) -> ClipMotion:
+        fps, made = self._network_motion(clip, marked, gain)
+        return ClipMotion(clip, fps, made, self._true_motion(clip, marked))
+
+    def _true_motion(self, clip: ValidationClip, marked: MarkedVertices) -> PartMotion:
+        raw, frames = self._source.raw.shot(clip.shot), slice(clip.first, clip.last + 1)
+        skin = raw.skin()
+        rest = self._skin_rest[marked.kept]
+        positions = [skin.read(frame, frame + 1)[0, marked.kept] for frame in range(frames.start, frames.stop)]
+        jaw, eyes = raw.jaw_deltas(), raw.eye_rotations()
+        return PartMotion(
+            skin=np.stack(positions) - rest,
+            tongue=self._true_tongue(clip.shot, frames),
+            jaw=_stretch(jaw, frames),
+            eyes=None if eyes is None else _stretch(eyes.reshape(len(eyes), -1), frames),
+        )
+
+    def _true_tongue(self, shot: str, frames: slice) -> Float32Array | None:
+        """The tongue as preprocessing saw it: held still at its root."""
+        coefficients, shapes = self._source.tongue_coefficients, self._source.tongue
+        if shot not in coefficients.members:
+            return None
+        values = _stretch(coefficients.read_floats(shot, (None, len(shapes.matrix))), frames)
+        if values is None:
+            return None
+        return np.tensordot(values, shapes.matrix, axes=1) + (shapes.mean - self._tongue_rest)
+
+    def _network_motion(self, clip: ValidationClip, marked: MarkedVertices, gain: float) -> tuple[float, PartMotion]:
+        """What the network makes of the recording, and its frames per second; the first frame is that of the clip."""
+        rate = exact_rate(clip.fps) if self._is_regression else None
+        vector = self._emotions.vector(clip.emotion)
+        spoken = TrackSettings(emotion=EmotionCurve.constant(vector), actor=self._actor.name, gain=gain)
+        executor = Executor.open(self._model, [spoken], fps=rate, graph=self._graph)
+        fps = executor.fps
+        # A recorded frame shows the middle of its time, and a regression network is asked for a moment: that one.
+        start = Fraction(clip.audio_start) + (1 / fps / 2 if self._is_regression else 0)
+        lead = int(max(Fraction(0), min(start, Fraction(_CONTEXT))) * fps)
+        wanted = -(-clip.num_frames * fps // exact_rate(clip.fps))
+        begin = round((start - lead / fps) * executor.samplerate)
+        count = round((lead + wanted) / fps * executor.samplerate + _CONTEXT * executor.samplerate)
+        for samples in _samples(clip, executor.samplerate, begin, count):
+            executor.push(0, samples)
+        executor.close(0)
+        parts = [self._parts(motion, marked) for motion in grouped(map(checked, executor.run()))]
+        frames = slice(lead, lead + int(wanted))
+        skin, tongue, jaw, eyes = (np.concatenate(part)[frames] for part in zip(*parts, strict=True))
+        return float(fps), PartMotion(skin, tongue, jaw, eyes)
+
+    def _parts(
+        self, motion: Motion, marked: MarkedVertices
+    ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
+        """Skin, tongue, jaw and eyes of network output, as in `PartMotion`."""
+        values, info = motion.values, self._model.info
+        if isinstance(info, RegressionInfo):
+            widths = (info.num_shapes_skin, info.num_shapes_tongue)
+        else:
+            widths = (info.skin_size, info.tongue_size)
+        skin, tongue, jaw, eyes = np.split(values, np.cumsum([*widths, info.jaw_size]), axis=1)
+        if isinstance(info, RegressionInfo):
+            moved = np.tensordot(skin, self._source.skin.matrix[:, marked.kept], axes=1)
+            tongue = np.tensordot(tongue, self._source.tongue.matrix, axes=1)
+        else:
+            moved = skin.reshape(len(skin), -1, 3)[:, marked.kept]
+        frames = len(values)
+        return moved, tongue.reshape(frames, -1, 3), jaw.reshape(frames, -1, 3), eyes
+
+
+def _stretch(values: Float32Array | None, frames: slice) -> Float32Array | None:
+    """Some frames; None where there are not all of them, or they hold NaN or infinity."""
+    if values is None or len(values) < frames.stop or not np.isfinite(values[frames]).all():
+        return None
+    return values[frames]
+
+
+def _most_moving(variance: npt.NDArray[np.float64]) -> Indices:
+    """The vertices of largest variance that move at all, `[up to _MOVING_VERTS]`, rising."""
+    order = np.argsort(-variance, kind="stable")[:_MOVING_VERTS]
+    return np.sort(order[variance[order] > 0])
+
+
+def _samples(clip: ValidationClip, samplerate: int, begin: int, count: int) -> Iterator[Float32Array]:
+    """A stretch of a recording in pieces; silence where it lies before the recording."""
+    if begin < 0:
+        yield np.zeros(min(-begin, count), np.float32)
+        count, begin = count + begin, 0
+    at = 0
+    for piece in track_pieces(clip.audio, samplerate):
+        part = piece[max(begin - at, 0) : max(begin + count - at, 0)]
+        if len(part):
+            yield part
+        at += len(piece)
+        if at >= begin + count:
+            return
