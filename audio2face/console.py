@@ -22,7 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from audio2face.errors import UserError
+from audio2face.errors import UserError, printable
 
 Item = TypeVar("Item")
 LOGGER = logging.getLogger("audio2face")
@@ -46,6 +46,13 @@ class _StandardOutput(logging.StreamHandler[TextIO]):
         """The base class sets it once; there is nothing to keep."""
 
 
+class _PrintableFormatter(logging.Formatter):
+    """Messages as a terminal may show them: what they quote may come from files of anybody."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def start_logging(log_file: Path | None = None) -> None:
     """Sends messages of level INFO and above to standard output and, where given, to a log file."""
     handlers: list[logging.Handler] = [_StandardOutput()]
@@ -54,7 +61,9 @@ def start_logging(log_file: Path | None = None) -> None:
         handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
     # Of processes that train together, the first speaks for all; the others only warn.
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s [%(levelname)s] %(message)s", handlers=handlers, force=True)
+    for handler in handlers:
+        handler.setFormatter(_PrintableFormatter("%(asctime)s [%(levelname)s] %(message)s"))
+    logging.basicConfig(level=level, handlers=handlers, force=True)
 
 
 def track(

@@ -10,9 +10,31 @@ from typing import Any
 
 from audio2face.placeholders import find_placeholder
 
+_LONGEST_MESSAGE = 8_000  # characters of each part of a message: what a file says in it may be of any length
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """A text that a terminal shows and nothing else: names and messages may come from files of anybody.
+
+    Args:
+        text: any text.
+        limit: the most characters; of a longer text the beginning and the end are kept.
+
+    Returns:
+        The text with control characters, invisible marks and lone surrogates as escapes; line feeds stay.
+    """
+    if limit is not None and len(text) > limit:
+        half = limit // 2
+        text = f"{text[:half]} ... ({len(text) - 2 * half:,} characters left out) ... {text[-half:]}"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
+
 
 class UserError(Exception):
     """Something the user gave is wrong; the message says what, where and what to do.
+
+    Problem and hint are kept as a terminal may show them, see `printable`, and of bounded length.
 
     Args:
         problem: what is wrong, with the values found and expected.
@@ -21,12 +43,12 @@ class UserError(Exception):
     """
 
     def __init__(self, problem: str, *, path: Path | str | None = None, hint: str | None = None) -> None:
-        self.problem = problem
+        self.problem = printable(problem, _LONGEST_MESSAGE)
         self.path = Path(path) if path is not None else None
-        self.hint = hint
-        where = f"{self.path}: " if self.path is not None else ""
-        then = f"\n  {hint}" if hint else ""
-        super().__init__(f"{where}{problem}{then}")
+        self.hint = None if hint is None else printable(hint, _LONGEST_MESSAGE)
+        where = f"{printable(str(self.path), _LONGEST_MESSAGE)}: " if self.path is not None else ""
+        then = f"\n  {self.hint}" if self.hint else ""
+        super().__init__(f"{where}{self.problem}{then}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the finished error, so that one raised in a worker process arrives as it is."""

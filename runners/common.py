@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import sys
@@ -90,6 +91,10 @@ def run_stage(
         status = main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         fail(error)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        fail(UserError("a name or path is too long for this system", path=error.filename, hint="Give a shorter one."))
     except KeyboardInterrupt:
         if os.environ.get("RANK", "0") == "0":
             print(f"[STOPPED] {go_on}", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from audio2face.export.animation import Animation
 from audio2face.export.formats import write_formats
 from audio2face.export.video import write_video
 from audio2face.files import atomic_files, write_json
+from audio2face.names import has_invisible
 from audio2face.player.page import LABELS, write_page
 
 PAGE, VIDEO = "page", "video"
@@ -104,6 +105,8 @@ def _recorded_files(record: Path) -> list[str]:
         return []
     try:
         files = read_json(record)["files"]
-        return [file for file in files if Path(file).name == file and file not in (".", "..")]
+        return [
+            file for file in files if Path(file).name == file and file not in (".", "..") and not has_invisible(file)
+        ]
     except (UserError, KeyError, TypeError):
         return []  # somebody else's file of that name

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError
 from audio2face.export.perform import Performer
+from audio2face.names import check_file_stem
 from audio2face.player.page import LABELS
 from audio2face.runs import RunFolder, record, say_where
 from runners.common import open_configuration, run_stage
@@ -40,8 +41,11 @@ def main(argv: list[str]) -> int:
     second = None if performer is None else _second_take(order, performer)
     animator = _open_animator(order) if order.wants_raw else None
     takes = [] if performer is None else [_take_name(performer, path) for path in recordings]
+    raw = [] if animator is None else [animator.name_of(path) for path in recordings]
+    for stem in [*takes, *raw]:
+        check_file_stem(stem, "recording, actor and emotion")
     _refuse_equal(takes)
-    _refuse_equal([] if animator is None else [animator.name_of(path) for path in recordings])
+    _refuse_equal(raw)
     folder = _made(order.folder())
     start_logging(folder / "log.log")
     if configuration is not None:

@@ -11,9 +11,9 @@ from typing import Annotated
 
 from audio2face.config_base.types import (
     Actor,
+    EmotionNames,
     FrameRate,
     Identifier,
-    NonEmptyNames,
     ShotEmotion,
     TransformScale,
     dataset_file,
@@ -203,10 +203,10 @@ BLENDSHAPE_TONGUE_CONFIG_FPATH: dict[Actor, Annotated[str, dataset_file(".json",
 # --- Shots, emotions, actors ------------------------------------------------------------------------------
 
 # The emotions that occur, in the order of the network's emotion vector. A shot's emotion is the one named
-# in the shot's name (`eg3_joy`).
+# in the shot's name (`eg3_joy`). Each becomes a part of names of files.
 # Change it when shots were recorded in several emotions.
 # Read by: dataset check, preprocessing, training, inference.
-SHOT_EMOTION_NAMES: NonEmptyNames = ["neutral"]
+SHOT_EMOTION_NAMES: EmotionNames = ["neutral"]
 
 # Rows (actor, shot, emotion) for shots whose name does not tell their emotion, or tells a wrong one.
 # Change it when the dataset check lists a shot under the wrong emotion.

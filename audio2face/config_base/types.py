@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 from typing_extensions import TypedDict  # pydantic asks for this one on Python 3.11
 
-from audio2face.names import is_identifier
+from audio2face.names import FILE_LABEL_WORDS, is_file_label, is_identifier
 
 Stage = Literal["check", "preproc", "train", "deploy", "inference"]
 RootName = Literal["datasets", "workspace"]
@@ -140,7 +140,8 @@ SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 
 # --- Rows ----------------------------------------------------------------------------------------------------
 
-NonEmptyNames = Annotated[list[str], Len(1)]
+EmotionName = Annotated[str, TextRule(FILE_LABEL_WORDS, is_file_label)]
+EmotionNames = Annotated[list[EmotionName], Len(1)]
 # actor, shot, (first frame, last frame), speaker, language, audio file, audio offset in frames
 Clip = tuple[Actor, Identifier, tuple[Index, Index], str, str, RelativeWav, int]
 # actor, (source shot, frame), length in frames, emotion

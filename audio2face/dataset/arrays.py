@@ -7,8 +7,6 @@ does not account for.
 from __future__ import annotations
 
 import json
-import lzma
-import math
 import struct
 import tokenize
 import zipfile
@@ -16,11 +14,12 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.dataset.npz import Member, read_header, read_member, read_members
 from audio2face.errors import FileFormatError, UserError, missing_file, reason_of
 
 Float32Array = npt.NDArray[np.float32]
@@ -43,9 +42,7 @@ _DAMAGE = (
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
 )
-_MOST_DEFLATE_CAN_SHRINK = 1100  # the format's own limit is 1,032 to 1
 _NPY_MAGIC = b"\x93NUMPY"
 _OBJECTS_HINT = (
     "NumPy makes such an array of rows of different lengths. Give all rows one length and one type of number, for "
@@ -86,7 +83,7 @@ def _map_npy(path: Path) -> npt.NDArray[Any]:
                 hint="Write it with numpy.save, one array per file.",
             )
         handle.seek(0)
-        if _read_header(handle)[2].hasobject:
+        if read_header(handle)[2].hasobject:
             raise FileFormatError("holds Python objects instead of numbers", path=path, hint=_OBJECTS_HINT)
     array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
@@ -129,23 +126,6 @@ def read_json(path: Path) -> Any:
 
 
 @dataclass(frozen=True)
-class Member:
-    """What an archive says about one of its arrays, known without reading the array.
-
-    Attributes:
-        shape: shape of the array.
-        dtype: type of its values.
-        fortran: whether columns come first in the file.
-        compressed: whether it is stored compressed.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fortran: bool
-    compressed: bool
-
-
-@dataclass(frozen=True)
 class Archive:
     """An `.npz` file of named arrays, each read when it is asked for.
 
@@ -164,7 +144,7 @@ class Archive:
         Raises:
             UserError: the file is missing, or (FileFormatError) it or one of its arrays' headers is damaged.
         """
-        return cls(path, _guarded(path, ".npz archive", lambda: _read_members(path)))
+        return cls(path, _guarded(path, ".npz archive", lambda: read_members(path)))
 
     def read(self, name: str) -> npt.NDArray[Any]:
         """Reads one array.
@@ -172,52 +152,33 @@ class Archive:
         Raises:
             UserError: the archive has no such array, or (FileFormatError) its bytes are damaged.
         """
+        member = self._member(name)
+        return _guarded(self.path, f".npz archive (array {name!a})", lambda: read_member(self.path, member))
+
+    def require(self, name: str, shape: tuple[int | None, ...]) -> None:
+        """Refuses an array that is not numeric or not of a shape (None: any positive length), without reading it.
+
+        Raises:
+            UserError: the archive has no such array, or (FileFormatError) it is another.
+        """
+        member = self._member(name)
+        try:
+            require_shape(self.path, member.shape, member.dtype, shape)
+        except FileFormatError as error:
+            raise FileFormatError(f"array {name!a} {error.problem}", path=self.path) from error
+
+    def read_floats(self, name: str, shape: tuple[int | None, ...]) -> Float32Array:
+        """Reads one numeric array of a given shape (None: any positive length) as float32."""
+        self.require(name, shape)
+        array = self.read(name)
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(array, np.float32)
+
+    def _member(self, name: str) -> Member:
         if name not in self.members:
             raise UserError(f"has no array named {name!a}", path=self.path)
         if self.members[name].dtype.hasobject:
             raise FileFormatError(
                 f"array {name!a} holds Python objects instead of numbers", path=self.path, hint=_OBJECTS_HINT
             )
-        return _guarded(self.path, f".npz archive (array {name!a})", lambda: _read_member(self.path, name))
-
-    def read_floats(self, name: str, shape: tuple[int | None, ...]) -> Float32Array:
-        """Reads one numeric array of a given shape (None: any positive length) as float32."""
-        array = self.read(name)
-        try:
-            require_shape(self.path, array.shape, array.dtype, shape)
-        except FileFormatError as error:
-            raise FileFormatError(f"array {name!a} {error.problem}", path=self.path) from error
-        with np.errstate(over="ignore"):
-            return np.ascontiguousarray(array, np.float32)
-
-
-def _read_members(path: Path) -> dict[str, Member]:
-    members: dict[str, Member] = {}
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if not info.filename.endswith(".npy"):
-                raise ValueError(f"{info.filename!a} in it is not an array")
-            with archive.open(info) as handle:
-                shape, fortran, dtype = _read_header(handle)
-                size = handle.tell() + math.prod(shape) * dtype.itemsize
-            if not dtype.hasobject and size != info.file_size:
-                raise ValueError(f"{info.filename!a} takes {info.file_size} bytes, its header says {size}")
-            if info.file_size > _MOST_DEFLATE_CAN_SHRINK * max(info.compress_size, 1):
-                raise ValueError(f"{info.filename!a} cannot hold as much as it says")
-            members[info.filename.removesuffix(".npy")] = Member(
-                shape, dtype, fortran, info.compress_type != zipfile.ZIP_STORED
-            )
-    return members
-
-
-def _read_header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(handle)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(handle)
-    return np.lib.format.read_array_header_2_0(handle)
-
-
-def _read_member(path: Path, name: str) -> npt.NDArray[Any]:
-    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as handle:
-        array: npt.NDArray[Any] = np.lib.format.read_array(handle, allow_pickle=False)
-        return array
+        return self.members[name]

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from audio2face.errors import UserError
+from audio2face.errors import UserError, printable
 
 Value = TypeVar("Value")
 SCHEMA = 1
@@ -180,8 +180,8 @@ def _findings_table(title: str, style: str, findings: Iterable[Finding]) -> Tabl
     table.add_column("where", overflow="fold", ratio=2)
     table.add_column("what is wrong, and what to do", overflow="fold", ratio=5)
     for finding in findings:
-        what = f"{escape(_printable(finding.message))}\n[dim]{escape(_printable(finding.remedy))}[/dim]"
-        table.add_row(finding.code, escape(_printable(_where(finding))), what)
+        what = f"{escape(printable(finding.message))}\n[dim]{escape(printable(finding.remedy))}[/dim]"
+        table.add_row(finding.code, escape(printable(_where(finding))), what)
     return table
 
 
@@ -191,11 +191,6 @@ def _where(finding: Finding) -> str:
     parts += [] if finding.vertex is None else [f"vertex {finding.vertex}"]
     file = "" if finding.file is None else str(finding.file)
     return "\n".join(part for part in (", ".join(parts), file) if part)
-
-
-def _printable(text: str) -> str:
-    """Names come from the disk: control characters in them must not reach the terminal."""
-    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def _summary_table(report: CheckReport) -> Table:
@@ -208,7 +203,7 @@ def _summary_table(report: CheckReport) -> Table:
     table.add_row("tongue vertices", "no tongue" if summary.num_verts_tongue is None else str(summary.num_verts_tongue))
     for emotion, length in summary.minutes_per_emotion.items():
         shots = summary.shots_per_emotion[emotion]
-        table.add_row(f"emotion {escape(_printable(emotion))}", f"{length:.1f} minutes in {shots} shots")
+        table.add_row(f"emotion {escape(printable(emotion))}", f"{length:.1f} minutes in {shots} shots")
     for rate, shots in summary.shots_per_samplerate.items():
         table.add_row(f"audio at {rate} Hz", f"{shots} shots")
     table.add_row("result", f"{len(report.errors)} errors, {len(report.warnings)} warnings")

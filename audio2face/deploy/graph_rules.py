@@ -14,6 +14,7 @@ from onnx import TensorProto, ValueInfoProto
 
 from audio2face.model_folder import DeployedModel, NetworkInfo, TensorShape
 from audio2face.model_folder.faults import FileFaults
+from audio2face.model_folder.json_object import is_inner_path
 from audio2face.model_folder.trt_info import ONNX_FILE
 
 OPSETS = (17, 18)
@@ -100,7 +101,9 @@ def check_deployed_graph(model: DeployedModel, faults: FileFaults) -> None:
         faults.error(problem, _EXPORT)
     entries = [entry for tensor in graph.graph.initializer for entry in tensor.external_data]
     for name in sorted({entry.value for entry in entries if entry.key == "location"}):
-        if not (model.folder / name).is_file():
+        if not is_inner_path(name):
+            faults.error(f"its weights lie in {name!a}, which leads out of the folder", _EXPORT)
+        elif not (model.folder / name).is_file():
             faults.error(f"its weights lie in {name}, which is missing", f"Copy {name} beside {ONNX_FILE}.")
 
 

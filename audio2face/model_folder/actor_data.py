@@ -11,6 +11,7 @@ import numpy.typing as npt
 from audio2face.model_folder.archive import StoredArchive
 from audio2face.model_folder.faults import FileFaults
 from audio2face.model_folder.network_info import DiffusionInfo, NetworkInfo, RegressionInfo
+from audio2face.names import is_label
 
 Float32Array = npt.NDArray[np.float32]
 Shape = tuple[int | None, ...]
@@ -93,6 +94,15 @@ def is_finite(array: npt.NDArray[Any]) -> bool:
     """Whether all values are finite; looks at them in blocks."""
     flat = array.reshape(-1)
     return all(bool(np.isfinite(flat[start : start + _BLOCK]).all()) for start in range(0, flat.size, _BLOCK))
+
+
+def decoded_names(stored: npt.NDArray[np.bytes_]) -> tuple[str, ...] | None:
+    """The names in an array of byte strings; None where one is no UTF-8, or nothing that people can read."""
+    try:
+        names = tuple(name.decode("utf-8") for name in stored.tolist())
+    except UnicodeDecodeError:
+        return None
+    return names if all(map(is_label, names)) else None
 
 
 def _words(shape: Shape) -> str:

@@ -52,4 +52,4 @@ class AnimationConfig:
                     "Nothing needs to be done.",
                 )
             return cls(parameters)
-        return cls(parameters, config.text("source_shot"), config.count("source_frame"))
+        return cls(parameters, config.name("source_shot"), config.count("source_frame"))

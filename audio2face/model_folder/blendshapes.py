@@ -10,15 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.animation import SolverSettings
-from audio2face.model_folder.actor_data import Float32Array, is_finite
+from audio2face.model_folder.actor_data import Float32Array, decoded_names, is_finite
 from audio2face.model_folder.archive import StoredArchive
 from audio2face.model_folder.faults import FileFaults
 from audio2face.model_folder.json_object import JsonObject
+from audio2face.names import LABEL_WORDS
 
 NEUTRAL = "neutral"
 _MASK = "frontalMask"
 _VERSION = "rig_version"
 _TEMPLATE_SIZE = 54.7  # cm; what the SDK assumes where the file does not say
+_MOST_POSES = 10_000
+_STRONGEST = 1e9
 _ALIKE = 0.95  # cosine; offsets from the neutral have no such likeness to it
 _EXPORT = "Export the blend shapes once more, preprocess the actor and deploy."
 
@@ -26,22 +29,26 @@ _EXPORT = "Export the blend shapes once more, preprocess the actor and deploy."
 def read_solver_settings(file: JsonObject) -> SolverSettings:
     """Takes the values of `blendshape_params` out of the file; notes what does not fit."""
     params = file.child("blendshape_params")
-    poses = params.count("numPoses", 1)
+    poses = params.count("numPoses", 1, _MOST_POSES)
     active = _whole(params, "bsSolveActivePoses", poses)
     if active and not any(active):
         params.wrong("bsSolveActivePoses", list(active), "at least one pose that is not 0")
     return SolverSettings(
-        l1=params.number("strengthL1regularization", 0),
-        l2=params.number("strengthL2regularization", 0),
-        temporal=params.number("strengthTemporalSmoothing", 0),
-        symmetry=params.number("strengthSymmetry", 0),
-        template_size=params.number("templateBBSize", 1) if params.has("templateBBSize") else _TEMPLATE_SIZE,
+        l1=params.number("strengthL1regularization", 0, _STRONGEST),
+        l2=params.number("strengthL2regularization", 0, _STRONGEST),
+        temporal=params.number("strengthTemporalSmoothing", 0, _STRONGEST),
+        symmetry=params.number("strengthSymmetry", 0, _STRONGEST),
+        template_size=_template_size(params),
         active=tuple(value != 0 for value in active),
         cancel_pairs=_pairs(params, "bsSolveCancelPoses", poses),
         symmetry_pairs=_pairs(params, "bsSolveSymmetryPoses", poses),
         multipliers=params.numbers("bsWeightMultipliers", poses),
         offsets=params.numbers("bsWeightOffsets", poses),
     )
+
+
+def _template_size(params: JsonObject) -> float:
+    return params.number("templateBBSize", 1, _STRONGEST) if params.has("templateBBSize") else _TEMPLATE_SIZE
 
 
 def _whole(params: JsonObject, key: str, length: int) -> tuple[int, ...]:
@@ -126,7 +133,10 @@ def _read_names(archive: StoredArchive, faults: FileFaults) -> tuple[str, ...] |
         found = "is missing" if entry is None else f"is {entry.dtype.str} of shape {list(entry.shape)}"
         faults.error(f"poseNames {found}, expected a list of byte strings", 'Store the names, "neutral" first, as S.')
         return None
-    names = tuple(name.decode("utf-8", "replace") for name in archive.read("poseNames").tolist())
+    names = decoded_names(archive.read("poseNames"))
+    if names is None:
+        faults.error(f"poseNames holds what is no name, expected {LABEL_WORDS}", "Rename the pose.")
+        return None
     if names[:1] != (NEUTRAL,) or len(names) < 2 or len(set(names)) != len(names):
         faults.error(f"poseNames are {ascii(names)[:60]}, expected neutral, then other poses, each once", _EXPORT)
         return None
@@ -162,7 +172,8 @@ def check_blendshape_values(shapes: BlendshapeSet, model_neutral: Float32Array |
             faults.error(f"pose {name!a} holds positions, expected offsets from the neutral", _EXPORT)
     unlisted = set(shapes.archive.entries) - {"poseNames", NEUTRAL, *shapes.names, _MASK, _VERSION}
     if unlisted:
-        faults.warning(f"has arrays that poseNames does not list: {', '.join(sorted(unlisted)[:5])}", "List them.")
+        listed = ", ".join(map(ascii, sorted(unlisted)[:5]))
+        faults.warning(f"has arrays that poseNames does not list: {listed}", "List them.")
     if model_neutral is not None and model_neutral.shape == neutral.shape:
         far = float(np.abs(model_neutral - neutral).max())
         if not far <= 1e-3 * float(np.abs(model_neutral - model_neutral.mean(axis=0)).max()):

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.model_folder.actor_data import is_finite
+from audio2face.model_folder.actor_data import decoded_names, is_finite
 from audio2face.model_folder.archive import StoredArchive, open_archive
 from audio2face.model_folder.faults import Faults, FileFaults
+from audio2face.names import LABEL_WORDS
 
 EMOTION_DATABASE_FILE = "implicit_emo_db.npz"
 _SHOTS_LISTED = 8
@@ -108,7 +109,10 @@ class EmotionDatabase:
         if not is_finite(rows):
             faults.error("array 'emo_db' is NaN or infinite in places", "Train once more; the training went astray.")
             return None
-        texts = tuple(name.decode("utf-8", "replace") for name in names.tolist())
+        texts = decoded_names(names)
+        if texts is None:
+            faults.error(f"emo_spec_names holds a shot that is no name, expected {LABEL_WORDS}", "Rename the shot.")
+            return None
         return cls(texts, tuple(starts.tolist()), tuple(sizes.tolist()), rows)
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from audio2face.errors import FileFormatError
+from audio2face.errors import FileFormatError, printable
 from audio2face.placeholders import find_placeholder
 
 Severity = Literal["error", "warning", "note"]
+_LONGEST = 1_000  # characters of a finding: a hostile file may hold names of any length
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class FileFaults:
 
     def error(self, problem: str, remedy: str) -> None:
         """Readers refuse this, or read nonsense."""
-        self.found.append(Fault("error", self.file, problem, remedy))
+        self._add("error", problem, remedy)
 
     def missing(self, path: Path, remedy: str) -> None:
         """The file is not at `path`."""
@@ -91,8 +92,11 @@ class FileFaults:
 
     def warning(self, problem: str, remedy: str) -> None:
         """This is legal, but hardly meant."""
-        self.found.append(Fault("warning", self.file, problem, remedy))
+        self._add("warning", problem, remedy)
 
     def note(self, problem: str, remedy: str) -> None:
         """This is good to know."""
-        self.found.append(Fault("note", self.file, problem, remedy))
+        self._add("note", problem, remedy)
+
+    def _add(self, severity: Severity, problem: str, remedy: str) -> None:
+        self.found.append(Fault(severity, self.file, printable(problem, _LONGEST), printable(remedy, _LONGEST)))

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from audio2face.model_folder.faults import FileFaults
+from audio2face.names import LABEL_WORDS, has_invisible, is_label
 
 _LARGEST = 2**31 - 1
 _SHOWN = 60
+_LONGEST_PART = 255  # bytes of one part of a path, on every file system
+_LONGEST_PATH = 1024  # bytes
+
+Accepts = Callable[[object], bool]
 
 
 def read_object(path: Path, faults: FileFaults) -> JsonObject:
@@ -88,13 +94,46 @@ class JsonObject:
             self.wrong(key, values, "a list of texts that are not empty")
         return tuple(values)
 
-    def count(self, key: str, least: int = 0) -> int:
-        """A whole number."""
+    def name(self, key: str, accepts: Accepts = is_label, words: str = LABEL_WORDS) -> str:
+        """A text that is a name by the rule `accepts` of `audio2face.names`, which `words` describes."""
+        value = self.text(key)
+        if value and not accepts(value):
+            self.wrong(key, value, words)
+            return ""
+        return value
+
+    def names(self, key: str, accepts: Accepts = is_label, words: str = LABEL_WORDS) -> tuple[str, ...]:
+        """A list of such names."""
+        values = self.texts(key)
+        for number, value in enumerate(values):
+            if value and not accepts(value):
+                self.wrong(f"{key}[{number}]", value, words)
+        return values
+
+    def path(self, key: str) -> str:
+        """The path of a file below the folder, as text."""
+        value = self.text(key)
+        return value if self._leads_inside(key, value) else ""
+
+    def paths(self, key: str) -> tuple[str, ...]:
+        """A list of such paths."""
+        values = self.texts(key)
+        fine = [self._leads_inside(f"{key}[{number}]", value) for number, value in enumerate(values)]
+        return values if all(fine) else ()
+
+    def _leads_inside(self, key: str, value: str) -> bool:
+        if not value or is_inner_path(value):
+            return True
+        self.wrong(key, value, "the path of a file inside the folder, parts separated by '/'")
+        return False
+
+    def count(self, key: str, least: int = 0, most: int = _LARGEST) -> int:
+        """A whole number in a range, ends included."""
         value = self._get(key)
         if value is None:
             return least
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST:
-            self.wrong(key, value, f"a whole number from {least} to {_LARGEST}")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            self.wrong(key, value, f"a whole number from {least} to {most}")
             return least
         return value
 
@@ -109,12 +148,13 @@ class JsonObject:
             return 0.0
         return float(value)
 
-    def numbers(self, key: str, length: int) -> tuple[float, ...]:
-        """A list of numbers of a given length."""
+    def numbers(self, key: str, length: int, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, ...]:
+        """A list of numbers of a given length, each in a range, ends included."""
         values = self._list(key, "a list of numbers", (int, float))
-        if not all(is_number(value) for value in values):
-            self.wrong(key, values, "a list of finite numbers")
-            return (0.0,) * length
+        if not all(is_number(value) and lowest <= value <= highest for value in values):
+            limited = math.isfinite(lowest) or math.isfinite(highest)
+            self.wrong(key, values, f"numbers from {lowest:g} to {highest:g}" if limited else "finite numbers")
+            return (0.0,) * min(length, len(values))
         if len(values) != length and self.has(key):
             self.wrong(key, values, f"{length} numbers")
         return tuple(float(value) for value in values)
@@ -142,6 +182,20 @@ class JsonObject:
             self.wrong(key, value, expected)
             return []
         return value
+
+
+def is_inner_path(text: str) -> bool:
+    """Whether a text is a relative path that stays below where it starts, on every system, and may name a file."""
+    parts = PurePosixPath(text).parts
+    return (
+        bool(parts)
+        and not text.startswith("/")
+        and not has_invisible(text)
+        and not any(char in text for char in "\\:")
+        and ".." not in parts
+        and len(text.encode()) <= _LONGEST_PATH
+        and all(len(part.encode()) <= _LONGEST_PART for part in parts)
+    )
 
 
 def is_number(value: object) -> bool:

@@ -148,7 +148,7 @@ def read_model(folder: Path, faults: Faults) -> DeployedModel | None:
     files = _Files(folder, faults)
     info_file = files.json(main, "networkInfoPath")
     info = read_info(info_file) if info_file is not None else None
-    engine = main.text("networkPath")
+    engine = main.path("networkPath")
     if info is None or faults.errors:
         main.faults.note("the other files were not looked at", "Mend what is wrong, then check once more.")
         return None
@@ -168,18 +168,30 @@ class _Files:
 
     def json(self, holder: JsonObject, key: str) -> JsonObject | None:
         """The JSON file that a key names; None where there is no such name."""
-        name = holder.text(key)
+        name = holder.path(key)
         return self.json_file(name) if name else None
 
     def json_file(self, name: str) -> JsonObject:
         """The JSON file of a name."""
-        return read_object(self.folder / name, self.of(name))
+        path = self.inside(name)
+        return JsonObject(None, self.of(name)) if path is None else read_object(path, self.of(name))
 
     def archive(self, name: str) -> StoredArchive:
         """The archive of a name."""
         if not name.endswith(".npz"):
             self.of(name).error("does not end in .npz: the SDK takes it for another format", "Rename it.")
-        return open_archive(self.folder / name, self.of(name))
+        path = self.inside(name)
+        return StoredArchive(self.folder / name, name, {}) if path is None else open_archive(path, self.of(name))
+
+    def inside(self, name: str) -> Path | None:
+        """Where the file of a name lies; None, which is noted, where links lead out of the folder."""
+        path = self.folder / name
+        if path.resolve().is_relative_to(self.folder.resolve()):
+            return path
+        self.of(name).unreadable(
+            path, "is a link that leads out of the folder", "Copy the folder with files in place of links (cp -rL)."
+        )
+        return None
 
     def of(self, name: str) -> FileFaults:
         """Collects what is wrong with the file of a name."""
@@ -188,13 +200,14 @@ class _Files:
 
 def _check_engine(files: _Files, engine: str, info: NetworkInfo) -> None:
     """Notes an engine that is not there, and whatever hinders building it."""
-    if (files.folder / engine).is_file():
+    engine_path, graph = files.inside(engine), files.inside(ONNX_FILE)
+    if engine_path is None or graph is None or engine_path.is_file():
         return
-    stand_in = find_placeholder(files.folder / ONNX_FILE)
+    stand_in = find_placeholder(graph)
     if stand_in is not None:
         files.of(ONNX_FILE).error(stand_in.problem, stand_in.hint)
         return
-    if not (files.folder / ONNX_FILE).is_file():
+    if not graph.is_file():
         files.of(engine).error(f"is missing, and so is {ONNX_FILE} to build it from", "Deploy the model once more.")
         return
     files.of(engine).note("is not built yet: the SDK needs it, our own inference does not", "See README.md: trtexec.")
@@ -203,7 +216,7 @@ def _check_engine(files: _Files, engine: str, info: NetworkInfo) -> None:
 
 def _read_actors(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
     """The actors of a diffusion network."""
-    configs, data = main.texts("modelConfigPaths"), main.texts("modelDataPaths")
+    configs, data = main.paths("modelConfigPaths"), main.paths("modelDataPaths")
     shapes = main.children("blendshapePaths") if main.has("blendshapePaths") else []
     lists: dict[str, int] = {"modelConfigPaths": len(configs), "modelDataPaths": len(data)}
     if main.has("blendshapePaths"):
@@ -220,7 +233,7 @@ def _read_actors(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[De
 
 
 def _read_regression_actor(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
-    config, data = files.json(main, "modelConfigPath"), main.text("modelDataPath")
+    config, data = files.json(main, "modelConfigPath"), main.path("modelDataPath")
     shapes = main.child("blendshapePaths") if main.has("blendshapePaths") else JsonObject(None, main.faults)
     if config is None or not data:
         return ()
@@ -232,13 +245,13 @@ def _read_actor(
 ) -> DeployedActor:
     archive = files.archive(data)
     check_actor_arrays(archive, info, files.of(data))
-    display = files.folder / display_name(name)
+    display = files.inside(display_name(name))
     return DeployedActor(
         name,
         AnimationConfig.read(config, isinstance(info, RegressionInfo)),
         archive,
         _read_blendshapes(files, info, name, shapes),
-        display if display.is_file() else None,
+        display if display is not None and display.is_file() else None,
         info,
     )
 
@@ -248,7 +261,7 @@ def _read_blendshapes(files: _Files, info: NetworkInfo, actor: str, shapes: Json
     present = [part for part in PARTS if shapes.has(part)]
     for part in present:
         paths = shapes.child(part)
-        config, data = files.json(paths, "config"), paths.text("data")
+        config, data = files.json(paths, "config"), paths.path("data")
         if config is not None and data:
             verts = info.skin_verts if part == "skin" else info.tongue_verts
             read = BlendshapeSet.read(files.archive(data), config, verts, files.of(data))
@@ -265,7 +278,7 @@ def _read_blendshapes(files: _Files, info: NetworkInfo, actor: str, shapes: Json
 def _read_database(
     files: _Files, main: JsonObject, info: RegressionInfo, actors: tuple[DeployedActor, ...]
 ) -> EmotionDatabase | None:
-    name = main.text("emotionDatabasePath")
+    name = main.path("emotionDatabasePath")
     if not name:
         return None
     faults = files.of(name)
@@ -276,6 +289,6 @@ def _read_database(
     if database.find(config.source_shot, config.source_frame) is None:
         faults.error(
             f"has no frame {config.source_frame} of shot {config.source_shot!a}, which the model's config names",
-            f"Name one of its shots ({', '.join(database.names[:5])}) and a frame below its size.",
+            f"Name one of its shots ({', '.join(map(ascii, database.names[:5]))}) and a frame below its size.",
         )
     return database

@@ -12,11 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from audio2face.model_folder.faults import Faults
-from audio2face.model_folder.json_object import JsonObject, read_object
+from audio2face.model_folder.json_object import Accepts, JsonObject, is_number, read_object
+from audio2face.names import FILE_LABEL_WORDS, LABEL_WORDS, is_file_label, is_identifier, is_label
 
 INFO_FILE = "network_info.json"
 EYE_VALUES = 4  # pitch and yaw in degrees, right eye first
 SEVERAL_ACTORS = "multi"
+_ACTOR_WORDS = "a name of 1 to 100 letters, digits, '_', and inside also '.' and '-'"
+# Far beyond any network that runs on a machine of today; what is larger is damage, and would be given memory.
+_MOST_SAMPLES = 192_000 * 60
+_MOST_FRAMES = 100_000
+_MOST_WIDTH = 1 << 20
+_MOST_VERTS = 10_000_000
+_MOST_VALUES = 1 << 28  # of a window's noise: 1 GB
+_RATES = (8_000, 192_000)  # Hz
+_FASTEST = 1_000  # frames per second
 
 
 @dataclass(frozen=True)
@@ -142,35 +152,52 @@ class DiffusionInfo:
         """Takes the values out of the file; notes what does not fit."""
         actor, version = _identity(file, "diffusion")
         params, audio = file.child("params"), file.child("audio_params")
-        emotions = _names(params, "emotions")
+        emotions = _names(params, "emotions", is_file_label, FILE_LABEL_WORDS)
         info = cls(
             actor=actor,
             version=version,
             emotions=emotions,
-            default_emotion=params.numbers("default_emotion", len(emotions)),
-            identities=_names(params, "identities"),
+            default_emotion=params.numbers("default_emotion", len(emotions), 0, 1),
+            identities=_names(params, "identities", is_identifier, _ACTOR_WORDS),
             skin_size=_triples(params, "skin_size"),
             tongue_size=_triples(params, "tongue_size"),
             jaw_size=_triples(params, "jaw_size"),
             eyes_size=_eyes(params, "eyes_size"),
-            num_diffusion_steps=params.count("num_diffusion_steps", 1),
-            num_gru_layers=params.count("num_gru_layers", 1),
-            gru_latent_dim=params.count("gru_latent_dim", 1),
-            num_frames_left_truncate=params.count("num_frames_left_truncate"),
-            num_frames_right_truncate=params.count("num_frames_right_truncate"),
-            num_frames_center=params.count("num_frames_center", 1),
-            buffer_len=audio.count("buffer_len", 1),
-            padding_left=audio.count("padding_left"),
-            padding_right=audio.count("padding_right"),
-            samplerate=audio.count("samplerate", 1),
+            num_diffusion_steps=params.count("num_diffusion_steps", 1, _MOST_FRAMES),
+            num_gru_layers=params.count("num_gru_layers", 1, _MOST_WIDTH),
+            gru_latent_dim=params.count("gru_latent_dim", 1, _MOST_WIDTH),
+            num_frames_left_truncate=params.count("num_frames_left_truncate", 0, _MOST_FRAMES),
+            num_frames_right_truncate=params.count("num_frames_right_truncate", 0, _MOST_FRAMES),
+            num_frames_center=params.count("num_frames_center", 1, _MOST_FRAMES),
+            buffer_len=audio.count("buffer_len", 1, _MOST_SAMPLES),
+            padding_left=audio.count("padding_left", 0, _MOST_SAMPLES),
+            padding_right=audio.count("padding_right", 0, _MOST_SAMPLES),
+            samplerate=audio.count("samplerate", *_RATES),
         )
-        noise = (info.num_diffusion_steps + 1) * info.frames * info.values
-        if noise % 2 and params.values is not None:
+        if params.values is not None and audio.values is not None and file.faults.is_sound:
+            info._note_window(file)
+        return info
+
+    def _note_window(self, file: JsonObject) -> None:
+        """Notes a window that no consumer can work with."""
+        noise = (self.num_diffusion_steps + 1) * self.frames * self.values
+        latents = self.num_diffusion_steps * self.num_gru_layers * self.gru_latent_dim
+        if noise % 2:
             file.faults.error(
                 f"the noise of a window has {noise} values; the SDK's generator gives even numbers only",
                 "Train with an even number of frames in a window.",
             )
-        return info
+        if max(noise, latents) > _MOST_VALUES:
+            file.faults.error(
+                f"a window takes {max(noise, latents)} values, more than {_MOST_VALUES}",
+                "Correct the sizes under params.",
+            )
+        if not 1 <= self.fps <= _FASTEST:
+            file.faults.error(
+                f"{self.frames} frames in {self.buffer_len} samples at {self.samplerate} Hz are "
+                f"{float(self.fps):.6g} frames per second, expected 1 to {_FASTEST}",
+                "Correct the numbers of frames, buffer_len or samplerate.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,22 +295,22 @@ class RegressionInfo:
         """Takes the values out of the file; notes what does not fit."""
         actor, version = _identity(file, "regression")
         params, audio = file.child("params"), file.child("audio_params")
-        emotions = _names(params, "explicit_emotions")
+        emotions = _names(params, "explicit_emotions", is_file_label, FILE_LABEL_WORDS)
         info = cls(
             actor=actor,
             version=version,
             emotions=emotions,
-            default_emotion=params.numbers("default_emotion", len(emotions)),
-            implicit_emotion_len=params.count("implicit_emotion_len"),
-            num_shapes_skin=params.count("num_shapes_skin", 1),
-            num_shapes_tongue=params.count("num_shapes_tongue", 1),
-            num_verts_skin=params.count("num_verts_skin", 1),
-            num_verts_tongue=params.count("num_verts_tongue", 1),
+            default_emotion=params.numbers("default_emotion", len(emotions), 0, 1),
+            implicit_emotion_len=params.count("implicit_emotion_len", 0, _MOST_WIDTH),
+            num_shapes_skin=params.count("num_shapes_skin", 1, _MOST_WIDTH),
+            num_shapes_tongue=params.count("num_shapes_tongue", 1, _MOST_WIDTH),
+            num_verts_skin=params.count("num_verts_skin", 1, _MOST_VERTS),
+            num_verts_tongue=params.count("num_verts_tongue", 1, _MOST_VERTS),
             jaw_size=_triples(params, "result_jaw_size"),
             eyes_size=_eyes(params, "result_eyes_size"),
-            buffer_len=audio.count("buffer_len", 1),
-            buffer_ofs=audio.count("buffer_ofs"),
-            samplerate=audio.count("samplerate", 1),
+            buffer_len=audio.count("buffer_len", 1, _MOST_SAMPLES),
+            buffer_ofs=audio.count("buffer_ofs", 0, _MOST_SAMPLES),
+            samplerate=audio.count("samplerate", *_RATES),
         )
         if info.buffer_ofs > info.buffer_len:
             audio.wrong("buffer_ofs", info.buffer_ofs, f"at most buffer_len, {info.buffer_len}")
@@ -325,22 +352,27 @@ def _identity(file: JsonObject, kind: str) -> tuple[str, str]:
     identity = file.child("id")
     identity.text("type", kind)
     identity.text("output", "geometry")
-    version = identity.values.get("version", "") if identity.values else ""
-    return identity.text("actor"), str(version)
+    version = identity.values.get("version") if identity.values else None
+    if is_number(version):
+        version = str(version)
+    if version not in (None, "") and not is_label(version):
+        identity.wrong("version", version, LABEL_WORDS)
+        version = None
+    return identity.name("actor", is_identifier, _ACTOR_WORDS), str(version or "")
 
 
-def _names(params: JsonObject, key: str) -> tuple[str, ...]:
+def _names(params: JsonObject, key: str, accepts: Accepts, words: str) -> tuple[str, ...]:
     """At least one name: the SDK allocates inputs for emotions and identities, and cannot allocate nothing."""
-    names = params.texts(key)
+    names = params.names(key, accepts, words)
     if params.has(key) and not names:
         params.wrong(key, [], "at least one name")
-    if len(set(names)) != len(names):
-        params.wrong(key, list(names), "names that differ")
+    if len({name.lower() for name in names}) != len(names):
+        params.wrong(key, list(names), "names that differ, in more than upper and lower case")
     return names
 
 
 def _triples(params: JsonObject, key: str) -> int:
-    value = params.count(key, 3)
+    value = params.count(key, 3, 3 * _MOST_VERTS)
     if value % 3:
         params.wrong(key, value, "a multiple of 3")
     return value

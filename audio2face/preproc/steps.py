@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
+from audio2face.dataset.arrays import Archive
 from audio2face.errors import UserError
 from audio2face.files import write_npz
 
@@ -49,8 +49,8 @@ class StepStore:
         path = self.folder / f"{name}.npz"
         if not path.is_file():
             write_npz(path, make())
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
+        archive = Archive.open(path)
+        return {array: archive.read(array) for array in archive.members}
 
     def drop(self) -> None:
         """Removes all results, once nothing needs them any more."""
