@@ -9,6 +9,7 @@ A .pc2 counts in frames of a clock that it does not name, so its frame rate and 
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 import warnings
@@ -21,7 +22,8 @@ import numpy as np
 from audio2face.errors import FileFormatError, reason_of
 from audio2face.files import atomic_write
 from audio2face.geometry.frame_stream import Frames, FrameStream
-from audio2face.geometry.point_cache import PointCache, StridedFrames, map_file
+from audio2face.geometry.mapped_files import MappedArray, MappedFile
+from audio2face.geometry.point_cache import PointCache, StridedFrames
 
 _PC2_SIGNATURE = b"POINTCACHE2\0"
 _PC2_HEADER = struct.Struct("<12siiffi")
@@ -35,16 +37,29 @@ def open_npy(path: Path) -> PointCache:
     Raises:
         FileFormatError: not such an array, or the file is shorter than its header says.
     """
-    mapped = map_file(path)
-    shape, fortran_order, dtype, offset = _npy_header(path, mapped)
+    array = map_npy(path)
+    shape, dtype = array.shape, array.dtype
     if dtype.kind != "f" or dtype.itemsize > 8:
         hint = "Give all frames the same vertices, as one float32 array." if dtype.hasobject else "Save it as float32."
         raise FileFormatError(f"holds {dtype}; float32 or float64 expected", path=path, offset=0, hint=hint)
     if len(shape) != 3 or shape[2] != 3:
         raise FileFormatError(f"has shape {shape}; (frames, vertices, 3) expected", path=path, offset=0)
-    odd = _check_length(path, mapped, offset, shape[0], shape[1], dtype.itemsize)
-    view = np.ndarray(shape, dtype, mapped, offset, order="F" if fortran_order else "C")
-    return PointCache(path, shape[0], shape[1], dtype.newbyteorder("="), StridedFrames(view), warnings=odd)
+    odd = _check_length(array.file, array.offset, shape[0], shape[1], dtype.itemsize)
+    return PointCache(path, shape[0], shape[1], dtype.newbyteorder("="), StridedFrames(array), warnings=odd)
+
+
+def map_npy(path: Path) -> MappedArray:
+    """The array of a .npy file, whatever it holds; that it is whole is not checked.
+
+    Raises:
+        FileFormatError: no such file.
+    """
+    file = MappedFile.open(path)
+    shape, fortran_order, dtype, offset = _npy_header(path, file.content())
+    strides = None
+    if fortran_order:
+        strides = tuple(dtype.itemsize * math.prod(shape[:axis]) for axis in range(len(shape)))
+    return MappedArray(file, dtype, shape, offset, strides)
 
 
 def _npy_header(path: Path, mapped: mmap.mmap) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
@@ -72,7 +87,8 @@ def open_pc2(path: Path) -> PointCache:
     Raises:
         FileFormatError: a wrong signature, version or count, or a file that is shorter than its header says.
     """
-    mapped = map_file(path)
+    file = MappedFile.open(path)
+    mapped = file.content()
     if len(mapped) < _PC2_HEADER.size:
         raise FileFormatError("ends inside the header", path=path, offset=len(mapped))
     signature, version, num_verts, _, _, num_frames = _PC2_HEADER.unpack_from(mapped)
@@ -80,9 +96,9 @@ def open_pc2(path: Path) -> PointCache:
         raise FileFormatError("does not begin with POINTCACHE2", path=path, offset=0)
     if version != 1:
         raise FileFormatError(f"has version {version}; 1 expected", path=path, offset=12)
-    odd = _check_length(path, mapped, _PC2_HEADER.size, num_frames, num_verts, 4)
-    view = np.ndarray((num_frames, num_verts, 3), "<f4", mapped, _PC2_HEADER.size)
-    return PointCache(path, num_frames, num_verts, np.dtype(np.float32), StridedFrames(view), warnings=odd)
+    odd = _check_length(file, _PC2_HEADER.size, num_frames, num_verts, 4)
+    frames = MappedArray(file, np.dtype("<f4"), (num_frames, num_verts, 3), _PC2_HEADER.size)
+    return PointCache(path, num_frames, num_verts, np.dtype(np.float32), StridedFrames(frames), warnings=odd)
 
 
 def open_mdd(path: Path) -> PointCache:
@@ -91,22 +107,23 @@ def open_mdd(path: Path) -> PointCache:
     Raises:
         FileFormatError: a wrong count, or a file that is shorter than its header says.
     """
-    mapped = map_file(path)
+    file = MappedFile.open(path)
+    mapped = file.content()
     if len(mapped) < _MDD_HEADER.size:
         raise FileFormatError("ends inside the header", path=path, offset=len(mapped))
     num_frames, num_verts = _MDD_HEADER.unpack_from(mapped)
     offset = _MDD_HEADER.size + 4 * max(num_frames, 0)
-    odd = _check_length(path, mapped, offset, num_frames, num_verts, 4)
+    odd = _check_length(file, offset, num_frames, num_verts, 4)
     with np.errstate(invalid="ignore"):  # the bits of a time may be those of a signalling NaN
         times = np.ndarray((num_frames,), ">f4", mapped, _MDD_HEADER.size).astype(np.float64)
     fps, uneven = _rate_of_times(times)
-    view = np.ndarray((num_frames, num_verts, 3), ">f4", mapped, offset)
+    frames = MappedArray(file, np.dtype(">f4"), (num_frames, num_verts, 3), offset)
     return PointCache(
         path,
         num_frames,
         num_verts,
         np.dtype(np.float32),
-        StridedFrames(view),
+        StridedFrames(frames),
         fps=fps,
         start_time=float(times[0]) if np.isfinite(times[0]) else None,
         warnings=odd + uneven,
@@ -125,20 +142,18 @@ def _rate_of_times(times: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float 
     return (len(times) - 1) / span, ("the frames are not evenly spaced in time",) if uneven else ()
 
 
-def _check_length(
-    path: Path, mapped: mmap.mmap, offset: int, num_frames: int, num_verts: int, itemsize: int
-) -> tuple[str, ...]:
+def _check_length(file: MappedFile, offset: int, num_frames: int, num_verts: int, itemsize: int) -> tuple[str, ...]:
     """Refuses counts that the file cannot hold; returns a warning where it holds more."""
     if num_frames < 1 or num_verts < 1:
         raise FileFormatError(
-            f"announces {num_frames} frames of {num_verts} vertices; both must be at least 1", path=path, offset=0
+            f"announces {num_frames} frames of {num_verts} vertices; both must be at least 1", path=file.path, offset=0
         )
-    surplus = len(mapped) - offset - num_frames * num_verts * 3 * itemsize
+    surplus = file.size - offset - num_frames * num_verts * 3 * itemsize
     if surplus < 0:
         raise FileFormatError(
             f"announces {num_frames} frames of {num_verts} vertices and is {-surplus} bytes too short for them",
-            path=path,
-            offset=len(mapped),
+            path=file.path,
+            offset=file.size,
             hint="The file was cut or its header is damaged: export it again.",
         )
     return (f"{surplus} bytes follow the last frame",) if surplus else ()

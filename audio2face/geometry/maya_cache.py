@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import FileFormatError, UserError
+from audio2face.geometry.mapped_files import MappedArray, MappedFile, unreadable
 from audio2face.geometry.maya_chunks import TICKS_PER_SECOND, Channel
 from audio2face.geometry.maya_description import FILE_PER_FRAME, ChannelNote, Description, read_description
 from audio2face.geometry.maya_index import ChooseChannel, FrameIndex, index_file
@@ -22,8 +23,6 @@ from audio2face.geometry.point_cache import (
     PointCache,
     ScatteredFrames,
     StridedFrames,
-    map_file,
-    unreadable,
 )
 from audio2face.placeholders import find_placeholder
 
@@ -143,15 +142,15 @@ def _data_file(path: Path, described: Description) -> Path:
 
 
 def _open_file(file: Path, choose: ChooseChannel) -> tuple[FrameIndex, FrameSource]:
-    mapped = map_file(file)
-    index = index_file(file, mapped, choose)
+    mapped = MappedFile.open(file)
+    index = index_file(file, mapped.content(), choose)
     steps = np.diff(index.offsets)
     if len(steps) and steps.min() != steps.max():
         return index, ScatteredFrames([file] * len(index.offsets), index.offsets, index.dtype)
     shape = (len(index.offsets), index.channel.num_verts, 3)
     size = index.dtype.itemsize
     strides = (int(steps[0]) if len(steps) else 0, 3 * size, size)
-    return index, StridedFrames(np.ndarray(shape, index.dtype, mapped, int(index.offsets[0]), strides))
+    return index, StridedFrames(MappedArray(mapped, index.dtype, shape, int(index.offsets[0]), strides))
 
 
 def _open_files(path: Path, described: Description, choose: ChooseChannel) -> tuple[FrameIndex, FrameSource]:
@@ -191,7 +190,7 @@ def frame_files(path: Path, wide: bool) -> list[Path]:
 
 
 def _index_frame_file(file: Path, choose: ChooseChannel) -> FrameIndex:
-    index = index_file(file, map_file(file), choose)
+    index = index_file(file, MappedFile.open(file).content(), choose)
     if len(index.offsets) != 1:
         raise FileFormatError(f"has {len(index.offsets)} frames; 1 expected in a file per frame", path=file, offset=0)
     return index

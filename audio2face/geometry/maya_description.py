@@ -13,7 +13,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from audio2face.errors import FileFormatError
-from audio2face.geometry.point_cache import unreadable
+from audio2face.geometry.mapped_files import unreadable
 
 ONE_FILE, FILE_PER_FRAME = "OneFile", "OneFilePerFrame"
 _MOST_BYTES = 4 << 20  # a real description has some kilobytes, with scene notes some hundred

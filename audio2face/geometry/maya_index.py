@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import FileFormatError
+from audio2face.geometry.mapped_files import unreadable
 from audio2face.geometry.maya_chunks import VECTOR_TYPES, Channel, ChunkWalker, Frame
-from audio2face.geometry.point_cache import unreadable
 
 # Above this distance each place that is looked at through a memory map costs a page fault of its own, five times as
 # much as reading it from the file.

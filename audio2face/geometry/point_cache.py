@@ -1,11 +1,10 @@
 """The view that every animation cache is read through: frames of vertices, copied out in blocks on demand.
 
-Knows how to hand out frames from a memory map or from one file per frame. Does not know any file format.
+Knows how to hand out frames from an array, a mapped file, or one file per frame. Does not know any file format.
 """
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.errors import FileFormatError, UserError, missing_file
+from audio2face.errors import FileFormatError
+from audio2face.geometry.mapped_files import MappedArray, unreadable
 
 FloatArray = npt.NDArray[Any]
 BLOCK_FRAMES = 64  # frames per block: 18 MB of float32 at 24,000 vertices
@@ -29,18 +29,19 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class StridedFrames:
-    """Frames at equal distances in one memory map.
+    """Frames at equal distances in one array, in memory or in a file.
 
     Args:
-        view: `[frames, verts, 3]`, any float type, byte order and strides.
+        array: `[frames, verts, 3]`, any float type, byte order and strides.
     """
 
-    view: FloatArray
+    array: FloatArray | MappedArray
 
     def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
+        view = self.array.view if isinstance(self.array, MappedArray) else self.array
         # A float64 beyond the range of float32 becomes infinite; whoever checks values finds it there.
         with np.errstate(over="ignore", invalid="ignore"):
-            np.copyto(out, self.view[start:stop], casting="unsafe")
+            np.copyto(out, view[start:stop], casting="unsafe")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ class ScatteredFrames:
 class PointCache:
     """Vertex positions over time, `[frames, verts, 3]`, read lazily; the units are those of the file.
 
-    A memory map that stands behind it is released with the object.
+    It holds no file open between reads beyond the few that were used last.
 
     Attributes:
         path: the file that was opened.
@@ -170,27 +171,3 @@ class PointCache:
             index = frame + self.num_frames if frame < 0 else frame
             self.read(index, index + 1, out[row : row + 1])
         return out
-
-
-def map_file(path: Path) -> mmap.mmap:
-    """Maps a whole file for reading.
-
-    Raises:
-        FileFormatError: the file is empty.
-        UserError: the file cannot be opened.
-    """
-    try:
-        with path.open("rb") as handle:
-            if handle.seek(0, 2) == 0:
-                raise FileFormatError("is empty", path=path, offset=0)
-            return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def unreadable(path: Path, error: OSError) -> UserError:
-    """The error for a file that the system does not let us read."""
-    problem = f"cannot be read: {error.strerror or error}"
-    if isinstance(error, FileNotFoundError):
-        return missing_file(problem, path, "Check the path in config_dataset.py.")
-    return UserError(problem, path=path)

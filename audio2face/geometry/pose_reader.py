@@ -63,12 +63,29 @@ def read_rows(poses: PoseReader, frames: slice) -> FloatArray:
     return poses.read(frames.start, frames.stop).reshape(frames.stop - frames.start, -1)
 
 
-def check_finite(rows: FloatArray, first_frame: int) -> None:
+def gather(poses: PoseReader, frames: IntArray) -> npt.NDArray[Any]:
+    """Frames of any numbers, float32 `[frames, verts, 3]`; neighbours are read together.
+
+    Args:
+        poses: the shot.
+        frames: numbers of frames, rising.
+    """
+    block = np.empty((len(frames), poses.num_verts, 3), np.float32)
+    done = 0
+    for run in np.split(frames, np.flatnonzero(np.diff(frames) != 1) + 1):
+        if len(run):
+            poses.read(int(run[0]), int(run[-1]) + 1, out=block[done : done + len(run)])
+        done += len(run)
+    return block
+
+
+def check_finite(rows: FloatArray, frames: int | IntArray) -> None:
     """Refuses frames with a coordinate that is NaN or infinite.
 
     Args:
         rows: `[frames, coords]`.
-        first_frame: number of the first of them in its shot, for the message.
+        frames: their numbers in the shot `[frames]`, or that of the first where they follow each other; for the
+            message.
 
     Raises:
         UserError: names the first such frame.
@@ -76,7 +93,8 @@ def check_finite(rows: FloatArray, first_frame: int) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         bad = np.flatnonzero(~np.isfinite(np.einsum("ij,ij->i", rows, rows)))
     if bad.size:
+        frame = frames + int(bad[0]) if isinstance(frames, int) else int(frames[bad[0]])
         raise UserError(
-            f"frame {first_frame + int(bad[0])} holds a coordinate that is not a finite number",
+            f"frame {frame} holds a coordinate that is not a finite number",
             hint="Export this shot again, or leave it out of the list of shots.",
         )

@@ -12,6 +12,8 @@ from audio2face.geometry.pca import principal_pairs
 from audio2face.geometry.pose_reader import FloatArray, IntArray, blocks_of, in_threads
 from audio2face.preproc.products import ProcessorProducts, Products
 
+_ANCHOR_BYTES = 384 << 20  # of the poses whose columns are computed in one pass, in float64
+
 
 class GramColumns:
     """Columns of the Gram matrix of all poses about a fixed pose, in float64.
@@ -58,7 +60,12 @@ class GramColumns:
         return self._fetched.pop(row)
 
     def fetch(self, rows: IntArray) -> None:
-        """Computes the columns of these poses in one pass; earlier ones that were not taken stay."""
+        """Computes the columns of these poses, in one pass as a rule; earlier ones that were not taken stay."""
+        for part in blocks_of(len(rows), len(self._centre) * 8, _ANCHOR_BYTES):
+            self._fetch(rows[part])
+
+    def _fetch(self, rows: IntArray) -> None:
+        """Computes the columns of some poses in one pass."""
         products = self.products
         anchors = products.centred(self._poses[rows], self._centre)
         columns = np.empty((len(rows), len(self._poses)))

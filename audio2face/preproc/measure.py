@@ -84,15 +84,20 @@ class ShotMeasure:
         )
 
     def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The measure as named arrays."""
-        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        """The measure as named arrays; of the histogram the bins that are not empty."""
+        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        bins = np.flatnonzero(arrays["histogram"])
+        return arrays | {"histogram": np.stack([bins, arrays["histogram"][bins]])}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ShotMeasure:
         """Reads what `as_arrays` gave."""
+        bins, counts = arrays["histogram"]
+        histogram = np.zeros(_NUM_BINS, np.int64)
+        histogram[bins] = counts
         return cls(
             coefficients=arrays["coefficients"],
-            histogram=arrays["histogram"],
+            histogram=histogram,
             total=float(arrays["total"]),
             worst=float(arrays["worst"]),
             worst_frame=int(arrays["worst_frame"]),
@@ -151,24 +156,51 @@ class Reconstruction:
     worst_vertex: int
     lips_closed: LipsClosed | None
 
-    @classmethod
-    def sum_up(cls, measures: Iterable[tuple[str, ShotMeasure]]) -> Reconstruction:
-        """Puts the shots together."""
-        shots = list(measures)
-        histogram = np.sum([shot.histogram for _, shot in shots], axis=0)
-        name, worst = max(shots, key=lambda item: item[1].worst)
-        return cls(
-            mean_mm=sum(shot.total for _, shot in shots) / int(histogram.sum()),
-            p99_mm=_percentile(histogram, 0.99),
+
+class ReconstructionSum:
+    """Takes shots into account one by one, in any order; keeps a few numbers for each, and two for each frame."""
+
+    def __init__(self) -> None:
+        self._histogram: npt.NDArray[np.int64] = np.zeros(_NUM_BINS, np.int64)
+        self._shots: dict[str, _ShotSummary] = {}
+
+    def add(self, name: str, shot: ShotMeasure) -> None:
+        """Takes a shot into account."""
+        self._histogram += shot.histogram
+        place = shot.worst_frame, shot.worst_vertex
+        self._shots[name] = _ShotSummary(shot.total, shot.worst, place, shot.lips_true, shot.lips_made)
+
+    def finish(self, order: Iterable[str]) -> Reconstruction:
+        """Puts all shots together.
+
+        Args:
+            order: their names, in the order in which sums are made, so that two runs agree to the bit.
+        """
+        names = list(order)
+        shots = [self._shots[name] for name in names]
+        name, worst = max(zip(names, shots, strict=True), key=lambda item: item[1].worst)
+        return Reconstruction(
+            mean_mm=sum(shot.total for shot in shots) / int(self._histogram.sum()),
+            p99_mm=_percentile(self._histogram, 0.99),
             worst_mm=worst.worst,
             worst_shot=name,
-            worst_frame=worst.worst_frame,
-            worst_vertex=worst.worst_vertex,
+            worst_frame=worst.place[0],
+            worst_vertex=worst.place[1],
             lips_closed=LipsClosed.compare(
-                np.concatenate([shot.lips_true for _, shot in shots]),
-                np.concatenate([shot.lips_made for _, shot in shots]),
+                np.concatenate([shot.lips_true for shot in shots]), np.concatenate([shot.lips_made for shot in shots])
             ),
         )
+
+
+@dataclass(frozen=True)
+class _ShotSummary:
+    """What is kept of a shot: sum of distances, the largest one with frame and vertex, and the lips in each frame."""
+
+    total: float
+    worst: float
+    place: tuple[int, int]
+    lips_true: Float32Array
+    lips_made: Float32Array
 
 
 def _percentile(histogram: npt.NDArray[np.int64], share: float) -> float:

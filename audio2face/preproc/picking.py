@@ -69,6 +69,7 @@ def pick_distinct(
             max_iterations=settings.SKIN_SELECT_DISTINCT_MAX_ITER,
             num_seeds=settings.SKIN_SELECT_DISTINCT_NUM_SEEDS,
             variance_threshold=settings.SKIN_SELECT_DISTINCT_VARIANCE_THRESHOLD,
+            scratch=path.parent,
         ):
             found.append(pick)
             if settings.VERBOSE:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.files import atomic_write
-from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader, blocks_of
+from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader, blocks_of, gather
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def stack_poses(shots: Mapping[str, PoseReader], frames: Mapping[str, IntArray],
     with atomic_write(path) as handle:
         np.lib.format.write_array_header_1_0(handle, header)
         for name, poses in shots.items():
-            for block in _gather(poses, frames.get(name, np.empty(0, np.int64))):
+            for block in _blocks(poses, frames.get(name, np.empty(0, np.int64))):
                 handle.write(block.astype("<f4", copy=False).data)
     rows: FloatArray = np.load(path, mmap_mode="r", allow_pickle=False)
     return rows
@@ -123,13 +123,7 @@ def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, IntArray]) -> dict[st
     return found
 
 
-def _gather(poses: PoseReader, frames: IntArray) -> Iterator[npt.NDArray[Any]]:
-    """The frames in blocks; neighbours are read together."""
+def _blocks(poses: PoseReader, frames: IntArray) -> Iterator[npt.NDArray[Any]]:
+    """The frames in blocks."""
     for part in blocks_of(len(frames), poses.num_verts * 12):
-        chosen = frames[part]
-        block = np.empty((len(chosen), poses.num_verts, 3), np.float32)
-        done = 0
-        for run in np.split(chosen, np.flatnonzero(np.diff(chosen) != 1) + 1):
-            poses.read(int(run[0]), int(run[-1]) + 1, out=block[done : done + len(run)])
-            done += len(run)
-        yield block
+        yield gather(poses, frames[part])

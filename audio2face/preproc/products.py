@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
+import os
+import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from audio2face.console import LOGGER
+from audio2face.errors import UserError
 from audio2face.geometry.pose_reader import FloatArray, blocks_of, in_threads
 
 _SCORE_BYTES = 4 << 20
+_TABLE_BYTES = 256 << 20  # of columns in memory: 787 of them for 42,000 poses
 # What the two ways are compared on: a block of poses, and as many anchors as a pass of the selection has.
 _TRIAL_ANCHORS, _TRIAL_ROWS, _TRIAL_COORDS = 64, 256, 32_768
 
@@ -65,8 +71,14 @@ class Products(Protocol):
     def squared_norms(self, rows: Any) -> FloatArray:
         """Squared lengths of centred poses, float64 `[rows]`."""
 
-    def table(self, capacity: int, num_poses: int) -> Table:
-        """Room for so many columns of so many poses."""
+    def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> Table:
+        """Room for so many columns of so many poses.
+
+        Args:
+            capacity: the most columns.
+            num_poses: their length.
+            scratch: a folder; a large table lies in a file without a name there, not in memory.
+        """
 
 
 class ProcessorProducts:
@@ -86,14 +98,14 @@ class ProcessorProducts:
         """See `Products.squared_norms`."""
         return np.asarray(np.einsum("ij,ij->i", rows, rows))
 
-    def table(self, capacity: int, num_poses: int) -> Table:
+    def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> Table:
         """See `Products.table`."""
-        return _ProcessorTable(capacity, num_poses)
+        return _ProcessorTable(capacity, num_poses, scratch)
 
 
 class _ProcessorTable:
-    def __init__(self, capacity: int, num_poses: int) -> None:
-        self._columns = np.empty((capacity, num_poses))
+    def __init__(self, capacity: int, num_poses: int, scratch: Path | None) -> None:
+        self._columns = _room((capacity, num_poses), scratch)
 
     def set(self, index: int, column: FloatArray) -> None:
         self._columns[index] = column
@@ -111,6 +123,22 @@ class _ProcessorTable:
 
         in_threads(fill, blocks_of(len(squared), weights.shape[1] * 8, _SCORE_BYTES))
         return squared
+
+
+def _room(shape: tuple[int, int], scratch: Path | None) -> FloatArray:
+    """An array to be filled, in a file where it would take much memory and a folder is given."""
+    if scratch is None or math.prod(shape) * 8 <= _TABLE_BYTES:
+        return np.empty(shape)
+    try:
+        with tempfile.TemporaryFile(prefix=".columns.", dir=scratch) as file:
+            file.truncate(math.prod(shape) * 8)
+            if hasattr(os, "posix_fallocate"):  # a disk that is full is told of now, not by a signal later
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape) * 8)
+            return np.memmap(file, np.float64, "r+", shape=shape)
+    except OSError as error:
+        raise UserError(
+            f"cannot be written to: {error.strerror or error}", path=scratch, hint="Check free disk space."
+        ) from error
 
 
 class TorchProducts:
@@ -139,8 +167,8 @@ class TorchProducts:
         """See `Products.squared_norms`."""
         return _back(rows.square().sum(dim=1))
 
-    def table(self, capacity: int, num_poses: int) -> Table:
-        """See `Products.table`."""
+    def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> Table:
+        """See `Products.table`; it lies on the device."""
         return _TorchTable(self._torch.empty(capacity, num_poses, dtype=self._torch.float64, device=self._device))
 
     def _moved(self, values: FloatArray) -> Any:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from audio2face.preproc.products import Table
 _FEW_POSES = 2048  # all their columns take 32 MB: cheaper to fetch at once than to foretell which are needed
 _SKETCH_POSES = 512  # span the motion of an actor but for details: most rehearsed steps come true
 _REHEARSED_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
+_COLUMN_BYTES = 128 << 20  # of columns that are sketched, or fetched together: fewer are where there are many poses
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
 
 
@@ -51,6 +53,7 @@ def select_distinct(
     max_iterations: int = 787,
     variance_threshold: float = 0.9999,
     num_seeds: int = 4,
+    scratch: Path | None = None,
 ) -> Iterator[Pick]:
     """Chooses seeds at equal distances, then again and again the pose that is reconstructed worst.
 
@@ -62,6 +65,7 @@ def select_distinct(
         max_iterations: poses to choose beyond the seeds.
         variance_threshold: each PCA keeps the fewest components whose share of the variance exceeds this.
         num_seeds: poses chosen before the first PCA; fewer where there are fewer poses.
+        scratch: a folder for what would take much memory; None to keep everything in memory.
 
     Yields:
         The picks in the order of choice, seeds first, as they are found.
@@ -71,18 +75,20 @@ def select_distinct(
     few = count <= _FEW_POSES
     columns.fetch(np.arange(count) if few else seeds)
     capacity = min(len(seeds) + max_iterations, count)
-    table = columns.products.table(capacity, count)
+    table = columns.products.table(capacity, count, scratch)
     chosen = _Chosen(columns.squared_norms, table, capacity, variance_threshold)
     for row in seeds.tolist():
         chosen.add(row, columns.take(row))
         yield Pick(row, float("inf"), 0)
-    sketch = None if few else SketchedGram(columns, np.linspace(0, count - 1, _SKETCH_POSES).astype(np.int64))
+    at_once = max(1, _COLUMN_BYTES // (8 * count))
+    sketched = np.linspace(0, count - 1, min(_SKETCH_POSES, at_once)).astype(np.int64)
+    sketch = None if few else SketchedGram(columns, sketched)
     for step in range(max_iterations):
         pick = chosen.worst()
         if pick is None:
             return
         if sketch is not None and pick.row not in columns:
-            expected = _rehearse(chosen, sketch, pick, min(_REHEARSED_STEPS, max_iterations - step))
+            expected = _rehearse(chosen, sketch, pick, min(_REHEARSED_STEPS, at_once, max_iterations - step))
             columns.fetch(np.array([row for row in expected if row not in columns]))
         chosen.add(pick.row, columns.take(pick.row))
         yield pick

@@ -5,17 +5,18 @@ Knows readers by shot and frame lists, of either part of the face. Does not know
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from audio2face.dataset import VertexPairs
+from audio2face.dataset.arrays import Float32Array
 from audio2face.geometry.pca import PcaBasis, fit_basis
 from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader
 from audio2face.preproc.artifacts import Part, write_coefficients, write_pca
 from audio2face.preproc.deploy_data import PcaShapes
-from audio2face.preproc.measure import Reconstruction, ShotMeasure
+from audio2face.preproc.measure import Reconstruction, ReconstructionSum, ShotMeasure
 from audio2face.preproc.poses import stack_poses
 from audio2face.preproc.steps import Steps, StepStore, each_shot
 
@@ -77,22 +78,40 @@ def fit_and_project(wanted: Wanted, store: StepStore) -> Steps[Fitted]:
     yield f"{part}, coefficients", wanted.fit_share
 
     def work(name: str, shot: PoseReader) -> ShotMeasure:
-        arrays = store.once(f"{part}_measured/{name}", lambda: ShotMeasure.take(shot, basis, wanted.lips).as_arrays())
+        arrays = store.once(f"{part}_measure/{name}", lambda: ShotMeasure.take(shot, basis, wanted.lips).as_arrays())
         return ShotMeasure.from_arrays(arrays)
 
     total = sum(shot.num_frames for shot in poses.values())
-    measured = {}
+    reconstruction = ReconstructionSum()
     for name, measure in each_shot(poses, work, wanted.num_workers):
-        measured[name] = measure
+        reconstruction.add(name, measure)
         yield f"{part}, coefficients", wanted.project_share * poses[name].num_frames / total
-    write_coefficients(store.run, part, {name: measured[name].coefficients for name in poses})
+    write_coefficients(store.run, part, _StoredCoefficients(part, tuple(poses), store))
     return Fitted(
         shapes=shapes,
         explained=np.minimum(np.cumsum(basis.eigenvalues, dtype=np.float64) / basis.total_variance, 1.0),
         variance_threshold=wanted.variance_threshold,
         num_frames={name: shot.num_frames for name, shot in poses.items()},
-        reconstruction=Reconstruction.sum_up((name, measured[name]) for name in poses),
+        reconstruction=reconstruction.finish(poses),
     )
+
+
+@dataclass(frozen=True)
+class _StoredCoefficients(Mapping[str, Float32Array]):
+    """The coefficients of all shots, each read when it is asked for."""
+
+    part: Part
+    names: tuple[str, ...]
+    store: StepStore
+
+    def __getitem__(self, name: str) -> Float32Array:
+        return self.store.read(f"{self.part}_measure/{name}", "coefficients")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def _find_basis(wanted: Wanted, store: StepStore) -> PcaBasis:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +53,10 @@ class StepStore:
         archive = Archive.open(path)
         return {array: archive.read(array) for array in archive.members}
 
+    def read(self, name: str, array: str) -> npt.NDArray[Any]:
+        """One array of a step that is done."""
+        return Archive.open(self.folder / f"{name}.npz").read(array)
+
     def drop(self) -> None:
         """Removes all results, once nothing needs them any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -76,14 +81,26 @@ def each_shot(
     Raises:
         UserError: that of the first shot that failed, with its name; shots not yet begun are left.
     """
-    pool = ThreadPoolExecutor(num_workers or min(os.cpu_count() or 1, _MOST_WORKERS))
+    workers = num_workers or min(os.cpu_count() or 1, _MOST_WORKERS)
+    pool = ThreadPoolExecutor(workers)
+    left, running = iter(shots.items()), dict[Future[Result], str]()
     try:
-        names = {pool.submit(work, name, item): name for name, item in shots.items()}
-        for future in as_completed(names):
-            try:
-                yield names[future], future.result()
-            except UserError as error:
-                raise UserError(f"shot {names[future]}: {error.problem}", path=error.path, hint=error.hint) from error
+        while True:
+            # No more than what keeps the threads at work: a result that nobody has asked for yet takes memory.
+            for name, item in islice(left, 2 * workers - len(running)):
+                running[pool.submit(work, name, item)] = name
+            if not running:
+                return
+            future = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+            name = running.pop(future)
+            yield name, _result(name, future)
     finally:
         # Also when the consumer stops: what runs is waited for, so that no thread outlives the run.
         pool.shutdown(cancel_futures=True)
+
+
+def _result(name: str, future: Future[Result]) -> Result:
+    try:
+        return future.result()
+    except UserError as error:
+        raise UserError(f"shot {name}: {error.problem}", path=error.path, hint=error.hint) from error

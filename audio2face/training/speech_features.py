@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ IntArray = npt.NDArray[np.int64]
 # those of the first version hold the encoder's dropout.
 _VERSION = b"2: evaluation mode"
 _WINDOWS_AT_ONCE = 64
+_MOST_OPEN = 32  # files: a process may have a thousand open or fewer
 _LARGEST = float(np.finfo(np.float16).max)
 
 # The hidden layers [layers, windows, steps, features] of windows [windows, samples].
@@ -45,10 +47,10 @@ class StoredFeatures:
     """Hidden layers of all windows of clips.
 
     Attributes:
-        clips: of each clip, float16 `[frames, variants, layers, steps, features]`, mapped from a file.
+        paths: of each clip, the file of float16 `[frames, variants, layers, steps, features]`.
     """
 
-    clips: Sequence[Float16Array] = field(repr=False)
+    paths: Sequence[Path] = field(repr=False)
 
     def read(self, clips: IntArray, starts: IntArray, variants: IntArray, length: int) -> Tensor:
         """Reads sequences.
@@ -61,9 +63,12 @@ class StoredFeatures:
 
         Returns:
             Float16 `[items * length, layers, steps, features]`.
+
+        Raises:
+            UserError: a file is not there any more.
         """
         places = zip(clips.tolist(), starts.tolist(), variants.tolist(), strict=True)
-        read = [self.clips[clip][start : start + length, variant] for clip, start, variant in places]
+        read = [_mapped(self.paths[clip])[start : start + length, variant] for clip, start, variant in places]
         return torch.from_numpy(np.concatenate(read))
 
 
@@ -109,13 +114,10 @@ class FeatureStore:
             self._make(windows, shifts, missing)
         if world_size > 1:
             torch.distributed.barrier()
-        opened = [_open(path) for path in paths]
-        for path, features in zip(paths, opened, strict=True):
-            if features is None:
-                raise UserError(
-                    "cannot be read back", path=path, hint="Check the disk, or set SPEECH_FEATURES = 'exact'."
-                )
-        return StoredFeatures([features for features in opened if features is not None])
+        _mapped.cache_clear()
+        for path in paths:
+            _mapped(path)
+        return StoredFeatures(paths)
 
     def _make(self, windows: AudioWindows, shifts: npt.NDArray[np.float64], wanted: list[tuple[int, Path]]) -> None:
         LOGGER.info(
@@ -188,6 +190,15 @@ def _key(identity: bytes, windows: AudioWindows, clip: int, shifts: npt.NDArray[
 
 def _samples(windows: AudioWindows, path: Path) -> Float32Array:
     return windows.recordings.track(path).data
+
+
+@lru_cache(maxsize=_MOST_OPEN)
+def _mapped(path: Path) -> Float16Array:
+    """Features that were kept, mapped; few files are open at a time, however many clips there are."""
+    features = _open(path)
+    if features is None:
+        raise UserError("cannot be read back", path=path, hint="Check the disk, or set SPEECH_FEATURES = 'exact'.")
+    return features
 
 
 def _open(path: Path) -> Float16Array | None:
