@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.animation import NATURAL_BLINK, BlendshapeSolver, FaceData, SolverMethod
-from audio2face.dataset.arrays import Archive
-from audio2face.errors import FileFormatError
 from audio2face.export.animation import BlendWeights, Float32Array, Int32Array
-from audio2face.geometry import canonical_polygons
 from audio2face.model_folder import BlendshapeSet, DeployedActor
+from audio2face.model_folder.display import read_display
+from audio2face.model_folder.faults import Faults
 from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
 
 _NTSC = Fraction(1000, 1001)
@@ -69,15 +68,17 @@ class DisplayData:
         """
         if actor.display is None:
             return cls()
-        archive = Archive.open(actor.display)
-        blink = archive.read_floats("blink_keys", (None,)) if "blink_keys" in archive.members else np.zeros(1)
+        faults = Faults()
+        arrays = read_display(actor.display, actor.info, faults.of(actor.display.name))
+        faults.raise_first(actor.display.parent)
+        blink = arrays.get("blink_keys", np.zeros(1))
         return cls(
-            _faces(archive, "skin_faces", len(actor.neutral_skin)),
-            _faces(archive, "tongue_faces", len(actor.neutral_tongue)),
+            arrays.get("skin_faces"),
+            arrays.get("tongue_faces"),
             tuple(blink.tolist()) if blink.any() else NATURAL_BLINK,
-            exact_rate(float(archive.read("fps"))) if "fps" in archive.members else None,
-            _tongue_seat(archive),
-            {name: archive.read(name) for name in archive.members if name not in _NOT_TO_DRAW},
+            exact_rate(float(arrays["fps"].reshape(-1)[0])) if "fps" in arrays else None,
+            _tongue_seat(arrays),
+            {name: array for name, array in arrays.items() if name not in _NOT_TO_DRAW},
         )
 
 
@@ -89,32 +90,10 @@ def exact_rate(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(10_000)
 
 
-def _tongue_seat(archive: Archive) -> Float32Array | None:
-    if FOLLOWS_ARRAY in archive.members and not archive.read(FOLLOWS_ARRAY).any():
+def _tongue_seat(arrays: Mapping[str, npt.NDArray[Any]]) -> Float32Array | None:
+    if FOLLOWS_ARRAY in arrays and not arrays[FOLLOWS_ARRAY].any():
         return None
-    if SEAT_ARRAY not in archive.members:
-        return np.eye(4, dtype=np.float32)
-    seat = archive.read_floats(SEAT_ARRAY, (4, 4))
-    turn = seat[:3, :3]
-    if not (np.isfinite(seat).all() and np.allclose(turn @ turn.T, np.eye(3), atol=1e-3)):
-        raise FileFormatError(
-            f"array {SEAT_ARRAY!a} is no rigid motion",
-            path=archive.path,
-            hint="Preprocess and deploy the actor once more.",
-        )
-    return seat
-
-
-def _faces(archive: Archive, name: str, verts: int) -> Int32Array | None:
-    if name not in archive.members:
-        return None
-    try:
-        faces = canonical_polygons(archive.read(name), verts)
-    except ValueError as error:
-        raise FileFormatError(
-            f"array {name!a}: {error}", path=archive.path, hint="Preprocess and deploy the actor once more."
-        ) from error
-    return faces if len(faces) else None
+    return np.asarray(arrays.get(SEAT_ARRAY, np.eye(4)), np.float32)
 
 
 class WeightTrack:

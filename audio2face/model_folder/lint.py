@@ -10,8 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from audio2face.dataset.arrays import Archive
+from audio2face.errors import UserError
 from audio2face.model_folder.actor_data import check_actor_values, neutral_names
 from audio2face.model_folder.blendshapes import check_blendshape_values
+from audio2face.model_folder.display import read_display
 from audio2face.model_folder.faults import Fault, Faults
 from audio2face.model_folder.model import PARTS, DeployedActor, DeployedModel, read_model
 
@@ -30,8 +33,12 @@ def lint(folder: Path) -> tuple[DeployedModel | None, list[Fault]]:
     faults = Faults()
     model = read_model(folder, faults)
     if model is not None:
+        _check_archives(folder, faults)
         for actor in model.actors:
             _check_actor(actor, faults)
+            display = None if actor.display is None else faults.of(actor.display.name)
+            if actor.display is not None and display is not None and display.is_sound:
+                read_display(actor.display, actor.info, display)
     return model, faults.found
 
 
@@ -43,6 +50,23 @@ def _check_actor(actor: DeployedActor, faults: Faults) -> None:
         poses = faults.of(shapes.archive.name)
         if poses.is_sound:
             check_blendshape_values(shapes, actor.array(neutrals[part]) if data.is_sound else None, poses)
+
+
+def _check_archives(folder: Path, faults: Faults) -> None:
+    """Notes archives whose bytes are not those that were written, whoever names them.
+
+    The SDK looks neither at the directory of an archive nor at the checksums of its arrays.
+    """
+    for path in sorted(folder.rglob("*.npz")):
+        own = faults.of(path.relative_to(folder).as_posix())
+        if not own.is_sound or not path.resolve().is_relative_to(folder.resolve()):
+            continue
+        try:
+            archive = Archive.open(path)
+            for name in archive.members:
+                archive.read(name)
+        except UserError as error:
+            own.error(error.problem, "Deploy the model once more.")
 
 
 def show(faults: list[Fault], console: Console) -> None:

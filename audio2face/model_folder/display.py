@@ -1,0 +1,150 @@
+"""`display_<actor>.npz`: what is needed to draw an actor. Only our own tools read it; lengths are centimetres.
+
+The shape of every array is known from the face that it belongs to, and looked at before the array is unpacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.arrays import Archive
+from audio2face.errors import UserError
+from audio2face.geometry import canonical_polygons
+from audio2face.model_folder.faults import FileFaults
+from audio2face.model_folder.network_info import NetworkInfo
+from audio2face.names import LABEL_WORDS, is_label
+from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_EXTRA = "extra_"
+_MOST_POLYGONS = 8  # for each vertex; closed meshes have two triangles
+_MOST_KEYS = 10_000  # of a blink
+_FARTHEST_CM = 1e5
+_FASTEST = 1_000  # frames per second
+_PAIRS = (("lip_upper", "lip_lower"), ("eye_upper", "eye_lower"))
+_AGAIN = "Preprocess and deploy the actor once more."
+
+
+def read_display(path: Path, info: NetworkInfo, faults: FileFaults) -> Arrays:
+    """Reads the file of an actor; notes what does not fit.
+
+    Args:
+        path: the file.
+        info: the network's facts, which give the numbers of vertices.
+        faults: receives what is wrong.
+
+    Returns:
+        The arrays that are right, by name; polygons as `geometry.canonical_polygons` makes them.
+    """
+    try:
+        archive = Archive.open(path)
+    except UserError as error:
+        faults.error(error.problem, error.hint or _AGAIN)
+        return {}
+    found: Arrays = {}
+    for name in archive.members:
+        try:
+            found[name] = _read(archive, name, info)
+        except (UserError, ValueError) as error:
+            problem = error.problem if isinstance(error, UserError) else f"array {name!a} {error}"
+            faults.error(problem, _AGAIN)
+    for upper, lower in _PAIRS:
+        if len(found.get(upper, ())) != len(found.get(lower, ())):
+            faults.error(f"arrays {upper} and {lower} are not paired: they differ in length", _AGAIN)
+    return found
+
+
+def _read(archive: Archive, name: str, info: NetworkInfo) -> npt.NDArray[Any]:
+    """One array, checked.
+
+    Raises:
+        UserError: it cannot be read, or has another shape.
+        ValueError: its values are not what they should be.
+    """
+    if not is_label(name):
+        raise ValueError(f"is called something that is no name, expected {LABEL_WORDS}")
+    shape = _shape(archive, name, info)
+    if shape is not None:
+        archive.require(name, shape)
+    verts = _verts(archive, name, info)
+    if name.endswith("_faces") and verts is not None:
+        if archive.members[name].shape[:1] > (_MOST_POLYGONS * verts,):
+            raise ValueError(f"lists {archive.members[name].shape[0]} polygons of {verts} vertices")
+        return canonical_polygons(archive.read(name), verts)
+    values = archive.read(name)
+    if values.dtype.kind not in "fiub":
+        raise ValueError(f"holds {values.dtype}, expected numbers")
+    if not np.isfinite(values).all():
+        raise ValueError("is NaN or infinite in places")
+    _check_values(name, values, info)
+    return values
+
+
+def _shape(archive: Archive, name: str, info: NetworkInfo) -> tuple[int | None, ...] | None:
+    """The shape that an array must have (None: any length); None where that is not known before it is read."""
+    known: Mapping[str, tuple[int | None, ...]] = {
+        "blink_keys": (None,),
+        SEAT_ARRAY: (4, 4),
+        f"{_EXTRA}eye_centres": (2, 3),
+        **{list_name: (None,) for pair in _PAIRS for list_name in pair},
+    }
+    if name in known:
+        return known[name]
+    if name.startswith(_EXTRA) and name.endswith("_vertices"):
+        return (None, 3)
+    if name.startswith(_EXTRA) and name.endswith("_colours"):
+        return (_verts(archive, name, info), 3)
+    return None
+
+
+def _verts(archive: Archive, name: str, info: NetworkInfo) -> int | None:
+    """Vertices of the mesh that an array belongs to; None where that is not known."""
+    part = name.removeprefix(_EXTRA).rpartition("_")[0]
+    own = {"skin": info.skin_verts, "tongue": info.tongue_verts}
+    vertices = archive.members.get(f"{_EXTRA}{part}_vertices")
+    if part in own:
+        return own[part]
+    return vertices.shape[0] if vertices is not None and vertices.shape else None
+
+
+def _is_rigid(values: npt.NDArray[Any], _info: NetworkInfo) -> bool:
+    turn = values[:3, :3].astype(np.float64)
+    return bool(np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0)
+
+
+def _are_vertices(values: npt.NDArray[Any], info: NetworkInfo) -> bool:
+    return values.dtype.kind in "iu" and int(values.min()) >= 0 and int(values.max()) < info.skin_verts
+
+
+_VALUES: Mapping[str, tuple[str, Callable[[npt.NDArray[Any], NetworkInfo], bool]]] = {
+    "fps": (
+        f"one number of frames per second, from 1 to {_FASTEST}",
+        lambda values, _: values.size == 1 and bool(1 <= float(values.reshape(-1)[0]) <= _FASTEST),
+    ),
+    "blink_keys": (
+        f"up to {_MOST_KEYS} numbers from 0 to 1",
+        lambda values, _: len(values) <= _MOST_KEYS and bool(((values >= 0) & (values <= 1)).all()),
+    ),
+    SEAT_ARRAY: ("a rigid motion", _is_rigid),
+    FOLLOWS_ARRAY: ("one value", lambda values, _: values.size == 1),
+    **{name: ("numbers of vertices of the skin", _are_vertices) for pair in _PAIRS for name in pair},
+}
+
+
+def _check_values(name: str, values: npt.NDArray[Any], info: NetworkInfo) -> None:
+    words, fits = "", True
+    if name in _VALUES:
+        words, check = _VALUES[name]
+        fits = check(values, info)
+    elif name.endswith("_colours"):
+        words, fits = "colours from 0 to 255", bool(((values >= 0) & (values <= 255)).all())
+    elif values.dtype.kind == "f":
+        words, fits = "lengths in centimetres", bool((np.abs(values) <= _FARTHEST_CM).all())
+    if not fits:
+        raise ValueError(f"does not hold what it should: {words}")
