@@ -68,8 +68,9 @@ class DisplayData:
         """
         if actor.display is None:
             return cls()
+        verts = {"skin": len(actor.neutral_skin), "tongue": len(actor.neutral_tongue)}
         faults = Faults()
-        arrays = read_display(actor.display, actor.info, faults.of(actor.display.name))
+        arrays = read_display(actor.display, verts, faults.of(actor.display.name))
         faults.raise_first(actor.display.parent)
         blink = arrays.get("blink_keys", np.zeros(1))
         return cls(

@@ -16,11 +16,11 @@ from audio2face.dataset.arrays import Archive
 from audio2face.errors import UserError
 from audio2face.geometry import canonical_polygons
 from audio2face.model_folder.faults import FileFaults
-from audio2face.model_folder.network_info import NetworkInfo
 from audio2face.names import LABEL_WORDS, is_label
 from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
 
 Arrays = dict[str, npt.NDArray[Any]]
+Verts = Mapping[str, int]
 
 _EXTRA = "extra_"
 _MOST_POLYGONS = 8  # for each vertex; closed meshes have two triangles
@@ -31,12 +31,12 @@ _PAIRS = (("lip_upper", "lip_lower"), ("eye_upper", "eye_lower"))
 _AGAIN = "Preprocess and deploy the actor once more."
 
 
-def read_display(path: Path, info: NetworkInfo, faults: FileFaults) -> Arrays:
+def read_display(path: Path, verts: Verts, faults: FileFaults) -> Arrays:
     """Reads the file of an actor; notes what does not fit.
 
     Args:
         path: the file.
-        info: the network's facts, which give the numbers of vertices.
+        verts: vertices of "skin" and "tongue".
         faults: receives what is wrong.
 
     Returns:
@@ -50,7 +50,7 @@ def read_display(path: Path, info: NetworkInfo, faults: FileFaults) -> Arrays:
     found: Arrays = {}
     for name in archive.members:
         try:
-            found[name] = _read(archive, name, info)
+            found[name] = _read(archive, name, verts)
         except (UserError, ValueError) as error:
             problem = error.problem if isinstance(error, UserError) else f"array {name!a} {error}"
             faults.error(problem, _AGAIN)
@@ -60,7 +60,7 @@ def read_display(path: Path, info: NetworkInfo, faults: FileFaults) -> Arrays:
     return found
 
 
-def _read(archive: Archive, name: str, info: NetworkInfo) -> npt.NDArray[Any]:
+def _read(archive: Archive, name: str, verts: Verts) -> npt.NDArray[Any]:
     """One array, checked.
 
     Raises:
@@ -69,24 +69,24 @@ def _read(archive: Archive, name: str, info: NetworkInfo) -> npt.NDArray[Any]:
     """
     if not is_label(name):
         raise ValueError(f"is called something that is no name, expected {LABEL_WORDS}")
-    shape = _shape(archive, name, info)
+    shape = _shape(archive, name, verts)
     if shape is not None:
         archive.require(name, shape)
-    verts = _verts(archive, name, info)
-    if name.endswith("_faces") and verts is not None:
-        if archive.members[name].shape[:1] > (_MOST_POLYGONS * verts,):
-            raise ValueError(f"lists {archive.members[name].shape[0]} polygons of {verts} vertices")
-        return canonical_polygons(archive.read(name), verts)
+    own = _own_verts(archive, name, verts)
+    if name.endswith("_faces") and own is not None:
+        if archive.members[name].shape[:1] > (_MOST_POLYGONS * own,):
+            raise ValueError(f"lists {archive.members[name].shape[0]} polygons of {own} vertices")
+        return canonical_polygons(archive.read(name), own)
     values = archive.read(name)
     if values.dtype.kind not in "fiub":
         raise ValueError(f"holds {values.dtype}, expected numbers")
     if not np.isfinite(values).all():
         raise ValueError("is NaN or infinite in places")
-    _check_values(name, values, info)
+    _check_values(name, values, verts)
     return values
 
 
-def _shape(archive: Archive, name: str, info: NetworkInfo) -> tuple[int | None, ...] | None:
+def _shape(archive: Archive, name: str, verts: Verts) -> tuple[int | None, ...] | None:
     """The shape that an array must have (None: any length); None where that is not known before it is read."""
     known: Mapping[str, tuple[int | None, ...]] = {
         "blink_keys": (None,),
@@ -99,30 +99,29 @@ def _shape(archive: Archive, name: str, info: NetworkInfo) -> tuple[int | None, 
     if name.startswith(_EXTRA) and name.endswith("_vertices"):
         return (None, 3)
     if name.startswith(_EXTRA) and name.endswith("_colours"):
-        return (_verts(archive, name, info), 3)
+        return (_own_verts(archive, name, verts), 3)
     return None
 
 
-def _verts(archive: Archive, name: str, info: NetworkInfo) -> int | None:
+def _own_verts(archive: Archive, name: str, verts: Verts) -> int | None:
     """Vertices of the mesh that an array belongs to; None where that is not known."""
     part = name.removeprefix(_EXTRA).rpartition("_")[0]
-    own = {"skin": info.skin_verts, "tongue": info.tongue_verts}
     vertices = archive.members.get(f"{_EXTRA}{part}_vertices")
-    if part in own:
-        return own[part]
+    if part in verts:
+        return verts[part]
     return vertices.shape[0] if vertices is not None and vertices.shape else None
 
 
-def _is_rigid(values: npt.NDArray[Any], _info: NetworkInfo) -> bool:
+def _is_rigid(values: npt.NDArray[Any], _verts: Verts) -> bool:
     turn = values[:3, :3].astype(np.float64)
     return bool(np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0)
 
 
-def _are_vertices(values: npt.NDArray[Any], info: NetworkInfo) -> bool:
-    return values.dtype.kind in "iu" and int(values.min()) >= 0 and int(values.max()) < info.skin_verts
+def _are_vertices(values: npt.NDArray[Any], verts: Verts) -> bool:
+    return values.dtype.kind in "iu" and int(values.min()) >= 0 and int(values.max()) < verts["skin"]
 
 
-_VALUES: Mapping[str, tuple[str, Callable[[npt.NDArray[Any], NetworkInfo], bool]]] = {
+_VALUES: Mapping[str, tuple[str, Callable[[npt.NDArray[Any], Verts], bool]]] = {
     "fps": (
         f"one number of frames per second, from 1 to {_FASTEST}",
         lambda values, _: values.size == 1 and bool(1 <= float(values.reshape(-1)[0]) <= _FASTEST),
@@ -137,11 +136,11 @@ _VALUES: Mapping[str, tuple[str, Callable[[npt.NDArray[Any], NetworkInfo], bool]
 }
 
 
-def _check_values(name: str, values: npt.NDArray[Any], info: NetworkInfo) -> None:
+def _check_values(name: str, values: npt.NDArray[Any], verts: Verts) -> None:
     words, fits = "", True
     if name in _VALUES:
         words, check = _VALUES[name]
-        fits = check(values, info)
+        fits = check(values, verts)
     elif name.endswith("_colours"):
         words, fits = "colours from 0 to 255", bool(((values >= 0) & (values <= 255)).all())
     elif values.dtype.kind == "f":

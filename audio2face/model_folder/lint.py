@@ -36,9 +36,10 @@ def lint(folder: Path) -> tuple[DeployedModel | None, list[Fault]]:
         _check_archives(folder, faults)
         for actor in model.actors:
             _check_actor(actor, faults)
+            verts = {"skin": actor.info.skin_verts, "tongue": actor.info.tongue_verts}
             display = None if actor.display is None else faults.of(actor.display.name)
             if actor.display is not None and display is not None and display.is_sound:
-                read_display(actor.display, actor.info, display)
+                read_display(actor.display, verts, display)
     return model, faults.found
 
 
