@@ -25,7 +25,7 @@ _MOST_FRAMES = 100_000
 _MOST_WIDTH = 1 << 20
 _MOST_VERTS = 10_000_000
 _MOST_VALUES = 1 << 28  # of a window's noise: 1 GB
-_RATES = (8_000, 192_000)  # Hz
+_RATES = (1_000, 192_000)  # Hz
 _FASTEST = 1_000  # frames per second
 
 

@@ -98,7 +98,7 @@ def test_files(name: str, text: str, tmp_path: Path) -> None:
         ("a.csv", "time,joy\nnan,1\n", "the time is 'nan'"),
         ("a.csv", "joy\n1\n", "neither 'time' .* nor 'frame'"),
         ("a.csv", "time,joy,joy\n0,1,1\n", "two columns are called 'joy'"),
-        ("a.csv", "", "holds no key"),
+        ("a.csv", "", "the file is empty"),
         ("a.csv", "time,joy\n", "holds no key"),
         ("a.json", "[", "is no JSON"),
         ("a.json", '{"time": 0}', "holds no list of keys"),
