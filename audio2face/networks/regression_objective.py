@@ -102,6 +102,7 @@ class RegressionBatch:
         lip_distance_weights: of each item, `[batch]`; None: 1.
         lip_size_weights: likewise.
         phonemes: by language, those that are spoken in the batch.
+        items: how many items count in means over processes: 0 where the batch only keeps in step with others; None: all.
     """
 
     target: Tensor
@@ -111,12 +112,14 @@ class RegressionBatch:
     lip_distance_weights: Tensor | None = None
     lip_size_weights: Tensor | None = None
     phonemes: Mapping[str, PhonemeTargets] = field(default_factory=dict)
+    items: int | None = None
 
 
 class RegressionObjective(nn.Module):
     """The weighted sum of all losses; holds what it needs of the face on the device.
 
-    Its buffers are the running sizes of losses, which training keeps.
+    Its buffers are the running sizes of losses, which training keeps. What a batch adds to them counts once `commit` is
+    called, after a step that changed the weights; `discard` forgets it.
 
     Args:
         sizes: the parts of a frame.
@@ -173,7 +176,8 @@ class RegressionObjective(nn.Module):
             predicted, true = self._compared(output.values.float(), batch)
             pair = _Pair(predicted, true, batch, output.phonemes)
             terms = {name: term(pair) for name, _, term in self._terms}
-            weighted = [weight * self._faded(name, terms[name], exponent) for name, weight, _ in self._terms]
+            items = len(batch.target) if batch.items is None else batch.items
+            weighted = [weight * self._faded(name, terms[name], exponent, items) for name, weight, _ in self._terms]
             return Losses(torch.stack(weighted).sum(), {**terms, R2: explained_variance(predicted.detach(), true)})
 
     def _compared(self, predicted: Tensor, batch: RegressionBatch) -> tuple[Tensor, Tensor]:
@@ -187,10 +191,23 @@ class RegressionObjective(nn.Module):
         is_open = (opening > self.weights.eye_threshold).float()[:, None, None]
         return predicted * is_open, true * is_open
 
-    def _faded(self, name: str, loss: Tensor, exponent: float) -> Tensor:
+    def commit(self) -> None:
+        """See `RunningScale.commit`."""
+        for scale in self._running_scales():
+            scale.commit()
+
+    def discard(self) -> None:
+        """See `RunningScale.discard`."""
+        for scale in self._running_scales():
+            scale.discard()
+
+    def _running_scales(self) -> list[RunningScale]:
+        return [scale for scale in self.scales.values() if isinstance(scale, RunningScale)]
+
+    def _faded(self, name: str, loss: Tensor, exponent: float, items: int) -> Tensor:
         if name not in self.scales:
             return loss
-        faded: Tensor = self.scales[name](loss, exponent)
+        faded: Tensor = self.scales[name](loss, exponent, items)
         return faded
 
     def _lip_distance(self, pair: _Pair) -> Tensor:

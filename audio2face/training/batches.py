@@ -24,6 +24,7 @@ Order = TypeVar("Order")
 Loaded = TypeVar("Loaded")
 
 BATCHES_AHEAD = 3
+_LARGEST = 1e6  # no sample, coefficient, centimetre or degree comes near it
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,27 @@ class OnDevice:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
+
+
+def suspect_items(names: Sequence[str], values: Iterable[Tensor | None]) -> Sequence[str]:
+    """The items whose data alone explain a loss that is not finite.
+
+    Args:
+        names: of the items.
+        values: tensors whose first axis is the items, or a multiple of them.
+
+    Returns:
+        The names of items that hold a value which is not finite, or so large that its square would not be; all names
+        where there is none.
+    """
+    if not names:
+        return names
+    sound = torch.ones(len(names), dtype=torch.bool)
+    for tensor in values:
+        if tensor is not None:
+            own = tensor.detach().float().reshape(len(names), -1)
+            sound &= (own.abs() < _LARGEST).all(dim=1).cpu()  # false for NaN
+    return [name for name, is_sound in zip(names, sound.tolist(), strict=True) if not is_sound] or names
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +97,10 @@ class SegmentBatch(OnDevice):
     def num_frames(self) -> int:
         """Frames of all items that count, padding left out."""
         return 0 if self.plan.is_idle else sum(draw.num_frames for draw in self.plan.draws)
+
+    def suspects(self) -> Sequence[str]:
+        """See `suspect_items`."""
+        return suspect_items(self.names, (self.audio, self.skin, self.tongue, self.jaw, self.eye, self.emotion))
 
     def between(self, start: int, stop: int) -> Self:
         """The motion of the frames from `start` up to `stop`, which is not included; everything else stays."""

@@ -176,6 +176,12 @@ class DiffusionTask:
         losses = training_loss(network, self._schedule, objective, learnt, steps, noise)
         return {"total": losses.total, **losses.terms}
 
+    def commit_step(self) -> None:
+        """Nothing: there are no running statistics."""
+
+    def discard_step(self) -> None:
+        """Nothing: there are no running statistics."""
+
     def validate(self) -> dict[str, float]:
         """Samples the held-out clips, see `DiffusionValidation`."""
         return self._validation.run()

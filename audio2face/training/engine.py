@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from audio2face.config_base.types import Device
 from audio2face.errors import UserError
 from audio2face.training.settings import EngineSettings
 from audio2face.training.task import Place
+
+Gathered = TypeVar("Gathered")
 
 # Fused kinds of attention on CUDA: whether one is on, and its switch.
 _ATTENTION: tuple[tuple[Callable[[], bool], Callable[[bool], None]], ...] = (
@@ -86,11 +88,16 @@ def sum_over_processes(fabric: Fabric, values: Tensor) -> Tensor:
     return together
 
 
-def process_mean(value: Tensor) -> Tensor:
-    """The mean of a tensor over all processes, of which there are several."""
-    together = value.clone()
-    torch.distributed.all_reduce(together)
-    return together / torch.distributed.get_world_size()
+def process_mean(value: Tensor, items: int) -> Tensor:
+    """The mean of a scalar over the items of all processes, of which there are several.
+
+    Args:
+        value: the mean over this process's items.
+        items: how many these are; 0 where the value counts for nothing.
+    """
+    sums = torch.stack([value * items, value.new_tensor(items)])
+    torch.distributed.all_reduce(sums)
+    return sums[0] / sums[1]
 
 
 def any_process(fabric: Fabric, *facts: bool) -> tuple[bool, ...]:
@@ -108,6 +115,15 @@ def every_process(fabric: Fabric, values: Tensor) -> Tensor:
     own = torch.zeros((fabric.world_size, *values.shape), dtype=values.dtype)
     own[fabric.global_rank] = values
     return sum_over_processes(fabric, own).cpu()
+
+
+def gather_objects(fabric: Fabric, own: Gathered) -> list[Gathered]:
+    """What the processes hold, in their order; of what pickle can take, between processes of one training."""
+    if fabric.world_size == 1:
+        return [own]
+    together: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(together, own)
+    return together
 
 
 def seed_everything(settings: EngineSettings, rank: int) -> None:

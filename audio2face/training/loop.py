@@ -8,9 +8,10 @@ on to the same weights. Writing is left to the first process.
 from __future__ import annotations
 
 import enum
+import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 
@@ -22,13 +23,13 @@ from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.training import optimizer_state, random_state
 from audio2face.training.checkpoints import Checkpoint, CheckpointStore, Progress, read_metrics
-from audio2face.training.engine import any_process, every_process
+from audio2face.training.engine import any_process, every_process, gather_objects
 from audio2face.training.meter import Meter
 from audio2face.training.run_log import RunLog
 from audio2face.training.settings import LoopSettings
 from audio2face.training.signals import StopSignals
 from audio2face.training.task import Task
-from audio2face.training.updates import Part, Step, Updates
+from audio2face.training.updates import Step, Updates
 from audio2face.training.weight_average import WeightAverage
 
 _MOST_BAD_STEPS = 20  # in a row, after which training cannot be saved
@@ -170,7 +171,7 @@ class TrainingLoop:
             if is_save_due:  # only here: no checkpoint is written while training is in trouble
                 self._save()
         else:
-            self._report_bad(step.parts)
+            self._report_skipped(step)
         return End.STOPPED if is_asked else End.TIME_LIMIT if is_late else End.DONE
 
     def _note(self, step: Step) -> None:
@@ -180,16 +181,18 @@ class TrainingLoop:
         if self._average is not None:
             self._average.update(self.progress.step)
         for part in step.parts:
-            self._meter.add(part.losses, len(part.names), part.num_frames)
+            self._meter.add(part.losses, len(part.batch.names), part.batch.num_frames)
         self._meter.add({"gradient_norm": step.gradient_norm}, 1, 0)
 
-    def _report_bad(self, parts: Sequence[Part]) -> None:
-        """Warns of a step that was left out, and gives up after many."""
+    def _report_skipped(self, step: Step) -> None:
+        """Warns of a step that was skipped, names what caused it in any process, and gives up after many."""
         self._bad_steps += 1
-        guilty = [part for part in parts if not math.isfinite(part.losses["total"])] or parts
-        names = ", ".join(dict.fromkeys(name for part in guilty for name in part.names))
+        by_loss, by_gradient = zip(*gather_objects(self.fabric, step.suspects()), strict=True)
+        guilty = dict.fromkeys(itertools.chain(*by_loss)) or dict.fromkeys(itertools.chain(*by_gradient))
+        names = ", ".join(guilty)
         where = f"epoch {self.progress.epoch + 1}, batch {self.progress.batch}"
-        LOGGER.warning("%s: the loss or its gradient is not finite; step left out. Clips: %s", where, names)
+        if self.fabric.is_global_zero:
+            LOGGER.warning("%s: the loss or its gradient is not finite; step skipped. Clips: %s", where, names)
         if self._bad_steps >= _MOST_BAD_STEPS:
             last = self.store.last()
             kept = " The last good weights are kept." if last is not None else ""

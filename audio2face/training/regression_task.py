@@ -195,10 +195,19 @@ class RegressionTask:
             lip_distance_weights=distance,
             lip_size_weights=size,
             phonemes=phonemes,
+            items=len(batch.names),
         )
         done = batch.plan.position / (self.num_batches * self._train.NUM_EPOCHS)
         losses = self._objective(RegressionOutput(values, logits), learnt, 1 - done)
         return {"total": losses.total, **losses.terms}
+
+    def commit_step(self) -> None:
+        """Keeps what running sizes of losses took in."""
+        self._objective.commit()
+
+    def discard_step(self) -> None:
+        """Forgets what running sizes of losses took in since the last step."""
+        self._objective.discard()
 
     def validate(self) -> dict[str, float]:
         """Predicts the held-out clips, see `RegressionValidation`."""
@@ -214,7 +223,7 @@ class RegressionTask:
         return self._validation.run(self._held_out, self._held_out_plans, implicit)
 
     def state(self) -> dict[str, Any]:
-        """What positions in the data mean, and how large the losses have been lately."""
+        """What positions in the data mean, and how large the losses of steps have been lately."""
         scales = {name: value.item() for name, value in self._objective.state_dict().items()}
         return {"sampler": self._sampler.facts, "scales": scales}
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.training.audio_windows import AudioWindows
-from audio2face.training.batches import BATCHES_AHEAD, OnDevice, ahead
+from audio2face.training.batches import BATCHES_AHEAD, OnDevice, ahead, suspect_items
 from audio2face.training.clips import Clip
 from audio2face.training.motion import Motion
 from audio2face.training.phoneme_tables import PhonemeTables
@@ -65,6 +65,11 @@ class SequenceBatch(OnDevice):
     def num_frames(self) -> int:
         """Frames of all items that count."""
         return 0 if self.plan.is_idle else self.frames.numel()
+
+    def suspects(self) -> Sequence[str]:
+        """See `suspect_items`."""
+        data = (self.audio, self.norm_factor, self.values, self.emotion, self.hidden, self.phonemes)
+        return suspect_items(self.names, data)
 
     def hidden_layers(self) -> Tensor | None:
         """Hidden layers as the network takes them, float32 `[layers, batch * sequence, steps, features]`."""

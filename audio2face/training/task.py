@@ -59,6 +59,9 @@ class Batch(Protocol):
     def num_frames(self) -> int:
         """Frames of animation in all items, without padding."""
 
+    def suspects(self) -> Sequence[str]:
+        """The names of items whose data alone explain a loss that is not finite; all names where no item's do."""
+
 
 @dataclass(frozen=True)
 class ParameterGroup:
@@ -108,16 +111,26 @@ class Task(Protocol):
             network: the network as the loop wraps it, to be called in place of `self.network`.
             batch: one of `batches`.
 
+        Running statistics that it updates count for the time being, until `commit_step` or `discard_step`, and take in
+        finite values only, so that one bad batch leaves no trace.
+
         Returns:
             Scalars, means over the items of the batch: "total", which is minimised, the terms it is made of, and "r2"
-            where it is known.
+            where it is known. "total" is not finite where any of the terms is not.
         """
+
+    def commit_step(self) -> None:
+        """Keeps running statistics of the batches since the last step: the weights changed by them."""
+
+    def discard_step(self) -> None:
+        """Forgets running statistics of the batches since the last step: the weights did not change by them."""
 
     def validate(self) -> dict[str, float]:
         """Tries the network, which is in evaluation mode, on what was held out; empty where nothing was."""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint must keep of the task beside weights and generators, in terms of JSON."""
+        """What a checkpoint must keep of the task beside weights and generators, in terms of JSON, so nothing that is
+        not finite; of running statistics what was committed."""
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state` gave."""

@@ -6,6 +6,7 @@ gathered the reference's way. Knows neither epochs nor checkpoints.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,14 +25,15 @@ class Part:
     """A batch whose gradient is in.
 
     Attributes:
-        names: its items.
+        batch: the batch, as it was loaded.
         losses: scalars, means over its items.
-        num_frames: frames of its items.
+        gradient_norm: length of all gradients accumulated up to and with it, in this process; None for the last of a
+            step, see `Step.gradient_norm`.
     """
 
-    names: Sequence[str]
+    batch: Batch
     losses: Mapping[str, Tensor]
-    num_frames: int
+    gradient_norm: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,20 @@ class Step:
     parts: Sequence[Part]
     gradient_norm: Tensor
     is_done: bool
+
+    def suspects(self) -> tuple[list[str], list[str]]:
+        """The items of this process that may be why a step was not done.
+
+        Returns:
+            Those of batches whose loss is not finite, and those of the batch with which the gradients ceased to be: the
+            second ones are the cause only where no process has any of the first.
+        """
+        parts = [part for part in self.parts if part.batch.names]
+        by_loss = [part for part in parts if not math.isfinite(part.losses["total"])]
+        norms = [self.gradient_norm if part.gradient_norm is None else part.gradient_norm for part in parts]
+        by_gradient = [part for part, norm in zip(parts, norms, strict=True) if not math.isfinite(norm)][:1]
+        first, second = ([name for part in some for name in part.batch.suspects()] for some in (by_loss, by_gradient))
+        return first, second
 
 
 class Updates:
@@ -78,8 +94,9 @@ class Updates:
             group["lr"] = rate * factor
 
     def drop(self) -> None:
-        """Forgets the gradients that are in."""
+        """Forgets the gradients that are in, and the running statistics that came with them."""
         self._parts = []
+        self._task.discard_step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def gather(self, batch: Batch, *, last: bool) -> None:
@@ -89,12 +106,12 @@ class Updates:
             # The gradient of a sum over items, as a share of the items that a step is expected to have.
             self._fabric.backward(losses["total"] * self._share(len(batch.names)))
         detached = {name: loss.detach() for name, loss in losses.items()}
-        self._parts.append(Part(batch.names, detached, batch.num_frames))
+        self._parts.append(Part(batch, detached, None if last else self._norm()))
 
     def step(self) -> Step:
         """Changes the weights by the gradients that are in, where all is finite, and forgets them."""
         parts = tuple(self._parts)
-        items = float(sum(len(part.names) for part in parts))
+        items = float(sum(len(part.batch.names) for part in parts))
         total = torch.stack([part.losses["total"].float() for part in parts]).sum()
         if self._fabric.world_size > 1:
             summed = sum_over_processes(self._fabric, torch.stack([total, total.new_tensor(items)]))
@@ -105,6 +122,7 @@ class Updates:
             if self._settings.clip_norm is not None:
                 torch.nn.utils.clip_grads_with_norm_(self._weights, self._settings.clip_norm, norm)
             self.optimizer.step()
+            self._task.commit_step()
         self.drop()
         return Step(parts, norm, is_finite)
 
@@ -115,8 +133,13 @@ class Updates:
 
     def _complete(self, share: float) -> Tensor:
         """Makes means of sums where fewer items than expected came together; returns the length of all gradients."""
-        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         if share != 1.0 and not self._settings.reference_accumulation:
-            for gradient in gradients:
+            for gradient in self._gradients():
                 gradient.div_(share)
-        return torch.nn.utils.get_total_norm(gradients).float()
+        return self._norm()
+
+    def _norm(self) -> Tensor:
+        return torch.nn.utils.get_total_norm(self._gradients()).float()
+
+    def _gradients(self) -> list[Tensor]:
+        return [weight.grad for weight in self._weights if weight.grad is not None]

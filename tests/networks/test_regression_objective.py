@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,32 @@ def test_running_scale_agrees_with_the_reference(reference_data: Path) -> None:
     data, scale = load(reference_data, "loss_normalizer"), RunningScale()
     # The file calls them standard deviations; they are the losses divided by them.
     close(torch.stack([scale(loss, 1.0) for loss in data["losses"]]), data["stddev"])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e30])
+def test_running_scale_takes_in_nothing_that_is_not_finite(value: float) -> None:
+    """Neither as a value nor as its square; the losses after it are divided as if it had not been."""
+    scale, undisturbed = RunningScale(), RunningScale()
+    losses = [torch.tensor(loss) for loss in (2.0, 3.0)]
+    for loss in losses:
+        expected = undisturbed(loss, 0.5)
+        assert scale(torch.tensor(value), 0.0).isfinite() == math.isfinite(value)
+        assert torch.equal(scale(loss, 0.5), expected)
+    scale.commit()
+    undisturbed.commit()
+    assert all(torch.equal(kept, undisturbed.state_dict()[name]) for name, kept in scale.state_dict().items())
+
+
+def test_running_scale_forgets_what_is_discarded() -> None:
+    scale = RunningScale()
+    scale(torch.tensor(2.0), 1.0)
+    scale.commit()
+    scale(torch.tensor(50.0), 1.0)
+    scale.discard()
+    assert scale(torch.tensor(2.0), 1.0) == pytest.approx(1.0)
+    assert scale.squares == 4.0  # what is not committed is not in the state
+    scale.load_state_dict({"squares": torch.tensor(9.0), "weight": torch.tensor(1.0)})
+    assert scale(torch.tensor(3.0), 1.0) == pytest.approx(1.0)
 
 
 def test_phoneme_losses_agree_with_the_reference(reference_data: Path) -> None:
@@ -179,6 +206,7 @@ def test_some_losses_fade_out(face: SkinShapes) -> None:
         # Of the first values of all, each is its own size; to any power that is 1.
         close(losses.total, kept + 1.0 + 10.0 + 1.0)
         losses.total.backward()
+        objective.commit()
         close(objective.scales["mse"].squares.sqrt(), terms["mse"])  # type: ignore[union-attr, operator]
         gradients.append(float(output.values.grad[..., -1].norm()))  # type: ignore[index]
     assert gradients[0] > gradients[1] > gradients[2] == 0

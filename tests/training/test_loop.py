@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import logging
+import math
 import os
 import signal
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from torch import Tensor
 from toy import ToyBatch, ToyTask
 
 from audio2face.errors import UserError
+from audio2face.networks.running_scale import RunningScale
 from audio2face.training.checkpoints import CheckpointStore, read_checkpoint, read_exported_weights, read_metrics
 from audio2face.training.engine import make_fabric, seed_everything
 from audio2face.training.loop import End, TrainingLoop
@@ -138,18 +142,93 @@ def test_the_average_of_the_weights_is_tried_and_exported(tmp_path: Path) -> Non
         assert task.validate()["error"] == task.errors[-2]
 
 
-def test_a_step_that_is_not_finite_is_left_out_and_its_clips_are_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_step_that_is_not_finite_is_skipped_and_its_clip_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, value: float, reference: bool, accumulation: int
 ) -> None:
-    task = ToyTask(poison=3)
+    settings = {"accumulation": accumulation, "reference_accumulation": reference}
+    task, sound = ToyTask(poison=3, poison_value=value), ToyTask()
     with caplog.at_level(logging.WARNING, "audio2face"):
-        make_loop(tmp_path, task).run()
-    assert len(caplog.messages) == 4  # once in each epoch
-    assert all("clip 3" in message for message in caplog.messages)
+        make_loop(tmp_path / "sound", sound, **settings).run()
+        make_loop(tmp_path / "poisoned", task, **settings).run()
+    skipped = len(caplog.messages)
+    assert skipped == 4 if accumulation == 1 else 1 <= skipped <= 4  # at most once in each epoch
+    assert all(message.endswith("Clips: clip 3") for message in caplog.messages)
+    last, all_steps = (CheckpointStore(tmp_path / name).last() for name in ("poisoned", "sound"))
+    assert last is not None
+    assert all_steps is not None
+    assert int(last.name) == int(all_steps.name) - skipped
+    assert all(torch.isfinite(weight).all() for weight in task.network.parameters())
+    assert all(map(math.isfinite, task.state().values()))
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_running_statistics_are_those_of_the_steps_that_count(tmp_path: Path, accumulation: int) -> None:
+    """A batch that is skipped leaves no trace: its neighbours train as if it had not been there."""
+    taken: list[Tensor] = []
+    task = ToyTask(poison=3)
+    losses = task.losses
+
+    def recorded(network: Callable[..., Any], batch: ToyBatch) -> Mapping[str, Tensor]:
+        found = losses(network, batch)
+        taken.append(found["square"].detach())
+        return found
+
+    task.losses = recorded  # type: ignore[method-assign]
+    make_loop(tmp_path, task, epochs=3, accumulation=accumulation).run()
+    expected = RunningScale()
+    for first in range(0, len(taken), 5):
+        epoch = taken[first : first + 5]
+        for start in range(0, 5, accumulation):
+            step = epoch[start : start + accumulation]
+            for value in step if all(map(math.isfinite, step)) else ():
+                expected.update(value)
+    expected.commit()
+    assert torch.equal(task.scale.squares, expected.squares)
+    assert torch.equal(task.scale.weight, expected.weight)
+
+
+class StoppingAtPoison(StoppingTask):
+    """Its every number is not a number, from the batch on at which it is asked to stop."""
+
+    def batches(self, epoch: int, first_batch: int) -> Generator[ToyBatch, None, None]:
+        for batch in super().batches(epoch, first_batch):
+            yield replace(batch, x=batch.x * math.nan) if self.left <= 2 else batch
+
+
+def test_a_signal_saves_while_losses_are_not_finite(tmp_path: Path) -> None:
+    stop = StopSignals()
+    assert make_loop(tmp_path, StoppingAtPoison(stop, 7), stop=stop).run() is End.STOPPED
     last = CheckpointStore(tmp_path).last()
     assert last is not None
-    assert last.name == f"{4 * (task.num_batches - 1):08d}"
-    assert all(torch.isfinite(weight).all() for weight in task.network.parameters())
+    assert last.name == "00000004"  # batches 5 to 7 were skipped
+    checkpoint = read_checkpoint(last)
+    assert all(map(math.isfinite, checkpoint.task.values()))
+    loop = make_loop(tmp_path, ToyTask())
+    loop.resume(checkpoint)
+    assert loop.run() is End.DONE
+
+
+def test_a_gradient_that_is_not_finite_is_traced_to_its_batch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The loss is finite, and its slope is not; of the batches of a step the one is named with which that began."""
+    task = ToyTask()
+    plain = task.losses
+
+    def steep(network: Callable[..., Any], batch: ToyBatch) -> Mapping[str, Tensor]:
+        found = plain(network, batch)
+        slope = (found["total"] * 0.0).sqrt() if "clip 3" in batch.names else 0.0
+        return {**found, "total": found["total"] + slope}
+
+    task.losses = steep  # type: ignore[method-assign]
+    with caplog.at_level(logging.WARNING, "audio2face"):
+        make_loop(tmp_path, task, epochs=1, accumulation=4).run()
+    (message,) = caplog.messages
+    named = message.partition("Clips: ")[2].split(", ")
+    assert "clip 3" in named
+    assert len(named) == task.items_per_batch
+    assert all(map(math.isfinite, task.state().values()))
 
 
 def test_it_gives_up_when_nothing_is_finite_any_more(tmp_path: Path) -> None:

@@ -24,13 +24,14 @@ SCRIPT = Path(__file__).with_name("together.py")
 PATIENCE = 120
 
 
-def start(processes: int, *arguments: object) -> subprocess.Popen[bytes]:
+def start(processes: int, *arguments: object, stderr: int | None = None) -> subprocess.Popen[bytes]:
     """Starts the script in one process, or in several as `run_train.py --devices` does."""
     several = [ROOT / "runners/run_processes.py", processes] if processes > 1 else []
     command = [sys.executable, *map(str, [*several, SCRIPT, *arguments])]
     environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
     path = os.pathsep.join(map(str, (ROOT, ROOT / "tests/training")))
-    return subprocess.Popen(command, env={**environment, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"})
+    environment |= {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stderr=stderr)
 
 
 def weights(folder: Path, rank: int = 0) -> dict[str, Tensor]:
@@ -53,6 +54,27 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, items: int) -> None
     assert_same(two, weights(folders[1], rank=1))
     assert (folders[0] / "checkpoints/last").read_text() == (folders[1] / "checkpoints/last").read_text() == "00000020"
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
+
+
+def test_one_bad_item_is_skipped_by_all(tmp_path: Path) -> None:
+    """Of 17 items one is not finite, which in some epochs the second process has; the first one names it."""
+    folders = [tmp_path / "one", tmp_path / "two"]
+    warnings = []
+    for count, folder in enumerate(folders, 1):
+        folder.mkdir()
+        process = start(count, "poison", folder, 17, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        warnings.append([line for line in errors.decode().splitlines() if "step skipped" in line])
+    one, two = weights(folders[0]), weights(folders[1])
+    assert_same(two, weights(folders[1], rank=1))
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
+    assert len(warnings[0]) == len(warnings[1]) == 4  # once in each epoch, by one process
+    assert all(line.endswith("Clips: clip 2") for line in warnings[0] + warnings[1])
+    scales = [load_file(folder / f"scales_{rank}.safetensors") for folder, rank in ((folders[0], 0), (folders[1], 0))]
+    assert_same(scales[1], load_file(folders[1] / "scales_1.safetensors"))
+    for name, value in scales[0].items():  # means over items: those of one process
+        torch.testing.assert_close(scales[1][name], value, rtol=1e-4, atol=0.0)
 
 
 def only_run(folder: Path) -> Path:

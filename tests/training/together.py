@@ -1,6 +1,7 @@
 """Trainings that several processes share, to be started as a script in each of them; every one leaves its weights.
 
 together.py toy FOLDER ITEMS        the toy, 20 steps of four items
+together.py poison FOLDER ITEMS     the toy, of which an item is not finite
 together.py KIND FOLDER [resume]    the small project, of a kind of network
 """
 
@@ -17,8 +18,9 @@ from torch import Tensor, nn
 from toy import ToyBatch, ToyTask
 
 from audio2face.config_base.tables import NetworkType
+from audio2face.networks.running_scale import RunningScale
 from audio2face.training.checkpoints import CheckpointStore
-from audio2face.training.engine import make_fabric, place_of, seed_everything
+from audio2face.training.engine import make_fabric, place_of, process_mean, seed_everything
 from audio2face.training.loop import End, TrainingLoop
 from audio2face.training.settings import EngineSettings, LoopSettings
 from audio2face.training.signals import StopSignals
@@ -26,13 +28,15 @@ from audio2face.training.task import Place
 
 GLOBAL_BATCH = 4
 STEPS = 20
+POISON = 2
 
 
 class DealtTask(ToyTask):
     """Deals its batches out in turns. Nothing is drawn, so that it does not matter how many share the work."""
 
-    def __init__(self, items: int, place: Place) -> None:
-        super().__init__(items, GLOBAL_BATCH // place.world_size)
+    def __init__(self, items: int, place: Place, poison: int | None) -> None:
+        super().__init__(items, GLOBAL_BATCH // place.world_size, poison)
+        self.scale = RunningScale(process_mean if place.world_size > 1 else None)
         self.num_batches = -(-items // GLOBAL_BATCH)
         self.network[2].p = 0.0  # dropout
         self.place = place
@@ -42,22 +46,24 @@ class DealtTask(ToyTask):
         for batch in range(first_batch, self.num_batches):
             whole = order[batch * GLOBAL_BATCH :][:GLOBAL_BATCH]
             own = whole[self.place.rank :: self.place.world_size]
-            x = torch.tensor(own or whole[:1])[:, None] / self.items
-            yield ToyBatch(tuple(f"clip {item}" for item in own), x)
+            yield ToyBatch(tuple(f"clip {item}" for item in own), self.numbers[own or whole[:1], None])
 
     def losses(self, network: nn.Module, batch: ToyBatch) -> Mapping[str, Tensor]:  # type: ignore[override]
-        return {"total": (network(batch.x) - 2 * batch.x).square().mean()}
+        error = (network(batch.x) - 2 * batch.x).square().mean()
+        return {"total": error + 0.0 * self.scale(error, 1.0, len(batch.names)), "square": error}
 
 
-def train_toy(folder: Path, items: int) -> None:
+def train_toy(folder: Path, items: int, poison: int | None = None) -> None:
     engine = EngineSettings(device="cpu")
     fabric = make_fabric(engine)
     seed_everything(engine, fabric.global_rank)
-    task = DealtTask(items, place_of(fabric))
+    task = DealtTask(items, place_of(fabric), poison)
     epochs = -(-STEPS // task.num_batches)
     store = CheckpointStore(folder / "checkpoints")
     TrainingLoop(fabric, task, LoopSettings(epochs=epochs, ema_decay=0.9), store, None, StopSignals()).run()
     keep(task.network, folder)
+    scales = {name: value for name, value in task.scale.state_dict().items()}
+    save_file(scales, folder / f"scales_{fabric.global_rank}.safetensors")
 
 
 def train_small(folder: Path, kind: NetworkType, resume: bool) -> None:
@@ -91,7 +97,7 @@ def keep(network: nn.Module, folder: Path) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     what, where, *rest = sys.argv[1:]
-    if what == "toy":
-        train_toy(Path(where), int(rest[0]))
+    if what in ("toy", "poison"):
+        train_toy(Path(where), int(rest[0]), POISON if what == "poison" else None)
     else:
         train_small(Path(where), "regression" if what == "regression" else "diffusion", bool(rest))

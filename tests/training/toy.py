@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from audio2face.networks.running_scale import RunningScale
+from audio2face.training.batches import suspect_items
 from audio2face.training.task import ParameterGroup
 
 
@@ -24,26 +27,35 @@ class ToyBatch:
     def num_frames(self) -> int:
         return len(self.x)
 
+    def suspects(self) -> Sequence[str]:
+        return suspect_items(self.names, (self.x,))
+
 
 class ToyTask:
-    """Learns to double numbers; a running mean of the loss stands for the normalisers of real tasks.
+    """Learns to double numbers; its loss is normalised by its running size, as those of regression are.
 
     Args:
         items: of an epoch.
         items_per_batch: of a batch.
-        poison: position in the epoch of a batch whose loss is not finite.
+        poison: an item whose number is not finite.
+        poison_value: that number.
     """
 
     best_metric = "error"
 
-    def __init__(self, items: int = 10, items_per_batch: int = 2, poison: int | None = None) -> None:
+    def __init__(
+        self, items: int = 10, items_per_batch: int = 2, poison: int | None = None, poison_value: float = math.nan
+    ) -> None:
         torch.manual_seed(1)
         self.network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
         self.network[0].bias.requires_grad_(False)
-        self.items, self.items_per_batch, self.poison = items, items_per_batch, poison
+        self.items, self.items_per_batch = items, items_per_batch
+        self.numbers = torch.arange(items) / items
+        if poison is not None:
+            self.numbers[poison] = poison_value
         self.num_batches = -(-items // items_per_batch)
         self.generators = {"noise": torch.Generator().manual_seed(2)}
-        self.loss_mean = 0.0
+        self.scale = RunningScale()
         self.errors: list[float] = []
 
     def parameter_groups(self) -> list[ParameterGroup]:
@@ -57,16 +69,18 @@ class ToyTask:
         order = torch.randperm(self.items, generator=torch.Generator().manual_seed(100 + epoch))
         for batch in range(first_batch, self.num_batches):
             chosen = order[batch * self.items_per_batch : (batch + 1) * self.items_per_batch]
-            yield ToyBatch(tuple(f"clip {item}" for item in chosen.tolist()), chosen[:, None] / self.items)
+            yield ToyBatch(tuple(f"clip {item}" for item in chosen.tolist()), self.numbers[chosen, None])
 
     def losses(self, network: Callable[..., Any], batch: ToyBatch) -> Mapping[str, Tensor]:
         noise = 0.01 * torch.randn(batch.x.shape, generator=self.generators["noise"])
         error = (network(batch.x + noise) - 2 * batch.x).square().mean()
-        if self.poison is not None and f"clip {self.poison}" in batch.names:
-            error = error * float("nan")
-        else:
-            self.loss_mean = 0.9 * self.loss_mean + 0.1 * error.item()
-        return {"total": error + 0.0, "square": error}
+        return {"total": self.scale(error, 1.0), "square": error}
+
+    def commit_step(self) -> None:
+        self.scale.commit()
+
+    def discard_step(self) -> None:
+        self.scale.discard()
 
     def validate(self) -> dict[str, float]:
         assert not self.network.training
@@ -76,10 +90,10 @@ class ToyTask:
         return {"error": self.errors[-1]}
 
     def state(self) -> dict[str, Any]:
-        return {"loss_mean": self.loss_mean}
+        return {name: value.item() for name, value in self.scale.state_dict().items()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        self.loss_mean = state["loss_mean"]
+        self.scale.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
 
     def describe(self) -> dict[str, Any]:
         return {"network_type": "toy"}
