@@ -102,7 +102,7 @@ class RegressionBatch:
         lip_distance_weights: of each item, `[batch]`; None: 1.
         lip_size_weights: likewise.
         phonemes: by language, those that are spoken in the batch.
-        items: how many items count in means over processes: 0 where the batch only keeps in step with others; None: all.
+        items: how many items count in means over processes; 0: the batch only keeps this process in step; None: all.
     """
 
     target: Tensor

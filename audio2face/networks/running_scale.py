@@ -40,7 +40,7 @@ class RunningScale(nn.Module):
         for name in ("squares", "weight"):
             self.register_buffer(name, torch.zeros(()))
             self.register_buffer(f"_{name}", torch.zeros(()), persistent=False)
-        self.register_load_state_dict_post_hook(lambda module, _: module.discard())
+        self.register_load_state_dict_post_hook(lambda module, _: module.discard())  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def update(self, loss: Tensor, items: int = 1) -> Tensor:

@@ -103,8 +103,7 @@ class Updates:
         """Forward and backward; `last`: a step follows."""
         with self._fabric.no_backward_sync(self._network, enabled=not last):
             losses = self._task.losses(self._network, batch)
-            # The gradient of a sum over items, as a share of the items that a step is expected to have.
-            self._fabric.backward(losses["total"] * self._share(len(batch.names)))
+            self._fabric.backward(losses["total"] * self._weight(len(batch.names)))
         detached = {name: loss.detach() for name, loss in losses.items()}
         self._parts.append(Part(batch, detached, None if last else self._norm()))
 
@@ -126,9 +125,22 @@ class Updates:
         self.drop()
         return Step(parts, norm, is_finite)
 
-    def _share(self, items: float) -> float:
-        if self._settings.reference_accumulation:
+    def _weight(self, items: int) -> Tensor | float:
+        """What the mean over a batch's items in this process counts in a gradient, which is a mean over processes.
+
+        It is the batch's share of the items that a step is expected to have, so that the gradient is that of a sum
+        over items. Gradients that are accumulated the reference's way are sums of means over batches: there it is the
+        share of the batch's items that this process has. Either way a process without an item counts for nothing.
+        """
+        if not self._settings.reference_accumulation:
+            return self._share(items)
+        if self._fabric.world_size == 1:
             return 1.0
+        own = torch.tensor(float(items), device=self._fabric.device)
+        return self._fabric.world_size * own / sum_over_processes(self._fabric, own.clone())
+
+    def _share(self, items: float) -> float:
+        """Part of the items that a step is expected to have in each process."""
         return items / (self._settings.accumulation * self._task.items_per_batch)
 
     def _complete(self, share: float) -> Tensor:
