@@ -174,8 +174,9 @@ CLIPS: list[Clip] = []
 # Read by: training.
 VALIDATION_SHOTS: dict[Actor, list[Identifier]] = {}
 
-# Where VALIDATION_SHOTS names none, the part of each actor's shots that is held out, chosen by chance from
-# RNG_SEED_DATASET; of ten shots or more at least one. 0 learns from all shots and judges by none.
+# Where VALIDATION_SHOTS names none, the part of each actor's shots that is held out, chosen at random from
+# RNG_SEED_DATASET; of ten shots or more at least one. The only shot of an emotion, actor or language is never held out;
+# the log says where fewer shots are for that. 0 trains on all shots and validates on none.
 # Change it when every sentence is needed for learning (0), or the judgement is too uncertain (larger).
 # Read by: training.
 VALIDATION_FRACTION: Fraction = 0.05
