@@ -6,9 +6,9 @@ from audio2face.config.complete import encoder_width, respaced_steps
 from audio2face.config.draft import Draft, Found, Rule
 from audio2face.config_base.tables import SectionName
 
-CHANNELS_OF_NETWORK = {
-    "conv_w2v_autocorr": ("skin_coeffs", "tongue_coeffs", "jaw", "eye"),
-    "diffusion_rnn": ("skin_pose", "tongue_pose", "jaw", "eye"),
+CHANNELS_OF_NETWORK_TYPE = {
+    "regression": ("skin_coeffs", "tongue_coeffs", "jaw", "eye"),
+    "diffusion": ("skin_pose", "tongue_pose", "jaw", "eye"),
 }
 MIN_SEGMENT_SECONDS = 0.21  # the speech encoder masks spans of 10 of its steps, 50 of which make a second
 IGNORED = {
@@ -43,10 +43,11 @@ def number_of_actors(draft: Draft) -> Found:
 
 
 def channels_of_network(draft: Draft) -> Found:
-    network, channels = draft.value("train", "NETWORK_NAME"), draft.value("train", "TARGET_CHANNELS")
-    wanted = CHANNELS_OF_NETWORK.get(network)
-    if wanted and tuple(channels) != wanted:
-        yield "train", "TARGET_CHANNELS", f"TARGET_CHANNELS: {network} needs {list(wanted)}, in this order"
+    channels = draft.value("train", "TARGET_CHANNELS")
+    wanted = CHANNELS_OF_NETWORK_TYPE.get(draft.network_type or "")
+    if tuple(channels) != wanted:
+        said = f"TARGET_CHANNELS: a {draft.network_type} network needs {list(wanted or ())}, in this order"
+        yield "train", "TARGET_CHANNELS", said
 
 
 def clips_run_forward(draft: Draft) -> Found:

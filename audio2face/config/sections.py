@@ -113,7 +113,7 @@ class TrainRegression:
     RUN_INFO: str
     NETWORK_VERSION: str
     NETWORK_TYPE: Literal["regression"]
-    NETWORK_NAME: str
+    NETWORK_NAME: Literal["conv_w2v_autocorr"]
     PRETRAINED_NET_FPATH: Path | None
     TRAIN_OUTPUT_ROOT: Path
     FINAL_DEPLOY_ROOT: Path
@@ -208,7 +208,7 @@ class TrainDiffusion:
     RUN_INFO: str
     NETWORK_VERSION: str
     NETWORK_TYPE: Literal["diffusion"]
-    NETWORK_NAME: str
+    NETWORK_NAME: Literal["diffusion_rnn"]
     PRETRAINED_NET_FPATH: Path | None
     TRAIN_OUTPUT_ROOT: Path
     FINAL_DEPLOY_ROOT: Path

@@ -62,10 +62,11 @@ NETWORK_VERSION: str = "0.1"
 # Read by: training, deployment, inference.
 NETWORK_TYPE: Literal["regression"] = "regression"
 
-# The module of `audio2face.networks` that holds the network.
-# Change it when you wrote a network of your own.
-# Read by: training.
-NETWORK_NAME: Identifier = "conv_w2v_autocorr"
+# The name under which the run and the deployed model record their network. It selects nothing: NETWORK_TYPE does, and
+# any name but that of its network is refused.
+# Change it when NETWORK_TYPE changes, or leave it out, which does the same.
+# Read by: training (writes it to network_info.json).
+NETWORK_NAME: Literal["conv_w2v_autocorr"] = "conv_w2v_autocorr"
 
 # Weights that training starts from: `weights.safetensors` of a run of ours, or `weights.pth` of the reference.
 # Sizes and speech encoder must be the same. A diffusion network may have other actors than before: one that is new

@@ -63,6 +63,7 @@ def _path_rules(hint: Any) -> Iterator[PathRule]:
 
 # Parameters that mean something else, or nothing, in the other kind of training.
 DIFFER = {
+    "NETWORK_NAME",
     *("TARGET_FPS", "AUGMENT", "AUDIO_PARAMS", "NETWORK_HYPER_PARAMS", "BATCH_SIZE", "NUM_EPOCHS", "NETWORK_TYPE"),
     *("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING"),
 }

@@ -55,7 +55,7 @@ def test_all_problems_of_all_files_come_at_once(load_files: Loader) -> None:
         "config_preproc.py:1: RUN_NAME: should be a valid string, found 3",
         "config_preproc.py:2: SKIN_PCA_VARIANCE_THRESHOLD: should be less than or equal to 1, found 1.5",
         "config_train.py:2: BATCH_SIZE: should be a valid integer, found True",
-        "config_train.py:3: TARGET_CHANNELS: diffusion_rnn needs",
+        "config_train.py:3: TARGET_CHANNELS: a diffusion network needs",
         "config_train.py:4: CLIPS[0][0]: 'eve' is not in ACTOR_NAMES",
         "config_train.py:4: CLIPS[0]: s ends at frame 1, before it begins at 3",
         "config_train.py:5: LOSS_MSE_ALPHA: not a parameter of diffusion networks",
@@ -66,6 +66,24 @@ def test_all_problems_of_all_files_come_at_once(load_files: Loader) -> None:
     assert len(found) == len(expected)
     for said, start in zip(found, expected, strict=True):
         assert said.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "other"),
+    [("diffusion", "diffusion_rnn", "conv_w2v_autocorr"), ("regression", "conv_w2v_autocorr", "my_network")],
+)
+def test_a_network_name_is_that_of_its_type_and_switches_no_check_off(
+    load_files: Loader, kind: str, name: str, other: str
+) -> None:
+    train = f'NETWORK_TYPE = "{kind}"\nNETWORK_NAME = "{other}"\n'
+    expected = f"config_train.py:2: NETWORK_NAME: should be '{name}', found '{other}'"
+    assert _problems(load_files, train=train) == [expected]
+    channels = 'TARGET_CHANNELS = ["eye", "jaw"]\n'
+    said = f"config_train.py:3: TARGET_CHANNELS: a {kind} network needs "
+    first, second = _problems(load_files, train=train + channels)
+    assert first == expected
+    assert second.startswith(said)
+    load_files("train", train=f'NETWORK_TYPE = "{kind}"\nNETWORK_NAME = "{name}"\n')
 
 
 def test_a_stage_asks_only_for_what_it_reads(load_files: Loader, tmp_path: Path) -> None:
