@@ -12,16 +12,20 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.emotions import EmotionVectors
+from audio2face.networks.parts import PartSizes
 from audio2face.training.sampler import Plan
 from audio2face.training.segments import Segment, SegmentReader
 
 Order = TypeVar("Order")
 Loaded = TypeVar("Loaded")
+
+BoolArray = npt.NDArray[np.bool_]
 
 BATCHES_AHEAD = 3
 _LARGEST = 1e6  # no sample, coefficient, centimetre or degree comes near it
@@ -36,6 +40,25 @@ class OnDevice:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
+
+
+def value_mask(known: BoolArray, sizes: PartSizes, device: torch.device) -> Tensor | None:
+    """Which values of a frame are data to train on, where those of some item are not.
+
+    It is made on the host, so that nothing waits for the device, and then moved.
+
+    Args:
+        known: for skin, tongue, jaw and eyes of each item, bool `[batch, 4]`.
+        sizes: the parts of a frame.
+        device: where the mask is wanted.
+
+    Returns:
+        Bool `[batch, values]`; None: all are.
+    """
+    if known.all():
+        return None
+    widths = (sizes.skin, sizes.tongue, sizes.jaw, sizes.eye)
+    return torch.from_numpy(np.repeat(known, widths, axis=1)).to(device)
 
 
 def suspect_items(names: Sequence[str], values: Iterable[Tensor | None]) -> Sequence[str]:
@@ -74,7 +97,7 @@ class SegmentBatch(OnDevice):
         audio: float32 `[batch, samples]`.
         emotion: float32 `[batch, emotions]`.
         actor: one-hot, float32 `[batch, actors]`.
-        known: bool `[batch, 4]`: whether skin, tongue, jaw and eyes are data to learn from.
+        known: bool `[batch, 4]`, on the host: whether skin, tongue, jaw and eyes are data to train on.
         lengths: frames of each item that are not padding, int64 `[batch]`; None: all.
         audio_lengths: samples likewise.
     """
@@ -89,7 +112,7 @@ class SegmentBatch(OnDevice):
     audio: Tensor
     emotion: Tensor
     actor: Tensor
-    known: Tensor
+    known: BoolArray
     lengths: Tensor | None = None
     audio_lengths: Tensor | None = None
 
@@ -142,7 +165,7 @@ class BatchLoader:
             audio=_side_by_side([segment.audio[:, None] for segment in segments])[..., 0],
             emotion=torch.from_numpy(np.stack([self.emotions.vector(clip.shot.emotion) for clip in clips])),
             actor=torch.nn.functional.one_hot(torch.tensor(actors), len(self.actor_names)).float(),
-            known=torch.tensor([segment.motion.known for segment in segments]),
+            known=np.array([segment.motion.known for segment in segments]),
             lengths=torch.tensor(lengths) if is_padded else None,
             audio_lengths=torch.tensor([len(segment.audio) for segment in segments]) if is_padded else None,
         )

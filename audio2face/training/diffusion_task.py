@@ -27,7 +27,7 @@ from audio2face.networks.encoders import SpeechEncoder
 from audio2face.networks.learning_rates import diffusion_learning_rate
 from audio2face.networks.losses import Losses
 from audio2face.networks.noise_schedule import make_noise_schedule
-from audio2face.training.batches import SegmentBatch
+from audio2face.training.batches import SegmentBatch, value_mask
 from audio2face.training.checkpoints import save_tensors
 from audio2face.training.data import TrainingData
 from audio2face.training.dealing import check_same_data
@@ -161,7 +161,7 @@ class DiffusionTask:
             batch: on the task's device.
             target: its poses, see `poses`.
         """
-        objective = self._knowing(batch)
+        objective = self._masked_objective(batch)
         steps = draw_steps(self._schedule, len(target), self.generators["steps"])
         noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._device)
         learnt = DiffusionBatch(
@@ -214,17 +214,16 @@ class DiffusionTask:
         """Writes the actors' constants, which are no weights."""
         save_tensors({"neutral": self._constants.neutral, "scale": self._constants.scale}, folder / CONSTANTS_FILE)
 
-    def _knowing(self, batch: SegmentBatch) -> Callable[..., Losses]:
-        """The objective, blind to parts that some of the items have no data of: nothing is learnt from them."""
-        if bool(batch.known.all()):
+    def _masked_objective(self, batch: SegmentBatch) -> Callable[..., Losses]:
+        """The objective without the parts that some of the items have no data of: they have no loss there."""
+        mask = value_mask(batch.known, self._settings.sizes, self._device)
+        if mask is None:
             return self._objective
-        sizes = self._settings.sizes
-        widths = torch.tensor([sizes.skin, sizes.tongue, sizes.jaw, sizes.eye])
-        known = batch.known.repeat_interleave(widths, dim=1)[:, None].to(self._device)
+        valid = mask[:, None]
 
         def compare(predicted: Tensor, true: Tensor, *rest: Any) -> Losses:
-            seen: Losses = self._objective(predicted, torch.where(known, true, predicted.detach()), *rest)
-            return seen
+            masked: Losses = self._objective(predicted, torch.where(valid, true, predicted.detach()), *rest)
+            return masked
 
         return compare
 

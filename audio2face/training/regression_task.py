@@ -22,6 +22,7 @@ from audio2face.networks.learning_rates import regression_learning_rate
 from audio2face.networks.phoneme_losses import PhonemeTargets
 from audio2face.networks.regression import RegressionNetwork, RegressionOutput, RegressionSettings
 from audio2face.networks.regression_objective import RegressionBatch, RegressionObjective
+from audio2face.training.batches import value_mask
 from audio2face.training.data import TrainingData
 from audio2face.training.dealing import check_same_data
 from audio2face.training.emotion_rows import check_source, emotion_database, num_rows
@@ -181,7 +182,7 @@ class RegressionTask:
     def losses(self, network: Callable[..., Any], batch: SequenceBatch) -> Mapping[str, Tensor]:
         """Predicts a batch, and compares."""
         device = self._place.device
-        known, phonemes = self._known(batch), self._phonemes_of(batch)
+        known, phonemes = value_mask(batch.known, self._settings.sizes, device), self._phonemes_of(batch)
         distance, size = (None if table is None else table[batch.clips].to(device) for table in self._lip_weights)
         batch = batch.to(device)
         values, logits, implicit = network(
@@ -256,14 +257,6 @@ class RegressionTask:
         network = self.network.network
         assert network.encoder is not None
         return FeatureStore(self._train.SPEECH_FEATURES_ROOT, network.encoder, network.hear, self._place.device)
-
-    def _known(self, batch: SequenceBatch) -> Tensor | None:
-        """Which values are data; None: all."""
-        if bool(batch.known.all()):
-            return None
-        sizes = self._settings.sizes
-        widths = torch.tensor([sizes.skin, sizes.tongue, sizes.jaw, sizes.eye])
-        return batch.known.repeat_interleave(widths, dim=1).to(self._place.device)
 
     def _phonemes_of(self, batch: SequenceBatch) -> dict[str, PhonemeTargets]:
         """By language, what is said by the items that speak it."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.training.audio_windows import AudioWindows
-from audio2face.training.batches import BATCHES_AHEAD, OnDevice, ahead, suspect_items
+from audio2face.training.batches import BATCHES_AHEAD, BoolArray, OnDevice, ahead, suspect_items
 from audio2face.training.clips import Clip
 from audio2face.training.motion import Motion
 from audio2face.training.phoneme_tables import PhonemeTables
@@ -38,7 +38,7 @@ class SequenceBatch(OnDevice):
         audio: windows at their own level, float32 `[batch, sequence, samples]`.
         norm_factor: what they are divided by for autocorrelation, float32 `[batch]`.
         values: coefficients of skin and tongue, jaw, eyes, float32 `[batch, sequence, values]`.
-        known: whether skin, tongue, jaw and eyes are data to learn from, bool `[batch, 4]`.
+        known: whether skin, tongue, jaw and eyes are data to train on, bool `[batch, 4]` on the host.
         emotion: explicit emotion, float32 `[batch, emotions]`.
         frames: number of each frame when those of all shots are counted through, int64 `[batch, sequence]`.
         hidden: hidden layers of the speech encoder, float16 `[batch * sequence, layers, steps, features]`; None: they
@@ -54,7 +54,7 @@ class SequenceBatch(OnDevice):
     audio: Tensor
     norm_factor: Tensor
     values: Tensor
-    known: Tensor
+    known: BoolArray
     emotion: Tensor
     frames: Tensor
     hidden: Tensor | None = None
@@ -90,7 +90,7 @@ class MotionTable:
     values: Float32Array
     first: IntArray
     frames: IntArray
-    known: npt.NDArray[np.bool_]
+    known: BoolArray
 
     @classmethod
     def of(cls, clips: Sequence[Clip], motions: Mapping[str, Motion], scales: Sequence[float]) -> MotionTable:
@@ -184,7 +184,7 @@ class SequenceLoader:
             audio=torch.from_numpy(audio),
             norm_factor=torch.from_numpy(self.windows.norm_factors(clips)),
             values=torch.from_numpy(self.motion.between(clips, frames + shifts[:, None])),
-            known=torch.from_numpy(self.motion.known[clips]),
+            known=self.motion.known[clips],
             emotion=torch.from_numpy(np.stack([self.emotions.vector(clip.shot.emotion) for clip in chosen])),
             frames=torch.from_numpy(rows),
             hidden=None

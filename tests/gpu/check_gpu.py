@@ -19,7 +19,7 @@ import pytest
 import reference_diffusion
 import reference_regression
 import torch
-from small_project import small_project
+from small_project import small_project, without_some_parts
 from test_resume import assert_same, finish, kill_at_random, only_run
 from train_process import start
 
@@ -94,6 +94,17 @@ def test_it_learns_and_is_exported(device: str, kind: NetworkType, precision: st
 def error_of(outcome: Outcome) -> float:
     error: float = TrainingRun.open(outcome.run.path).summary["exported_metrics"]["skin_error_mm"]
     return error
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_trains_with_shots_that_lack_parts(device: str, kind: NetworkType, tmp_path: Path) -> None:
+    lacking = without_some_parts(tmp_path / "lacking")
+    configuration = small_project(tmp_path, kind=kind, **QUICK, **lacking, DEVICE=device)
+    outcome = train(configuration, lambda run, network: None)
+    assert outcome.end is End.DONE
+    log = (outcome.run.path / "log.log").read_text()
+    assert "No data of ann, jaw for s2_joy" in log
+    assert "step skipped" not in log
 
 
 @pytest.mark.parametrize("kind", KINDS)

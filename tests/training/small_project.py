@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from small_actor import EVERY_SHOT, add_run, configuration
@@ -93,6 +94,20 @@ def small_project(
     respaced = {"TIMESTEP_RESPACING": "2"} if kind == "diffusion" else {}
     inference = merge(base_of("inference", kind).defaults, respaced)
     return dataclasses.replace(trained, full=freeze({**trained.full, "inference": inference}))
+
+
+def without_some_parts(folder: Path, actors: tuple[str, ...] = ("ann",)) -> dict[str, Any]:
+    """Changes by which the shot of joy has no jaw and that of anger no eyes, although the actor has both."""
+    folder.mkdir(parents=True, exist_ok=True)
+    changes = {}
+    for parameter, file, lacking in (
+        ("JAW_ANIM_DATA_FPATH", "jaw_keypoints_cache_all.npz", "s2_joy"),
+        ("EYE_ANIM_DATA_FPATH", "eye_rotations_all.npz", "s3_anger"),
+    ):
+        with np.load(REFERENCE / "preproc/dataset/xform" / file) as archive:
+            np.savez(folder / file, **{shot: archive[shot] for shot in archive.files if shot != lacking})
+        changes[parameter] = {actor: str(folder / file) for actor in actors}
+    return changes
 
 
 def _write_model(folder: Path, model_type: str) -> None:
