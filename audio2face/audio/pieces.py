@@ -21,7 +21,7 @@ def track_pieces(path: Path | str, samplerate: int = 16_000) -> Iterator[Float32
     """Yields a recording in order, mixed to mono and resampled; joined, the pieces are `read_track(path).data`.
 
     Args:
-        path: any file that libsndfile reads, of 8 kHz or more.
+        path: any recording or film with sound, of 8 kHz or more.
         samplerate: rate of the pieces, in Hz.
 
     Yields:

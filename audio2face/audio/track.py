@@ -70,7 +70,7 @@ def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v
     Either way a peak of at most `QUIET_PEAK` counts as silence and scales nothing.
 
     Args:
-        path: any file that libsndfile reads, of 8 kHz or more.
+        path: any recording or film with sound, of 8 kHz or more.
         samplerate: rate of the track, in Hz.
         method: level rule and resampling filter.
 

@@ -7,25 +7,51 @@ chunks (RIFF, its big-endian twin RIFX, and RF64 or BW64 with 64-bit sizes); sam
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from audio2face.errors import FileFormatError
 
 _BYTE_ORDER = {b"RIFF": "<", b"RF64": "<", b"BW64": "<", b"RIFX": ">"}
-_UNKNOWN_SIZE = 0xFFFFFFFF  # written by programs that cannot seek back, and by RF64 in favour of its ds64 chunk
+# What programs write that cannot seek back to fill in the size: about the largest number with or without a sign, less a
+# header, or rounded (0xFFFFFFFF ffmpeg, 0x7FFFF000 espeak-ng and sox, 0x80000000 arecord, 0x7FFFFFFF - 36 and others).
+_UNKNOWN = 0xFFFFFFFF
+_PLACEHOLDERS = (range(0x7FFF0000, 0x80010000), range(0xFFFF0000, 0x100000000))
+_UNKNOWN_LONG = 1 << 62  # and more: -1, or the largest number with a sign
 _MAX_CHANNELS = 64  # more is a damaged header, not a recording of a voice
 _MAX_SAMPLERATE = 0x7FFFFFFF  # libsndfile holds it in 32 bits with a sign
 _MAX_CHUNKS = 1000  # real files have under ten before the samples; a file of empty chunks would take minutes
 
 
-def check_wav(path: Path) -> None:
+@dataclass
+class _Header:
+    """What was read before the samples.
+
+    Attributes:
+        riff_size: claimed size of the file, less 8.
+        ds64: position of the chunk with 64-bit sizes; None where there is none.
+        long_riff_size: claimed size of the file there.
+        long_data_size: claimed size of the samples there.
+    """
+
+    riff_size: int
+    ds64: int | None = None
+    long_riff_size: int = 0
+    long_data_size: int = 0
+
+
+def check_wav(path: Path) -> Mapping[int, bytes]:
     """Checks the format of a WAV file and that its data chunk ends within it; other files pass unread.
 
-    A size of 0xFFFFFFFF means "to the end of the file", as streaming programs write it. A size of 0 with bytes behind
-    it is what a recorder leaves that was stopped before it could fill in its header; that is refused with advice,
-    because nothing tells the samples from chunks that may follow them.
+    A size that stands for an unknown one means "to the end of the file", as streaming programs write it: 0xFFFFFFFF,
+    0x7FFFF000, 0x80000000 and their neighbours, 64-bit sizes of 0 or -1, and 0 where the size of the whole file was not
+    filled in either. A size of 0 in a header that is finished otherwise is refused with advice.
+
+    Returns:
+        Bytes of the header to replace, by their position, so that libsndfile reads such files to their end; none for
+        files whose header is finished.
 
     Raises:
         FileFormatError: a chunk is cut off, the format cannot be, the data chunk is missing, or it claims more bytes
@@ -35,15 +61,13 @@ def check_wav(path: Path) -> None:
     with path.open("rb") as handle:
         magic = handle.read(12)
         if magic[:4] not in _BYTE_ORDER or magic[8:] != b"WAVE":
-            return
+            return {}
         order = _BYTE_ORDER[magic[:4]]
-        long_size: int | None = None
+        header = _Header(struct.unpack(f"{order}I", magic[4:8])[0])
         for tag, size, start in _chunks(handle, order, path):
             if tag == b"data":
-                if size == _UNKNOWN_SIZE:
-                    size = file_size - start if long_size is None else long_size
-                _check_data(path, start, size, file_size)
-                return
+                replaced = _check_samples(path, header, start, size, file_size, order)
+                return replaced | ({0: b"RF64"} if magic[:4] == b"BW64" else {})  # the same for libsndfile
             if start + size > file_size:
                 raise FileFormatError(
                     f"chunk {tag!r} claims {size:,} bytes, {file_size - start:,} are there",
@@ -51,9 +75,32 @@ def check_wav(path: Path) -> None:
                     offset=start - 4,
                 )
             if tag == b"ds64":
-                _, long_size = _fields(handle, "<QQ", path, start, size)
+                header.ds64 = start
+                header.long_riff_size, header.long_data_size = _fields(handle, "<QQ", path, start, size)
             elif tag == b"fmt ":
                 _check_format(path, start, *_fields(handle, f"{order}HHI", path, start, size))
+    return {}
+
+
+def _check_samples(path: Path, header: _Header, start: int, size: int, file_size: int, order: str) -> dict[int, bytes]:
+    """Checks the size of the samples; what to replace in the header where it is unknown."""
+    present = file_size - start
+    if header.ds64 is not None and size == _UNKNOWN:
+        size = header.long_data_size
+        is_unfinished = header.long_riff_size in (0, start - 8) or header.long_riff_size >= _UNKNOWN_LONG
+        if size >= _UNKNOWN_LONG or (size == 0 and is_unfinished):
+            sizes = struct.pack("<QQQ", file_size - 8, present, 0)
+            return {header.ds64: sizes}
+    elif _is_placeholder(size) and size > present:
+        return {}  # libsndfile reads to the end
+    elif size == 0 and (header.riff_size in (0, start - 8) or _is_placeholder(header.riff_size)):
+        return {start - 4: struct.pack(f"{order}I", min(present, _UNKNOWN))}
+    _check_data(path, start, size, file_size)
+    return {}
+
+
+def _is_placeholder(size: int) -> bool:
+    return any(size in values for values in _PLACEHOLDERS)
 
 
 def _chunks(handle: IO[bytes], order: str, path: Path) -> Iterator[tuple[bytes, int, int]]:

@@ -12,12 +12,11 @@ from audio2face.audio import read_header, sample_blocks
 from audio2face.export.animation import Animation
 from audio2face.files import atomic_write
 
-# What 16 bits hold no worse than the source: its own 16 or 8 bits, telephone codes, and lossy compression.
-_SIXTEEN_BITS = ("PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW", "VORBIS", "OPUS", "MPEG_LAYER")
+_SIXTEEN_BITS = ("PCM_16", "PCM_S8", "PCM_U8", "ALAC_16")  # the lossless codings that 16 bits hold
 
 
 def write_sound(animation: Animation, folder: Path, name: str) -> Path | None:
-    """Writes the recording as `<name>.wav` at its own rate with all its channels, whatever file it comes from.
+    """Writes the recording as `<name>.wav` at its own rate with all its channels, whatever file or film it comes from.
 
     Sources of up to 16 bits, and lossy ones, become 16-bit PCM (for 16-bit sources without a change of any sample),
     finer ones 32-bit floats. The file is read and written in blocks.
@@ -31,7 +30,7 @@ def write_sound(animation: Animation, folder: Path, name: str) -> Path | None:
     if animation.audio is None:
         return None
     header = read_header(animation.audio)
-    sixteen = header.subtype.startswith(_SIXTEEN_BITS)
+    sixteen = header.is_lossy or header.subtype in _SIXTEEN_BITS
     path = folder / f"{name}.wav"
     with (
         atomic_write(path) as handle,

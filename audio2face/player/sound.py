@@ -40,7 +40,7 @@ def page_sound(path: Path, seconds: float) -> Sound:
     """Reads a recording; silence is added up to the length of the animation.
 
     Args:
-        path: any file that libsndfile reads.
+        path: any recording or film with sound.
         seconds: length of the animation.
 
     Raises:

@@ -1,0 +1,196 @@
+"""Whether a recording or film ends where its container says: what was cut off is found before it is decoded.
+
+The libraries that decode shorten such files silently. Knows the outermost layer of MP4 and QuickTime, Matroska and
+WebM, AVI, AIFF, AU, CAF and W64; WAV files have a module of their own (`audio2face.audio.wav`). Other containers do not
+say where they end.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+_MAX_BOXES = 1_000_000  # fragments of a recording of days; a file of empty boxes would take hours
+_MP4_BEGINS_WITH = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"sidx")
+_UNKNOWN = (0, 0xFFFFFFFF)  # sizes that a program wrote that could not seek back
+_W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+_W64_DATA = b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a")
+_EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """What is wrong with the end of a file.
+
+    Attributes:
+        problem: in words.
+        offset: position in bytes of the part that it is about.
+    """
+
+    problem: str
+    offset: int
+
+
+def find_flaw(path: Path) -> Flaw | None:
+    """Compares the sizes that a container states with the file; None where they fit or nothing is stated.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        head = handle.read(40)
+        for is_kind, check in _CHECKS:
+            if is_kind(head):
+                return check(handle, size)
+    return None
+
+
+def _cut(what: str, claimed: int, size: int, offset: int) -> Flaw | None:
+    """A flaw where a part that ends at `claimed` does so after the end of the file."""
+    if claimed <= size:
+        return None
+    return Flaw(f"the file is cut off: {what} should end at byte {claimed:,}, the file ends at byte {size:,}", offset)
+
+
+def _read(handle: IO[bytes], position: int, layout: str) -> tuple[int, ...] | None:
+    handle.seek(position)
+    data = handle.read(struct.calcsize(layout))
+    return struct.unpack(layout, data) if len(data) == struct.calcsize(layout) else None
+
+
+def _check_mp4(handle: IO[bytes], size: int) -> Flaw | None:
+    position, has_index = 0, False
+    for _ in range(_MAX_BOXES):
+        handle.seek(position)
+        head = handle.read(16)
+        if len(head) < 8 or not head[4:8].isascii() or not head[4:8].decode().isprintable():
+            break  # bytes behind the last box
+        length, kind = struct.unpack(">I4s", head[:8])
+        if length == 1 and len(head) == 16:
+            length = struct.unpack(">Q", head[8:])[0]
+        length = size - position if length == 0 else length
+        if length < 8:
+            break
+        flaw = _cut(f"box {kind.decode()!r}", position + length, size, position)
+        if flaw is not None:
+            return flaw
+        has_index = has_index or kind in (b"moov", b"moof")
+        position += length
+    if has_index:
+        return None
+    return Flaw("the file has no index (box 'moov'): it is cut off, or its recording was not finished", position)
+
+
+def _check_matroska(handle: IO[bytes], size: int) -> Flaw | None:
+    header = _ebml_size(handle, 4)
+    if header is None or header[0] is None:
+        return None
+    position = header[1] + header[0]
+    handle.seek(position)
+    if handle.read(4) != _SEGMENT:
+        return _cut("its header", position + 5, size, 0)
+    segment = _ebml_size(handle, position + 4)
+    if segment is None or segment[0] is None:
+        return None
+    return _cut("the segment", segment[1] + segment[0], size, position)
+
+
+def _ebml_size(handle: IO[bytes], position: int) -> tuple[int | None, int] | None:
+    """Size of an element (None: unknown) and position of its contents; None where there is none."""
+    handle.seek(position)
+    first = handle.read(1)
+    if not first or first[0] == 0:
+        return None
+    length = 9 - first[0].bit_length()
+    rest = handle.read(length - 1)
+    if len(rest) < length - 1:
+        return None
+    value = int.from_bytes(bytes([first[0] & (0xFF >> length)]) + rest, "big")
+    return (None if value == (1 << 7 * length) - 1 else value), position + length
+
+
+def _check_avi(handle: IO[bytes], size: int) -> Flaw | None:
+    for position, tag, length in _chunks(handle, 0, "<4sI", 8):
+        if tag != b"RIFF":
+            return None
+        if length in _UNKNOWN:
+            return None
+        flaw = _cut("the film", position + 8 + length, size, position)
+        if flaw is not None:
+            return flaw
+    return None
+
+
+def _check_aiff(handle: IO[bytes], size: int) -> Flaw | None:
+    for position, tag, length in _chunks(handle, 12, ">4sI", 8):
+        is_samples = tag == b"SSND"
+        if is_samples and (length in _UNKNOWN or length >= 0x7FFF0000):
+            return None
+        flaw = _cut("the samples" if is_samples else f"chunk {tag!r}", position + 8 + length, size, position)
+        if flaw is not None or is_samples:
+            return flaw
+    return None
+
+
+def _check_au(handle: IO[bytes], size: int) -> Flaw | None:
+    fields = _read(handle, 4, ">II")
+    if fields is None or fields[1] == _UNKNOWN[1]:
+        return None
+    return _cut("the samples", fields[0] + fields[1], size, 8)
+
+
+def _check_caf(handle: IO[bytes], size: int) -> Flaw | None:
+    for position, tag, length in _chunks(handle, 8, ">4sq", 12, align=1):
+        if length < 0:
+            return None  # to the end of the file
+        flaw = _cut("the samples" if tag == b"data" else f"chunk {tag!r}", position + 12 + length, size, position)
+        if flaw is not None:
+            return flaw
+    return None
+
+
+def _check_w64(handle: IO[bytes], size: int) -> Flaw | None:
+    for position, tag, length in _chunks(handle, 40, "<16sQ", 0, align=8):
+        if tag == _W64_DATA:
+            is_unknown = length <= 24 or length >= 1 << 62
+            return None if is_unknown else _cut("the samples", position + length, size, position)
+        if length < 24:
+            return None
+    return None
+
+
+def _chunks(
+    handle: IO[bytes], start: int, layout: str, header: int, align: int = 2
+) -> Iterator[tuple[int, bytes, int]]:
+    """Position, tag and length of chunks of which each follows the one before.
+
+    Args:
+        handle: the file.
+        start: position of the first.
+        layout: of tag and length.
+        header: bytes that the length does not count.
+        align: what the position of a chunk is a multiple of, relative to the first.
+    """
+    position = start
+    for _ in range(_MAX_BOXES):
+        fields = _read(handle, position, layout)
+        if fields is None:
+            return
+        tag, length = fields
+        yield position, bytes(tag), length
+        position += -(-(header + length) // align) * align
+
+
+_CHECKS: tuple[tuple[Callable[[bytes], bool], Callable[[IO[bytes], int], Flaw | None]], ...] = (
+    (lambda head: head[4:8] in _MP4_BEGINS_WITH, _check_mp4),
+    (lambda head: head[:4] == _EBML, _check_matroska),
+    (lambda head: head[:4] == b"RIFF" and head[8:12] == b"AVI ", _check_avi),
+    (lambda head: head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"), _check_aiff),
+    (lambda head: head[:4] == b".snd", _check_au),
+    (lambda head: head[:4] == b"caff", _check_caf),
+    (lambda head: head[:16] == _W64_RIFF, _check_w64),
+)

@@ -1,0 +1,231 @@
+"""The sound track of films and of compressed recordings, from the moment at which a player starts, to the sample.
+
+- Time 0 is that of MP4, QuickTime, Matroska and WebM files, whose clocks start there, and the first picture or sound of
+  other containers, whose clocks start anywhere. A track that begins later follows silence.
+- Priming samples and padding are left out where the file tells of them: edit lists, `iTunSMPB`, the pre-skip and
+  discard padding of Opus, Matroska's CodecDelay, LAME tags. Raw AAC streams and MP3 without tags do not tell.
+- Surround sound becomes stereo as ITU-R BS.775 mixes it.
+
+The video library is imported when the first such file is opened. Files are decoded frame by frame.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audio2face.audio.edit_list import TimedEdit, read_edit_lists
+from audio2face.audio.media_frames import (
+    MATROSKA,
+    MOV,
+    FrameConverter,
+    FrameReader,
+    chosen_track,
+    opened_container,
+    tell_of_other_tracks,
+    translated,
+)
+from audio2face.audio.mp3_tag import stated_samples
+from audio2face.audio.timeline import WHOLE, Decoded, Edit, Samples, contiguous, presented
+from audio2face.errors import FileFormatError, UserError
+
+if TYPE_CHECKING:
+    from av import AudioFrame, AudioStream
+    from av.container import InputContainer
+
+# Whose time stamps tell of gaps in the sound. Raw streams have none, and AVI counts packets.
+_TIMED = (MOV, MATROSKA, "mpegts", "mpeg", "flv", "asf", "mxf")
+_TIMED_AT_THE_START = (*_TIMED, "avi", "ogg", "nut", "dv", "rm", "wtv", "gxf")
+_MAY_JUMP = ("mpegts", "mpeg", "flv", "asf")  # the clock may be set anew in the middle
+_MAX_JUMP_SECONDS = 10
+_LIVE_SECONDS = 60  # nothing before it: a piece of a live stream, whose clock started long before
+_MISSING_SECONDS = 0.25  # of what a track's header promises; rounding stays far below
+_MICROSECONDS = 1_000_000  # FFmpeg's unit of the duration of containers
+_LAYERS = {"mp1": "MPEG_LAYER_I", "mp2": "MPEG_LAYER_II", "mp3": "MPEG_LAYER_III"}
+_LOSSLESS = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_32", "s64": "DOUBLE", "flt": "FLOAT", "dbl": "DOUBLE"}
+
+
+@dataclass(frozen=True)
+class MediaTrack:
+    """The sound track of a container, and where it lies in time.
+
+    Attributes:
+        path: the file.
+        container: FFmpeg's name of its format.
+        samplerate: in Hz, of the first frame; what has another rate later is brought to it.
+        num_channels: 1, 2, or as many as a track has whose channels have no known places.
+        subtype: as libsndfile calls it for lossless sound, such as "PCM_16"; else the codec, such as "AAC", "OPUS" or
+            "MPEG_LAYER_III".
+        origin: time stamp in seconds that is position 0 of the edits.
+        edits: what is presented when.
+        promised: length in seconds that its header tells, padding included; None where it tells none that holds.
+    """
+
+    path: Path
+    container: str
+    samplerate: int
+    num_channels: int
+    subtype: str
+    origin: Fraction
+    edits: tuple[Edit, ...]
+    promised: Fraction | None
+
+    def samples(self) -> Iterator[Samples]:
+        """Decodes the track: float32 `[samples, channels]`, full scale being 1, joined from time 0 on.
+
+        Raises:
+            FileFormatError: the file is damaged or cut off; the message gives the time in seconds.
+            UserError: its edit list goes back too often.
+        """
+        max_jump = _MAX_JUMP_SECONDS * self.samplerate if self.container in _MAY_JUMP else None
+        try:
+            yield from presented(lambda: contiguous(self._decoded(), self.samplerate, max_jump), self.edits)
+        except UserError as error:
+            if error.path is not None:
+                raise
+            raise UserError(error.problem, path=self.path, hint=error.hint) from error
+
+    def _decoded(self) -> Iterator[Decoded]:
+        """One pass over the file. The last frame of MP4 files is cut to its duration, which leaves out padding."""
+        convert = FrameConverter(self.samplerate, self.num_channels)
+        with translated(self.path), opened_container(self.path) as container:
+            track = chosen_track(container, self.path)
+            last: Decoded | None = None
+            claimed: int | None = None
+            count = 0
+            for number, frame in enumerate(FrameReader(container, track, self.path)):
+                if last is not None:
+                    yield last
+                    count += len(last.samples)
+                last, claimed = Decoded(convert(frame), self._position(frame, number)), self._claimed(frame)
+            if last is None:
+                return
+            if claimed is not None and 0 < claimed < len(last.samples):
+                last = Decoded(last.samples[:claimed], last.position)
+            self._check_end((count if last.position is None else last.position) + len(last.samples))
+            yield last
+
+    def _position(self, frame: AudioFrame, number: int) -> int | None:
+        is_timed = self.container in (_TIMED if number else _TIMED_AT_THE_START)
+        if not is_timed or frame.pts is None or frame.time_base is None:
+            return None
+        return round((frame.pts * frame.time_base - self.origin) * self.samplerate)
+
+    def _claimed(self, frame: AudioFrame) -> int | None:
+        """How many of its samples a frame presents by its duration, which is exact in MP4 files only."""
+        if self.container != MOV or not frame.duration or frame.time_base is None:
+            return None
+        return round(frame.duration * frame.time_base * self.samplerate)
+
+    def _check_end(self, end: int) -> None:
+        """Refuses a track that decodes to less than its header promises.
+
+        Args:
+            end: position behind the last sample, or their number where the container has no clock.
+        """
+        found = Fraction(end, self.samplerate)
+        if self.promised is not None and self.promised - found > _MISSING_SECONDS:
+            raise FileFormatError(
+                f"the sound breaks off at {float(found):.2f} s, the file promises {float(self.promised):.2f} s",
+                path=self.path,
+                hint="The file was cut off or is damaged: copy or export it again.",
+            )
+
+
+def open_track(path: Path) -> MediaTrack:
+    """Looks at a film or a compressed recording: its sound track, the format of its first frame, its place in time.
+
+    Raises:
+        UserError: it has no sound track, or one that cannot be decoded.
+        FileFormatError: it is no such file, or is damaged.
+    """
+    with translated(path), opened_container(path) as container:
+        track = chosen_track(container, path)
+        tell_of_other_tracks(container, track, path)
+        kind = container.format.name
+        reader = FrameReader(container, track, path)
+        frame = next(iter(reader), None)
+        if frame is None:
+            raise FileFormatError("the file holds no samples", path=path)
+        convert = FrameConverter(frame.sample_rate)
+        num_channels = convert(frame).shape[1]
+        edits = read_edit_lists(path).get(track.id, ()) if kind == MOV else ()
+        origin = Fraction(0) if edits else _origin(container, track, frame, reader.first_pts)
+        return MediaTrack(
+            path=path,
+            container=kind,
+            samplerate=frame.sample_rate,
+            num_channels=num_channels,
+            subtype=_subtype(track, frame),
+            origin=origin,
+            edits=_in_samples(edits, frame.sample_rate) or _whole(container),
+            promised=_promised(container, track, frame.sample_rate, origin, path),
+        )
+
+
+def _promised(
+    container: InputContainer, track: AudioStream, rate: int, origin: Fraction, path: Path
+) -> Fraction | None:
+    """The length in seconds that a header promises; None where it does not, or only estimates."""
+    kind = container.format.name
+    if kind == "mp3":
+        count = stated_samples(path)
+        return None if count is None else Fraction(count, rate)
+    if kind == MATROSKA and len(container.streams) == 1 and container.duration is not None:
+        return Fraction(container.duration, _MICROSECONDS)  # of all tracks, of which others may be longer
+    if kind != MOV or track.duration is None or track.time_base is None:
+        return None
+    return ((track.start_time or 0) + track.duration) * track.time_base - origin
+
+
+def _origin(container: InputContainer, track: AudioStream, first: AudioFrame, first_pts: int | None) -> Fraction:
+    """The time stamp in seconds at which a player starts, for a track without an edit list."""
+    kind = container.format.name
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in container.streams
+        if stream.type in ("audio", "video") and stream.start_time is not None and stream.time_base is not None
+        if not _is_picture(stream.disposition)
+    ]
+    earliest = min(starts, default=Fraction(0))
+    if kind not in (MOV, MATROSKA):
+        return earliest
+    # Samples that the decoder left out (iTunSMPB, pre-skip), or needed to start (Vorbis), take no time.
+    skipped = Fraction(0)
+    is_skipped = kind == MOV or track.codec_context.codec.canonical_name == "vorbis"
+    if is_skipped and first.pts is not None and first.time_base is not None:
+        skipped = first.pts * first.time_base - (first_pts or 0) * Fraction(track.time_base or 0)
+    return max(skipped, Fraction(0)) + (earliest if earliest > _LIVE_SECONDS else 0)
+
+
+def _is_picture(disposition: int) -> bool:
+    from av.stream import Disposition
+
+    return bool(disposition & (Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image))
+
+
+def _in_samples(edits: Iterable[TimedEdit], rate: int) -> tuple[Edit, ...]:
+    found = []
+    for edit in edits:
+        count = None if edit.duration is None else round((edit.at + edit.duration) * rate) - round(edit.at * rate)
+        found.append(Edit(round(edit.at * rate), round(edit.start * rate), count))
+    return tuple(found)
+
+
+def _whole(container: InputContainer) -> tuple[Edit, ...]:
+    """The whole track, or as many samples of it as iTunes says there are without padding."""
+    text = container.metadata.get("iTunSMPB", "") if container.format.name == MOV else ""
+    fields = re.fullmatch(r"\s*[0-9A-Fa-f]+ [0-9A-Fa-f]+ [0-9A-Fa-f]+ ([0-9A-Fa-f]{1,16})\b.*", text, re.DOTALL)
+    count = int(fields[1], 16) if fields else 0
+    return (Edit(0, 0, count),) if count else (WHOLE,)
+
+
+def _subtype(track: AudioStream, frame: AudioFrame) -> str:
+    codec = track.codec_context.codec
+    if codec.lossless and not codec.lossy:
+        return _LOSSLESS.get(frame.format.name.removesuffix("p"), "DOUBLE")
+    return _LAYERS.get(codec.canonical_name, codec.canonical_name.upper())

@@ -1,0 +1,263 @@
+"""Opening a container with FFmpeg (PyAV), choosing its sound track, and decoding that track frame by frame.
+
+Every failure of the video library becomes one kind of error with the file and the time. Knows no edit lists and nothing
+of where a recording begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from audio2face.audio.downmix import as_channels, stereo_weights
+from audio2face.audio.timeline import Samples
+from audio2face.console import LOGGER
+from audio2face.errors import FileFormatError, UserError
+
+if TYPE_CHECKING:
+    from av import AudioFrame, AudioResampler, AudioStream, Packet
+    from av.container import InputContainer
+
+MOV, MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
+# No playlists, manifests and pictures among them: these open other files, and addresses on the network.
+_FORMATS = (
+    f"{MOV},{MATROSKA},mpegts,mpeg,avi,flv,asf,mxf,dv,ogg,aac,loas,mp3,ac3,eac3,dts,amr,amrnb,amrwb,caf,wav,w64,"
+    "aiff,au,flac,ape,wv,tta,truehd,mlp,voc,rm,nut,wtv,gxf"
+)
+# May be joined and left at any byte, so that a frame is broken at either end.
+_STREAMS = ("mpegts", "mpeg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "amrnb", "amrwb")
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")  # between the frames of joined MP3 files
+_MAX_CHANNELS = 64
+_FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
+
+
+@contextmanager
+def opened_container(path: Path) -> Iterator[InputContainer]:
+    """Opens a film or a compressed recording.
+
+    Raises:
+        FileFormatError: it is neither, or is damaged.
+    """
+    import av  # loads for half a second
+
+    with translated(path):
+        # Edit lists are applied by our own code, to the sample.
+        options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file", "ignore_editlist": "1"}
+        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
+    with container:
+        yield container
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turns what the video library and the system raise on bad files into our error."""
+    import av
+
+    try:
+        yield
+    except UserError:
+        raise
+    except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, av.ArgumentError):  # what FFmpeg recognises and `_FORMATS` leaves out
+            reason = "it is a playlist, a picture or another kind of file that holds no sound of its own"
+        raise FileFormatError(
+            f"cannot be read as audio or film: {reason}",
+            path=path,
+            hint="Play it to see whether it is whole; export its sound as a WAV file with 16 or 24 bits per sample.",
+        ) from error
+
+
+def chosen_track(container: InputContainer, path: Path) -> AudioStream:
+    """The sound track that players choose: the default one, else the first, leaving out commentary and its like.
+
+    Raises:
+        UserError: there is none that can be decoded.
+    """
+    from av.stream import Disposition
+
+    aside = Disposition.comment | Disposition.visual_impaired | Disposition.clean_effects | Disposition.karaoke
+    tracks = list(container.streams.audio)
+    usable = [track for track in tracks if track.codec_context is not None]
+    if not tracks:
+        kinds = sorted({stream.type for stream in container.streams if stream.type})
+        raise UserError(
+            f"has no sound track: it holds {' and '.join(kinds) or 'nothing'} only",
+            path=path,
+            hint="Give the recording that belongs to it, or export the film with its sound.",
+        )
+    if not usable:
+        raise UserError(
+            "its sound is coded in a way that the video library does not know",
+            path=path,
+            hint="Export its sound as a WAV file.",
+        )
+    return min(
+        usable,
+        key=lambda track: (bool(track.disposition & aside), not track.disposition & Disposition.default, track.index),
+    )
+
+
+def tell_of_other_tracks(container: InputContainer, track: AudioStream, path: Path) -> None:
+    """Logs which of several sound tracks is used."""
+    tracks = list(container.streams.audio)
+    if len(tracks) > 1:
+        LOGGER.warning(
+            "%s has %d sound tracks: number %d is used (%s, %s)",
+            path.name,
+            len(tracks),
+            tracks.index(track) + 1,
+            track.language if track.language and track.language.isascii() else "no language given",
+            track.codec_context.name,
+        )
+
+
+class FrameReader:
+    """The decoded frames of a track, in order.
+
+    Args:
+        container: the open file.
+        track: its sound track.
+        path: the file, for messages.
+
+    Attributes:
+        first_pts: time stamp of the first packet in units of the track; None where it has none.
+    """
+
+    def __init__(self, container: InputContainer, track: AudioStream, path: Path) -> None:
+        from av.codec.context import Flags2
+        from av.stream import Discard
+
+        self.first_pts: int | None = None
+        self._container, self._track, self._path = container, track, path
+        self._seconds = 0.0
+        self._fault: str | None = None
+        self._is_stream = container.format.name in _STREAMS
+        for other in container.streams:
+            if other.index != track.index:
+                other.discard = Discard.all
+        if container.format.name == "caf" and track.codec_context.name == "alac":
+            # The last packet of ALAC is as short as its sound; FFmpeg 8 cuts the padding off once more.
+            track.codec_context.flags2 |= Flags2.skip_manual
+
+    def __iter__(self) -> Iterator[AudioFrame]:
+        """Yields the frames.
+
+        Raises:
+            FileFormatError: a packet is damaged; at both ends of raw streams, which begin and end anywhere, one may be.
+        """
+        has_begun = False
+        for packet in self._packets():
+            for frame in self._decoded(packet):
+                if self._fault is not None and (has_begun or not self._is_stream):
+                    raise self._damaged()
+                has_begun, self._fault = True, None
+                yield frame
+                self._seconds += frame.samples / frame.sample_rate
+        if self._fault is not None and not (self._is_stream and has_begun):
+            raise self._damaged()
+
+    def _packets(self) -> Iterator[Packet[AudioStream]]:
+        """The packets of the track; the last one is empty and makes the decoder give what it holds."""
+        import av
+
+        packets = self._container.demux(self._track)
+        while True:
+            try:
+                packet = next(packets, None)
+            except IndexError:  # a packet of a stream that the file did not tell of at its start
+                packets = self._container.demux(self._track)
+                continue
+            except av.FFmpegError as error:
+                self._note(error.strerror)
+                return
+            if packet is None:
+                return
+            if self.first_pts is None:
+                self.first_pts = packet.pts
+            yield packet
+
+    def _decoded(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
+        import av
+
+        try:
+            frames = packet.decode()
+        except (av.FFmpegError, ValueError) as error:
+            if not bytes(packet).startswith(_TAGS):
+                self._note(getattr(error, "strerror", None) or str(error))
+            return []
+        return [frame for frame in frames if frame.samples]
+
+    def _note(self, fault: str | None) -> None:
+        self._fault = self._fault or fault or "unknown error"
+
+    def _damaged(self) -> FileFormatError:
+        return FileFormatError(
+            f"the sound cannot be decoded after {self._seconds:.2f} s: {self._fault}",
+            path=self._path,
+            hint="The file was cut off or is damaged: copy or export it again.",
+        )
+
+
+class FrameConverter:
+    """Turns frames into arrays of one rate and number of channels, whatever they have.
+
+    Args:
+        samplerate: in Hz.
+        num_channels: of the arrays; None to take that of the first frame.
+    """
+
+    def __init__(self, samplerate: int, num_channels: int | None = None) -> None:
+        self.samplerate, self.num_channels = samplerate, num_channels
+        self._resampler: AudioResampler | None = None
+        self._resampled: tuple[object, ...] = ()  # what the resampler was made for
+
+    def __call__(self, frame: AudioFrame) -> Samples:
+        """Converts a frame to float32 `[samples, channels]`, full scale being 1; surround sound to two channels.
+
+        Raises:
+            ValueError: the format of its samples is unknown.
+        """
+        import av
+
+        kind = (frame.sample_rate, frame.layout.name, frame.format.name, frame.time_base)
+        frames: list[AudioFrame] = []
+        if self._resampler is not None and kind != self._resampled:
+            frames += self._resampler.resample(None)
+            self._resampler = None
+        if frame.sample_rate == self.samplerate:
+            return self._mixed([*frames, frame])
+        if self._resampler is None:
+            self._resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=self.samplerate)
+            self._resampled = kind
+        return self._mixed([*frames, *self._resampler.resample(frame)])
+
+    def _mixed(self, frames: list[AudioFrame]) -> Samples:
+        parts = []
+        for frame in frames:
+            samples = _samples_of(frame)
+            weights = stereo_weights([channel.name for channel in frame.layout.channels])
+            parts.append(samples if weights is None else samples @ weights)
+        if self.num_channels is None:
+            self.num_channels = parts[0].shape[1]  # of the first frame, which needs no resampling
+        parts = [as_channels(part, self.num_channels) for part in parts]
+        return np.concatenate(parts) if parts else np.zeros((0, self.num_channels), np.float32)
+
+
+def _samples_of(frame: AudioFrame) -> Samples:
+    """The samples of a frame, float32 `[samples, channels]`, full scale being 1."""
+    num_channels = frame.layout.nb_channels
+    if not 1 <= num_channels <= _MAX_CHANNELS:
+        raise ValueError(f"{num_channels} channels: expected 1 to {_MAX_CHANNELS}")
+    coding = frame.format.name.removesuffix("p")
+    if coding not in _FULL_SCALE:
+        raise ValueError(f"samples are coded as {frame.format.name}")
+    values = frame.to_ndarray()
+    values = values.T if frame.format.is_planar else values.reshape(-1, num_channels)
+    if coding == "u8":
+        values = values.astype(np.int16) - 128
+    return np.ascontiguousarray(values / _FULL_SCALE[coding] if _FULL_SCALE[coding] != 1.0 else values, np.float32)
