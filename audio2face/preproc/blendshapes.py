@@ -18,6 +18,7 @@ from audio2face.dataset.arrays import Archive, Float32Array, read_json
 from audio2face.dataset.checks.static import resembles_pose
 from audio2face.errors import FileFormatError, UserError
 from audio2face.files import write_json, write_npz
+from audio2face.names import LABEL_WORDS, is_label
 
 NEUTRAL = "neutral"
 _NOT_POSES = ("poseNames", "frontalMask", "rig_version")
@@ -84,6 +85,9 @@ def _pose_names(archive: Archive, repairs: list[str]) -> list[str]:
     names = [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in stored.tolist()]
     if len(set(names)) != len(names):
         _refuse(archive, "poseNames lists a pose more than once")
+    strange = [name for name in names if not is_label(name)]
+    if strange:
+        _refuse(archive, f"poseNames lists {strange[0]!a}, expected {LABEL_WORDS}")
     if names[:1] != [NEUTRAL]:
         repairs.append('poseNames did not begin with "neutral": put first')
     return [NEUTRAL, *(name for name in names if name != NEUTRAL)]

@@ -13,6 +13,7 @@ import soundfile
 
 from audio2face.errors import UserError
 from runners import run_inference
+from runners.common import run_stage
 
 
 def tree(root: Path) -> dict[str, int]:
@@ -74,3 +75,17 @@ def test_every_form_of_odd_names(
         == (Path("audio2face/player/web/page.html").read_text().count("<script"))
     )
     assert "<d>" not in page
+
+
+@pytest.mark.parametrize("option", ["--audio", "--model", "--to", "--emotion", "--compare-with"])
+def test_arguments_that_are_too_long(
+    regression: Path, tmp_path: Path, recording: Callable[[bytes], Path], option: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = {"--model": str(regression), "--audio": str(recording(b"a")), "--to": str(tmp_path / "out")}
+    given[option] = "x" * 5000 + ".csv"
+    command = [word for pair in given.items() for word in pair]
+    with pytest.raises(SystemExit) as ended:
+        run_stage(run_inference.main, arguments=[*command, "--format", "csv"])
+    said = capfd.readouterr().err
+    assert (ended.value.code, said.count("[ERROR]"), "Traceback" in said) == (2, 1, False)
+    assert not (tmp_path / "out").exists()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
 from audio2face.dataset.arrays import Archive, Float32Array, read_json, require_shape
 from audio2face.dataset.checks.static import check_finite, resembles_pose
-from audio2face.dataset.report import Findings
+from audio2face.dataset.report import Findings, first_few
 from audio2face.errors import UserError
+from audio2face.names import LABEL_WORDS, is_label
 
 _NEUTRAL = "neutral"
 _NOT_POSES = ("poseNames", _NEUTRAL, "frontalMask", "rig_version")
@@ -116,6 +117,7 @@ def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
         findings.error(
             "blendshape-names", f"poseNames lists {doubled[0]!r} more than once", "List every pose once.", file=path
         )
+    check_names(names, path, findings)
     if not names or names[0] != _NEUTRAL:
         findings.warning(
             "blendshape-neutral",
@@ -124,6 +126,18 @@ def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
             file=path,
         )
     return [name for name in names if name != _NEUTRAL]
+
+
+def check_names(names: Iterable[str], path: Path, findings: Findings) -> None:
+    """Reports names that a deployed model may not hold."""
+    wrong = [name for name in names if not is_label(name)]
+    if wrong:
+        findings.error(
+            "name-not-allowed",
+            f"{first_few(wrong)} cannot be deployed: expected {LABEL_WORDS}",
+            "Rename it in the animation package and export once more.",
+            file=path,
+        )
 
 
 def _read(archive: Archive, name: str, shape: tuple[int | None, ...], findings: Findings) -> Float32Array | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from audio2face.dataset.actor import PHONEME_TIMES_SUFFIX, ActorDataset
+from audio2face.dataset.checks.blendshapes import check_names
 from audio2face.dataset.report import Findings, first_few
 from audio2face.geometry import canonical_polygons
 
@@ -37,6 +38,7 @@ def _check_parts(dataset: ActorDataset, findings: Findings) -> None:
     archive = findings.attempt(lambda: dataset.extra_parts, "file-unreadable", path)
     if archive is None:
         return
+    check_names(archive.members, path, findings)
     for name in archive.members:
         array = findings.attempt(functools.partial(archive.read, name), "file-unreadable", path)
         if array is None or array.dtype.kind not in "fiu" or not array.size:
