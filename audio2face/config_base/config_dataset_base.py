@@ -22,8 +22,9 @@ from audio2face.config_base.types import (
 
 # --- Audio ------------------------------------------------------------------------------------------------
 
-# Per actor, required: the folder with the recordings, `<shot>.wav`. A subfolder `aug/<speaker>/` may hold
-# other voices saying the same sentences in the same time.
+# Per actor, required: the folder with the recordings, `<shot>.wav`, or a name with the suffix of another
+# recording or film, of which the sound is taken. A subfolder `aug/<speaker>/` may hold other voices saying
+# the same sentences in the same time.
 # Change it when you add an actor or move its recordings.
 # Read by: dataset check, preprocessing (lists the voices in `aug`), training.
 AUDIO_ROOT: dict[Actor, Annotated[str, dataset_folder("preproc", "train")]] = {}

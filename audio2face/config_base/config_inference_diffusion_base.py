@@ -119,10 +119,10 @@ DETERMINISTIC_NOISE_PATH: Annotated[str, workspace_file(".npy", "inference")] | 
 
 # --- What to animate --------------------------------------------------------------------------------------
 
-# The recording to animate.
+# The recording to animate, or a film whose sound is.
 # Change it when you want to see or hear something else.
 # Read by: inference.
-AUDIO_PATH: Annotated[str, dataset_file(".wav", "inference")] | None = None
+AUDIO_PATH: Annotated[str, dataset_file("", "inference")] | None = None
 
 # The actor whose way of speaking is used.
 # Change it when the model knows several actors.

@@ -83,10 +83,10 @@ CALIBRATE_POST_PROCESSING: bool = True
 
 # --- What to animate --------------------------------------------------------------------------------------
 
-# The recording to animate.
+# The recording to animate, or a film whose sound is.
 # Change it when you want to see or hear something else.
 # Read by: inference.
-AUDIO_PATH: Annotated[str, dataset_file(".wav", "inference")] | None = None
+AUDIO_PATH: Annotated[str, dataset_file("", "inference")] | None = None
 
 # The actor whose face is animated.
 # Change it when a training run was deployed for several actors.

@@ -81,10 +81,19 @@ def has_control_characters(text: str) -> bool:
     return any(ord(letter) < 32 or ord(letter) == 127 for letter in text)
 
 
-def _is_relative_wav(text: str) -> bool:
+# Recordings and films whose sound is read. What a file holds decides how, so that a wrong suffix does no harm.
+RECORDING_SUFFIXES = (
+    *(".wav", ".flac", ".aif", ".aiff", ".caf", ".w64", ".rf64", ".bw64", ".au", ".snd"),
+    *(".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".ac3", ".amr", ".mka"),
+    *(".mp4", ".m4v", ".mov", ".qt", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"),
+    *(".flv", ".wmv", ".mxf", ".ogv", ".vob"),
+)
+
+
+def _is_relative_recording(text: str) -> bool:
     path = PurePosixPath(text)
     inside = not path.is_absolute() and ".." not in path.parts
-    return inside and path.suffix.lower() == ".wav" and not has_control_characters(text)
+    return inside and path.suffix.lower() in RECORDING_SUFFIXES and not has_control_characters(text)
 
 
 def _is_respacing(text: str) -> bool:
@@ -96,7 +105,13 @@ Identifier = Annotated[
 ]
 Actor = Annotated[Identifier, MemberOf("ACTOR_NAMES")]
 Emotion = Annotated[str, MemberOf("SHOT_EMOTION_NAMES")]
-RelativeWav = Annotated[str, TextRule("the path of a .wav file below the actor's AUDIO_ROOT", _is_relative_wav)]
+RelativeRecording = Annotated[
+    str,
+    TextRule(
+        "the path of a recording (.wav, .flac, .m4a, .mp3, .mov or another) below the actor's AUDIO_ROOT",
+        _is_relative_recording,
+    ),
+]
 Respacing = Annotated[
     str, TextRule("counts of steps separated by commas, such as '2', or 'ddim' and a count, or ''", _is_respacing)
 ]
@@ -143,7 +158,7 @@ SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 EmotionName = Annotated[str, TextRule(FILE_LABEL_WORDS, is_file_label)]
 EmotionNames = Annotated[list[EmotionName], Len(1)]
 # actor, shot, (first frame, last frame), speaker, language, audio file, audio offset in frames
-Clip = tuple[Actor, Identifier, tuple[Index, Index], str, str, RelativeWav, int]
+Clip = tuple[Actor, Identifier, tuple[Index, Index], str, str, RelativeRecording, int]
 # actor, (source shot, frame), length in frames, emotion
 MutedShot = tuple[Actor, tuple[Identifier, Index], Count, Emotion]
 # actor, shot, emotion

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from audio2face.config import Dataset
 from audio2face.dataset.arrays import Archive, Float32Array, read_npy, read_points
+from audio2face.dataset.recording_files import DEFAULT_SUFFIX, list_recordings, the_recording, unusual_names
 from audio2face.dataset.shots import CacheFolder, Shot, infer_emotion
 from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs, read_faces, read_indices
 from audio2face.errors import UserError
@@ -194,8 +195,35 @@ class ActorDataset:
         )
 
     def audio_path(self, shot: str) -> Path:
-        """Where the recording of a shot belongs."""
-        return self.paths["AUDIO_ROOT"] / f"{shot}.wav"
+        """The recording of a shot; where it belongs, ending in `.wav`, for a shot that has none.
+
+        Raises:
+            UserError: the shot has several recordings of different suffix.
+        """
+        found = self._recordings.get(shot)
+        return the_recording(found, shot) if found else self.paths["AUDIO_ROOT"] / f"{shot}{DEFAULT_SUFFIX}"
+
+    @cached_property
+    def _recordings(self) -> Mapping[str, tuple[Path, ...]]:
+        return list_recordings(self.paths["AUDIO_ROOT"])
+
+    def has_recording(self, shot: str) -> bool:
+        """Whether there is a recording of a shot, of any suffix."""
+        return shot in self._recordings
+
+    @property
+    def unusual_recordings(self) -> Mapping[str, str]:
+        """Recordings of shots that do not end in `.wav`, also in other voices: the path below AUDIO_ROOT without suffix
+        to the path with it.
+
+        Raises:
+            UserError: a shot has several recordings of different suffix.
+        """
+        root = self.paths["AUDIO_ROOT"]
+        names = unusual_names(root, {shot: self.audio_path(shot) for shot in self.shot_names})
+        for recordings in self.augmented_voices.values():
+            names |= unusual_names(root, recordings)
+        return names
 
     def emotion_of(self, shot: str) -> str:
         """The emotion of a shot: as configured, else as its name tells, else "neutral".
@@ -215,12 +243,17 @@ class ActorDataset:
 
     @cached_property
     def augmented_voices(self) -> Mapping[str, Mapping[str, Path]]:
-        """Recordings of the shots in other voices: voice to shot to file, for `aug/<voice>/<shot>.wav`, sorted."""
-        folder = self.paths["AUDIO_ROOT"] / "aug"
-        voices: dict[str, dict[str, Path]] = {}
-        for path in sorted(folder.glob("*/*.wav")):
-            if path.stem in self.shot_names:
-                voices.setdefault(path.parent.name, {})[path.stem] = path
+        """Recordings of the shots in other voices: voice to shot to file, for `aug/<voice>/<shot>.wav`, sorted.
+
+        Raises:
+            UserError: a shot has several recordings of different suffix in a voice.
+        """
+        shots, voices = set(self.shot_names), {}
+        for folder in sorted(self.paths["AUDIO_ROOT"].glob("aug/*")):
+            found = list_recordings(folder)
+            spoken = {shot: the_recording(paths, shot) for shot, paths in found.items() if shot in shots}
+            if spoken:
+                voices[folder.name] = spoken
         return voices
 
     # --- skin ------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from audio2face.config import Dataset, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.recording_files import list_recordings
 from audio2face.model_folder import RegressionInfo
 from audio2face.networks.regression import RegressionSettings
 from audio2face.training.trained_regression import regression_info
@@ -53,4 +54,5 @@ def make_regression_plan(run: TrainingRun, train: TrainRegression, network: Regr
 def _first_recording(dataset: Dataset, actor: str) -> Path | None:
     """Any recording of the actor; data sets may be elsewhere by the time of an export."""
     folder = dataset.AUDIO_ROOT.get(actor)
-    return min(folder.glob("*.wav"), default=None) if folder is not None and folder.is_dir() else None
+    recordings = {} if folder is None else list_recordings(folder)
+    return min((paths[0] for paths in recordings.values()), default=None)

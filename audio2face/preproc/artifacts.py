@@ -293,6 +293,7 @@ def write_deploy(
     geometry: npt.NDArray[np.float64],
     shots: Iterable[ShotRow],
     voices: Mapping[str, Iterable[str]],
+    recordings: Mapping[str, str] | None = None,
 ) -> str:
     """Writes what training and deployment read beside the shapes; returns the text of the clip table.
 
@@ -303,9 +304,10 @@ def write_deploy(
         geometry: the normalised face at rest.
         shots: the shot list.
         voices: augmented speakers, and the shots that each has a recording of.
+        recordings: those that do not end in `.wav`; see `clips_text`.
     """
     rows = list(shots)
-    clips = clips_text(rows, voices)
+    clips = clips_text(rows, voices, recordings or {})
     write_npz(folder / _NETWORK_DATA, data)
     write_json(folder / _DATA_INFO, info.as_json())
     write_npy(folder / _MEAN_GEOMETRY, geometry)

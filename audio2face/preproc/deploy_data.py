@@ -211,21 +211,27 @@ def shots_text(rows: Iterable[ShotRow]) -> str:
     return "[\n" + ",\n".join("    " + json.dumps(row.as_json()) for row in rows) + "\n]\n"
 
 
-def clips_text(rows: Iterable[ShotRow], voices: Mapping[str, Iterable[str]]) -> str:
+def clips_text(
+    rows: Iterable[ShotRow], voices: Mapping[str, Iterable[str]], recordings: Mapping[str, str] | None = None
+) -> str:
     """A table of clips to paste into a configuration: every shot whole, then as other voices say it.
 
     Args:
         rows: the shots.
         voices: names of augmented speakers, and the shots that each has a recording of.
+        recordings: paths of recordings that do not end in `.wav`, by the path without suffix.
     """
+    unusual = recordings or {}
     by_name = {row.shot: row for row in rows}
-    lines = [_clip_line(row, row.actor, f"{row.shot}.wav") for row in by_name.values()]
+    lines = [_clip_line(row, row.actor, unusual.get(row.shot, f"{row.shot}.wav")) for row in by_name.values()]
     for voice, shots in voices.items():
         recorded = set(shots)
         spoken = [row for row in by_name.values() if row.shot in recorded]
         if spoken:
             lines.append(_SEPARATOR)
-            lines += [_clip_line(row, f"aug_{voice}", f"aug/{voice}/{row.shot}.wav") for row in spoken]
+            for row in spoken:
+                path = f"aug/{voice}/{row.shot}"
+                lines.append(_clip_line(row, f"aug_{voice}", unusual.get(path, f"{path}.wav")))
     return "\n".join(["CLIPS = [", *lines, "]", ""])
 
 

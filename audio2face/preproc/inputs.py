@@ -98,6 +98,7 @@ class ActorInputs:
             **({"channels": dict(self.dataset.channels)} if self.dataset.channels else {}),
             "emotions": {shot: self.dataset.emotion_of(shot) for shot in self.skin},
             "voices": {voice: sorted(shots) for voice, shots in self.dataset.augmented_voices.items()},
+            **({"recordings": dict(unusual)} if (unusual := self.dataset.unusual_recordings) else {}),
             "shots": [list(caches) for caches in (self.skin, self.prune, self.tongue)],
             "files": [[name, *_stamp(path)] for name, path in self._files()],
         }

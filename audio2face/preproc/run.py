@@ -170,7 +170,8 @@ def _write_deploy(
         ),
     )
     info = DataInfo.measure(data, inputs.transform_scale)
-    write_deploy(store.run, data, info, deploy_data.mean_geometry(data, info), shots, dataset.augmented_voices)
+    geometry = deploy_data.mean_geometry(data, info)
+    write_deploy(store.run, data, info, geometry, shots, dataset.augmented_voices, dataset.unusual_recordings)
 
 
 def _pass_on(inputs: ActorInputs, store: StepStore) -> list[str]:

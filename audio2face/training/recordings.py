@@ -74,20 +74,33 @@ def shift_pitch(wave: Float32Array, samplerate: int, semitones: float) -> Float3
 
 
 def check_recordings(clips: Iterable[Clip]) -> None:
-    """Reads the header of every recording, so that a missing one is found before training; warns of short ones.
+    """Reads the header of every recording, so that a missing one is found before training.
+
+    Warns of short ones, and once per actor of those in a lossy format.
 
     Raises:
         UserError: a recording is missing or (FileFormatError) is no audio.
     """
     durations: dict[Path, float] = {}
+    lossy: dict[str, list[str]] = {}
     short = []
     for clip in clips:
         if clip.audio is None:
             continue
         if clip.audio not in durations:
-            durations[clip.audio] = read_header(clip.audio).duration
+            header = read_header(clip.audio)
+            durations[clip.audio] = header.duration
+            if header.is_lossy:
+                lossy.setdefault(clip.shot.actor, []).append(clip.audio.name)
         silent = clip.audio_start + clip.num_frames / clip.shot.fps - durations[clip.audio]
         if silent > _SILENT_END:
             short.append(f"{clip} ({silent:.1f} s of {clip.audio.name})")
+    for actor, names in lossy.items():
+        LOGGER.warning(
+            "%s: %d recordings are in a lossy format, which alters the voice (%s); record as WAV where you can",
+            actor,
+            len(names),
+            listed(names),
+        )
     if short:
         LOGGER.warning("Recordings that end before their clip are taken for silent there: %s", listed(short))

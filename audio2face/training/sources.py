@@ -123,7 +123,8 @@ class ActorSource:
         if self.artifacts is not None:
             return self.artifacts.clips
         return tuple(
-            (row.actor, row.shot, (0, row.num_frames - 1), row.actor, "en", f"{row.shot}.wav", 0) for row in self.shots
+            (row.actor, row.shot, (0, row.num_frames - 1), row.actor, "en", self.raw.audio_path(row.shot).name, 0)
+            for row in self.shots
         )
 
     @property

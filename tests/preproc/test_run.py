@@ -273,6 +273,24 @@ def test_audio_and_skin_alone_are_enough(configure: Configure) -> None:
     np.testing.assert_allclose(np.concatenate(coefficients).mean(axis=0), 0, atol=1e-4)
 
 
+def test_clips_name_the_recordings_as_they_are(configure: Configure, reference_data: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(reference_data / "preproc" / "dataset", tmp_path / "dataset")
+    plain = configure(minimal=True, root=root)
+    dataset = ActorDataset.open(ACTOR, plain.dataset)
+    before = ActorInputs.open(dataset, plain.preproc, {}).fingerprint()
+    for old, new in (("s2_joy.wav", "s2_joy.mov"), ("s3_anger.wav", "s3_anger.WAV"), ("aug/v1/s2_joy.wav", "")):
+        (root / "audio" / old).rename(root / "audio" / (new or "aug/v1/s2_joy.m4a"))
+    assert ActorInputs.open(ActorDataset.open(ACTOR, plain.dataset), plain.preproc, {}).fingerprint() != before
+    clips = PreprocArtifacts.open(preprocess(plain, ACTOR).run.path).clips
+    assert {row[5] for row in clips} == {
+        "s1_neutral.wav",
+        "s2_joy.mov",
+        "s3_anger.WAV",
+        "s4_neutral.wav",
+        "aug/v1/s2_joy.m4a",
+    }
+
+
 def test_a_coarser_mesh_and_a_mask_choose_the_poses(configure: Configure, tmp_path: Path, reference_data: Path) -> None:
     coarse = tmp_path / "coarse"
     for shot in ("s1_neutral", "s2_joy", "s3_anger", "s4_neutral"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from small_actor import EVERY_SHOT, RUN, Configure, add_run
 
 from audio2face.config import Configuration, Roots
@@ -213,6 +214,23 @@ def test_recordings_that_end_early_are_told(configure: Configure, caplog: pytest
     with caplog.at_level(logging.WARNING):
         open_data(configure(CLIPS=[("ann", "s2_joy", (0, 94), "aug_v1", "en", "aug/v1/s2_joy.wav", 0)]))
     assert "taken for silent there: s2_joy [0, 94] (2.2 s of s2_joy.wav)" in caplog.text
+
+
+def test_lossy_recordings_are_told_once_for_an_actor(
+    configure: Configure, reference_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    audio = tmp_path / "lossy"
+    audio.mkdir()
+    for shot in ("s1_neutral", "s2_joy"):
+        samples, rate = soundfile.read(reference_data / "preproc/dataset/audio" / f"{shot}.wav")
+        soundfile.write(audio / f"{shot}.mp3", samples, rate)
+    rows = [("ann", shot, (0, 50), "ann", "en", f"{shot}.mp3", 0) for shot in ("s1_neutral", "s2_joy")]
+    with caplog.at_level(logging.WARNING):
+        data = open_data(configure(CLIPS=rows * 2, AUDIO_ROOT={"ann": str(audio)}))
+    assert next(clip.audio for clip in data.training_clips) == audio / "s1_neutral.mp3"
+    told = [record.getMessage() for record in caplog.records if "lossy" in record.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith("ann: 2 recordings are in a lossy format")
 
 
 # --- held poses --------------------------------------------------------------------------------------------------

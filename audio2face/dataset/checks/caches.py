@@ -60,7 +60,7 @@ def _report_stray(dataset: ActorDataset, stray: Path, findings: Findings) -> Non
             "Use letters, digits, '_', '-' and '.' only, and rename the shot everywhere.",
             file=stray,
         )
-    elif stray.is_dir() and dataset.audio_path(name).exists():
+    elif stray.is_dir() and dataset.has_recording(name):
         try:
             remedy = f"Rename {dataset.skin_caches.find(name).path.name} as its folder."
         except UserError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from audio2face.audio import MIN_SAMPLERATE, AudioHeader, measure, read_header
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.caches import ShotCaches
+from audio2face.dataset.recording_files import list_recordings
 from audio2face.dataset.report import Findings, first_few
 
 _GOOD_SAMPLERATE = 16_000  # what speech encoders listen at
@@ -51,15 +52,16 @@ def check_recordings(dataset: ActorDataset, caches: Iterable[ShotCaches], findin
     shots = []
     for shot in caches:
         shots.append(shot.name)
-        path = dataset.audio_path(shot.name)
-        header = _check_sound(path, shot.name, findings)
-        if header is None:
+        path = findings.attempt(functools.partial(dataset.audio_path, shot.name), "audio-several", root, shot.name)
+        header = None if path is None else _check_sound(path, shot.name, findings)
+        if path is None or header is None:
             continue
         headers[shot.name] = header
         if shot.skin is not None:
             skin = shot.skin
             lengths[shot.name] = _Length(shot.name, path, header.duration, skin.num_frames, skin.path, skin.fps)
     _check_lengths(dataset, list(lengths.values()), findings)
+    _check_lossy(root, headers, findings)
     if shots:
         _check_unused(root, shots, findings)
         _check_voices(dataset, lengths, findings)
@@ -94,6 +96,19 @@ def _check_sound(path: Path, shot: str, findings: Findings) -> AudioHeader | Non
         )
     _check_samplerate(header, path, shot, findings)
     return header
+
+
+def _check_lossy(root: Path, headers: Mapping[str, AudioHeader], findings: Findings) -> None:
+    """Warns once of all recordings whose format leaves out part of the sound."""
+    lossy = {shot: header.subtype for shot, header in headers.items() if header.is_lossy}
+    if lossy:
+        codings = ", ".join(sorted(set(lossy.values())))
+        findings.warning(
+            "audio-lossy",
+            f"{len(lossy)} of {len(headers)} recordings are in a lossy format ({codings}): {first_few(lossy)}",
+            "Record as WAV where you can: a network learns the traces of the codec, and not every phone has the same.",
+            file=root,
+        )
 
 
 def _check_samplerate(header: AudioHeader, path: Path, shot: str, findings: Findings) -> None:
@@ -183,7 +198,9 @@ def _check_length(length: _Length, fps: float, findings: Findings) -> None:
 
 def _check_voices(dataset: ActorDataset, lengths: Mapping[str, _Length], findings: Findings) -> None:
     """Compares recordings in other voices with the shot's own: they count only where CLIPS names them."""
-    for voice, tracks in dataset.augmented_voices.items():
+    root = dataset.paths["AUDIO_ROOT"] / "aug"
+    voices = findings.attempt(lambda: dataset.augmented_voices, "audio-several", root)
+    for voice, tracks in (voices or {}).items():
         for shot, path in tracks.items():
             header = findings.attempt(functools.partial(read_header, path), "audio-unreadable", path, shot)
             own = lengths.get(shot)
@@ -201,7 +218,8 @@ def _check_unused(root: Path, shots: Iterable[str], findings: Findings) -> None:
     """Reports recordings that belong to no shot, in the folder itself and in other voices."""
     known = set(shots)
     for folder in (root, *sorted(path for path in root.glob("aug/*") if path.is_dir())):
-        unused = sorted(path.name for path in folder.glob("*.wav") if path.stem not in known)
+        recordings = list_recordings(folder)
+        unused = [path.name for name, paths in recordings.items() if name not in known for path in paths]
         if unused:
             findings.warning(
                 "audio-unused",
