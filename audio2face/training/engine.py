@@ -20,6 +20,7 @@ from audio2face.config_base.types import Device
 from audio2face.errors import UserError
 from audio2face.training.settings import EngineSettings
 from audio2face.training.task import Place
+from audio2face.training.waiting import COLLECTIVE_TIMEOUT, open_waiting_group
 
 Gathered = TypeVar("Gathered")
 
@@ -43,7 +44,7 @@ def make_fabric(settings: EngineSettings) -> Fabric:
     local = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     _check_processes(device, local)
     # Layer drop leaves weights unused in a step, which has to be looked for.
-    strategy = DDPStrategy(find_unused_parameters=True) if processes > 1 else "auto"
+    strategy = DDPStrategy(find_unused_parameters=True, timeout=COLLECTIVE_TIMEOUT) if processes > 1 else "auto"
     fabric = Fabric(
         accelerator=device,
         devices=local,
@@ -53,6 +54,7 @@ def make_fabric(settings: EngineSettings) -> Fabric:
     )
     fabric.launch()
     if processes > 1:
+        open_waiting_group()
         atexit.register(_part)
     return fabric
 

@@ -30,6 +30,7 @@ from audio2face.training.settings import LoopSettings
 from audio2face.training.signals import StopSignals
 from audio2face.training.task import Task
 from audio2face.training.updates import Step, Updates
+from audio2face.training.waiting import wait_for_all
 from audio2face.training.weight_average import WeightAverage
 
 _MOST_BAD_STEPS = 20  # in a row, after which training cannot be saved
@@ -224,7 +225,9 @@ class TrainingLoop:
 
     def _validate(self) -> None:
         """Tries the weights that would be exported, and keeps them where they are the best so far."""
-        metrics = self.fabric.broadcast(self._try_out() if self.fabric.is_global_zero else None)
+        own = self._try_out() if self.fabric.is_global_zero else None
+        wait_for_all()
+        metrics = self.fabric.broadcast(own)
         if not metrics:
             return
         self._validated = (self.progress.step, metrics)
@@ -233,6 +236,7 @@ class TrainingLoop:
             self.progress.seconds = time.monotonic() - self._began
             self.log.write(self.progress, {f"validation/{name}": value for name, value in metrics.items()})
             self.log.draw(patiently=True)
+        wait_for_all()
         if self.fabric.broadcast(self._is_best(metrics[self.task.best_metric])):
             self._save()
             if self.fabric.is_global_zero:
@@ -278,7 +282,7 @@ class TrainingLoop:
                     ema=None if self._average is None else self._average.values,
                 )
             )
-        self.fabric.barrier()
+        wait_for_all()
         self._saved = time.monotonic()
 
 

@@ -36,6 +36,8 @@ from audio2face.networks.encoders import MODELS_ROOT_VARIABLE, MissingWeightsErr
 from audio2face.networks.phonemes import open_detector
 from audio2face.training.clips import Clip
 from audio2face.training.phoneme_cache import FOLDER, PhonemeCache
+from audio2face.training.task import Place
+from audio2face.training.waiting import wait_for_all
 
 IntArray = npt.NDArray[np.int64]
 UNKNOWN = -1
@@ -97,7 +99,7 @@ _Key = tuple[str, _Recording]  # with the language
 
 
 def phoneme_tables(
-    clips: Sequence[Clip], dataset: Dataset, train: TrainRegression, device: torch.device
+    clips: Sequence[Clip], dataset: Dataset, train: TrainRegression, place: Place
 ) -> PhonemeTables | None:
     """Finds the phones of all clips.
 
@@ -108,7 +110,8 @@ def phoneme_tables(
         clips: all clips.
         dataset: PHONEME_TIMES_ROOT.
         train: the PHONEME parameters; what was recognised is kept below TORCH_CACHE_ROOT.
-        device: what recognisers are run on.
+        place: where this process stands. Each recognises its share of the recordings on its device, waits for the
+            others, and reads theirs.
 
     Returns:
         None where phonemes are switched off, or nothing could be found out of any clip.
@@ -123,7 +126,7 @@ def phoneme_tables(
     tables: dict[_Key, Float32Array] = {}
     for language in train.PHONEME_FORCING_LANGS:
         spoken = [source for source, clip in zip(sources, clips, strict=True) if source and clip.language == language]
-        found = _tables_of(language, list(dict.fromkeys(spoken)), train, device)
+        found = _tables_of(language, list(dict.fromkeys(spoken)), train, place)
         if found is not None:
             phones[language], own = found
             tables |= {(language, source): table for source, table in own.items()}
@@ -145,12 +148,15 @@ def _recording(clip: Clip, dataset: Dataset) -> _Recording | None:
 
 
 def _tables_of(
-    language: PhonemeLanguage, sources: Sequence[_Recording], train: TrainRegression, device: torch.device
+    language: PhonemeLanguage, sources: Sequence[_Recording], train: TrainRegression, place: Place
 ) -> tuple[PhoneSet, dict[_Recording, Float32Array]] | None:
     """The phones of a language and the tables of its recordings; None where there are none."""
     heard = [source for source in sources if source.times is None]
     spans = {source: _read_spans(source.times, language) for source in sources if source.times is not None}
-    detector = _first_detector(language, len(heard), train, device) if heard else None
+    detector = _first_detector(language, len(heard), train, place.device) if heard else None
+    cache = PhonemeCache(train.TORCH_CACHE_ROOT / FOLDER)
+    if heard and place.world_size > 1:
+        _recognise_share(detector, cache, heard, language, place)
     if detector is not None:
         phones = detector.phones
     elif spans:
@@ -159,10 +165,23 @@ def _tables_of(
         return None
     tables = {source: _given(source, own, phones, language) for source, own in spans.items()}
     if detector is not None:
-        cache = PhonemeCache(train.TORCH_CACHE_ROOT / FOLDER)
         for source in track(heard, len(heard), f"phonemes ({language})"):
             tables[source] = cache.table(detector, source.audio)
     return phones, tables
+
+
+def _recognise_share(
+    detector: Detector | None, cache: PhonemeCache, recordings: Sequence[_Recording], language: str, place: Place
+) -> None:
+    """Recognises the recordings that are this process's, and waits until all processes have done so.
+
+    The share does not depend on what is kept already, of which processes would not see the same.
+    """
+    own = recordings[place.rank :: place.world_size]
+    for source in track(own, len(own), f"phonemes ({language})") if detector else ():
+        assert detector is not None
+        cache.table(detector, source.audio)
+    wait_for_all()
 
 
 def _read_spans(path: Path, language: str) -> list[Span]:

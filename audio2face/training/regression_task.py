@@ -70,7 +70,7 @@ def open_task(configuration: Configuration, place: Place, begun: Begun | None) -
         sizes = train.NETWORK_HYPER_PARAMS
         wishes = {"num_layers": sizes["w2v_num_layers"], "fine_tune": not sizes["w2v_freeze"]}
         encoder = open_encoder(train, begun, wishes)
-    phonemes = phoneme_tables(data.training_clips, configuration.dataset, train, place.device) if encoder else None
+    phonemes = phoneme_tables(data.training_clips, configuration.dataset, train, place) if encoder else None
     records = run_records("regression", data, configuration)
     task = RegressionTask(train, inference, data, encoder, phonemes, place, records)
     if train.PRETRAINED_NET_FPATH is not None and (begun is None or not begun.has_weights):

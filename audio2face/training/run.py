@@ -45,6 +45,7 @@ from audio2face.training.training_run import (
     SUMMARY_FILE,
     WEIGHTS_FILE,
 )
+from audio2face.training.waiting import wait_for_all
 
 # Modules with a function open_task(configuration, place, begun), by NETWORK_TYPE.
 TASKS = {
@@ -158,6 +159,7 @@ def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> 
     task = _open_task(order.configuration, fabric, begun)
     if fabric.is_global_zero and begun is None:
         _record(run, order.configuration, task, fabric)
+    wait_for_all()
     progress = Progress() if last is None else read_progress(last)
     LOGGER.info("%s %s, on %s", "making" if begun is None else "going on with", run.name, describe_engine(fabric))
     log = RunLog(run.path, progress.step) if fabric.is_global_zero else None
@@ -177,7 +179,7 @@ def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> 
             _finish(run, order, task, loop.progress, end)
         log.draw()
         log.close()
-    fabric.barrier()
+    wait_for_all()
     return end
 
 

@@ -27,6 +27,7 @@ from audio2face.networks import encoders
 from audio2face.networks.encoders import SpeechEncoder
 from audio2face.training import random_state
 from audio2face.training.audio_windows import AudioWindows
+from audio2face.training.waiting import wait_for_all
 
 Float16Array = npt.NDArray[np.float16]
 IntArray = npt.NDArray[np.int64]
@@ -113,7 +114,7 @@ class FeatureStore:
         if missing:
             self._make(windows, shifts, missing)
         if world_size > 1:
-            torch.distributed.barrier()
+            wait_for_all()
         _mapped.cache_clear()
         for path in paths:
             _mapped(path)

@@ -19,9 +19,11 @@ from audio2face.errors import FileFormatError, UserError
 from audio2face.networks.encoders import MissingWeightsError
 from audio2face.training import phoneme_tables as module
 from audio2face.training.clips import Clip, Shot
+from audio2face.training.phoneme_cache import PhonemeCache
 from audio2face.training.phoneme_tables import PhonemeTables, phoneme_tables
+from audio2face.training.task import Place
 
-CPU = torch.device("cpu")
+HERE = Place(torch.device("cpu"))
 
 
 class Counting:
@@ -95,11 +97,11 @@ def give_times(root: Path, name: str, *rows: tuple[float, float, str]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def make(root: Path, clips: list[Clip], **changes: Any) -> PhonemeTables | None:
+def make(root: Path, clips: list[Clip], place: Place = HERE, **changes: Any) -> PhonemeTables | None:
     """The tables of clips."""
     setup = configuration(root, **changes)
     assert isinstance(setup.train, TrainRegression)
-    return phoneme_tables(clips, setup.dataset, setup.train, CPU)
+    return phoneme_tables(clips, setup.dataset, setup.train, place)
 
 
 def named(tables: PhonemeTables, item: int, time: float) -> list[str]:
@@ -221,3 +223,28 @@ def test_what_is_wrong_is_said(tmp_path: Path, counting: Counting) -> None:
 def test_unknown_recogniser(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no phoneme recogniser 'ears' for 'en'(?s:.*)pocketsphinx, charsiu-en"):
         make(tmp_path, [clip(tmp_path, "one")], PHONEME_DETECTORS={"en": ["ears"]})
+
+
+def test_processes_share_the_recognition(tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each recognises its share before it waits; after that everything is read."""
+    clips = [clip(tmp_path, "s" * (number + 1)) for number in range(5)]
+    recognised: list[int] = []
+
+    def wait() -> None:
+        recognised.append(len(counting.heard))
+        if len(recognised) == 1:  # the other process has done its share by now
+            cache = PhonemeCache(tmp_path / "cache/phonemes")
+            for other in clips[1::2]:
+                assert other.audio is not None
+                cache.table(Counting(), other.audio)
+
+    monkeypatch.setattr(module, "wait_for_all", wait)
+    changes = {"TORCH_CACHE_ROOT": str(tmp_path / "cache")}
+    first = make(tmp_path, clips, Place(torch.device("cpu"), 0, 2), **changes)
+    assert recognised == [3]
+    assert len(counting.heard) == 3  # nothing is recognised twice
+    second = make(tmp_path, clips, Place(torch.device("cpu"), 1, 2), **changes)
+    assert len(counting.heard) == 3
+    assert first is not None
+    assert second is not None
+    assert np.array_equal(first.values, second.values)

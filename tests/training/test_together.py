@@ -80,6 +80,14 @@ def test_one_bad_item_is_skipped_by_all(tmp_path: Path) -> None:
         torch.testing.assert_close(scales[1][name], value, rtol=1e-4, atol=0.0)
 
 
+def test_the_others_wait_for_one_that_works_alone(tmp_path: Path) -> None:
+    """Features, validation and export of the first process each take longer than the time-out of collectives."""
+    small_project(tmp_path, kind="regression")
+    assert start(2, "late", tmp_path).wait(PATIENCE) == 0
+    assert json.loads((only_run(tmp_path) / "status.json").read_text())["status"] == "done"
+    assert_same(weights(tmp_path), weights(tmp_path, rank=1))
+
+
 def only_run(folder: Path) -> Path:
     (run,) = (folder / "output_train").iterdir()
     return run

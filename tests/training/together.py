@@ -4,18 +4,25 @@ together.py toy FOLDER ITEMS        the toy, 20 steps of four items
 together.py poison FOLDER ITEMS     the toy, of which an item is not finite
 together.py reference FOLDER ITEMS  the toy, gradients accumulated the reference's way
 together.py KIND FOLDER [resume]    the small project, of a kind of network
+together.py late FOLDER             the small project of regression, whose first process is late wherever it works alone
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Generator, Mapping
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.distributed import distributed_c10d
 from toy import ToyBatch, ToyTask
 
 from audio2face.config_base.tables import NetworkType
@@ -30,6 +37,7 @@ from audio2face.training.task import Place
 GLOBAL_BATCH = 4
 STEPS = 20
 POISON = 2
+PATIENCE, DELAY = 4, 6.0  # seconds, see `be_late`
 
 
 class DealtTask(ToyTask):
@@ -70,7 +78,7 @@ def train_toy(folder: Path, items: int, poison: int | None = None, reference: bo
     save_file(task.scale.state_dict(), folder / f"scales_{fabric.global_rank}.safetensors")
 
 
-def train_small(folder: Path, kind: NetworkType, resume: bool) -> None:
+def train_small(folder: Path, kind: NetworkType, resume: bool, **changes: Any) -> None:
     from small_project import small_project
 
     from audio2face.training.resume import NEWEST
@@ -87,10 +95,37 @@ def train_small(folder: Path, kind: NetworkType, resume: bool) -> None:
     TrainingLoop.run = run_and_keep  # type: ignore[method-assign]
 
     def main(_: list[str]) -> int:
-        train(small_project(folder, kind=kind), lambda run, network: None, resume=NEWEST if resume else None)
+        configuration = small_project(folder, kind=kind, **changes)
+        delay = DELAY if changes else 0.0
+        train(configuration, lambda run, network: time.sleep(delay), resume=NEWEST if resume else None)
         return 0
 
     run_stage(main)
+
+
+def be_late() -> None:
+    """Makes collectives give up after seconds; features, validation and export of the first process take longer."""
+    from audio2face.training import run, speech_features
+    from audio2face.training.regression_task import RegressionTask
+
+    make, validate, extract = run.make_fabric, RegressionTask.validate, speech_features.write_npy
+
+    def make_impatient(engine: EngineSettings) -> Fabric:
+        fabric = make(engine)
+        distributed_c10d._set_pg_timeout(timedelta(seconds=PATIENCE), None)
+        return fabric
+
+    def validate_late(task: RegressionTask) -> dict[str, float]:
+        time.sleep(DELAY)
+        return validate(task)
+
+    def write_late(path: Path, array: np.ndarray) -> None:
+        time.sleep(DELAY if os.environ["RANK"] == "0" and not list(path.parent.glob("*.npy")) else 0.0)
+        extract(path, array)
+
+    run.make_fabric = make_impatient  # type: ignore[attr-defined]
+    RegressionTask.validate = validate_late  # type: ignore[method-assign]
+    speech_features.write_npy = write_late  # type: ignore[attr-defined]
 
 
 def keep(network: nn.Module, folder: Path) -> None:
@@ -103,5 +138,8 @@ if __name__ == "__main__":
     what, where, *rest = sys.argv[1:]
     if what in ("toy", "poison", "reference"):
         train_toy(Path(where), int(rest[0]), POISON if what == "poison" else None, what == "reference")
+    elif what == "late":
+        be_late()
+        train_small(Path(where), "regression", resume=False, NUM_EPOCHS=1, VALIDATION_PERIOD_EPOCHS=1)
     else:
         train_small(Path(where), "regression" if what == "regression" else "diffusion", bool(rest))
