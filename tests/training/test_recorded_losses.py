@@ -1,0 +1,30 @@
+"""Short trainings come to the losses that were recorded, see `record_losses`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from record_losses import KINDS, RECORD, losses
+
+from audio2face.config_base.tables import NetworkType
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_are_those_that_were_recorded(tmp_path: Path, kind: NetworkType) -> None:
+    recorded, found = json.loads(RECORD.read_text())[kind], losses(tmp_path, kind)
+    assert recorded.keys() == found.keys()
+    for step, expected in recorded.items():
+        # Of terms that are next to nothing at the start of a training, rounding leaves fewer digits.
+        assert found[step] == pytest.approx(expected, rel=1e-4, abs=1e-9), step
