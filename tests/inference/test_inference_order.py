@@ -103,6 +103,23 @@ def test_relative_recordings_start_from_the_datasets_too(stage: Any) -> None:
         stage(ACTOR_NAME="ada")
 
 
+def test_the_sound_of_a_film_is_animated_like_a_recording(stage: Any, tmp_path: Path) -> None:
+    import av
+
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 17_640)).astype(np.float32)
+    with av.open(str(tmp_path / "clip.mov"), "w") as container:
+        stream = container.add_stream("aac", rate=44_100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 44_100, 0
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    audio = str(tmp_path / "clip.mov")
+    folder = stage("--format", "arkit", "page", ACTOR_NAME="ada", EMOTION_LABEL="joy", AUDIO_PATH=audio)
+    take = folder / "clip_ada_joy"
+    assert facts(folder, "clip_ada_joy")["seconds"] == pytest.approx(0.4, abs=0.001)
+    assert soundfile.info(take / "clip_ada_joy.wav").duration == pytest.approx(0.4, abs=0.001)
+    assert (take / "clip_ada_joy.html").is_file()
+
+
 def test_another_actors_way_is_for_raw_output(stage: Any, deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if deployed.name == "diffusion":
         stage("--audio", "a.wav", "--format", "csv", ACTOR_NAME="ada", CONDITION="ben", EMOTION_LABEL="joy")
