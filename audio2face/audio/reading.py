@@ -19,6 +19,7 @@ import soundfile
 from audio2face.audio.framing import find_flaw
 from audio2face.audio.media import MediaTrack, open_track
 from audio2face.audio.mp3_tag import is_mp3
+from audio2face.audio.ogg import is_chained
 from audio2face.audio.patched_file import PatchedFile
 from audio2face.audio.wav import check_wav
 from audio2face.errors import FileFormatError, UserError, missing_file
@@ -191,11 +192,11 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile | _MediaFile]:
 def _open_sound(path: Path, replaced: Mapping[int, bytes], stack: ExitStack) -> soundfile.SoundFile | None:
     """Opens a file by libsndfile; None where FFmpeg reads it, or reads it better.
 
-    libsndfile guesses the length of MP3 without an Info tag and stops there; that of a streamed FLAC file it does not
-    know at all.
+    libsndfile guesses the length of MP3 without an Info tag and stops there, does not know that of a streamed FLAC
+    file, and reads the first recording only of an Ogg file that holds several.
     """
     with _translated(path):
-        if is_mp3(path):
+        if is_mp3(path) or is_chained(path):
             return None
         source = stack.enter_context(PatchedFile(path, replaced)) if replaced else path
         try:
@@ -204,7 +205,8 @@ def _open_sound(path: Path, replaced: Mapping[int, bytes], stack: ExitStack) -> 
             if _is_final(path, error):
                 raise
             return None
-    return None if sound.frames >= _UNKNOWN_LENGTH else sound
+    is_guess = sound.frames >= _UNKNOWN_LENGTH or sound.subtype.startswith("MPEG_LAYER")  # in a WAV file
+    return None if is_guess else sound
 
 
 def _is_final(path: Path, error: soundfile.LibsndfileError) -> bool:

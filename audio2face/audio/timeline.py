@@ -19,6 +19,7 @@ Samples = npt.NDArray[np.float32]  # [samples, channels]
 # Time stamps are rounded to milliseconds in some containers and jitter in others, and players let that pass; beyond it
 # sound was lost, and a player keeps the rest in step with the picture.
 _TOLERANCE_SECONDS = 0.05
+_LONGEST_OVERLAP_SECONDS = 1  # files that were joined byte by byte start their clocks again
 _MAX_PASSES = 20  # over one file; an edit list that goes back needs one more each time
 _SILENCE_ROWS = 1 << 16
 
@@ -56,14 +57,14 @@ def contiguous(
     Args:
         frames: in order of decoding.
         samplerate: in Hz.
-        max_jump: longest gap or overlap in samples that is one, beyond which the clock was set anew and the sound
-            goes on without a break; None: a gap of any length is one.
+        max_jump: longest gap in samples that is one, beyond which the clock was set anew and the sound goes on without
+            a break; None: a gap of any length is one. After a jump back by more than a second it always goes on so.
 
     Yields:
         Position and samples, each run beginning where the last one ended.
     """
     tolerance = round(_TOLERANCE_SECONDS * samplerate)
-    longest_overlap = 10 * samplerate if max_jump is None else max_jump
+    longest_overlap = _LONGEST_OVERLAP_SECONDS * samplerate
     due: int | None = None
     shift = 0
     for frame in frames:

@@ -165,6 +165,26 @@ def test_lost_sound_is_silence_and_the_rest_stays_in_step(tmp_path: Path) -> Non
     assert np.abs(samples[33_600:48_000]).max() == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.ts", "aac"), ("a.webm", "libopus"), ("a.opus", "libopus"), ("a.aac", "aac")]
+)
+def test_joined_files_are_read_to_the_end(tmp_path: Path, name: str, codec: str) -> None:
+    path = tmp_path / name
+    write_media(path, codec)
+    one = read_header(path).num_samples
+    path.write_bytes(path.read_bytes() * 2)
+    assert read_header(path).num_samples == pytest.approx(2 * one, abs=2048)
+    samples, truth = read(path), speech_like(48_000)
+    assert delay_seconds(samples[one : one + len(truth)], truth, 48_000) == pytest.approx(0, abs=0.03)
+
+
+def test_mp3_inside_wav_is_read_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    write_media(path, "libmp3lame", 44_100)
+    assert len(speech_like(44_100)) <= read_header(path).num_samples <= len(speech_like(44_100)) + 4 * 1152
+    assert len(read(path)) > 0
+
+
 def test_the_codecs_of_lossless_tracks_are_told(tmp_path: Path) -> None:
     path = tmp_path / "a.mov"
     write_media(path, "pcm_s16le", 44_100)
@@ -178,7 +198,6 @@ def test_the_codecs_of_lossless_tracks_are_told(tmp_path: Path) -> None:
 def test_the_first_of_several_sound_tracks_is_used_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, sounds = tmp_path / "a.mp4", [speech_like(48_000, seed=seed) for seed in (0, 1)]
     write_media(path, "aac", sounds=sounds, video="libx264")
-    logging.getLogger("audio2face").propagate = True
     with caplog.at_level(logging.WARNING):
         assert ends(path, 48_000)[0] == pytest.approx(0, abs=MILLISECOND)
         read_track(path)
