@@ -22,9 +22,11 @@ from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, chec
 from audio2face.dataset.checks.channels import check_channels
 from audio2face.dataset.checks.emotions import check_emotions
 from audio2face.dataset.checks.extras import check_extras
+from audio2face.dataset.checks.motion import MotionTrace, check_motion
 from audio2face.dataset.checks.recordings import check_recordings
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings, Sweep, sweep_all
+from audio2face.dataset.checks.sync import check_sync
 from audio2face.dataset.report import CheckReport, Finding, Findings, Severity, Summary
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
@@ -53,9 +55,13 @@ def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LI
     static.check_poses(dataset, still, verts["skin"], verts["tongue"], findings)
     lists.check_ranges(dataset, still, verts["skin"], verts["tongue"], findings)
     measured = lists.openings(still, verts["skin"])
-    sweep_all(_sweeps(caches, still, verts, measured, head_motion_limit), findings)
+    sweeps = _sweeps(caches, still, verts, measured, head_motion_limit)
+    sweep_all(sweeps, findings)
     lists.check_openings(dataset, measured, findings)
-    headers = check_recordings(dataset, caches, findings)
+    headers, sounds = check_recordings(dataset, caches, findings)
+    traces = {sweep.shot: sweep.trace for sweep in sweeps if sweep.trace is not None}
+    check_motion(dataset, traces, sounds, findings)
+    check_sync(dataset, traces, sounds, findings)
     check_channels(dataset, caches, findings)
     check_blendshapes(dataset, verts, findings)
     check_extras(dataset, shots, findings)
@@ -103,6 +109,7 @@ def _sweeps(
     """One pass for every cache that could be opened; without a neutral, the first shot's first frame is at rest."""
     sweeps = []
     rest = still.skin_neutral
+    lips = None if still.lip_dist is None else still.lip_dist.all()
     for shot in caches:
         if shot.skin is not None:
             usual = shot.skin.num_verts == verts["skin"]
@@ -116,6 +123,7 @@ def _sweeps(
                     rest if same else None,
                     tuple(measured.values()) if usual else (),
                     head_motion_limit,
+                    MotionTrace.start(shot.skin, lips) if usual else None,
                 )
             )
         if shot.tongue is not None:

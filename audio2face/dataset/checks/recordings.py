@@ -11,6 +11,7 @@ from pathlib import Path
 from audio2face.audio import MIN_SAMPLERATE, AudioHeader, measure, read_header
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.caches import ShotCaches
+from audio2face.dataset.checks.sound_features import SoundFeatures, sound_features
 from audio2face.dataset.recording_files import list_recordings
 from audio2face.dataset.report import Findings, first_few
 
@@ -39,24 +40,33 @@ class _Length:
     cache_fps: float | None
 
 
-def check_recordings(dataset: ActorDataset, caches: Iterable[ShotCaches], findings: Findings) -> dict[str, AudioHeader]:
-    """Checks the recording of every shot, and those in other voices; the headers of the shots' readable ones."""
+def check_recordings(
+    dataset: ActorDataset, caches: Iterable[ShotCaches], findings: Findings
+) -> tuple[dict[str, AudioHeader], dict[str, SoundFeatures]]:
+    """Checks the recording of every shot, and those in other voices.
+
+    Returns:
+        Headers of the shots' readable recordings, and features of those that are not silent, by shot.
+    """
     root = dataset.paths["AUDIO_ROOT"]
     if not root.is_dir():
         findings.error(
             "audio-missing", "there is no such folder", "Correct AUDIO_ROOT in config_dataset.py.", file=root
         )
-        return {}
+        return {}, {}
     headers: dict[str, AudioHeader] = {}
+    sounds: dict[str, SoundFeatures] = {}
     lengths: dict[str, _Length] = {}
     shots = []
     for shot in caches:
         shots.append(shot.name)
         path = findings.attempt(functools.partial(dataset.audio_path, shot.name), "audio-several", root, shot.name)
-        header = None if path is None else _check_sound(path, shot.name, findings)
+        header, sound = (None, None) if path is None else _check_sound(path, shot.name, findings)
         if path is None or header is None:
             continue
         headers[shot.name] = header
+        if sound is not None:
+            sounds[shot.name] = sound
         if shot.skin is not None:
             skin = shot.skin
             lengths[shot.name] = _Length(shot.name, path, header.duration, skin.num_frames, skin.path, skin.fps)
@@ -65,19 +75,19 @@ def check_recordings(dataset: ActorDataset, caches: Iterable[ShotCaches], findin
     if shots:
         _check_unused(root, shots, findings)
         _check_voices(dataset, lengths, findings)
-    return headers
+    return headers, sounds
 
 
-def _check_sound(path: Path, shot: str, findings: Findings) -> AudioHeader | None:
+def _check_sound(path: Path, shot: str, findings: Findings) -> tuple[AudioHeader | None, SoundFeatures | None]:
     if not path.is_file():
         findings.error(
             "audio-missing", "the shot has no recording", f"Put it there as {path.name}.", file=path, shot=shot
         )
-        return None
+        return None, None
     header = findings.attempt(lambda: read_header(path), "audio-unreadable", path, shot)
     levels = findings.attempt(lambda: measure(path), "audio-unreadable", path, shot) if header else None
     if header is None or levels is None:
-        return None
+        return None, None
     if levels.silent:
         findings.error(
             "audio-silent",
@@ -95,7 +105,7 @@ def _check_sound(path: Path, shot: str, findings: Findings) -> AudioHeader | Non
             shot=shot,
         )
     _check_samplerate(header, path, shot, findings)
-    return header
+    return header, None if levels.silent else sound_features(path)
 
 
 def _check_lossy(root: Path, headers: Mapping[str, AudioHeader], findings: Findings) -> None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from audio2face.console import track
 from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.head_motion import rigid_motion, sample_points
+from audio2face.dataset.checks.motion import MotionTrace
 from audio2face.dataset.checks.static import LARGEST, NOT_FINITE, within_reason
 from audio2face.dataset.report import Findings
 from audio2face.dataset.vertex_lists import VertexPairs
@@ -95,6 +96,7 @@ class Sweep:
         rest: the part at rest `[verts, 3]`, None where none of this size is known: then the first good frame serves.
         openings: what to measure on the way; none for meshes of another size.
         head_limit: head motion up to this size is accepted, in cm; None where the part moves freely.
+        trace: keeps the motion of each frame; None where nobody asks for it.
     """
 
     shot: str
@@ -102,6 +104,7 @@ class Sweep:
     rest: Float32Array | None
     openings: tuple[Openings, ...] = ()
     head_limit: float | None = None
+    trace: MotionTrace | None = None
     _not_finite: _Bad = field(default_factory=_Bad)
     _far: _Bad = field(default_factory=_Bad)
     _moved: int = 0
@@ -137,6 +140,8 @@ class Sweep:
             return
         for openings in self.openings:
             openings.feed(block)
+        if self.trace is not None:
+            self.trace.feed(block, frames, rest)
         if self.head_limit is not None and len(rest) >= _FEWEST_POINTS:
             self._feed_head(block, frames, rest, self.head_limit)
 

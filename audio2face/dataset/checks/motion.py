@@ -1,0 +1,237 @@
+"""Motion of the skin over time: does it move while somebody speaks, and is it stored finely enough?
+
+The sweep feeds a trace of each shot with its blocks of frames. A trace keeps a few numbers per frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.actor import ActorDataset
+from audio2face.dataset.arrays import Float32Array
+from audio2face.dataset.checks.head_motion import sample_points
+from audio2face.dataset.checks.sound_features import SoundFeatures
+from audio2face.dataset.report import Findings, first_few
+from audio2face.geometry import PointCache
+
+SKETCH_SIZE = 16  # numbers per frame that stand for the positions of all sampled points
+_SKETCH_SEED = 20_240_117
+_MOST_LIP_POINTS = 60
+_PRECISION_FRAMES = 64
+_STILL_STEP = 1e-5  # cm between frames: the same frame once more
+_STILL_SECONDS = 1.0
+_SPEECH_SECONDS = 0.6  # of speech beside frames that stand still
+_STILL_SPAN = 0.02  # cm: a shot in which no point moves further stands still but for noise
+_STILL_SHARE = 0.03  # of the usual motion of the other shots
+_COARSE_STEP = 0.01  # cm
+_MOST_MOVING = 40  # coordinates whose values show a step
+_FEWEST_LEVELS = 6
+_FAR_CM = 0.5
+_FAR_RATIO = 2.0  # distance of the neutral from the nearest frame, in reaches of the motion
+_EVALUATE = (
+    "Let the animation package evaluate the deformation (bake or cache the rig) before the caches are written, and "
+    "export the shot once more."
+)
+
+
+@dataclass
+class MotionTrace:
+    """What is kept of one shot's skin, frame by frame.
+
+    Attributes:
+        cache: the frames.
+        points: sampled vertices `[points]`.
+        num_frames: frames of the shot; those that were damaged stay NaN.
+    """
+
+    cache: PointCache
+    points: npt.NDArray[np.int64]
+    num_frames: int = field(init=False)
+    sketch: Float32Array = field(init=False)
+    steps: Float32Array = field(init=False)
+    nearest: float = field(init=False, default=float("inf"))
+    _rest: Float32Array | None = field(init=False, default=None)
+    _low: Float32Array | None = field(init=False, default=None)
+    _high: Float32Array | None = field(init=False, default=None)
+    _last: tuple[int, Float32Array] | None = field(init=False, default=None)
+    _examples: list[Float32Array] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Makes room for every frame."""
+        self.num_frames = self.cache.num_frames
+        self.sketch = np.full((self.num_frames, SKETCH_SIZE), np.nan, np.float32)
+        self.steps = np.full(self.num_frames, np.nan, np.float32)
+
+    @classmethod
+    def start(cls, cache: PointCache, lips: npt.NDArray[np.int64] | None) -> MotionTrace:
+        """Samples vertices all over the mesh, and those of the lips where they are marked."""
+        points = sample_points(cache.num_verts)
+        if lips is not None:
+            points = np.union1d(points, lips[lips < cache.num_verts][:_MOST_LIP_POINTS])
+        return cls(cache, points)
+
+    def feed(self, block: Float32Array, frames: npt.NDArray[np.int64], rest: Float32Array) -> None:
+        """Takes finite frames `[frames, verts, 3]` with these numbers `[frames]`; `rest` is `[verts, 3]`."""
+        flat = block[:, self.points].reshape(len(block), -1)
+        if self._rest is None:
+            self._rest = rest[self.points].reshape(-1)
+            self._low = self._high = flat[0]
+        assert self._low is not None
+        assert self._high is not None
+        spread = max(1, self.num_frames // _PRECISION_FRAMES)
+        self._examples.append(flat[frames % spread == 0])
+        deltas = flat - self._rest
+        self.sketch[frames] = deltas @ _sketch_matrix(deltas.shape[1])
+        self.nearest = min(self.nearest, float(np.sqrt(3 * np.square(deltas).mean(axis=1)).min()))
+        self._low, self._high = np.minimum(self._low, flat.min(axis=0)), np.maximum(self._high, flat.max(axis=0))
+        self.steps[frames[1:]] = np.abs(np.diff(flat, axis=0)).max(axis=1)
+        if self._last is not None and self._last[0] == frames[0] - 1:
+            self.steps[frames[0]] = np.abs(flat[0] - self._last[1]).max()
+        self._last = int(frames[-1]), flat[-1].copy()
+
+    @property
+    def span(self) -> float:
+        """The way that the point which moves most covers along one axis, cm; 0 without a frame."""
+        return 0.0 if self._low is None or self._high is None else float((self._high - self._low).max())
+
+    @property
+    def reach(self) -> float:
+        """Root mean square of the points' ways, cm."""
+        if self._low is None or self._high is None:
+            return 0.0
+        return float(np.sqrt(3 * np.square(self._high - self._low).mean()))
+
+    def stored_step(self) -> float | None:
+        """The distance of neighbouring values that the cache can hold where the face is, cm; None: fine enough.
+
+        A number type that is too coarse there tells itself; values that were rounded before show in some frames, where
+        all moving coordinates are multiples of one step.
+        """
+        frames = np.concatenate(self._examples) if self._examples else np.zeros((0, 3), np.float32)
+        if not len(frames):
+            return None
+        spacing = float(np.spacing(np.abs(frames).max().astype(self.cache.dtype)))
+        if spacing > _COARSE_STEP:
+            return spacing
+        found = [_step_of(frames[:, axis::3]) for axis in range(3)]
+        return max((step for step in found if step is not None), default=None)
+
+    def still_runs(self, fps: float) -> list[tuple[int, int]]:
+        """Ranges of frames, first and after the last, of a second or more in which nothing moves."""
+        still = np.concatenate([[False], self.steps <= _STILL_STEP, [False]])  # NaN is not still
+        edges = np.flatnonzero(np.diff(still.astype(np.int8)))
+        runs = [(int(first) - 1, int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+        return [run for run in runs if run[1] - run[0] >= _STILL_SECONDS * fps]
+
+
+def _sketch_matrix(values: int) -> Float32Array:
+    """A fixed random projection `[values, SKETCH_SIZE]`, under which distances stay about what they are."""
+    random = np.random.default_rng((_SKETCH_SEED, values))
+    matrix: Float32Array = random.standard_normal((values, SKETCH_SIZE), np.float32) / np.float32(SKETCH_SIZE**0.5)
+    return matrix
+
+
+def _step_of(values: Float32Array) -> float | None:
+    """The step of which all values `[frames, coordinates]` of moving points are multiples, if it is a coarse one."""
+    moving = values.T[np.ptp(values, axis=0) > _COARSE_STEP][:_MOST_MOVING]
+    levels = np.unique(moving.astype(np.float64))
+    if len(levels) < _FEWEST_LEVELS:
+        return None
+    step = float(np.diff(levels).min())
+    ratios = levels / step  # of the values themselves: an even motion has equal differences as well
+    return step if step > _COARSE_STEP * 1.01 and np.abs(ratios - np.rint(ratios)).max() < 0.05 else None
+
+
+def check_motion(
+    dataset: ActorDataset, traces: Mapping[str, MotionTrace], sounds: Mapping[str, SoundFeatures], findings: Findings
+) -> None:
+    """Reports shots that stand still under speech, coarse numbers, and a neutral pose that no frame comes near."""
+    still = _check_still(dataset, traces, sounds, findings)
+    _check_precision(dataset, traces, findings)
+    _check_neutral(dataset, {name: trace for name, trace in traces.items() if name not in still}, findings)
+
+
+def _check_still(
+    dataset: ActorDataset, traces: Mapping[str, MotionTrace], sounds: Mapping[str, SoundFeatures], findings: Findings
+) -> set[str]:
+    reaches = [trace.reach for trace in traces.values()]
+    usual = float(np.median(reaches)) if reaches else 0.0
+    still = {
+        name
+        for name, trace in traces.items()
+        if name in sounds
+        and sounds[name].speech_seconds(0, trace.num_frames / dataset.fps) >= _SPEECH_SECONDS
+        and (trace.span < _STILL_SPAN or trace.reach < _STILL_SHARE * usual)
+    }
+    if len(still) == len(traces) and still:
+        findings.error(
+            "motion-still",
+            f"no shot moves: over all frames no vertex goes further than {max(t.span for t in traces.values()):.2g} cm",
+            _EVALUATE,
+            file=dataset.paths["SKIN_CACHE_ROOT"],
+        )
+        return still
+    for name, trace in traces.items():
+        if name in still:
+            findings.error(
+                "motion-still",
+                f"stands still: no vertex goes further than {trace.span:.2g} cm in {trace.num_frames} frames, while "
+                "somebody speaks",
+                _EVALUATE,
+                file=trace.cache.path,
+                shot=name,
+            )
+        elif name in sounds:
+            _check_runs(name, trace, sounds[name], dataset.fps, findings)
+    return still
+
+
+def _check_runs(name: str, trace: MotionTrace, sound: SoundFeatures, fps: float, findings: Findings) -> None:
+    for first, last in trace.still_runs(fps):
+        speech = sound.speech_seconds(first / fps, last / fps)
+        if speech >= _SPEECH_SECONDS:
+            findings.error(
+                "motion-still",
+                f"stands still from frame {first} to {last - 1} of {trace.num_frames}, with {speech:.1f} s of speech "
+                "beside it",
+                _EVALUATE,
+                file=trace.cache.path,
+                shot=name,
+                frame=first,
+            )
+            return
+
+
+def _check_precision(dataset: ActorDataset, traces: Mapping[str, MotionTrace], findings: Findings) -> None:
+    coarse = {name: step for name, trace in traces.items() if (step := trace.stored_step()) is not None}
+    if not coarse:
+        return
+    worst = max(coarse, key=lambda name: coarse[name])
+    findings.error(
+        "motion-coarse",
+        f"positions are stored in steps of {10 * coarse[worst]:.2g} mm where the face is, as "
+        f"{traces[worst].cache.dtype}: in {first_few(coarse)}",
+        "Export float32 without rounding, with the head near the origin: steps should stay below 0.1 mm.",
+        file=traces[worst].cache.path,
+        shot=worst if len(coarse) == 1 else None,
+    )
+
+
+def _check_neutral(dataset: ActorDataset, traces: Mapping[str, MotionTrace], findings: Findings) -> None:
+    path = dataset.paths.get("SKIN_NEUTRAL_FPATH")
+    moving = [trace for trace in traces.values() if np.isfinite(trace.nearest)]
+    if path is None or not moving:
+        return
+    nearest, reach = min(trace.nearest for trace in moving), max(trace.reach for trace in moving)
+    if nearest > max(_FAR_CM, _FAR_RATIO * reach):
+        findings.warning(
+            "neutral-far",
+            f"no frame comes nearer to the neutral pose than {nearest:.2f} cm on average over the face, while the "
+            f"frames differ by {reach:.2f} cm among themselves",
+            "Export the neutral pose from the rig and the place that the caches were exported from.",
+            file=path,
+        )

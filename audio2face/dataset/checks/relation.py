@@ -1,0 +1,204 @@
+"""How the sound of shots goes with the motion of their faces: a small linear regression, judged on other shots.
+
+The regression predicts the principal motions of the face from band energies of the sound around each frame. How well it
+does for other shots than those it was fitted to tells whether sound and picture belong together, and at which lag.
+Pure numerics on arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.checks.sound_features import SoundFeatures
+
+Floats = npt.NDArray[np.float64]
+
+_TREND_SECONDS = 1.0  # slower changes (mood, posture, loudness of the room) say nothing about time
+_CONTEXT_SECONDS = 0.06  # of sound before and after a frame
+_FLOOR = 1e-3  # of a band's loud passages
+_MOTIONS = 4
+_RIDGE = 1e-2
+_PIECE_SECONDS = 20.0
+_FEWEST_FRAMES = 30
+_FOLDS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Frames of one shot: motions `[frames, motions]` and the middle of each frame in seconds `[frames]`."""
+
+    shot: int
+    motion: Floats
+    times: Floats
+
+
+class Relation:
+    """The relation between sound and motion over the shots of an actor.
+
+    Attributes:
+        groups: for each shot the number of the first one with the same recording.
+
+    Args:
+        sketches: per shot, numbers that stand for the face in each frame, float32 `[frames, values]`; NaN where a frame
+            is damaged.
+        sounds: per shot, its recording.
+        fps: frames per second.
+    """
+
+    def __init__(
+        self, sketches: Sequence[npt.NDArray[np.float32]], sounds: Sequence[SoundFeatures], fps: float
+    ) -> None:
+        self._sounds = [_levels(sound) for sound in sounds]
+        self._rates = [sound.rate for sound in sounds]
+        self._pieces = _pieces(sketches, fps)
+        self.groups = _groups(sounds)
+        self._folds = self._deal_folds()
+
+    def _deal_folds(self) -> list[int]:
+        """The fold of each piece: all of one recording in one, so that a wrong one does not teach its error."""
+        several = len(set(self.groups)) > 2
+        keys = [(self.groups[piece.shot], 0.0 if several else float(piece.times[0])) for piece in self._pieces]
+        order = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        return [order[key] % _FOLDS for key in keys]
+
+    @property
+    def seconds(self) -> float:
+        """Length of all motion that is looked at, copies of a shot counted once."""
+        return sum(length for shot, length in self.shot_seconds.items() if self.groups[shot] == shot)
+
+    def curve(self, lags: Sequence[float], rate: float = 1.0, without: frozenset[int] = frozenset()) -> Floats:
+        """How well motion is predicted where the sound is read later by each lag.
+
+        Args:
+            lags: seconds.
+            rate: factor of time between picture and sound.
+            without: shots that are left out.
+
+        Returns:
+            Correlations of predicted and true motion `[lags]`, of pieces that had no part in the fit.
+        """
+        chosen = [number for number, piece in enumerate(self._pieces) if piece.shot not in without]
+        return np.array([self._crossed(chosen, float(lag), rate) for lag in lags])
+
+    def _crossed(self, chosen: Sequence[int], lag: float, rate: float) -> float:
+        rows = {number: self._pair(self._pieces[number], self._pieces[number].shot, lag, rate) for number in chosen}
+        products = {number: (x.T @ x, x.T @ y) for number, (x, y) in rows.items()}
+        predicted, true = [], []
+        for fold in sorted({self._folds[number] for number in chosen}):
+            rest = [products[number] for number in chosen if self._folds[number] != fold]
+            if not rest:
+                continue
+            weights = _fit(rest)
+            held = [rows[number] for number in chosen if self._folds[number] == fold]
+            predicted += [x @ weights for x, _ in held]
+            true += [y for _, y in held]
+        return _alike(np.concatenate(predicted), np.concatenate(true)) if predicted else 0.0
+
+    def judge(self, lag: float, without: frozenset[int] = frozenset()) -> dict[int, Floats]:
+        """For each shot the weights of a regression that was fitted to the other shots at a lag, by number."""
+        products: dict[int, list[tuple[Floats, Floats]]] = {}
+        for piece in self._pieces:
+            x, y = self._pair(piece, piece.shot, lag, 1.0)
+            products.setdefault(piece.shot, []).append((x.T @ x, x.T @ y))
+        found = {}
+        for shot in products:
+            rest = [
+                pair
+                for other, pairs in products.items()
+                if self.groups[other] != self.groups[shot] and other not in without
+                for pair in pairs
+            ]
+            if rest:
+                found[shot] = _fit(rest)
+        return found
+
+    def score(self, shot: int, recording: int, weights: Floats, lag: float) -> float:
+        """How well a shot's motion is predicted from a recording, its own or another's, at a lag; 0 without overlap."""
+        pairs = [self._pair(piece, recording, lag, 1.0) for piece in self._pieces if piece.shot == shot]
+        x, y = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        frames = sum(len(piece.times) for piece in self._pieces if piece.shot == shot)
+        return _alike(x @ weights, y) if len(y) >= max(_FEWEST_FRAMES, frames / 2) else 0.0
+
+    @cached_property
+    def shot_seconds(self) -> dict[int, float]:
+        """Length of each shot's motion."""
+        found: dict[int, float] = {}
+        for piece in self._pieces:
+            found[piece.shot] = found.get(piece.shot, 0.0) + float(np.ptp(piece.times))
+        return found
+
+    def _pair(self, piece: _Piece, recording: int, lag: float, rate: float) -> tuple[Floats, Floats]:
+        """Sound around the frames of a piece `[frames, 3 * bands]` and its motion, where there is sound."""
+        sound, per_second = self._sounds[recording], self._rates[recording]
+        around = max(1, round(_CONTEXT_SECONDS * per_second))
+        rows = np.rint((piece.times * rate + lag) * per_second - 0.5).astype(np.int64)
+        inside = (rows >= around) & (rows < len(sound) - around)
+        rows = rows[inside]
+        return np.concatenate([sound[rows - around], sound[rows], sound[rows + around]], axis=1), piece.motion[inside]
+
+
+def _levels(sound: SoundFeatures) -> Floats:
+    """Logarithmic energies without slow changes, all bands and their sum, `[rows, 1 + bands]`."""
+    energy = np.concatenate([sound.energy.sum(axis=1, keepdims=True), sound.energy], axis=1).astype(np.float64)
+    if not len(energy):
+        return energy
+    loud = np.percentile(energy, 95, axis=0) + 1e-12
+    return _without_trend(np.log10(energy / loud + _FLOOR), _TREND_SECONDS * sound.rate)
+
+
+def _groups(sounds: Sequence[SoundFeatures]) -> tuple[int, ...]:
+    """For each shot the first one with the same recording: copies prove nothing about each other."""
+    first: dict[bytes, int] = {}
+    digests = [hashlib.sha256(sound.energy.tobytes()).digest() for sound in sounds]
+    return tuple(first.setdefault(digest, number) for number, digest in enumerate(digests))
+
+
+def _pieces(sketches: Sequence[npt.NDArray[np.float32]], fps: float) -> list[_Piece]:
+    """The principal motions of all shots, without slow changes, in pieces."""
+    smooth = []
+    for sketch in sketches:
+        whole = np.isfinite(sketch).all(axis=1)
+        times: Floats = np.asarray((np.flatnonzero(whole) + 0.5) / fps, np.float64)
+        values = sketch[whole].astype(np.float64)
+        smooth.append((times, _without_trend(values, _TREND_SECONDS * fps) if len(values) else values))
+    scatter = sum((values.T @ values for _, values in smooth), np.zeros((sketches[0].shape[1],) * 2))
+    strengths, directions = np.linalg.eigh(scatter)
+    kept: Floats = directions[:, ::-1][:, :_MOTIONS] / np.sqrt(max(float(strengths[-1]), 1e-12))
+    length = max(1, round(_PIECE_SECONDS * fps))
+    return [
+        _Piece(shot, np.asarray(values[start : start + length] @ kept, np.float64), times[start : start + length])
+        for shot, (times, values) in enumerate(smooth)
+        for start in range(0, len(values), length)
+    ]
+
+
+def _without_trend(values: Floats, width: float) -> Floats:
+    """Values `[rows, columns]` minus their moving average over `width` rows."""
+    size = max(1, round(width)) | 1
+    padded = np.pad(values, ((size // 2 + 1, size // 2), (0, 0)), mode="edge")
+    sums = np.cumsum(padded - values.mean(axis=0), axis=0)
+    trend: Floats = values - values.mean(axis=0) - (sums[size:] - sums[:-size]) / size
+    return trend
+
+
+def _fit(products: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Ridge regression of sums of products."""
+    squares = np.sum([pair[0] for pair in products], axis=0)
+    ridge = _RIDGE * float(np.trace(squares)) / len(squares) + 1e-12
+    weights: Floats = np.linalg.solve(squares + ridge * np.eye(len(squares)), np.sum([p[1] for p in products], axis=0))
+    return weights
+
+
+def _alike(one: Floats, other: Floats) -> float:
+    """Correlation of two sets of curves `[frames, curves]`, each about its mean."""
+    if len(one) < 2:
+        return 0.0
+    one, other = one - one.mean(axis=0), other - other.mean(axis=0)
+    scale = float(np.sqrt(np.square(one).sum() * np.square(other).sum()))
+    return float((one * other).sum()) / scale if scale > 1e-12 else 0.0
