@@ -155,11 +155,12 @@ class _Check:
         if found is None:
             return set()
         one, two = self.names[shot], self.names[found]
+        files = [self.dataset.audio_path(name) for name in (one, two)]
         self.findings.error(
             "sound-swapped",
             f"the recordings of {one!a} and {two!a} seem to be exchanged: each goes with the motion of the other shot",
-            f"Listen to both, and exchange {self.dataset.audio_path(one).name} and {self.dataset.audio_path(two).name}.",
-            file=self.dataset.audio_path(one),
+            f"Listen to both, and exchange {files[0].name} and {files[1].name}.",
+            file=files[0],
             shot=one,
         )
         return {shot, found}
