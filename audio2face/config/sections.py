@@ -129,7 +129,7 @@ class TrainRegression:
     TARGET_CHANNELS: tuple[Channel, ...]
     TARGET_FPS: float
     RESCALE_TARGET_CHANNEL_DATA: bool
-    CLIPS: tuple[tuple[str, str, tuple[int, int], str, str, str, int], ...]
+    CLIPS: tuple[tuple[str, str, tuple[int, int], str, str, str, float], ...]
     VALIDATION_SHOTS: Mapping[str, tuple[str, ...]]
     VALIDATION_FRACTION: float
     AUG_MUTED_SHOTS: tuple[tuple[str, tuple[str, int], int, str], ...]
@@ -225,7 +225,7 @@ class TrainDiffusion:
     TARGET_CHANNELS: tuple[Channel, ...]
     TARGET_FPS: float
     RESCALE_TARGET_CHANNEL_DATA: bool
-    CLIPS: tuple[tuple[str, str, tuple[int, int], str, str, str, int], ...]
+    CLIPS: tuple[tuple[str, str, tuple[int, int], str, str, str, float], ...]
     VALIDATION_SHOTS: Mapping[str, tuple[str, ...]]
     VALIDATION_FRACTION: float
     AUG_MUTED_SHOTS: tuple[tuple[str, tuple[str, int], int, str], ...]

@@ -156,8 +156,8 @@ RESCALE_TARGET_CHANNEL_DATA: bool = False
 
 # The clips to learn from, rows (actor, shot, (first frame, last frame), speaker, language, audio file,
 # audio offset). The last frame belongs to the clip; the audio file is relative to AUDIO_ROOT; the offset is
-# in frames and positive where the sound comes later than the face. Left empty, the template that
-# preprocessing wrote is taken: every shot whole.
+# in frames, also parts of one such as 0.5, and positive where the sound comes later than the face. Left
+# empty, the template that preprocessing wrote is taken: every shot whole.
 # Change it when clips are to be left out or cut, or languages named ("en", "zh"). Preprocessing prints a
 # list to start from.
 # Read by: training, inference.

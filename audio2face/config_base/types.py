@@ -150,6 +150,7 @@ NonNegative = Annotated[float, Interval(ge=0)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 UnitShare = Annotated[float, Interval(gt=0, le=1)]
 Decay = Annotated[float, Interval(gt=0, lt=1)]
+FrameOffset = Annotated[float, Interval(ge=-1_000_000, le=1_000_000)]
 FrameRate = Annotated[float, Interval(ge=1, le=1000)]
 SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 
@@ -157,8 +158,8 @@ SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 
 EmotionName = Annotated[str, TextRule(FILE_LABEL_WORDS, is_file_label)]
 EmotionNames = Annotated[list[EmotionName], Len(1)]
-# actor, shot, (first frame, last frame), speaker, language, audio file, audio offset in frames
-Clip = tuple[Actor, Identifier, tuple[Index, Index], str, str, RelativeRecording, int]
+# actor, shot, (first frame, last frame), speaker, language, audio file, audio offset in frames and parts of frames
+Clip = tuple[Actor, Identifier, tuple[Index, Index], str, str, RelativeRecording, FrameOffset]
 # actor, (source shot, frame), length in frames, emotion
 MutedShot = tuple[Actor, tuple[Identifier, Index], Count, Emotion]
 # actor, shot, emotion

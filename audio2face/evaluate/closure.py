@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.phoneme_times import PhonemeTime
+from audio2face.geometry.frame_times import MIDDLE
 
 BILABIALS = frozenset("pbm")
 TOUCH_MM = 1.0  # above the distance at rest that still counts as closed
@@ -46,7 +47,7 @@ def score_closure(
     """Counts the p, b and m of a shot, and those whose smallest lip distance is at most that at rest and 1 mm.
 
     The smallest is taken from one frame before the phone to one frame behind it, since a closure that is drawn a frame
-    early or late is not seen. Frame i stands for the time (i + 0.5) / fps.
+    early or late is not seen. When frames are says `geometry.frame_times`.
 
     Args:
         distance: of the lips, `lips.lip_distance`, `[frames]`, centimetres.
@@ -56,8 +57,8 @@ def score_closure(
     """
     total = closed = 0
     for phone in phones:
-        first = int(np.ceil(phone.start * fps - 0.5)) - 1
-        last = int(np.floor(phone.end * fps - 0.5)) + 1
+        first = int(np.ceil(phone.start * fps - MIDDLE)) - 1
+        last = int(np.floor(phone.end * fps - MIDDLE)) + 1
         near = distance[max(first, 0) : max(last + 1, 0)]
         if phone.symbol in BILABIALS and len(near):
             total += 1

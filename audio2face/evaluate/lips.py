@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.geometry.frame_times import MIDDLE
+
 FloatArray = npt.NDArray[np.floating]
 _MM_PER_CM = 10.0
 
@@ -59,7 +61,7 @@ def correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) ->
 
 
 def resample_frames(
-    values: FloatArray, fps: float, num_frames: int, wanted_fps: float, moment: float = 0.5
+    values: FloatArray, fps: float, num_frames: int, wanted_fps: float, moment: float = MIDDLE
 ) -> FloatArray:
     """Reads an animation at another frame rate, linearly; a frame read stands for the middle of its time.
 
@@ -74,7 +76,7 @@ def resample_frames(
     Returns:
         `[num_frames, ...]`.
     """
-    places = np.clip((np.arange(num_frames) + 0.5) * (fps / wanted_fps) - moment, 0, len(values) - 1)
+    places = np.clip((np.arange(num_frames) + MIDDLE) * (fps / wanted_fps) - moment, 0, len(values) - 1)
     before = np.floor(places).astype(np.intp)
     share = (places - before).reshape(-1, *(1,) * (values.ndim - 1))
     resampled: FloatArray = (1 - share) * values[before] + share * values[np.minimum(before + 1, len(values) - 1)]

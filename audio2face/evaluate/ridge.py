@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.audio import Track
+from audio2face.geometry.frame_times import recorded_times
 
 Float64Array = npt.NDArray[np.float64]
 BANDS = 64
@@ -25,7 +26,7 @@ _FLOOR = 1e-3  # of band power: keeps the hiss between words from looking like a
 
 
 def speech_features(track: Track, num_frames: int, fps: float) -> Float64Array:
-    """Logarithmic mel bands around each frame of animation; frame i stands for the time (i + 0.5) / fps.
+    """Logarithmic mel bands around each frame of animation; when frames are says `geometry.frame_times`.
 
     Args:
         track: the speech.
@@ -36,7 +37,7 @@ def speech_features(track: Track, num_frames: int, fps: float) -> Float64Array:
         float64 `[num_frames, TAPS * BANDS]`.
     """
     bands = _log_mel(track)
-    times = (np.arange(num_frames) + 0.5)[:, None] / fps + np.linspace(-REACH, REACH, TAPS)
+    times = recorded_times(np.arange(num_frames), fps)[:, None] + np.linspace(-REACH, REACH, TAPS)
     rows = np.clip(np.rint(times / _HOP).astype(int), 0, len(bands) - 1)
     return np.ascontiguousarray(bands[rows].reshape(num_frames, -1))
 

@@ -1,13 +1,23 @@
-"""Between colours as people name them (sRGB) and amounts of light. Arrays in, arrays out; IEC 61966-2-1."""
+"""Colours of what brings none, and the way between colours as people name them (sRGB) and amounts of light.
+
+Page, video and glTF take the same colours from here. The conversion is that of IEC 61966-2-1.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from audio2face.export.animation import Float32Array
+
+DEFAULT_COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
+    {"skin": (214, 164, 140), "tongue": (188, 98, 98), "part": (225, 225, 225)}
+)
+"""sRGB of surfaces whose actor has no colours: skin, tongue, and rigid parts."""
 
 
 def linear(colours: npt.NDArray[Any]) -> Float32Array:

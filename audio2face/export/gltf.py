@@ -15,27 +15,21 @@ import pygltflib as gltf  # type: ignore[import-untyped]
 
 from audio2face import __version__
 from audio2face.export.animation import Animation, BlendWeights, Float32Array, Surface
-from audio2face.export.colours import linear
+from audio2face.export.colours import DEFAULT_COLOURS, linear
 from audio2face.export.gltf_data import Accessors
 from audio2face.export.morphs import Morphs, morphs_of
 from audio2face.export.props import Prop, props_of
 from audio2face.export.rotations import eye_quaternions, jaw_quaternions
 from audio2face.export.triangles import Normals, triangulate
 from audio2face.files import atomic_write
+from audio2face.geometry.frame_times import written_times
 
 _METRES = np.float32(0.01)  # of a centimetre
 _STILL_M = 1e-6  # a vertex that a shape moves by less stays out of it
 _SAME_NORMAL = 2e-3  # likewise a normal, as a difference of unit vectors
 _SPARSE_COST = 26 / 24  # bytes of a stored vertex in a sparse pair of position and normal, against a dense one
 
-# Roughness and colour (linear red, green, blue) where the actor brings no colours.
-_MATERIALS = {
-    "skin": (0.55, (0.62, 0.36, 0.27)),
-    "tongue": (0.35, (0.50, 0.14, 0.14)),
-    "teeth": (0.25, (0.82, 0.78, 0.68)),
-    "eye": (0.08, (0.85, 0.83, 0.80)),
-    "marker": (0.6, (0.75, 0.75, 0.75)),
-}
+_ROUGHNESS = {"skin": 0.55, "tongue": 0.35, "teeth": 0.25, "eye": 0.08, "marker": 0.6}
 
 
 def write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
@@ -78,7 +72,7 @@ class _Scene:
             animations=[self._motion],
         )
         self.accessors = Accessors(self._document)
-        times = (np.arange(animation.num_frames) / animation.fps).astype(np.float32)
+        times = written_times(np.arange(animation.num_frames), animation.fps).astype(np.float32)
         self._times = self.accessors.dense(times, bounds=True)
 
     def add_surface(self, kind: str, surface: Surface, solved: BlendWeights | None) -> None:
@@ -174,12 +168,12 @@ class _Scene:
 
     def _material(self, kind: str, coloured: bool) -> int:
         if (kind, coloured) not in self._materials:
-            roughness, colour = _MATERIALS[kind]
+            colour = linear(np.array(DEFAULT_COLOURS.get(kind, DEFAULT_COLOURS["part"]))).tolist()
             self._materials[kind, coloured] = len(self._document.materials)
             surface = gltf.PbrMetallicRoughness(
                 baseColorFactor=[1.0, 1.0, 1.0, 1.0] if coloured else [*colour, 1.0],
                 metallicFactor=0.0,
-                roughnessFactor=roughness,
+                roughnessFactor=_ROUGHNESS[kind],
             )
             material = gltf.Material(name=kind, pbrMetallicRoughness=surface, doubleSided=True, alphaCutoff=None)
             self._document.materials.append(material)

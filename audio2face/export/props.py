@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.export.animation import Animation
+from audio2face.export.colours import DEFAULT_COLOURS
 from audio2face.geometry import canonical_polygons
 
 Float32Array = npt.NDArray[np.float32]
@@ -79,7 +80,7 @@ def _own_part(parts: Parts, name: str) -> Prop:
     kind: Kind = "eye" if "eye" in name else "teeth"
     colours = parts.get(f"{_PREFIX}{name}_colours")
     if colours is None:
-        colours = np.full(vertices.shape, 225, np.uint8)
+        colours = np.tile(np.array(DEFAULT_COLOURS["part"], np.uint8), (len(vertices), 1))
     follows = _follows(name)
     return Prop(
         name=name,
@@ -165,7 +166,7 @@ def _jaw_arch(animation: Animation) -> list[Prop]:
     upwards = np.array([0.0, 1.0, 0.0])
     ring = inwards[:, None] * np.cos(around)[:, None] + upwards * np.sin(around)[:, None]
     vertices = (centres[:, None] + _ARCH_TUBE_CM * ring).reshape(-1, 3).astype(np.float32)
-    colours = np.full(vertices.shape, 225, np.uint8)
+    colours = np.tile(np.array(DEFAULT_COLOURS["part"], np.uint8), (len(vertices), 1))
     pivot = np.asarray(front, np.float32)
     return [Prop("jaw", "marker", "jaw", pivot, vertices, _grid_faces(_SEGMENTS, _RINGS), colours)]
 

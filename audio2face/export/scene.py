@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from audio2face.export.animation import Animation, Float32Array, Surface
-from audio2face.export.colours import linear
+from audio2face.export.colours import DEFAULT_COLOURS, linear
 from audio2face.export.props import Prop, props_of
 from audio2face.export.rotations import eye_matrices
 from audio2face.export.studio import MATERIALS
@@ -26,13 +26,6 @@ Int32Array = npt.NDArray[np.int32]
 
 _COARSE_VERTS = 12_000  # a surface of fewer is refined, so that its outline is round
 _DISC = 0.45  # size of a point, as a share of the distance to the next
-_COLOURS = {
-    "skin": (214, 164, 140),
-    "tongue": (188, 98, 98),
-    "teeth": (233, 226, 210),
-    "eye": (238, 234, 230),
-    "marker": (225, 225, 225),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +150,7 @@ def _joined(triangles: list[Int32Array], counts: list[int]) -> Int32Array:
 def _deforming(kind: str, surface: Surface, colours: npt.NDArray[Any] | None) -> _Body:
     count = surface.num_verts
     if colours is None:
-        colours = np.tile(np.array(_COLOURS[kind], np.uint8), (count, 1))
+        colours = np.tile(np.array(DEFAULT_COLOURS[kind], np.uint8), (count, 1))
     painted = np.asarray(colours, np.float32)[:, :3]
     if surface.faces is None:
         return _discs(kind, surface, painted)

@@ -13,6 +13,7 @@ from audio2face.errors import UserError
 from audio2face.export.animation import BLOCK_FRAMES, Animation, Float32Array, Surface
 from audio2face.export.spooling import Spool
 from audio2face.geometry import PointCache
+from audio2face.geometry.frame_times import recorded_places
 from audio2face.preproc.display import display_data
 
 Float64Array = npt.NDArray[np.float64]
@@ -27,8 +28,8 @@ def true_animation(dataset: ActorDataset, shot_name: str, folder: Path, fps: flo
         shot_name: the shot.
         folder: where the frames lie while the animation is in use, in files without a name; it exists.
         fps: of an animation to stand beside, frame by frame at the same times: a recorded frame shows the middle of its
-            time, `(i + 0.5) / dataset.fps`, so that what lies between two is drawn from both. None leaves the frames
-            as they were recorded, half a frame early.
+            time (`geometry.frame_times`), so that what lies between two is drawn from both. None leaves the frames as
+            they were recorded, half a frame early.
 
     Raises:
         UserError: there is no such shot, a file of it cannot be read, or the actor has no neutral pose.
@@ -61,7 +62,8 @@ def _places(frames: int, recorded_fps: float, fps: float | None) -> Float64Array
     """Where in the recorded frames those of the animation lie, `[animation frames]`."""
     if fps is None:
         return np.arange(frames, dtype=np.float64)
-    return np.clip(np.arange(round(frames * fps / recorded_fps)) * (recorded_fps / fps) - 0.5, 0, frames - 1)
+    times = np.arange(round(frames * fps / recorded_fps)) * (recorded_fps / fps)  # in recorded frames
+    return np.clip(recorded_places(times), 0, frames - 1)
 
 
 def _positions(cache: PointCache, places: Float64Array, folder: Path) -> Float32Array:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from audio2face.evaluate.lips import lip_distance
 from audio2face.export.animation import Animation, Surface
+from audio2face.export.colours import DEFAULT_COLOURS
 from audio2face.export.props import Prop, props_of
 from audio2face.export.retime import Retimer, TakeFrames
 from audio2face.player.motion_code import check_finite, encode_motion
@@ -83,6 +84,7 @@ def _mesh(name: str, surface: Surface, parts: Mapping[str, npt.NDArray[Any]], pa
         "weights": payload.add(code.weights),
         "scales": payload.add(code.scales),
         "colours": None if colours is None else payload.add(np.asarray(colours, np.uint8)),
+        "colour": list(DEFAULT_COLOURS[name]),
         "meanError": code.mean_mm,
         "worstError": code.worst_mm,
     }

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float32Array = npt.NDArray[np.float32]
-Clip = tuple[str, str, tuple[int, int], str, str, str, int]
+Clip = tuple[str, str, tuple[int, int], str, str, str, float]
 
 CHANNELS = ("skin", "tongue", "jaw", "eye")
 # The array of the network data that each channel is centred and scaled by.

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from audio2face.audio import NoiseKind, noise
 from audio2face.dataset.arrays import Float32Array
+from audio2face.geometry.frame_times import recorded_times
 from audio2face.training.clips import Clip
 from audio2face.training.recordings import Recordings
 
@@ -61,9 +62,9 @@ class AudioWindows:
         return np.array([clip.shot.fps for clip in self.clips])
 
     @cached_property
-    def _offsets(self) -> IntArray:
+    def _offsets(self) -> FloatArray:
         """Frames by which each clip's recording comes later than the face."""
-        return np.array([clip.audio_offset for clip in self.clips])
+        return np.array([clip.audio_offset for clip in self.clips], np.float64)
 
     def times(self, clips: IntArray, frames: IntArray, time_shifts: FloatArray) -> FloatArray:
         """Where the middles of frames lie in the recordings.
@@ -77,8 +78,7 @@ class AudioWindows:
             Seconds, `[items, length]`.
         """
         rates, offsets = self._rates[clips, None], self._offsets[clips, None]
-        middles: FloatArray = (frames + 0.5) / rates + offsets / rates + time_shifts[:, None] / rates
-        return middles
+        return recorded_times(frames, rates) + offsets / rates + time_shifts[:, None] / rates
 
     def read(self, clips: IntArray, frames: IntArray, time_shifts: FloatArray, variants: IntArray) -> Float32Array:
         """Reads the windows around frames.

@@ -5,6 +5,7 @@ Knows frames, emotions and audio files by name. Opens no file and knows nothing 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -64,7 +65,7 @@ class Clip:
         speaker: who speaks.
         language: what is spoken, such as "en".
         audio: the recording; None for a muted shot.
-        audio_offset: frames of the shot by which the recording comes later than the face.
+        audio_offset: frames of the shot, also parts of one, by which the recording comes later than the face.
     """
 
     shot: Shot
@@ -73,7 +74,7 @@ class Clip:
     speaker: str
     language: str
     audio: Path | None
-    audio_offset: int = 0
+    audio_offset: float = 0
 
     @property
     def num_frames(self) -> int:
@@ -169,7 +170,8 @@ def make_clips(
     """The clips of a table, cut to what there is, and after them one for each held pose.
 
     A clip whose recording comes later than the face ends so many frames earlier, since the sound of its end belongs to
-    the frames after it; one whose recording comes earlier begins later. Ends that lie up to `FRAMES_CUT_SILENTLY`
+    the frames after it; one whose recording comes earlier begins later; parts of a frame count as whole ones there.
+    Ends that lie up to `FRAMES_CUT_SILENTLY`
     frames beyond the shot are cut with a warning.
 
     Args:
@@ -194,7 +196,8 @@ def make_clips(
         if last >= shot.num_frames:
             cut.append(f"{where} ({name}: {last} to {shot.num_frames - 1})")
             last = shot.num_frames - 1
-        clip = Clip(shot, first + max(-offset, 0), last - max(offset, 0), speaker, language, audio_roots[actor] / audio)
+        late, early = math.ceil(max(offset, 0)), math.ceil(max(-offset, 0))
+        clip = Clip(shot, first + early, last - late, speaker, language, audio_roots[actor] / audio)
         if clip.num_frames < 1:
             raise UserError(f"{where}: no frame of shot {name!r} is left (frames {first} to {last}, offset {offset})")
         clips.append(replace(clip, audio_offset=offset))

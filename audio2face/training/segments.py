@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from audio2face.audio import NoiseKind, noise
 from audio2face.dataset.arrays import Float32Array
+from audio2face.geometry.frame_times import MIDDLE, recorded_places
 from audio2face.training.clips import Clip
 from audio2face.training.motion import Motion
 from audio2face.training.recordings import Recordings
@@ -108,6 +109,7 @@ def frame_positions(
     Returns:
         Positions in frames of the shot, float64 `[num_frames]`.
     """
-    frames = (np.arange(start, start + num_frames) + 0.5) * (clip.shot.fps / fps) - 0.5 + time_shift
+    times = (np.arange(start, start + num_frames) + MIDDLE) * (clip.shot.fps / fps)  # in frames of the shot
+    frames = recorded_places(times) + time_shift
     positions: npt.NDArray[np.float64] = clip.first + np.clip(frames, 0.0, clip.num_frames - 1.0)
     return positions

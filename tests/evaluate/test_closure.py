@@ -43,7 +43,7 @@ def test_phoneme_times(tmp_path: Path) -> None:
     path.write_text("start\tend\tphone\n0.000000\t0.5\tSIL\n0.5\t0.527\taɪ\n", encoding="utf-8")
     assert read_phoneme_times(path) == (PhonemeTime("SIL", 0.0, 0.5), PhonemeTime("aɪ", 0.5, 0.527))
     for text, problem in (
-        ("", "does not begin"),
+        ("", "the file is empty"),
         ("start\tend\tphone\n0.1\tm\n", "line 2 is no start"),
         ("start\tend\tphone\n0.5\t0.1\tm\n", "line 2 ends at 0.1 s"),
         ("start\tend\tphone\nnan\t0.1\tm\n", "line 2 ends"),

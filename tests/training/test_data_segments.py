@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -94,12 +95,12 @@ def test_any_ratio_of_rates(fps: float, shot_fps: float) -> None:
         assert np.array_equal(positions, np.arange(20, 70))
 
 
-@pytest.mark.parametrize("offset", [0, 4, -7])
-def test_audio_of_a_segment(offset: int, configure: Configure, reference_data: Path) -> None:
+@pytest.mark.parametrize("offset", [0, 4, -7, 0.5, -1.5])
+def test_audio_of_a_segment(offset: float, configure: Configure, reference_data: Path) -> None:
     rows = [("ann", "s4_neutral", (5, 104), "ann", "en", "s4_neutral.wav", offset)]
     batch, data, _ = load(configure(CLIPS=rows), Draw(0, 41, 77))
     whole = read_track(reference_data / "preproc/dataset/audio/s4_neutral.wav")
-    first = 5 + max(-offset, 0)
+    first = 5 + math.ceil(max(-offset, 0))
     start = round((first + offset) / 30 * RATE) + int(41 * (RATE / 60))
     assert batch.audio.shape == (1, int(77 / 60 * RATE)) == (1, num_segment_samples(77, 60.0, RATE))
     assert np.array_equal(batch.audio[0], whole.data[start : start + batch.audio.shape[1]])

@@ -58,12 +58,12 @@ def values_of(opened: Opened, shot: str) -> np.ndarray:
 # --- time --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("offset", [0, 4, -7])
-def test_a_frame_stands_in_the_middle_of_its_window(offset: int, reference_data: Path, workspace: Path) -> None:
+@pytest.mark.parametrize("offset", [0, 4, -7, 0.5, -1.5])
+def test_a_frame_stands_in_the_middle_of_its_window(offset: float, reference_data: Path, workspace: Path) -> None:
     rows = [("ann", "s4_neutral", (5, 104), "ann", "en", "s4_neutral.wav", offset)]
     opened = Opened(reference_data, workspace, CLIPS=rows)
     whole = read_track(reference_data / "preproc/dataset/audio/s4_neutral.wav")
-    first = 5 + max(-offset, 0)
+    first = 5 + math.ceil(max(-offset, 0))
     for start, shift in ((0, 0.0), (40, 0.3), (41, -0.5)):
         batch = opened.load(0, start, shift)
         assert batch.audio.shape == (1, 2, SAMPLES)

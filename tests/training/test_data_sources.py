@@ -28,7 +28,7 @@ def open_data(configuration: Configuration) -> TrainingData:
     return TrainingData.open(configuration.dataset, configuration.train)
 
 
-def clip(shot: str, last: int, first: int = 0, offset: int = 0) -> list[object]:
+def clip(shot: str, last: int, first: int = 0, offset: float = 0) -> list[object]:
     return [("ann", shot, (first, last), "ann", "en", f"{shot}.wav", offset)]
 
 
@@ -164,9 +164,16 @@ def test_ids_carry_the_actor_only_where_there_are_several(
 
 
 @pytest.mark.parametrize(
-    ("offset", "frames", "audio_start"), [(0, (0, 109), 0.0), (4, (0, 105), 4 / 30), (-7, (7, 109), 0.0)]
+    ("offset", "frames", "audio_start"),
+    [
+        (0, (0, 109), 0.0),
+        (4, (0, 105), 4 / 30),
+        (-7, (7, 109), 0.0),
+        (0.5, (0, 108), 0.5 / 30),
+        (-1.5, (2, 109), 0.5 / 30),
+    ],
 )
-def test_audio_offset(offset: int, frames: tuple[int, int], audio_start: float, configure: Configure) -> None:
+def test_audio_offset(offset: float, frames: tuple[int, int], audio_start: float, configure: Configure) -> None:
     [found] = open_data(configure(CLIPS=clip("s4_neutral", 109, offset=offset))).training_clips
     assert (found.first, found.last) == frames
     assert found.audio_start == pytest.approx(audio_start)

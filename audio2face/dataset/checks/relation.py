@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.checks.sound_features import SoundFeatures
+from audio2face.geometry.frame_times import recorded_times
 
 Floats = npt.NDArray[np.float64]
 
@@ -164,7 +165,7 @@ def _pieces(sketches: Sequence[npt.NDArray[np.float32]], fps: float) -> list[_Pi
     smooth = []
     for sketch in sketches:
         whole = np.isfinite(sketch).all(axis=1)
-        times: Floats = np.asarray((np.flatnonzero(whole) + 0.5) / fps, np.float64)
+        times: Floats = recorded_times(np.flatnonzero(whole), fps)
         values = sketch[whole].astype(np.float64)
         smooth.append((times, _without_trend(values, _TREND_SECONDS * fps) if len(values) else values))
     scatter = sum((values.T @ values for _, values in smooth), np.zeros((sketches[0].shape[1],) * 2))

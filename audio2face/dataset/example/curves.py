@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.geometry.frame_times import recorded_times
+
 Floats = npt.NDArray[np.float32]
 Curves = npt.NDArray[np.float64]
 
 
 def frame_centres(num_frames: int, fps: float) -> Curves:
-    """Times in seconds at which frames are sampled, `[frames]`: frame i stands for `(i + 0.5) / fps`."""
-    centres: Curves = (np.arange(num_frames, dtype=np.float64) + 0.5) / fps
-    return centres
+    """Times in seconds at which frames are sampled, `[frames]`: see `geometry.frame_times`."""
+    return recorded_times(np.arange(num_frames), fps)
 
 
 def ease(share: Curves) -> Curves:

@@ -14,6 +14,7 @@ import { element } from "./dom.js";
  * @property {Place} weights int16 [shapes, frames]
  * @property {Place} scales float32 [shapes]
  * @property {Place | null} colours uint8 [verts, 3], sRGB
+ * @property {[number, number, number]} colour sRGB, where the actor has no colours of its own
  * @property {number} meanError of the coding, millimetres
  * @property {number} worstError of the coding, millimetres
  */

@@ -14,9 +14,6 @@ import { Surface } from "./surface.js";
 /** @typedef {"skin" | "tongue" | "teeth" | "eye" | "marker"} Material */
 /** @typedef {{ material: Material, surface: Surface, matrix: (frame: number) => Matrix }} Piece */
 
-/** @type {Record<"skin" | "tongue", [number, number, number]>} sRGB, where the actor has no colours of its own */
-const COLOURS = { skin: [214, 164, 140], tongue: [190, 96, 98] };
-
 export class Take {
   /**
    * @param {Poser} poser
@@ -38,7 +35,7 @@ export class Take {
         weights: payload.shorts(mesh.weights),
         scales: payload.floats(mesh.scales),
       };
-      const colours = mesh.colours ? payload.bytes(mesh.colours) : alike(COLOURS[mesh.name], rest.length / 3);
+      const colours = mesh.colours ? payload.bytes(mesh.colours) : alike(mesh.colour, rest.length / 3);
       const faces = mesh.faces && payload.integers(mesh.faces);
       const surface = new Surface(poser, { rest, faces, corners: mesh.faces?.shape[1] ?? 3, colours, motion });
       this.pieces.push({ material: mesh.name, surface, matrix: () => still });
