@@ -1,7 +1,7 @@
 """What the training loop asks of a task: a network, batches, losses, and how well it does.
 
-A further network is one file in `networks`, one task in this package, and one base module of parameters; the loop, its
-checkpoints, its logs and the end of a run know nothing but this protocol.
+The loop, its checkpoints, its logs and the end of a run know nothing but this protocol. Parameters, export, deployed
+folder and inference of a kind of network are elsewhere (`config_base`, `deploy`, `model_folder`, `inference`).
 """
 
 from __future__ import annotations
