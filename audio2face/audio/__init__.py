@@ -5,6 +5,7 @@ Knows files, sample rates and samples. Knows nothing of shots, clips or frames o
 
 from __future__ import annotations
 
+from audio2face.audio.channels import Channels, inspect_channels
 from audio2face.audio.levels import AudioLevels, measure
 from audio2face.audio.noise import NoiseKind, noise
 from audio2face.audio.pieces import peak_of, track_pieces
@@ -17,9 +18,11 @@ __all__ = [
     "QUIET_PEAK",
     "AudioHeader",
     "AudioLevels",
+    "Channels",
     "Method",
     "NoiseKind",
     "Track",
+    "inspect_channels",
     "measure",
     "noise",
     "peak_of",

@@ -10,19 +10,20 @@ import numpy.typing as npt
 
 from audio2face.audio.reading import read_header, sample_blocks
 from audio2face.audio.resample import filter_reach, rate_ratio, resample_hann
-from audio2face.audio.track import QUIET_PEAK, check_samplerate
+from audio2face.audio.track import QUIET_PEAK, check_samplerate, to_mono
 from audio2face.errors import UserError
 
 Float32Array = npt.NDArray[np.float32]
 _PIECE_SECONDS = 4
 
 
-def track_pieces(path: Path | str, samplerate: int = 16_000) -> Iterator[Float32Array]:
+def track_pieces(path: Path | str, samplerate: int = 16_000, channel: int | None = None) -> Iterator[Float32Array]:
     """Yields a recording in order, mixed to mono and resampled; joined, the pieces are `read_track(path).data`.
 
     Args:
         path: any recording or film with sound, of 8 kHz or more.
         samplerate: rate of the pieces, in Hz.
+        channel: the channel that is read alone, counted from 0; None for the mean of all.
 
     Yields:
         Float32 `[samples]`, full scale being 1.
@@ -33,7 +34,7 @@ def track_pieces(path: Path | str, samplerate: int = 16_000) -> Iterator[Float32
     path = Path(path)
     rate = read_header(path).samplerate
     check_samplerate(rate, path)
-    mono = (block.mean(axis=1, dtype=np.float64).astype(np.float32) for block in sample_blocks(path))
+    mono = (to_mono(block, channel) for block in sample_blocks(path))
     if rate == samplerate:
         yield from mono
         return
@@ -43,13 +44,16 @@ def track_pieces(path: Path | str, samplerate: int = 16_000) -> Iterator[Float32
         raise UserError(error.problem, path=path, hint=error.hint) from error
 
 
-def peak_of(path: Path | str, samplerate: int = 16_000) -> float:
+def peak_of(path: Path | str, samplerate: int = 16_000, channel: int | None = None) -> float:
     """The largest magnitude of a recording at a rate, or 1.0 for silence: `norm_factor` of `read_track`.
+
+    Arguments are those of `track_pieces`.
 
     Raises:
         UserError: as `track_pieces`.
     """
-    peak = max((float(np.abs(piece).max()) for piece in track_pieces(path, samplerate) if len(piece)), default=0.0)
+    pieces = track_pieces(path, samplerate, channel)
+    peak = max((float(np.abs(piece).max()) for piece in pieces if len(piece)), default=0.0)
     return peak if peak > QUIET_PEAK else 1.0
 
 

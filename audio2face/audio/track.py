@@ -61,7 +61,7 @@ class Track:
         return window
 
 
-def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v") -> Track:
+def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v", channel: int | None = None) -> Track:
     """Reads an audio file as a mono track, the arithmetic mean of its channels.
 
     - `"w2v"` leaves the level alone; the track's `norm_factor` is the peak after resampling.
@@ -73,6 +73,7 @@ def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v
         path: any recording or film with sound, of 8 kHz or more.
         samplerate: rate of the track, in Hz.
         method: level rule and resampling filter.
+        channel: the channel that is read alone, counted from 0; None for the mean of all.
 
     Raises:
         UserError: there is no such file, its sample rate is too low or too odd, or the method is unknown.
@@ -83,7 +84,7 @@ def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v
     path = Path(path)
     file_rate = read_header(path).samplerate
     check_samplerate(file_rate, path)
-    samples = _read_mono(path)
+    samples = _read_mono(path, channel)
     try:
         if method == "nva2f":
             samples /= _level(samples)
@@ -108,14 +109,22 @@ def check_samplerate(samplerate: int, path: Path) -> None:
         )
 
 
-def _read_mono(path: Path) -> npt.NDArray[np.float32]:
+def to_mono(block: npt.NDArray[np.float32], channel: int | None = None) -> npt.NDArray[np.float32]:
+    """One channel of a block `[samples, channels]`, or the mean of all, float32 `[samples]`."""
+    if channel is not None:
+        return np.ascontiguousarray(block[:, channel])
+    mean: npt.NDArray[np.float32] = block.mean(axis=1, dtype=np.float64).astype(np.float32)
+    return mean
+
+
+def _read_mono(path: Path, channel: int | None) -> npt.NDArray[np.float32]:
     """All samples of a file, float32 [samples].
 
     The buffer grows with what was decoded, so that no header decides how much memory is taken.
     """
     buffer = bytearray()
     for block in sample_blocks(path):
-        buffer += block.mean(axis=1, dtype=np.float64).astype(np.float32).tobytes()
+        buffer += to_mono(block, channel).tobytes()
     return np.frombuffer(buffer, dtype=np.float32)
 
 

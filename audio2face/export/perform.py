@@ -37,6 +37,7 @@ from audio2face.inference import (
     TrackSettings,
     open_graph,
 )
+from audio2face.inference.voice import choose_voice
 from audio2face.model_folder import DeployedModel, DiffusionInfo, RegressionInfo
 from audio2face.model_folder.model import PARTS, Part
 
@@ -72,6 +73,7 @@ class Performer:
         self.emotion: EmotionWish = self._emotion_names.wish(settings.emotion)
         self._solvers = self._make_solvers()
         self._gain = self._choose_gain(diffusion)
+        self._voices: dict[Path, int | None] = {}
         self.graph: Graph = open_graph(model, settings.device)
 
     def perform(self, audio: Path, folder: Path) -> Animation:
@@ -100,7 +102,7 @@ class Performer:
         Raises:
             UserError: a value is NaN or infinite, or the recording cannot be read.
         """
-        for samples in track_pieces(audio, executor.samplerate):
+        for samples in track_pieces(audio, executor.samplerate, self._voice(audio)):
             executor.push(0, samples)
             yield from map(checked, executor.run())
         executor.close(0)
@@ -176,10 +178,16 @@ class Performer:
             )
         return 1.0
 
+    def _voice(self, audio: Path) -> int | None:
+        """The channel of a recording that is read alone; each recording is looked at once."""
+        if audio not in self._voices:
+            self._voices[audio] = choose_voice(audio)
+        return self._voices[audio]
+
     def _executor(self, audio: Path) -> Executor:
         gain = self._gain
         if self.settings.normalize:
-            gain /= peak_of(audio, self.schedule.samplerate)
+            gain /= peak_of(audio, self.schedule.samplerate, self._voice(audio))
         settings = self.settings
         spoken = TrackSettings(
             emotion=self.emotion.curve, actor=self.actor.name, gain=gain, seed=settings.seed, noise=settings.noise

@@ -13,6 +13,7 @@ from audio2face.audio import Track, read_track
 from audio2face.config import TrainDiffusion, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
+from audio2face.inference.voice import choose_voice
 from audio2face.training.origins import Origin, read_origins
 from audio2face.training.training_run import TrainingRun
 
@@ -58,8 +59,9 @@ class TrainedRun:
         return name
 
     def read_track(self, path: Path) -> Track:
-        """Reads a recording exactly as training read its own."""
-        return read_track(path, self.train.AUDIO_PARAMS["samplerate"], self.train.AUDIO_PREPROC_METHOD)
+        """Reads a recording as training read its own; one channel of it where the mix of all would spoil it."""
+        train = self.train
+        return read_track(path, train.AUDIO_PARAMS["samplerate"], train.AUDIO_PREPROC_METHOD, choose_voice(path))
 
     def origin(self, actor: str) -> Origin:
         """What an actor was trained from.

@@ -195,6 +195,39 @@ def test_rates_that_differ_by_a_thousandth(
     assert all(f"{true:.2f}" in finding.message + finding.remedy for finding in errors)
 
 
+def test_starts_that_caches_state(recorded: Recorded) -> None:
+    for shot, seconds in SHOTS.items():
+        recorded.skin(shot, frames_of(shot, seconds, 30.0), ".mdd", start_time=1.0)
+    assert not recorded.check().findings
+    recorded.skin("b_neutral", frames_of("b_neutral", 6.0, 30.0), ".xml", start_time=1.5)
+    assert codes(recorded.check()) == {("cache-start", "b_neutral")}
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [
+        (lambda voice: [voice, -voice], "cancel each other"),
+        (lambda voice: [0 * voice, voice], "channel 1 of 2 carries no speech"),
+        (lambda voice: [np.sin(np.arange(len(voice)) / 30), voice], "channel 2 is the voice"),
+        (lambda voice: [voice, voice * np.random.default_rng(0).normal(size=len(voice))], "hold different sound"),
+    ],
+    ids=["opposite", "empty", "hum", "two voices"],
+)
+def test_channels_that_spoil_the_mix(
+    recorded: Recorded, channels: Callable[[np.ndarray], list[np.ndarray]], words: str
+) -> None:
+    recorded.sound("a_neutral", np.stack(channels(sound_of("a_neutral", 7.0)), axis=1))
+    found = [finding for finding in recorded.check().findings if finding.code == "audio-channels"]
+    assert len(found) == 1
+    assert words in found[0].message
+
+
+def test_stereo_of_one_voice_is_right(recorded: Recorded) -> None:
+    voice = sound_of("a_neutral", 7.0)
+    recorded.sound("a_neutral", np.stack([voice, 0.3 * voice], axis=1))
+    assert not recorded.check().findings
+
+
 def test_random_motion_and_copies_of_a_shot_prove_nothing(dataset: Path, open_actor: Open) -> None:
     report = check_actor(open_actor(dataset))
     assert not {finding.code for finding in report.findings} & {"sound-offset", "sound-swapped", "motion-still"}

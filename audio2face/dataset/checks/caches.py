@@ -16,6 +16,8 @@ from audio2face.names import is_identifier
 
 _FEW_FRAMES = 2  # a difference this small comes from how ranges are exported, and training trims it
 _SHORTEST_SECONDS = 1.0
+_LATE_FRAMES = 1.5
+_FEWEST_STARTS, _MOST_STARTS = 3, 2 / 3  # shots that tell a common start
 _SMALL_MESH, _LARGE_MESH = 3.0, 200.0  # diagonal of a head in cm, generously
 
 
@@ -104,7 +106,37 @@ def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings)
                 file=skin.path,
                 shot=name,
             )
+    _check_starts(opened, dataset.fps, findings)
     return tuple(opened)
+
+
+def _check_starts(shots: list[ShotCaches], fps: float, findings: Findings) -> None:
+    """Compares the start times that caches state: of skin and tongue, and of a shot with most others."""
+    for shot in shots:
+        times = [None if cache is None else cache.start_time for cache in (shot.skin, shot.tongue)]
+        if shot.tongue is not None and None not in times and abs(times[0] - times[1]) > _LATE_FRAMES / fps:  # type: ignore[operator]
+            findings.error(
+                "cache-start",
+                f"states that the tongue begins at {times[1]:.3f} s, the skin at {times[0]:.3f} s",
+                "Export all parts of a shot over the same range of frames.",
+                file=shot.tongue.path,
+                shot=shot.name,
+            )
+    stated = {shot: None if shot.skin is None else shot.skin.start_time for shot in shots}
+    starts = {shot: start for shot, start in stated.items() if start is not None}
+    common = Counter(round(start * fps) for start in starts.values()).most_common(1)
+    if not common or len(starts) < _FEWEST_STARTS or common[0][1] < _MOST_STARTS * len(starts):
+        return
+    for shot, start in starts.items():
+        if shot.skin is not None and abs(start * fps - common[0][0]) > _LATE_FRAMES:
+            findings.warning(
+                "cache-start",
+                f"states that it begins at {start:.3f} s (frame {start * fps:.0f}); most others begin at frame "
+                f"{common[0][0]}",
+                "Check that its recording begins at the same moment: the first frame goes with the first sample.",
+                file=shot.skin.path,
+                shot=shot.name,
+            )
 
 
 def check_frame_count(found: int, skin: int, part: str, file: Path, shot: str, findings: Findings) -> None:

@@ -16,7 +16,7 @@ from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.motion import MotionTrace
 from audio2face.dataset.checks.relation import Floats, Relation
 from audio2face.dataset.checks.sound_features import SoundFeatures
-from audio2face.dataset.report import Findings, first_few
+from audio2face.dataset.report import Findings, Severity, first_few
 
 _STEP = 0.05  # s
 _LAGS = [round(number * _STEP, 3) for number in range(-30, 31)]
@@ -196,7 +196,8 @@ class _Check:
         """Whether long takes go together better where time is stretched by 1001/1000 or shrunk by it."""
         short = {shot for shot, seconds in self.relation.shot_seconds.items() if seconds < _LONG_SECONDS}
         without = spare | short
-        if len(without) == len(self.names):
+        told = any(item.code == "frame-rate" and item.severity is Severity.ERROR for item in self.findings.items)
+        if len(without) == len(self.names) or told:
             return
         rates = {1.0: 1.0, float(1 / NTSC): float(NTSC), float(NTSC): float(1 / NTSC)}
         scores = {rate: float(self.relation.curve(_DRIFTING_LAGS, rate, without).max()) for rate in rates}

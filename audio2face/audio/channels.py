@@ -1,0 +1,96 @@
+"""Recordings of several channels: do they cancel in the mix, and which of them carries the voice?
+
+Reads a recording once, in blocks. Speech is told by its level, which goes up and down by the syllable; hum, noise, time
+code and silence stay where they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.audio.reading import read_header, sample_blocks
+
+_LEVELS_PER_SECOND = 50
+_CANCELLED = 0.5  # of the level that channels without any relation would give when mixed
+_QUIET_DB = -50.0  # of full scale: no speech was recorded so softly
+_WEAK_DB = 25.0  # below the loudest channel: what leaks over from its neighbour
+_SPEECH_RANGE_DB = 12.0  # between loud and soft passages
+_ALIKE = 0.5  # correlation of channels that hold the same
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What is known of the channels of a recording.
+
+    Attributes:
+        count: channels.
+        level: root mean square of each, full scale being 1.
+        speaks: whether each carries speech.
+        cancel: whether they cancel each other when mixed to mono.
+        differ: whether two that carry speech hold different sound.
+        best: the channel with the most speech, counted from 0.
+    """
+
+    count: int
+    level: tuple[float, ...]
+    speaks: tuple[bool, ...]
+    cancel: bool
+    differ: bool
+    best: int
+
+    @property
+    def voice(self) -> int | None:
+        """The channel to take instead of the mix: where channels cancel, or some carry no speech and others do."""
+        some_silent = any(self.speaks) and not all(self.speaks)
+        return self.best if self.cancel or some_silent else None
+
+
+def inspect_channels(path: Path | str) -> Channels:
+    """Compares the channels of a recording.
+
+    Raises:
+        UserError, FileFormatError: the file cannot be read; see `sample_blocks`.
+    """
+    header = read_header(path)
+    count = header.num_channels
+    if count == 1:
+        return Channels(1, (0.0,), (True,), cancel=False, differ=False, best=0)
+    hop = max(1, round(header.samplerate / _LEVELS_PER_SECOND))
+    products = np.zeros((count, count))
+    levels: list[npt.NDArray[np.float64]] = []
+    rest = np.zeros((0, count), np.float32)
+    samples = 0
+    for block in sample_blocks(path):
+        wide = block.astype(np.float64)
+        products += wide.T @ wide
+        samples += len(block)
+        rest = np.concatenate([rest, block])
+        whole = len(rest) // hop
+        levels.append(np.square(rest[: whole * hop], dtype=np.float64).reshape(whole, hop, count).mean(axis=1))
+        rest = rest[whole * hop :]
+    decibels = 10 * np.log10(np.concatenate(levels) + 1e-12) if levels else np.zeros((0, count))
+    return _judged(products / max(samples, 1), decibels if len(decibels) else np.full((1, count), -120.0))
+
+
+def _judged(products: npt.NDArray[np.float64], decibels: npt.NDArray[np.float64]) -> Channels:
+    """Judges by mean products `[channels, channels]` and levels over time `[rows, channels]`."""
+    count = len(products)
+    squares = np.diag(products)
+    mixed, unrelated = float(products.sum()) / count**2, float(squares.sum()) / count**2
+    soft, loud = np.percentile(decibels, (10, 95), axis=0)
+    span = loud - soft
+    speaks = (loud > max(_QUIET_DB, float(loud.max()) - _WEAK_DB)) & (span > _SPEECH_RANGE_DB)
+    scores = np.where(speaks, loud, loud - 1000)
+    related = products / np.sqrt(np.maximum(np.outer(squares, squares), 1e-24))
+    return Channels(
+        count=count,
+        level=tuple(float(value) for value in np.sqrt(squares)),
+        speaks=tuple(bool(value) for value in speaks),
+        cancel=unrelated > 10 ** (_QUIET_DB / 10) / count and mixed < _CANCELLED**2 * unrelated,
+        differ=bool((np.abs(related[np.ix_(speaks, speaks)]) < _ALIKE).any()),
+        best=int(np.argmax(scores)),
+    )
