@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audio2face.console import console
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.checks import HEAD_MOTION_LIMIT, check_actor
+from audio2face.dataset.checks import HEAD_MOTION_LIMIT, check_actor, compare_actors
 from audio2face.dataset.report import CheckReport, as_json, show
 from audio2face.errors import UserError
 from audio2face.files import write_text
@@ -46,7 +46,7 @@ def _check(
         raise UserError(f"--head-motion-limit is {limit}", hint="Give a length in centimetres above 0.")
     # All actors are opened first: a mistake in the configuration shows before minutes of reading.
     datasets = [ActorDataset.open(actor, configuration.dataset) for actor in dict.fromkeys(configuration.actors)]
-    return [check_actor(dataset, limit) for dataset in datasets]
+    return compare_actors([check_actor(dataset, limit) for dataset in datasets])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from audio2face.errors import FileFormatError, missing_file
 
+TRANSCRIPT_SUFFIX = ".txt"  # beside a recording
 _COLUMNS = ["start", "end", "phone"]
 
 
@@ -41,6 +42,20 @@ def read_phoneme_times(path: Path) -> tuple[PhonemeTime, ...]:
     if not lines or lines[0].split("\t") != _COLUMNS:
         raise FileFormatError("does not begin with the columns start, end, phone, separated by tabs", path=path)
     return tuple(_phone(path, number, line) for number, line in enumerate(lines[1:], 2) if line.strip())
+
+
+def read_transcript(path: Path) -> str | None:
+    """What is said in a recording, of the text file beside it; None where it is not known.
+
+    Raises:
+        FileFormatError: the file is no UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip() or None if path.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(
+            f"cannot be read as UTF-8 text: {error}", path=path, hint="It should hold what is said in the recording."
+        ) from error
 
 
 def _phone(path: Path, number: int, line: str) -> PhonemeTime:

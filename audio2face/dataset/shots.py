@@ -13,6 +13,9 @@ from audio2face.dataset.arrays import Archive, Float32Array
 from audio2face.errors import UserError
 from audio2face.geometry import ChannelError, FoundCache, PointCache, find_cache, list_shots, open_cache
 
+# 10 steps of a speech encoder, which masks spans of that length and fails on less
+LEAST_CLIP_SECONDS = 0.21
+
 
 @dataclass(frozen=True)
 class CacheFolder:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from audio2face.config import Dataset, TrainDiffusion, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import LEAST_CLIP_SECONDS
 from audio2face.errors import UserError
 from audio2face.preproc.deploy_data import Clip as ClipRow
 from audio2face.training.audio_windows import AudioWindows, NoiseSettings
@@ -33,8 +34,6 @@ from audio2face.training.segments import SegmentReader
 from audio2face.training.sequence_batches import MotionTable, SequenceLoader
 from audio2face.training.sequences import SequencePlan, SequenceSampler, Shifts, frames_in_order
 from audio2face.training.sources import ActorSource, Train, open_sources
-
-LEAST_SECONDS = 0.21  # 10 steps of a speech encoder, which masks spans of that length and fails on less
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class TrainingData:
         if isinstance(train, TrainRegression):
             clips = without_short(every, train.SEQ_LEN, "frames")
         else:
-            clips = without_short(every, LEAST_SECONDS, "seconds")
+            clips = without_short(every, LEAST_CLIP_SECONDS, "seconds")
         _check_emotions(clips, emotions)
         check_recordings(clips)
         held_out = choose_shots(

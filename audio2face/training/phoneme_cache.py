@@ -14,11 +14,11 @@ import numpy as np
 from audio2face.audio import read_track
 from audio2face.audio.phonemes import SAMPLE_RATE, Detector
 from audio2face.dataset.arrays import Float32Array
+from audio2face.dataset.phoneme_times import TRANSCRIPT_SUFFIX, read_transcript
 from audio2face.errors import UserError
 from audio2face.files import write_npy
 
 FOLDER = "phonemes"
-_TEXT_SUFFIX = ".txt"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PhonemeCache:
         Raises:
             UserError: recording or words cannot be read, or the table cannot be written.
         """
-        text = _read_text(audio.with_suffix(_TEXT_SUFFIX))
+        text = read_transcript(audio.with_suffix(TRANSCRIPT_SUFFIX))
         path = self.folder / f"{_key(detector, audio, text)}.npy"
         kept = _read_table(path, len(detector.phones))
         if kept is not None:
@@ -62,16 +62,6 @@ def _key(detector: Detector, audio: Path, text: str | None) -> str:
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror or error}", path=audio) from error
     return digest.hexdigest()
-
-
-def _read_text(path: Path) -> str | None:
-    """What is said; None where it is not known."""
-    try:
-        return path.read_text(encoding="utf-8").strip() or None if path.is_file() else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot be read as UTF-8 text: {error}", path=path, hint="It should hold what is said in the recording."
-        ) from error
 
 
 def _read_table(path: Path, phones: int) -> Float32Array | None:

@@ -17,6 +17,7 @@ from audio2face.audio import AudioHeader
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks import lists, static
+from audio2face.dataset.checks.actors import compare_actors
 from audio2face.dataset.checks.blendshapes import check_blendshapes
 from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, check_units, list_shots, open_caches
 from audio2face.dataset.checks.channels import check_channels
@@ -31,7 +32,7 @@ from audio2face.dataset.report import CheckReport, Finding, Findings, Severity, 
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
 
-__all__ = ["HEAD_MOTION_LIMIT", "CheckReport", "Finding", "Severity", "Summary", "check_actor"]
+__all__ = ["HEAD_MOTION_LIMIT", "CheckReport", "Finding", "Severity", "Summary", "check_actor", "compare_actors"]
 
 # cm: stabilised captures keep within a few millimetres, and speech alone feigns up to 0.35 where only the lower half
 # of a face was captured.

@@ -5,6 +5,7 @@ Faults that packaging mends (types, compression, order) are warnings; whatever m
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
 from audio2face.dataset.arrays import Archive, Float32Array, read_json, require_shape
 from audio2face.dataset.checks.static import check_finite, resembles_pose
-from audio2face.dataset.report import Findings, first_few
+from audio2face.dataset.report import Findings, Severity, first_few
 from audio2face.errors import UserError
 from audio2face.names import LABEL_WORDS, is_label
 
@@ -32,6 +34,7 @@ _INT_LISTS = ("bsSolveActivePoses", "bsSolveCancelPoses", "bsSolveSymmetryPoses"
 _FLOAT_LISTS = ("bsWeightMultipliers", "bsWeightOffsets")
 _PAIRS = ("bsSolveCancelPoses", "bsSolveSymmetryPoses")
 _SMALLEST_BOX = 1.0  # cm
+_WORST_CONDITION = 1e7  # of the matrix that inference solves with
 _REPAIRED = "Packaging the model mends this; export it as float32, uncompressed and in C order to be tidy."
 
 
@@ -50,7 +53,9 @@ def check_blendshapes(dataset: ActorDataset, verts: Mapping[str, int | None], fi
         if files is not None:
             present.append(part)
             poses = _check_data(files.data, verts[part], findings)
-            _check_config(files.config, poses, findings)
+            settings = _check_config(files.config, poses, findings)
+            if poses is not None and settings is not None:
+                _check_solvable(files.data, settings, findings)
         elif given:
             findings.warning(
                 "blendshape-incomplete",
@@ -111,7 +116,7 @@ def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
             file=path,
         )
         return None
-    names = [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in array.tolist()]
+    names = _decoded(array)
     doubled = [name for name, times in Counter(names).items() if times > 1]
     if doubled:
         findings.error(
@@ -126,6 +131,11 @@ def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
             file=path,
         )
     return [name for name in names if name != _NEUTRAL]
+
+
+def _decoded(names: npt.NDArray[Any]) -> list[str]:
+    """Names as texts, bytes as UTF-8."""
+    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names.tolist()]
 
 
 def check_names(names: Iterable[str], path: Path, findings: Findings) -> None:
@@ -231,10 +241,33 @@ def _check_storage(archive: Archive, findings: Findings) -> None:
             )
 
 
-def _check_config(path: Path, poses: int | None, findings: Findings) -> None:
+def _check_solvable(path: Path, settings: Mapping[str, Any], findings: Findings) -> None:
+    """Reports active poses whose weights do not follow from a face, where no preference decides between them."""
+    is_wrong = any(item.file == path and item.severity is Severity.ERROR for item in findings.items)
+    if is_wrong or settings["strengthL2regularization"] > 0:
+        return
+    archive = Archive.open(path)
+    names = [name for name in _decoded(archive.read("poseNames")) if name != _NEUTRAL]
+    active = [name for name, is_active in zip(names, settings["bsSolveActivePoses"], strict=True) if is_active]
+    rows = archive.read("frontalMask") if "frontalMask" in archive.members else slice(None)
+    deltas = np.stack([archive.read_floats(name, (None, 3))[rows].reshape(-1).astype(np.float64) for name in active])
+    values, vectors = np.linalg.eigh(deltas @ deltas.T)
+    if values[0] * _WORST_CONDITION <= values[-1]:
+        shares = np.abs(vectors[:, 0])
+        findings.error(
+            "blendshape-solvable",
+            f"the weights of {first_few([active[place] for place in np.flatnonzero(shares >= 0.5 * shares.max())])} "
+            "cannot be told from a face: they move nothing that the solver looks at, or all the same",
+            "Raise strengthL2regularization, or set these poses to 0 in bsSolveActivePoses.",
+            file=path,
+        )
+
+
+def _check_config(path: Path, poses: int | None, findings: Findings) -> Mapping[str, Any] | None:
+    """Checks the solver's settings; the settings, None where something is wrong with them."""
     values = findings.attempt(lambda: read_json(path), "file-unreadable", path)
     if values is None:
-        return
+        return None
     parameters = values.get("blendshape_params") if isinstance(values, dict) else None
     if not isinstance(parameters, dict):
         findings.error(
@@ -243,9 +276,21 @@ def _check_config(path: Path, poses: int | None, findings: Findings) -> None:
             "Put the solver's settings under blendshape_params.",
             file=path,
         )
-        return
-    for problem in _problems(parameters, poses):
+        return None
+    problems = _problems(parameters, poses)
+    if not problems and not _is_strict_json(values):
+        problems = ["holds NaN or Infinity, which JSON does not have"]
+    for problem in problems:
         findings.error("blendshape-config", problem, "Correct the solver's settings.", file=path)
+    return None if problems else parameters
+
+
+def _is_strict_json(values: object) -> bool:
+    try:
+        json.dumps(values, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _problems(parameters: Mapping[str, Any], poses: int | None) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from audio2face.dataset.actor import TONGUE_PATHS, ActorDataset
 from audio2face.dataset.report import Findings
-from audio2face.dataset.shots import CacheFolder
+from audio2face.dataset.shots import LEAST_CLIP_SECONDS, CacheFolder
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
 from audio2face.names import is_identifier
@@ -106,6 +106,15 @@ def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings)
                 file=skin.path,
                 shot=name,
             )
+    lengths = [shot.skin.num_frames / dataset.fps for shot in opened if shot.skin is not None]
+    if lengths and max(lengths) < LEAST_CLIP_SECONDS:
+        findings.error(
+            "shots-short",
+            f"the longest shot lasts {max(lengths):.2f} s, and training leaves out clips of less than "
+            f"{LEAST_CLIP_SECONDS:g} s: nothing is left to train on",
+            "Record shots of 3 to 30 seconds, and check CACHE_FPS.",
+            file=dataset.paths["SKIN_CACHE_ROOT"],
+        )
     _check_starts(opened, dataset.fps, findings)
     return tuple(opened)
 

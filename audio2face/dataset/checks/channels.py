@@ -19,6 +19,7 @@ from audio2face.dataset.report import Findings
 _LINE = 0.01  # spread of points across their main direction, relative to that along it
 _FEWEST_POINTS = 3
 _EYES_AND_ANGLES = (2, 2)
+_MOST_KEYS = 10_000  # of a blink
 _LARGEST_ANGLE = 60.0  # degrees: eyes do not turn further; radians or positions do not get there
 
 
@@ -28,6 +29,8 @@ def check_channels(dataset: ActorDataset, caches: Iterable[ShotCaches], findings
     neutral = _jaw_neutral(dataset, findings)
     points = None if neutral is None else len(neutral)
     jaw = _archive(dataset, "JAW_ANIM_DATA_FPATH", lambda: dataset.jaw_animation, findings)
+    if jaw is not None and points is None:
+        _check_point_counts(jaw, shots, findings)
     if jaw is not None:
         _check_archive(jaw, shots, "jaw", (points, 3), findings, lambda array: _check_jaw(array, neutral))
         if "JAW_KEYPOINTS_NEUTRAL_FPATH" not in dataset.paths:
@@ -119,6 +122,21 @@ def _check_archive(
         _check_values(array, archive.path, shot.name, part, findings, check)
 
 
+def _check_point_counts(jaw: Archive, shots: tuple[ShotCaches, ...], findings: Findings) -> None:
+    """Reports shots whose jaw has other points than the first; only needed where no neutral pose tells their number."""
+    counts = {shot.name: jaw.members[shot.name].shape[1:2] for shot in shots if shot.name in jaw.members}
+    first = next(iter(counts.values()), None)
+    for name, count in counts.items():
+        if count != first:
+            findings.error(
+                "jaw-points",
+                f"has {list(count)} key points of the jaw, other shots have {list(first or ())}",
+                "Export the same points in every shot.",
+                file=jaw.path,
+                shot=name,
+            )
+
+
 def _check_values(
     array: Float32Array,
     file: Path,
@@ -169,10 +187,11 @@ def _check_blink(dataset: ActorDataset, findings: Findings) -> None:
     keys = None if path is None else findings.attempt(lambda: dataset.eye_blink_keys, "file-unreadable", path)
     if path is None or keys is None or not check_finite(keys, path, findings):
         return
-    if keys.min() < 0 or keys.max() > 1:
-        findings.warning(
+    if keys.min() < 0 or keys.max() > 1 or len(keys) > _MOST_KEYS:
+        findings.error(
             "blink-range",
-            f"blink keys go from {keys.min():.2f} to {keys.max():.2f}, expected 0 (open) to 1 (shut)",
-            "Scale them to that range.",
+            f"{len(keys)} blink keys go from {keys.min():.2f} to {keys.max():.2f}, expected up to {_MOST_KEYS} from 0 "
+            "(open) to 1 (shut)",
+            "Give one blink at 30 frames per second, scaled to that range.",
             file=path,
         )

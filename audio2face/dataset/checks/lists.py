@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from audio2face.dataset.actor import ActorDataset
+from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings
 from audio2face.dataset.report import Findings
 from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs
+from audio2face.geometry.rigid import spans_a_plane
 
 _FEWEST_RIGID = 4
 
@@ -29,6 +31,7 @@ def check_ranges(
             _check_range(lists.all(), verts, dataset.paths[parameter], findings)
     rigid = static.tongue_rigid
     if rigid is not None:
+        _check_rotation(rigid, static.tongue_neutral, dataset.paths["TONGUE_RIGID_VERTEX_LIST_FPATH"], findings)
         path = dataset.paths["TONGUE_RIGID_VERTEX_LIST_FPATH"]
         if tongue_verts is not None:
             _check_range(rigid, tongue_verts, path, findings)
@@ -45,6 +48,20 @@ def check_ranges(
             f"has {len(static.eye_dist.upper)} pairs of lid vertices, expected one per eye",
             "Name one upper and one lower vertex for each of the two eyes.",
             file=dataset.paths["SKIN_EYE_DIST_VERTEX_LIST_FPATH"],
+        )
+
+
+def _check_rotation(rigid: Indices, neutral: Float32Array | None, path: Path, findings: Findings) -> None:
+    """Reports vertices of the tongue's root from whose places no rotation follows."""
+    distinct = np.unique(rigid)
+    if neutral is None or distinct.max() >= len(neutral) or len(distinct) < _FEWEST_RIGID:
+        return
+    if not spans_a_plane(neutral[distinct]):
+        findings.error(
+            "list-collinear",
+            f"the {len(distinct)} vertices lie on one line: how the tongue turns with the jaw is left open",
+            "Name vertices all over the root of the tongue, better ten or more.",
+            file=path,
         )
 
 

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from audio2face.audio import MIN_SAMPLERATE, AudioHeader, inspect_channels, measure, read_header
+from audio2face.audio.resample import rate_ratio
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.caches import ShotCaches
 from audio2face.dataset.checks.lengths import ShotLength, check_lengths
 from audio2face.dataset.checks.sound_features import SoundFeatures, sound_features
+from audio2face.dataset.phoneme_times import TRANSCRIPT_SUFFIX, read_transcript
 from audio2face.dataset.recording_files import list_recordings
 from audio2face.dataset.report import Findings, first_few
 
@@ -87,6 +89,7 @@ def _check_sound(path: Path, shot: str, findings: Findings) -> tuple[AudioHeader
     _check_samplerate(header, path, shot, findings)
     if header.num_channels > 1:
         _check_channels(path, shot, findings)
+    _check_words(path, shot, findings)
     return header, None if levels.silent else sound_features(path)
 
 
@@ -146,6 +149,14 @@ def _check_samplerate(header: AudioHeader, path: Path, shot: str, findings: Find
         findings.error("sample-rate", message, remedy, file=path, shot=shot)
     elif header.samplerate < _GOOD_SAMPLERATE:
         findings.warning("sample-rate", message, remedy, file=path, shot=shot)
+    findings.attempt(lambda: rate_ratio(header.samplerate, _GOOD_SAMPLERATE), "sample-rate", path, shot)
+
+
+def _check_words(path: Path, shot: str, findings: Findings) -> None:
+    """Reports a file of what is said beside a recording that a recogniser of phonemes could not read."""
+    words = path.with_suffix(TRANSCRIPT_SUFFIX)
+    if words.is_file():
+        findings.attempt(lambda: read_transcript(words), "transcript-unreadable", words, shot)
 
 
 def _check_voices(dataset: ActorDataset, lengths: Mapping[str, ShotLength], findings: Findings) -> None:
@@ -155,6 +166,8 @@ def _check_voices(dataset: ActorDataset, lengths: Mapping[str, ShotLength], find
     for voice, tracks in (voices or {}).items():
         for shot, path in tracks.items():
             header = findings.attempt(functools.partial(read_header, path), "audio-unreadable", path, shot)
+            if header:
+                _check_samplerate(header, path, shot, findings)
             own = lengths.get(shot)
             if header and own and abs(header.duration - own.sound) > _VOICE_DIFFERENCE:
                 findings.warning(

@@ -93,6 +93,17 @@ def check_poses(
     dataset: ActorDataset, static: Static, skin_verts: int | None, tongue_verts: int | None, findings: Findings
 ) -> None:
     """Compares poses, offsets and polygons with the caches."""
+    for parameter, neutral in (
+        ("SKIN_NEUTRAL_FPATH", static.skin_neutral),
+        ("SKIN_NEUTRAL_INFERENCE_FPATH", static.skin_neutral_inference),
+    ):
+        if neutral is not None and np.ptp(neutral[:, 1]) == 0:
+            findings.error(
+                "pose-flat",
+                "all vertices have the same height (y): upper and lower face cannot be told apart",
+                "Export the pose with +y up, from the mesh that moves.",
+                file=dataset.paths[parameter],
+            )
     for parameter, pose, verts in (
         ("SKIN_NEUTRAL_INFERENCE_FPATH", static.skin_neutral_inference, skin_verts),
         ("SKIN_LIP_OPEN_POSE_DELTA_FPATH", static.lip_open, skin_verts),
