@@ -118,6 +118,12 @@ def test_a_shot_may_stand_still_in_silence(recorded: Recorded) -> None:
     assert not recorded.check().findings
 
 
+def test_a_shot_may_stand_still_under_noise(recorded: Recorded) -> None:
+    recorded.skin("a_neutral", np.repeat(egg()[None], 210, axis=0))
+    recorded.sound("a_neutral", np.random.default_rng(0).normal(0, 0.1, 7 * RATE))
+    assert not recorded.check().findings
+
+
 def test_a_dataset_that_stands_still(recorded: Recorded) -> None:
     for shot, seconds in SHOTS.items():
         noise = np.random.default_rng(0).normal(0, 1e-4, (round(30 * seconds), 400, 3))

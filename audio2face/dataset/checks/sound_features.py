@@ -20,6 +20,7 @@ _EDGES = (80, 300, 600, 1000, 1600, 2400, 3600, 5500, 8000)  # Hz
 _WINDOW = 2  # hops
 _QUIET_DB = -55.0  # of full scale: what is below is no speech
 _SPEECH_DB = 25.0  # below the loudest twentieth
+_EVEN_DB = 6.0  # between soft and loud passages
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +37,14 @@ class SoundFeatures:
     rate: float
 
     def speech_seconds(self, start: float, stop: float) -> float:
-        """How many of the seconds from `start` to `stop` hold speech, or anything nearly as loud."""
+        """How many of the seconds from `start` to `stop` hold speech, or anything that goes up and down like it.
+
+        Noise and hum, which stay at one level, are no speech.
+        """
         level = 10 * np.log10(self.energy.sum(axis=1) + 1e-12)
-        loud = float(np.percentile(level, 95)) if len(level) else _QUIET_DB
+        soft, loud = np.percentile(level, (10, 95)).tolist() if len(level) else (_QUIET_DB, _QUIET_DB)
+        if loud - soft < _EVEN_DB:
+            return 0.0
         part = level[max(0, round(start * self.rate)) : max(0, round(stop * self.rate))]
         return float(np.count_nonzero(part > max(_QUIET_DB, loud - _SPEECH_DB))) / self.rate
 
