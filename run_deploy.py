@@ -5,7 +5,7 @@ Or a check of any deployed folder: python run_deploy.py --check FOLDER
 
 import sys
 
-from tools import launch
+from tools import start
 
 if __name__ == "__main__":
-    launch.run_stage("deploy", sys.argv[1:])
+    start.run_stage("deploy", sys.argv[1:])

@@ -2,7 +2,7 @@
 
 import sys
 
-from tools import launch
+from tools import start
 
 if __name__ == "__main__":
-    launch.run_stage("tests", sys.argv[1:])
+    start.run_stage("tests", sys.argv[1:])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 
+from audio2face import interrupts
 from audio2face.config import Configuration, Stage, load
 from audio2face.console import fail
 from audio2face.errors import UserError
@@ -62,9 +63,7 @@ def debug_stage(main: Callable[[list[str]], int], args: SimpleNamespace, order: 
 
 
 def run_stage(
-    main: Callable[[list[str]], int],
-    go_on: str = "Run the same command again to go on.",
-    arguments: list[str] | None = None,
+    main: Callable[[list[str]], int], resume_hint: str | None = None, arguments: list[str] | None = None
 ) -> None:
     """Runs a stage with the process's arguments and ends the process with an honest status.
 
@@ -72,7 +71,7 @@ def run_stage(
 
     Args:
         main: the stage.
-        go_on: tells whoever stopped it how to go on.
+        resume_hint: tells whoever stops the stage how to resume it, whatever the parts of the stage say.
         arguments: those of the stage, in place of the process's.
 
     The status is that of `main`; 2 with one message for what the user can mend; 130 or 143 where Ctrl-C or SIGTERM
@@ -87,6 +86,8 @@ def run_stage(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    if resume_hint is not None:
+        interrupts.set_resume_hint(resume_hint, fixed=True)
     try:
         status = main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
@@ -96,7 +97,9 @@ def run_stage(
             raise
         fail(UserError("a name or path is too long for this system", path=error.filename, hint="Give a shorter one."))
     except KeyboardInterrupt:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"[STOPPED] {go_on}", file=sys.stderr, flush=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # it ends anyway
+        if os.environ.get("RANK", "0") == "0" and not interrupts.is_supervised():  # the supervisor says it
+            print(f"[STOPPED] {interrupts.resume_hint()}", file=sys.stderr, flush=True)
         status = 128 + (received[0] if received else signal.SIGINT)
     sys.exit(status)

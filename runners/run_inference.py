@@ -131,4 +131,4 @@ def _next_steps(order: Order, opened: Sequence[Path], animator: RawAnimator | No
 
 
 if __name__ == "__main__":
-    run_stage(main, go_on="Run the same command again; files that are listed are whole.")
+    run_stage(main, "Run the same command again; files that are listed are whole.")

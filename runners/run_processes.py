@@ -16,7 +16,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from types import FrameType
+
+from tools.supervisor import stop_signals_blocked
 
 _SECONDS_TO_FOLLOW = 10.0  # after one has failed; the others wait for it in vain
 _SECONDS_TO_SAVE = 300.0  # after the first has ended because of a signal
@@ -28,14 +31,8 @@ def main(argv: Sequence[str]) -> int:
     count, *command = argv
     shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     shared |= {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "TORCHELASTIC_RUN_ID": "run_processes"}
-    processes = [
-        # A session of its own: Ctrl-C in the terminal reaches this process alone, which hands it on once.
-        subprocess.Popen(
-            [sys.executable, *command], env={**shared, "RANK": rank, "LOCAL_RANK": rank}, start_new_session=True
-        )
-        for rank in map(str, range(int(count)))
-    ]
-
+    supervisor = shared.get("A2F_SUPERVISOR", "").partition(":")[2]
+    processes: list[subprocess.Popen[bytes]] = []
     received: list[int] = []
 
     def hand_on(number: int, _frame: FrameType | None) -> None:
@@ -45,6 +42,14 @@ def main(argv: Sequence[str]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, hand_on)
+    # Supervised, they belong to the group that the supervisor ends, and let signals through when they are ready.
+    # Otherwise each has a group of its own: Ctrl-C in a terminal reaches this process alone, which hands it on once.
+    descriptors = [int(supervisor)] if supervisor else []
+    with stop_signals_blocked() if supervisor else nullcontext():
+        for rank in map(str, range(int(count))):
+            own = {**shared, "RANK": rank, "LOCAL_RANK": rank}
+            started = [sys.executable, *command]
+            processes.append(subprocess.Popen(started, env=own, start_new_session=not supervisor, pass_fds=descriptors))
     return _wait(processes, received)
 
 

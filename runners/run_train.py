@@ -55,4 +55,4 @@ def exporter_of(configuration: Configuration) -> Exporter:
 
 
 if __name__ == "__main__":
-    run_stage(main, go_on="python run_train.py CONFIG_NAME --resume goes on where this one stopped.")
+    run_stage(main)

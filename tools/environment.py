@@ -5,11 +5,13 @@ Standard library only, readable by any Python from 3.8 on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -151,7 +153,10 @@ def _run(command: list[str], what: str, log: Path) -> None:
     """Runs one step with its output in the log, showing the seconds as they pass."""
     began = time.monotonic()
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        # A session of its own: a Ctrl-C in the terminal reaches this process alone, which ends that one and its own.
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+        )
         try:
             while process.poll() is None:
                 if sys.stdout.isatty():
@@ -159,8 +164,7 @@ def _run(command: list[str], what: str, log: Path) -> None:
                 time.sleep(0.2)
         finally:
             if process.poll() is None:
-                process.terminate()
-                process.wait()
+                _end_group(process)
     line_start = "\r" if sys.stdout.isatty() else ""
     print(f"{line_start}  {what}: {time.monotonic() - began:.0f} s".ljust(40), flush=True)
     if process.returncode != 0:
@@ -171,6 +175,19 @@ def _run(command: list[str], what: str, log: Path) -> None:
                 what, process.returncode, log.name, "\n    ".join(end)
             )
         )
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process of its own session with all that it started, in order where that takes no longer than a second."""
+    if os.name != "posix":
+        process.terminate()
+        process.wait()
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(1)
 
 
 @contextmanager

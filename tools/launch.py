@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from tools import arguments, docker, environment
 from tools.settings import ROOT, fail, read_settings, stage_environment
 
+_STAGE_PROCESS = ROOT / "tools" / "stage_process.py"
 RUNTIMES = ("auto", "local", "docker")
 # Stages that read a configuration; the others (quickstart, tests) bring their own.
 CONFIGURED = ("check", "preproc", "train", "deploy", "inference")
@@ -49,22 +52,56 @@ def choose_runtime(variables: dict[str, str]) -> str:
     return "local" if problem is None else "docker"
 
 
-def write_configuration(python: Path, stage: str, args: argparse.Namespace, variables: dict[str, str]) -> Path:
-    """Runs the user's configuration files once, apart from the stage, and returns the file of the checked result."""
-    handle, name = tempfile.mkstemp(prefix="audio2face_", suffix=".json")
-    os.close(handle)
-    command = [str(python), "-m", "audio2face.config", args.config_name, "--stage", stage, "--output", name]
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for the checked configuration and what is needed to check it, which is removed at the end.
+
+    Those of earlier calls that were killed are removed as well: their names tell which process they belonged to.
+    """
+    for path in Path(tempfile.gettempdir()).glob("audio2face_*"):
+        owner = re.fullmatch(r"audio2face_(\d+)_\w+", path.name)
+        if owner and not _is_alive(int(owner[1])):
+            shutil.rmtree(path, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"audio2face_{os.getpid()}_"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's; no process
+        return True
+    return True
+
+
+def write_configuration(python: Path, stage: str, args: argparse.Namespace, variables: dict[str, str], to: Path) -> int:
+    """Runs the user's configuration files once, apart from the stage, and writes the checked result.
+
+    Returns:
+        The exit status: 0, or that of what went wrong.
+    """
+    command = ["-m", "audio2face.config", args.config_name, "--stage", stage, "--output", str(to)]
     for actor in getattr(args, "actor_names", None) or []:
         command += ["--actor", actor]
-    status = subprocess.call(command, cwd=str(ROOT), env=variables)
-    if status != 0:
-        Path(name).unlink()
-        sys.exit(status)
-    return Path(name)
+    return supervise(python, command, {**variables, "TMPDIR": str(to.parent)})
 
 
-def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:
-    """Runs one stage with the arguments of its host script; does not return."""
+def supervise(python: Path, command: Sequence[str], variables: dict[str, str]) -> int:
+    """Runs a script, or `-m` and a module, with its arguments in the environment; returns the exit status."""
+    if os.name != "posix":
+        return subprocess.call([str(python), *command], env=variables)
+    from tools import supervisor
+
+    return supervisor.supervise([str(python), str(_STAGE_PROCESS), *command], variables)
+
+
+def run_stage(stage: str, argv: Sequence[str]) -> int:
+    """Runs one stage with the arguments of its host script, and returns the exit status."""
     args = arguments.parse(stage, argv)
     for name in ("config_name", "training_run_name_full"):
         if getattr(args, name, None):
@@ -78,11 +115,15 @@ def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:
         # Inside, the same host script: it checks the configuration there and starts as many processes as are asked for.
         docker.replace_process(docker.run_command(["python", f"run_{stage}.py", *argv], variables), variables)
     python = local_python(variables, for_tests=stage == "tests")
-    command = [str(python), *_processes(args, variables), str(runner), *argv]
-    config_name: str | None = getattr(args, "config_name", None)
-    if stage in CONFIGURED and config_name:
-        command += ["--config-file", str(write_configuration(python, stage, args, variables))]
-    docker.replace_process(command, variables)
+    if stage == "tests":  # pytest has a way of its own to end
+        docker.replace_process([str(python), str(runner), *argv], variables)
+    command = [*_processes(args, variables), str(runner), *argv]
+    if stage not in CONFIGURED or not getattr(args, "config_name", None):
+        return supervise(python, command, variables)
+    with temporary_folder() as folder:
+        checked = folder / "configuration.json"
+        status = write_configuration(python, stage, args, variables, checked)
+        return status or supervise(python, [*command, "--config-file", str(checked)], variables)
 
 
 def _processes(args: argparse.Namespace, variables: dict[str, str]) -> list[str]:
@@ -91,7 +132,7 @@ def _processes(args: argparse.Namespace, variables: dict[str, str]) -> list[str]
     if count == 1:
         return []
     variables.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
-    return [str(ROOT / "runners" / "run_processes.py"), str(count)]
+    return [str(ROOT / "runners" / "run_processes.py"), str(count), str(_STAGE_PROCESS)]
 
 
 def local_python(variables: dict[str, str], for_tests: bool) -> Path:

@@ -27,7 +27,7 @@ from audio2face.training.engine import any_process, every_process, gather_object
 from audio2face.training.meter import Meter
 from audio2face.training.run_log import RunLog
 from audio2face.training.settings import LoopSettings
-from audio2face.training.signals import StopSignals
+from audio2face.training.signals import StopSignals, interruptible
 from audio2face.training.task import Task
 from audio2face.training.updates import Step, Updates
 from audio2face.training.waiting import wait_for_all
@@ -122,6 +122,10 @@ class TrainingLoop:
         self._saved = time.monotonic()
         self._meter.start(spent)
         self.task.network.train()
+        with self.stop.deferred():
+            return self._run(finish_now)
+
+    def _run(self, finish_now: bool) -> End:
         end = End.DONE
         while self.progress.epoch < self.settings.epochs and not finish_now:
             end = self._train_epoch()
@@ -129,10 +133,13 @@ class TrainingLoop:
                 break
             self.progress.epoch += 1
             self.progress.batch = 0
-            if self.progress.epoch % self.settings.validation_period == 0:
-                self._validate()
+            if self.progress.epoch % self.settings.validation_period == 0 and not self._validate():
+                end = End.STOPPED
+                self.progress.epoch -= 1  # resumed, it ends this epoch once more, and validates
+                self.progress.batch = self.task.num_batches
+                break
         if end is not End.STOPPED and (self._validated is None or self._validated[0] != self.progress.step):
-            self._validate()
+            end = end if self._validate() else End.STOPPED
         self._save()
         if self.fabric.is_global_zero and self._validated is not None and self._validated[0] == self.progress.step:
             self.store.note_metrics(*self._validated, best=False)
@@ -223,13 +230,17 @@ class TrainingLoop:
             pace,
         )
 
-    def _validate(self) -> None:
-        """Tries the weights that would be exported, and keeps them where they are the best so far."""
+    def _validate(self) -> bool:
+        """Tries the weights that would be exported, and keeps them where they are the best so far.
+
+        Returns:
+            False where a signal interrupted it.
+        """
         own = self._try_out() if self.fabric.is_global_zero else None
         wait_for_all()
         metrics = self.fabric.broadcast(own)
         if not metrics:
-            return
+            return metrics is not None
         self._validated = (self.progress.step, metrics)
         LOGGER.info("held out: %s", ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
         if self.log is not None:
@@ -241,13 +252,15 @@ class TrainingLoop:
             self._save()
             if self.fabric.is_global_zero:
                 self.store.note_metrics(self.progress.step, metrics, best=True)
+        return True
 
     def _is_best(self, value: float) -> bool:
         path = self.store.best()
         before = read_metrics(path).get(self.task.best_metric) if path is not None else None
         return math.isfinite(value) and (before is None or value < before)
 
-    def _try_out(self) -> dict[str, float]:
+    def _try_out(self) -> dict[str, float] | None:
+        """The metrics of the validation set; None where a signal interrupted it."""
         with (
             random_state.undisturbed(self.task.generators, self.fabric.device),
             self._averaged(),
@@ -255,7 +268,10 @@ class TrainingLoop:
         ):
             self.task.network.eval()
             try:
-                return self.task.validate()
+                with interruptible():
+                    return self.task.validate()
+            except KeyboardInterrupt:
+                return None
             finally:
                 self.task.network.train()
 

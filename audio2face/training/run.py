@@ -20,6 +20,7 @@ from audio2face.config import Configuration
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.files import write_json
+from audio2face.interrupts import resume_hint, set_resume_hint
 from audio2face.preproc.reuse import clear_half_written, held
 from audio2face.runs import RunFolder, record
 from audio2face.training.checkpoints import (
@@ -103,16 +104,22 @@ def train(
     run = _open_run(fabric, order)
     stop = StopSignals()
     with _kept(fabric, run), arithmetic(engine):
-        with stop:
-            end = _train(fabric, run, order, stop)
-        if end is End.STOPPED:
-            several = f" --devices {fabric.world_size}" if fabric.world_size > 1 else ""
-            LOGGER.info(
-                "stopped; go on with: python run_train.py %s --resume %s%s", configuration.name, run.name, several
-            )
-            stop.pass_on()
-            raise KeyboardInterrupt
+        resume_command = f"python run_train.py {configuration.name} --resume {run.name}{_devices(fabric)}"
+        set_resume_hint(f"Resume with: {resume_command}")
+        try:
+            with stop:
+                end = _train(fabric, run, order, stop)
+            if end is End.STOPPED:
+                stop.pass_on()
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            LOGGER.info("stopped. %s", resume_hint())
+            raise
     return Outcome(run, end, _exported(CheckpointStore(run.path / FOLDER), configuration))
+
+
+def _devices(fabric: Fabric) -> str:
+    return f" --devices {fabric.world_size}" if fabric.world_size > 1 else ""
 
 
 def _open_run(fabric: Fabric, order: _Order) -> RunFolder:
@@ -213,13 +220,18 @@ def _finish(run: RunFolder, order: _Order, task: Task, progress: Progress, end: 
     LOGGER.info("%s; exporting step %d", end.value, int(chosen.name))
     task.network.load_state_dict(weights)
     task.network.eval()
+    again = f"The weights are saved. To export them again: {_finish_command(order, run)}"
+    set_resume_hint(again)
     try:
         task.export(run.path)
         order.exporter(run.path, task.network)
-    except BaseException:
-        again = f"python run_train.py {order.configuration.name} --resume {run.name} --finish"
-        LOGGER.warning("The weights are saved. To export them again: %s", again)
+    except Exception:
+        LOGGER.warning(again)
         raise
+
+
+def _finish_command(order: _Order, run: RunFolder) -> str:
+    return f"python run_train.py {order.configuration.name} --resume {run.name} --finish"
 
 
 def _exported(store: CheckpointStore, configuration: Configuration) -> Path:

@@ -27,6 +27,7 @@ from audio2face.networks import encoders
 from audio2face.networks.encoders import SpeechEncoder
 from audio2face.training import random_state
 from audio2face.training.audio_windows import AudioWindows
+from audio2face.training.signals import interruptible
 from audio2face.training.waiting import wait_for_all
 
 Float16Array = npt.NDArray[np.float16]
@@ -112,7 +113,8 @@ class FeatureStore:
         # The share of a process must not depend on how far the others are.
         missing = [(clip, path) for clip, path in list(enumerate(paths))[rank::world_size] if _open(path) is None]
         if missing:
-            self._make(windows, shifts, missing)
+            with interruptible():  # every finished clip is kept
+                self._make(windows, shifts, missing)
         if world_size > 1:
             wait_for_all()
         _mapped.cache_clear()

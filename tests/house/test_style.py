@@ -17,6 +17,7 @@ ORDER = [
     ["placeholders"],
     ["errors"],
     ["names"],
+    ["interrupts"],
     ["files"],
     ["console"],
     ["config_base"],
@@ -38,7 +39,7 @@ ORDER = [
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 # What host scripts are made of.
-HOST_TOOLS = ["arguments", "docker", "environment", "launch", "settings"]
+HOST_TOOLS = ["arguments", "docker", "environment", "launch", "settings", "stage_process", "start", "supervisor"]
 # Whoever only animates a face needs no torch.
 WITHOUT_TORCH = [
     "config",

@@ -1,0 +1,177 @@
+"""Runs a stage as a child process and obeys Ctrl-C and SIGTERM on its behalf, within two seconds at every moment.
+
+No Python program can promise that for itself: its handlers wait for the end of whatever runs in native code, be it the
+import of a large library, the export of a graph or a decomposition. So this process, which does nothing but wait,
+passes the signal on, leaves the stage some time to clean up, and then ends it with all processes that it started.
+Files are written whole or not at all, so nothing that was kept is lost.
+
+The stage talks back over a socket, in lines:
+
+    +          it saves what must not be lost, and takes the time it needs
+    -          it has done so
+    hint TEXT  what to tell whoever stops it from here on
+
+Standard library only, readable by any Python from 3.8 on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from tools.stage_process import STOP_SIGNALS, SUPERVISOR
+from tools.start import AGAIN, say_stopped
+
+GRACE_SECONDS = 1.5  # from the signal to the end by force
+_KILLED = (
+    "[ERROR] the stage was ended by signal {}. Where nobody did that, the system most likely ran out of memory: close "
+    "other programs, or take smaller batches or fewer processes."
+)
+
+
+def supervise(command: Sequence[str], variables: dict[str, str]) -> int:
+    """Runs a command to its end.
+
+    Args:
+        command: of a Python interpreter and `stage_process.py`.
+        variables: its environment.
+
+    Returns:
+        Its exit status; 130 or 143 where Ctrl-C or SIGTERM stopped it; 128 plus the signal that killed it.
+    """
+    return _Supervisor().run(command, variables)
+
+
+class _Supervisor:
+    """Supervises one process. Its group is its own, so that a Ctrl-C in a terminal reaches this process alone."""
+
+    def __init__(self) -> None:
+        self._received: list[int] = []
+        self._passed_on = 0
+        self._deadline: float | None = None
+        self._saving = 0
+        self._is_impatient = False
+        self._hint = AGAIN
+        self._unread = b""
+
+    def run(self, command: Sequence[str], variables: dict[str, str]) -> int:
+        own, other = socket.socketpair()
+        own.setblocking(False)
+        with own, self._signals() as wake_up:
+            with other, stop_signals_blocked():
+                process = subprocess.Popen(
+                    list(command),
+                    env={**variables, SUPERVISOR: f":{other.fileno()}"},
+                    pass_fds=[other.fileno()],
+                    start_new_session=True,
+                )
+            try:
+                self._follow(process, own, wake_up)
+            finally:
+                if self._received or process.poll() is None:
+                    _kill_group(process)
+        return self._status(process.wait())
+
+    def _follow(self, process: subprocess.Popen[bytes], talk: socket.socket, wake_up: socket.socket) -> None:
+        """Waits for the end of the process, passing signals on."""
+        while process.poll() is None:
+            for number in self._received[self._passed_on :]:
+                self._pass_on(process, number)
+            left = self._seconds_left()
+            if left is not None and left <= 0:
+                return
+            # Not for ever: a signal that another thread of Python's took would go unnoticed.
+            select.select([talk, wake_up], [], [], 0.5 if left is None else min(left, 0.5))
+            with contextlib.suppress(BlockingIOError):
+                wake_up.recv(4096)
+            self._listen(talk)
+
+    def _seconds_left(self) -> float | None:
+        """Time until the end by force; None where there is no limit."""
+        if self._deadline is None or (self._saving > 0 and not self._is_impatient):
+            return None
+        return self._deadline - time.monotonic()
+
+    def _pass_on(self, process: subprocess.Popen[bytes], number: int) -> None:
+        self._passed_on += 1
+        if number == signal.SIGTSTP:  # Ctrl-Z: the stage stands still together with this process
+            os.killpg(process.pid, signal.SIGSTOP)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os.killpg(process.pid, signal.SIGCONT)
+            return
+        process.send_signal(number)
+        self._is_impatient = self._deadline is not None  # asked once more
+        if self._deadline is None or self._saving > 0:
+            self._deadline = time.monotonic() + GRACE_SECONDS
+
+    def _listen(self, talk: socket.socket) -> None:
+        """Takes in what the stage says."""
+        try:
+            received = talk.recv(65536)
+        except (BlockingIOError, ConnectionError):
+            return
+        if not received:  # its end is closed: the process ends just now
+            time.sleep(0.01)
+        *lines, self._unread = (self._unread + received).split(b"\n")
+        for line in lines:
+            if line in (b"+", b"-"):
+                self._saving += 1 if line == b"+" else -1
+                if self._deadline is not None and self._saving == 0:
+                    self._deadline = time.monotonic() + GRACE_SECONDS
+            elif line.startswith(b"hint "):
+                self._hint = line[5:].decode("utf-8", errors="replace")
+
+    @contextmanager
+    def _signals(self) -> Iterator[socket.socket]:
+        """Collects signals; the socket becomes readable with each."""
+        reader, writer = socket.socketpair()
+        numbers = [*STOP_SIGNALS, signal.SIGTSTP]
+        with reader, writer:
+            reader.setblocking(False)
+            writer.setblocking(False)
+            before = {number: signal.signal(number, self._receive) for number in numbers}
+            before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
+            wake_up = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+            try:
+                yield reader
+            finally:
+                signal.set_wakeup_fd(wake_up)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        self._received.append(number)
+
+    def _status(self, status: int) -> int:
+        stops = [number for number in self._received if number in STOP_SIGNALS]
+        if stops and (status < 0 or status > 128):
+            say_stopped(self._hint)
+            return 128 + stops[0]
+        if status < 0:
+            os.write(2, (_KILLED.format(-status) + "\n").encode())
+            return 128 - status
+        return status
+
+
+@contextmanager
+def stop_signals_blocked() -> Iterator[None]:
+    """Holds the signals back while a process is started, which inherits that and lets them through when it is ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends the process and all that it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
