@@ -16,10 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from types import FrameType
-
-from tools.supervisor import stop_signals_blocked
 
 _SECONDS_TO_FOLLOW = 10.0  # after one has failed; the others wait for it in vain
 _SECONDS_TO_SAVE = 300.0  # after the first has ended because of a signal
@@ -45,11 +42,12 @@ def main(argv: Sequence[str]) -> int:
     # Supervised, they belong to the group that the supervisor ends, and let signals through when they are ready.
     # Otherwise each has a group of its own: Ctrl-C in a terminal reaches this process alone, which hands it on once.
     descriptors = [int(supervisor)] if supervisor else []
-    with stop_signals_blocked() if supervisor else nullcontext():
-        for rank in map(str, range(int(count))):
-            own = {**shared, "RANK": rank, "LOCAL_RANK": rank}
-            started = [sys.executable, *command]
-            processes.append(subprocess.Popen(started, env=own, start_new_session=not supervisor, pass_fds=descriptors))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM] if supervisor else [])
+    for rank in map(str, range(int(count))):
+        own = {**shared, "RANK": rank, "LOCAL_RANK": rank}
+        started = [sys.executable, *command]
+        processes.append(subprocess.Popen(started, env=own, start_new_session=not supervisor, pass_fds=descriptors))
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return _wait(processes, received)
 
 

@@ -66,7 +66,7 @@ class _Supervisor:
         own, other = socket.socketpair()
         own.setblocking(False)
         with own, self._signals() as wake_up:
-            with other, stop_signals_blocked():
+            with other, _stop_signals_blocked():
                 process = subprocess.Popen(
                     list(command),
                     env={**variables, SUPERVISOR: f":{other.fileno()}"},
@@ -162,7 +162,7 @@ class _Supervisor:
 
 
 @contextmanager
-def stop_signals_blocked() -> Iterator[None]:
+def _stop_signals_blocked() -> Iterator[None]:
     """Holds the signals back while a process is started, which inherits that and lets them through when it is ready."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:

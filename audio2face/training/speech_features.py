@@ -108,13 +108,18 @@ class FeatureStore:
         Raises:
             UserError: a recording cannot be read, or a file cannot be written.
         """
+        with interruptible():  # every finished clip is kept
+            return self._prepare(windows, shifts, rank, world_size)
+
+    def _prepare(
+        self, windows: AudioWindows, shifts: npt.NDArray[np.float64], rank: int, world_size: int
+    ) -> StoredFeatures:
         identity = self._identity()
         paths = [self.folder / f"{_key(identity, windows, clip, shifts)}.npy" for clip in range(len(windows.clips))]
         # The share of a process must not depend on how far the others are.
         missing = [(clip, path) for clip, path in list(enumerate(paths))[rank::world_size] if _open(path) is None]
         if missing:
-            with interruptible():  # every finished clip is kept
-                self._make(windows, shifts, missing)
+            self._make(windows, shifts, missing)
         if world_size > 1:
             wait_for_all()
         _mapped.cache_clear()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,33 +12,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_framework import ROOT, make_framework, start
 
 from audio2face.names import is_identifier
 from tools import arguments, environment, launch, settings
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture
 def framework(tmp_path: Path) -> Path:
-    """A small framework of its own: the real launcher, and one stage that a test writes."""
-    shutil.copytree(ROOT / "tools", tmp_path / "tools")
-    shutil.copy(ROOT / "run_quickstart.py", tmp_path)
-    (tmp_path / "runners").mkdir()
-    return tmp_path
-
-
-def start(framework: Path, stage_code: str, **variables: str) -> subprocess.Popen[str]:
-    """Starts the quickstart of a small framework, whose stage is `stage_code`, with this Python as environment."""
-    (framework / "runners" / "run_quickstart.py").write_text(stage_code)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("A2F_")}
-    return subprocess.Popen(
-        [sys.executable, str(framework / "run_quickstart.py")],
-        env={**clean, "A2F_IN_CONTAINER": "1", **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return make_framework(tmp_path)
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 7])
@@ -200,7 +180,7 @@ def test_several_processes_are_started_for_several_devices() -> None:
     variables = {"OMP_NUM_THREADS": "3"}
     assert launch._processes(arguments.parse("train", ["my-config"]), variables) == []
     started = launch._processes(arguments.parse("train", ["my-config", "--devices", "2"]), variables)
-    assert started == [str(ROOT / "runners/run_processes.py"), "2"]
+    assert started == [str(ROOT / "runners/run_processes.py"), "2", str(ROOT / "tools/stage_process.py")]
     assert variables == {"OMP_NUM_THREADS": "3"}  # what the user set stays
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from audio2face.training import speech_features
 from audio2face.training.data import TrainingData
 from audio2face.training.sequence_batches import SequenceBatch, SequenceLoader
 from audio2face.training.sequences import SequencePlan, SequenceSampler, Shifts, frames_in_order
+from audio2face.training.signals import StopSignals
 from audio2face.training.speech_features import FeatureStore
 
 RATE, SAMPLES = 16_000, 8320
@@ -267,6 +269,30 @@ def test_features_of_another_version_are_not_read(
     with_features(opened, ear, tmp_path, Shifts(0.0, 1))
     assert ear.heard == sum(opened.loader.clip_frames)
     assert len(set(tmp_path.glob("*.npy")) - first) == len(first)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_extraction_at_once_and_keeps_whole_clips(
+    opened: Opened, ear: Ear, tmp_path: Path, number: int
+) -> None:
+    folder = tmp_path / "features"
+
+    def hear(audio: torch.Tensor) -> torch.Tensor:
+        if len(list(folder.glob("*.npy"))) == 2:
+            signal.raise_signal(number)
+        return Ear.hear(ear, audio)
+
+    store = replace(ear.store(folder), hear=hear)
+    with StopSignals() as stop, stop.deferred(), pytest.raises(KeyboardInterrupt):
+        store.prepare(opened.loader.windows, np.zeros(1))
+    assert stop.received == number
+    kept = set(folder.iterdir())
+    assert len(kept) == 2  # the files of whole clips, and nothing else
+    assert all(path.suffix == ".npy" for path in kept)
+    times, ear.heard = {path: path.stat().st_mtime_ns for path in kept}, 0
+    ear.store(folder).prepare(opened.loader.windows, np.zeros(1))
+    assert 0 < ear.heard < sum(opened.loader.clip_frames)
+    assert {path: path.stat().st_mtime_ns for path in kept} == times
 
 
 def test_processes_share_the_hearing(opened: Opened, ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,36 @@ def test_stopped_anywhere_it_goes_on_to_the_same_weights(tmp_path: Path, referen
         assert read_metrics(best) == read_metrics(best_cut)
 
 
+class InterruptedTask(ToyTask):
+    """Receives a signal in the middle of its n-th validation."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.left = at
+
+    def validate(self) -> dict[str, float]:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGTERM)
+        return super().validate()
+
+
+@pytest.mark.parametrize(("at", "period"), [(1, 1), (3, 1), (4, 1), (1, 3)])
+def test_a_signal_interrupts_validation_and_the_run_resumes_with_it(tmp_path: Path, at: int, period: int) -> None:
+    whole, interrupted, resumed = ToyTask(), InterruptedTask(at), ToyTask()
+    make_loop(tmp_path / "whole", whole, validation_period=period).run()
+    with StopSignals() as stop:
+        end = make_loop(tmp_path / "cut", interrupted, stop=stop, validation_period=period).run()
+    assert end is End.STOPPED
+    assert len(interrupted.errors) == at - 1
+    stopped = CheckpointStore(tmp_path / "cut").last()
+    assert stopped is not None
+    loop = make_loop(tmp_path / "cut", resumed, validation_period=period)
+    loop.resume(read_checkpoint(stopped))
+    assert loop.run() is End.DONE
+    assert interrupted.errors + resumed.errors == whole.errors
+
+
 def weights_after(folder: Path, task: ToyTask, **settings: object) -> dict[str, Tensor]:
     task.network[2].p = 0.0  # dropout, which draws by batch
     task.losses = lambda network, batch: {"total": (network(batch.x) - 2 * batch.x).square().mean()}  # type: ignore[method-assign]
@@ -265,7 +295,7 @@ def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
     try:
-        with StopSignals() as stop:
+        with StopSignals() as stop, stop.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.received == signal.SIGTERM
             assert not seen
