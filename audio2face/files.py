@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from audio2face.claims import temporary_file, temporary_folder
 from audio2face.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,18 +30,16 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         UserError: the file cannot be written (disk full, no permission, a parent that is a file).
     """
     path = Path(path)
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        temporary = None
+        with temporary_file(path.parent, path.name[:80]) as (temporary, descriptor):
+            # The descriptor holds the claim: it stays open until the file has its name.
+            with os.fdopen(descriptor, "wb", closefd=False) as handle:
+                yield handle
+                handle.flush()
+                os.fsync(descriptor)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
         _fsync_folder(path.parent)
     except OSError as error:
         raise UserError(
@@ -50,10 +47,6 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             path=path,
             hint="Check free disk space, permissions, and that every part of the path is a folder.",
         ) from error
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                temporary.unlink()
 
 
 def _umask() -> int:
@@ -77,22 +70,19 @@ def _fsync_folder(folder: Path) -> None:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yields an empty temporary folder that takes the name `path`, with all its files, when the block ends normally.
 
-    When the block raises nothing is left behind; when the process is killed, a folder named `.<name>.*.tmp` beside it.
+    When the block raises nothing is left behind; when the process is killed, a folder `.<name>.*.tmp` beside it, which
+    the next call removes.
 
     Raises:
         UserError: the folder cannot be written (disk full, no permission), or there is one at `path` already.
     """
     path = Path(path)
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent))
-        temporary.chmod(0o777 & ~_umask())
-        yield temporary
-        for found in [*temporary.rglob("*"), temporary]:
-            _fsync(found)
-        temporary.rename(path)
-        temporary = None
+        with temporary_folder(path.parent, path.name[:80]) as temporary:
+            yield temporary
+            make_durable(temporary)
+            temporary.rename(path)
         _fsync_folder(path.parent)
     except OSError as error:
         raise UserError(
@@ -100,9 +90,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             path=path,
             hint="Check free disk space, permissions, and that every part of the path is a folder.",
         ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def make_durable(folder: Path) -> None:
+    """Waits until all that is in a folder, at any depth, is on the disk."""
+    for found in [*folder.rglob("*"), folder]:
+        _fsync(found)
 
 
 @contextmanager
@@ -118,9 +111,9 @@ def atomic_files(folder: Path) -> Iterator[Path]:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".files.", suffix=".tmp", dir=folder) as temporary:
-            yield Path(temporary)
-            finished = sorted(Path(temporary).iterdir())
+        with temporary_folder(folder, "files") as temporary:
+            yield temporary
+            finished = sorted(temporary.iterdir())
             for file in finished:
                 _fsync(file)
             for file in finished:

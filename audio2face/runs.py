@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from audio2face.files import write_json, write_text
 from audio2face.names import check_identifier
 
 STATUS_FILE = "status.json"
+_FULL_NAME = re.compile(r"\d{6}_\d{6}_(?P<run_name>.+)", re.ASCII)
 _RECORDED_PACKAGES = ("numpy", "scipy", "torch", "onnxruntime", "transformers", "soundfile")
 
 
@@ -39,6 +41,12 @@ class RunFolder:
     def name(self) -> str:
         """The full name: date, time and the configured name, such as `261123_101500_example`."""
         return self.path.name
+
+    @property
+    def run_name(self) -> str | None:
+        """The configured name (RUN_NAME), which follows date and time; None for a folder that is not named so."""
+        match = _FULL_NAME.fullmatch(self.name)
+        return None if match is None else match["run_name"]
 
     @classmethod
     def create(cls, root: Path, run_name: str) -> RunFolder:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER, console, start_logging
-from audio2face.deploy import ExportRecord, export_run, package_run
+from audio2face.deploy import ExportRecord, export_run, finish_export, package_run
 from audio2face.deploy.diffusion_plan import sampling_of
 from audio2face.deploy.graph_rules import check_deployed_graph
 from audio2face.deploy.neutral import PostProcessing
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     target = deploy(configuration, args.training_run_name_full, export=args.export, force=args.force)
     say_where(
         {"Deployed model:": target, "About it:": target / "README.md"},
-        [f"python run_inference.py {configuration.name} {args.training_run_name_full}"],
+        [f"python run_inference.py {configuration.name} {args.training_run_name_full} --audio YOUR_SPEECH.wav"],
     )
     return 0
 
@@ -53,6 +53,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     run = train.TRAIN_OUTPUT_ROOT / run_name
     if not run.is_dir():
         raise UserError("there is no such training run", path=run, hint="Give the full name that training printed.")
+    finish_export(run)
     record = export_run(run, inference=inference) if export else ExportRecord.open(run)
     if isinstance(train, TrainDiffusion) and isinstance(inference, InferenceDiffusion):
         _warn_of_other_steps(record, train, inference)

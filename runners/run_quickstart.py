@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
 def _trained(configuration: Configuration, preproc_runs: dict[str, str]) -> RunFolder:
     """A finished run of exactly this configuration on exactly these artifacts, or a new one."""
     for run in finished_runs(configuration.train.TRAIN_OUTPUT_ROOT):
-        if not run.name.endswith(f"_{configuration.train.RUN_NAME}"):
+        if run.run_name != configuration.train.RUN_NAME:
             continue
         found = TrainingRun.open(run.path)
         same = found.configuration.full["train"] == configuration.full["train"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from audio2face.claims import temporary_folder
 from audio2face.deploy.comparison import Inputs
 from audio2face.deploy.graph_rules import BATCH, OPSETS, check_graph, stored_tensors
 from audio2face.files import atomic_write
@@ -45,8 +45,8 @@ def export_graph(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = path.with_name(f"{path.name}.data")
-    with tempfile.TemporaryDirectory(prefix=".export.", dir=path.parent) as folder:
-        traced = Path(folder) / "traced.onnx"
+    with temporary_folder(path.parent, "graph") as folder:
+        traced = folder / "traced.onnx"
         _trace(module, info, inputs(_TRACED_BATCH, torch.Generator().manual_seed(0)), traced)
         model = onnx.load(traced)
         for tensor, value in zip(info.outputs, model.graph.output, strict=True):
@@ -54,7 +54,7 @@ def export_graph(
         problems = check_graph(model, info)
         if problems:
             raise RuntimeError("the exported graph " + "; ".join(problems))
-        whole = Path(folder) / path.name
+        whole = folder / path.name
         external = sum(len(tensor.raw_data) for tensor in stored_tensors(model)) > largest_single_file
         onnx.save_model(model, whole, save_as_external_data=external, location=data.name, size_threshold=_SMALL_TENSOR)
         del model

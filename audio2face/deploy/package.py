@@ -15,7 +15,7 @@ from audio2face.dataset.arrays import read_json
 from audio2face.deploy.actor_arrays import read_arrays
 from audio2face.deploy.calibrated_config import calibrate_actors
 from audio2face.deploy.calibration_report import CALIBRATION_FILE, readme_section
-from audio2face.deploy.export import DEPLOY_FOLDER
+from audio2face.deploy.export import DEPLOY_FOLDER, finish_export
 from audio2face.deploy.neutral import PostProcessing, values_of
 from audio2face.deploy.readme import Provenance, readme_text
 from audio2face.deploy.record import ExportRecord
@@ -66,6 +66,7 @@ def package_run(
     Raises:
         UserError: something is missing, does not fit, or would be refused by consumers.
     """
+    finish_export(run_folder)
     run, record = TrainingRun.open(run_folder), ExportRecord.open(run_folder)
     info = open_info(run_folder / DEPLOY_FOLDER)
     origins = read_origins(run_folder, roots, preproc_root)

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy.typing as npt
 
+from audio2face.claims import exclusive, temporary_folder
 from audio2face.errors import UserError
-from audio2face.files import atomic_folder, write_json, write_npz
+from audio2face.files import make_durable, write_json, write_npz
 from audio2face.model_folder.actor_data import select_arrays
 from audio2face.model_folder.animation_config import AnimationConfig
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
@@ -96,7 +97,8 @@ def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, 
 def staged_folder(target: Path, *, force: bool) -> Iterator[Path]:
     """Gives an empty folder, which takes the place of `target` when the block ends and the lint finds no error in it.
 
-    Until then a folder that was there is untouched; afterwards nothing of it is left.
+    Until then a folder that was there is untouched; afterwards nothing of it is left. Several processes may do so at
+    once, each in a folder of its own; with `force`, the last one's stays.
 
     Args:
         target: the deployed folder.
@@ -105,21 +107,50 @@ def staged_folder(target: Path, *, force: bool) -> Iterator[Path]:
     Raises:
         UserError: the target is there and may not be replaced, cannot be written, or what was written is faulty.
     """
-    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
-    if old.is_dir() and not target.exists():
-        old.rename(target)  # a process was killed between the two renames below
-    _check_target(target, force)
-    for leftover in [new, old, *target.parent.glob(f".{new.name}.*.tmp")]:
-        shutil.rmtree(leftover, ignore_errors=True)
-    with atomic_folder(new) as stage:
-        yield stage
-        _refuse_faults(stage, target)
     try:
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(target.parent):
+            _restore(target)
+            _check_target(target, force)
+        with temporary_folder(target.parent, f"{target.name}.new") as stage:
+            yield stage
+            _refuse_faults(stage, target)
+            make_durable(stage)
+            with exclusive(target.parent):  # between the renames there is no model
+                _restore(target)
+                _check_target(target, force)
+                _replace(target, stage)
     except OSError as error:
-        raise UserError(f"cannot be replaced: {error.strerror}", path=target, hint="Check permissions.") from error
+        raise UserError(
+            f"could not be written: {error.strerror or error}",
+            path=target,
+            hint="Check free disk space, permissions, and that every part of the path is a folder.",
+        ) from error
+
+
+def _old(target: Path) -> Path:
+    """Where a model is kept that is being replaced."""
+    return target.with_name(f".{target.name}.old")
+
+
+def _restore(target: Path) -> None:
+    """Puts back what a process that was killed in `_replace` had moved away, or removes it."""
+    old = _old(target)
+    if old.is_dir() and not target.exists():
+        old.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(target: Path, stage: Path) -> None:
+    old = _old(target)
+    if target.exists():
+        target.rename(old)
+    try:
+        stage.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -6,11 +6,10 @@ Knows names, status and fingerprints of run folders. Of processes that want the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from audio2face.claims import exclusive, exclusive_or_fail, remove_leftovers
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.preproc.artifacts import PreprocArtifacts, read_identity
@@ -47,31 +46,58 @@ def held(run: RunFolder) -> Iterator[None]:
     """Keeps other processes out of a run folder.
 
     Raises:
-        UserError: another process works in it.
+        UserError: another process works in it, or it cannot be written to.
     """
-    lock = FileLock(run.path / _LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(
-            "another process is making this very run", path=run.path, hint="Wait for it, or stop it first."
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            is_ours = stack.enter_context(exclusive_or_fail(run.path / _LOCK))
+        except OSError as error:
+            raise UserError(
+                f"the run folder cannot be written to: {error.strerror}", path=run.path, hint="Check its permissions."
+            ) from error
+        if not is_ours:
+            raise UserError(
+                "another process is making this very run", path=run.path, hint="Wait for it, or stop it first."
+            )
         yield
-    finally:
-        lock.release()
-        (run.path / _LOCK).unlink(missing_ok=True)
+
+
+@contextmanager
+def one_at_a_time(root: Path, run_name: str, actor: str) -> Iterator[None]:
+    """Lets one process preprocess an actor for a configured name; the others wait, and find its run finished.
+
+    Raises:
+        UserError: the folder of all runs cannot be written to.
+    """
+
+    def tell() -> None:
+        LOGGER.info("%s: waiting for another process that preprocesses this actor as %r", actor, run_name)
+
+    with ExitStack() as stack:
+        if not root.exists():
+            stack.callback(_remove_empty, root)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(exclusive(root / f".{run_name}_{actor}{_LOCK}", tell))
+        except OSError as error:
+            raise UserError(f"cannot be written to: {error.strerror}", path=root, hint="Check permissions.") from error
+        yield
+
+
+def _remove_empty(root: Path) -> None:
+    """Takes back a folder that was made for the lock alone, because the data cannot be preprocessed."""
+    with suppress(OSError):
+        root.rmdir()
 
 
 def clear_half_written(run: RunFolder) -> None:
     """Removes the temporary files that a killed process left."""
-    for path in run.path.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+    remove_leftovers(run.path, everywhere=True)
 
 
 def _alike(root: Path, run_name: str, actor: str, fingerprint: str) -> Iterator[RunFolder]:
     for run in _runs(root):
-        if run.name.endswith(f"_{run_name}") and read_identity(run.path) == (actor, fingerprint):
+        if run.run_name == run_name and read_identity(run.path) == (actor, fingerprint):
             yield run
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 from audio2face.config import Configuration
@@ -35,7 +36,7 @@ from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.memory import PeakMemory
 from audio2face.preproc.parts import SKIN_SHARE, TONGUE_SHARE, make_skin, make_tongue
 from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
-from audio2face.preproc.reuse import clear_half_written, drop_stale, find_stopped, find_whole, held
+from audio2face.preproc.reuse import clear_half_written, drop_stale, find_stopped, find_whole, held, one_at_a_time
 from audio2face.preproc.steps import Steps, StepStore
 from audio2face.preproc.tongue_seat import measure_seat
 from audio2face.runs import RunFolder, record
@@ -75,11 +76,27 @@ def preprocess(configuration: Configuration, actor: str) -> Outcome:
         _check(dataset, dataset.shot_names)  # says everything that is wrong, not only the first fault
         raise
     root, name = configuration.preproc.PREPROC_OUTPUT_ROOT, configuration.preproc.RUN_NAME
+    finished = _finished(root, name, actor, fingerprint)
+    if finished is not None:
+        return finished
+    with one_at_a_time(root, name, actor):
+        return _finished(root, name, actor, fingerprint) or _make(configuration, inputs, fingerprint)
+
+
+def _finished(root: Path, name: str, actor: str, fingerprint: str) -> Outcome | None:
+    """The run that has made it already, if there is one."""
     whole = find_whole(root, name, actor, fingerprint)
-    if whole is not None:
-        StepStore(whole.path).drop()  # a run killed just before its end left them
-        LOGGER.info("%s: unchanged, using %s", actor, whole.name)
-        return Outcome(actor, whole, reused=True)
+    if whole is None:
+        return None
+    StepStore(whole.path).drop()  # a run killed just before its end left them
+    LOGGER.info("%s: unchanged, using %s", actor, whole.name)
+    return Outcome(actor, whole, reused=True)
+
+
+def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -> Outcome:
+    """Makes a run, or resumes one that was stopped."""
+    root, name = configuration.preproc.PREPROC_OUTPUT_ROOT, configuration.preproc.RUN_NAME
+    dataset, actor = inputs.dataset, inputs.actor
     run = find_stopped(root, name, actor, fingerprint)
     resumed = run is not None
     drop_stale(root, actor, keep=run)

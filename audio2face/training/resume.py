@@ -49,7 +49,7 @@ def find_run(configuration: Configuration, name: str) -> RunFolder:
         if found is None:
             raise UserError(f"there is no training run {name!r}", path=root, hint=_hint(runs))
         return found
-    own = [run for run in runs if run.name.endswith(f"_{configuration.train.RUN_NAME}") and not run.is_done]
+    own = [run for run in runs if run.run_name == configuration.train.RUN_NAME and not run.is_done]
     begun = [run for run in own if CheckpointStore(run.path / FOLDER).last() is not None]
     if not own:
         raise UserError(

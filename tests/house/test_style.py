@@ -18,6 +18,7 @@ ORDER = [
     ["errors"],
     ["names"],
     ["interrupts"],
+    ["claims"],
     ["files"],
     ["console"],
     ["config_base"],
