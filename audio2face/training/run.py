@@ -104,8 +104,6 @@ def train(
     run = _open_run(fabric, order)
     stop = StopSignals()
     with _kept(fabric, run), arithmetic(engine):
-        resume_command = f"python run_train.py {configuration.name} --resume {run.name}{_devices(fabric)}"
-        set_resume_hint(f"Resume with: {resume_command}")
         try:
             with stop:
                 end = _train(fabric, run, order, stop)
@@ -118,8 +116,10 @@ def train(
     return Outcome(run, end, _exported(CheckpointStore(run.path / FOLDER), configuration))
 
 
-def _devices(fabric: Fabric) -> str:
-    return f" --devices {fabric.world_size}" if fabric.world_size > 1 else ""
+def _resume_command(configuration: Configuration, run: RunFolder, fabric: Fabric, options: str = "") -> str:
+    """What to type to resume a run, by as many processes as made its checkpoints."""
+    devices = f" --devices {fabric.world_size}" if fabric.world_size > 1 else ""
+    return f"python run_train.py {configuration.name} --resume {run.name}{options}{devices}"
 
 
 def _open_run(fabric: Fabric, order: _Order) -> RunFolder:
@@ -166,6 +166,8 @@ def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> 
     task = _open_task(order.configuration, fabric, begun)
     if fabric.is_global_zero and begun is None:
         _record(run, order.configuration, task, fabric)
+    # A new run can be found from here on; before, the same command starts another one.
+    set_resume_hint(f"Resume with: {_resume_command(order.configuration, run, fabric)}")
     wait_for_all()
     progress = Progress() if last is None else read_progress(last)
     LOGGER.info("%s %s, on %s", "making" if begun is None else "going on with", run.name, describe_engine(fabric))
@@ -183,6 +185,8 @@ def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> 
     end = loop.run(finish_now=order.finish_now)
     if log is not None:
         if end is not End.STOPPED:
+            again = _resume_command(order.configuration, run, fabric, " --finish")
+            set_resume_hint(f"The weights are saved. To export them: {again}")
             _finish(run, order, task, loop.progress, end)
         log.draw()
         log.close()
@@ -220,18 +224,12 @@ def _finish(run: RunFolder, order: _Order, task: Task, progress: Progress, end: 
     LOGGER.info("%s; exporting step %d", end.value, int(chosen.name))
     task.network.load_state_dict(weights)
     task.network.eval()
-    again = f"The weights are saved. To export them again: {_finish_command(order, run)}"
-    set_resume_hint(again)
     try:
         task.export(run.path)
         order.exporter(run.path, task.network)
     except Exception:
-        LOGGER.warning(again)
+        LOGGER.warning(resume_hint())
         raise
-
-
-def _finish_command(order: _Order, run: RunFolder) -> str:
-    return f"python run_train.py {order.configuration.name} --resume {run.name} --finish"
 
 
 def _exported(store: CheckpointStore, configuration: Configuration) -> Path:
