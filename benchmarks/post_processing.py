@@ -2,12 +2,12 @@
 
     .venv/bin/python -m benchmarks.post_processing datasets/example/ada RUN DEPLOYED
 
-Takes a raw dataset folder with `geom/skin/lip_dist_vertex_list.json`, a training run that holds out at least four shots of
-its first actor, and the folder it was deployed to. The held-out shots are divided in two by turns. Post-processing is
-calibrated on one half and measured on the other, and the other way round: as training knew the actor, and once more
-as if no list marked the lips. Printed are lip error (distance of the worst marked vertex, mean over frames, then shots),
-correlation of the lip distance, and its 95th percentile above rest, of the network's output, of the finished animation
-with the defaults of CONFIG, and of the finished animation as calibrated.
+Takes a raw dataset folder with `geom/skin/lip_dist_vertex_list.json`, a training run that holds out at least four shots
+of its first actor, and the folder it was deployed to. The held-out shots are divided in two by turns. Post-processing is
+calibrated on one half and measured on the other, and the other way round: with the marked lips, and once more as if no
+list marked them. Printed are lip error (distance of the worst marked vertex, mean over frames, then shots), correlation
+of the lip distance, and its 95th percentile above rest, of the network's output, of the finished animation with the
+defaults of CONFIG, and of the finished animation as calibrated.
 """
 
 from __future__ import annotations
