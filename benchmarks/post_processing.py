@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.post_processing datasets/example/ada RUN DEPLOYED
 
 Takes a raw dataset folder with `geom/skin/lip_dist_vertex_list.json`, a training run that holds out at least four shots
-of its first actor, and the folder it was deployed to. The held-out shots are divided in two by turns. Post-processing is
+of its first actor, and the folder it was deployed to. The held-out shots are divided in two by turns. Processing is
 calibrated on one half and measured on the other, and the other way round: with the marked lips, and once more as if no
 list marked them. Printed are lip error (distance of the worst marked vertex, mean over frames, then shots), correlation
 of the lip distance, and its 95th percentile above rest, of the network's output, of the finished animation with the
