@@ -20,6 +20,7 @@ from audio2face.errors import UserError, printable
 Value = TypeVar("Value")
 SCHEMA = 1
 _AT_MOST_LISTED = 5
+_CAUSES = ("units", "axes", "vertex-order", "moved")  # much else follows from these
 
 
 class Severity(StrEnum):
@@ -146,8 +147,12 @@ class Findings:
             return None
 
     def sorted(self) -> tuple[Finding, ...]:
-        """All findings: errors first, then by shot, otherwise as they came."""
-        return tuple(sorted(self.items, key=lambda finding: (finding.severity != Severity.ERROR, finding.shot or "")))
+        """All findings: errors first, then by shot; causes of other findings first, otherwise as they came."""
+
+        def order(finding: Finding) -> tuple[bool, str, bool]:
+            return finding.severity != Severity.ERROR, finding.shot or "", finding.code not in _CAUSES
+
+        return tuple(sorted(self.items, key=order))
 
 
 def first_few(names: Iterable[str]) -> str:

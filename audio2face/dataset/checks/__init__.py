@@ -19,12 +19,14 @@ from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks import lists, static
 from audio2face.dataset.checks.actors import compare_actors
 from audio2face.dataset.checks.blendshapes import check_blendshapes
-from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, check_units, list_shots, open_caches
+from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, list_shots, open_caches
 from audio2face.dataset.checks.channels import check_channels
+from audio2face.dataset.checks.comparison import Comparison
 from audio2face.dataset.checks.emotions import check_emotions
 from audio2face.dataset.checks.extras import check_extras
 from audio2face.dataset.checks.motion import MotionTrace, check_motion
 from audio2face.dataset.checks.recordings import check_recordings
+from audio2face.dataset.checks.samples import frames_per_shot
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings, Sweep, sweep_all
 from audio2face.dataset.checks.sync import check_sync
@@ -52,16 +54,22 @@ def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LI
     caches = open_caches(dataset, shots, findings)
     still = static.read_static(dataset, findings)
     verts = _agree(dataset, caches, still, findings)
-    _check_size(dataset, still, findings)
     static.check_poses(dataset, still, verts["skin"], verts["tongue"], findings)
     lists.check_ranges(dataset, still, verts["skin"], verts["tongue"], findings)
     measured = lists.openings(still, verts["skin"])
-    sweeps = _sweeps(caches, still, verts, measured, head_motion_limit)
+    comparison = Comparison.start(still, verts, head_motion_limit)
+    sweeps = _sweeps(caches, still, verts, measured, head_motion_limit, comparison)
     sweep_all(sweeps, findings)
-    lists.check_openings(dataset, measured, findings)
     headers, sounds = check_recordings(dataset, caches, findings)
+    frame = comparison.report(dataset, still, findings)
+    for sweep in sweeps:
+        sweep.report(findings, explained=frame.reported or sweep.shot in comparison.explained)
+    if not (frame.reported or comparison.neutral_reported):
+        lists.check_openings(dataset, measured, findings)
     traces = {sweep.shot: sweep.trace for sweep in sweeps if sweep.trace is not None}
-    check_motion(dataset, traces, sounds, findings)
+    if frame.factor == 1:  # its limits are centimetres
+        usual = {shot: trace for shot, trace in traces.items() if shot not in comparison.odd}
+        check_motion(dataset, usual, sounds, findings, neutral=not comparison.neutral_reported)
     check_sync(dataset, traces, sounds, findings)
     check_channels(dataset, caches, findings)
     check_blendshapes(dataset, verts, findings)
@@ -94,43 +102,41 @@ def _agree(
     }
 
 
-def _check_size(dataset: ActorDataset, still: Static, findings: Findings) -> None:
-    if still.skin_neutral is not None:
-        diagonal = float(np.linalg.norm(np.ptp(still.skin_neutral, axis=0)))
-        check_units(diagonal, dataset.paths["SKIN_NEUTRAL_FPATH"], findings)
-
-
 def _sweeps(
     caches: Iterable[ShotCaches],
     still: Static,
     verts: Mapping[str, int | None],
     measured: Mapping[str, Openings],
     head_motion_limit: float,
+    comparison: Comparison,
 ) -> list[Sweep]:
     """One pass for every cache that could be opened; without a neutral, the first shot's first frame is at rest."""
     sweeps = []
+    shots = tuple(caches)
+    most = frames_per_shot(len(shots))
     rest = still.skin_neutral
     lips = None if still.lip_dist is None else still.lip_dist.all()
-    for shot in caches:
+    for shot in shots:
         if shot.skin is not None:
             usual = shot.skin.num_verts == verts["skin"]
             if rest is None and usual:
                 rest = _first_frame(shot.skin)
             same = rest is not None and len(rest) == shot.skin.num_verts
-            sweeps.append(
-                Sweep(
-                    shot.name,
-                    shot.skin,
-                    rest if same else None,
-                    tuple(measured.values()) if usual else (),
-                    head_motion_limit,
-                    MotionTrace.start(shot.skin, lips) if usual else None,
-                )
+            sweep = Sweep(
+                shot.name,
+                shot.skin,
+                rest if same else None,
+                tuple(measured.values()) if usual else (),
+                head_motion_limit,
+                MotionTrace.start(shot.skin, lips) if usual else None,
             )
+            sweeps.append(comparison.sampled(sweep, "skin", most) if usual else sweep)
         if shot.tongue is not None:
             neutral = still.tongue_neutral
             same = neutral is not None and len(neutral) == shot.tongue.num_verts
-            sweeps.append(Sweep(shot.name, shot.tongue, neutral if same else None))
+            sweep = Sweep(shot.name, shot.tongue, neutral if same else None)
+            usual = shot.tongue.num_verts == verts["tongue"]
+            sweeps.append(comparison.sampled(sweep, "tongue", most) if usual else sweep)
     return sweeps
 
 

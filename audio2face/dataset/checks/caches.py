@@ -18,7 +18,6 @@ _FEW_FRAMES = 2  # a difference this small comes from how ranges are exported, a
 _SHORTEST_SECONDS = 1.0
 _LATE_FRAMES = 1.5
 _FEWEST_STARTS, _MOST_STARTS = 3, 2 / 3  # shots that tell a common start
-_SMALL_MESH, _LARGE_MESH = 3.0, 200.0  # diagonal of a head in cm, generously
 
 
 @dataclass(frozen=True)
@@ -198,17 +197,6 @@ def agree_on_vertices(
             file=neutral_file,
         )
     return expected
-
-
-def check_units(diagonal: float, file: Path | None, findings: Findings) -> None:
-    """Reports a mesh whose size tells that its lengths are no centimetres."""
-    if not _SMALL_MESH <= diagonal <= _LARGE_MESH:
-        findings.warning(
-            "units",
-            f"the face measures {diagonal:.3g} from corner to corner, a head takes about 30 to 60 centimetres",
-            "Export lengths in centimetres: thresholds and losses rely on it.",
-            file=file,
-        )
 
 
 def _check_tongue_paths(dataset: ActorDataset, findings: Findings) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.arrays import Archive, Float32Array
 from audio2face.dataset.checks.caches import ShotCaches, check_frame_count
+from audio2face.dataset.checks.eyes import check_gaze, check_saccades
 from audio2face.dataset.checks.static import check_finite, resembles_pose
 from audio2face.dataset.report import Findings
 
@@ -43,12 +44,13 @@ def check_channels(dataset: ActorDataset, caches: Iterable[ShotCaches], findings
     eyes = _archive(dataset, "EYE_ANIM_DATA_FPATH", lambda: dataset.eye_animation, findings)
     if eyes is not None:
         _check_archive(eyes, shots, "eyes", _EYES_AND_ANGLES, findings, _check_eyes)
+        check_gaze(eyes, (shot.name for shot in shots), findings)
     _check_blink(dataset, findings)
     saccades = dataset.paths.get("EYE_SACCADE_ROTATIONS_FPATH")
     if saccades is not None:
         rotations = findings.attempt(lambda: dataset.eye_saccade_rotations, "file-unreadable", saccades)
-        if rotations is not None:
-            check_finite(rotations, saccades, findings)
+        if rotations is not None and check_finite(rotations, saccades, findings):
+            check_saccades(rotations, saccades, findings)
 
 
 def spread(points: npt.NDArray[np.floating]) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from audio2face.console import track
 from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.head_motion import rigid_motion, sample_points
 from audio2face.dataset.checks.motion import MotionTrace
+from audio2face.dataset.checks.samples import FrameSample, SampledShot
 from audio2face.dataset.checks.static import LARGEST, NOT_FINITE, within_reason
 from audio2face.dataset.report import Findings
 from audio2face.dataset.vertex_lists import VertexPairs
@@ -26,6 +27,7 @@ _BLOCK_BYTES = 1 << 24
 _OPEN = 0.2  # cm
 _FEWEST_POINTS = 4  # a rigid motion of fewer points cannot be told from a change of shape
 _STABILISE = "Remove the head's own motion in the animation package (stabilise on the skull) before exporting caches."
+_WHOLE = 0.1  # of the vertices
 _FAR = 3.0  # sizes of the mesh outside its box: no face gets there, damaged numbers do
 
 
@@ -97,6 +99,8 @@ class Sweep:
         openings: what to measure on the way; none for meshes of another size.
         head_limit: head motion up to this size is accepted, in cm; None where the part moves freely.
         trace: keeps the motion of each frame; None where nobody asks for it.
+        sample: takes some of the frames on the way, None where nobody asks for them.
+        receive: is given that sample once the last frame has passed.
     """
 
     shot: str
@@ -105,6 +109,8 @@ class Sweep:
     openings: tuple[Openings, ...] = ()
     head_limit: float | None = None
     trace: MotionTrace | None = None
+    sample: FrameSample | None = None
+    receive: Callable[[SampledShot], None] | None = None
     _not_finite: _Bad = field(default_factory=_Bad)
     _far: _Bad = field(default_factory=_Bad)
     _moved: int = 0
@@ -130,12 +136,18 @@ class Sweep:
         self, block: Float32Array, frames: npt.NDArray[np.int64], low: float, high: float, rest: Float32Array
     ) -> None:
         reach = _FAR * max(float(np.ptp(rest, axis=0).max()), 1.0)
+        sampled, numbers = block, frames
         if not (rest.min() - reach <= low and high <= rest.max() + reach):
             away = np.maximum(rest.min(axis=0) - block, block - rest.max(axis=0))
             wrong = np.any(away > reach, axis=2)
             self._far.note(wrong, frames)
             keep = ~wrong.any(axis=1)
+            # Frames that lie elsewhere as a whole tell of another unit or place; single damaged vertices of nothing.
+            whole = keep | (wrong.mean(axis=1) > _WHOLE)
+            sampled, numbers = block[whole], frames[whole]
             block, frames = block[keep], frames[keep]
+        if self.sample is not None and len(sampled):
+            self.sample.feed(sampled, numbers)
         if not len(block):
             return
         for openings in self.openings:
@@ -155,14 +167,25 @@ class Sweep:
         if sizes[row] > self._worst[0]:
             self._worst = float(sizes[row]), float(motion.angle[row]), int(frames[row])
 
-    def report(self, findings: Findings) -> None:
-        """Reports what the frames held."""
+    def close(self) -> None:
+        """Hands the sample on; no frame follows."""
+        taken = None if self.sample is None else self.sample.take()
+        if taken is not None and self.receive is not None:
+            self.receive(taken)
+
+    def report(self, findings: Findings, *, explained: bool = False) -> None:
+        """Reports what the frames held.
+
+        Args:
+            findings: receives it.
+            explained: whether it was reported already why the frames lie elsewhere than at rest.
+        """
         place = {"file": self.cache.path, "shot": self.shot}
         for bad, code, what in (
             (self._not_finite, "not-finite", NOT_FINITE),
             (self._far, "far-away", f"more than {_FAR:g} sizes of the mesh away from it"),
         ):
-            if bad.frame is not None:
+            if bad.frame is not None and not (explained and bad is self._far):
                 findings.error(
                     code,
                     f"{bad.verts} positions in {bad.frames} of {self.cache.num_frames} frames are {what}; the first "
@@ -172,7 +195,7 @@ class Sweep:
                     vertex=bad.vertex,
                     **place,
                 )
-        if self._moved and self.head_limit is not None:
+        if not explained and self._moved and self.head_limit is not None:
             size, angle, frame = self._worst
             findings.error("head-motion", self._head_message(size, angle, frame), _STABILISE, frame=frame, **place)
 
@@ -186,12 +209,11 @@ class Sweep:
         return message
 
 
-def sweep_all(sweeps: Iterable[Sweep], findings: Findings) -> None:
-    """Runs all sweeps behind one progress bar, and reports what they found.
+def sweep_all(jobs: Collection[Sweep], findings: Findings) -> None:
+    """Runs all sweeps behind one progress bar.
 
     A file that becomes unreadable on the way is reported, and left.
     """
-    jobs = list(sweeps)
     total = sum(sweep.cache.num_frames for sweep in jobs)
     buffer = np.empty(
         max((_block_frames(sweep.cache) * sweep.cache.num_verts * 3 for sweep in jobs), default=0), np.float32
@@ -208,8 +230,8 @@ def sweep_all(sweeps: Iterable[Sweep], findings: Findings) -> None:
             unreadable.add(id(sweep))
         else:
             sweep.feed(block, start)
-    for sweep in jobs:
-        sweep.report(findings)
+            if stop == sweep.cache.num_frames:
+                sweep.close()
 
 
 def _block_frames(cache: PointCache) -> int:

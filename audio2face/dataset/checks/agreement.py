@@ -1,0 +1,234 @@
+"""Do all shots of a part show the same mesh? Each is compared with the neutral pose, or with the other shots.
+
+A shot is known by the mean of a sample of its frames. Shots that agree are counted together, and what their frames tell
+of the part's motion is added up; a few groups are kept, so that memory does not grow with the number of shots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.arrays import Float32Array
+from audio2face.dataset.checks.face_frame import FaceMotion
+from audio2face.dataset.checks.pose_match import Kind, Mismatch, Reference, compare
+from audio2face.dataset.checks.samples import SampledShot
+from audio2face.dataset.report import Findings
+
+_MOST_GROUPS = 4
+_PROBED = 300  # vertices whose motion is compared with that of their neighbours
+_TOLERATED = (Kind.TURNED, Kind.SHAPE)  # motion of the head and of the face: found frame by frame, or meant
+
+
+_DISCONTINUITIES = (Kind.ORDER, Kind.MESH, Kind.UNIT, Kind.AXES, Kind.MIRRORED)
+
+
+@dataclass(frozen=True)
+class ShotPose:
+    """What is known of a shot.
+
+    Attributes:
+        shot: its name.
+        path: file of its cache.
+        mean: mean pose of the sample `[verts, 3]`.
+        error: standard error of the mean, per vertex `[verts]`.
+        sample: the frames.
+    """
+
+    shot: str
+    path: Path
+    mean: npt.NDArray[np.float64]
+    error: npt.NDArray[np.float64]
+    sample: SampledShot
+
+    @classmethod
+    def of(cls, shot: str, path: Path, sample: SampledShot) -> ShotPose:
+        """Averages a sample, without the motion of the head."""
+        frames = sample.steadied()
+        mean = frames.mean(axis=0, dtype=np.float64)
+        # From the mean absolute deviation, of a normal distribution; frames near in time are not independent.
+        deviation = np.linalg.norm(np.abs(frames - mean.astype(np.float32)).mean(axis=0), axis=1)
+        return cls(shot, path, mean, 1.25 * deviation.astype(np.float64) / np.sqrt(len(frames)), sample)
+
+
+@dataclass
+class Group:
+    """Shots that show the same mesh.
+
+    Attributes:
+        reference: a pose of it.
+        error: its standard error `[verts]`.
+        shots: the names of the shots, with the files of their caches.
+        mismatch: how it differs from the first group, None for the first.
+    """
+
+    reference: Reference
+    error: npt.NDArray[np.float64]
+    mismatch: Mismatch | None = None
+    shots: list[tuple[str, Path]] = field(default_factory=list)
+    _frames: int = 0
+    _pose: Any = 0.0
+    _motion: Any = 0.0
+    _products: float = 0.0
+    _strengths: float = 0.0
+
+    def add(self, pose: ShotPose) -> None:
+        """Counts a shot in, and its motion."""
+        self.shots.append((pose.shot, pose.path))
+        frames = pose.sample.frames
+        around = (frames - pose.mean.astype(np.float32)).astype(np.float32)
+        self._frames += len(frames)
+        self._pose = self._pose + pose.mean * len(frames)
+        self._motion = self._motion + np.abs(around).sum(axis=0, dtype=np.float64)
+        verts = np.unique(np.linspace(0, frames.shape[1] - 1, _PROBED).astype(np.int64))
+        here, there = around[:, verts, None], around[:, self.reference.neighbours[verts, :3]]
+        self._products += float((here * there).sum())
+        self._strengths += float((np.linalg.norm(here, axis=3) * np.linalg.norm(there, axis=3)).sum())
+
+    def motion(self, neutral: Float32Array | None) -> FaceMotion | None:
+        """How the part moves over the shots of this group; None where they hold no mesh to speak of."""
+        if not self._frames:
+            return None
+        mean = self._pose / self._frames
+        rest = Reference.of(mean, "mean pose")
+        if rest is None:
+            return None
+        shift = None if neutral is None or neutral.shape != mean.shape else mean - neutral
+        coherence = self._products / self._strengths if self._strengths > 0 else 0.0
+        return FaceMotion(rest, self._motion / self._frames, shift, coherence)
+
+
+@dataclass
+class Agreement:
+    """Compares the shots of one part.
+
+    Attributes:
+        neutral: its pose at rest `[verts, 3]`, None without one.
+        least_shift: cm by which a shot may stand elsewhere.
+        odd: shots that were reported.
+        explained: these, and those that differ from a neutral pose that was reported.
+        neutral_reported: whether the neutral pose was.
+    """
+
+    neutral: Float32Array | None
+    least_shift: float
+    odd: set[str] = field(default_factory=set)
+    explained: set[str] = field(default_factory=set)
+    neutral_reported: bool = False
+    _groups: list[Group] = field(default_factory=list)
+    _odd: list[tuple[str, Path, Mismatch]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begins with the group of the neutral pose."""
+        if self.neutral is not None:
+            self._begin(self.neutral, np.zeros(len(self.neutral)), "the neutral pose")
+
+    def add(self, shot: str, path: Path, sample: SampledShot) -> None:
+        """Compares one shot with what came before."""
+        pose = ShotPose.of(shot, path, sample)
+        if not self._groups and self._begin(pose.mean, pose.error, f"shot {shot!r}") is None:
+            return
+        first: Mismatch | None = None
+        for group in self._groups:
+            mismatch = self._compare(group, pose)
+            if mismatch is None:
+                group.add(pose)
+                return
+            first = first or mismatch
+        new = self._begin(pose.mean, pose.error, f"shot {shot!r}") if len(self._groups) < _MOST_GROUPS else None
+        if new is not None:
+            new.mismatch = first
+            new.add(pose)
+        elif first is not None:
+            self._odd.append((shot, path, first))
+
+    def main_group(self) -> Group | None:
+        """The group of most shots, of equals the earlier."""
+        return max(self._groups, key=lambda group: len(group.shots), default=None)
+
+    @property
+    def neutral_agrees(self) -> bool:
+        """Whether there is a neutral pose, and most shots agree with it."""
+        return self.neutral is not None and bool(self._groups) and self.main_group() is self._groups[0]
+
+    def report(self, neutral_path: Path | None, findings: Findings) -> None:
+        """Reports the shots that differ from most, and a neutral pose that differs from most shots."""
+        main = self.main_group()
+        if main is None:
+            return
+        first = self._groups[0]
+        against_neutral = self.neutral is not None and main is not first
+        if against_neutral and (len(main.shots) > 1 or not first.shots):
+            self._report_neutral(main, neutral_path, findings)
+        for group in self._groups:
+            if group is main:
+                continue
+            mismatch = group.mismatch if main is first else compare(main.reference, group.reference.points, main.error)
+            for shot, path in group.shots if mismatch else ():
+                self._report_shot(shot, path, mismatch, findings)
+        for shot, path, mismatch in self._odd:
+            self._report_shot(shot, path, mismatch, findings)
+
+    def _begin(self, points: npt.NDArray[Any], error: npt.NDArray[np.float64], name: str) -> Group | None:
+        reference = Reference.of(points, name)
+        if reference is None:
+            return None
+        self._groups.append(Group(reference, error))
+        return self._groups[-1]
+
+    def _compare(self, group: Group, pose: ShotPose) -> Mismatch | None:
+        mismatch = compare(group.reference, pose.mean, pose.error + group.error)
+        if mismatch is None or mismatch.kind in _TOLERATED:
+            return self._compare_halves(group, pose)
+        far = mismatch.distance > self.least_shift and pose.sample.stands_at(mismatch.distance)
+        return None if mismatch.kind is Kind.MOVED and not far else mismatch
+
+    @staticmethod
+    def _compare_halves(group: Group, pose: ShotPose) -> Mismatch | None:
+        """What is wrong with a part of the shot only."""
+        for half, when in zip(pose.sample.halves(), ("first", "second"), strict=False):
+            part = ShotPose.of(pose.shot, pose.path, half)
+            mismatch = compare(group.reference, part.mean, part.error + group.error)
+            if mismatch is not None and mismatch.kind in _DISCONTINUITIES:
+                return replace(mismatch, message=f"{mismatch.message} (in the {when} half of the shot)")
+        return None
+
+    def _report_neutral(self, main: Group, path: Path | None, findings: Findings) -> None:
+        count = sum(len(group.shots) for group in self._groups) + len(self._odd)
+        assert self.neutral is not None
+        mismatch = compare(main.reference, self.neutral, main.error)
+        if mismatch is None:
+            return
+        self.explained |= {shot for shot, _ in main.shots}
+        self.neutral_reported = True
+        findings.error(
+            CODES[mismatch.kind],
+            f"{mismatch.message} ({len(main.shots)} of {count} shots agree with each other, not with this pose)",
+            mismatch.remedy,
+            file=path,
+            vertex=mismatch.vertex,
+        )
+
+    def _report_shot(self, shot: str, path: Path, mismatch: Mismatch | None, findings: Findings) -> None:
+        if mismatch is not None:
+            self.explained.add(shot)
+            self.odd.add(shot)
+            findings.error(
+                CODES[mismatch.kind], mismatch.message, mismatch.remedy, file=path, shot=shot, vertex=mismatch.vertex
+            )
+
+
+CODES = {
+    Kind.UNIT: "units",
+    Kind.AXES: "axes",
+    Kind.MIRRORED: "axes",
+    Kind.MOVED: "moved",
+    Kind.TURNED: "axes",
+    Kind.ORDER: "vertex-order",
+    Kind.MESH: "vertex-order",
+    Kind.SHAPE: "shape",
+}

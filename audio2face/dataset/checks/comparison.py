@@ -1,0 +1,113 @@
+"""What the pass over all frames of skin and tongue leaves to compare: shots with each other, parts with the skin."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from audio2face.dataset.actor import ActorDataset
+from audio2face.dataset.checks.agreement import Agreement
+from audio2face.dataset.checks.orientation import SkinFrame, check_skin_frame
+from audio2face.dataset.checks.parts import Skin, check_parts
+from audio2face.dataset.checks.samples import FrameSample, SampledShot, Tracks
+from audio2face.dataset.checks.static import Static
+from audio2face.dataset.checks.sweep import Sweep
+from audio2face.dataset.report import Findings
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Skin or tongue.
+
+    Attributes:
+        agreement: compares the shots with each other and with the neutral pose.
+        tracks: places of some vertices.
+    """
+
+    agreement: Agreement
+    tracks: Tracks
+
+    @classmethod
+    def start(cls, still: Static, part: str, num_verts: int | None, least_shift: float) -> _Part:
+        """Begins with the neutral pose where that has the vertices of the caches."""
+        neutral = still.skin_neutral if part == "skin" else still.tongue_neutral
+        fits = neutral is not None and len(neutral) == num_verts
+        tracks = Tracks.spread(num_verts or 1)
+        rigid = None if part == "skin" or still.tongue_rigid is None else np.unique(still.tongue_rigid)
+        if rigid is not None and rigid[-1] < (num_verts or 0):
+            tracks = Tracks(rigid)
+        return cls(Agreement(neutral if fits else None, least_shift), tracks)
+
+    def add(self, shot: str, path: Path, sample: SampledShot) -> None:
+        """Takes some frames of one shot."""
+        self.agreement.add(shot, path, sample)
+        self.tracks.add(shot, sample)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Compares the shots of skin and tongue, and all parts with the skin.
+
+    Attributes:
+        parts: "skin" and "tongue".
+    """
+
+    parts: Mapping[str, _Part]
+
+    @classmethod
+    def start(cls, still: Static, verts: Mapping[str, int | None], least_shift: float) -> Comparison:
+        """Begins with the neutral poses.
+
+        Args:
+            still: what the actor has beside animation.
+            verts: vertices of "skin" and "tongue", None where unknown.
+            least_shift: cm by which a shot may stand elsewhere than the neutral pose.
+        """
+        return cls({part: _Part.start(still, part, verts[part], least_shift) for part in ("skin", "tongue")})
+
+    def sampled(self, sweep: Sweep, part: str, most: int) -> Sweep:
+        """The sweep over a cache of a part, with up to `most` of its frames taken for comparison."""
+        return replace(
+            sweep,
+            sample=FrameSample(sweep.cache.num_frames, most),
+            receive=functools.partial(self.parts[part].add, sweep.shot, sweep.cache.path),
+        )
+
+    @property
+    def explained(self) -> set[str]:
+        """Shots whose displacement was reported, so that it is no motion of the head."""
+        return {shot for part in self.parts.values() for shot in part.agreement.explained}
+
+    @property
+    def odd(self) -> set[str]:
+        """Shots whose skin differs from that of most others."""
+        return self.parts["skin"].agreement.odd
+
+    @property
+    def neutral_reported(self) -> bool:
+        """Whether the neutral pose of the skin was reported."""
+        return self.parts["skin"].agreement.neutral_reported
+
+    def report(self, dataset: ActorDataset, still: Static, findings: Findings) -> SkinFrame:
+        """Reports shots and parts of another mesh, unit, place or vertex order, and unit and axes of the whole."""
+        skin, tongue = self.parts["skin"].agreement, self.parts["tongue"].agreement
+        skin_path = dataset.paths.get("SKIN_NEUTRAL_FPATH")
+        group, tongue_group = skin.main_group(), tongue.main_group()
+        motion = None if group is None else group.motion(still.skin_neutral if skin.neutral_agrees else None)
+        frame = check_skin_frame(motion, skin_path or dataset.paths["SKIN_CACHE_ROOT"], findings)
+        skin.report(skin_path, findings)
+        tongue.report(dataset.paths.get("TONGUE_NEUTRAL_FPATH"), findings)
+        odd = skin.odd | tongue.odd
+        compared = Skin(
+            rest=None if group is None else group.reference,
+            tongue=None if tongue_group is None else tongue_group.reference,
+            face=frame.face,
+            upright=not (frame.reported or frame.doubtful),
+            tracks={name: part.tracks.without(odd) for name, part in self.parts.items()},
+        )
+        check_parts(dataset, still, compared, findings)
+        return frame

@@ -1,0 +1,178 @@
+"""Everything besides the skin, compared with the skin: jaw, tongue, poses, offsets and parts for drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
+from audio2face.dataset.arrays import Archive, Float32Array
+from audio2face.dataset.checks.agreement import CODES
+from audio2face.dataset.checks.face_frame import FaceFrame
+from audio2face.dataset.checks.jaw import around_mean, check_jaw, common_motion, common_vertices
+from audio2face.dataset.checks.offsets import check_offsets
+from audio2face.dataset.checks.placement import Motion, PartPlace, check_place
+from audio2face.dataset.checks.pose_match import Kind, Reference, compare
+from audio2face.dataset.checks.samples import Tracks
+from audio2face.dataset.checks.static import Static, within_reason
+from audio2face.dataset.checks.tongue import check_follows_jaw, check_rigid_vertices
+from audio2face.dataset.report import Findings
+from audio2face.errors import UserError
+
+Value = TypeVar("Value")
+
+# Diagonal of the box and usual distance of the centre from the mouth's, in sizes of the mouth.
+_TONGUE = 2.7, 1.2
+_TEETH = 2.5, 1.4
+_EYES = 3.2, 1.2
+_EYES_ABOVE, _EYES_BEHIND = 2.3, 0.3  # sizes of the mouth from the mouth to the middle between the eyes
+
+
+@dataclass(frozen=True)
+class Skin:
+    """What parts are compared with.
+
+    Attributes:
+        rest: the pose of the skin that most shots agree on.
+        tongue: that of the tongue, None without one.
+        face: mouth and axes, None where nothing moves as a face does.
+        upright: whether +y points up and +z to the front, in centimetres.
+        tracks: places of skin and tongue in some frames of every shot.
+    """
+
+    rest: Reference | None
+    tongue: Reference | None
+    face: FaceFrame | None
+    upright: bool
+    tracks: dict[str, Tracks]
+
+
+def check_parts(dataset: ActorDataset, still: Static, skin: Skin, findings: Findings) -> None:
+    """Compares all parts with the skin."""
+    if skin.rest is not None:
+        _check_neutrals(dataset, still, skin.rest, findings)
+    face = skin.face
+    if face is None or skin.rest is None:
+        return
+    neutral = _attempt(lambda: dataset.jaw_keypoints_neutral)
+    archive = _attempt(lambda: dataset.jaw_animation)
+    jaw = None if neutral is None or archive is None or not within_reason(neutral).all() else (neutral, archive)
+    if jaw is not None and not check_jaw(*jaw, skin.tracks["skin"], face, findings):
+        jaw = None
+    if skin.tongue is not None and dataset.has_tongue:
+        part = PartPlace("tongue", skin.tongue.points, *_TONGUE, _tongue_motion(skin.tracks, face))
+        placed = check_place(part, face, dataset.paths["TONGUE_NEUTRAL_FPATH"], findings)
+        if placed and still.tongue_rigid is not None:
+            _check_tongue(dataset, skin.tongue, skin.tracks["tongue"], jaw, face, findings)
+    _check_drawn(dataset, face, findings)
+    if skin.upright:
+        check_offsets(dataset, still, skin.rest, face, findings)
+
+
+def _check_tongue(
+    dataset: ActorDataset,
+    rest: Reference,
+    tracks: Tracks,
+    jaw: tuple[Float32Array, Archive] | None,
+    face: FaceFrame,
+    findings: Findings,
+) -> None:
+    """Compares the vertices of the tongue that move with the jaw only with each other and with the jaw."""
+    path = dataset.paths["TONGUE_RIGID_VERTEX_LIST_FPATH"]
+    if check_rigid_vertices(rest.points, tracks, face, path, findings) and jaw is not None:
+        check_follows_jaw(rest.points, tracks, *jaw, face, path, findings)
+
+
+def _centre(face: FaceFrame, kind: str) -> FaceFrame:
+    """The face with the place where it has its teeth or eyes in place of the mouth."""
+    if kind != "eyes":
+        return face
+    axes = face.orientation
+    move = np.zeros(3)
+    move[axes.up], move[axes.front] = axes.up_sign * _EYES_ABOVE, -axes.front_sign * _EYES_BEHIND
+    return replace(face, mouth=face.mouth + face.mouth_size * move)
+
+
+def _check_neutrals(dataset: ActorDataset, still: Static, rest: Reference, findings: Findings) -> None:
+    """Compares every further pose at rest with that of its part."""
+    tongue = None if still.tongue_neutral is None else Reference.of(still.tongue_neutral, "the neutral pose")
+    for parameter, reference, pose in (
+        ("SKIN_NEUTRAL_INFERENCE_FPATH", rest, still.skin_neutral_inference),
+        ("TONGUE_NEUTRAL_INFERENCE_FPATH", tongue, still.tongue_neutral_inference),
+        (BLENDSHAPE_PATHS["skin"][0], rest, _blendshape_neutral(dataset, "skin")),
+        (BLENDSHAPE_PATHS["tongue"][0], tongue, _blendshape_neutral(dataset, "tongue")),
+    ):
+        if reference is None or pose is None or pose.shape != reference.points.shape:
+            continue
+        mismatch = compare(reference, pose)
+        if mismatch is None:
+            continue
+        subject = "its neutral " if parameter.startswith("BLENDSHAPE") else ""
+        add = findings.warning if mismatch.kind is Kind.SHAPE else findings.error
+        add(
+            CODES[mismatch.kind],
+            f"{subject}{mismatch.message}",
+            f"{mismatch.remedy}{' Do the same to its offsets.' if subject else ''}",
+            file=dataset.paths[parameter],
+            vertex=mismatch.vertex,
+        )
+
+
+def _blendshape_neutral(dataset: ActorDataset, part: str) -> Float32Array | None:
+    files = dataset.blendshapes(part)
+    if files is None:
+        return None
+    pose = _attempt(lambda: Archive.open(files.data).read_floats("neutral", (None, 3)))
+    return pose if pose is not None and within_reason(pose).all() else None
+
+
+def _tongue_motion(tracks: dict[str, Tracks], face: FaceFrame) -> Motion | None:
+    """How the tongue, or what of it moves with the jaw only, moves with the skin under the mouth."""
+    chosen = common_vertices(tracks["skin"], face)
+    steps, mouths = [], []
+    for shot, (numbers, places) in tracks["tongue"].shots.items():
+        skin = tracks["skin"].shots.get(shot)
+        if chosen is not None and skin is not None and np.array_equal(numbers, skin[0]):
+            mean = places.astype(np.float64).mean(axis=1)
+            steps.append(mean - mean.mean(axis=0))
+            mouths.append(around_mean(skin[1], chosen))
+    motion = common_motion(np.concatenate(steps), np.concatenate(mouths)) if steps else None
+    # A tongue has a life of its own, and moves less than the jaw: only its direction tells something.
+    return None if motion is None else Motion(motion.direction, motion.skin_direction, 1.0)
+
+
+def _check_drawn(dataset: ActorDataset, face: FaceFrame, findings: Findings) -> None:
+    """Compares teeth and eyes for drawing with the skin; parts of other names have to lie in its box."""
+    path = dataset.paths.get("EXTRA_PARTS_FPATH")
+    archive = _attempt(lambda: dataset.extra_parts)
+    if path is None or archive is None:
+        return
+    points: dict[str, list[npt.NDArray[np.floating]]] = {"teeth": [], "eyes": []}
+    for name in archive.members:
+        kind = _kind(name)
+        vertices = _attempt(lambda name=name: archive.read_floats(name, (None, 3))) if kind else None  # type: ignore[misc]
+        if kind is not None and vertices is not None and within_reason(vertices).all():
+            points[kind].append(vertices)
+    for kind, (size, reach) in (("teeth", _TEETH), ("eyes", _EYES)):
+        if points[kind]:
+            check_place(PartPlace(kind, np.concatenate(points[kind]), size, reach), _centre(face, kind), path, findings)
+
+
+def _kind(name: str) -> str | None:
+    """Which part an array of vertices belongs to, by its name."""
+    lower = name.lower()
+    if not lower.endswith("_vertices") or any(word in lower for word in ("lash", "brow", "lid")):
+        return None
+    return "teeth" if "teeth" in lower or "tooth" in lower else "eyes" if "eye" in lower else None
+
+
+def _attempt(read: Callable[[], Value]) -> Value | None:
+    """Reads what is checked, and reported where it is unreadable, elsewhere."""
+    with suppress(UserError):
+        return read()
+    return None

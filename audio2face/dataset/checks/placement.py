@@ -1,0 +1,165 @@
+"""Does a part lie where a face has it, in the unit and the axes of the skin, and does it move with the mouth?
+
+A part is scored as it is, and in every other unit and axes. Where it fits badly as it is and well in others, those are
+named; where it fits nowhere, it lies outside the face.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.checks.face_frame import FaceFrame
+from audio2face.dataset.checks.units import FACTORS, axes_formula, is_mirror, scale_remedy, unit_words
+from audio2face.dataset.report import Findings
+
+Array = npt.NDArray[np.float64]
+
+_SPREAD = 0.5  # natural logarithm: how much sizes of parts differ from face to face
+_DIRECTION = 1.0  # cost of a motion at right angles to that of the mouth
+_MISPLACED, _DOUBTFUL = 7.0, 4.0
+_CERTAIN = 5.0  # by how much another unit or other axes have to fit better
+_UNUSUAL, _MIRROR = 0.1, 0.05  # costs that settle which of several equal exchanges of axes is named
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How a part moves with the mouth.
+
+    Attributes:
+        direction: of the part's motion as the mouth opens, a unit vector `[3]`.
+        skin_direction: of the skin's that moves with it `[3]`.
+        ratio: of the part's motion to the skin's.
+    """
+
+    direction: Array
+    skin_direction: Array
+    ratio: float
+
+
+@dataclass(frozen=True)
+class PartPlace:
+    """What is known of a part.
+
+    Attributes:
+        name: what it is, for messages, such as "jaw".
+        points: at rest `[points, 3]`.
+        usual_size: diagonal of its box in sizes of the mouth.
+        reach: usual distance of its centre from the mouth's, in sizes of the mouth.
+        motion: how it moves, None where it stands still or is not animated.
+    """
+
+    name: str
+    points: npt.NDArray[np.floating[Any]]
+    usual_size: float
+    reach: float
+    motion: Motion | None = None
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A unit and axes in which a part may be kept; factor and matrix lead to those of the skin."""
+
+    factor: float
+    matrix: npt.NDArray[np.int64]
+    penalty: float
+
+    @property
+    def none(self) -> bool:
+        return self.factor == 1 and bool((self.matrix == np.eye(3)).all())
+
+
+def check_place(part: PartPlace, face: FaceFrame, path: Path, findings: Findings) -> bool:
+    """Reports a part in another unit, in other axes or outside the face; whether it lies where it should.
+
+    Args:
+        part: the part.
+        face: mouth and size of the skin, in the skin's own unit and axes.
+        path: file of the part.
+        findings: receives what is wrong.
+    """
+    costs = [(_cost(part, face, change), change) for change in _changes()]
+    as_it_is = next(cost for cost, change in costs if change.none)
+    if as_it_is < _DOUBTFUL:
+        return True
+    best, change = min(costs, key=lambda item: item[0])
+    distance = float(np.linalg.norm(part.points.mean(axis=0) - face.mouth))
+    place = (
+        f"its centre lies {distance:.3g} from the mouth, and it measures {_size(part):.3g} where the skin measures "
+        f"{face.size:.3g}"
+    )
+    if as_it_is - best > _CERTAIN and as_it_is > _MISPLACED:
+        messages, remedies, code = _words(change)
+        findings.error(code, f"the {part.name} {' and '.join(messages)}: {place}", " ".join(remedies), file=path)
+    elif as_it_is > _MISPLACED:
+        findings.error(
+            "placement",
+            f"the {part.name} is not where a face has it: {place}",
+            "Export it from the scene, unit and axes of the skin.",
+            file=path,
+        )
+    else:
+        findings.warning(
+            "placement",
+            f"the {part.name} lies or moves unlike that of a face: {place}",
+            "Look at skin and part together in one scene.",
+            file=path,
+        )
+    return as_it_is <= _MISPLACED
+
+
+def _words(change: _Change) -> tuple[list[str], list[str], str]:
+    messages, remedies, code = [], [], "units"
+    if not (change.matrix == np.eye(3)).all():
+        code = "axes"
+        formula = axes_formula(change.matrix)
+        what = "is mirrored against the skin" if is_mirror(change.matrix) else "has other axes than the skin"
+        messages.append(what)
+        remedies.append(f"Replace its (x, y, z) by {formula}.")
+    if change.factor != 1:
+        code = "units"
+        messages.append(f"is {unit_words(change.factor)} where the skin is not")
+        remedies.append(scale_remedy(change.factor))
+    return messages, remedies, code
+
+
+def _size(part: PartPlace) -> float:
+    return float(np.linalg.norm(np.ptp(part.points, axis=0)))
+
+
+def _cost(part: PartPlace, face: FaceFrame, change: _Change) -> float:
+    """How unlikely the part is once it has been changed so."""
+    centre = change.factor * change.matrix @ part.points.mean(axis=0, dtype=np.float64)
+    unit = face.mouth_size
+    cost = (float(np.linalg.norm(centre - face.mouth)) / (part.reach * unit)) ** 2
+    size = max(_size(part) * change.factor, 1e-12)
+    cost += (math.log(size / (part.usual_size * unit)) / _SPREAD) ** 2
+    if part.motion is not None:
+        aligned = float((change.matrix @ part.motion.direction) @ part.motion.skin_direction)
+        cost += _DIRECTION * (1 - aligned)
+    return cost + change.penalty
+
+
+@cache
+def _changes() -> tuple[_Change, ...]:
+    return tuple(_all_changes())
+
+
+def _all_changes() -> Iterator[_Change]:
+    usual = (np.eye(3, dtype=np.int64), np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]]))
+    for order in permutations(range(3)):
+        for signs in product((1, -1), repeat=3):
+            matrix = np.zeros((3, 3), np.int64)
+            matrix[range(3), order] = signs
+            penalty = 0.0 if any((matrix == one).all() for one in usual) else _UNUSUAL
+            penalty += _MIRROR * is_mirror(matrix) + _UNUSUAL * (matrix[0, 0] != 1)
+            for factor in (1.0, *FACTORS):
+                yield _Change(factor, matrix, penalty)

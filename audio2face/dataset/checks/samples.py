@@ -1,0 +1,122 @@
+"""A bounded sample of the frames of a shot, taken while the one pass over all frames goes by.
+
+Knows arrays of frames. What the samples mean is for others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.arrays import Float32Array
+from audio2face.geometry.rigid import fit_rigid
+
+_MOST_FRAMES = 32  # of one shot
+_MOST_FRAMES_IN_ALL = 4000
+_FEWEST_FRAMES = 4
+_ALIGNED_ON = 200  # vertices
+_MOST_TRACKED = 400  # vertices: some dozens of them at the mouth
+_STEADY = 0.25  # of a shift of the whole shot
+_HEAD_MOVES = 0.01  # of the mesh's size: more than speech moves the centre of a face
+
+
+def frames_per_shot(num_shots: int) -> int:
+    """How many frames of each shot to look at, so that many shots take no more memory than some."""
+    return int(np.clip(_MOST_FRAMES_IN_ALL // max(num_shots, 1), _FEWEST_FRAMES, _MOST_FRAMES))
+
+
+@dataclass
+class FrameSample:
+    """Takes some frames of a shot, evenly spread.
+
+    Attributes:
+        num_frames: frames of the shot.
+        most: how many to take.
+    """
+
+    num_frames: int
+    most: int
+    _frames: list[Float32Array] = field(default_factory=list)
+    _numbers: list[npt.NDArray[np.int64]] = field(default_factory=list)
+
+    def feed(self, block: Float32Array, numbers: npt.NDArray[np.int64]) -> None:
+        """Takes what it needs of a block `[frames, verts, 3]` with these frame numbers `[frames]`."""
+        step = max(1, math.ceil(self.num_frames / self.most))
+        rows = np.flatnonzero(numbers % step == step // 2)
+        if len(rows):
+            self._frames.append(block[rows])
+            self._numbers.append(numbers[rows])
+
+    def take(self) -> SampledShot | None:
+        """What was taken, which is forgotten here; None where no frame came by."""
+        if not self._frames:
+            return None
+        taken = SampledShot(np.concatenate(self._frames), np.concatenate(self._numbers))
+        self._frames, self._numbers = [], []
+        return taken
+
+
+@dataclass(frozen=True)
+class SampledShot:
+    """Some frames of a shot.
+
+    Attributes:
+        frames: float32 `[frames, verts, 3]`.
+        numbers: their numbers in the shot, `[frames]`.
+    """
+
+    frames: Float32Array
+    numbers: npt.NDArray[np.int64]
+
+    def steadied(self) -> Float32Array:
+        """The frames with the head's own motion taken out, where there is any to speak of, `[frames, verts, 3]`."""
+        chosen = np.unique(np.linspace(0, self.frames.shape[1] - 1, _ALIGNED_ON).astype(np.int64))
+        centres = self.frames[:, chosen].mean(axis=1)
+        size = float(np.linalg.norm(np.ptp(self.frames[0], axis=0)))
+        if len(self.frames) < 2 or float(centres.std(axis=0).max()) <= _HEAD_MOVES * size:
+            return self.frames
+        motion = fit_rigid(self.frames[:, chosen], self.frames[0, chosen])
+        return motion.apply(self.frames).astype(np.float32)
+
+    def stands_at(self, distance: float) -> bool:
+        """Whether the mesh stays so still that a shift by this distance is one of the whole shot."""
+        centres = self.frames.mean(axis=1)
+        return bool(np.linalg.norm(centres.std(axis=0)) < _STEADY * distance)
+
+    def halves(self) -> tuple[SampledShot, ...]:
+        """The two halves of the shot; none of a shot of few frames."""
+        middle = len(self.frames) // 2
+        if middle < _FEWEST_FRAMES:
+            return ()
+        parts = (slice(None, middle), slice(middle, None))
+        return tuple(SampledShot(self.frames[part], self.numbers[part]) for part in parts)
+
+
+@dataclass
+class Tracks:
+    """Places of some vertices of a part in the sampled frames of every shot.
+
+    Attributes:
+        verts: numbers of the vertices `[points]`.
+        shots: by shot, the numbers of the frames `[frames]` and the places, float32 `[frames, points, 3]`.
+    """
+
+    verts: npt.NDArray[np.int64]
+    shots: dict[str, tuple[npt.NDArray[np.int64], Float32Array]] = field(default_factory=dict)
+
+    @classmethod
+    def spread(cls, num_verts: int) -> Tracks:
+        """Of vertices spread evenly over the list of vertices."""
+        return cls(np.unique(np.linspace(0, num_verts - 1, min(num_verts, _MOST_TRACKED)).astype(np.int64)))
+
+    def add(self, shot: str, sample: SampledShot) -> None:
+        """Keeps the vertices of one shot."""
+        self.shots[shot] = sample.numbers, sample.frames[:, self.verts]
+
+    def without(self, shots: Collection[str]) -> Tracks:
+        """The tracks of all other shots."""
+        return Tracks(self.verts, {shot: track for shot, track in self.shots.items() if shot not in shots})

@@ -1,0 +1,98 @@
+"""Do the vertices of the tongue that are said to move with the jaw only do so?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset.arrays import Archive, Float32Array
+from audio2face.dataset.checks.face_frame import FaceFrame
+from audio2face.dataset.checks.samples import Tracks
+from audio2face.dataset.checks.static import within_reason
+from audio2face.dataset.report import Findings
+from audio2face.errors import UserError
+from audio2face.geometry.rigid import fit_rigid, spans_a_plane
+
+Points = npt.NDArray[np.floating[Any]]
+
+_BENDS = 0.05  # sizes of the mouth
+_BENDS_SHARE = 0.6  # of the motion
+_FOLLOWS_SHARE = 0.8  # of the motion
+
+
+def check_rigid_vertices(neutral: Points, tracks: Tracks, face: FaceFrame, path: Path, findings: Findings) -> bool:
+    """Reports listed vertices that change their distances as the tongue moves; whether they keep them.
+
+    Args:
+        neutral: the tongue at rest `[verts, 3]`.
+        tracks: places of the listed vertices in some frames.
+        face: size of the mouth.
+        path: file of the list.
+        findings: receives what is wrong.
+    """
+    rest = neutral[tracks.verts].astype(np.float64)
+    if not tracks.shots or not spans_a_plane(rest):
+        return False
+    frames = np.concatenate([places for _, places in tracks.shots.values()]).astype(np.float64)
+    motion = _length(frames - rest)
+    residual = _length(fit_rigid(frames, rest).apply(frames) - rest)
+    if residual <= max(_BENDS * face.mouth_size, _BENDS_SHARE * motion):
+        return True
+    findings.error(
+        "tongue-rigid",
+        f"the {len(rest)} listed vertices do not move as one rigid piece: {residual:.2g} remain of a motion of "
+        f"{motion:.2g}",
+        "List vertices at the root of the tongue that move with the jaw and not by themselves.",
+        file=path,
+    )
+    return False
+
+
+def check_follows_jaw(
+    neutral: Points,
+    tracks: Tracks,
+    jaw_neutral: Float32Array,
+    jaw: Archive,
+    face: FaceFrame,
+    path: Path,
+    findings: Findings,
+) -> None:
+    """Reports listed vertices that move otherwise than the key points of the jaw; arguments as above."""
+    rest = neutral[tracks.verts].astype(np.float64)
+    moved, left = [], []
+    for shot, (numbers, places) in tracks.shots.items():
+        offsets = _offsets(jaw, shot, len(jaw_neutral))
+        if offsets is None or numbers[-1] >= len(offsets):
+            continue
+        back = fit_rigid(offsets[numbers] + jaw_neutral, jaw_neutral)
+        moved.append(places - rest)
+        left.append(back.apply(places) - rest)
+    if not moved:
+        return
+    motion, residual = _length(np.concatenate(moved)), _length(np.concatenate(left))
+    if residual > max(_BENDS * face.mouth_size, _FOLLOWS_SHARE * motion):
+        findings.warning(
+            "tongue-rigid",
+            f"the listed vertices do not move with the jaw: {residual:.2g} remain of a motion of {motion:.2g} once the "
+            "jaw's is taken out",
+            "List vertices at the root of the tongue, and check that tongue and jaw were exported from one scene.",
+            file=path,
+        )
+
+
+def _offsets(jaw: Archive, shot: str, points: int) -> Float32Array | None:
+    if shot not in jaw.members:
+        return None
+    try:
+        offsets = jaw.read_floats(shot, (None, points, 3))
+    except UserError:
+        return None
+    return offsets if within_reason(offsets).all() else None
+
+
+def _length(vectors: Points) -> float:
+    """Root mean square length of vectors `[..., 3]`."""
+    return float(np.sqrt(np.square(vectors).sum(axis=-1).mean()))

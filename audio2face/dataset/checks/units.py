@@ -1,0 +1,75 @@
+"""Words for scales and axes: which unit a factor means, and which coordinates have to be exchanged.
+
+Pure tables and formulas; knows no file and no face.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating[Any]]
+
+AXES = "xyz"
+# What lengths must be multiplied by to become centimetres, by what they are in.
+FACTORS = {
+    100.0: "metres",
+    0.1: "millimetres",
+    2.54: "inches",
+    30.48: "feet",
+    10.0: "decimetres",
+    0.01: "hundredths of centimetres (centimetres that were scaled by 100 once too often)",
+    1000.0: "tens of metres",
+    0.0001: "micrometres",
+}
+_NEAR = 0.12  # natural logarithm: a measured factor this close to one of the table is that one
+
+
+def nearest_factor(factor: float, *, loosely: bool = False) -> float:
+    """The factor of the table that a measured one stands for, else the measured one to two digits.
+
+    Args:
+        factor: what was measured, above 0.
+        loosely: whether it was measured on motion that differs from face to face, so that the nearest one is meant.
+    """
+    near = min(FACTORS, key=lambda known: abs(math.log(known / factor)))
+    return near if loosely or abs(math.log(near / factor)) <= _NEAR else float(f"{factor:.2g}")
+
+
+def unit_words(factor: float) -> str:
+    """What lengths are in that must be multiplied by `factor`, such as "in metres"."""
+    name = FACTORS.get(factor)
+    return f"in {name}" if name else f"{1 / factor:.3g} times as large as they should be"
+
+
+def scale_remedy(factor: float) -> str:
+    """What to do about lengths that must be multiplied by `factor`."""
+    return f"Multiply all its lengths by {factor:g}: lengths are centimetres."
+
+
+def nearest_axes(matrix: Floats) -> npt.NDArray[np.int64]:
+    """The matrix of exchanged and reversed axes `[3, 3]` that is nearest to an orthogonal one."""
+    found = np.zeros((3, 3), np.int64)
+    free = np.abs(np.asarray(matrix, np.float64))
+    for _ in range(3):
+        row, column = np.unravel_index(int(np.argmax(free)), free.shape)
+        found[row, column] = 1 if matrix[row, column] > 0 else -1
+        free[row], free[:, column] = -1, -1
+    return found
+
+
+def axes_formula(matrix: npt.NDArray[np.int64]) -> str:
+    """The new coordinates in terms of the old, such as "(x, z, -y)", for `new = matrix @ old`."""
+    terms = []
+    for row in matrix:
+        column = int(np.argmax(np.abs(row)))
+        terms.append(f"{'-' if row[column] < 0 else ''}{AXES[column]}")
+    return f"({', '.join(terms)})"
+
+
+def is_mirror(matrix: Floats | npt.NDArray[np.int64]) -> bool:
+    """Whether an orthogonal matrix turns a left hand into a right one."""
+    return bool(np.linalg.det(np.asarray(matrix, np.float64)) < 0)
