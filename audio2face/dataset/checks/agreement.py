@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.face_frame import FaceMotion
-from audio2face.dataset.checks.pose_match import Kind, Mismatch, Reference, compare
+from audio2face.dataset.checks.pose_match import Kind, Mismatch, Reference, changes_within, compare
 from audio2face.dataset.checks.samples import SampledShot
 from audio2face.dataset.report import Findings
 
@@ -35,6 +35,7 @@ class ShotPose:
         shot: its name.
         path: file of its cache.
         mean: mean pose of the sample `[verts, 3]`.
+        motion: mean absolute deviation from it `[verts, 3]`.
         error: standard error of the mean, per vertex `[verts]`.
         sample: the frames.
     """
@@ -42,6 +43,7 @@ class ShotPose:
     shot: str
     path: Path
     mean: npt.NDArray[np.float64]
+    motion: Float32Array
     error: npt.NDArray[np.float64]
     sample: SampledShot
 
@@ -51,8 +53,10 @@ class ShotPose:
         frames = sample.steadied()
         mean = frames.mean(axis=0, dtype=np.float64)
         # From the mean absolute deviation, of a normal distribution; frames near in time are not independent.
-        deviation = np.linalg.norm(np.abs(frames - mean.astype(np.float32)).mean(axis=0), axis=1)
-        return cls(shot, path, mean, 1.25 * deviation.astype(np.float64) / np.sqrt(len(frames)), sample)
+        around = frames - mean.astype(np.float32)
+        motion = np.abs(around, out=around).mean(axis=0)
+        error = 1.25 * np.linalg.norm(motion, axis=1).astype(np.float64) / np.sqrt(len(frames))
+        return cls(shot, path, mean, motion, error, sample)
 
 
 @dataclass
@@ -80,12 +84,13 @@ class Group:
         """Counts a shot in, and its motion."""
         self.shots.append((pose.shot, pose.path))
         frames = pose.sample.frames
-        around = (frames - pose.mean.astype(np.float32)).astype(np.float32)
         self._frames += len(frames)
         self._pose = self._pose + pose.mean * len(frames)
-        self._motion = self._motion + np.abs(around).sum(axis=0, dtype=np.float64)
+        self._motion = self._motion + pose.motion.astype(np.float64) * len(frames)
         verts = np.unique(np.linspace(0, frames.shape[1] - 1, _PROBED).astype(np.int64))
-        here, there = around[:, verts, None], around[:, self.reference.neighbours[verts, :3]]
+        mean = pose.mean.astype(np.float32)
+        near = self.reference.neighbours[verts, :3]
+        here, there = (frames[:, verts] - mean[verts])[:, :, None], frames[:, near] - mean[near]
         self._products += float((here * there).sum())
         self._strengths += float((np.linalg.norm(here, axis=3) * np.linalg.norm(there, axis=3)).sum())
 
@@ -190,7 +195,11 @@ class Agreement:
     @staticmethod
     def _compare_halves(group: Group, pose: ShotPose) -> Mismatch | None:
         """What is wrong with a part of the shot only."""
-        for half, when in zip(pose.sample.halves(), ("first", "second"), strict=False):
+        halves = pose.sample.halves()
+        means = [half.frames.mean(axis=0) for half in halves]
+        if not means or not changes_within(group.reference, means[0], means[1], pose.error):
+            return None
+        for half, when in zip(halves, ("first", "second"), strict=True):
             part = ShotPose.of(pose.shot, pose.path, half)
             mismatch = compare(group.reference, part.mean, part.error + group.error)
             if mismatch is not None and mismatch.kind in _DISCONTINUITIES:

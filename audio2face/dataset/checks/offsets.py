@@ -127,12 +127,13 @@ def _check_pose(
 def _read_poses(path: Path, rest: Reference) -> dict[str, Array]:
     """The offsets of all poses of a set that can be used; what is wrong with the others is reported elsewhere."""
     poses: dict[str, Array] = {}
+    still = rest.points.astype(np.float32)
     try:
         archive = Archive.open(path)
         for name, member in archive.members.items():
             if name != "neutral" and member.shape == rest.points.shape and member.dtype.kind == "f":
                 pose = archive.read_floats(name, (None, 3))
-                if within_reason(pose).all() and pose.any() and not resembles_pose(pose, rest.points):
+                if within_reason(pose).all() and pose.any() and not resembles_pose(pose, still):
                     poses[name] = pose.astype(np.float64)
     except UserError:
         return {}

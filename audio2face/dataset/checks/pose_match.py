@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 _NEIGHBOURS = 8
 _FEWEST_VERTS = 12
-_MOST_FITTED = 2000  # points: enough for a fit and for statistics
+_MOST_FITTED = 1000  # points: enough for a fit and for statistics
 _EXPLAINED = 0.02  # of the mesh's radius: the median residual of a fit that explains the difference
 _SCALED = 0.08  # natural logarithm
 _TURNED = 12.0  # degrees away from exchanged axes
@@ -138,7 +138,7 @@ class _Fit:
         chosen = np.unique(np.linspace(0, len(points) - 1, _MOST_FITTED).astype(np.int64))
         points, pose = points[chosen], pose[chosen]
         keep = np.ones(len(points), np.bool_)
-        for _ in range(4):
+        for _ in range(3):
             centre, centre_posed = points[keep].mean(axis=0), pose[keep].mean(axis=0)
             still, posed = points[keep] - centre, pose[keep] - centre_posed
             left, values, right = np.linalg.svd(posed.T @ still)
@@ -265,10 +265,24 @@ def _incoherent(
     Skin is smooth: a vertex at a slit such as the lips has neighbours on its own side that are displaced as it is.
     """
     moved = pose - reference.points
-    apart = np.linalg.norm(moved[reference.neighbours] - moved[:, None], axis=2).min(axis=1)
     least = np.maximum(0.6 * reference.spacing, np.maximum(_NOISE * reference.size, _STANDARD_ERRORS * slack))
-    wrong: npt.NDArray[np.bool_] = (apart > least) & (np.linalg.norm(moved, axis=1) > least)
+    wrong = np.zeros(len(pose), np.bool_)
+    far = np.flatnonzero(np.linalg.norm(moved, axis=1) > least)
+    apart = np.linalg.norm(moved[reference.neighbours[far]] - moved[far, None], axis=2).min(axis=1)
+    wrong[far] = apart > least[far]
     return wrong
+
+
+def changes_within(reference: Reference, before: Floats, after: Floats, uncertainty: Floats) -> bool:
+    """Whether a mesh is another one, or stands elsewhere, in one of two poses `[verts, 3]` of the same shot.
+
+    Quick, and no more than a hint: `compare` tells what it is.
+    """
+    moved = np.asarray(after, np.float64) - np.asarray(before, np.float64)
+    if float(np.median(np.linalg.norm(moved, axis=1))) > _MOVED * reference.size:
+        return True
+    wrong = _incoherent(reference, reference.points + moved, np.asarray(uncertainty, np.float64))
+    return int(np.count_nonzero(wrong)) >= _FEWEST_DISORDERED
 
 
 def _angle(rotation: npt.NDArray[np.float64]) -> float:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from audio2face.dataset.arrays import Float32Array
 from audio2face.geometry.rigid import fit_rigid
 
-_MOST_FRAMES = 32  # of one shot
+_MOST_FRAMES = 24  # of one shot
 _MOST_FRAMES_IN_ALL = 4000
 _FEWEST_FRAMES = 4
 _ALIGNED_ON = 200  # vertices
