@@ -42,7 +42,7 @@ assert not unreadable, unreadable
 run = preprocess(configuration, "m").run.path
 coefficients = PreprocArtifacts.open(run).skin_coefficients
 read = {name: coefficients.read(name) for name in coefficients.members}
-assert {len(values) for values in read.values()} == {4}, read
+assert {len(values) for values in read.values()} == {8}, read
 print(len(read))
 """
 
@@ -57,9 +57,9 @@ def write_actor(folder: Path, num_shots: int) -> None:
     (folder / "audio").mkdir(parents=True)
     for number in range(num_shots):
         shot = f"s{number:04d}"
-        soundfile.write(folder / "audio" / f"{shot}.wav", rng.standard_normal(2133) * 0.05, 16000)
+        soundfile.write(folder / "audio" / f"{shot}.wav", rng.standard_normal(4267) * 0.05, 16000)
         for part, pose in rest.items():
-            frames = pose + 0.2 * np.sin(np.arange(4) + number)[:, None, None] * moves[part]
+            frames = pose + 0.2 * np.sin(np.arange(8) + number)[:, None, None] * moves[part]
             extension = (".npy", ".xml", ".pc2", ".mdd")[number % 4]
             target = folder / part / shot / f"{shot}{extension}"
             target.parent.mkdir(parents=True)
