@@ -29,7 +29,7 @@ _SPEAKS = 0.015  # sizes of the mouth: root mean square motion of a mouth that s
 _BENDS = 0.05  # sizes of the mouth: residual of a rigid motion
 _BENDS_SHARE, _BENDS_MUCH = 0.2, 0.3  # of the motion
 _ALIGNED, _ASKEW = 0.45, 0.7  # cosine of the angle to the motion of the lower lip
-_RATIOS, _ODD_RATIOS = (0.15, 6.0), (0.3, 3.0)  # of the jaw's motion to that of the lower lip
+_RATIOS, _ODD_RATIOS = (0.15, 6.0), (0.35, 3.5)  # of the jaw's motion to that of the lower lip
 _UNLIKE = 2.2  # times the ratio of the other shots
 _FEWEST_SHOTS = 3
 _IN_ORDER = 0.3  # of the residual: what the right order leaves of it
@@ -160,15 +160,18 @@ def _check_directions(
     usual = float(np.median([motion.ratio for motion in known.values()])) if known else 1.0
     for shot, motion in known.items():
         apart = max(motion.ratio / usual, usual / motion.ratio) if len(known) >= _FEWEST_SHOTS else 1.0
-        least, most = _RATIOS if apart <= _UNLIKE else _ODD_RATIOS
-        if not least <= motion.ratio <= most or apart > 2 * _UNLIKE:
-            factor = nearest_factor((usual if apart > _UNLIKE else 1.0) / motion.ratio, loosely=True)
+        unlike = apart > _UNLIKE
+        if unlike or not _ODD_RATIOS[0] <= motion.ratio <= _ODD_RATIOS[1]:
             odd.add(shot)
+            certain = unlike or not _RATIOS[0] <= motion.ratio <= _RATIOS[1]
+            factor = nearest_factor((usual if unlike else 1.0) / motion.ratio, loosely=True)
             troubles.add(
                 "units",
                 shot,
-                f"the jaw moves {motion.ratio:.2g} times as far as the lower lip: its offsets are {unit_words(factor)}",
+                f"the jaw moves {motion.ratio:.2g} times as far as the lower lip: its offsets "
+                f"{'are' if certain else 'may be'} {unit_words(factor)}",
                 scale_remedy(factor),
+                error=certain,
             )
             continue
         aligned = float(motion.direction @ motion.skin_direction)
