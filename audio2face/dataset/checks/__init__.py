@@ -63,12 +63,13 @@ def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LI
     headers, sounds = check_recordings(dataset, caches, findings)
     frame = comparison.report(dataset, still, findings)
     for sweep in sweeps:
-        sweep.report(findings, explained=frame.reported or sweep.shot in comparison.explained)
+        sweep.report(findings, explained=frame.reported or comparison.explains(sweep.shot))
     if not (frame.reported or comparison.neutral_reported):
         lists.check_openings(dataset, measured, findings)
     traces = {sweep.shot: sweep.trace for sweep in sweeps if sweep.trace is not None}
     if frame.factor == 1:  # its limits are centimetres
-        usual = {shot: trace for shot, trace in traces.items() if shot not in comparison.odd}
+        seen = {shot: trace for shot, trace in traces.items() if np.isfinite(trace.nearest)}
+        usual = {shot: trace for shot, trace in seen.items() if shot not in comparison.odd}
         check_motion(dataset, usual, sounds, findings, neutral=not comparison.neutral_reported)
     check_sync(dataset, traces, sounds, findings)
     check_channels(dataset, caches, findings)

@@ -20,6 +20,7 @@ from audio2face.dataset.checks.samples import SampledShot
 from audio2face.dataset.report import Findings
 
 _MOST_GROUPS = 4
+_MOST_WAITING = 3
 _PROBED = 300  # vertices whose motion is compared with that of their neighbours
 _TOLERATED = (Kind.TURNED, Kind.SHAPE)  # motion of the head and of the face: found frame by frame, or meant
 
@@ -57,6 +58,12 @@ class ShotPose:
         motion = np.abs(around, out=around).mean(axis=0)
         error = 1.25 * np.linalg.norm(motion, axis=1).astype(np.float64) / np.sqrt(len(frames))
         return cls(shot, path, mean, motion, error, sample)
+
+    def is_one_mesh(self) -> bool:
+        """Whether both halves of the shot show the same mesh, as far as can be told quickly."""
+        halves = [half.frames.mean(axis=0) for half in self.sample.halves()]
+        reference = Reference.of(halves[0], "its first half") if halves else None
+        return reference is None or not changes_within(reference, halves[0], halves[1], self.error)
 
 
 @dataclass
@@ -125,6 +132,7 @@ class Agreement:
     explained: set[str] = field(default_factory=set)
     neutral_reported: bool = False
     _groups: list[Group] = field(default_factory=list)
+    _waiting: list[ShotPose] = field(default_factory=list)
     _odd: list[tuple[str, Path, Mismatch]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -135,6 +143,19 @@ class Agreement:
     def add(self, shot: str, path: Path, sample: SampledShot) -> None:
         """Compares one shot with what came before."""
         pose = ShotPose.of(shot, path, sample)
+        if self._groups or len(self._waiting) == _MOST_WAITING or pose.is_one_mesh():
+            self._add(pose)
+        else:
+            self._waiting.append(pose)
+
+    def finish(self) -> None:
+        """Compares the shots that were no good to begin with; none follows."""
+        waiting, self._waiting = self._waiting, []
+        for pose in waiting:
+            self._add(pose)
+
+    def _add(self, pose: ShotPose) -> None:
+        shot, path = pose.shot, pose.path
         if not self._groups and self._begin(pose.mean, pose.error, f"shot {shot!r}") is None:
             return
         first: Mismatch | None = None
@@ -159,6 +180,11 @@ class Agreement:
     def neutral_agrees(self) -> bool:
         """Whether there is a neutral pose, and most shots agree with it."""
         return self.neutral is not None and bool(self._groups) and self.main_group() is self._groups[0]
+
+    @property
+    def first_is_odd(self) -> bool:
+        """Whether there is no neutral pose, and the first shot was reported."""
+        return self.neutral is None and bool(self._groups) and self._groups[0].shots[0][0] in self.odd
 
     def report(self, neutral_path: Path | None, findings: Findings) -> None:
         """Reports the shots that differ from most, and a neutral pose that differs from most shots."""

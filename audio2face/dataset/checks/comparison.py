@@ -77,10 +77,11 @@ class Comparison:
             receive=functools.partial(self.parts[part].add, sweep.shot, sweep.cache.path),
         )
 
-    @property
-    def explained(self) -> set[str]:
-        """Shots whose displacement was reported, so that it is no motion of the head."""
-        return {shot for part in self.parts.values() for shot in part.agreement.explained}
+    def explains(self, shot: str) -> bool:
+        """Whether it was reported why a shot lies elsewhere than at rest, so that it is no motion of the head."""
+        agreements = [part.agreement for part in self.parts.values()]
+        # Without a neutral pose, the first shot is taken for rest.
+        return any(shot in agreement.explained or agreement.first_is_odd for agreement in agreements)
 
     @property
     def odd(self) -> set[str]:
@@ -95,6 +96,8 @@ class Comparison:
     def report(self, dataset: ActorDataset, still: Static, findings: Findings) -> SkinFrame:
         """Reports shots and parts of another mesh, unit, place or vertex order, and unit and axes of the whole."""
         skin, tongue = self.parts["skin"].agreement, self.parts["tongue"].agreement
+        for agreement in (skin, tongue):
+            agreement.finish()
         skin_path = dataset.paths.get("SKIN_NEUTRAL_FPATH")
         group, tongue_group = skin.main_group(), tongue.main_group()
         motion = None if group is None else group.motion(still.skin_neutral if skin.neutral_agrees else None)

@@ -31,6 +31,7 @@ _ROUGH = 0.5  # of a vertex's own offset: no neighbour moves alike
 _LARGEST = {"lips": (0.03, 0.6, 8.0), "lids": (0.06, 1.0, 4.0), "set": (0.1, 3.0, 15.0)}
 _LIKELY_FACTORS = (100.0, 0.1, 0.01)
 _DIRECTED = 0.5
+_UPWARDS = 0.25  # the upper lid goes down by more than the lower one goes up
 _LEAST_OPEN = 0.3  # cm: lids that are open at rest
 _SHUTS = (0.55, 1.6)  # of the opening at rest
 _DOWN = -0.3  # share of a jaw's opening along y: it opens by -0.85
@@ -101,7 +102,7 @@ def _check_pose(
         )
         return
     if what == "lids":
-        backwards = (weights @ offsets[:, 1]) > _DIRECTED * (weights @ np.abs(offsets[:, 1]))
+        backwards = (weights @ offsets[:, 1]) > _UPWARDS * (weights @ np.abs(offsets[:, 1]))
         expected = _eyes(face)
     else:
         height = rest.points[:, 1] - weights @ rest.points[:, 1]

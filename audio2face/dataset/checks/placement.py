@@ -93,27 +93,28 @@ def check_place(part: PartPlace, face: FaceFrame, path: Path, findings: Findings
     best, change = min(costs, key=lambda item: item[0])
     distance = float(np.linalg.norm(part.points.mean(axis=0) - face.mouth))
     place = (
-        f"its centre lies {distance:.3g} from the mouth, and it measures {_size(part):.3g} where the skin measures "
+        f"the centre lies {distance:.3g} from the mouth, and the size is {_size(part):.3g} where that of the skin is "
         f"{face.size:.3g}"
     )
-    if as_it_is - best > _CERTAIN and as_it_is > _MISPLACED:
+    if as_it_is - best > _CERTAIN and best < _DOUBTFUL:
         messages, remedies, code = _words(change)
-        findings.error(code, f"the {part.name} {' and '.join(messages)}: {place}", " ".join(remedies), file=path)
-    elif as_it_is > _MISPLACED:
+        findings.error(code, f"{part.name}: {' and '.join(messages)}: {place}", " ".join(remedies), file=path)
+        return False
+    if as_it_is > _MISPLACED:
         findings.error(
             "placement",
-            f"the {part.name} is not where a face has it: {place}",
+            f"{part.name}: not where a face has it: {place}",
             "Export it from the scene, unit and axes of the skin.",
             file=path,
         )
-    else:
-        findings.warning(
-            "placement",
-            f"the {part.name} lies or moves unlike that of a face: {place}",
-            "Look at skin and part together in one scene.",
-            file=path,
-        )
-    return as_it_is <= _MISPLACED
+        return False
+    findings.warning(
+        "placement",
+        f"{part.name}: lies or moves unlike that of most faces: {place}",
+        "Look at skin and part together in one scene.",
+        file=path,
+    )
+    return True
 
 
 def _words(change: _Change) -> tuple[list[str], list[str], str]:
@@ -121,12 +122,12 @@ def _words(change: _Change) -> tuple[list[str], list[str], str]:
     if not (change.matrix == np.eye(3)).all():
         code = "axes"
         formula = axes_formula(change.matrix)
-        what = "is mirrored against the skin" if is_mirror(change.matrix) else "has other axes than the skin"
+        what = "mirrored against the skin" if is_mirror(change.matrix) else "other axes than the skin"
         messages.append(what)
         remedies.append(f"Replace its (x, y, z) by {formula}.")
     if change.factor != 1:
         code = "units"
-        messages.append(f"is {unit_words(change.factor)} where the skin is not")
+        messages.append(f"{unit_words(change.factor)}, unlike the skin")
         remedies.append(scale_remedy(change.factor))
     return messages, remedies, code
 

@@ -183,7 +183,7 @@ def _explained(reference: Reference, pose: npt.NDArray[np.float64], fit: _Fit) -
     moved = fit.shift if messages else fit.centre_shift
     if np.linalg.norm(moved) > _MOVED * reference.size * fit.scale and Kind.TURNED not in kinds:
         kinds.append(Kind.MOVED)
-        place = ", ".join(f"{value:.2f}" for value in moved)
+        place = ", ".join(f"{value:.2f}" for value in np.round(moved, 2) + 0.0)  # no minus zero
         messages.append(f"is moved as a whole by ({place}) against {reference.name}")
         remedies.append("Export it from the place of the neutral pose, or subtract the shift.")
     if not kinds:
