@@ -67,10 +67,10 @@ def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LI
     if not (frame.reported or comparison.neutral_reported):
         lists.check_openings(dataset, measured, findings)
     traces = {sweep.shot: sweep.trace for sweep in sweeps if sweep.trace is not None}
+    traces = {shot: trace for shot, trace in traces.items() if shot not in comparison.odd}
     if frame.factor == 1:  # its limits are centimetres
         seen = {shot: trace for shot, trace in traces.items() if np.isfinite(trace.nearest)}
-        usual = {shot: trace for shot, trace in seen.items() if shot not in comparison.odd}
-        check_motion(dataset, usual, sounds, findings, neutral=not comparison.neutral_reported)
+        check_motion(dataset, seen, sounds, findings, neutral=not comparison.neutral_reported)
     check_sync(dataset, traces, sounds, findings)
     check_channels(dataset, caches, findings)
     check_blendshapes(dataset, verts, findings)
