@@ -21,7 +21,7 @@ from audio2face.dataset.report import Findings
 
 _MOST_GROUPS = 4
 _MOST_WAITING = 3
-_PROBED = 300  # vertices whose motion is compared with that of their neighbours
+_PROBED = 150  # vertices whose motion is compared with that of their neighbours
 _TOLERATED = (Kind.TURNED, Kind.SHAPE)  # motion of the head and of the face: found frame by frame, or meant
 
 

@@ -86,14 +86,15 @@ def check_place(part: PartPlace, face: FaceFrame, path: Path, findings: Findings
         path: file of the part.
         findings: receives what is wrong.
     """
-    costs = [(_cost(part, face, change), change) for change in _changes()]
+    centre, size = part.points.mean(axis=0, dtype=np.float64), _size(part)
+    costs = [(_cost(part, centre, size, face, change), change) for change in _changes()]
     as_it_is = next(cost for cost, change in costs if change.none)
     if as_it_is < _DOUBTFUL:
         return True
     best, change = min(costs, key=lambda item: item[0])
-    distance = float(np.linalg.norm(part.points.mean(axis=0) - face.mouth))
+    distance = float(np.linalg.norm(centre - face.mouth))
     place = (
-        f"the centre lies {distance:.3g} from the mouth, and the size is {_size(part):.3g} where that of the skin is "
+        f"the centre lies {distance:.3g} from the mouth, and the size is {size:.3g} where that of the skin is "
         f"{face.size:.3g}"
     )
     if as_it_is - best > _CERTAIN and best < _DOUBTFUL:
@@ -136,13 +137,12 @@ def _size(part: PartPlace) -> float:
     return float(np.linalg.norm(np.ptp(part.points, axis=0)))
 
 
-def _cost(part: PartPlace, face: FaceFrame, change: _Change) -> float:
-    """How unlikely the part is once it has been changed so."""
-    centre = change.factor * change.matrix @ part.points.mean(axis=0, dtype=np.float64)
+def _cost(part: PartPlace, centre: Array, size: float, face: FaceFrame, change: _Change) -> float:
+    """How unlikely a part of this centre and size is once it has been changed so."""
+    moved = change.factor * change.matrix @ centre
     unit = face.mouth_size
-    cost = (float(np.linalg.norm(centre - face.mouth)) / (part.reach * unit)) ** 2
-    size = max(_size(part) * change.factor, 1e-12)
-    cost += (math.log(size / (part.usual_size * unit)) / _SPREAD) ** 2
+    cost = (float(np.linalg.norm(moved - face.mouth)) / (part.reach * unit)) ** 2
+    cost += (math.log(max(size * change.factor, 1e-12) / (part.usual_size * unit)) / _SPREAD) ** 2
     if part.motion is not None:
         aligned = float((change.matrix @ part.motion.direction) @ part.motion.skin_direction)
         cost += _DIRECTION * (1 - aligned)

@@ -115,6 +115,9 @@ def compare(reference: Reference, pose: Floats, uncertainty: Floats | None = Non
     """
     found = np.asarray(pose, np.float64)
     slack = np.zeros(len(found)) if uncertainty is None else np.asarray(uncertainty, np.float64)
+    distance = float(np.median(np.linalg.norm(found - reference.points, axis=1)))
+    if distance < _NOISE * reference.size / 2:  # most vertices are in their places: nothing happened to the whole
+        return _region(reference, found, slack)
     fit = _Fit.of(reference.points, found)
     if fit is not None and fit.residual <= max(_EXPLAINED * fit.radius, float(np.median(slack))):
         return _explained(reference, found, fit) or _region(reference, found, slack)
