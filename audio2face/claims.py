@@ -92,7 +92,7 @@ def exclusive(path: Path, waiting: Callable[[], object] = lambda: None) -> Itera
     """Lets one process at a time into the block; the others wait.
 
     Args:
-        path: a folder that is there, or a file, which is there meanwhile.
+        path: a folder that is there, or a file, which is there meanwhile; its folder is made where it is missing.
         waiting: called once, before this process waits for another.
 
     Raises:
@@ -126,6 +126,7 @@ def exclusive_or_fail(path: Path) -> Iterator[bool]:
 
 
 def _enter(path: Path) -> int | None:
+    path.parent.mkdir(parents=True, exist_ok=True)  # each time: whoever left may have taken it back
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
         return _claim(path, descriptor, unknown=True)

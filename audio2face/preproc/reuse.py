@@ -77,7 +77,6 @@ def one_at_a_time(root: Path, run_name: str, actor: str) -> Iterator[None]:
         if not root.exists():
             stack.callback(_remove_empty, root)
         try:
-            root.mkdir(parents=True, exist_ok=True)
             stack.enter_context(exclusive(root / f".{run_name}_{actor}{_LOCK}", tell))
         except OSError as error:
             raise UserError(f"cannot be written to: {error.strerror}", path=root, hint="Check permissions.") from error

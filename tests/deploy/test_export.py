@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import torch
 from onnx import TensorProto, helper
 from small_networks import network, plan
 
-from audio2face.deploy import export_network
+from audio2face.deploy import diffusion_export, export_network, finish_export, graph
+from audio2face.deploy import export as export_module
 from audio2face.deploy.diffusion_export import example_inputs, make_sampler
 from audio2face.deploy.diffusion_parity import LIMIT_MM, DiffusionParity, measure_diffusion_parity
 from audio2face.deploy.diffusion_plan import DiffusionPlan
@@ -127,6 +130,75 @@ def test_graph_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UserError, match="differs from the trained one by"):
         export_network(tmp_path, made, plan(made))
     assert not (tmp_path / "deploy/network.onnx").exists()
+
+
+class _KilledError(BaseException):
+    """Stands for the end of the process: nothing of ours handles it."""
+
+
+def content(run: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("where", ["_trace", "check_graph", "measure_diffusion_parity", "make_durable"])
+def test_an_export_that_is_killed_leaves_the_run_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    made = network()
+    export_network(tmp_path, made, plan(made))
+    before = content(tmp_path)
+
+    def killed(*_: object) -> None:
+        raise _KilledError
+
+    modules = {"_trace": graph, "check_graph": graph, "make_durable": export_module}
+    with monkeypatch.context() as patch:
+        patch.setattr(modules.get(where, diffusion_export), where, killed)
+        with pytest.raises(_KilledError):
+            export_network(tmp_path, network(), plan(made))
+    assert content(tmp_path) == before
+    for name in (".export.3.tmp", "deploy/.export.abc"):  # as a kill would have left them
+        (tmp_path / name).mkdir()
+    finish_export(tmp_path)
+    assert content(tmp_path) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"deploy", "export.json"}
+
+
+def replace_before_kill(moves: int) -> Callable[[Path, Path], Path]:
+    """`Path.replace` that works a number of times."""
+    original, left = Path.replace, moves
+
+    def replace(source: Path, target: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _KilledError
+        return original(source, target)
+
+    return replace
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_an_export_that_is_killed_while_it_moves_its_files_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, external: bool
+) -> None:
+    """An older export with its weights in a file of their own, or without, in the place of the other."""
+    finished, deploy = tmp_path / ".exported", tmp_path / "deploy"
+    names = ["network.onnx", "network_info.json", "trt_info.json", "export.json"]
+    new, old = (["network.onnx.data"] if own else [] for own in (external, not external))
+    for moves in range(len(names) + len(new)):
+        shutil.rmtree(deploy, ignore_errors=True)
+        for folder, files, text in ((finished, [*names, *new], "new"), (deploy, [*names[:-1], *old], "old")):
+            folder.mkdir()
+            for name in files:
+                (folder / name).write_text(text)
+        with monkeypatch.context() as patch, pytest.raises(_KilledError):
+            patch.setattr(Path, "replace", replace_before_kill(moves))
+            finish_export(tmp_path)
+        assert not (tmp_path / "export.json").exists()
+        finish_export(tmp_path)
+        found = {name: bytes(data) for name, data in content(tmp_path).items()}
+        assert found == {"export.json": b"new"} | {f"deploy/{name}": b"new" for name in [*names[:-1], *new]}
 
 
 def test_rules_find_what_consumers_cannot_run(tmp_path: Path) -> None:

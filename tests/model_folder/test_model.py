@@ -95,6 +95,33 @@ def test_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["model"]
 
 
+def test_two_deployments_at_once_leave_each_other_alone(tmp_path: Path) -> None:
+    target = tmp_path / "m"
+    with staged_folder(target, force=True) as first:
+        write_model(first, DIFFUSION)
+        with staged_folder(target, force=True) as second:
+            assert first != second
+            assert (first / "model.json").is_file()
+            write_model(second, DIFFUSION)
+        before = target.stat().st_ino
+    assert target.stat().st_ino != before  # the last one's stays
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+    with pytest.raises(UserError, match="deployed already"), staged_folder(tmp_path / "n", force=False) as first:
+        write_model(first, DIFFUSION)
+        with staged_folder(tmp_path / "n", force=False) as second:
+            write_model(second, DIFFUSION)
+    assert {path.name for path in tmp_path.iterdir()} == {"m", "n"}
+
+
+def test_staging_folders_of_killed_deployments_are_removed(tmp_path: Path) -> None:
+    for name in (".m.new.0.tmp", ".m.new.7.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "network.onnx").touch()
+    with staged_folder(tmp_path / "m", force=False) as folder:
+        write_model(folder, DIFFUSION)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
 def test_faulty_folder_does_not_take_the_place(tmp_path: Path) -> None:
     target = tmp_path / "model"
     with (

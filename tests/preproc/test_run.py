@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +26,7 @@ from audio2face.geometry import find_cache, open_cache, write_cache
 from audio2face.preproc import poses
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.inputs import ActorInputs
-from audio2face.preproc.reuse import held
+from audio2face.preproc.reuse import held, one_at_a_time
 from audio2face.preproc.run import preprocess
 from audio2face.runs import RunFolder
 from runners import run_preproc
@@ -254,6 +256,22 @@ def test_a_run_in_the_making_is_left_to_its_process(configure: Configure, monkey
     run = RunFolder(next((configure().preproc.PREPROC_OUTPUT_ROOT).iterdir()))
     with held(run), pytest.raises(UserError, match="another process"):
         preprocess(configure(), ACTOR)
+
+
+def test_of_two_at_once_one_waits_and_uses_what_the_other_made(
+    configure: Configure, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration = configure()
+    root = configuration.preproc.PREPROC_OUTPUT_ROOT
+    with caplog.at_level("INFO", "audio2face"), ThreadPoolExecutor(2) as pool:
+        with one_at_a_time(root, configuration.preproc.RUN_NAME, ACTOR):
+            outcomes = [pool.submit(preprocess, configuration, ACTOR) for _ in range(2)]
+            while sum("waiting for another process" in message for message in caplog.messages) < 2:
+                time.sleep(0.01)
+        first, second = (outcome.result() for outcome in outcomes)
+    assert {first.reused, second.reused} == {False, True}
+    assert first.run == second.run
+    assert [path.name for path in root.iterdir()] == [first.run.name]
 
 
 def test_audio_and_skin_alone_are_enough(configure: Configure) -> None:

@@ -1,0 +1,75 @@
+"""Runs are found by the whole of their configured name: those whose names only end the same are others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from audio2face.errors import UserError
+from audio2face.files import write_json
+from audio2face.preproc.artifacts import identity_facts
+from audio2face.preproc.reuse import find_stopped
+from audio2face.runs import RunFolder
+from audio2face.training.resume import NEWEST, find_run
+from runners import run_quickstart
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("261123_101500_try", "try"),
+        ("261123_101500_first_try", "first_try"),
+        ("261123_101500_261123_101500_try", "261123_101500_try"),
+        ("first_try", None),
+        ("261123_101500_", None),
+        ("x261123_101500_try", None),
+    ],
+)
+def test_the_name_of_a_run_is_read(folder: str, name: str | None) -> None:
+    assert RunFolder(Path(folder)).run_name == name
+
+
+def test_a_run_is_made_with_its_name(tmp_path: Path) -> None:
+    assert RunFolder.create(tmp_path, "first_try").run_name == "first_try"
+
+
+def training_run(root: Path, name: str, status: str = "stopped") -> RunFolder:
+    run = root / name
+    write_json(run / "network.json", {})
+    write_json(run / "status.json", {"status": status})
+    return RunFolder(run)
+
+
+def settings(root: Path, name: str) -> Any:
+    return SimpleNamespace(train=SimpleNamespace(TRAIN_OUTPUT_ROOT=root, RUN_NAME=name), full={"train": {}})
+
+
+def test_training_resumes_its_own_run(tmp_path: Path) -> None:
+    own = training_run(tmp_path, "261123_101500_try")
+    other = training_run(tmp_path, "261123_111500_first_try")
+    assert find_run(settings(tmp_path, "try"), NEWEST) == own
+    assert find_run(settings(tmp_path, "first_try"), NEWEST) == other
+    with pytest.raises(UserError, match="no unfinished run of 'st_try'"):
+        find_run(settings(tmp_path, "st_try"), NEWEST)
+
+
+def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:
+    for name in ("261123_101500_try", "261123_111500_first_try"):
+        for stem, fact in identity_facts("ann", "same").items():
+            write_json(tmp_path / name / "configs" / f"{stem}.json", fact)
+    for name, run in (("try", "261123_101500_try"), ("first_try", "261123_111500_first_try"), ("st_try", None)):
+        found = find_stopped(tmp_path, name, "ann", "same")
+        assert (found and found.name) == run
+
+
+def test_the_quickstart_reuses_its_own_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = training_run(tmp_path, "261123_101500_try", "done")
+    training_run(tmp_path, "261123_111500_first_try", "done")
+    opened = SimpleNamespace(
+        configuration=SimpleNamespace(full={"train": {}}), preproc={"preproc_run_name_full": {"ann": "run"}}
+    )
+    monkeypatch.setattr(run_quickstart.TrainingRun, "open", lambda _: opened)
+    assert run_quickstart._trained(settings(tmp_path, "try"), {"ann": "run"}) == own
