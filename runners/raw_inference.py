@@ -52,17 +52,17 @@ def animate_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
         LOGGER.info("%s and %s differ by %s", wish.mode.name, wish.compared_with.name, done.difference)
 
 
-def next_steps(animator: RawAnimator) -> list[str]:
-    """What can be done with raw output."""
+def next_steps(animator: RawAnimator, again: str) -> list[str]:
+    """What can be done with raw output, which the command `again` writes."""
     wish, steps = animator.wish, []
     if wish.maya:
         steps.append("in Maya: import the .xml as a geometry cache of the neutral mesh")
     if wish.compared_with is None and isinstance(wish, RegressionWish):
         other = "offline" if wish.mode.onnx else "streaming_stateless_onnx"
-        steps.append(f"the same with --compare {other}    (how far the trained and the exported network are apart)")
+        steps.append(f"{again} --compare {other}    # how far the trained and the exported network are apart")
     elif wish.compared_with is None:
         other = "offline" if wish.mode.windows else "streaming"
-        steps.append(f"the same with --compare {other}    (how far whole and stream are apart)")
+        steps.append(f"{again} --compare {other}    # how far whole and stream are apart")
     return steps
 
 

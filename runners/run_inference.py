@@ -6,6 +6,7 @@ see `raw_inference`.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> int:
         if animator is not None:
             _write_raw(animator, path, folder)
     results = {f"{path.stem}:": path for path in opened[:_MOST_NAMED]}
-    say_where({"animation:": folder} | results, _next_steps(order, opened, animator))
+    say_where({"animation:": folder} | results, _next_steps(argv, order, opened, performer, animator))
     return 0
 
 
@@ -119,15 +120,32 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _next_steps(order: Order, opened: Sequence[Path], animator: RawAnimator | None) -> list[str]:
+def _next_steps(
+    argv: Sequence[str],
+    order: Order,
+    opened: Sequence[Path],
+    performer: Performer | None,
+    animator: RawAnimator | None,
+) -> list[str]:
+    again = _command(argv)
     steps = [f"open {path.name} in a browser" for path in opened if path.suffix == ".html"][:1]
-    if opened and order.args.format is None:
-        steps.append(f"the same with --format {' '.join(arguments.FORMATS)}    (all forms of the animation)")
+    if performer is not None and order.args.format is None:
+        forms = [form for form in arguments.FORMATS if form != "arkit" or "skin" in performer.solved_parts]
+        steps.append(f"{again} --format {' '.join(forms)}    # all forms of the animation")
     if animator is not None:
         from runners.raw_inference import next_steps
 
-        steps += next_steps(animator)
+        steps += next_steps(animator, again)
     return steps
+
+
+def _command(argv: Sequence[str]) -> str:
+    """The command that was typed, without what the launcher added."""
+    words = list(argv)
+    if "--config-file" in words:
+        at = words.index("--config-file")
+        del words[at : at + 2]
+    return shlex.join(["python", "run_inference.py", *words])
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
         },
         [
             f"python run_inference.py {config_name} {run.name} --audio YOUR_SPEECH.wav",
-            "python run_check.py CONFIG_NAME    (your own data: see README.md)",
+            "python run_check.py CONFIG_NAME    # your own data: see README.md",
         ],
     )
     return 0

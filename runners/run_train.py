@@ -27,7 +27,9 @@ def main(argv: list[str]) -> int:
     if args.finish and args.resume is None:
         raise UserError("--finish needs --resume", hint="It ends a run that was begun, at the step it has come to.")
     if args.devices > 1 and "WORLD_SIZE" not in os.environ:
-        raise UserError("--devices is for the launcher", hint=f"python run_train.py {configuration.name} --devices N")
+        raise UserError(
+            "--devices is for the launcher", hint=f"python run_train.py {configuration.name} --devices {args.devices}"
+        )
     outcome = train(configuration, exporter_of(configuration), resume=args.resume, finish_now=args.finish)
     run = outcome.run
     LOGGER.info(_RULE)
@@ -39,7 +41,7 @@ def main(argv: list[str]) -> int:
             "Curves:": run.path / "curves.png",
         },
         [
-            f"python run_deploy.py {configuration.name} {run.name}    (then run_inference.py with the same names)",
+            f"python run_deploy.py {configuration.name} {run.name}    # then run_inference.py with the same names",
         ],
     )
     return 0

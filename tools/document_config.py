@@ -25,7 +25,7 @@ from typing_extensions import is_typeddict  # noqa: E402
 
 from audio2face.config_base import types as vocabulary  # noqa: E402
 from audio2face.config_base.tables import Base, all_bases  # noqa: E402
-from audio2face.config_base.types import MemberOf, PathRule, TextRule  # noqa: E402
+from audio2face.config_base.types import MemberOf, OneOf, PathRule, TextRule  # noqa: E402
 from audio2face.files import write_text  # noqa: E402
 
 CHANGE, READ = "Change it when ", "Read by: "
@@ -136,6 +136,8 @@ def describe_marked(kind: Any, marks: tuple[Any, ...]) -> str:
             words += describe_interval(mark)
         elif isinstance(mark, TextRule):
             words = mark.words
+        elif isinstance(mark, OneOf):
+            words = " or ".join(f"{value:g}" for value in mark.values)
         elif isinstance(mark, MemberOf):
             words = "actor" if mark.parameter == "ACTOR_NAMES" else "emotion"
         elif isinstance(mark, PathRule):

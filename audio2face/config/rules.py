@@ -84,7 +84,8 @@ def frame_rate_of_diffusion(draft: Draft) -> Found:
     fps = draft.value("train", "TARGET_FPS")
     width = encoder_width(fps)
     if width is None:
-        yield "train", "TARGET_FPS", f"TARGET_FPS: a diffusion network runs at 60 or 30 frames per second, not {fps:g}"
+        said = f"TARGET_FPS: a diffusion network runs at 60 or 30 frames per second, not {fps:g}"
+        yield "train", "TARGET_FPS", f"{said}; recorded and finished animation may have other rates (CACHE_FPS, --fps)"
         return
     found = draft.value("train", "NETWORK_HYPER_PARAMS")["hubert_feature_dim"]
     if found != width:

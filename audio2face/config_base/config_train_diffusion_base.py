@@ -18,10 +18,10 @@ from audio2face.config_base.types import (
     Count,
     Decay,
     Device,
+    DiffusionRate,
     Emotion,
     ExportedWeights,
     Fraction,
-    FrameRate,
     Identifier,
     Index,
     MutedShot,
@@ -148,11 +148,12 @@ SHOT_LIST_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train")]] =
 # Read by: training.
 TARGET_CHANNELS: list[Channel] = ["skin_pose", "tongue_pose", "jaw", "eye"]
 
-# Frames per second of the network's output: 60 or 30. Animation is resampled to it.
+# Frames per second of the network's output. Animation is resampled to it from whatever rate it was recorded at, and
+# finished animations may have any rate again (run_inference.py --fps).
 # Change it when the consumer plays 30 frames per second; that halves the work. hubert_feature_dim follows
 # by itself.
 # Read by: training, ONNX export, inference.
-TARGET_FPS: FrameRate = 60.0
+TARGET_FPS: DiffusionRate = 60.0
 
 # Whether jaw, eyes and poses are divided by their scale, so that all parts weigh alike.
 # Change it when you wrote a network of your own; the networks that come with the framework are made for the

@@ -33,6 +33,13 @@ class TextRule:
 
 
 @dataclass(frozen=True)
+class OneOf:
+    """Marks a number that must be one of a few; a rule of `audio2face.config` refuses others and says why."""
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class MemberOf:
     """Marks text that must be one of the names listed in a parameter of the dataset configuration."""
 
@@ -152,6 +159,8 @@ UnitShare = Annotated[float, Interval(gt=0, le=1)]
 Decay = Annotated[float, Interval(gt=0, lt=1)]
 FrameOffset = Annotated[float, Interval(ge=-1_000_000, le=1_000_000)]
 FrameRate = Annotated[float, Interval(ge=1, le=1000)]
+DIFFUSION_RATES = (60.0, 30.0)  # those whose windows a streaming consumer knows, see STREAMING_CFG
+DiffusionRate = Annotated[float, OneOf(DIFFUSION_RATES)]
 SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 
 # --- Rows ----------------------------------------------------------------------------------------------------

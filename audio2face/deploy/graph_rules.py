@@ -19,7 +19,7 @@ from audio2face.model_folder.trt_info import ONNX_FILE
 
 OPSETS = (17, 18)
 BATCH = "batch"
-_EXPORT = "Export the network once more: run_deploy.py CONFIG_NAME TRAINING_RUN_NAME_FULL --export --force."
+_EXPORT = "Export the network once more: python run_deploy.py CONFIG_NAME TRAINING_RUN_NAME_FULL --export --force"
 
 _OPERATORS = """
     Abs Add And BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos CumSum Div Equal Erf Exp

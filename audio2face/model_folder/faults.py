@@ -5,6 +5,7 @@ The reader stops at errors, the lint prints everything. Knows no format.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -56,7 +57,9 @@ class Faults:
         """Raises the first error, if there is one, as FileFormatError."""
         if self.errors:
             first, more = self.errors[0], len(self.errors) - 1
-            others = f" There are {more} more: python run_deploy.py --check {folder} lists all." if more else ""
+            others = (
+                f"\n  There are {more} more: python run_deploy.py --check {shlex.quote(str(folder))}" if more else ""
+            )
             raise FileFormatError(first.problem, path=folder / first.file, hint=first.remedy + others)
 
 

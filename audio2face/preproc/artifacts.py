@@ -107,7 +107,7 @@ class PreprocArtifacts:
             raise UserError(
                 f"is no finished preprocessing run: {missing[0]} is missing",
                 path=folder,
-                hint="Run preprocessing (run_preproc.py) to its end, or name another run.",
+                hint="Let preprocessing end: the command it was started with resumes it. Or name another run.",
             )
         _check_version(folder / _VERSION_FILE)
         actor = _fields(folder / actor_file, read_json(folder / actor_file), ("actor_name",))["actor_name"]

@@ -125,4 +125,8 @@ def _version(archive: Archive, repairs: list[str]) -> npt.NDArray[np.bytes_]:
 
 
 def _refuse(archive: Archive, problem: str) -> NoReturn:
-    raise UserError(problem, path=archive.path, hint="Export the blend shapes once more; run_check.py tells more.")
+    raise UserError(
+        problem,
+        path=archive.path,
+        hint="Export the blend shapes once more. For all findings: python run_check.py CONFIG_NAME",
+    )

@@ -170,7 +170,7 @@ class Animator:
             raise FileFormatError(
                 "is not the network of this run: actors, emotions or windows differ",
                 path=model.run.path / _DEPLOY_FOLDER,
-                hint="Export the run once more: run_train.py CONFIG_NAME --resume RUN --finish.",
+                hint=f"Export it once more: python run_train.py CONFIG_NAME --resume {model.run.path.name} --finish",
             )
         if own.num_diffusion_steps != steps or self.wish.sampling.deterministic:
             LOGGER.warning(

@@ -182,7 +182,7 @@ class RegressionAnimator:
             raise FileFormatError(
                 "is not the network of this run: sizes, emotions or windows differ",
                 path=folder,
-                hint="Export the run once more: run_train.py CONFIG_NAME --resume RUN --finish.",
+                hint=f"Export it once more: python run_train.py CONFIG_NAME --resume {folder.parent.name} --finish",
             )
         return graph
 

@@ -43,7 +43,7 @@ class Mode:
             raise UserError(
                 f"INFERENCE_MODE is {name!r}, but TensorRT engines are not run here",
                 hint=f"Use {instead!r}, which runs the network that the engine is built from. To build and use an "
-                "engine, deploy the run (run_deploy.py) and follow the README of the deployed folder.",
+                "engine, deploy the run and follow the README of the deployed folder.",
             )
         onnx = name.endswith("_onnx")
         if name == "offline_onnx":

@@ -122,14 +122,14 @@ def _none_fits(actor: str, root: Path, passed: list[_Passed]) -> UserError:
         return UserError(
             f"there is no finished preprocessing run of actor {actor!r}",
             path=root,
-            hint=f"Run python run_preproc.py CONFIG_NAME {actor} first, or set PREPROC_RUN_NAME_FULL in "
-            "config_train.py.",
+            hint="Preprocess the actor first, or set PREPROC_RUN_NAME_FULL in config_train.py:\n"
+            f"  python run_preproc.py CONFIG_NAME {actor}",
         )
     closest = min(passed, key=lambda run: len(run.reasons))  # the newest of equals
     return UserError(
         f"no preprocessing run of actor {actor!r} was made from the data of this configuration; the closest of "
         f"{len(passed)}, {closest.run}: {closest}",
         path=root,
-        hint=f"Run python run_preproc.py CONFIG_NAME {actor}; or name a run in PREPROC_RUN_NAME_FULL of "
-        "config_train.py to take it all the same.",
+        hint="Preprocess the actor, or take another run by its name in PREPROC_RUN_NAME_FULL of config_train.py:\n"
+        f"  python run_preproc.py CONFIG_NAME {actor}",
     )

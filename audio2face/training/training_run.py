@@ -52,7 +52,8 @@ class TrainingRun:
             raise UserError(
                 f"is no finished training run: {missing[0]} is missing",
                 path=path,
-                hint="Let it finish (run_train.py CONFIG_NAME --resume), or export what there is (--resume --finish).",
+                hint=f"Let it finish: python run_train.py CONFIG_NAME --resume {path.name}\n"
+                f"  or export what there is: python run_train.py CONFIG_NAME --resume {path.name} --finish",
             )
         return cls(path)
 

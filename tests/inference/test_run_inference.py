@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,15 @@ def test_what_is_written(animate: Any, deployed: Path, tmp_path: Path) -> None:
     ends = ("_skin.npy", "_tongue.npy", "_jaw.npy", "_eyes.npy", ".wav")
     assert names(results / take) == {"animation.json", "mine.blend", *(take + end for end in ends)}
     assert np.load(results / take / f"{take}_skin.npy").shape == (10, 12, 3)
+
+
+def test_the_next_command_can_be_typed(animate: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = animate(sound(tmp_path / "a b.wav", 0.01), "--emotion", "joy")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "python run_inference.py" in line]
+    _, script, *words = shlex.split(line[line.index("python ") :], comments=True)
+    assert script == "run_inference.py"
+    assert run_inference.main(words) == 0
+    assert {"a b_ada_joy.glb", "a b_ada_joy.usdc", "a b_ada_joy.mp4"} <= names(results / "a b_ada_joy")
 
 
 @pytest.mark.parametrize("form", sorted(arguments.FORMATS))
