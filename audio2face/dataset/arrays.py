@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +44,9 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+_JSON = "JSON file"
+_JSON_HINT = "Correct it in a text editor at the place that is named, or write it with Python's json.dump."
+_MOST_NAMED = 8  # arrays of an archive that a message lists
 _NPY_MAGIC = b"\x93NUMPY"
 _OBJECTS_HINT = (
     "NumPy makes such an array of rows of different lengths. Give all rows one length and one type of number, for "
@@ -59,9 +63,8 @@ def _guarded(path: Path, what: str, read: Callable[[], Result]) -> Result:
     except UserError:
         raise
     except _DAMAGE as error:
-        raise FileFormatError(
-            f"is not a readable {what}: {reason_of(error)}", path=path, hint="Export the file once more."
-        ) from error
+        hint = _JSON_HINT if what == _JSON and isinstance(error, ValueError) else "Export the file once more."
+        raise FileFormatError(f"is not a readable {what}: {reason_of(error)}", path=path, hint=hint) from error
 
 
 def read_npy(path: Path) -> npt.NDArray[Any]:
@@ -111,18 +114,35 @@ def read_points(path: Path, shape: tuple[int | None, ...]) -> Float32Array:
 def require_shape(path: Path, found: tuple[int, ...], dtype: np.dtype[Any], shape: tuple[int | None, ...]) -> None:
     """Raises FileFormatError where an array is not numeric or not of the expected shape (None: any length)."""
     expected = "[" + ", ".join("any" if length is None else str(length) for length in shape) + "]"
-    fits = len(found) == len(shape) and all(
+    if not _fits(found, shape):
+        raise FileFormatError(
+            f"has the shape {list(found)}, expected {expected}", path=path, hint=_shape_hint(found, shape)
+        )
+    if dtype.kind not in "fiu":
+        hint = "Save numbers: numpy.save(path, array.astype(numpy.float32))."
+        raise FileFormatError(f"holds values of type {dtype}, expected float32", path=path, hint=hint)
+
+
+def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    return len(found) == len(shape) and all(
         have > 0 and want in (None, have) for have, want in zip(found, shape, strict=True)
     )
-    if not fits:
-        raise FileFormatError(f"has the shape {list(found)}, expected {expected}", path=path)
-    if dtype.kind not in "fiu":
-        raise FileFormatError(f"holds values of type {dtype}, expected float32", path=path)
+
+
+def _shape_hint(found: tuple[int, ...], shape: tuple[int | None, ...]) -> str:
+    """What to do about an array of a wrong shape."""
+    if 0 in found:
+        return "It is empty: save the values that belong here."
+    if len(found) == len(shape) and any(_fits(order, shape) for order in permutations(found)):
+        return "Its axes are in another order: save numpy.transpose of it."
+    if len(found) != len(shape):
+        return "Save it with the axes that are expected, such as array.reshape(-1, 3) for flat x, y, z."
+    return "Check that the path is that of the right file, and that it was made for this mesh and these points."
 
 
 def read_json(path: Path) -> Any:
     """Reads a JSON file; a missing or broken one is a UserError."""
-    return _guarded(path, "JSON file", lambda: json.loads(path.read_bytes()))
+    return _guarded(path, _JSON, lambda: json.loads(path.read_bytes()))
 
 
 @dataclass(frozen=True)
@@ -165,7 +185,7 @@ class Archive:
         try:
             require_shape(self.path, member.shape, member.dtype, shape)
         except FileFormatError as error:
-            raise FileFormatError(f"array {name!a} {error.problem}", path=self.path) from error
+            raise FileFormatError(f"array {name!a} {error.problem}", path=self.path, hint=error.hint) from error
 
     def read_floats(self, name: str, shape: tuple[int | None, ...]) -> Float32Array:
         """Reads one numeric array of a given shape (None: any positive length) as float32."""
@@ -176,7 +196,11 @@ class Archive:
 
     def _member(self, name: str) -> Member:
         if name not in self.members:
-            raise UserError(f"has no array named {name!a}", path=self.path)
+            there = ", ".join(f"{known!a}" for known in list(self.members)[:_MOST_NAMED]) or "none"
+            more = ", ..." if len(self.members) > _MOST_NAMED else ""
+            raise UserError(
+                f"has no array named {name!a}", path=self.path, hint=f"Save one of that name; there are: {there}{more}."
+            )
         if self.members[name].dtype.hasobject:
             raise FileFormatError(
                 f"array {name!a} holds Python objects instead of numbers", path=self.path, hint=_OBJECTS_HINT

@@ -10,6 +10,7 @@ from audio2face.errors import FileFormatError, missing_file
 
 TRANSCRIPT_SUFFIX = ".txt"  # beside a recording
 _COLUMNS = ["start", "end", "phone"]
+_HINT = "Write UTF-8 text, a line for each phone: start and end in seconds and the phone, with tabs between them."
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,11 @@ def read_phoneme_times(path: Path) -> tuple[PhonemeTime, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"cannot be read as UTF-8 text: {error}", path=path) from error
+        raise FileFormatError(f"cannot be read as UTF-8 text: {error}", path=path, hint=_HINT) from error
     if not lines or lines[0].split("\t") != _COLUMNS:
-        raise FileFormatError("does not begin with the columns start, end, phone, separated by tabs", path=path)
+        raise FileFormatError(
+            "does not begin with the columns start, end, phone, separated by tabs", path=path, hint=_HINT
+        )
     return tuple(_phone(path, number, line) for number, line in enumerate(lines[1:], 2) if line.strip())
 
 
@@ -63,7 +66,12 @@ def _phone(path: Path, number: int, line: str) -> PhonemeTime:
         start, end, symbol = line.split("\t")
         phone = PhonemeTime(symbol, float(start), float(end))
     except ValueError as error:
-        raise FileFormatError(f"line {number} is no start, end and phone: {line[:60]!a}", path=path) from error
+        raise FileFormatError(
+            f"line {number} is no start, end and phone: {line[:60]!a}", path=path, hint=_HINT
+        ) from error
     if not (math.isfinite(phone.start) and 0 <= phone.start <= phone.end < math.inf):
-        raise FileFormatError(f"line {number} ends at {phone.end} s, after a start at {phone.start} s", path=path)
+        problem = f"line {number} ends at {phone.end} s, after a start at {phone.start} s"
+        raise FileFormatError(
+            problem, path=path, hint="Correct the times of that line: seconds, the end after the start."
+        )
     return phone

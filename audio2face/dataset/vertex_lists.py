@@ -20,6 +20,7 @@ _POLYGON_HINT = (
     "Export the polygons of the caches' mesh as vertex numbers counted from 0, one row per polygon; a triangle among "
     "quadrilaterals has -1 as its fourth corner."
 )
+_PAIRS_HINT = "Every vertex above the opening needs one below it, at the same place of its list."
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class VertexPairs:
         lists = _require_keys(path, read_json(path), ("upper", "lower"))
         upper, lower = (_indices(path, lists[key], key) for key in ("upper", "lower"))
         if len(upper) != len(lower):
-            raise FileFormatError(f"pairs {len(upper)} upper with {len(lower)} lower vertices", path=path)
+            raise FileFormatError(
+                f"pairs {len(upper)} upper with {len(lower)} lower vertices", path=path, hint=_PAIRS_HINT
+            )
         return cls(upper, lower)
 
     def all(self) -> Indices:
@@ -106,18 +109,23 @@ def _edges(path: Path, value: object, name: str) -> VertexPairs:
     lists = _require_keys(path, value, ("top", "bottom"))
     top, bottom = (_indices(path, lists[key], f"{name}/{key}") for key in ("top", "bottom"))
     if len(top) != len(bottom):
-        raise FileFormatError(f"{name} pairs {len(top)} top with {len(bottom)} bottom vertices", path=path)
+        raise FileFormatError(
+            f"{name} pairs {len(top)} top with {len(bottom)} bottom vertices", path=path, hint=_PAIRS_HINT
+        )
     return VertexPairs(top, bottom)
 
 
 def _require_keys(path: Path, value: object, keys: tuple[str, ...]) -> Mapping[str, Any]:
     if not isinstance(value, dict) or any(key not in value for key in keys):
-        raise FileFormatError(f"should hold an object with the keys {', '.join(keys)}", path=path)
+        content = ", ".join(f'"{key}": ...' for key in keys)
+        problem = f"should hold an object with the keys {', '.join(keys)}"
+        raise FileFormatError(problem, path=path, hint=f"Write it as {{{content}}}.")
     return value
 
 
 def _indices(path: Path, value: object, name: str) -> Indices:
     is_list = isinstance(value, list) and len(value) > 0
     if not is_list or any(type(item) is not int or not 0 <= item < 2**31 for item in value):  # type: ignore[attr-defined]
-        raise FileFormatError(f"{name} should be a list of vertex numbers (0 or above)", path=path)
+        problem = f"{name} should be a list of vertex numbers (0 or above)"
+        raise FileFormatError(problem, path=path, hint="Write one flat list of whole numbers, such as [12, 13, 40].")
     return np.array(value, np.int64)

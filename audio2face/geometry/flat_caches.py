@@ -43,7 +43,10 @@ def open_npy(path: Path) -> PointCache:
         hint = "Give all frames the same vertices, as one float32 array." if dtype.hasobject else "Save it as float32."
         raise FileFormatError(f"holds {dtype}; float32 or float64 expected", path=path, offset=0, hint=hint)
     if len(shape) != 3 or shape[2] != 3:
-        raise FileFormatError(f"has shape {shape}; (frames, vertices, 3) expected", path=path, offset=0)
+        hint = (
+            "Save all frames of the shot as one array: numpy.save(path, numpy.stack(frames)), each frame [vertices, 3]."
+        )
+        raise FileFormatError(f"has shape {shape}; (frames, vertices, 3) expected", path=path, offset=0, hint=hint)
     odd = _check_length(array.file, array.offset, shape[0], shape[1], dtype.itemsize)
     return PointCache(path, shape[0], shape[1], dtype.newbyteorder("="), StridedFrames(array), warnings=odd)
 
@@ -146,7 +149,10 @@ def _check_length(file: MappedFile, offset: int, num_frames: int, num_verts: int
     """Refuses counts that the file cannot hold; returns a warning where it holds more."""
     if num_frames < 1 or num_verts < 1:
         raise FileFormatError(
-            f"announces {num_frames} frames of {num_verts} vertices; both must be at least 1", path=file.path, offset=0
+            f"announces {num_frames} frames of {num_verts} vertices; both must be at least 1",
+            path=file.path,
+            offset=0,
+            hint="The export was empty: select the mesh and the range of frames, and export it.",
         )
     surplus = file.size - offset - num_frames * num_verts * 3 * itemsize
     if surplus < 0:
