@@ -54,11 +54,22 @@ class _PrintableFormatter(logging.Formatter):
 
 
 def start_logging(log_file: Path | None = None) -> None:
-    """Sends messages of level INFO and above to standard output and, where given, to a log file."""
+    """Sends messages of level INFO and above to standard output and, where given, to a log file.
+
+    Raises:
+        UserError: the log file cannot be written.
+    """
     handlers: list[logging.Handler] = [_StandardOutput()]
     if log_file is not None:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        try:
+            log_file.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        except OSError as error:
+            raise UserError(
+                f"cannot be written: {error.strerror or error}",
+                path=log_file,
+                hint="Check the permissions of its folder.",
+            ) from error
     # Of processes that train together, the first speaks for all; the others only warn.
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     for handler in handlers:

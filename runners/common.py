@@ -17,6 +17,18 @@ from audio2face.console import fail
 from audio2face.errors import UserError
 from tools.settings import ROOT, read_settings, stage_environment
 
+_FULL = ("the disk is full", "Free some space, or choose another disk for the workspace (A2F_WORKSPACE_ROOT).")
+_READ_ONLY = (
+    "may not be read or written",
+    "Check its permissions and its folder's, and whether it is mounted read-only.",
+)
+# What is wrong with a place of the user's, wherever a stage meets it, in its own code or a library: by errno.
+_USERS_PLACES: dict[int | None, tuple[str, str]] = {
+    errno.ENAMETOOLONG: ("a name or path is too long for this system", "Give a shorter one."),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _READ_ONLY),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
+}
+
 
 def open_configuration(
     stage: Stage, config_name: str, config_file: str | None, actors: Sequence[str] = ()
@@ -93,9 +105,10 @@ def run_stage(
     except UserError as error:
         fail(error)
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno not in _USERS_PLACES:
             raise
-        fail(UserError("a name or path is too long for this system", path=error.filename, hint="Give a shorter one."))
+        problem, hint = _USERS_PLACES[error.errno]
+        fail(UserError(problem, path=error.filename, hint=hint))
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # it ends anyway

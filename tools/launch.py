@@ -62,7 +62,10 @@ def temporary_folder() -> Iterator[Path]:
         owner = re.fullmatch(r"audio2face_(\d+)_\w+", path.name)
         if owner and not _is_alive(int(owner[1])):
             shutil.rmtree(path, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"audio2face_{os.getpid()}_"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"audio2face_{os.getpid()}_"))
+    except OSError as error:
+        fail(f"no temporary folder can be made: {error}. Set TMPDIR to a folder with free space.")
     try:
         yield folder
     finally:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -89,6 +92,50 @@ def test_the_trained_network_is_read_back(folder: Path, outcome: Outcome) -> Non
     with torch.no_grad():
         assert torch.equal(network(*inputs), trained(*inputs))
     assert torch.equal(network.scale, trained.scale)
+
+
+_DROP_CAPABILITY, _DAC_OVERRIDE, _DAC_READ_SEARCH = 24, 1, 2  # prctl; linux/capability.h
+
+
+def obey_permissions() -> None:
+    """Takes from the process that is about to start what lets the superuser write anywhere."""
+    for capability in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(_DROP_CAPABILITY, capability)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
+@pytest.mark.parametrize("place", ["", "log.log", "checkpoints", "configs"])
+def test_a_run_that_cannot_be_written_to_is_one_message(outcome: Outcome, folder: Path, place: str) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "sys.path.insert(0, 'tests/training')\n"
+        "from small_project import small_project\n"
+        "from audio2face.training.run import train\n"
+        "from runners.common import run_stage\n"
+        "def main(argv):\n"
+        "    configuration = small_project(Path(argv[0]), **eval(argv[2]))\n"
+        "    train(configuration, lambda run, network: None, resume=argv[1], finish_now=True)\n"
+        "    return 0\n"
+        "run_stage(main)\n"
+    )
+    path = outcome.run.path / place
+    before = path.stat().st_mode
+    path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(folder), outcome.run.name, repr(QUICK)],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            preexec_fn=obey_permissions,
+        )
+    finally:
+        path.chmod(before)
+    assert "Traceback" not in done.stderr
+    if place != "configs":  # which is only read
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"[ERROR] {path}")
 
 
 def no_noise(batch: int, values: int, generator: object, device: torch.device) -> Callable[..., torch.Tensor]:
