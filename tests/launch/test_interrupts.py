@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -172,6 +173,24 @@ def test_what_a_killed_launcher_left_is_removed_by_the_next(temporary: Path, tmp
     assert list(temporary.iterdir()) == [alive]
     (alive / "configuration.json").unlink()
     alive.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.EACCES, "permissions"), (errno.EROFS, "mounted"), (errno.ENOSPC, "Free some space"), (errno.EIO, None)],
+)
+def test_a_place_that_cannot_be_written_to_is_one_message(number: int, said: str | None) -> None:
+    code = (
+        "from runners.common import run_stage\n"
+        f"def main(_): raise OSError({number}, 'reason', '/a/place')\n"
+        "run_stage(main)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ("Traceback" in done.stderr) == (said is None)
+    if said is not None:
+        assert done.returncode == 2
+        assert done.stderr.startswith("[ERROR] /a/place: ")
+        assert said in done.stderr
 
 
 def test_a_debugged_stage_says_it_itself(tmp_path: Path) -> None:
