@@ -15,10 +15,11 @@ from audio2face.model_folder import DeployedModel
 from runners.finished_take import write_take
 
 FORMATS = ("page", "video", "maya", "arkit", "glb")
+_TO_OPEN = {".html": "page (open in a browser)", ".mp4": "video", ".glb": "glTF (Blender, three.js)"}
 _LABELS = ("animated from the sound", "true motion")
 
 
-def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, folder: Path) -> Mapping[str, Path]:
+def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, folder: Path) -> None:
     """Animates a sentence with a deployed model.
 
     Args:
@@ -28,9 +29,6 @@ def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, f
         emotion: in which it is said.
         folder: receives all files, which are called as it is.
 
-    Returns:
-        The files to open, by what they are.
-
     Raises:
         UserError: a file cannot be read or written.
     """
@@ -38,10 +36,13 @@ def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, f
     folder.parent.mkdir(parents=True, exist_ok=True)
     animation = performer.perform(dataset.audio_path(shot), folder.parent)
     truth = true_animation(dataset, shot, folder.parent, animation.fps)
-    written = write_take(animation, folder, folder.name, FORMATS, truth, _LABELS)
+    write_take(animation, folder, folder.name, FORMATS, truth, _LABELS)
     LOGGER.info("%s: %d frames at %g per second", folder.name, animation.num_frames, animation.fps)
-    wanted = {".html": "page (open in a browser)", ".mp4": "video", ".glb": "glTF (Blender, three.js)"}
-    return {wanted[path.suffix]: path for path in written if path.suffix in wanted}
+
+
+def files_to_open(folder: Path) -> Mapping[str, Path]:
+    """The files that `show_sentence` has written for people, by what they are."""
+    return {what: folder / f"{folder.name}{suffix}" for suffix, what in _TO_OPEN.items()}
 
 
 def unseen_dataset(dataset: ActorDataset, unseen: Path) -> ActorDataset:

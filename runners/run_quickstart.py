@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.example.make import make_example
+from audio2face.dataset.arrays import read_json
+from audio2face.dataset.example.make import STAMP_FILE, make_example
 from audio2face.preproc.run import preprocess
 from audio2face.runs import RunFolder, finished_runs, say_where
+from audio2face.training.resume import find_resumable_run
 from audio2face.training.run import train
 from audio2face.training.training_run import TrainingRun
 from runners import run_check, run_deploy, run_inference
 from runners.common import open_configuration, run_stage
+from runners.quickstart_kept import KeptResults
 from runners.quickstart_score import VOICES, emotion_of, score_quickstart, take_name, unseen_sentences
-from runners.quickstart_show import show_sentence, unseen_dataset
+from runners.quickstart_show import files_to_open, show_sentence, unseen_dataset
 from runners.run_train import exporter_of
 from tools import arguments
 
@@ -35,9 +39,11 @@ def main(argv: list[str]) -> int:
     actor = prepared.actors[0]
     preprocessed = preprocess(prepared, actor)
     run = _trained(open_configuration("train", config_name, config_file=None), {actor: preprocessed.run.name})
-    run_deploy.main([config_name, run.name, "--force"])
     animated = open_configuration("inference", config_name, config_file=None)
-    output, results = _animate_unseen(animated, run.name)
+    output = animated.inference.INFERENCE_OUTPUT_ROOT / run.name
+    kept = KeptResults(output, _inputs(animated, run))
+    _deploy(animated, run, kept)
+    results = _animate_unseen(animated, run.name, kept)
     for voice, score in score_quickstart(animated, run.name).items():
         LOGGER.info("unseen sentences in %s's voice: %s", voice, score)
     say_where(
@@ -57,7 +63,7 @@ def main(argv: list[str]) -> int:
 
 
 def _trained(configuration: Configuration, preproc_runs: dict[str, str]) -> RunFolder:
-    """A finished run of exactly this configuration on exactly these artifacts, or a new one."""
+    """A finished run of exactly this configuration and artifacts, or a stopped one that is resumed, or a new one."""
     for run in finished_runs(configuration.train.TRAIN_OUTPUT_ROOT):
         if run.run_name != configuration.train.RUN_NAME:
             continue
@@ -66,33 +72,65 @@ def _trained(configuration: Configuration, preproc_runs: dict[str, str]) -> RunF
         if same and found.preproc["preproc_run_name_full"] == preproc_runs:
             LOGGER.info("unchanged, using training run %s", run.name)
             return run
-    return train(configuration, exporter_of(configuration)).run
+    stopped = find_resumable_run(configuration, preproc_runs)
+    return train(configuration, exporter_of(configuration), resume=None if stopped is None else stopped.name).run
 
 
-def _animate_unseen(configuration: Configuration, run: str) -> tuple[Path, dict[str, Path]]:
-    """Animates all sentences that training has not heard, in both voices, and shows one beside its true motion.
+def _inputs(configuration: Configuration, run: RunFolder) -> dict[str, Any]:
+    """What the deployed model and its animations depend on."""
+    exported = [run.path / "export.json", *sorted((run.path / "deploy").iterdir())]
+    stats = {path.name: path.stat() for path in exported}
+    examples = configuration.roots.datasets / "example"
+    return {
+        "run": run.name,
+        "exported": {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()},
+        "configuration": configuration.full,
+        "examples": {voice: read_json(examples / voice / STAMP_FILE) for voice in VOICES},
+    }
+
+
+def _deploy(configuration: Configuration, run: RunFolder, kept: KeptResults) -> None:
+    """Deploys the run, unless that was done and the deployed model is whole."""
+    target = configuration.train.FINAL_DEPLOY_ROOT / run.name
+    if kept.is_whole("deployed model", target):
+        LOGGER.info("unchanged, using deployed model %s", run.name)
+        return
+    run_deploy.main([configuration.name, run.name, "--force"])
+    kept.add("deployed model", target)
+
+
+def _animate_unseen(configuration: Configuration, run: str, kept: KeptResults) -> dict[str, Path]:
+    """Animates all sentences that training has not seen, in both voices, and shows one beside its ground truth.
+
+    Animations of an earlier call that are whole are kept.
 
     Returns:
-        The folder of all animations, and what to open of the one that is shown.
+        What to open of the one that is shown.
     """
     datasets = configuration.roots.datasets
-    spoken = [path for voice in VOICES for path in unseen_sentences(datasets, voice)]
-    plain = ["--format", "maya", "--solver", "none", "--no-blinks"]
-    for emotion in sorted({emotion_of(path.stem) for path in spoken}):
-        recordings = [str(path) for path in spoken if emotion_of(path.stem) == emotion]
-        run_inference.main([configuration.name, run, *plain, "--emotion", emotion, "--audio", *recordings])
     actor = ActorDataset.open(configuration.actors[0], configuration.dataset)
-    shown = unseen_sentences(datasets, actor.actor)[-1]
     output = configuration.inference.INFERENCE_OUTPUT_ROOT / run
-    results = show_sentence(
-        configuration.train.FINAL_DEPLOY_ROOT / run,
-        unseen_dataset(actor, datasets / "example" / actor.actor / "unseen"),
-        shown.stem,
-        emotion_of(shown.stem),
-        output / take_name(shown.stem, actor.actor),
-    )
-    return output, {"a sentence it has never heard": shown, **results}
+    shown = unseen_sentences(datasets, actor.actor)[-1]
+    spoken = [path for voice in VOICES for path in unseen_sentences(datasets, voice) if path != shown]
+    names = {path: take_name(path.stem, actor.actor) for path in [*spoken, shown]}
+    missing = [path for path in spoken if not kept.is_whole(names[path], output / names[path])]
+    plain = ["--format", "maya", "--solver", "none", "--no-blinks"]
+    for emotion in sorted({emotion_of(path.stem) for path in missing}):
+        recordings = [path for path in missing if emotion_of(path.stem) == emotion]
+        words = ["--emotion", emotion, "--audio", *map(str, recordings)]
+        run_inference.main([configuration.name, run, *plain, *words])
+        for path in recordings:
+            kept.add(names[path], output / names[path])
+    if len(missing) < len(spoken):
+        LOGGER.info("unchanged, using %d animations in %s", len(spoken) - len(missing), output)
+    folder = output / names[shown]
+    if not kept.is_whole(names[shown], folder):
+        model = configuration.train.FINAL_DEPLOY_ROOT / run
+        unseen = unseen_dataset(actor, datasets / "example" / actor.actor / "unseen")
+        show_sentence(model, unseen, shown.stem, emotion_of(shown.stem), folder)
+        kept.add(names[shown], folder)
+    return {"a sentence it has never heard": shown, **files_to_open(folder)}
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "Run the same command again: what is whole is kept.")

@@ -60,6 +60,26 @@ def find_run(configuration: Configuration, name: str) -> RunFolder:
     return (begun or own)[0]
 
 
+def find_resumable_run(configuration: Configuration, preproc: Mapping[str, str]) -> RunFolder | None:
+    """The newest unfinished run of the configuration that has a checkpoint and can be resumed as it is configured.
+
+    Args:
+        configuration: for stage "train".
+        preproc: the preprocessing run of each actor that it must be of.
+    """
+    for run in _runs(configuration.train.TRAIN_OUTPUT_ROOT):
+        if run.run_name != configuration.train.RUN_NAME or run.is_done:
+            continue
+        try:
+            check_settings(run, configuration)
+            same = preproc_runs(run) == preproc and CheckpointStore(run.path / FOLDER).last() is not None
+        except UserError:
+            continue
+        if same:
+            return run
+    return None
+
+
 def check_settings(run: RunFolder, configuration: Configuration) -> None:
     """Makes sure that nothing which bears on the weights is set otherwise than when the run was begun.
 

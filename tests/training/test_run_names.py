@@ -13,7 +13,8 @@ from audio2face.files import write_json
 from audio2face.preproc.artifacts import identity_facts
 from audio2face.preproc.reuse import find_stopped
 from audio2face.runs import RunFolder
-from audio2face.training.resume import NEWEST, find_run
+from audio2face.training.resume import NEWEST, find_resumable_run, find_run
+from audio2face.training.training_run import PREPROC_FILE
 from runners import run_quickstart
 
 
@@ -63,6 +64,31 @@ def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:
     for name, run in (("try", "261123_101500_try"), ("first_try", "261123_111500_first_try"), ("st_try", None)):
         found = find_stopped(tmp_path, name, "ann", "same")
         assert (found and found.name) == run
+
+
+def test_the_quickstart_resumes_what_was_stopped(tmp_path: Path) -> None:
+    preproc = {"ann": "261123_101400_run"}
+    wanted = settings(tmp_path, "try")
+    wanted.full = {"dataset": {"CACHE_FPS": {"ann": 30.0}}, "train": {"BATCH_SIZE": 1}}
+    wanted.train.PREPROC_RUN_NAME_FULL = {}
+
+    def stopped(name: str, **changes: object) -> RunFolder:
+        run = training_run(tmp_path, name, str(changes.get("status", "stopped")))
+        write_json(run.path / PREPROC_FILE, {"preproc_run_name_full": changes.get("preproc", preproc)})
+        write_json(run.path / "configs/config_dataset_full.json", wanted.full["dataset"])
+        write_json(run.path / "configs/config_train_full.json", changes.get("train", wanted.full["train"]))
+        if changes.get("checkpoint", True):
+            (run.path / "checkpoints/00000007").mkdir(parents=True)
+        return run
+
+    own = stopped("261123_101500_try")
+    stopped("261123_101600_try", status="done")
+    stopped("261123_101700_try", preproc={"ann": "261123_101401_run"})
+    stopped("261123_101800_try", train={"BATCH_SIZE": 2})
+    stopped("261123_101900_try", checkpoint=False)
+    stopped("261123_102000_first_try")
+    assert find_resumable_run(wanted, preproc) == own
+    assert find_resumable_run(wanted, {}) is None
 
 
 def test_the_quickstart_reuses_its_own_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
