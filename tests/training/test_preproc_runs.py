@@ -79,7 +79,9 @@ def test_without_a_run_of_the_data_the_closest_is_named(project: Project) -> Non
     preprocess("b", "260102_000000_fewer")
     with pytest.raises(UserError, match=r"the closest of 2, 260102_000000_fewer: SKIN_CACHE_ROOT is .*/a/") as caught:
         taken(configure("a"))
-    assert "run_preproc.py CONFIG_NAME ann; or name a run" in str(caught.value.hint)
+    advice, command = str(caught.value.hint).split("\n")
+    assert "another run by its name in PREPROC_RUN_NAME_FULL of config_train.py" in advice
+    assert command == "  python run_preproc.py CONFIG_NAME ann"
     named = configuration(
         root / "a", root / "workspace", ("ann",), {"PREPROC_RUN_NAME_FULL": {"ann": "260101_000000_b"}}
     )
