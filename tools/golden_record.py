@@ -49,6 +49,8 @@ _OPTIMIZER = "optimizer_state"
 _SAMPLES = 4  # values kept of each array
 _RUN_NAME = re.compile(rb"\d{6}_\d{6}_")
 _NO_RUN_NAME = b"000000_000000_"
+# What depends on where and when the repository was checked out.
+_CHECKOUT = re.compile(rb'(?<="modified_ns": )\d+|(?<="fingerprint": ")[0-9a-f]+')
 # Of a run: logs, pictures and what tells when, where and how fast it ran.
 _UNRECORDED = re.compile(
     r"(^|/)(log\.log|events\..*|status\.json|state\.json|configuration\.json|summary\.json|preproc_info\.json|actor_info\.json"
@@ -293,7 +295,10 @@ def _content(path: Path) -> bytes:
         lines = path.read_text().splitlines()
         rows = [line.split(",") for line in lines]
         return "\n".join(",".join([*row[:2], *row[3:]]) for row in rows if row[3] not in _CHANGING_METRICS).encode()
-    return _RUN_NAME.sub(_NO_RUN_NAME, path.read_bytes())
+    content = path.read_bytes()
+    if path.suffix == ".json":
+        content = _CHECKOUT.sub(b"", content).replace(str(ROOT).encode(), b"")
+    return _RUN_NAME.sub(_NO_RUN_NAME, content)
 
 
 def _arrays(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
