@@ -57,6 +57,7 @@ _UNRECORDED = re.compile(
     r"|\.lock|.*\.png|.*\.jpg|report\.(md|json)|training_step\.json)$"
 )
 _CHANGING_METRICS = ("frames_per_second", "seconds", "minutes")
+_COMMIT = re.compile(rb"(?<=, commit )[0-9a-f]+")
 
 Record = dict[str, dict[str, Any]]
 
@@ -298,6 +299,8 @@ def _content(path: Path) -> bytes:
     content = path.read_bytes()
     if path.suffix == ".json":
         content = _CHECKOUT.sub(b"", content).replace(str(ROOT).encode(), b"")
+    if path.name == "README.md":
+        content = _COMMIT.sub(b"", content)
     return _RUN_NAME.sub(_NO_RUN_NAME, content)
 
 
