@@ -18,9 +18,8 @@ from typing import Any
 from audio2face import __version__
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
-from audio2face.errors import UserError
-from audio2face.files import write_json, write_text
-from audio2face.names import check_identifier
+from audio2face.errors import UserError, check_identifier
+from audio2face.io.atomic import write_json, write_text
 
 STATUS_FILE = "status.json"
 _FULL_NAME = re.compile(r"\d{6}_\d{6}_(?P<run_name>.+)", re.ASCII)

@@ -25,7 +25,7 @@ from audio2face.config import load
 from audio2face.console import console
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.checks import check_actor
-from audio2face.dataset.report import show
+from audio2face.dataset.checks.report import show
 
 ACTOR = "actor"
 USUAL_PLACES = {

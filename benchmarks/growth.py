@@ -119,7 +119,7 @@ def run_stage(stage: str, folder: Path) -> None:
     elif stage == "preproc":
         preprocess(configuration(folder, "preproc"), ACTOR)
     else:
-        from audio2face.training.data import TrainingData
+        from audio2face.training.data.dataset import TrainingData
 
         opened = configuration(folder, "train")
         data = TrainingData.open(opened.dataset, opened.train)

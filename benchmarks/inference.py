@@ -30,17 +30,15 @@ import soundfile
 from rich.console import Console
 from rich.table import Table
 
+from audio2face.animation.animation import Animation
 from audio2face.audio import read_track
 from audio2face.errors import UserError
-from audio2face.export.animation import Animation
 from audio2face.export.formats import FORMATS
-from audio2face.export.motion_blocks import grouped
-from audio2face.export.perform import Performer
-from audio2face.export.perform_settings import PerformSettings
 from audio2face.inference import Executor, TrackSettings
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline, group_frames
 from audio2face.model_folder import DeployedModel
 from benchmarks.large_model import describe, write_large_model
-from runners.finished_take import PAGE, VIDEO, write_take
+from runners.finished_take import PAGE, VIDEO, write_outputs
 
 Item = TypeVar("Item")
 RATIO_TARGET = 0.25
@@ -71,28 +69,28 @@ def write_noise(path: Path, seconds: float) -> Path:
     return path
 
 
-def open_executor(performer: Performer) -> Executor:
+def open_executor(performer: AnimationPipeline) -> Executor:
     track = TrackSettings(emotion=performer.emotion.curve, actor=performer.actor.name)
     return Executor.open(performer.model, [track], graph=performer.graph)
 
 
-def time_stages(performer: Performer, audio: Path) -> dict[str, float]:
+def time_stages(performer: AnimationPipeline, audio: Path) -> dict[str, float]:
     """Milliseconds a frame of each stage, all of a recording."""
     clock, frames = Clock(), 0
     animate = performer.animator()
-    for motion in grouped(clock.each(performer.listen(open_executor(performer), audio), "network")):
+    for motion in group_frames(clock.each(performer.run_network(open_executor(performer), audio), "network")):
         began = time.perf_counter()
-        block = performer.animated(motion, animate)
+        block = performer.postprocess(motion, animate)
         animated = time.perf_counter()
         for part in performer.solved_parts:
-            performer.solved(part, block)
+            performer.solve_weights(part, block)
         clock.spent["animator"] += animated - began
         clock.spent["solver"] += time.perf_counter() - animated
         frames += len(block)
     return {stage: 1000 * seconds / frames for stage, seconds in clock.spent.items()}
 
 
-def time_stream(performer: Performer, audio: Path) -> tuple[list[float], int]:
+def time_stream(performer: AnimationPipeline, audio: Path) -> tuple[list[float], int]:
     """Milliseconds until each block of a stream is finished, and frames of a block."""
     executor, animate = open_executor(performer), performer.animator()
     samples = read_track(audio, executor.samplerate).data
@@ -101,12 +99,12 @@ def time_stream(performer: Performer, audio: Path) -> tuple[list[float], int]:
         executor.push(0, piece)
         began = time.perf_counter()
         for motion in executor.run():
-            block = performer.animated(motion, animate)
+            block = performer.postprocess(motion, animate)
             for part in performer.solved_parts:
-                performer.solved(part, block)
+                performer.solve_weights(part, block)
             taken.append(1000 * (time.perf_counter() - began))
             began = time.perf_counter()
-    return taken, executor.schedule.block
+    return taken, executor.schedule.hop
 
 
 def time_exports(animation: Animation, folder: Path) -> Table:
@@ -117,7 +115,7 @@ def time_exports(animation: Animation, folder: Path) -> Table:
         target.mkdir()
         began = time.perf_counter()
         try:
-            write_take(animation, target, "a", [name])
+            write_outputs(animation, target, "a", [name])
         except UserError as error:
             table.add_row(name, "-", "-", error.problem)
             continue
@@ -129,12 +127,12 @@ def time_exports(animation: Animation, folder: Path) -> Table:
 
 def measure(model: DeployedModel, options: argparse.Namespace, folder: Path, console: Console) -> None:
     """Prints all figures of a model."""
-    settings = PerformSettings(actor=model.actors[0].name, solver=options.method)
-    performer = Performer(model, settings)
+    settings = AnimationOptions(actor=model.actors[0].name, solver=options.method)
+    performer = AnimationPipeline(model, settings)
     audio = write_noise(folder / "noise.wav", options.seconds)
-    performer.perform(write_noise(folder / "short.wav", 1.0), folder)  # whatever is only slow the first time
+    performer.animate(write_noise(folder / "short.wav", 1.0), folder)  # whatever is only slow the first time
     began = time.perf_counter()
-    performer.perform(audio, folder)
+    performer.animate(audio, folder)
     whole = (time.perf_counter() - began) / options.seconds
     stages = time_stages(performer, audio)
     ratio = (stages["animator"] + stages["solver"]) / stages["network"]
@@ -148,7 +146,7 @@ def measure(model: DeployedModel, options: argparse.Namespace, folder: Path, con
     length = 1000 * block / float(performer.fps)
     table.add_row(f"stream, ms a block of {length:.0f} ms: p50 / p95 / p99", f"{percentiles}  ({len(taken)} blocks)")
     console.print(table)
-    clip = performer.perform(write_noise(folder / "clip.wav", min(EXPORTED_SECONDS, options.seconds)), folder)
+    clip = performer.animate(write_noise(folder / "clip.wav", min(EXPORTED_SECONDS, options.seconds)), folder)
     with tempfile.TemporaryDirectory(dir=folder) as written:
         console.print(time_exports(clip, Path(written)))
 

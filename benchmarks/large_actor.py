@@ -18,12 +18,12 @@ from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter1d
 
 from audio2face.config import Configuration, Roots
-from audio2face.config.frozen import freeze
-from audio2face.config.merge import merge
+from audio2face.config.merge import freeze, merge
 from audio2face.config_base.tables import NetworkType, SectionName, base_of
-from audio2face.files import write_json, write_npz
-from audio2face.networks.encoders.hub_folder import transformer
-from audio2face.preproc import artifacts, deploy_data
+from audio2face.io.atomic import write_json, write_npz
+from audio2face.models.encoders.weights import transformer
+from audio2face.preproc import artifacts, network_data
+from audio2face.types import Float32Array
 
 NAME = "large"
 FPS = 30.0
@@ -51,22 +51,22 @@ def make_actor(folder: Path, sizes: Sizes) -> None:
     run, data = folder / "output_preproc" / NAME, folder / "data"
     skin = _shapes(rng, sizes.skin_shapes, sizes.skin_verts)
     tongue = _shapes(rng, sizes.tongue_shapes, sizes.tongue_verts)
-    parts: dict[artifacts.Part, deploy_data.PcaShapes] = {"skin": skin, "tongue": tongue}
+    parts: dict[artifacts.Part, network_data.PcaShapes] = {"skin": skin, "tongue": tongue}
     for part, shapes in parts.items():
         artifacts.write_shapes(run, part, shapes)
         motion = {name: _motion(rng, sizes, len(shapes.matrix)) for name in names}
         artifacts.write_coefficients(run, part, motion)
-    poses = deploy_data.OptionalPoses(
+    poses = network_data.OptionalPoses(
         jaw_neutral=rng.standard_normal((5, 3)).astype(np.float32),
         saccades=rng.standard_normal((100, 2)).astype(np.float32),
     )
-    arrays = deploy_data.network_data(skin, tongue, poses, deploy_data.StandInShapes((5, 3), (10,), (5000, 2)))
-    info = deploy_data.DataInfo.measure(arrays, {})
+    arrays = network_data.network_data(skin, tongue, poses, network_data.StandInShapes((5, 3), (10,), (5000, 2)))
+    info = network_data.DataInfo.measure(arrays, {})
     shots = [
-        deploy_data.ShotRow(NAME, name, sizes.frames, FPS, EMOTIONS[index % len(EMOTIONS)])
+        network_data.ShotRow(NAME, name, sizes.frames, FPS, EMOTIONS[index % len(EMOTIONS)])
         for index, name in enumerate(names)
     ]
-    artifacts.write_deploy(run, arrays, info, deploy_data.mean_geometry(arrays, info), shots, {})
+    artifacts.write_deploy(run, arrays, info, network_data.mean_geometry(arrays, info), shots, {})
     for stem, facts in artifacts.identity_facts(NAME, "synthetic").items():
         write_json(run / "configs" / f"{stem}.json", facts)
     write_npz(data / "jaw.npz", {name: _motion(rng, sizes, 15).reshape(-1, 5, 3) for name in names})
@@ -140,11 +140,11 @@ def configuration(folder: Path, network_type: NetworkType, train: Mapping[str, A
     )
 
 
-def _shapes(rng: np.random.Generator, count: int, verts: int) -> deploy_data.PcaShapes:
+def _shapes(rng: np.random.Generator, count: int, verts: int) -> network_data.PcaShapes:
     matrix = rng.standard_normal((count, verts, 3), np.float32) / np.sqrt(np.float32(3 * verts))
-    return deploy_data.PcaShapes(matrix, (rng.standard_normal((verts, 3)) * 8).astype(np.float32))
+    return network_data.PcaShapes(matrix, (rng.standard_normal((verts, 3)) * 8).astype(np.float32))
 
 
-def _motion(rng: np.random.Generator, sizes: Sizes, width: int) -> deploy_data.Float32Array:
+def _motion(rng: np.random.Generator, sizes: Sizes, width: int) -> Float32Array:
     values = gaussian_filter1d(rng.standard_normal((sizes.frames, width)), _SMOOTH, axis=0)
     return values.astype(np.float32)

@@ -17,18 +17,23 @@ import torch
 
 from audio2face.animation import SolverSettings
 from audio2face.config_base.tables import NetworkType, base_of
-from audio2face.deploy import diffusion_export, regression_export
-from audio2face.deploy.graph import export_graph
-from audio2face.files import write_json, write_npz
+from audio2face.deploy import diffusion, regression
+from audio2face.deploy.onnx_graph import export_graph
+from audio2face.io.atomic import write_json, write_npz
 from audio2face.model_folder import AnimationConfig, EmotionDatabase, NetworkInfo, RegressionInfo
-from audio2face.model_folder.actor_data import actor_arrays
+from audio2face.model_folder.actor import actor_arrays
 from audio2face.model_folder.model import PARTS, Part
 from audio2face.model_folder.network_info import DiffusionInfo
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import blendshape_names, write_actor, write_model_file, write_network_facts
-from audio2face.networks import encoders
-from audio2face.networks.autocorrelation import AutocorrelationSettings
-from audio2face.networks.regression import RegressionGraph, RegressionNetwork, RegressionSettings, SpeechSteps
+from audio2face.models import encoders
+from audio2face.models.regression.layers import AutocorrelationSettings
+from audio2face.models.regression.network import (
+    EncoderFrames,
+    ExportedRegression,
+    RegressionNetwork,
+    RegressionSettings,
+)
 from benchmarks.animation import SETTINGS, Rig, make_face, make_rigs
 from benchmarks.onnx_diffusion import make_plan
 
@@ -73,8 +78,8 @@ def write_large_model(folder: Path, kind: NetworkType, small: bool = False) -> N
 
 def _write_diffusion(folder: Path, small: bool) -> DiffusionInfo:
     network, plan = make_plan(small)
-    sampler = diffusion_export.make_sampler(network, plan)
-    export_graph(sampler, plan.info, partial(diffusion_export.example_inputs, plan.info), folder / ONNX_FILE)
+    sampler = diffusion.make_sampler(network, plan)
+    export_graph(sampler, plan.info, partial(diffusion.example_inputs, plan.info), folder / ONNX_FILE)
     return plan.info
 
 
@@ -92,7 +97,7 @@ def _write_regression(folder: Path, small: bool) -> RegressionInfo:
         explicit_emo_emb_len=8,
         samples=samples,
         samplerate=16_000,
-        speech=SpeechSteps.of(encoder, samples),
+        speech=EncoderFrames.from_encoder(encoder, samples),
         autocorrelation=AutocorrelationSettings(),
         use_autocorrelation=True,
     )
@@ -112,8 +117,8 @@ def _write_regression(folder: Path, small: bool) -> RegressionInfo:
         buffer_ofs=samples // 2,
         samplerate=settings.samplerate,
     )
-    module = RegressionGraph(RegressionNetwork(settings, encoder).eval().requires_grad_(False))
-    export_graph(module, info, partial(regression_export.example_inputs, info), folder / ONNX_FILE)
+    module = ExportedRegression(RegressionNetwork(settings, encoder).eval().requires_grad_(False))
+    export_graph(module, info, partial(regression.example_inputs, info), folder / ONNX_FILE)
     return info
 
 

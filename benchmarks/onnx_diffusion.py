@@ -28,13 +28,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from audio2face.deploy.diffusion_export import example_inputs, make_sampler
-from audio2face.deploy.diffusion_plan import DiffusionPlan, Sampling
-from audio2face.deploy.graph import export_graph
-from audio2face.networks import encoders
-from audio2face.networks.diffusion_process import given_noise, sample
-from audio2face.networks.diffusion_rnn import ActorConstants, Conditions, DiffusionSettings, Network
-from audio2face.networks.diffusion_sampling import WindowFrames, WindowSampler
+from audio2face.deploy.diffusion import DiffusionPlan, SamplerSettings, example_inputs, make_sampler
+from audio2face.deploy.onnx_graph import export_graph
+from audio2face.models import encoders
+from audio2face.models.diffusion.network import ActorConstants, Conditioning, DiffusionNetwork, DiffusionSettings
+from audio2face.models.diffusion.process import fixed_noise, sample
+from audio2face.models.diffusion.sampling import WindowContext, WindowSampler
 
 Feed = Mapping[str, npt.NDArray[np.float32]]
 TARGET = 1.5  # times as fast with the encoder once
@@ -52,24 +51,24 @@ class EncoderPerStep(nn.Module):
         self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """As `WindowSampler`."""
-        left, stop = self.frames.left, self.frames.left + self.frames.block
+        left, stop = self.frames.left_context, self.frames.left_context + self.frames.hop
         states = list(input_latents.unbind(0))
 
         def predict(step: int, noisy: Tensor) -> Tensor:
             # A factor that differs between steps, lest the runtime find that the encoders are equal, and merge them.
             features = self.network.encode(window * (1.0 + step * 1e-6))
             whole = self.network.conditions(features, self.frames.total, identity, emotion)
-            kept = Conditions(whole.speech[:, left:stop], whole.actor, whole.emotion, whole.neutral)
+            kept = Conditioning(whole.speech[:, left:stop], whole.actor, whole.emotion, whole.neutral)
             level = torch.tensor([int(self.schedule.timesteps[step])])
             x0, states[step] = self.network.denoise(noisy, level, kept, states[step])
             return x0
 
-        values = sample(self.schedule, predict, given_noise(noise), (left, stop))
+        values = sample(self.schedule, predict, fixed_noise(noise), (left, stop))
         deltas = self.network.to_deltas(values, identity)
-        return nn.functional.pad(deltas, (0, 0, left, self.frames.right)), torch.stack(states)
+        return nn.functional.pad(deltas, (0, 0, left, self.frames.right_context)), torch.stack(states)
 
 
-def make_plan(small: bool) -> tuple[Network, DiffusionPlan]:
+def make_plan(small: bool) -> tuple[DiffusionNetwork, DiffusionPlan]:
     """A network of random weights and how it is exported."""
     torch.manual_seed(0)
     options = {"config": {"num_hidden_layers": 4} if small else {}}
@@ -104,11 +103,11 @@ def make_plan(small: bool) -> tuple[Network, DiffusionPlan]:
         emotions=tuple("0123456789"),
         has_emotions=True,
         default_emotion=(0.0,) * 10,
-        sampling=Sampling(noise_schedule="cosine", respacing="2"),
-        frames=WindowFrames(15, 30, 15),
+        sampling=SamplerSettings(noise_schedule="cosine", respacing="2"),
+        frames=WindowContext(15, 30, 15),
         audio={"buffer_len": 16000, "padding_left": 16000, "padding_right": 16000, "samplerate": 16000},
     )
-    return Network(settings, constants, encoder), plan
+    return DiffusionNetwork(settings, constants, encoder), plan
 
 
 def export_all(folder: Path, small: bool) -> tuple[dict[str, Path], Feed]:

@@ -28,10 +28,8 @@ from audio2face.deploy.neutral import Choice, PostProcessing, values_of
 from audio2face.inference import open_graph
 from audio2face.model_folder import DeployedModel, RegressionInfo
 from audio2face.preproc.artifacts import PreprocArtifacts
-from audio2face.training.origins import read_origins
-from audio2face.training.sources import ActorSource
-from audio2face.training.training_run import TrainingRun
-from audio2face.training.validation_record import ValidationClip, read_validation
+from audio2face.training.data.actors import ActorSource
+from audio2face.training.run_folder import TrainingRun, ValidationClip, read_origins, read_validation
 
 LIPS = "geom/skin/lip_dist_vertex_list.json"
 

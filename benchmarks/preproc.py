@@ -28,18 +28,17 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from audio2face.files import atomic_write
 from audio2face.geometry import open_cache
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
-from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader
-from audio2face.preproc.gram import GramColumns
-from audio2face.preproc.memory import PeakMemory
+from audio2face.geometry.pose_reader import FloatArray, PoseReader
+from audio2face.io.atomic import atomic_write
+from audio2face.preproc.matmul import fastest_backend
 from audio2face.preproc.poses import stack_poses
-from audio2face.preproc.products import fastest_products
 from audio2face.preproc.prune import prune_similar
-from audio2face.preproc.select import select_distinct
-from audio2face.preproc.steps import each_shot
+from audio2face.preproc.selection import GramColumns, select_distinct
+from audio2face.preproc.steps import PeakMemory, each_shot
 from audio2face.preproc.tongue import stabilise
+from audio2face.types import IntArray
 
 NUM_SHOTS, NUM_FRAMES, LONGEST_SHOT = 54, 21_039, 898
 SKIN_VERTS, TONGUE_VERTS, ROOT_VERTS = 24_002, 5_602, 300
@@ -160,7 +159,7 @@ def open_actor(folder: Path) -> Actor:
 
 def prune(shots: Mapping[str, PoseReader], radius: float, repeat: bool) -> dict[str, IntArray]:
     kept = dict(
-        each_shot(shots, lambda _, shot: prune_similar(shot, radius, repeat=repeat, products=fastest_products()), None)
+        each_shot(shots, lambda _, shot: prune_similar(shot, radius, repeat=repeat, products=fastest_backend()), None)
     )
     return {name: kept[name] for name in shots}
 
@@ -176,7 +175,7 @@ def run_stage(actor: Actor, folder: Path, radius: float, tongue_radius: float) -
     num_kept = sum(map(len, kept.values()))
     print(f"    {num_kept} frames kept")
     poses = stage.run("skin: stack", lambda: stack_poses(actor.skin, kept, folder / "kept.npy"))
-    columns = GramColumns(poses, fastest_products())
+    columns = GramColumns(poses, fastest_backend())
     before = stage.seconds
     picks = stage.run("skin: select", lambda: list(select_distinct(columns, ITERATIONS)))
     selecting = stage.seconds - before
@@ -251,7 +250,7 @@ def main() -> int:
     began = time.perf_counter()
     make_actor(folder, arguments.scale)
     print(f"synthetic actor in {folder}: {time.perf_counter() - began:.0f} s")
-    print(f"products of poses are made by: {fastest_products().name}")
+    print(f"products of poses are made by: {fastest_backend().name}")
     actor = open_actor(folder)
     size, tongue_size = np.sqrt(len(actor.neutral)), np.sqrt(len(actor.tongue_neutral))
     with removed_after(folder / "kept.npy", folder / "kept_tongue.npy"):

@@ -23,21 +23,17 @@ from pathlib import Path
 import numpy as np
 
 from audio2face.audio import read_track
-from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.shots import infer_emotion
 from audio2face.dataset.vertex_lists import Indices, VertexPairs
 from audio2face.evaluate import LipScore, Ridge, resample_frames, score_lips, speech_features
-from audio2face.evaluate.ridge import Float64Array
-from audio2face.export.actor_files import exact_rate
 from audio2face.geometry import find_cache, list_shots, open_cache
-from audio2face.networks.noise_schedule import make_noise_schedule
-from audio2face.training.animate import Animator, Wish
-from audio2face.training.animate_regression import RegressionAnimator, RegressionWish
-from audio2face.training.inference_mode import Mode
-from audio2face.training.sampling import Sampling
-from audio2face.training.trained_model import TrainedModel
-from audio2face.training.trained_regression import TrainedRegression
-from audio2face.training.training_run import TrainingRun
+from audio2face.inference.actor import exact_rate
+from audio2face.models.diffusion.process import make_noise_schedule
+from audio2face.training.inference.animate import RawInference, RawOptions, RegressionRawInference, RegressionRawOptions
+from audio2face.training.inference.stream import Mode, SamplingOptions
+from audio2face.training.inference.trained_run import TrainedModel, TrainedRegression
+from audio2face.training.run_folder import TrainingRun
+from audio2face.types import Float32Array, Float64Array
 
 REMAINDERS, DIVISOR = (7, 3), 8
 LESS_ERROR, MORE_CORRELATION = 0.08, 0.02
@@ -103,11 +99,11 @@ def score_run(
 
 def animate_diffusion(model: TrainedModel, audio: Path, emotion: str, marked: Indices) -> Float64Array:
     """Marked vertices `[frames, 2, pairs, 3]` of a recording, at the network's own rate."""
-    train, offline = model.train, Mode.of("offline")
+    train, offline = model.train, Mode.parse("offline")
     schedule = make_noise_schedule(train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, "2")
     actor = model.actors[0]
-    wish = Wish(actor=actor, condition=actor, emotion=emotion, mode=offline, sampling=Sampling(schedule))
-    blocks = Animator(model, wish).motion(model.read_track(audio), offline)
+    wish = RawOptions(actor=actor, condition=actor, emotion=emotion, mode=offline, sampling=SamplingOptions(schedule))
+    blocks = RawInference(model, wish).motion(model.read_track(audio), offline)
     return _marked(blocks, model.face(actor).skin, marked)
 
 
@@ -119,9 +115,9 @@ def animate_regression(
     A consumer's frame stands for the beginning of its time, a recorded one for the middle: of twice as many frames,
     every other one is where the recorded ones are.
     """
-    offline = Mode.of("offline")
-    wish = RegressionWish(emotion=emotion, mode=offline, fps=2 * exact_rate(fps))
-    blocks = RegressionAnimator(model, wish).motion(model.read_track(audio), offline)
+    offline = Mode.parse("offline")
+    wish = RegressionRawOptions(emotion=emotion, mode=offline, fps=2 * exact_rate(fps))
+    blocks = RegressionRawInference(model, wish).motion(model.read_track(audio), offline)
     return _marked(blocks, model.shapes("skin").mean, marked)[1::2]
 
 

@@ -26,14 +26,14 @@ from rich.console import Console
 from rich.table import Table
 
 from audio2face.config import TrainDiffusion
-from audio2face.preproc.memory import PeakMemory
-from audio2face.training.batches import BatchLoader, SegmentBatch
-from audio2face.training.data import TrainingData
-from audio2face.training.diffusion_task import DiffusionTask, open_task
-from audio2face.training.engine import arithmetic, make_fabric, place_of, seed_everything
-from audio2face.training.sampler import Draw, Plan
-from audio2face.training.settings import EngineSettings, engine_settings, loop_settings
-from audio2face.training.updates import Updates
+from audio2face.preproc.steps import PeakMemory
+from audio2face.training.data.dataset import TrainingData
+from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSpec
+from audio2face.training.data.segments import BatchLoader, SegmentBatch
+from audio2face.training.diffusion import DiffusionTask, open_task
+from audio2face.training.distributed import deterministic_algorithms, device_and_rank, make_fabric, seed_everything
+from audio2face.training.task import FabricSettings, fabric_settings, trainer_settings
+from audio2face.training.trainer import OptimizerSteps
 from benchmarks.large_actor import Sizes, configuration, make_actor, make_encoder
 
 ACCUMULATION = 4  # segments of an update in the reference
@@ -71,7 +71,7 @@ Update = Callable[[], int]  # makes one update of the weights; returns the frame
 class OurWay:
     """Batches loaded in the background, poses of their frames alone."""
 
-    def __init__(self, task: DiffusionTask, updates: Updates) -> None:
+    def __init__(self, task: DiffusionTask, updates: OptimizerSteps) -> None:
         self._task, self._updates = task, updates
         self._batches = self._forever()
 
@@ -79,10 +79,10 @@ class OurWay:
         frames, items = 0, 0
         while items < ACCUMULATION:  # as many items in an update as the reference has, at least
             batch = next(self._batches)
-            items += len(batch.names)
+            items += len(batch.sample_ids)
             frames += batch.num_frames
-            self._updates.gather(batch, last=items >= ACCUMULATION)
-        self._updates.step()
+            self._updates.accumulate(batch, last=items >= ACCUMULATION)
+        self._updates.optimizer_step()
         return frames
 
     def _forever(self) -> Iterator[SegmentBatch]:
@@ -95,9 +95,11 @@ class OurWay:
 class ReferenceWay:
     """One segment at a time, and all frames of its clip made into poses first."""
 
-    def __init__(self, task: DiffusionTask, plans: Iterator[Plan], loader: BatchLoader, device: torch.device) -> None:
+    def __init__(
+        self, task: DiffusionTask, plans: Iterator[SegmentBatchSpec], loader: BatchLoader, device: torch.device
+    ) -> None:
         self._task, self._loader, self._device = task, loader, device
-        self._draws = (draw for plan in plans for draw in plan.draws)
+        self._draws = (draw for plan in plans for draw in plan.segments)
         weights = [weight for group in task.parameter_groups() for weight in group.parameters]
         self._optimizer = torch.optim.Adam(weights, lr=1e-4)
 
@@ -114,10 +116,10 @@ class ReferenceWay:
         self._optimizer.step()
         return frames
 
-    def _load(self, draw: Draw) -> SegmentBatch:
-        return self._loader.load(Plan(0, 0, ends_epoch=False, draws=(draw,))).to(self._device)
+    def _load(self, draw: SegmentSpec) -> SegmentBatch:
+        return self._loader.load(SegmentBatchSpec(0, 0, ends_epoch=False, segments=(draw,))).to(self._device)
 
-    def _whole(self, draw: Draw) -> Draw:
+    def _whole(self, draw: SegmentSpec) -> SegmentSpec:
         return replace(draw, start=0, num_frames=self._loader.reader.clip_frames[draw.clip])
 
 
@@ -168,7 +170,7 @@ class Bench:
     def ours(self, batch_size: int) -> tuple[Update, torch.device]:
         """As `run_train.py` trains."""
         task, fabric, train = self._open(batch_size, "auto")
-        return OurWay(task, Updates(fabric, task, loop_settings(train), compiled=False)), fabric.device
+        return OurWay(task, OptimizerSteps(fabric, task, trainer_settings(train), compiled=False)), fabric.device
 
     def reference(self, batch_size: int) -> tuple[Update, torch.device]:
         """The reference's way, on the segments that `ours` draws at this batch size."""
@@ -186,9 +188,9 @@ class Bench:
     def _open(self, batch_size: int, precision: str) -> tuple[Any, Fabric, TrainDiffusion]:
         config = self._configuration(batch_size, precision)
         train = config.train
-        fabric = make_fabric(engine_settings(train))
-        seed_everything(engine_settings(train), fabric.global_rank)
-        task: Any = open_task(config, place_of(fabric), None)
+        fabric = make_fabric(fabric_settings(train))
+        seed_everything(fabric_settings(train), fabric.global_rank)
+        task: Any = open_task(config, device_and_rank(fabric), None)
         task.network.train()
         return task, fabric, train
 
@@ -226,7 +228,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a small actor, to try the benchmark itself")
     args = parser.parse_args()
     sizes = Sizes(skin_verts=600, skin_shapes=20, tongue_verts=100) if args.small else Sizes()
-    with tempfile.TemporaryDirectory() as scratch, arithmetic(EngineSettings(reproducible=False)):
+    with tempfile.TemporaryDirectory() as scratch, deterministic_algorithms(FabricSettings(reproducible=False)):
         make_actor(Path(scratch), sizes)
         make_encoder(Path(scratch), "hubert", CPU_HUBERT if args.device == "cpu" else {})
         bench = Bench(Path(scratch), args.device, *args.segment)

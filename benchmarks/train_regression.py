@@ -28,13 +28,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from audio2face.networks import regression
-from audio2face.training.engine import arithmetic, make_fabric, place_of, seed_everything
-from audio2face.training.regression_task import open_task
-from audio2face.training.sequence_batches import SequenceBatch, SequenceLoader
-from audio2face.training.sequences import SequencePlan
-from audio2face.training.settings import EngineSettings, engine_settings, loop_settings
-from audio2face.training.updates import Updates
+from audio2face.models.regression import network
+from audio2face.training.data.samplers import SequenceBatchSpec
+from audio2face.training.data.sequences import SequenceBatch, SequenceLoader
+from audio2face.training.distributed import deterministic_algorithms, device_and_rank, make_fabric, seed_everything
+from audio2face.training.regression import open_task
+from audio2face.training.task import FabricSettings, fabric_settings, trainer_settings
+from audio2face.training.trainer import OptimizerSteps
 from benchmarks.large_actor import Sizes, configuration, make_actor, make_encoder
 
 TARGETS = {"exact": 1.2, "fast": 3.0}  # times the steps a second of the reference's way, on a CPU
@@ -61,13 +61,13 @@ Step = Callable[[], None]
 class OurWay:
     """Batches loaded in the background."""
 
-    def __init__(self, task: Any, updates: Updates) -> None:
+    def __init__(self, task: Any, updates: OptimizerSteps) -> None:
         self._updates = updates
         self._batches = (batch for epoch in range(10**6) for batch in task.batches(epoch, 0))
 
     def __call__(self) -> None:
-        self._updates.gather(next(self._batches), last=True)
-        self._updates.step()
+        self._updates.accumulate(next(self._batches), last=True)
+        self._updates.optimizer_step()
 
 
 class WholePoses(nn.Module):
@@ -92,7 +92,7 @@ class WholePoses(nn.Module):
 class ReferenceWay:
     """The encoder at every step, items one by one, whole poses."""
 
-    def __init__(self, task: Any, loader: SequenceLoader, plans: Iterator[SequencePlan]) -> None:
+    def __init__(self, task: Any, loader: SequenceLoader, plans: Iterator[SequenceBatchSpec]) -> None:
         self._task, self._loader, self._plans = task, loader, plans
         source, objective = task._data.sources[0], task._objective
         for name, found in (("lips", source.raw.lip_dist), ("lids", source.raw.eye_dist)):
@@ -107,20 +107,20 @@ class ReferenceWay:
         plan = next(self._plans)
         items = [self._loader.load(_item(plan, index)) for index in range(len(plan.clips))]
         self._optimizer.zero_grad(set_to_none=True)
-        at_once, regression._WINDOWS_AT_ONCE = regression._WINDOWS_AT_ONCE, 10**6
+        at_once, network._WINDOWS_AT_ONCE = network._WINDOWS_AT_ONCE, 10**6
         torch.autograd.backward(self._task.losses(self._task.network, _collated(plan, items))["total"])
-        regression._WINDOWS_AT_ONCE = at_once
+        network._WINDOWS_AT_ONCE = at_once
         self._optimizer.step()
 
 
-def _item(plan: SequencePlan, index: int) -> SequencePlan:
+def _item(plan: SequenceBatchSpec, index: int) -> SequenceBatchSpec:
     only = slice(index, index + 1)
     fields = ("clips", "starts", "time_shifts", "variants")
     return dataclasses.replace(plan, **{name: getattr(plan, name)[only] for name in fields})
 
 
-def _collated(plan: SequencePlan, items: Sequence[SequenceBatch]) -> SequenceBatch:
-    together: dict[str, Any] = {"plan": plan, "names": tuple(item.names[0] for item in items)}
+def _collated(plan: SequenceBatchSpec, items: Sequence[SequenceBatch]) -> SequenceBatch:
+    together: dict[str, Any] = {"plan": plan, "names": tuple(item.sample_ids[0] for item in items)}
     for entry in dataclasses.fields(items[0]):
         values = [getattr(item, entry.name) for item in items]
         if isinstance(values[0], Tensor):
@@ -154,7 +154,7 @@ class Bench:
     def ours(self, features: str) -> tuple[Step, torch.device]:
         """As `run_train.py` trains."""
         task, fabric, train = self._open(features, "auto")
-        return OurWay(task, Updates(fabric, task, loop_settings(train), compiled=False)), fabric.device
+        return OurWay(task, OptimizerSteps(fabric, task, trainer_settings(train), compiled=False)), fabric.device
 
     def reference(self) -> tuple[Step, torch.device]:
         """The reference's way."""
@@ -165,10 +165,10 @@ class Bench:
     def _open(self, features: str, precision: str) -> tuple[Any, Fabric, Any]:
         changes = {"SPEECH_FEATURES": features, "SPEECH_FEATURES_ROOT": str(self._folder / "speech_features")}
         config = configuration(self._folder, "regression", {**self._train, **changes, "PRECISION": precision})
-        engine = engine_settings(config.train)
+        engine = fabric_settings(config.train)
         fabric = make_fabric(engine)
         seed_everything(engine, fabric.global_rank)
-        task = open_task(config, place_of(fabric), None)
+        task = open_task(config, device_and_rank(fabric), None)
         task.network.train()
         return task, fabric, config.train
 
@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a small actor and encoder, to try the benchmark itself")
     args = parser.parse_args()
     small = {"skin_verts": 600, "skin_shapes": 20, "tongue_verts": 100} if args.small else {}
-    with tempfile.TemporaryDirectory() as scratch, arithmetic(EngineSettings(reproducible=False)):
+    with tempfile.TemporaryDirectory() as scratch, deterministic_algorithms(FabricSettings(reproducible=False)):
         make_actor(Path(scratch), Sizes(shots=2, frames=args.frames, **small))
         make_encoder(Path(scratch), "wav2vec2", SMALL_ENCODER if args.small else {})
         bench = Bench(Path(scratch), args.device, args.batch_size)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from audio2face.animation.animation import Animation
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import is_arkit, match_names
-from audio2face.dataset.arrays import read_json
-from audio2face.errors import UserError
-from audio2face.export.animation import Animation
+from audio2face.errors import UserError, has_invisible
 from audio2face.export.formats import write_formats
 from audio2face.export.video import write_video
-from audio2face.files import atomic_files, write_json
-from audio2face.names import has_invisible
+from audio2face.io.arrays import read_json
+from audio2face.io.atomic import atomic_files, write_json
 from audio2face.player.page import LABELS, write_page
 
 PAGE, VIDEO = "page", "video"
@@ -36,7 +35,7 @@ def default_formats(animation: Animation) -> list[str]:
     return formats
 
 
-def write_take(
+def write_outputs(
     animation: Animation,
     folder: Path,
     name: str,

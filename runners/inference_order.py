@@ -12,10 +12,9 @@ from audio2face.config import Configuration, InferenceDiffusion, Roots
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import match_arkit
 from audio2face.errors import FileFormatError, UserError
-from audio2face.export.actor_files import exact_rate
-from audio2face.export.perform import Performer
-from audio2face.export.perform_settings import PerformSettings
 from audio2face.inference import GraphDevice, Noise, best_device, read_noise
+from audio2face.inference.actor import exact_rate
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.model_folder import DeployedModel, DiffusionInfo, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
 
@@ -23,7 +22,7 @@ _STANDARD_ZERO = "neutral"  # the word for no emotion where no configuration tel
 
 
 @dataclass(frozen=True)
-class Order:
+class InferenceOptions:
     """One call.
 
     Attributes:
@@ -77,14 +76,14 @@ class Order:
             read_header(path)
         return paths
 
-    def performer(self) -> Performer:
+    def performer(self) -> AnimationPipeline:
         """What makes the finished animations.
 
         Raises:
             UserError: the model is not deployed or damaged, or something that is asked of it cannot be done.
         """
         model = DeployedModel.open(self._model_folder())
-        performer = Performer(model, self._settings(model))
+        performer = AnimationPipeline(model, self._settings(model))
         if "arkit" in (self.args.format or ()):
             if "skin" not in performer.solved_parts:
                 raise UserError(
@@ -107,13 +106,13 @@ class Order:
             )
         return folder
 
-    def _settings(self, model: DeployedModel) -> PerformSettings:
+    def _settings(self, model: DeployedModel) -> AnimationOptions:
         args, emotion, zero = self.args, self.args.emotion, None
         if self.configuration is not None:
             emotion = emotion or self.configuration.inference.EMOTION_LABEL
             zero = self.configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS
-            self._tell_condition(self.configuration)
-        return PerformSettings(
+            self._warn_about_condition(self.configuration)
+        return AnimationOptions(
             actor=self._actor,
             emotion=emotion,
             zero_emotion=zero or _STANDARD_ZERO,
@@ -127,7 +126,7 @@ class Order:
             device=_graph_device(args.device),
         )
 
-    def _tell_condition(self, configuration: Configuration) -> None:
+    def _warn_about_condition(self, configuration: Configuration) -> None:
         """Finished animations move a face in its own way; another actor's way is left to the network's own output."""
         inference = configuration.inference
         configured = inference.CONDITION if isinstance(inference, InferenceDiffusion) else None

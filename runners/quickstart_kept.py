@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from audio2face.files import write_json
+from audio2face.io.atomic import write_json
 from tools.settings import ROOT
 
 RECORD_FILE = "quickstart.json"

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
-from audio2face.export.perform import Performer
-from audio2face.export.perform_settings import PerformSettings
-from audio2face.export.truth import true_animation
+from audio2face.evaluate.ground_truth import true_animation
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.model_folder import DeployedModel
-from runners.finished_take import write_take
+from runners.finished_take import write_outputs
 
 FORMATS = ("page", "video", "maya", "arkit", "glb")
 _TO_OPEN = {".html": "page (open in a browser)", ".mp4": "video", ".glb": "glTF (Blender, three.js)"}
@@ -32,11 +31,11 @@ def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, f
     Raises:
         UserError: a file cannot be read or written.
     """
-    performer = Performer(DeployedModel.open(model), PerformSettings(actor=dataset.actor, emotion=emotion))
+    performer = AnimationPipeline(DeployedModel.open(model), AnimationOptions(actor=dataset.actor, emotion=emotion))
     folder.parent.mkdir(parents=True, exist_ok=True)
-    animation = performer.perform(dataset.audio_path(shot), folder.parent)
+    animation = performer.animate(dataset.audio_path(shot), folder.parent)
     truth = true_animation(dataset, shot, folder.parent, animation.fps)
-    write_take(animation, folder, folder.name, FORMATS, truth, _LABELS)
+    write_outputs(animation, folder, folder.name, FORMATS, truth, _LABELS)
     LOGGER.info("%s: %d frames at %g per second", folder.name, animation.num_frames, animation.fps)
 
 

@@ -11,17 +11,14 @@ from pathlib import Path
 from audio2face.config import Configuration, InferenceDiffusion, InferenceRegression
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
-from audio2face.export.actor_files import exact_rate
-from audio2face.networks.noise_schedule import make_noise_schedule
-from audio2face.training.animate import Animator, Wish
-from audio2face.training.animate_regression import RegressionAnimator, RegressionWish
-from audio2face.training.inference_mode import DEFAULT_MODE, Mode
-from audio2face.training.sampling import Sampling
-from audio2face.training.trained_model import TrainedModel
-from audio2face.training.trained_regression import TrainedRegression
+from audio2face.inference.actor import exact_rate
+from audio2face.models.diffusion.process import make_noise_schedule
+from audio2face.training.inference.animate import RawInference, RawOptions, RegressionRawInference, RegressionRawOptions
+from audio2face.training.inference.stream import DEFAULT_MODE, Mode, SamplingOptions
+from audio2face.training.inference.trained_run import TrainedModel, TrainedRegression
 from runners.inference_order import parse_rate
 
-RawAnimator = Animator | RegressionAnimator
+RawAnimator = RawInference | RegressionRawInference
 
 
 def open_animator(configuration: Configuration, run_name: str, args: argparse.Namespace) -> RawAnimator:
@@ -34,15 +31,15 @@ def open_animator(configuration: Configuration, run_name: str, args: argparse.Na
     inference = configuration.inference
     if isinstance(inference, InferenceRegression):
         regression = TrainedRegression.open(run)
-        return RegressionAnimator(regression, _make_regression_wish(regression, inference, args))
+        return RegressionRawInference(regression, _make_regression_wish(regression, inference, args))
     model = TrainedModel.open(run)
-    return Animator(model, _make_wish(model, inference, args))
+    return RawInference(model, _make_wish(model, inference, args))
 
 
 def animate_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
     """Writes the raw output of a recording, and tells what was written."""
     wish = animator.wish
-    if isinstance(wish, RegressionWish):
+    if isinstance(wish, RegressionRawOptions):
         LOGGER.info("%s: %s, %s, %g frames per second", path.name, wish.emotion, wish.mode.name, float(wish.fps))
     else:
         LOGGER.info("%s: %s speaks as %s, %s, %s", path.name, wish.actor, wish.condition, wish.emotion, wish.mode.name)
@@ -57,7 +54,7 @@ def next_steps(animator: RawAnimator, again: str) -> list[str]:
     wish, steps = animator.wish, []
     if wish.maya:
         steps.append("in Maya: import the .xml as a geometry cache of the neutral mesh")
-    if wish.compared_with is None and isinstance(wish, RegressionWish):
+    if wish.compared_with is None and isinstance(wish, RegressionRawOptions):
         other = "offline" if wish.mode.onnx else "streaming_stateless_onnx"
         steps.append(f"{again} --compare {other}    # how far the trained and the exported network are apart")
     elif wish.compared_with is None:
@@ -66,13 +63,13 @@ def next_steps(animator: RawAnimator, again: str) -> list[str]:
     return steps
 
 
-def _make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argparse.Namespace) -> Wish:
+def _make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argparse.Namespace) -> RawOptions:
     """What the command line asks for, over what the configuration says.
 
     Raises:
         UserError: the network does not know the actor, condition, emotion or mode, or it is unclear who is meant.
     """
-    mode = Mode.of(args.mode or inference.INFERENCE_MODE or DEFAULT_MODE)
+    mode = Mode.parse(args.mode or inference.INFERENCE_MODE or DEFAULT_MODE)
     actor = args.actor or inference.ACTOR_NAME or (model.actors[0] if len(model.actors) == 1 else None)
     if actor is None:
         raise UserError("whose face is to move?", hint=f"Give --actor or ACTOR_NAME: {', '.join(model.actors)}.")
@@ -85,24 +82,24 @@ def _make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argpars
     npy = inference.OUTPUT_NPY_FILE if args.output is None else "npy" in args.output
     if not (maya or npy):
         raise UserError("nothing would be written", hint="Give --output, OUTPUT_MAYA_CACHE or OUTPUT_NPY_FILE.")
-    return Wish(
+    return RawOptions(
         actor=model.check_actor(actor, "ACTOR_NAME (--actor)"),
         condition=model.check_actor(condition, "CONDITION (--condition)"),
         emotion=emotion,
         mode=mode,
-        sampling=Sampling(schedule, inference.SKIP_STEPS, inference.USE_DDIM),
+        sampling=SamplingOptions(schedule, inference.SKIP_STEPS, inference.USE_DDIM),
         seed=args.seed,
         noise_path=inference.DETERMINISTIC_NOISE_PATH,
         device=args.device,
         maya=maya,
         npy=npy,
-        compared_with=None if args.compare is None else Mode.of(args.compare),
+        compared_with=None if args.compare is None else Mode.parse(args.compare),
     )
 
 
 def _make_regression_wish(
     model: TrainedRegression, inference: InferenceRegression, args: argparse.Namespace
-) -> RegressionWish:
+) -> RegressionRawOptions:
     """The same of a regression network: as it was recorded, unless --fps says otherwise.
 
     Raises:
@@ -112,14 +109,14 @@ def _make_regression_wish(
     model.check_actor(args.condition or actor, "--condition")
     recorded = model.run.configuration.dataset.CACHE_FPS[actor]
     config = inference.CONFIG
-    return RegressionWish(
+    return RegressionRawOptions(
         emotion=args.emotion or inference.EMOTION_LABEL or model.train.DEFAULT_SHOT_EMOTION_NAME,
-        mode=Mode.of(args.mode or DEFAULT_MODE),
+        mode=Mode.parse(args.mode or DEFAULT_MODE),
         fps=exact_rate(recorded) if args.fps is None else parse_rate(args.fps),
         source=(config["source_shot"], config["source_frame"]),
         gain=config["input_strength"],
         device=args.device,
         maya=args.output is None or "maya" in args.output,
         npy=args.output is not None and "npy" in args.output,
-        compared_with=None if args.compare is None else Mode.of(args.compare),
+        compared_with=None if args.compare is None else Mode.parse(args.compare),
     )

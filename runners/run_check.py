@@ -14,9 +14,9 @@ from pathlib import Path
 from audio2face.console import console
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.checks import HEAD_MOTION_LIMIT, check_actor, compare_actors
-from audio2face.dataset.report import CheckReport, as_json, show
+from audio2face.dataset.checks.report import CheckReport, as_json, show
 from audio2face.errors import UserError
-from audio2face.files import write_text
+from audio2face.io.atomic import write_text
 from runners.common import open_configuration, run_stage
 from tools import arguments
 

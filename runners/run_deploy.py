@@ -9,14 +9,14 @@ from typing import Any, cast
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER, console, start_logging
 from audio2face.deploy import ExportRecord, export_run, finish_export, package_run
-from audio2face.deploy.diffusion_plan import sampling_of
-from audio2face.deploy.graph_rules import check_deployed_graph
+from audio2face.deploy.diffusion import sampler_settings
 from audio2face.deploy.neutral import PostProcessing
+from audio2face.deploy.onnx_graph import check_deployed_graph
 from audio2face.errors import UserError
 from audio2face.model_folder import lint
-from audio2face.model_folder.faults import Faults
 from audio2face.model_folder.lint import show
 from audio2face.model_folder.trt_info import ONNX_FILE
+from audio2face.model_folder.validation import Diagnostics
 from audio2face.runs import say_where
 from runners.common import open_configuration, run_stage
 from tools import arguments
@@ -73,7 +73,7 @@ def _post_processing(configuration: Configuration) -> PostProcessing:
 
 
 def _warn_of_other_steps(record: ExportRecord, train: TrainDiffusion, inference: InferenceDiffusion) -> None:
-    if record.sampling != sampling_of(train, inference):
+    if record.sampling != sampler_settings(train, inference):
         LOGGER.warning(
             "the network was exported with %s, which the configuration has changed since; --export follows it",
             record.sampling,
@@ -83,9 +83,9 @@ def _warn_of_other_steps(record: ExportRecord, train: TrainDiffusion, inference:
 def check(folder: Path) -> int:
     """Prints all that is wrong with a deployed folder; returns the exit status."""
     model, found = lint(folder)
-    faults = Faults(found)
+    faults = Diagnostics(found)
     if model is not None:
-        check_deployed_graph(model, faults.of(ONNX_FILE))
+        check_deployed_graph(model, faults.for_file(ONNX_FILE))
     show(found, console())
     return 1 if faults.errors else 0
 

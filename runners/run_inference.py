@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio2face.console import LOGGER, start_logging
-from audio2face.errors import UserError
-from audio2face.export.perform import Performer
-from audio2face.names import check_file_stem
+from audio2face.errors import UserError, check_file_stem
+from audio2face.inference.animate import AnimationPipeline
 from audio2face.player.page import LABELS
 from audio2face.runs import RunFolder, record, say_where
 from runners.common import open_configuration, run_stage
-from runners.finished_take import default_formats, write_take
-from runners.inference_order import Order
-from runners.second_take import SecondTake
+from runners.finished_take import default_formats, write_outputs
+from runners.inference_order import InferenceOptions
+from runners.second_take import ComparisonSource
 from tools import arguments
 
 if TYPE_CHECKING:
@@ -35,13 +34,13 @@ def main(argv: list[str]) -> int:
     args = arguments.parse("inference", argv)
     start_logging()
     configuration = open_configuration("inference", args.config_name, args.config_file) if args.config_name else None
-    order = Order(args, configuration)
+    order = InferenceOptions(args, configuration)
     recordings = order.recordings()
     # Everything is opened before anything is written: a mistake shows at once.
     performer = None if args.raw_only else order.performer()
     second = None if performer is None else _second_take(order, performer)
     animator = _open_animator(order) if order.wants_raw else None
-    takes = [] if performer is None else [_take_name(performer, path) for path in recordings]
+    takes = [] if performer is None else [_output_name(performer, path) for path in recordings]
     raw = [] if animator is None else [animator.name_of(path) for path in recordings]
     for stem in [*takes, *raw]:
         check_file_stem(stem, "recording, actor and emotion")
@@ -62,12 +61,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _second_take(order: Order, performer: Performer) -> SecondTake | None:
+def _second_take(order: InferenceOptions, performer: AnimationPipeline) -> ComparisonSource | None:
     wanted = order.args.compare_with
-    return None if wanted is None else SecondTake.of(wanted, performer, order.configuration)
+    return None if wanted is None else ComparisonSource.parse(wanted, performer, order.configuration)
 
 
-def _open_animator(order: Order) -> RawAnimator:
+def _open_animator(order: InferenceOptions) -> RawAnimator:
     """What writes the network's own output; loads torch."""
     assert order.configuration is not None  # the parser refuses such options without one
     try:
@@ -86,19 +85,21 @@ def _write_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
     animate_raw(animator, path, folder)
 
 
-def _take_name(performer: Performer, path: Path) -> str:
+def _output_name(performer: AnimationPipeline, path: Path) -> str:
     """What the folder and the files of a recording are called."""
     return f"{path.stem}_{performer.actor.name}_{performer.emotion.label}"
 
 
-def _finish(order: Order, performer: Performer, path: Path, folder: Path, second: SecondTake | None) -> list[Path]:
+def _finish(
+    order: InferenceOptions, performer: AnimationPipeline, path: Path, folder: Path, second: ComparisonSource | None
+) -> list[Path]:
     """Animates a recording and writes its forms; returns the files to open."""
     LOGGER.info("%s: %s speaks, %s", path.name, performer.actor.name, performer.emotion.label)
-    animation = performer.perform(path, folder.parent)
+    animation = performer.animate(path, folder.parent)
     compare = None if second is None else second.animate(path, folder.parent)
     formats = order.args.format or default_formats(animation)
     labels = LABELS if second is None else (performer.model.folder.resolve().name, second.label)
-    opened = write_take(animation, folder, folder.name, formats, compare, labels)
+    opened = write_outputs(animation, folder, folder.name, formats, compare, labels)
     LOGGER.info("wrote %s: %s", folder.name, ", ".join(file.name for file in opened))
     return opened
 
@@ -122,9 +123,9 @@ def _made(folder: Path) -> Path:
 
 def _next_steps(
     argv: Sequence[str],
-    order: Order,
+    order: InferenceOptions,
     opened: Sequence[Path],
-    performer: Performer | None,
+    performer: AnimationPipeline | None,
     animator: RawAnimator | None,
 ) -> list[str]:
     again = _command(argv)

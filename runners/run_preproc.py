@@ -8,7 +8,7 @@ from audio2face.config import Configuration
 from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError
 from audio2face.preproc.artifacts import PreprocArtifacts
-from audio2face.preproc.run import Outcome, preprocess
+from audio2face.preproc.run import PreprocResult, preprocess
 from audio2face.runs import say_where
 from runners.common import open_configuration, run_stage
 from tools import arguments
@@ -53,7 +53,7 @@ def _chosen(configuration: Configuration, names: list[str], everyone: bool) -> l
     return known if everyone else list(dict.fromkeys(names))
 
 
-def _show_clips(outcome: Outcome) -> None:
+def _show_clips(outcome: PreprocResult) -> None:
     """Prints the table of clips where it is short enough to be read."""
     artifacts = PreprocArtifacts.open(outcome.run.path)
     if len(artifacts.clips) <= _MOST_CLIPS_SHOWN:

@@ -8,13 +8,12 @@ from typing import Any
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.arrays import read_json
-from audio2face.dataset.example.make import STAMP_FILE, make_example
+from audio2face.example.make import STAMP_FILE, make_example
+from audio2face.io.arrays import read_json
 from audio2face.preproc.run import preprocess
 from audio2face.runs import RunFolder, finished_runs, say_where
-from audio2face.training.resume import find_resumable_run
-from audio2face.training.run import train
-from audio2face.training.training_run import TrainingRun
+from audio2face.training.run import find_resumable_run, train
+from audio2face.training.run_folder import TrainingRun
 from runners import run_check, run_deploy, run_inference
 from runners.common import open_configuration, run_stage
 from runners.quickstart_kept import KeptResults

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from audio2face.animation.animation import Animation
 from audio2face.config import Configuration
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
-from audio2face.export.animation import Animation
-from audio2face.export.perform import Performer
-from audio2face.export.truth import true_animation
+from audio2face.evaluate.ground_truth import true_animation
+from audio2face.inference.animate import AnimationPipeline
 from audio2face.model_folder import DeployedModel
 from runners.inference_order import deployed_folder
 
@@ -20,7 +20,7 @@ TRUTH = "truth"
 
 
 @dataclass(frozen=True)
-class SecondTake:
+class ComparisonSource:
     """Makes the second animation of a recording.
 
     Attributes:
@@ -30,11 +30,11 @@ class SecondTake:
     """
 
     label: str
-    source: ActorDataset | Performer
+    source: ActorDataset | AnimationPipeline
     fps: Fraction
 
     @classmethod
-    def of(cls, wanted: str, first: Performer, configuration: Configuration | None) -> SecondTake:
+    def parse(cls, wanted: str, first: AnimationPipeline, configuration: Configuration | None) -> ComparisonSource:
         """Understands what is to be compared with: "truth", a deployed folder, or a deployed training run.
 
         Raises:
@@ -52,7 +52,7 @@ class SecondTake:
         settings = replace(
             first.settings, actor=first.actor.name if known else None, parameters={}, noise=None, fps=first.fps
         )
-        return cls(folder.resolve().name, Performer(model, settings), first.fps)
+        return cls(folder.resolve().name, AnimationPipeline(model, settings), first.fps)
 
     def animate(self, recording: Path, folder: Path) -> Animation | None:
         """The second animation of a recording; None, with a word in the log, for one that is no shot of the dataset.
@@ -60,8 +60,8 @@ class SecondTake:
         Raises:
             UserError: the recording, the dataset or the disk fails.
         """
-        if isinstance(self.source, Performer):
-            return self.source.perform(recording, folder)
+        if isinstance(self.source, AnimationPipeline):
+            return self.source.animate(recording, folder)
         if recording.stem not in self.source.shot_names:
             LOGGER.warning("actor %r has no shot %r to compare with", self.source.actor, recording.stem)
             return None

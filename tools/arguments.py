@@ -16,7 +16,7 @@ _CONFIG = "name of a folder in configs/, such as example-diffusion"
 
 
 def identifier(text: str) -> str:
-    """A name that is safe as a name of a file (the same rule as audio2face.names, which hosts cannot import)."""
+    """A name that is safe as a name of a file (the same rule as audio2face.errors, which hosts cannot import)."""
     if len(text) <= 100 and ".." not in text and _IDENTIFIER.fullmatch(text):
         return text
     raise argparse.ArgumentTypeError(

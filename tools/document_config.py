@@ -26,7 +26,7 @@ from typing_extensions import is_typeddict  # noqa: E402
 from audio2face.config_base import types as vocabulary  # noqa: E402
 from audio2face.config_base.tables import Base, all_bases  # noqa: E402
 from audio2face.config_base.types import MemberOf, OneOf, PathRule, TextRule  # noqa: E402
-from audio2face.files import write_text  # noqa: E402
+from audio2face.io.atomic import write_text  # noqa: E402
 
 CHANGE, READ = "Change it when ", "Read by: "
 HEADING = re.compile(r"# --- (.*?) -+$")

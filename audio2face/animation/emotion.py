@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from audio2face.animation.face import Float32Array
 from audio2face.animation.settings import check_range
 from audio2face.errors import UserError
+from audio2face.types import Float32Array
 
 CLASSIFIED = ("angry", "disgust", "fear", "happy", "neutral", "sad")
 """What the logits stand for, in order."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from audio2face.animation.face import FaceData, Float32Array
-from audio2face.animation.settings import AnimatorSettings
+from audio2face.animation.settings import AnimatorSettings, FaceData
 from audio2face.geometry.rigid import fit_rigid
+from audio2face.types import Float32Array
 
 
 def jaw_transforms(face: FaceData, settings: AnimatorSettings, delta: Float32Array) -> Float32Array:

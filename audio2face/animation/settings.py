@@ -1,7 +1,4 @@
-"""The animator's parameters by their names in `model_config*.json`, and the ranges that a consumer accepts.
-
-The ranges stand beside the parameters of the configuration (`config_base`); a value outside is refused, never clamped.
-"""
+"""What of one actor never changes: the face at rest, and the poses and gazes that the animator adds. No files."""
 
 from __future__ import annotations
 
@@ -11,10 +8,57 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
+import numpy as np
 from annotated_types import Interval
 
 from audio2face.config_base.types import AnimationParameters
 from audio2face.errors import UserError
+from audio2face.types import Float32Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FaceData:
+    """The constant arrays of one actor; whatever is given is kept as contiguous float32.
+
+    Attributes:
+        skin: the skin at rest, `[verts, 3]`, centimetres, y upwards, z out of the face.
+        tongue: the tongue at rest, `[tongue verts, 3]`; no rows for an actor without one.
+        jaw: key points on the lower teeth at rest, `[points, 3]`.
+        lip_open: what opens the lips, offsets from the neutral, `[verts, 3]`.
+        eye_close: what shuts both eyes, likewise.
+        saccades: pitch and yaw of both eyes, degrees, `[rows, 2]`, 30 rows a second.
+
+    Raises:
+        UserError: an array has another shape, holds NaN or infinity, or the skin has no height.
+    """
+
+    skin: Float32Array
+    tongue: Float32Array
+    jaw: Float32Array
+    lip_open: Float32Array
+    eye_close: Float32Array
+    saccades: Float32Array
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            array = np.ascontiguousarray(getattr(self, field.name), np.float32)
+            self._check(field.name, array)
+            object.__setattr__(self, field.name, array)
+        if not np.ptp(self.skin[:, 1]) > 0:
+            raise UserError(
+                "the neutral skin is flat: all vertices have the same y, so upper and lower face cannot be told apart",
+                hint="The y axis must point upwards.",
+            )
+
+    def _check(self, name: str, array: Float32Array) -> None:
+        columns = 2 if name == "saccades" else 3
+        rows = len(self.skin) if name in ("lip_open", "eye_close") else None
+        right = array.ndim == 2 and array.shape[1] == columns and rows in (None, len(array))
+        if not right or (len(array) == 0 and name != "tongue"):
+            expected = f"[{rows or 'any'}, {columns}]"
+            raise UserError(f"array {name} of the face has shape {list(array.shape)}, expected {expected}")
+        if not np.isfinite(array).all():
+            raise UserError(f"array {name} of the face holds NaN or infinity")
 
 
 @cache
@@ -112,7 +156,7 @@ class AnimatorSettings:
             check_range(name, value, *ranges[name])
 
     @classmethod
-    def of(cls, parameters: Mapping[str, float], blink_offset: float = 0.0) -> AnimatorSettings:
+    def from_parameters(cls, parameters: Mapping[str, float], blink_offset: float = 0.0) -> AnimatorSettings:
         """The settings among the parameters of a model; others, such as the gain on the sound, are left to their users.
 
         Raises:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from audio2face.animation.face import FaceData, Float32Array
-from audio2face.animation.settings import AnimatorSettings
+from audio2face.animation.settings import AnimatorSettings, FaceData
+from audio2face.types import Float32Array
 
 # Values worked on at once: the arrays that belong to them stay in the cache of a core from frame to frame.
 _PART = 24 * 1024
@@ -34,7 +34,7 @@ def face_mask(skin: Float32Array, level: float, softness: float) -> Float32Array
     return np.asarray(expit((level - share) / softness), np.float32)
 
 
-class SkinMotion:
+class SkinPostProcess:
     """Turns the network's motion of the skin into positions, frame after frame; remembers what smoothing needs.
 
     Args:
@@ -55,7 +55,7 @@ class SkinMotion:
         self._lids = np.flatnonzero(np.repeat(lids, 3))
         strength = np.float32(settings.skin_strength)
         self._halves = [
-            _Half(np.broadcast_to(gain * strength, face.skin.shape), gain[lids] * shut, half_life, seconds)
+            _FaceHalf(np.broadcast_to(gain * strength, face.skin.shape), gain[lids] * shut, half_life, seconds)
             for gain, half_life in ((lower, settings.lower_face_smoothing), (upper, settings.upper_face_smoothing))
         ]
         self._is_first = True
@@ -129,7 +129,7 @@ class _Filter:
         return self._second
 
 
-class _Half:
+class _FaceHalf:
     """The lower or the upper face.
 
     Args:

@@ -1,22 +1,121 @@
-"""Blend-shape weights for a moving surface: how much of each pose of a rig makes the face that the animator made.
-
-Formulas: contract of the Audio2Face-3D SDK's solver. The sum over vertices is float32, as there; what follows, on as
-many numbers as there are poses, is float64. Frames follow each other: the weights of one pull on those of the next.
-"""
+"""What a blend-shape solver is told about its poses, beside their geometry. Names follow `blendshape_params`."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
 from typing import Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.animation.admm import FourSteps
-from audio2face.animation.bounded import BoundedQuadratic, Float64Array
-from audio2face.animation.face import Float32Array
-from audio2face.animation.shapes import ROWS
-from audio2face.animation.solver_settings import SolverSettings, active_pairs
+from audio2face.animation.bounded import ROWS, BoundedQuadratic
+from audio2face.animation.settings import check_range
 from audio2face.errors import UserError
+from audio2face.types import Float32Array, Float64Array
+
+UNPAIRED = -1
+_LISTS = ("active", "cancel_pairs", "symmetry_pairs", "multipliers", "offsets")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverSettings:
+    """Settings of a solver; lists have one value for each pose without the neutral.
+
+    Attributes:
+        l1: strength of the preference for few poses.
+        l2: strength of the preference for small weights.
+        temporal: strength of the preference for the weights of the frame before.
+        symmetry: strength of the preference for equal weights of paired poses.
+        template_size: diagonal of the face's bounding box that the strengths are meant for, centimetres.
+        active: whether a pose is used.
+        cancel_pairs: poses with the same number, other than -1, exclude each other.
+        symmetry_pairs: poses with the same number, other than -1, belong together.
+        multipliers: applied to the solved weights.
+        offsets: added then.
+    """
+
+    l1: float
+    l2: float
+    temporal: float
+    symmetry: float
+    template_size: float
+    active: Sequence[bool]
+    cancel_pairs: Sequence[int]
+    symmetry_pairs: Sequence[int]
+    multipliers: Sequence[float]
+    offsets: Sequence[float]
+
+    def check(self) -> None:
+        """Refuses what no solver can work with.
+
+        Raises:
+            UserError: a strength is negative, lists have unequal lengths, no pose is active, or the number of a pair
+                is not there exactly twice.
+        """
+        for name in ("l1", "l2", "temporal", "symmetry"):
+            check_range(f"the strength {name} of the blend-shape solver", getattr(self, name), 0, 1e9)
+        check_range("the template size of the blend-shape solver", self.template_size, 1, 1e9)
+        for name in _LISTS:
+            values = getattr(self, name)
+            if len(values) != len(self.active):
+                raise UserError(f"blend-shape solver: {name} has {len(values)} values, active has {len(self.active)}")
+            if not np.isfinite(values).all():
+                raise UserError(f"blend-shape solver: {name} holds NaN or infinity")
+        if not any(self.active):
+            raise UserError("blend-shape solver: no pose is active", hint="Set one of bsSolveActivePoses to 1.")
+        for name in ("cancel_pairs", "symmetry_pairs"):
+            for pair, times in Counter(getattr(self, name)).items():
+                if pair != UNPAIRED and times != 2:
+                    raise UserError(f"blend-shape solver: {name} has the number {pair} {times} times, expected twice")
+
+
+def active_pairs(numbers: Sequence[int], active: Sequence[bool]) -> list[tuple[int, int]]:
+    """The pairs among active poses, by the places that those have among each other.
+
+    A pose whose partner is not active has none. As in the SDK, exactly two active poses that carry -1, which means "no
+    pair", are taken for a pair too; with one such pose, or more than two, there is none.
+    """
+    members = defaultdict(list)
+    for place, number in enumerate(compress(numbers, active)):
+        members[number].append(place)
+    return [(places[0], places[1]) for places in members.values() if len(places) == 2]
+
+
+_STEPS = 4
+_RELAXATION = 1.9
+
+
+class AdmmSteps:
+    """Approximates the minimum of `|A w - b|² / 2` for `0 <= w <= upper`; keeps no state.
+
+    Args:
+        matrix: A, symmetric, positive definite, `[n, n]`.
+    """
+
+    def __init__(self, matrix: Float64Array) -> None:
+        square = matrix @ matrix
+        self._matrix = matrix
+        self._penalty = np.diag(square) / 16  # a quarter of the root, squared
+        self._inverse = np.linalg.inv(matrix)
+        self._resolvent = np.linalg.inv(square + np.diag(self._penalty))
+
+    def reset(self) -> None:
+        """There is nothing to forget."""
+
+    def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array:
+        """Weights `[rows, n]` for b `[rows, n]` and upper bounds, of the same shape or for all rows `[n]`."""
+        target = linear @ self._matrix
+        inside = np.clip(linear @ self._inverse, 0, upper)
+        dual = np.zeros_like(inside)
+        for _ in range(_STEPS):
+            outside = (self._penalty * (inside - dual) + target) @ self._resolvent
+            inside = np.clip(dual + outside, 0, upper)
+            dual += _RELAXATION * (outside - inside)
+        return inside
+
 
 SolverMethod = Literal["cpu", "admm", "qp"]
 """How the bounds `0 <= w <= 1` are kept, A and b being the matrix and the right side of the normal equations:
@@ -74,8 +173,8 @@ class BlendshapeSolver:
         self._active = np.flatnonzero(settings.active)
         # Places of the values looked at in a flat surface; None: all of them, in order.
         self._places = None if mask is None else (3 * np.asarray(mask, np.intp)[:, None] + np.arange(3)).ravel()
-        self._rest = self._look(np.asarray(neutral, np.float32).reshape(1, -1))[0]
-        poses = self._look(np.asarray(deltas, np.float32)[self._active].reshape(len(self._active), -1))
+        self._rest = self._project(np.asarray(neutral, np.float32).reshape(1, -1))[0]
+        poses = self._project(np.asarray(deltas, np.float32)[self._active].reshape(len(self._active), -1))
         self._deltas = np.ascontiguousarray(poses.T)
         diagonal = np.linalg.norm(np.ptp(np.asarray(neutral, np.float64), axis=0))
         scale = float(diagonal / settings.template_size) ** 2
@@ -111,18 +210,18 @@ class BlendshapeSolver:
         for start in range(0, len(flat), ROWS):
             block = flat[start : start + ROWS]
             for row, surface in zip(motion, block, strict=False):
-                np.subtract(self._look(surface), self._rest, out=row)
+                np.subtract(self._project(surface), self._rest, out=row)
             right = (motion @ self._deltas).astype(np.float64)
-            weights[start : start + ROWS, self._active] = self._follow(right, len(block))
+            weights[start : start + ROWS, self._active] = self._smooth(right, len(block))
         weights *= self._settings.multipliers
         weights += self._settings.offsets
         return weights.astype(np.float32)
 
-    def _look(self, surfaces: Float32Array) -> Float32Array:
+    def _project(self, surfaces: Float32Array) -> Float32Array:
         """The values looked at, of surfaces `[any, verts * 3]`."""
         return surfaces if self._places is None else surfaces.take(self._places, axis=-1)
 
-    def _follow(self, right: Float64Array, frames: int) -> Float64Array:
+    def _smooth(self, right: Float64Array, frames: int) -> Float64Array:
         """Weights of the active poses in the first frames of a block of right sides."""
         if self._method == "admm" and self._pull == 0:
             return self._solve(right)[:frames]
@@ -144,7 +243,7 @@ class BlendshapeSolver:
 
 
 def _make_pass(matrix: Float64Array, method: SolverMethod) -> _Pass:
-    return FourSteps(matrix) if method == "admm" else BoundedQuadratic(matrix, squared=method == "cpu")
+    return AdmmSteps(matrix) if method == "admm" else BoundedQuadratic(matrix, squared=method == "cpu")
 
 
 def normal_matrix(poses: Float32Array, settings: SolverSettings, scale: float) -> Float64Array:

@@ -6,12 +6,11 @@ Knows files, sample rates and samples. Knows nothing of shots, clips or frames o
 from __future__ import annotations
 
 from audio2face.audio.channels import Channels, inspect_channels
-from audio2face.audio.levels import AudioLevels, measure
+from audio2face.audio.levels import AudioLevels, measure_levels
 from audio2face.audio.noise import NoiseKind, noise
-from audio2face.audio.pieces import peak_of, track_pieces
 from audio2face.audio.reading import AudioHeader, read_header, sample_blocks
 from audio2face.audio.resample import resample_exact, resample_hann
-from audio2face.audio.track import MIN_SAMPLERATE, QUIET_PEAK, Method, Track, read_track
+from audio2face.audio.track import MIN_SAMPLERATE, QUIET_PEAK, Method, Track, peak_level, read_track, stream_mono
 
 __all__ = [
     "MIN_SAMPLERATE",
@@ -23,13 +22,13 @@ __all__ = [
     "NoiseKind",
     "Track",
     "inspect_channels",
-    "measure",
+    "measure_levels",
     "noise",
-    "peak_of",
+    "peak_level",
     "read_header",
     "read_track",
     "resample_exact",
     "resample_hann",
     "sample_blocks",
-    "track_pieces",
+    "stream_mono",
 ]

@@ -36,7 +36,7 @@ class AudioLevels:
     silent: bool
 
 
-def measure(source: Track | Path | str, block: int = BLOCK_SAMPLES) -> AudioLevels:
+def measure_levels(source: Track | Path | str, block: int = BLOCK_SAMPLES) -> AudioLevels:
     """Measures a track, or a file at its own rate without holding it in memory.
 
     Args:

@@ -1,24 +1,17 @@
-"""The sound track of films and of compressed recordings, from the moment at which a player starts, to the sample.
-
-- Time 0 is that of MP4, QuickTime, Matroska and WebM files, whose clocks start there, and the first picture or sound of
-  other containers, whose clocks start anywhere. A track that begins later follows silence.
-- Priming samples and padding are left out where the file tells of them: edit lists, `iTunSMPB`, the pre-skip and
-  discard padding of Opus, Matroska's CodecDelay, LAME tags. Raw AAC streams and MP3 without tags do not tell.
-- Surround sound becomes stereo as ITU-R BS.775 mixes it.
-
-The video library is imported when the first such file is opened. Files are decoded frame by frame.
-"""
+"""A file of which a few bytes read otherwise than they stand: headers that their program could not finish."""
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audio2face.audio.edit_list import TimedEdit, read_edit_lists
+from audio2face.audio.framing import stated_samples
 from audio2face.audio.media_frames import (
     MATROSKA,
     MOV,
@@ -29,13 +22,62 @@ from audio2face.audio.media_frames import (
     tell_of_other_tracks,
     translated,
 )
-from audio2face.audio.mp3_tag import stated_samples
 from audio2face.audio.timeline import WHOLE, Decoded, Edit, Samples, contiguous, presented
 from audio2face.errors import FileFormatError, UserError
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioStream
     from av.container import InputContainer
+
+
+class PatchedFile(io.RawIOBase):
+    """Reads a file with some bytes replaced.
+
+    Args:
+        path: the file.
+        replaced: bytes that take the place of what stands there, by their position.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, replaced: Mapping[int, bytes]) -> None:
+        super().__init__()
+        self._file = path.open("rb")
+        self._replaced = dict(replaced)
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Moves to a position in bytes."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills a buffer from the position on; the number of bytes that were left."""
+        start = self._file.tell()
+        view = memoryview(buffer).cast("B")
+        count = self._file.readinto(view)
+        for at, data in self._replaced.items():
+            first, last = max(at, start), min(at + len(data), start + count)
+            if first < last:
+                view[first - start : last - start] = data[first - at : last - at]
+        return count
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+        super().close()
+
 
 # Whose time stamps tell of gaps in the sound. Raw streams have none, and AVI counts packets.
 _TIMED = (MOV, MATROSKA, "mpegts", "mpeg", "flv", "asf", "mxf")

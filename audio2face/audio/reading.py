@@ -16,11 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from audio2face.audio.framing import find_flaw
-from audio2face.audio.media import MediaTrack, open_track
-from audio2face.audio.mp3_tag import is_mp3
-from audio2face.audio.ogg import is_chained
-from audio2face.audio.patched_file import PatchedFile
+from audio2face.audio.framing import find_flaw, is_chained, is_mp3
+from audio2face.audio.media import MediaTrack, PatchedFile, open_track
 from audio2face.audio.wav import check_wav
 from audio2face.errors import FileFormatError, UserError, missing_file
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from audio2face.config.frozen import freeze
+from audio2face.config.merge import freeze, walk
 from audio2face.config.paths import Roots
 from audio2face.config.sections import (
     Dataset,
@@ -19,12 +19,11 @@ from audio2face.config.sections import (
     TrainDiffusion,
     TrainRegression,
 )
-from audio2face.config.typed_walk import walk
 from audio2face.config.values import check_values
 from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
 from audio2face.config_base.types import PathRule, Stage
 from audio2face.errors import FileFormatError, UserError
-from audio2face.files import write_json
+from audio2face.io.atomic import write_json
 
 SCHEMA = 1
 SectionClass = TypeVar("SectionClass")

@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from audio2face.config import references, rules
-from audio2face.config.complete import complete
+from audio2face.config import rules
 from audio2face.config.configuration import ConfigError, Configuration
-from audio2face.config.draft import Draft, add_section
-from audio2face.config.frozen import freeze
-from audio2face.config.merge import nearest, unknown_names
+from audio2face.config.draft import Draft, add_section, complete
+from audio2face.config.merge import freeze, nearest, unknown_names
 from audio2face.config.paths import Roots
 from audio2face.config.user_file import UserFile, run_user_file
 from audio2face.config.values import shorten
 from audio2face.config_base.tables import BY_NETWORK_TYPE, NETWORK_TYPES, SECTIONS, NetworkType, SectionName, base_of
 from audio2face.config_base.types import Stage
-from audio2face.errors import UserError
-from audio2face.names import check_identifier
+from audio2face.errors import UserError, check_identifier
 
 # The sections that a stage reads: those whose file must be there, and those whose defaults may do.
 REQUIRED: dict[Stage, tuple[SectionName, ...]] = {
@@ -79,7 +76,7 @@ def load(
     return Configuration(
         name=config_name,
         stage=stage,
-        actors=references.concerned_actors(draft),
+        actors=rules.concerned_actors(draft),
         network_type=draft.network_type,
         roots=roots,
         modifiers=freeze({name: section.written for name, section in draft.sections.items()}),
@@ -103,7 +100,7 @@ def _add_sections(draft: Draft, folder: Path) -> None:
     """Merges and checks the files that there are, and as empty ones those that the stage can do without."""
     files = {user.path: name for name, user in draft.users.items()}
     for path in sorted(set(folder.glob("config_*.py")).difference(files)):
-        meant = references.instead(path.name, [file.name for file in files])
+        meant = rules.instead(path.name, [file.name for file in files])
         draft.warnings.append(f"{path.name}: not read{meant}")
     present = [name for path, name in files.items() if path.is_file()]
     for name in REQUIRED[draft.stage]:
@@ -140,14 +137,14 @@ def _find_network_type(draft: Draft, dependent: list[SectionName]) -> None:
 
 
 def _check(draft: Draft, check_files: bool) -> None:
-    references.asked_actors(draft)
-    references.members(draft)
-    draft.apply(references.required_entries)
-    draft.apply(references.placeholders)
+    rules.asked_actors(draft)
+    rules.members(draft)
+    draft.apply(rules.required_entries)
+    draft.apply(rules.placeholders)
     for rule in rules.RULES:
         draft.apply(rule)
     rules.note_what_may_be_meant(draft)
     if check_files:
-        references.files(draft)
-        draft.apply(references.preproc_runs)
-        draft.apply(references.clip_audio)
+        rules.files(draft)
+        draft.apply(rules.preproc_runs)
+        draft.apply(rules.clip_audio)

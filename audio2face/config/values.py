@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
+from audio2face.config.merge import walk
 from audio2face.config.paths import Roots
-from audio2face.config.typed_walk import walk
 from audio2face.config_base.tables import NetworkType, SectionName, base_of
 from audio2face.config_base.types import PathRule, TextRule
 from audio2face.errors import UserError

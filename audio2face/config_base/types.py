@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 from typing_extensions import TypedDict  # pydantic asks for this one on Python 3.11
 
-from audio2face.names import FILE_LABEL_WORDS, is_file_label, is_identifier
+from audio2face.errors import FILE_LABEL_WORDS, is_file_label, is_identifier
 
 Stage = Literal["check", "preproc", "train", "deploy", "inference"]
 RootName = Literal["datasets", "workspace"]

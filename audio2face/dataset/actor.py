@@ -17,13 +17,20 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.config import Dataset
-from audio2face.dataset.arrays import Archive, Float32Array, read_npy, read_points
-from audio2face.dataset.recording_files import DEFAULT_SUFFIX, list_recordings, the_recording, unusual_names
-from audio2face.dataset.shots import CacheFolder, Shot, infer_emotion
+from audio2face.dataset.shots import (
+    DEFAULT_SUFFIX,
+    CacheFolder,
+    Shot,
+    infer_emotion,
+    list_recordings,
+    the_recording,
+    unusual_names,
+)
 from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs, read_faces, read_indices
-from audio2face.errors import UserError
+from audio2face.errors import UserError, check_identifier
 from audio2face.geometry import list_shots, list_strays
-from audio2face.names import check_identifier
+from audio2face.io.arrays import Archive, read_npy, read_points
+from audio2face.types import Float32Array
 
 Value = TypeVar("Value")
 

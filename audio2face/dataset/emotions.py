@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio2face.dataset.arrays import Float32Array
 from audio2face.errors import UserError
+from audio2face.types import Float32Array
 
 INERT_EMOTION = "inert"  # consumers of a model need at least one emotion; this one is never trained
 NO_INDEX = -1

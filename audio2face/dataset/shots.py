@@ -1,17 +1,58 @@
-"""One shot of an actor, and what its name says about emotion."""
+"""Which file is the recording of a shot: `<shot>` with any suffix of a recording or a film."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from audio2face.dataset.arrays import Archive, Float32Array
-from audio2face.errors import UserError
+from audio2face.config_base.types import RECORDING_SUFFIXES
+from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.geometry import ChannelError, FoundCache, PointCache, find_cache, list_shots, open_cache
+from audio2face.io.arrays import Archive
+from audio2face.types import Float32Array
+
+DEFAULT_SUFFIX = ".wav"
+
+
+def list_recordings(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The recordings in a folder by their names without suffix, each sorted; none where there is no such folder."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() in RECORDING_SUFFIXES and not path.is_dir():
+            found.setdefault(path.stem, []).append(path)
+    return {name: tuple(paths) for name, paths in found.items()}
+
+
+def the_recording(paths: Sequence[Path], shot: str) -> Path:
+    """The only recording of a shot.
+
+    Raises:
+        UserError: there are several of different suffix.
+    """
+    if len(paths) > 1:
+        raise UserError(
+            f"shot {shot!r} has {len(paths)} recordings: {', '.join(path.name for path in paths)}",
+            path=paths[0].parent,
+            hint="Keep the one that belongs to the animation, and move the others to another folder.",
+        )
+    return paths[0]
+
+
+def unusual_names(root: Path, recordings: Mapping[str, Path]) -> dict[str, str]:
+    """Paths below the folder of recordings that do not end in `.wav`, by the path without suffix.
+
+    Args:
+        root: AUDIO_ROOT.
+        recordings: files by any key.
+    """
+    inside = [path.relative_to(root) for path in recordings.values() if path.suffix != DEFAULT_SUFFIX]
+    return {path.with_suffix("").as_posix(): path.as_posix() for path in inside}
+
 
 # 10 steps of a speech encoder, which masks spans of that length and fails on less
 LEAST_CLIP_SECONDS = 0.21
@@ -135,3 +176,72 @@ def infer_emotion(shot: str, emotions: Iterable[str]) -> str | None:
 def _is_word_of(emotion: str, shot: str) -> bool:
     pattern = rf"(?<![A-Za-z]){re.escape(emotion)}(?![A-Za-z])"
     return re.search(pattern, shot, re.IGNORECASE) is not None
+
+
+TRANSCRIPT_SUFFIX = ".txt"  # beside a recording
+_COLUMNS = ["start", "end", "phone"]
+_HINT = "Write UTF-8 text, a line for each phone: start and end in seconds and the phone, with tabs between them."
+
+
+@dataclass(frozen=True)
+class PhonemeTime:
+    """When one phone sounds.
+
+    Attributes:
+        symbol: the phone in IPA, or "SIL" for silence.
+        start: seconds from the start of the recording.
+        end: likewise.
+    """
+
+    symbol: str
+    start: float
+    end: float
+
+
+def read_phoneme_times(path: Path) -> tuple[PhonemeTime, ...]:
+    """Reads the phones of a shot, in the order of the file.
+
+    Raises:
+        UserError: the file is missing, or (FileFormatError) is no such table.
+    """
+    if not path.is_file():
+        raise missing_file("there are no such phoneme times", path, "Check PHONEME_TIMES_ROOT.")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"cannot be read as UTF-8 text: {error}", path=path, hint=_HINT) from error
+    if not lines or lines[0].split("\t") != _COLUMNS:
+        raise FileFormatError(
+            "does not begin with the columns start, end, phone, separated by tabs", path=path, hint=_HINT
+        )
+    return tuple(_phone(path, number, line) for number, line in enumerate(lines[1:], 2) if line.strip())
+
+
+def read_transcript(path: Path) -> str | None:
+    """What is said in a recording, of the text file beside it; None where it is not known.
+
+    Raises:
+        FileFormatError: the file is no UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip() or None if path.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(
+            f"cannot be read as UTF-8 text: {error}", path=path, hint="It should hold what is said in the recording."
+        ) from error
+
+
+def _phone(path: Path, number: int, line: str) -> PhonemeTime:
+    try:
+        start, end, symbol = line.split("\t")
+        phone = PhonemeTime(symbol, float(start), float(end))
+    except ValueError as error:
+        raise FileFormatError(
+            f"line {number} is no start, end and phone: {line[:60]!a}", path=path, hint=_HINT
+        ) from error
+    if not (math.isfinite(phone.start) and 0 <= phone.start <= phone.end < math.inf):
+        problem = f"line {number} ends at {phone.end} s, after a start at {phone.start} s"
+        raise FileFormatError(
+            problem, path=path, hint="Correct the times of that line: seconds, the end after the start."
+        )
+    return phone

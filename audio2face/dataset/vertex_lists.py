@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.dataset.arrays import read_json, read_npy
 from audio2face.errors import FileFormatError
 from audio2face.geometry import canonical_polygons
+from audio2face.io.arrays import read_json, read_npy
 
 Indices = npt.NDArray[np.int64]
 

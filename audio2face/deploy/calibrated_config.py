@@ -15,10 +15,8 @@ from audio2face.errors import UserError
 from audio2face.inference import Graph, open_graph
 from audio2face.model_folder import DeployedModel, RegressionInfo
 from audio2face.preproc.artifacts import PreprocArtifacts
-from audio2face.training.origins import Origin
-from audio2face.training.sources import ActorSource
-from audio2face.training.training_run import TrainingRun
-from audio2face.training.validation_record import ValidationClip, read_validation
+from audio2face.training.data.actors import ActorSource
+from audio2face.training.run_folder import Origin, TrainingRun, ValidationClip, read_validation
 
 _UNRECORDED = "the training run does not record which shots it held out (an earlier version made it)"
 _NONE_HELD_OUT = "training held out no shot of this actor"

@@ -22,12 +22,12 @@ from audio2face.evaluate.amplitude import (
     AmplitudeProblem,
     ClipPoints,
     Fit,
-    Float64Array,
     OffsetPose,
     SearchRange,
     principal_weights,
 )
 from audio2face.evaluate.lips import resample_frames
+from audio2face.types import Float64Array
 
 Half = Literal["lower", "upper"]
 
@@ -113,7 +113,7 @@ def finished_skin(
     Returns:
         `[recorded frames, vertices, 3]`, centimetres.
     """
-    animate = FaceAnimator(motion.face, AnimatorSettings.of(parameters), clip.network_fps)
+    animate = FaceAnimator(motion.face, AnimatorSettings.from_parameters(parameters), clip.network_fps)
     return at_recorded_frames(clip, animate.skin(clip.made.skin)[:, vertices])
 
 
@@ -200,7 +200,7 @@ class _Calibration:
             shut, parted = (
                 FaceAnimator(
                     self._motion.face,
-                    AnimatorSettings.of(self._changed({strength: gain, "lip_open_offset": offset})),
+                    AnimatorSettings.from_parameters(self._changed({strength: gain, "lip_open_offset": offset})),
                     1,
                 ).skin(still)[0, mouth.vertices]
                 for offset in (0.0, most)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from audio2face.dataset.arrays import Float32Array
 from audio2face.deploy.calibration import Mouth, at_recorded_frames, finished_skin, true_skin
 from audio2face.deploy.held_out_motion import HeldOutMotion
 from audio2face.deploy.neutral import Choice, values_of
-from audio2face.evaluate.amplitude import PERCENTILE, Float64Array
+from audio2face.evaluate.amplitude import PERCENTILE
 from audio2face.evaluate.lips import correlation, vertex_error
+from audio2face.types import Float32Array, Float64Array
 
 CALIBRATION_FILE = "calibration.json"  # of a deployed folder
 NETWORK, DEFAULTS, FINISHED = "network output", "CONFIG without calibration", "finished animation"

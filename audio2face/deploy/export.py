@@ -1,28 +1,134 @@
-"""Exports the network of a training run into the run: `deploy/` for consumers, `export.json` about it."""
+"""`export.json` in a training run: what was exported, kept beside the graph, which cannot say it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from audio2face.claims import remove_leftovers, temporary_folder
+import pydantic
+
+from audio2face.config import Dataset, InferenceDiffusion, InferenceRegression, TrainDiffusion, TrainRegression
 from audio2face.console import LOGGER
-from audio2face.deploy.diffusion_export import exported_diffusion
-from audio2face.deploy.diffusion_plan import DiffusionPlan
-from audio2face.deploy.exported import Exported, Parity
-from audio2face.deploy.graph import export_graph
-from audio2face.deploy.plan import ExportPlan, Inference, Train, make_plan
-from audio2face.deploy.record import RECORD_FILE, ExportRecord
-from audio2face.deploy.regression_export import exported_regression
-from audio2face.deploy.regression_plan import RegressionPlan
-from audio2face.errors import UserError
-from audio2face.files import make_durable
+from audio2face.dataset.emotions import EmotionVectors
+from audio2face.deploy.diffusion import DiffusionPlan, SamplerSettings, exported_diffusion, make_diffusion_plan
+from audio2face.deploy.onnx_graph import export_graph
+from audio2face.deploy.parity import ExportableGraph, Parity
+from audio2face.deploy.regression import RegressionPlan, exported_regression, make_regression_plan
+from audio2face.errors import FileFormatError, UserError
+from audio2face.io.atomic import make_durable, write_json
+from audio2face.io.claims import remove_leftovers, temporary_folder
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import write_network_facts
-from audio2face.networks import encoders
-from audio2face.networks.diffusion_rnn import Network
-from audio2face.networks.regression import RegressionNetwork
-from audio2face.training import diffusion_task, regression_task
-from audio2face.training.training_run import TrainingRun
+from audio2face.models import encoders
+from audio2face.models.diffusion.network import DiffusionNetwork
+from audio2face.models.regression.network import RegressionNetwork
+from audio2face.training import diffusion, regression
+from audio2face.training.run_folder import TrainingRun
+
+RECORD_FILE = "export.json"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRecord:
+    """What was exported.
+
+    Attributes:
+        encoder: the speech encoder, as `encoders.record` describes it; empty for a network without.
+        has_emotions: False where the only emotion is a stand-in, because the SDK cannot do without.
+        sampling: the steps inside a diffusion graph; None for a regression network.
+        parity: how far graph and network agree.
+    """
+
+    encoder: Mapping[str, Any]
+    has_emotions: bool
+    sampling: SamplerSettings | None
+    parity: Parity
+    schema_version: int = SCHEMA_VERSION
+
+    def save(self, run_folder: Path) -> None:
+        """Writes the record into a training run."""
+        write_json(run_folder / RECORD_FILE, asdict(self))
+
+    @classmethod
+    def open(cls, run_folder: Path) -> ExportRecord:
+        """Reads the record of a training run.
+
+        Raises:
+            UserError: nothing was exported, or (FileFormatError) the record is damaged or of another version.
+        """
+        path = run_folder / RECORD_FILE
+        if not path.is_file():
+            raise UserError(
+                f"was not exported: {RECORD_FILE} is missing",
+                path=run_folder,
+                hint="Let training end, or give --export to export the weights there are.",
+            )
+        try:
+            record = _READER.validate_json(path.read_bytes())
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise FileFormatError(f"is no record of an export: {place}: {first['msg']}", path=path) from error
+        except OSError as error:
+            raise UserError(f"cannot be read: {error.strerror}", path=path) from error
+        if record.schema_version != SCHEMA_VERSION:
+            raise FileFormatError(f"has the layout {record.schema_version}, known is {SCHEMA_VERSION}", path=path)
+        return record
+
+
+_READER = pydantic.TypeAdapter(ExportRecord)
+
+
+Train = TrainDiffusion | TrainRegression
+Inference = InferenceDiffusion | InferenceRegression
+ExportPlan = DiffusionPlan | RegressionPlan
+
+
+def make_plan(
+    run: TrainingRun, network: DiffusionNetwork | RegressionNetwork, train: Train, inference: Inference
+) -> ExportPlan:
+    """Takes the plan from a configuration.
+
+    Args:
+        run: the training run; its data set names actors and emotions.
+        network: the network.
+        train: window and version.
+        inference: which steps a diffusion graph goes through.
+
+    Raises:
+        UserError: the settings are for another type of network, or do not fit the network.
+    """
+    dataset = run.configuration.dataset
+    _warn_of_stand_in(dataset, train)
+    if (
+        isinstance(train, TrainDiffusion)
+        and isinstance(inference, InferenceDiffusion)
+        and isinstance(network, DiffusionNetwork)
+    ):
+        return make_diffusion_plan(dataset, train, inference, network.settings)
+    if isinstance(train, TrainRegression) and isinstance(network, RegressionNetwork):
+        return make_regression_plan(run, train, network.settings)
+    raise UserError(
+        f"holds a network of type {run.configuration.network_type!r}, and the settings are of type "
+        f"{train.NETWORK_TYPE!r}",
+        path=run.path,
+        hint="Name the configuration that it was trained with.",
+    )
+
+
+def _warn_of_stand_in(dataset: Dataset, train: Train) -> None:
+    emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    if emotions.is_inert:
+        LOGGER.warning(
+            "the data have no emotion besides %r: the deployed model gets one named %r, which does nothing, since the "
+            "SDK needs one",
+            emotions.zero,
+            emotions.names[0],
+        )
+
 
 DEPLOY_FOLDER = "deploy"
 _ONNX_DATA = f"{ONNX_FILE}.data"
@@ -45,14 +151,14 @@ def export_run(run_folder: Path, train: Train | None = None, inference: Inferenc
     """
     run = TrainingRun.open(run_folder)
     is_regression = run.configuration.network_type == "regression"
-    network = regression_task.load_network(run) if is_regression else diffusion_task.load_network(run)
+    network = regression.load_regression_network(run) if is_regression else diffusion.load_diffusion_network(run)
     begun = run.configuration
     return export_network(
         run_folder, network, make_plan(run, network, train or begun.train, inference or begun.inference)
     )
 
 
-def export_network(run_folder: Path, network: Network | RegressionNetwork, plan: ExportPlan) -> ExportRecord:
+def export_network(run_folder: Path, network: DiffusionNetwork | RegressionNetwork, plan: ExportPlan) -> ExportRecord:
     """Exports a network into a training run.
 
     Args:
@@ -73,7 +179,7 @@ def export_network(run_folder: Path, network: Network | RegressionNetwork, plan:
             parity = _export_checked(_exported(network, plan), stage / ONNX_FILE, run_folder)
             encoder = network.encoder
             record = ExportRecord(
-                encoder=encoders.record(encoder) if isinstance(encoder, encoders.SpeechEncoder) else {},
+                encoder=encoders.encoder_record(encoder) if isinstance(encoder, encoders.SpeechEncoder) else {},
                 has_emotions=plan.has_emotions,
                 sampling=plan.sampling if isinstance(plan, DiffusionPlan) else None,
                 parity=parity,
@@ -124,15 +230,15 @@ def finish_export(run_folder: Path) -> None:
         ) from error
 
 
-def _exported(network: Network | RegressionNetwork, plan: ExportPlan) -> Exported:
-    if isinstance(network, Network) and isinstance(plan, DiffusionPlan):
+def _exported(network: DiffusionNetwork | RegressionNetwork, plan: ExportPlan) -> ExportableGraph:
+    if isinstance(network, DiffusionNetwork) and isinstance(plan, DiffusionPlan):
         return exported_diffusion(network, plan)
     assert isinstance(network, RegressionNetwork)
     assert isinstance(plan, RegressionPlan)
     return exported_regression(network, plan)
 
 
-def _export_checked(exported: Exported, path: Path, run_folder: Path) -> Parity:
+def _export_checked(exported: ExportableGraph, path: Path, run_folder: Path) -> Parity:
     """Writes the graph and compares it with the network; where they differ, no graph stays in the run either."""
     LOGGER.info("exporting the network to ONNX")
     export_graph(exported.module, exported.info, exported.inputs, path)

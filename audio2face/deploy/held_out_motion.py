@@ -16,18 +16,18 @@ import numpy.typing as npt
 
 from audio2face.animation import FaceData
 from audio2face.animation.skin import face_mask
-from audio2face.audio import track_pieces
+from audio2face.audio import stream_mono
 from audio2face.console import LOGGER, track
-from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
-from audio2face.export.actor_files import exact_rate, load_face
-from audio2face.export.motion_blocks import checked, grouped
 from audio2face.geometry import PointCache
-from audio2face.inference import EmotionCurve, Executor, Graph, Motion, TrackSettings
+from audio2face.inference import EmotionCurve, Executor, Graph, NetworkOutput, TrackSettings
+from audio2face.inference.actor import exact_rate, load_face
+from audio2face.inference.animate import check_finite_motion, group_frames
 from audio2face.model_folder import DeployedActor, DeployedModel, RegressionInfo
-from audio2face.training.sources import ActorSource
-from audio2face.training.validation_record import ValidationClip
+from audio2face.training.data.actors import ActorSource
+from audio2face.training.run_folder import ValidationClip
+from audio2face.types import Float32Array
 
 Indices = npt.NDArray[np.int64]
 
@@ -192,7 +192,7 @@ class HeldOutReader:
         """Whether recording and skin of a clip are there as they were."""
         try:
             skin = self._skin(clip)
-            next(track_pieces(clip.audio), None)
+            next(stream_mono(clip.audio), None)
         except UserError as error:
             LOGGER.warning("held-out shot %s cannot be used: %s", clip.shot, error)
             return False
@@ -277,13 +277,13 @@ class HeldOutReader:
         for samples in _samples(clip, executor.samplerate, begin, count):
             executor.push(0, samples)
         executor.close(0)
-        parts = [self._parts(motion, marked) for motion in grouped(map(checked, executor.run()))]
+        parts = [self._parts(motion, marked) for motion in group_frames(map(check_finite_motion, executor.run()))]
         frames = slice(lead, lead + int(wanted))
         skin, tongue, jaw, eyes = (np.concatenate(part)[frames] for part in zip(*parts, strict=True))
         return float(fps), PartMotion(skin, tongue, jaw, eyes)
 
     def _parts(
-        self, motion: Motion, marked: MarkedVertices
+        self, motion: NetworkOutput, marked: MarkedVertices
     ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
         """Skin, tongue, jaw and eyes of network output, as in `PartMotion`."""
         values, info = motion.values, self._model.info
@@ -320,7 +320,7 @@ def _samples(clip: ValidationClip, samplerate: int, begin: int, count: int) -> I
         yield np.zeros(min(-begin, count), np.float32)
         count, begin = count + begin, 0
     at = 0
-    for piece in track_pieces(clip.audio, samplerate):
+    for piece in stream_mono(clip.audio, samplerate):
         part = piece[max(begin - at, 0) : max(begin + count - at, 0)]
         if len(part):
             yield part

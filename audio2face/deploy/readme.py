@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from audio2face.deploy.exported import Parity
-from audio2face.files import pretty_json
+from audio2face.deploy.parity import Parity
+from audio2face.io.atomic import pretty_json
 from audio2face.model_folder import AnimationConfig, DiffusionInfo, NetworkInfo, RegressionInfo, engine_command
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.model import MODEL_FILE, display_name

@@ -1,8 +1,7 @@
 """How good an animation is: measures on lips and meshes, and the floor that every network must beat."""
 
-from audio2face.evaluate.closure import ClosureScore, score_closure
 from audio2face.evaluate.difference import Difference, compare_motion
-from audio2face.evaluate.lips import LipScore, lip_distance, resample_frames, score_lips
+from audio2face.evaluate.lips import ClosureScore, LipScore, lip_distance, resample_frames, score_closure, score_lips
 from audio2face.evaluate.ridge import Ridge, speech_features
 
 __all__ = [

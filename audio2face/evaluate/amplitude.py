@@ -14,11 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.evaluate.lips import correlation, vertex_error
-
-Float64Array = npt.NDArray[np.float64]
+from audio2face.types import Float64Array
 
 PERCENTILE = 95.0
 ERROR_BOUND = 1.05  # times the least error: what reaching the percentile may cost

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.audio import Track
 from audio2face.geometry.frame_times import recorded_times
+from audio2face.types import Float64Array
 
-Float64Array = npt.NDArray[np.float64]
 BANDS = 64
 TAPS = 9
 REACH = 0.16  # seconds that the first and the last tap lie from the frame

@@ -4,11 +4,11 @@ What a network says itself (`RawMotion`) is written as the reference does; a fin
 through the animator, in the forms that artists use.
 """
 
-from audio2face.export.animation import Animation, BlendWeights, Surface
+from audio2face.animation.animation import Animation, BlendWeights, Surface
 from audio2face.export.formats import FORMATS, Format, write_formats
-from audio2face.export.raw_motion import RawMotion, spool
-from audio2face.export.raw_writers import write_maya_caches, write_rows, write_transforms
-from audio2face.export.sound import write_sound
+from audio2face.export.raw_motion import RawMotion, write_maya_caches, write_rows, write_transforms
+from audio2face.export.tables import write_sound
+from audio2face.io.frame_buffer import buffer_frames
 
 __all__ = [
     "FORMATS",
@@ -17,7 +17,7 @@ __all__ = [
     "Format",
     "RawMotion",
     "Surface",
-    "spool",
+    "buffer_frames",
     "write_formats",
     "write_maya_caches",
     "write_rows",

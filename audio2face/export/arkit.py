@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from audio2face.animation.animation import Animation, BlendWeights
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import (
     ARKIT_NAMES,
@@ -22,9 +23,9 @@ from audio2face.dataset.arkit_names import (
     match_names,
 )
 from audio2face.errors import UserError
-from audio2face.export.animation import Animation, BlendWeights, Float32Array
 from audio2face.export.tables import write_csv
-from audio2face.files import atomic_files, atomic_write
+from audio2face.io.atomic import atomic_files, atomic_write
+from audio2face.types import Float32Array
 
 _ANGLES = (
     "HeadYaw",

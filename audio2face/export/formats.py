@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from audio2face.animation.animation import Animation
 from audio2face.errors import UserError
-from audio2face.export.animation import Animation
 from audio2face.export.arkit import write_arkit
-from audio2face.export.caches import write_arrays, write_maya, write_mdd, write_pc2
-from audio2face.export.sound import write_sound
-from audio2face.export.tables import write_table
+from audio2face.export.point_caches import write_arrays, write_maya, write_mdd, write_pc2
+from audio2face.export.tables import write_sound, write_table
 
 
 def _write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.errors import UserError
-from audio2face.export.spooling import Spool
+from audio2face.geometry import write_cache
+from audio2face.io.atomic import atomic_write, write_npy
+from audio2face.types import Float32Array
 
-Float32Array = npt.NDArray[np.float32]
 BLOCK_FRAMES = 64
 
 
@@ -68,30 +69,57 @@ class RawMotion:
             yield moved.reshape(-1, *neutral.shape) + neutral
 
 
-def spool(blocks: Iterable[Float32Array], num_frames: int, num_values: int, folder: Path) -> Float32Array:
-    """Keeps the frames of an animation in a nameless temporary file, so that its length takes no memory.
+def write_maya_caches(motion: RawMotion, folder: Path, name: str, suffix: str = "") -> list[Path]:
+    """Writes the skin and, where there is one, the tongue: positions in centimetres, `.xml` with `.mc` beside it.
 
     Args:
-        blocks: frames `[n, num_values]`, finite.
-        num_frames: frames in total.
-        num_values: values of a frame.
-        folder: where the file lies; it disappears with the array or the process.
+        motion: the motion.
+        folder: where the files go.
+        name: of the skin's files; those of the tongue are called `<name>_tongue`.
+        suffix: follows either name.
 
     Returns:
-        All frames, float32 `[num_frames, num_values]`, mapped read-only.
+        The `.xml` files.
 
     Raises:
-        UserError: the file cannot be written, or a value is NaN or infinite.
-        ValueError: other than `num_frames` frames came.
+        UserError: a file cannot be written.
     """
-    kept = Spool((num_values,), folder)
-    for block in blocks:
-        if not np.isfinite(block).all():
-            raise UserError(
-                f"the network gives NaN or infinity in frames {kept.num_frames} to {kept.num_frames + len(block) - 1}",
-                hint="The training went astray; use an earlier run, or another seed.",
-            )
-        kept.append(block)
-    if kept.num_frames != num_frames:
-        raise ValueError(f"{kept.num_frames} frames came, {num_frames} were announced")
-    return kept.finish()
+    parts = {
+        f"{name}{suffix}.xml": (motion.skin(), len(motion.neutral_skin)),
+        f"{name}_tongue{suffix}.xml": (motion.tongue(), len(motion.neutral_tongue)),
+    }
+    written = []
+    for file, (blocks, num_verts) in parts.items():
+        if num_verts:
+            path = folder / file
+            write_cache(path, blocks, fps=motion.fps, num_frames=motion.num_frames, num_verts=num_verts)
+            written.append(path)
+    return written
+
+
+def write_transforms(motion: RawMotion, folder: Path, name: str) -> list[Path]:
+    """Writes `<name>_jaw.npy` `[frames, 3 * points]` and `<name>_eye.npy` `[frames, 4]`; see `RawMotion`.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    written = []
+    for part, values in (("jaw", motion.jaw), ("eye", motion.eyes)):
+        path = folder / f"{name}_{part}.npy"
+        write_npy(path, values)
+        written.append(path)
+    return written
+
+
+def write_rows(path: Path, blocks: Iterable[npt.NDArray[np.float32]], num_frames: int, num_values: int) -> Path:
+    """Writes blocks `[n, num_values]` as one `.npy` file, float32 `[num_frames, num_values]`, without gathering them.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    header = {"descr": "<f4", "fortran_order": False, "shape": (num_frames, num_values)}
+    with atomic_write(path) as handle:
+        np.lib.format.write_array_header_1_0(handle, cast(Any, header))
+        for block in blocks:
+            handle.write(np.ascontiguousarray(block, "<f4").tobytes())
+    return path

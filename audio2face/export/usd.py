@@ -1,19 +1,120 @@
-"""A finished face as USD: once with the positions of every frame, once with blend shapes and a small skeleton."""
+"""What both USD files have in common: a stage in centimetres with +y up, meshes with colours, and the sound.
+
+Knows prims and attributes; which of them move, and how, is decided in `usd`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt  # type: ignore[import-untyped]
+import numpy.typing as npt
+from pxr import (  # type: ignore[import-untyped]
+    Gf,
+    Kind,
+    Sdf,
+    Tf,
+    Usd,
+    UsdGeom,
+    UsdMedia,
+    UsdSkel,
+    Vt,
+)
 
-from audio2face.export.animation import Animation, Float32Array, Surface
-from audio2face.export.morphs import Morphs, morphs_of
-from audio2face.export.props import Prop, props_of
-from audio2face.export.rotations import eye_quaternions, jaw_quaternions
-from audio2face.export.usd_stage import add_sound, add_surface, identifier, matrix, new_stage, vectors
-from audio2face.files import atomic_files
+from audio2face import __version__
+from audio2face.animation.animation import Animation, Surface
+from audio2face.animation.parts import RigidPart, eye_quaternions, jaw_quaternions, rigid_parts
+from audio2face.export.morph_targets import MorphTargets, fit_morph_targets
+from audio2face.geometry.mesh import linear
+from audio2face.io.atomic import atomic_files
+from audio2face.types import Float32Array
+
+_POINT_CM = 0.08  # diameter of a vertex where polygons are not known
+
+
+def new_stage(path: Path, animation: Animation, root: type[Any]) -> Usd.Stage:
+    """An empty stage, saved to `path`, whose default prim is the face.
+
+    Args:
+        path: the file, `.usdc`.
+        animation: gives rate, length and name.
+        root: schema of the default prim, `UsdGeom.Xform` say.
+    """
+    stage = Usd.Stage.CreateNew(str(path))
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
+    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    stage.SetTimeCodesPerSecond(animation.fps)
+    stage.SetFramesPerSecond(animation.fps)
+    stage.SetStartTimeCode(0)
+    stage.SetEndTimeCode(animation.num_frames - 1)
+    stage.GetRootLayer().documentation = f"Written by audio2face {__version__}. Time code i is frame i."
+    face = root.Define(stage, f"/{identifier(animation.actor)}").GetPrim()
+    Usd.ModelAPI(face).SetKind(Kind.Tokens.component)
+    stage.SetDefaultPrim(face)
+    return stage
+
+
+def identifier(name: str) -> str:
+    """A name that USD allows a prim."""
+    return str(Tf.MakeValidIdentifier(name))
+
+
+def vectors(points: npt.NDArray[Any]) -> Vt.Vec3fArray:
+    """An array `[count, 3]` as USD takes it."""
+    return Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(points, np.float32))
+
+
+def matrix(turn: npt.NDArray[Any], shift: npt.NDArray[Any]) -> Gf.Matrix4d:
+    """The transform `x -> turn x + shift`; USD's matrices act on rows."""
+    whole = np.eye(4)
+    whole[:3, :3], whole[3, :3] = turn.T, shift
+    return Gf.Matrix4d(whole.tolist())
+
+
+def add_surface(
+    stage: Usd.Stage,
+    path: Sdf.Path,
+    points: Float32Array,
+    faces: npt.NDArray[np.int32] | None,
+    colours: npt.NDArray[Any] | None,
+) -> UsdGeom.PointBased:
+    """Adds a mesh, or points where there are no polygons, at rest.
+
+    Args:
+        stage: where to.
+        path: of the new prim.
+        points: `[verts, 3]`, centimetres.
+        faces: `[faces, 3 or 4]`, -1 for a corner that is not there; None for points.
+        colours: sRGB, uint8 `[verts, 3]`; None to leave them to the program.
+    """
+    if faces is None:
+        surface = UsdGeom.Points.Define(stage, path)
+        surface.CreateWidthsAttr([_POINT_CM])
+        surface.SetWidthsInterpolation(UsdGeom.Tokens.constant)
+    else:
+        surface = UsdGeom.Mesh.Define(stage, path)
+        present = np.asarray(faces) >= 0
+        surface.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(present.sum(axis=1).astype(np.int32)))
+        surface.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(np.ascontiguousarray(faces[present], np.int32)))
+        surface.CreateDoubleSidedAttr(True)
+    surface.CreatePointsAttr(vectors(points))
+    surface.CreateExtentAttr(vectors(np.stack([points.min(axis=0), points.max(axis=0)])))
+    if colours is not None:
+        surface.CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex).Set(vectors(linear(colours)))
+    return surface
+
+
+def add_sound(stage: Usd.Stage, animation: Animation, file: str) -> None:
+    """Adds the sound `file`, which lies beside the stage, where the animation has one."""
+    if animation.audio is None:
+        return
+    sound = UsdMedia.SpatialAudio.Define(stage, stage.GetDefaultPrim().GetPath().AppendChild("sound"))
+    sound.CreateFilePathAttr(Sdf.AssetPath(f"./{file}"))
+    sound.CreateAuralModeAttr(UsdMedia.Tokens.nonSpatial)
+    sound.CreatePlaybackModeAttr(UsdMedia.Tokens.onceFromStart)
+
 
 _SAVED_BYTES = 64 << 20  # of frames that wait in memory; saving sends them to the file
 _STILL_CM = 1e-4  # a vertex that a shape moves by less stays out of it
@@ -25,7 +126,7 @@ def write_usd(animation: Animation, folder: Path, name: str) -> list[Path]:
 
     The first has the exact positions of every frame as time samples, and jaw and eyes as moving transforms. The second
     is a UsdSkel character, smaller and made for game engines: shapes with animated weights (the skin's blend shapes
-    where weights were solved, else principal shapes; see `morphs_of`) and joints for jaw and eyes.
+    where weights were solved, else principal shapes; see `fit_morph_targets`) and joints for jaw and eyes.
 
     Raises:
         UserError: a file cannot be written.
@@ -68,7 +169,7 @@ def _sample(stage: Usd.Stage, mesh: UsdGeom.PointBased, surface: Surface) -> Non
 def _add_moving_parts(stage: Usd.Stage, animation: Animation) -> None:
     """Adds transforms of jaw and eyes with a sample per frame, and the rigid parts under what they follow."""
     face = stage.GetDefaultPrim().GetPath()
-    props = props_of(animation)
+    props = rigid_parts(animation)
     jaw = UsdGeom.Xform.Define(stage, face.AppendChild("jaw"))
     transform = jaw.AddTransformOp()
     for frame, moved in enumerate(animation.jaw):
@@ -86,7 +187,7 @@ def _add_moving_parts(stage: Usd.Stage, animation: Animation) -> None:
         add_surface(stage, parent.AppendChild(_prim_name(prop)), prop.vertices, prop.faces, prop.colours)
 
 
-def _prim_name(prop: Prop) -> str:
+def _prim_name(prop: RigidPart) -> str:
     return f"{identifier(prop.name)}_mesh" if prop.name == prop.follows else identifier(prop.name)
 
 
@@ -94,11 +195,11 @@ def _write_character(animation: Animation, path: Path, sound: str) -> None:
     stage = new_stage(path, animation, UsdSkel.Root)
     face = stage.GetDefaultPrim().GetPath()
     add_sound(stage, animation, sound)
-    props = props_of(animation)
+    props = rigid_parts(animation)
     pivots = {str(prop.follows): prop.pivot for prop in props}
     skeleton = _add_skeleton(stage, pivots)
     morphs = {
-        part: morphs_of(surface, animation.skin_weights if part == "skin" else None, part)
+        part: fit_morph_targets(surface, animation.skin_weights if part == "skin" else None, part)
         for part, surface in animation.surfaces.items()
         if surface.faces is not None
     }
@@ -137,7 +238,7 @@ def _add_performance(
     skeleton: UsdSkel.Skeleton,
     animation: Animation,
     pivots: Mapping[str, Float32Array],
-    morphs: Mapping[str, Morphs],
+    morphs: Mapping[str, MorphTargets],
 ) -> None:
     """Adds the motion of joints and the weights of shapes, one sample per frame."""
     motion = UsdSkel.Animation.Define(stage, skeleton.GetPath().AppendChild("speech"))
@@ -168,7 +269,7 @@ def _bind(mesh: UsdGeom.PointBased, skeleton: UsdSkel.Skeleton, joint: int) -> N
     binding.CreateGeomBindTransformAttr(Gf.Matrix4d(1))
 
 
-def _add_shapes(stage: Usd.Stage, mesh: UsdGeom.PointBased, morphs: Morphs) -> None:
+def _add_shapes(stage: Usd.Stage, mesh: UsdGeom.PointBased, morphs: MorphTargets) -> None:
     """Adds the shapes of a mesh, each with the vertices that it moves."""
     targets: list[Sdf.Path] = []
     for shape, delta in zip(morphs.names, morphs.deltas, strict=True):

@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from audio2face.animation.animation import Animation
 from audio2face.audio import read_header, sample_blocks
 from audio2face.console import track
 from audio2face.errors import UserError
-from audio2face.export.animation import Animation
-from audio2face.export.captions import write_caption
-from audio2face.export.render import Renderer
-from audio2face.files import atomic_files, atomic_write
-
-Picture = npt.NDArray[np.uint8]
+from audio2face.export.render.renderer import Renderer, write_caption
+from audio2face.io.atomic import atomic_files, atomic_write
+from audio2face.types import Picture
 
 _VIDEO_SAMPLES = 2  # of a pixel: the coding hides what more would show
 _PICTURE_SAMPLES = 8

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio2face.errors import UserError
+from audio2face.errors import UserError, check_identifier, is_identifier
 from audio2face.geometry.flat_caches import open_mdd, open_npy, open_pc2, write_mdd, write_npy, write_pc2
-from audio2face.geometry.frame_stream import Frames
 from audio2face.geometry.mapped_files import unreadable
 from audio2face.geometry.maya_cache import open_maya
 from audio2face.geometry.maya_writer import DEFAULT_CHANNEL, write_maya
-from audio2face.geometry.point_cache import PointCache
-from audio2face.names import check_identifier, is_identifier
+from audio2face.geometry.point_cache import Frames, PointCache
 from audio2face.placeholders import find_placeholder
 
 # In order of precedence, where a shot has several.

@@ -20,10 +20,9 @@ from typing import Any, cast
 import numpy as np
 
 from audio2face.errors import FileFormatError, reason_of
-from audio2face.files import atomic_write
-from audio2face.geometry.frame_stream import Frames, FrameStream
 from audio2face.geometry.mapped_files import MappedArray, MappedFile
-from audio2face.geometry.point_cache import PointCache, StridedFrames
+from audio2face.geometry.point_cache import Frames, FrameStream, PointCache, StridedFrames
+from audio2face.io.atomic import atomic_write
 
 _PC2_SIGNATURE = b"POINTCACHE2\0"
 _PC2_HEADER = struct.Struct("<12siiffi")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Float64Array = npt.NDArray[np.float64]
+from audio2face.types import Float64Array
 
 MIDDLE = 0.5
 """Where in its own time a recorded frame stands, in frames."""

@@ -15,15 +15,9 @@ import numpy.typing as npt
 
 from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry.mapped_files import MappedArray, MappedFile, unreadable
-from audio2face.geometry.maya_chunks import TICKS_PER_SECOND, Channel
-from audio2face.geometry.maya_description import FILE_PER_FRAME, ChannelNote, Description, read_description
-from audio2face.geometry.maya_index import ChooseChannel, FrameIndex, index_file
-from audio2face.geometry.point_cache import (
-    FrameSource,
-    PointCache,
-    ScatteredFrames,
-    StridedFrames,
-)
+from audio2face.geometry.maya_chunks import TICKS_PER_SECOND, ChooseChannel, FrameIndex, MayaChannel, index_file
+from audio2face.geometry.maya_xml import FILE_PER_FRAME, CacheDescription, ChannelNote, read_description
+from audio2face.geometry.point_cache import FrameSource, PointCache, ScatteredFrames, StridedFrames
 from audio2face.placeholders import find_placeholder
 
 _EXTENSIONS = ("mc", "mcx")
@@ -54,7 +48,7 @@ def open_maya(path: Path, channel: str | None = None, num_verts: int | None = No
     """
     described = read_description(path)
 
-    def choose(channels: tuple[Channel, ...]) -> Channel:
+    def choose(channels: tuple[MayaChannel, ...]) -> MayaChannel:
         return _choose_channel(path, described, channels, channel, num_verts)
 
     if described.layout == FILE_PER_FRAME:
@@ -76,8 +70,12 @@ def open_maya(path: Path, channel: str | None = None, num_verts: int | None = No
 
 
 def _choose_channel(
-    path: Path, described: Description, channels: tuple[Channel, ...], wanted: str | None, num_verts: int | None
-) -> Channel:
+    path: Path,
+    described: CacheDescription,
+    channels: tuple[MayaChannel, ...],
+    wanted: str | None,
+    num_verts: int | None,
+) -> MayaChannel:
     """The channel of that name, or the only one that can be meant."""
     names = [channel.name for channel in channels]
     if len(set(names)) < len(names):
@@ -96,7 +94,7 @@ def _choose_channel(
     return fitting[0]
 
 
-def _by_name(channels: tuple[Channel, ...], wanted: str) -> list[Channel]:
+def _by_name(channels: tuple[MayaChannel, ...], wanted: str) -> list[MayaChannel]:
     """The channel of exactly that name, else those whose name is the same without namespaces."""
     exact = [channel for channel in channels if channel.name == wanted]
     return exact or [channel for channel in channels if _bare(channel.name) == _bare(wanted)]
@@ -107,7 +105,9 @@ def _bare(name: str) -> str:
     return re.split(r"[:|]", name)[-1]
 
 
-def _by_contents(channels: tuple[Channel, ...], described: Description, num_verts: int | None) -> list[Channel]:
+def _by_contents(
+    channels: tuple[MayaChannel, ...], described: CacheDescription, num_verts: int | None
+) -> list[MayaChannel]:
     """Channels not known to be something else than positions; of several the one with so many vertices."""
     fitting = [channel for channel in channels if _is_positions(described.channels.get(channel.name))]
     of_size = [channel for channel in fitting if channel.num_verts == num_verts]
@@ -127,7 +127,7 @@ def _joined(texts: list[str]) -> str:
     return shown + (f" and {len(texts) - 20} more" if len(texts) > 20 else "")
 
 
-def _data_file(path: Path, described: Description) -> Path:
+def _data_file(path: Path, described: CacheDescription) -> Path:
     """The data file of a one-file cache: that of the announced format, else the other."""
     ordered = _EXTENSIONS[::-1] if described.wide else _EXTENSIONS
     for extension in ordered:
@@ -153,7 +153,7 @@ def _open_file(file: Path, choose: ChooseChannel) -> tuple[FrameIndex, FrameSour
     return index, StridedFrames(MappedArray(mapped, index.dtype, shape, int(index.offsets[0]), strides))
 
 
-def _open_files(path: Path, described: Description, choose: ChooseChannel) -> tuple[FrameIndex, FrameSource]:
+def _open_files(path: Path, described: CacheDescription, choose: ChooseChannel) -> tuple[FrameIndex, FrameSource]:
     """The frames of a one-file-per-frame cache; the first file decides type and number of vertices."""
     files = frame_files(path, described.wide)
     if not files:
@@ -196,7 +196,7 @@ def _index_frame_file(file: Path, choose: ChooseChannel) -> FrameIndex:
     return index
 
 
-def _same_channel(file: Path, wanted: Channel, channels: tuple[Channel, ...]) -> Channel:
+def _same_channel(file: Path, wanted: MayaChannel, channels: tuple[MayaChannel, ...]) -> MayaChannel:
     for channel in channels:
         if channel.name == wanted.name and (channel.tag, channel.num_verts) == (wanted.tag, wanted.num_verts):
             return channel
@@ -208,7 +208,7 @@ def _same_channel(file: Path, wanted: Channel, channels: tuple[Channel, ...]) ->
     )
 
 
-def _refuse_gap(files: list[Path], index: FrameIndex, described: Description) -> None:
+def _refuse_gap(files: list[Path], index: FrameIndex, described: CacheDescription) -> None:
     """A frame file that was lost shows as a wider step, unless the steps are declared to be of any width."""
     note = described.channels.get(index.channel.name)
     steps = np.diff(index.ticks.astype(np.int64))
@@ -221,7 +221,7 @@ def _refuse_gap(files: list[Path], index: FrameIndex, described: Description) ->
         raise FileFormatError(f"the file of the frame after {after.name} is missing or out of order", path=after)
 
 
-def _ticks_between_frames(described: Description, ticks: npt.NDArray[np.int32]) -> float | None:
+def _ticks_between_frames(described: CacheDescription, ticks: npt.NDArray[np.int32]) -> float | None:
     """Distance of frames: the measured mean, which also shows rates that do not divide 6000, else the announced."""
     if len(ticks) > 1:
         measured = (int(ticks[-1]) - int(ticks[0])) / (len(ticks) - 1)
@@ -230,7 +230,7 @@ def _ticks_between_frames(described: Description, ticks: npt.NDArray[np.int32]) 
     return described.ticks_per_frame
 
 
-def _oddities(described: Description, index: FrameIndex) -> Iterable[str]:
+def _oddities(described: CacheDescription, index: FrameIndex) -> Iterable[str]:
     """What the times of the frames and the description do not agree about."""
     ticks = index.ticks.astype(np.float64)
     first, last, announced = described.first_tick, described.last_tick, described.ticks_per_frame

@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.files import atomic_write, write_text
-from audio2face.geometry.frame_stream import Frames, FrameStream
 from audio2face.geometry.maya_cache import frame_files
 from audio2face.geometry.maya_chunks import DIALECT_32, DIALECT_64, TICKS_PER_SECOND, Dialect
-from audio2face.geometry.maya_description import description_text
-from audio2face.geometry.point_cache import FloatArray
+from audio2face.geometry.maya_xml import description_text
+from audio2face.geometry.point_cache import FloatArray, Frames, FrameStream
+from audio2face.io.atomic import atomic_write, write_text
 
 DEFAULT_CHANNEL = "faceShape"
 MOST_MC_BYTES = 2**31 - 1

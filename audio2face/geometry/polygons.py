@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Int32Array = npt.NDArray[np.int32]
+from audio2face.types import Int32Array
 
 NO_CORNER = -1  # in place of a triangle's fourth corner
 

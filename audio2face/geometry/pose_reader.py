@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
+from audio2face.types import IntArray
 
 FloatArray = npt.NDArray[np.floating[Any]]
-IntArray = npt.NDArray[np.int64]
 Item = TypeVar("Item")
 BLOCK_BYTES = 64 << 20
 _MOST_WORKERS = 4  # each holds a block; more only wait for memory

@@ -15,7 +15,7 @@ from audio2face.geometry.pose_reader import FloatArray
 
 
 @dataclass(frozen=True)
-class RigidMotion:
+class RigidTransform:
     """One rotation and translation per frame, `x -> rotation x + translation`, float64.
 
     Attributes:
@@ -33,7 +33,7 @@ class RigidMotion:
         return np.asarray(turned)
 
 
-def fit_rigid(points: npt.NDArray[Any], target: npt.NDArray[Any]) -> RigidMotion:
+def fit_rigid(points: npt.NDArray[Any], target: npt.NDArray[Any]) -> RigidTransform:
     """The motion of each frame that brings its points nearest to the target, in the sense of least squares.
 
     Args:
@@ -50,7 +50,7 @@ def fit_rigid(points: npt.NDArray[Any], target: npt.NDArray[Any]) -> RigidMotion
     right[:, 2] *= np.sign(np.linalg.det(left) * np.linalg.det(right))[:, None]
     rotations = np.matmul(right.transpose(0, 2, 1), left.transpose(0, 2, 1))
     translations = fixed_centre - np.einsum("fij,fj->fi", rotations, moving_centre)
-    return RigidMotion(rotations, translations)
+    return RigidTransform(rotations, translations)
 
 
 def spans_a_plane(points: npt.NDArray[Any]) -> bool:

@@ -1,40 +1,44 @@
 """A deployed network over time: windows of audio in, frames of motion out. NumPy and ONNX Runtime only.
 
 `Executor` is what consumers use: any deployed folder, several tracks, sound in pieces of any length. `animate_windows`
-with `GraphStream` cuts a recording as the reference framework does, for whoever compares with it.
+with `StreamingSession` cuts a recording as the reference framework does, for whoever compares with it.
 """
 
-from audio2face.inference.batches import DiffusionBatch, GraphStream, NetworkBatch, RegressionBatch
-from audio2face.inference.diffusion_graph import DiffusionGraph, GraphDevice, best_device
-from audio2face.inference.emotion import EmotionCurve
-from audio2face.inference.emotion_files import EmotionNames, EmotionWish
-from audio2face.inference.executor import Executor, Graph, Motion, TrackSettings, open_graph
+from audio2face.inference.emotion import EmotionCurve, EmotionNames, EmotionSpec
+from audio2face.inference.executor import Executor, Graph, NetworkOutput, SampleBuffer, TrackSettings, open_graph
 from audio2face.inference.noise import Noise, read_noise, repeated_noise, seeded_noise
-from audio2face.inference.regression_graph import RegressionGraph
-from audio2face.inference.samples import SampleBuffer
-from audio2face.inference.schedule import FrameSchedule, SlidingWindows
-from audio2face.inference.windows import WindowPlan, animate_windows
+from audio2face.inference.sessions import (
+    DiffusionSession,
+    DiffusionTracks,
+    GraphDevice,
+    NetworkTracks,
+    RegressionSession,
+    RegressionTracks,
+    StreamingSession,
+    best_device,
+)
+from audio2face.inference.windows import AudioWindowSchedule, RawWindowSchedule, WindowSchedule, animate_windows
 
 __all__ = [
-    "DiffusionBatch",
-    "DiffusionGraph",
+    "AudioWindowSchedule",
+    "DiffusionSession",
+    "DiffusionTracks",
     "EmotionCurve",
     "EmotionNames",
-    "EmotionWish",
+    "EmotionSpec",
     "Executor",
-    "FrameSchedule",
     "Graph",
     "GraphDevice",
-    "GraphStream",
-    "Motion",
-    "NetworkBatch",
+    "NetworkOutput",
+    "NetworkTracks",
     "Noise",
-    "RegressionBatch",
-    "RegressionGraph",
+    "RawWindowSchedule",
+    "RegressionSession",
+    "RegressionTracks",
     "SampleBuffer",
-    "SlidingWindows",
+    "StreamingSession",
     "TrackSettings",
-    "WindowPlan",
+    "WindowSchedule",
     "animate_windows",
     "best_device",
     "open_graph",

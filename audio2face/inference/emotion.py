@@ -6,15 +6,22 @@ Knows samples and vectors. Names, files and the command line are the business of
 from __future__ import annotations
 
 import bisect
+import csv
+import difflib
+import io
+import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.errors import UserError
-
-Float32Array = npt.NDArray[np.float32]
+from audio2face.errors import FileFormatError, UserError
+from audio2face.types import Float32Array
 
 
 class EmotionCurve:
@@ -40,10 +47,10 @@ class EmotionCurve:
         Raises:
             UserError: a value is not within 0 to 1.
         """
-        return cls.of([(0, vector)], len(vector))
+        return cls.from_keys([(0, vector)], len(vector))
 
     @classmethod
-    def of(cls, keys: Iterable[tuple[int, Sequence[float] | Float32Array]], num_emotions: int) -> EmotionCurve:
+    def from_keys(cls, keys: Iterable[tuple[int, Sequence[float] | Float32Array]], num_emotions: int) -> EmotionCurve:
         """A closed curve through keys of (sample, vector).
 
         Raises:
@@ -89,7 +96,7 @@ class EmotionCurve:
         self._closed = True
 
     @property
-    def known_until(self) -> float:
+    def defined_until(self) -> float:
         """The last sample at which the curve is known, infinity once it is closed."""
         if self._closed:
             return math.inf
@@ -99,10 +106,10 @@ class EmotionCurve:
         """The emotion at some moments, float32 `[len(samples), num_emotions]`.
 
         Raises:
-            ValueError: a moment lies after `known_until`.
+            ValueError: a moment lies after `defined_until`.
         """
-        if samples and max(samples) > self.known_until:
-            raise ValueError(f"asked for sample {max(samples)}, known until {self.known_until}")
+        if samples and max(samples) > self.defined_until:
+            raise ValueError(f"asked for sample {max(samples)}, known until {self.defined_until}")
         values = np.array([self._at(sample) for sample in samples], np.float32)
         return values.reshape(-1, self.num_emotions)
 
@@ -113,3 +120,196 @@ class EmotionCurve:
         before = self._samples[after - 1]
         share = (sample - before) / (self._samples[after] - before)
         return (1 - share) * self._vectors[after - 1] + share * self._vectors[after]
+
+
+TIME_COLUMNS = ("time", "seconds", "time_s")  # one meaning; exports of other programs differ in the word
+FRAME_COLUMN = "frame"
+_SUFFIXES = (".csv", ".json")
+_LARGEST_FILE = 64 << 20  # bytes; an hour of keys at 60 frames per second takes a quarter of it
+
+
+@dataclass(frozen=True)
+class EmotionSpec:
+    """An emotion as a model takes it.
+
+    Attributes:
+        label: what files made with it are called.
+        description: what was said of it, for people; of a path only the name.
+        curve: how strong each emotion is when.
+    """
+
+    label: str
+    description: str
+    curve: EmotionCurve
+
+
+@dataclass(frozen=True)
+class EmotionNames:
+    """What a model and its files call emotions, and how time is counted.
+
+    Attributes:
+        names: of the model's values, in order.
+        default: what it is given where nobody says anything, `[emotions]`.
+        zero: the word for no emotion.
+        samplerate: samples of a second.
+        fps: frames of a second, for files that count in frames.
+    """
+
+    names: tuple[str, ...]
+    default: tuple[float, ...]
+    zero: str
+    samplerate: int
+    fps: Fraction
+
+    def parse(self, said: str | None) -> EmotionSpec:
+        """Understands what a user says: nothing, names, or the path of a file.
+
+        Raises:
+            UserError: a name is unknown, a value out of range, or a file not to be read.
+        """
+        if said is None:
+            label = self._label_of_default()
+            return EmotionSpec(label, f"{label} (the model's default)", EmotionCurve.constant(self.default))
+        path = Path(said)
+        if path.suffix.lower() in _SUFFIXES:
+            return EmotionSpec(path.stem, path.name, self.read(path))
+        strengths = dict(self._strength(part) for part in said.split(","))
+        label = "-".join(name for name, value in strengths.items() if value > 0) or self.zero
+        return EmotionSpec(label, said, EmotionCurve.constant(self.vector(strengths)))
+
+    def read(self, path: Path) -> EmotionCurve:
+        """Reads a curve from a `.csv` or `.json` file.
+
+        Raises:
+            UserError: there is no such file, or (FileFormatError) a key in it is not right; it names the line or key.
+        """
+        rows = _csv_keys(path) if path.suffix.lower() == ".csv" else _json_keys(path)
+        curve = EmotionCurve(len(self.names))
+        for place, row in rows:
+            try:
+                curve.add(self._sample(row), self.vector(self._emotions(row)))
+            except UserError as error:
+                raise FileFormatError(f"{place}: {error.problem}", path=path, hint=error.hint) from error
+        if curve.defined_until < 0:
+            raise FileFormatError("holds no key", path=path, hint="Give one line for each key, such as: 0.0, 1.0")
+        curve.close()
+        return curve
+
+    def vector(self, strengths: Mapping[str, float]) -> list[float]:
+        """A value for each of the model's emotions.
+
+        Raises:
+            UserError: a name is unknown, or a value is not within 0 to 1.
+        """
+        values = [0.0] * len(self.names)
+        for said, strength in strengths.items():
+            name = self.canonical_name(said)
+            if not 0 <= strength <= 1:
+                raise UserError(f"the emotion {said!r} is {strength:g}, expected a value from 0 to 1")
+            if name != self.zero or name in self.names:
+                values[self.names.index(name)] = strength
+        return values
+
+    def canonical_name(self, said: str) -> str:
+        """The model's own spelling of an emotion; `out_of_breath` and `OutOfBreath` are `outofbreath` too.
+
+        Raises:
+            UserError: the model has no such emotion.
+        """
+        spelt = {_plain(name): name for name in (self.zero, *self.names)}
+        if _plain(said) in spelt:
+            return spelt[_plain(said)]
+        near = difflib.get_close_matches(_plain(said), spelt, n=1)
+        meant = f"Did you mean {spelt[near[0]]!r}? " if near else ""
+        raise UserError(
+            f"the model has no emotion {said!r}",
+            hint=f"{meant}It has: {', '.join(self.names)}; {self.zero!r} is none of them.",
+        )
+
+    def _label_of_default(self) -> str:
+        strong = [name for name, value in zip(self.names, self.default, strict=True) if value > 0]
+        return "-".join(strong) or self.zero
+
+    def _strength(self, part: str) -> tuple[str, float]:
+        name, sign, value = part.strip().partition("=")
+        return self.canonical_name(name.strip()), _number(value, f"the strength of {name.strip()!r}") if sign else 1.0
+
+    def _sample(self, row: Mapping[str, Any]) -> int:
+        columns = [column for column in row if column in TIME_COLUMNS]
+        if columns:
+            seconds = _number(row[columns[0]], "the time")
+        elif FRAME_COLUMN in row:
+            seconds = _number(row[FRAME_COLUMN], "the frame") / float(self.fps)
+        else:
+            raise UserError(
+                f"there is neither 'time' (in seconds) nor {FRAME_COLUMN!r}", hint="Name one in the header."
+            )
+        if seconds < 0:
+            raise UserError(f"the time {seconds:g} s lies before the recording")
+        return round(seconds * self.samplerate)
+
+    def _emotions(self, row: Mapping[str, Any]) -> dict[str, float]:
+        counted = (*TIME_COLUMNS, FRAME_COLUMN)
+        return {name: _number(value, f"emotion {name!r}") for name, value in row.items() if name not in counted}
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("_", "").replace(" ", "")
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(f"{what} is {value!r}, expected a number") from None
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise UserError(f"{what} is {value!r}, expected a number")
+    return number
+
+
+def _text(path: Path) -> str:
+    """A small UTF-8 file, with or without the mark that Windows puts in front."""
+    if not path.is_file():
+        raise UserError("there is no such file of emotions", path=path, hint="Give a .csv or .json file.")
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise FileFormatError(f"is larger than {_LARGEST_FILE >> 20} MB", path=path)
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"cannot be read as UTF-8 text: {error}", path=path) from error
+
+
+def _csv_keys(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    rows = csv.reader(io.StringIO(_text(path)), skipinitialspace=True)
+    try:
+        header = _header(next(rows, []), path)
+        for row in rows:
+            if not any(cell.strip() for cell in row):
+                continue
+            if len(row) != len(header):
+                raise FileFormatError(f"line {rows.line_num}: {len(row)} values for {len(header)} columns", path=path)
+            yield f"line {rows.line_num}", dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise FileFormatError(f"line {rows.line_num}: {error}", path=path) from error
+
+
+def _header(cells: Sequence[str], path: Path) -> list[str]:
+    header = [cell.strip() for cell in cells]
+    header = [cell.lower() if cell.lower() in (*TIME_COLUMNS, FRAME_COLUMN) else cell for cell in header]
+    twice = [cell for cell in header if header.count(cell) > 1]
+    if twice:
+        raise FileFormatError(f"line 1: two columns are called {twice[0]!r}", path=path)
+    return header
+
+
+def _json_keys(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        content = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"is no JSON: {error}", path=path) from error
+    keys = content.get("keys") if isinstance(content, dict) else content
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise FileFormatError(
+            "holds no list of keys", path=path, hint='Give a list such as [{"time": 0.0, "joy": 1.0}].'
+        )
+    yield from ((f"key {number}", key) for number, key in enumerate(keys))

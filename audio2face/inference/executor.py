@@ -1,19 +1,4 @@
-"""A deployed network as a machine that is fed with sound and gives frames: several tracks, in pieces of any length.
-
-How one recording is animated::
-
-    executor = Executor.open(model, [TrackSettings(emotion)])
-    for samples in pieces:                  # float32 [n], at executor.samplerate
-        executor.push(0, samples)
-        for motion in executor.run():       # whatever can be said by now
-            ...
-    executor.close(0)
-    for motion in executor.run():
-        ...
-
-Every call of the network takes one window of each track, whether a recording is whole or comes in pieces: on one
-machine the same sound gives the same bits however it is cut.
-"""
+"""The samples of a track that arrive piece by piece, kept as long as a window may still hear them."""
 
 from __future__ import annotations
 
@@ -25,17 +10,78 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.inference.batches import DiffusionBatch, NetworkBatch, RegressionBatch
-from audio2face.inference.diffusion_graph import DiffusionGraph, GraphDevice
 from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.noise import Noise, seeded_noise
-from audio2face.inference.regression_graph import RegressionGraph
-from audio2face.inference.samples import SampleBuffer
-from audio2face.inference.schedule import FrameSchedule
+from audio2face.inference.sessions import (
+    DiffusionSession,
+    DiffusionTracks,
+    GraphDevice,
+    NetworkTracks,
+    RegressionSession,
+    RegressionTracks,
+)
+from audio2face.inference.windows import WindowSchedule
 from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo
+from audio2face.types import Float32Array
 
-Float32Array = npt.NDArray[np.float32]
-Graph = DiffusionGraph | RegressionGraph
+
+class SampleBuffer:
+    """The end of a stream of samples; what lies outside the stream sounds silent.
+
+    Args:
+        gain: what samples are multiplied by.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self._gain = np.float32(gain)
+        self._kept = np.zeros(0, np.float32)
+        self._first = 0  # number of the first sample that is kept
+        self.closed = False
+
+    @property
+    def length(self) -> int:
+        """Samples that have arrived."""
+        return self._first + len(self._kept)
+
+    def push(self, samples: npt.ArrayLike) -> None:
+        """Adds samples `[samples]`, full scale being 1.
+
+        Raises:
+            UserError: they are more than one channel, or not finite.
+            ValueError: the stream is closed.
+        """
+        if self.closed:
+            raise ValueError("the stream is closed")
+        added = np.asarray(samples, np.float32)
+        if added.ndim != 1:
+            raise UserError(f"audio of the shape {list(added.shape)} arrived, expected one channel [samples]")
+        if not np.isfinite(added).all():
+            place = self.length + int(np.argmin(np.isfinite(added)))
+            raise UserError(f"sample {place} of the audio is {added[place - self.length]}, expected a finite number")
+        self._kept = np.concatenate([self._kept, added * self._gain])
+
+    def read(self, start: int, stop: int) -> Float32Array:
+        """Copies the samples from `start` up to `stop`, zero where they lie before or after the stream.
+
+        Raises:
+            ValueError: samples are wanted that were dropped.
+        """
+        window = np.zeros(stop - start, np.float32)
+        first, last = max(start, 0), min(stop, self.length)
+        if first < self._first and first < last:
+            raise ValueError(f"samples from {first} are wanted, those before {self._first} were dropped")
+        if first < last:
+            window[first - start : last - start] = self._kept[first - self._first : last - self._first]
+        return window
+
+    def drop_before(self, sample: int) -> None:
+        """Forgets what no window hears any more."""
+        count = min(max(sample, self._first), self.length) - self._first
+        self._kept = self._kept[count:]
+        self._first += count
+
+
+Graph = DiffusionSession | RegressionSession
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +105,7 @@ class TrackSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
+class NetworkOutput:
     """Frames of one track that follow each other, as the network gives them.
 
     Attributes:
@@ -72,8 +118,8 @@ class Motion:
     """
 
     track: int
-    stamps: tuple[int, ...]
-    next_stamp: int
+    timestamps: tuple[int, ...]
+    next_timestamp: int
     values: Float32Array
     emotion: Float32Array
 
@@ -89,12 +135,12 @@ class _Track:
         self.samples = SampleBuffer(self.gain)
         self.window = 0  # the next one
 
-    def ready(self, schedule: FrameSchedule) -> bool:
+    def ready(self, schedule: WindowSchedule) -> bool:
         """Whether the next window's sound and emotion are known."""
         samples = self.samples
-        needed = schedule.frames.target_sample((self.window + 1) * schedule.block - 1)
+        needed = schedule.frames.target_sample((self.window + 1) * schedule.hop - 1)
         return self.window < schedule.windows.count(samples.length, samples.closed) and (
-            needed <= self.emotion.known_until
+            needed <= self.emotion.defined_until
         )
 
 
@@ -108,7 +154,7 @@ class Executor:
     """
 
     def __init__(
-        self, network: NetworkBatch, schedule: FrameSchedule, tracks: Sequence[tuple[EmotionCurve, float]]
+        self, network: NetworkTracks, schedule: WindowSchedule, tracks: Sequence[tuple[EmotionCurve, float]]
     ) -> None:
         self._network = network
         self._tracks = [_Track(emotion, gain) for emotion, gain in tracks]
@@ -136,7 +182,7 @@ class Executor:
         Raises:
             UserError: a track names no actor of the model, the network cannot be loaded, or the rate is out of reach.
         """
-        schedule = FrameSchedule.of(model.info, fps)
+        schedule = WindowSchedule.from_info(model.info, fps)
         inputs = [(track.emotion, _gain(model, _actor(model, track), track.gain)) for track in tracks]
         graph = open_graph(model, device) if graph is None else graph
         return cls(_batch(model, graph, tracks), schedule, inputs)
@@ -173,7 +219,7 @@ class Executor:
         for track in self._tracks:
             track.reset()
 
-    def run(self) -> Iterator[Motion]:
+    def run(self) -> Iterator[NetworkOutput]:
         """Animates all windows that are there; frames outside of a recording are left out.
 
         Yields:
@@ -195,21 +241,21 @@ class Executor:
         schedule = self.schedule
         tracks = len(self._tracks)
         audio = np.zeros((tracks, schedule.windows.window), np.float32)
-        emotion = np.zeros((tracks, schedule.block, self._tracks[0].emotion.num_emotions), np.float32)
+        emotion = np.zeros((tracks, schedule.hop, self._tracks[0].emotion.num_emotions), np.float32)
         for index in np.flatnonzero(executed).tolist():
             track = self._tracks[index]
             window = schedule.windows
             audio[index] = track.samples.read(window.first_sample(track.window), window.end_sample(track.window))
-            emotion[index] = track.emotion.at(schedule.stamps(track.window)[:-1])
+            emotion[index] = track.emotion.at(schedule.timestamps(track.window)[:-1])
         return self._network.run(audio, emotion, executed), emotion
 
-    def _motion(self, index: int, values: Float32Array, emotion: Float32Array) -> Motion:
+    def _motion(self, index: int, values: Float32Array, emotion: Float32Array) -> NetworkOutput:
         track = self._tracks[index]
-        stamps = self.schedule.stamps(track.window)
+        stamps = self.schedule.timestamps(track.window)
         end = track.samples.length  # an open stream's windows end before it
-        kept = [frame for frame in range(self.schedule.block) if 0 <= stamps[frame] < end]
+        kept = [frame for frame in range(self.schedule.hop) if 0 <= stamps[frame] < end]
         part = slice(kept[0], kept[-1] + 1) if kept else slice(0)
-        return Motion(index, tuple(stamps[part]), stamps[part.stop], values[part], emotion[part])
+        return NetworkOutput(index, tuple(stamps[part]), stamps[part.stop], values[part], emotion[part])
 
     def _advance(self, track: _Track) -> None:
         track.window += 1
@@ -223,24 +269,24 @@ def open_graph(model: DeployedModel, device: GraphDevice = "cpu") -> Graph:
         UserError: there is none, it cannot be loaded, or the device is not there.
     """
     if isinstance(model.info, DiffusionInfo):
-        return DiffusionGraph.open(model.folder, device)
-    return RegressionGraph.open(model.folder, device)
+        return DiffusionSession.open(model.folder, device)
+    return RegressionSession.open(model.folder, device)
 
 
-def _batch(model: DeployedModel, graph: Graph, tracks: Sequence[TrackSettings]) -> NetworkBatch:
+def _batch(model: DeployedModel, graph: Graph, tracks: Sequence[TrackSettings]) -> NetworkTracks:
     if not tracks:
         raise ValueError("an executor needs one track at least")
-    if isinstance(graph, RegressionGraph):
+    if isinstance(graph, RegressionSession):
         implicit = model.implicit_emotion
         if implicit is None:
             raise UserError("has no implicit emotion to speak in", path=model.folder, hint="Deploy it once more.")
-        return RegressionBatch(graph, implicit)
+        return RegressionTracks(graph, implicit)
     info = graph.info
     identities = np.zeros((len(tracks), len(info.identities)), np.float32)
     for row, track in zip(identities, tracks, strict=True):
         row[info.identities.index(_actor(model, track).name)] = 1.0
     noises = [track.noise or seeded_noise(track.seed, info.frames, info.values) for track in tracks]
-    return DiffusionBatch(graph, identities, noises)
+    return DiffusionTracks(graph, identities, noises)
 
 
 def _actor(model: DeployedModel, track: TrackSettings) -> DeployedActor:

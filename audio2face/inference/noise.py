@@ -12,12 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from audio2face.dataset.arrays import read_npy, require_shape
 from audio2face.errors import FileFormatError
+from audio2face.io.arrays import read_npy, require_shape
+from audio2face.types import Float32Array
 
-Float32Array = npt.NDArray[np.float32]
 # Noise of a step for a range of frames [start, stop): float32 [stop - start, values]. The index after the last step
 # is where sampling starts from; index 0 is never added.
 Noise = Callable[[int, int, int], Float32Array]
@@ -66,7 +65,7 @@ def repeated_noise(noise: Noise, left: int, block: int, leading: int) -> Noise:
     """The noise that a stream adds to the frames of a recording, for whoever animates it as a whole.
 
     Windows all have the same noise, and keep `block` frames of it after `left` others; frame 0 of the recording comes
-    `leading` frames after the first that is kept.
+    `lead_in_frames` frames after the first that is kept.
     """
 
     def read(index: int, start: int, stop: int) -> Float32Array:

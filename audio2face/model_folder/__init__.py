@@ -4,24 +4,23 @@ Numbers and files only: nothing here needs the framework that networks are train
 """
 
 from audio2face.animation import SolverSettings, parameter_ranges
-from audio2face.model_folder.actor_data import actor_arrays, select_arrays
-from audio2face.model_folder.animation_config import AnimationConfig
+from audio2face.model_folder.actor import AnimationConfig, actor_arrays, select_arrays
 from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.emotion_database import EmotionDatabase
-from audio2face.model_folder.faults import Fault
 from audio2face.model_folder.lint import lint
 from audio2face.model_folder.model import DeployedActor, DeployedModel
 from audio2face.model_folder.network_info import DiffusionInfo, NetworkInfo, RegressionInfo, TensorShape
 from audio2face.model_folder.trt_info import engine_command, make_trt_info
+from audio2face.model_folder.validation import Diagnostic
 
 __all__ = [
     "AnimationConfig",
     "BlendshapeSet",
     "DeployedActor",
     "DeployedModel",
+    "Diagnostic",
     "DiffusionInfo",
     "EmotionDatabase",
-    "Fault",
     "NetworkInfo",
     "RegressionInfo",
     "SolverSettings",

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.animation import SolverSettings
-from audio2face.model_folder.actor_data import Float32Array, decoded_names, is_finite
-from audio2face.model_folder.archive import StoredArchive
-from audio2face.model_folder.faults import FileFaults
-from audio2face.model_folder.json_object import JsonObject
-from audio2face.names import LABEL_WORDS
+from audio2face.errors import LABEL_WORDS
+from audio2face.model_folder.actor import decoded_names, is_finite
+from audio2face.model_folder.npz import StoredArchive
+from audio2face.model_folder.validation import FileDiagnostics, JsonObject
+from audio2face.types import Float32Array
 
 NEUTRAL = "neutral"
 _MASK = "frontalMask"
@@ -96,7 +96,9 @@ class BlendshapeSet:
         return self.archive.read(_MASK) if _MASK in self.archive.entries else None
 
     @classmethod
-    def read(cls, archive: StoredArchive, config: JsonObject, verts: int, faults: FileFaults) -> BlendshapeSet | None:
+    def read(
+        cls, archive: StoredArchive, config: JsonObject, verts: int, faults: FileDiagnostics
+    ) -> BlendshapeSet | None:
         """Reads both files; notes what does not fit, and returns None where the poses cannot be told.
 
         Args:
@@ -127,7 +129,7 @@ class BlendshapeSet:
         return cls(names, settings, archive)
 
 
-def _read_names(archive: StoredArchive, faults: FileFaults) -> tuple[str, ...] | None:
+def _read_names(archive: StoredArchive, faults: FileDiagnostics) -> tuple[str, ...] | None:
     entry = archive.entries.get("poseNames")
     if entry is None or entry.dtype.kind != "S" or len(entry.shape) != 1:
         found = "is missing" if entry is None else f"is {entry.dtype.str} of shape {list(entry.shape)}"
@@ -143,7 +145,7 @@ def _read_names(archive: StoredArchive, faults: FileFaults) -> tuple[str, ...] |
     return names[1:]
 
 
-def _check_mask(archive: StoredArchive, verts: int, faults: FileFaults) -> None:
+def _check_mask(archive: StoredArchive, verts: int, faults: FileDiagnostics) -> None:
     entry = archive.entries.get(_MASK)
     if entry is None:
         return
@@ -155,7 +157,7 @@ def _check_mask(archive: StoredArchive, verts: int, faults: FileFaults) -> None:
         faults.error(f"{_MASK} names vertices {mask.min()} to {mask.max()} of {verts}: the SDK reads astray", _EXPORT)
 
 
-def check_blendshape_values(shapes: BlendshapeSet, model_neutral: Float32Array | None, faults: FileFaults) -> None:
+def check_blendshape_values(shapes: BlendshapeSet, model_neutral: Float32Array | None, faults: FileDiagnostics) -> None:
     """Notes values that a solver cannot work with.
 
     Args:

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.dataset.arrays import Archive
-from audio2face.errors import UserError
+from audio2face.errors import LABEL_WORDS, UserError, is_label
 from audio2face.geometry import canonical_polygons
-from audio2face.model_folder.faults import FileFaults
-from audio2face.names import LABEL_WORDS, is_label
+from audio2face.io.arrays import Archive
+from audio2face.model_folder.validation import FileDiagnostics
 from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -31,7 +30,7 @@ _PAIRS = (("lip_upper", "lip_lower"), ("eye_upper", "eye_lower"))
 _AGAIN = "Preprocess and deploy the actor once more."
 
 
-def read_display(path: Path, verts: Verts, faults: FileFaults) -> Arrays:
+def read_display(path: Path, verts: Verts, faults: FileDiagnostics) -> Arrays:
     """Reads the file of an actor; notes what does not fit.
 
     Args:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.errors import UserError
-from audio2face.model_folder.actor_data import decoded_names, is_finite
-from audio2face.model_folder.archive import StoredArchive, open_archive
-from audio2face.model_folder.faults import Faults, FileFaults
-from audio2face.names import LABEL_WORDS
+from audio2face.errors import LABEL_WORDS, UserError
+from audio2face.model_folder.actor import decoded_names, is_finite
+from audio2face.model_folder.npz import StoredArchive, open_archive
+from audio2face.model_folder.validation import Diagnostics, FileDiagnostics
 
 EMOTION_DATABASE_FILE = "implicit_emo_db.npz"
 _SHOTS_LISTED = 8
@@ -91,7 +90,7 @@ class EmotionDatabase:
         }
 
     @classmethod
-    def read(cls, archive: StoredArchive, length: int, faults: FileFaults) -> EmotionDatabase | None:
+    def read(cls, archive: StoredArchive, length: int, faults: FileDiagnostics) -> EmotionDatabase | None:
         """Reads the archive; notes what does not fit, and returns None then.
 
         Args:
@@ -126,8 +125,8 @@ def open_database(folder: Path, length: int) -> EmotionDatabase:
     Raises:
         FileFormatError: there is none, or it does not fit the network.
     """
-    faults = Faults()
-    own = faults.of(EMOTION_DATABASE_FILE)
+    faults = Diagnostics()
+    own = faults.for_file(EMOTION_DATABASE_FILE)
     archive = open_archive(folder / EMOTION_DATABASE_FILE, own)
     database = None if faults.errors else EmotionDatabase.read(archive, length, own)
     faults.raise_first(folder)
@@ -135,7 +134,7 @@ def open_database(folder: Path, length: int) -> EmotionDatabase:
     return database
 
 
-def _check_types(archive: StoredArchive, length: int, faults: FileFaults) -> None:
+def _check_types(archive: StoredArchive, length: int, faults: FileDiagnostics) -> None:
     shots = archive.entries["emo_spec_names"].shape if "emo_spec_names" in archive.entries else (0,)
     for name, kind in _TYPES.items():
         entry = archive.entries.get(name)

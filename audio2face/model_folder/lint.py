@@ -10,18 +10,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from audio2face.dataset.arrays import Archive
 from audio2face.errors import UserError
-from audio2face.model_folder.actor_data import check_actor_values, neutral_names
+from audio2face.io.arrays import Archive
+from audio2face.model_folder.actor import check_actor_values, neutral_names
 from audio2face.model_folder.blendshapes import check_blendshape_values
 from audio2face.model_folder.display import read_display
-from audio2face.model_folder.faults import Fault, Faults
 from audio2face.model_folder.model import PARTS, DeployedActor, DeployedModel, read_model
+from audio2face.model_folder.validation import Diagnostic, Diagnostics
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def lint(folder: Path) -> tuple[DeployedModel | None, list[Fault]]:
+def lint(folder: Path) -> tuple[DeployedModel | None, list[Diagnostic]]:
     """Checks a folder.
 
     Returns:
@@ -30,36 +30,36 @@ def lint(folder: Path) -> tuple[DeployedModel | None, list[Fault]]:
     Raises:
         UserError: there is no such folder.
     """
-    faults = Faults()
+    faults = Diagnostics()
     model = read_model(folder, faults)
     if model is not None:
         _check_archives(folder, faults)
         for actor in model.actors:
             _check_actor(actor, faults)
             verts = {"skin": actor.info.skin_verts, "tongue": actor.info.tongue_verts}
-            display = None if actor.display is None else faults.of(actor.display.name)
+            display = None if actor.display is None else faults.for_file(actor.display.name)
             if actor.display is not None and display is not None and display.is_sound:
                 read_display(actor.display, verts, display)
     return model, faults.found
 
 
-def _check_actor(actor: DeployedActor, faults: Faults) -> None:
-    data = faults.of(actor.data.name)
+def _check_actor(actor: DeployedActor, faults: Diagnostics) -> None:
+    data = faults.for_file(actor.data.name)
     check_actor_values(actor.data, actor.info, data)
     neutrals = dict(zip(PARTS, neutral_names(actor.info), strict=True))
     for part, shapes in actor.blendshapes.items():
-        poses = faults.of(shapes.archive.name)
+        poses = faults.for_file(shapes.archive.name)
         if poses.is_sound:
             check_blendshape_values(shapes, actor.array(neutrals[part]) if data.is_sound else None, poses)
 
 
-def _check_archives(folder: Path, faults: Faults) -> None:
+def _check_archives(folder: Path, faults: Diagnostics) -> None:
     """Notes archives whose bytes are not those that were written, whoever names them.
 
     The SDK looks neither at the directory of an archive nor at the checksums of its arrays.
     """
     for path in sorted(folder.rglob("*.npz")):
-        own = faults.of(path.relative_to(folder).as_posix())
+        own = faults.for_file(path.relative_to(folder).as_posix())
         if not own.is_sound or not path.resolve().is_relative_to(folder.resolve()):
             continue
         try:
@@ -70,12 +70,12 @@ def _check_archives(folder: Path, faults: Faults) -> None:
             own.error(error.problem, "Deploy the model once more.")
 
 
-def show(faults: list[Fault], console: Console) -> None:
+def show(faults: list[Diagnostic], console: Console) -> None:
     """Prints findings, the worst first, each with file and remedy, and how many there are."""
     for severity, colour in _COLOURS.items():
         for fault in (fault for fault in faults if fault.severity == severity):
             label = f"[{colour}]{severity.upper()}[/{colour}]"
             console.print(f"{label} {escape(f'{fault.file}: {fault.problem}')}", soft_wrap=True)
-            console.print(f"    {escape(fault.remedy)}", soft_wrap=True)
+            console.print(f"    {escape(fault.hint)}", soft_wrap=True)
     counts = [f"{severity}s: {sum(fault.severity == severity for fault in faults)}" for severity in _COLOURS]
     console.print(", ".join(counts))

@@ -17,16 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.model_folder.actor_data import Float32Array, check_actor_arrays, neutral_names
-from audio2face.model_folder.animation_config import AnimationConfig
-from audio2face.model_folder.archive import StoredArchive, open_archive
+from audio2face.model_folder.actor import AnimationConfig, check_actor_arrays, neutral_names
 from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.emotion_database import EmotionDatabase
-from audio2face.model_folder.faults import Faults, FileFaults
-from audio2face.model_folder.json_object import JsonObject, read_object
 from audio2face.model_folder.network_info import NetworkInfo, RegressionInfo, read_info
+from audio2face.model_folder.npz import StoredArchive, open_archive
 from audio2face.model_folder.trt_info import ONNX_FILE, TRT_FILE, check_trt_info
+from audio2face.model_folder.validation import Diagnostics, FileDiagnostics, JsonObject, read_object
 from audio2face.placeholders import find_placeholder
+from audio2face.types import Float32Array
 
 MODEL_FILE = "model.json"
 Part = Literal["skin", "tongue"]
@@ -103,7 +102,7 @@ class DeployedModel:
         Raises:
             UserError: there is no such folder, or (FileFormatError) something in it is wrong.
         """
-        faults = Faults()
+        faults = Diagnostics()
         model = read_model(folder, faults)
         faults.raise_first(folder)
         assert model is not None  # it is None only where errors were noted
@@ -136,7 +135,7 @@ class DeployedModel:
         return self.emotion_database.find(config.source_shot, config.source_frame)
 
 
-def read_model(folder: Path, faults: Faults) -> DeployedModel | None:
+def read_model(folder: Path, faults: Diagnostics) -> DeployedModel | None:
     """Reads a folder as far as it can be; None where not enough is right to go by.
 
     Raises:
@@ -144,7 +143,7 @@ def read_model(folder: Path, faults: Faults) -> DeployedModel | None:
     """
     if not folder.is_dir():
         raise UserError("there is no such folder", path=folder, hint="Name the folder that holds model.json.")
-    main = read_object(folder / MODEL_FILE, faults.of(MODEL_FILE))
+    main = read_object(folder / MODEL_FILE, faults.for_file(MODEL_FILE))
     files = _Files(folder, faults)
     info_file = files.json(main, "networkInfoPath")
     info = read_info(info_file) if info_file is not None else None
@@ -162,7 +161,7 @@ def read_model(folder: Path, faults: Faults) -> DeployedModel | None:
 class _Files:
     """Opens the files that `model.json` names."""
 
-    def __init__(self, folder: Path, faults: Faults) -> None:
+    def __init__(self, folder: Path, faults: Diagnostics) -> None:
         self.folder = folder
         self.faults = faults
 
@@ -193,9 +192,9 @@ class _Files:
         )
         return None
 
-    def of(self, name: str) -> FileFaults:
+    def of(self, name: str) -> FileDiagnostics:
         """Collects what is wrong with the file of a name."""
-        return self.faults.of(name)
+        return self.faults.for_file(name)
 
 
 def _check_engine(files: _Files, engine: str, info: NetworkInfo) -> None:

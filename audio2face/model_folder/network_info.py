@@ -11,9 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from audio2face.model_folder.faults import Faults
-from audio2face.model_folder.json_object import Accepts, JsonObject, is_number, read_object
-from audio2face.names import FILE_LABEL_WORDS, LABEL_WORDS, is_file_label, is_identifier, is_label
+from audio2face.errors import FILE_LABEL_WORDS, LABEL_WORDS, is_file_label, is_identifier, is_label
+from audio2face.model_folder.validation import Accepts, Diagnostics, JsonObject, is_number, read_object
 
 INFO_FILE = "network_info.json"
 EYE_VALUES = 4  # pitch and yaw in degrees, right eye first
@@ -341,8 +340,8 @@ def open_info(folder: Path) -> NetworkInfo:
     Raises:
         FileFormatError: it is missing, or something in it is wrong.
     """
-    faults = Faults()
-    info = read_info(read_object(folder / INFO_FILE, faults.of(INFO_FILE)))
+    faults = Diagnostics()
+    info = read_info(read_object(folder / INFO_FILE, faults.for_file(INFO_FILE)))
     faults.raise_first(folder)
     assert info is not None  # it is None only where errors were noted
     return info

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any
 
-from audio2face.model_folder.faults import FileFaults
-from audio2face.model_folder.json_object import JsonObject
 from audio2face.model_folder.network_info import NetworkInfo, TensorShape
+from audio2face.model_folder.validation import FileDiagnostics, JsonObject
 
 TRT_FILE = "trt_info.json"
 ONNX_FILE = "network.onnx"
@@ -82,7 +81,7 @@ def _fill(text: str, values: Mapping[str, int]) -> str | None:
     return text.format(**values)
 
 
-def _batch(prefix: str, shapes: str | None, info: NetworkInfo, faults: FileFaults) -> int | None:
+def _batch(prefix: str, shapes: str | None, info: NetworkInfo, faults: FileDiagnostics) -> int | None:
     """The batch size of an argument; None where the argument does not fit the network."""
     if shapes is None:
         faults.error(f"trt_build_param has no argument {prefix}", "Deploy the model once more.")
@@ -99,7 +98,7 @@ def _batch(prefix: str, shapes: str | None, info: NetworkInfo, faults: FileFault
     return None
 
 
-def _check_order(batches: Sequence[int | None], faults: FileFaults) -> None:
+def _check_order(batches: Sequence[int | None], faults: FileDiagnostics) -> None:
     smallest, largest, usual = (batch or 0 for batch in batches)
     if smallest != 1 or not smallest <= usual <= largest:
         faults.error(

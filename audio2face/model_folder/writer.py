@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from audio2face.claims import exclusive, temporary_folder
 from audio2face.errors import UserError
-from audio2face.files import make_durable, write_json, write_npz
-from audio2face.model_folder.actor_data import select_arrays
-from audio2face.model_folder.animation_config import AnimationConfig
+from audio2face.io.atomic import make_durable, write_json, write_npz
+from audio2face.io.claims import exclusive, temporary_folder
+from audio2face.model_folder.actor import AnimationConfig, select_arrays
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.lint import lint
 from audio2face.model_folder.model import MODEL_FILE, Part
@@ -166,5 +165,5 @@ def _check_target(target: Path, force: bool) -> None:
 def _refuse_faults(stage: Path, target: Path) -> None:
     errors = [fault for fault in lint(stage)[1] if fault.severity == "error"]
     if errors:
-        listed = "".join(f"\n  {fault.file}: {fault.problem} ({fault.remedy})" for fault in errors)
+        listed = "".join(f"\n  {fault.file}: {fault.problem} ({fault.hint})" for fault in errors)
         raise UserError(f"consumers would refuse the model:{listed}", path=target)

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.animation.animation import Animation, Surface
+from audio2face.animation.parts import RigidPart, rigid_parts
 from audio2face.evaluate.lips import lip_distance
-from audio2face.export.animation import Animation, Surface
-from audio2face.export.colours import DEFAULT_COLOURS
-from audio2face.export.props import Prop, props_of
-from audio2face.export.retime import Retimer, TakeFrames
-from audio2face.player.motion_code import check_finite, encode_motion
+from audio2face.geometry.mesh import DEFAULT_COLOURS
+from audio2face.inference.retiming import FrameBlock, Retimer
+from audio2face.player.motion_codec import check_finite, encode_motion
 from audio2face.player.payload import Payload
+from audio2face.types import Float32Array
 
-Float32Array = npt.NDArray[np.float32]
 Description = dict[str, Any]
 
 _MM_PER_CM = 10.0
@@ -54,7 +54,7 @@ def describe_take(animation: Animation, label: str, payload: Payload) -> Descrip
         "actor": animation.actor,
         "facts": fact_rows({"actor": animation.actor, **animation.facts}),
         "meshes": meshes,
-        "props": [_prop(prop, payload) for prop in props_of(animation)],
+        "props": [_prop(prop, payload) for prop in rigid_parts(animation)],
         "jaw": _curves(animation.jaw, payload),
         "eyes": _curves(animation.eyes, payload),
         "lips": None if lips is None else payload.add(lips),
@@ -90,7 +90,7 @@ def _mesh(name: str, surface: Surface, parts: Mapping[str, npt.NDArray[Any]], pa
     }
 
 
-def _prop(prop: Prop, payload: Payload) -> Description:
+def _prop(prop: RigidPart, payload: Payload) -> Description:
     return {
         "name": prop.name.replace("_", " "),
         "kind": prop.kind,
@@ -169,7 +169,7 @@ def at_times_of(other: Animation, one: Animation) -> Animation:
     retimer = Retimer(Fraction(other.fps), Fraction(one.fps))
     parts = [retimer(block) for block in _blocks(other)]
     rest = retimer.finish(one.num_frames)
-    read = reduce(TakeFrames.joined, parts if rest is None else [*parts, rest]).part(slice(one.num_frames))
+    read = reduce(FrameBlock.joined, parts if rest is None else [*parts, rest]).part(slice(one.num_frames))
     return replace(
         other,
         fps=one.fps,
@@ -183,13 +183,13 @@ def at_times_of(other: Animation, one: Animation) -> Animation:
     )
 
 
-def _blocks(animation: Animation) -> Iterator[TakeFrames]:
+def _blocks(animation: Animation) -> Iterator[FrameBlock]:
     no_tongue = np.empty((animation.num_frames, 0, 3), np.float32)
     tongue = no_tongue if animation.tongue is None else animation.tongue.frames
     for first in range(0, animation.num_frames, _BLOCK_FRAMES):
         cut = slice(first, first + _BLOCK_FRAMES)
         arrays = (animation.skin.frames, tongue, animation.jaw, animation.eyes, animation.emotion)
-        yield TakeFrames(*(np.asarray(array[cut], np.float32) for array in arrays))
+        yield FrameBlock(*(np.asarray(array[cut], np.float32) for array in arrays))
 
 
 def fact_rows(facts: Mapping[str, Any]) -> list[list[Any]]:

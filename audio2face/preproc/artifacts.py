@@ -17,20 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset import BlendshapeFiles
-from audio2face.dataset.arrays import Archive, read_json, read_npy
 from audio2face.errors import FileFormatError, UserError
-from audio2face.files import write_json, write_npy, write_npz, write_text
 from audio2face.geometry.pca import PcaBasis
-from audio2face.preproc.deploy_data import (
-    Clip,
-    DataInfo,
-    Float32Array,
-    PcaShapes,
-    ShotRow,
-    clips_text,
-    parse_clips,
-    shots_text,
-)
+from audio2face.io.arrays import Archive, read_json, read_npy
+from audio2face.io.atomic import write_json, write_npy, write_npz, write_text
+from audio2face.preproc.network_data import ClipRow, DataInfo, PcaShapes, ShotRow, clips_text, parse_clips, shots_text
+from audio2face.types import Float32Array
 
 Part = Literal["skin", "tongue"]
 
@@ -140,7 +132,7 @@ class PreprocArtifacts:
         return self.folder / _CLIPS
 
     @cached_property
-    def clips(self) -> tuple[Clip, ...]:
+    def clips(self) -> tuple[ClipRow, ...]:
         """The table of clips; the text is read, not executed."""
         try:
             return tuple(parse_clips(self.clips_template.read_text(encoding="utf-8")))

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset import BlendshapeFiles
-from audio2face.dataset.arrays import Archive, Float32Array, read_json
 from audio2face.dataset.checks.static import resembles_pose
-from audio2face.errors import FileFormatError, UserError
-from audio2face.files import write_json, write_npz
-from audio2face.names import LABEL_WORDS, is_label
+from audio2face.errors import LABEL_WORDS, FileFormatError, UserError, is_label
+from audio2face.io.arrays import Archive, read_json
+from audio2face.io.atomic import write_json, write_npz
+from audio2face.types import Float32Array
 
 NEUTRAL = "neutral"
 _NOT_POSES = ("poseNames", "frontalMask", "rig_version")

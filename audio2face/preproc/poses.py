@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.files import atomic_write
-from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader, blocks_of, gather
+from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, gather
+from audio2face.io.atomic import atomic_write
+from audio2face.types import IntArray
 
 
 @dataclass(frozen=True)

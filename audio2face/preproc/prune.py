@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader, blocks_of, check_finite, gather
-from audio2face.preproc.products import ProcessorProducts, Products
+from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, check_finite, gather
+from audio2face.preproc.matmul import MatmulBackend, NumpyBackend
+from audio2face.types import IntArray
 
 _BLOCK_BYTES = 128 << 20  # of poses in float64
 _MOST_ROWS = 1024  # of a block, however small poses are: distances between two blocks take 8 MB
@@ -26,7 +27,7 @@ def prune_similar(
     stride: int = 10,
     keep_whole: int = 10,
     repeat: bool = True,
-    products: Products | None = None,
+    products: MatmulBackend | None = None,
 ) -> IntArray:
     """Keeps every so many frames as an anchor, and of the others those that are far from all anchors; then again.
 
@@ -51,7 +52,7 @@ def prune_similar(
     Raises:
         UserError: a frame holds a coordinate that is not finite.
     """
-    distances = Distances.of(poses, radius, products or ProcessorProducts())
+    distances = Distances.of(poses, radius, products or NumpyBackend())
     kept = np.arange(poses.num_frames)
     near, first = None, kept
     if kept.size <= keep_whole:
@@ -89,11 +90,11 @@ class Distances:
 
     poses: PoseReader
     radius: float
-    products: Products
+    products: MatmulBackend
     centre: FloatArray
 
     @classmethod
-    def of(cls, poses: PoseReader, radius: float, products: Products) -> Distances:
+    def of(cls, poses: PoseReader, radius: float, products: MatmulBackend) -> Distances:
         """Prepares the distances of a shot."""
         return cls(poses, radius, products, gather(poses, np.zeros(1, np.int64))[0].reshape(-1).astype(np.float64))
 

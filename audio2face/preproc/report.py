@@ -18,10 +18,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from audio2face.files import atomic_write, write_json, write_text
-from audio2face.preproc.deploy_data import ShotRow
-from audio2face.preproc.measure import Reconstruction
-from audio2face.preproc.parts import PartResult
+from audio2face.io.atomic import atomic_write, write_json, write_text
+from audio2face.preproc.fit import Reconstruction
+from audio2face.preproc.network_data import ShotRow
+from audio2face.preproc.pipeline import PartResult
 
 REPORT_FOLDER = "report"
 _PICTURE = "variance.png"

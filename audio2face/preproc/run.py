@@ -1,13 +1,13 @@
-"""Stage 1 for one actor: checks, skin, tongue, artifacts, report; stoppable at any time and resumable.
+"""Finds the run folder that preprocessing belongs into: a whole one to reuse, or a stopped one to go on with.
 
-The result of every step is kept in the run folder until the run is whole. A run that was stopped is gone on with, and
-a whole run is reused, as long as settings and input files are the same.
+Knows names, status and fingerprints of run folders. Of processes that want the same folder, one gets it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -16,30 +16,129 @@ from audio2face.config import Configuration
 from audio2face.console import LOGGER, console, follow
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.checks import CheckReport, Finding, check_actor
-from audio2face.dataset.report import show
+from audio2face.dataset.checks.report import show
 from audio2face.errors import UserError
-from audio2face.files import write_json, write_npz
-from audio2face.preproc import deploy_data
+from audio2face.io.atomic import write_json, write_npz
+from audio2face.io.claims import exclusive, exclusive_or_fail, remove_leftovers
+from audio2face.preproc import network_data
 from audio2face.preproc.artifacts import (
     Part,
+    PreprocArtifacts,
     blendshape_files,
     display_file,
     identity_facts,
+    read_identity,
     write_deploy,
     write_placeholder_tongue,
 )
 from audio2face.preproc.blendshapes import copy_blendshapes
 from audio2face.preproc.data_record import RECORD_STEM
-from audio2face.preproc.deploy_data import DataInfo, OptionalPoses, PcaShapes, ShotRow, StandInShapes
-from audio2face.preproc.display import display_data
 from audio2face.preproc.inputs import ActorInputs
-from audio2face.preproc.memory import PeakMemory
-from audio2face.preproc.parts import SKIN_SHARE, TONGUE_SHARE, make_skin, make_tongue
+from audio2face.preproc.network_data import DataInfo, OptionalPoses, PcaShapes, ShotRow, StandInShapes, display_data
+from audio2face.preproc.pipeline import SKIN_SHARE, TONGUE_SHARE, make_skin, make_tongue
 from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
-from audio2face.preproc.reuse import clear_half_written, drop_stale, find_stopped, find_whole, held, one_at_a_time
-from audio2face.preproc.steps import Steps, StepStore
+from audio2face.preproc.steps import PeakMemory, Steps, StepStore
 from audio2face.preproc.tongue_seat import measure_seat
 from audio2face.runs import RunFolder, record
+
+_LOCK = ".lock"
+
+
+def find_finished(root: Path, run_name: str, actor: str, fingerprint: str) -> RunFolder | None:
+    """The newest finished run of the same name, actor and inputs."""
+    return next((run for run in _alike(root, run_name, actor, fingerprint) if run.is_done and _is_whole(run)), None)
+
+
+def find_resumable(root: Path, run_name: str, actor: str, fingerprint: str) -> RunFolder | None:
+    """The newest unfinished run of the same name, actor and inputs."""
+    return next((run for run in _alike(root, run_name, actor, fingerprint) if not run.is_done), None)
+
+
+def drop_stale(root: Path, actor: str, keep: RunFolder | None) -> None:
+    """Frees what other runs of the actor that were stopped still hold: their inputs or settings changed since."""
+    for run in _runs(root):
+        identity = read_identity(run.path)
+        store = StepStore(run.path)
+        if identity is None or identity[0] != actor or not store.folder.is_dir() or run == keep:
+            continue
+        with suppress(UserError), run_lock(run):  # another process may still work in it
+            store.drop()
+            LOGGER.info("removed intermediate results of %s, which was never finished", run.name)
+
+
+@contextmanager
+def run_lock(run: RunFolder) -> Iterator[None]:
+    """Keeps other processes out of a run folder.
+
+    Raises:
+        UserError: another process works in it, or it cannot be written to.
+    """
+    with ExitStack() as stack:
+        try:
+            is_ours = stack.enter_context(exclusive_or_fail(run.path / _LOCK))
+        except OSError as error:
+            raise UserError(
+                f"the run folder cannot be written to: {error.strerror}", path=run.path, hint="Check its permissions."
+            ) from error
+        if not is_ours:
+            raise UserError(
+                "another process is making this very run", path=run.path, hint="Wait for it, or stop it first."
+            )
+        yield
+
+
+@contextmanager
+def one_at_a_time(root: Path, run_name: str, actor: str) -> Iterator[None]:
+    """Lets one process preprocess an actor for a configured name; the others wait, and find its run finished.
+
+    Raises:
+        UserError: the folder of all runs cannot be written to.
+    """
+
+    def tell() -> None:
+        LOGGER.info("%s: waiting for another process that preprocesses this actor as %r", actor, run_name)
+
+    with ExitStack() as stack:
+        if not root.exists():
+            stack.callback(_remove_empty, root)
+        try:
+            stack.enter_context(exclusive(root / f".{run_name}_{actor}{_LOCK}", tell))
+        except OSError as error:
+            raise UserError(f"cannot be written to: {error.strerror}", path=root, hint="Check permissions.") from error
+        yield
+
+
+def _remove_empty(root: Path) -> None:
+    """Takes back a folder that was made for the lock alone, because the data cannot be preprocessed."""
+    with suppress(OSError):
+        root.rmdir()
+
+
+def clear_half_written(run: RunFolder) -> None:
+    """Removes the temporary files that a killed process left."""
+    remove_leftovers(run.path, everywhere=True)
+
+
+def _alike(root: Path, run_name: str, actor: str, fingerprint: str) -> Iterator[RunFolder]:
+    for run in _runs(root):
+        if run.run_name == run_name and read_identity(run.path) == (actor, fingerprint):
+            yield run
+
+
+def _runs(root: Path) -> list[RunFolder]:
+    """All run folders, newest first."""
+    if not root.is_dir():
+        return []
+    return [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if path.is_dir()]
+
+
+def _is_whole(run: RunFolder) -> bool:
+    try:
+        PreprocArtifacts.open(run.path)
+    except UserError:
+        return False
+    return True
+
 
 # Errors of the dataset's checks that this stage mends itself.
 _MENDED = ("blendshape-absolute",)
@@ -47,7 +146,7 @@ _CHECK_FILE = f"{REPORT_FOLDER}/check.json"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PreprocResult:
     """How preprocessing of an actor ended.
 
     Attributes:
@@ -61,7 +160,7 @@ class Outcome:
     reused: bool
 
 
-def preprocess(configuration: Configuration, actor: str) -> Outcome:
+def preprocess(configuration: Configuration, actor: str) -> PreprocResult:
     """Preprocesses one actor, or finds the run that did.
 
     Raises:
@@ -83,21 +182,21 @@ def preprocess(configuration: Configuration, actor: str) -> Outcome:
         return _finished(root, name, actor, fingerprint) or _make(configuration, inputs, fingerprint)
 
 
-def _finished(root: Path, name: str, actor: str, fingerprint: str) -> Outcome | None:
+def _finished(root: Path, name: str, actor: str, fingerprint: str) -> PreprocResult | None:
     """The run that has made it already, if there is one."""
-    whole = find_whole(root, name, actor, fingerprint)
+    whole = find_finished(root, name, actor, fingerprint)
     if whole is None:
         return None
     StepStore(whole.path).drop()  # a run killed just before its end left them
     LOGGER.info("%s: unchanged, using %s", actor, whole.name)
-    return Outcome(actor, whole, reused=True)
+    return PreprocResult(actor, whole, reused=True)
 
 
-def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -> Outcome:
+def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -> PreprocResult:
     """Makes a run, or resumes one that was stopped."""
     root, name = configuration.preproc.PREPROC_OUTPUT_ROOT, configuration.preproc.RUN_NAME
     dataset, actor = inputs.dataset, inputs.actor
-    run = find_stopped(root, name, actor, fingerprint)
+    run = find_resumable(root, name, actor, fingerprint)
     resumed = run is not None
     drop_stale(root, actor, keep=run)
     if run is None:
@@ -106,13 +205,13 @@ def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -
         write_json(run.path / _CHECK_FILE, checked.as_json())
         record(run, configuration, **identity_facts(actor, fingerprint))
         LOGGER.info("%s: warnings of the checks: %d (%s)", actor, len(checked.warnings), run.path / _CHECK_FILE)
-    with held(run):
+    with run_lock(run):
         with run.status():
             LOGGER.info("%s: %s %s", actor, "going on with" if resumed else "making", run.name)
             clear_half_written(run)
             follow(_stage(inputs, StepStore(run.path), resumed), actor)
         StepStore(run.path).drop()
-    return Outcome(actor, run, reused=False)
+    return PreprocResult(actor, run, reused=False)
 
 
 def _check(dataset: ActorDataset, shots: Collection[str]) -> CheckReport:
@@ -168,7 +267,7 @@ def _write_deploy(
     inputs: ActorInputs, store: StepStore, skin: PcaShapes, tongue: PcaShapes, shots: list[ShotRow]
 ) -> None:
     dataset, settings = inputs.dataset, inputs.settings
-    data = deploy_data.network_data(
+    data = network_data.network_data(
         skin,
         tongue,
         OptionalPoses(
@@ -187,7 +286,7 @@ def _write_deploy(
         ),
     )
     info = DataInfo.measure(data, inputs.transform_scale)
-    geometry = deploy_data.mean_geometry(data, info)
+    geometry = network_data.mean_geometry(data, info)
     write_deploy(store.run, data, info, geometry, shots, dataset.augmented_voices, dataset.unusual_recordings)
 
 

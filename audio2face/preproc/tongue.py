@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import FloatArray, IntArray, PoseReader, blocks_of, check_finite
+from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, check_finite
 from audio2face.geometry.rigid import fit_rigid, spans_a_plane
+from audio2face.types import IntArray
 
 _BLOCK_BYTES = 16 << 20  # float64 copies of the frames of one block are made
 

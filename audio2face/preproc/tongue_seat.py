@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.arrays import Float32Array
 from audio2face.geometry.pose_reader import FloatArray
 from audio2face.geometry.rigid import fit_rigid, spans_a_plane
+from audio2face.types import Float32Array
 
 SEAT_ARRAY, FOLLOWS_ARRAY = "tongue_to_jaw", "tongue_follows_jaw"
 

@@ -1,13 +1,14 @@
-"""Stage 2 from a configuration to a finished run: task, loop, weights, and what deployment reads.
+"""Finds the run to go on with, and makes sure that it is gone on with as it was begun.
 
-Knows run folders and the order of things. What is learnt is the task's business, how the loop's.
+Knows what run folders record of their settings. Knows no checkpoint's content.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,13 @@ from torch import nn
 
 from audio2face.config import Configuration
 from audio2face.console import LOGGER
-from audio2face.errors import UserError
-from audio2face.files import write_json
+from audio2face.errors import FileFormatError, UserError
 from audio2face.interrupts import resume_hint, set_resume_hint
-from audio2face.preproc.reuse import clear_half_written, held
+from audio2face.io.arrays import read_json
+from audio2face.io.atomic import write_json
+from audio2face.preproc.run import clear_half_written, run_lock
 from audio2face.runs import RunFolder, record
-from audio2face.training.checkpoints import (
+from audio2face.training.checkpoint import (
     FOLDER,
     CheckpointStore,
     Progress,
@@ -33,25 +35,153 @@ from audio2face.training.checkpoints import (
     read_progress,
     save_tensors,
 )
-from audio2face.training.engine import arithmetic, describe_engine, make_fabric, place_of, seed_everything
-from audio2face.training.loop import End, TrainingLoop
-from audio2face.training.resume import check_settings, find_run, read_begun
-from audio2face.training.run_log import RunLog
-from audio2face.training.settings import engine_settings, loop_settings
-from audio2face.training.signals import StopSignals
-from audio2face.training.task import Begun, Task
-from audio2face.training.training_run import (
-    CONFIGURATION_FILE,
-    NETWORK_FILE,
-    SUMMARY_FILE,
-    WEIGHTS_FILE,
+from audio2face.training.distributed import (
+    describe_engine,
+    deterministic_algorithms,
+    device_and_rank,
+    make_fabric,
+    seed_everything,
+    wait_for_all,
 )
-from audio2face.training.waiting import wait_for_all
+from audio2face.training.metrics import RunLog
+from audio2face.training.run_folder import CONFIGURATION_FILE, NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
+from audio2face.training.signals import InterruptHandler
+from audio2face.training.task import ResumeState, Task, fabric_settings, trainer_settings
+from audio2face.training.trainer import StopReason, Trainer
+
+NEWEST = ""  # what `--resume` without a name stands for
+_RUNS = "preproc_run_name_full"
+_LATEST = "latest"
+_MOST_LISTED = 8
+
+# Parameters of training that have no part in the weights, or whose part is in the checkpoint.
+_FREE = {
+    *("RUN_NAME", "RUN_INFO", "NETWORK_VERSION", "PRETRAINED_NET_FPATH", "DEFAULT_SHOT_EMOTION_NAME"),
+    *("TRAIN_OUTPUT_ROOT", "FINAL_DEPLOY_ROOT", "TORCH_CACHE_ROOT", "PREPROC_ROOT", "PREPROC_RUN_NAME_FULL"),
+    *("LOG_PERIOD", "VALIDATION_PERIOD_EPOCHS", "EXPORTED_WEIGHTS", "STREAMING_CFG", "COMPACTIFY_IMPLICIT_EMO_DB"),
+    *("DEVICE", "COMPILE", "CHECKPOINT_PERIOD_MINUTES", "TIME_LIMIT_MINUTES"),
+    *("SPEECH_FEATURES_ROOT",),
+    *("AUDIO_DATA_CACHING", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
+}
+
+
+def find_run_to_resume(configuration: Configuration, name: str) -> RunFolder:
+    """The run of a name, or, for `NEWEST`, the configuration's newest that has not ended.
+
+    Of unfinished runs, those with a checkpoint come first: one that failed at its start does not hide work done.
+
+    Raises:
+        UserError: there is none, or it is a run of something else.
+    """
+    root = configuration.train.TRAIN_OUTPUT_ROOT
+    runs = _runs(root)
+    if name:
+        found = next((run for run in runs if run.name == name), None)
+        if found is None:
+            raise UserError(f"there is no training run {name!r}", path=root, hint=_hint(runs))
+        return found
+    own = [run for run in runs if run.run_name == configuration.train.RUN_NAME and not run.is_done]
+    begun = [run for run in own if CheckpointStore(run.path / FOLDER).last() is not None]
+    if not own:
+        raise UserError(
+            f"there is no unfinished run of {configuration.train.RUN_NAME!r} to go on with",
+            path=root,
+            hint="Start one without --resume, or name the run: --resume RUN.",
+        )
+    return (begun or own)[0]
+
+
+def find_resumable_run(configuration: Configuration, preproc: Mapping[str, str]) -> RunFolder | None:
+    """The newest unfinished run of the configuration that has a checkpoint and can be resumed as it is configured.
+
+    Args:
+        configuration: for stage "train".
+        preproc: the preprocessing run of each actor that it must be of.
+    """
+    for run in _runs(configuration.train.TRAIN_OUTPUT_ROOT):
+        if run.run_name != configuration.train.RUN_NAME or run.is_done:
+            continue
+        try:
+            check_settings(run, configuration)
+            same = preproc_runs(run) == preproc and CheckpointStore(run.path / FOLDER).last() is not None
+        except UserError:
+            continue
+        if same:
+            return run
+    return None
+
+
+def check_settings(run: RunFolder, configuration: Configuration) -> None:
+    """Makes sure that nothing which bears on the weights is set otherwise than when the run was begun.
+
+    Raises:
+        UserError: something is.
+    """
+    differing = []
+    for section in ("dataset", "train"):
+        path = run.path / "configs" / f"config_{section}_full.json"
+        before = _object(path)
+        now = json.loads(json.dumps(configuration.full[section], default=dict))
+        for name in sorted(before.keys() | now.keys()):
+            if not (section == "train" and name in _FREE) and before.get(name) != now.get(name):
+                differing.append(f"{name} was {_shown(before, name)}, is {_shown(now, name)}")
+    for actor, before_run in preproc_runs(run).items():
+        wanted = configuration.train.PREPROC_RUN_NAME_FULL.get(actor, _LATEST)
+        if wanted not in (_LATEST, before_run):
+            differing.append(f"PREPROC_RUN_NAME_FULL of {actor} was {before_run}, is {wanted}")
+    if differing:
+        more = f"\n  and {len(differing) - _MOST_LISTED} more" if len(differing) > _MOST_LISTED else ""
+        listed = "".join(f"\n  {text}" for text in differing[:_MOST_LISTED])
+        raise UserError(
+            f"was begun with other settings:{listed}{more}",
+            path=run.path,
+            hint="Set them back to go on with this run; or start a new one, from its weights if you like "
+            "(PRETRAINED_NET_FPATH).",
+        )
+
+
+def read_resume_state(run: RunFolder) -> ResumeState:
+    """What a run recorded when it was begun; raises UserError where that is damaged."""
+    has_weights = CheckpointStore(run.path / FOLDER).last() is not None
+    return ResumeState(_object(run.path / NETWORK_FILE), preproc_runs(run), has_weights)
+
+
+def preproc_runs(run: RunFolder) -> Mapping[str, str]:
+    """The preprocessing run of each actor that a run was begun with."""
+    runs = _object(run.path / PREPROC_FILE).get(_RUNS)
+    if not isinstance(runs, dict):
+        raise FileFormatError(f"names no {_RUNS}", path=run.path / PREPROC_FILE)
+    return runs
+
+
+def _object(path: Path) -> dict[str, Any]:
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise FileFormatError("should hold an object", path=path)
+    return value
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    text = json.dumps(values[name]) if name in values else "unknown"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _runs(root: Path) -> list[RunFolder]:
+    """All runs that recorded what they are, newest first."""
+    if not root.is_dir():
+        return []
+    paths = sorted((path for path in root.iterdir() if (path / NETWORK_FILE).is_file()), reverse=True)
+    return [RunFolder(path) for path in paths]
+
+
+def _hint(runs: list[RunFolder]) -> str:
+    return f"The newest are: {', '.join(run.name for run in runs[:3])}." if runs else "There is no training run yet."
+
 
 # Modules with a function open_task(configuration, place, begun), by NETWORK_TYPE.
 TASKS = {
-    "diffusion": "audio2face.training.diffusion_task",
-    "regression": "audio2face.training.regression_task",
+    "diffusion": "audio2face.training.diffusion",
+    "regression": "audio2face.training.regression",
 }
 
 # Writes the deploy/ folder of a run, given its trained network. Deployment stands above training: it is handed in.
@@ -59,7 +189,7 @@ Exporter = Callable[[Path, nn.Module], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """How a training ended.
 
     Attributes:
@@ -69,12 +199,12 @@ class Outcome:
     """
 
     run: RunFolder
-    end: End
+    stop_reason: StopReason
     exported: Path
 
 
 @dataclass(frozen=True)
-class _Order:
+class _TrainRequest:
     """What `train` was asked for."""
 
     configuration: Configuration
@@ -85,7 +215,7 @@ class _Order:
 
 def train(
     configuration: Configuration, exporter: Exporter, *, resume: str | None = None, finish_now: bool = False
-) -> Outcome:
+) -> TrainingResult:
     """Trains the network of a configuration and exports it.
 
     Args:
@@ -98,22 +228,22 @@ def train(
         UserError: configuration, data, or the run to go on with do not allow it.
         KeyboardInterrupt: a signal asked to stop; the run can be gone on with.
     """
-    order = _Order(configuration, exporter, resume, finish_now)
-    engine = engine_settings(configuration.train)
+    order = _TrainRequest(configuration, exporter, resume, finish_now)
+    engine = fabric_settings(configuration.train)
     fabric = make_fabric(engine)
     run = _open_run(fabric, order)
-    stop = StopSignals()
-    with _kept(fabric, run), arithmetic(engine):
+    stop = InterruptHandler()
+    with _locked(fabric, run), deterministic_algorithms(engine):
         try:
             with stop:
                 end = _train(fabric, run, order, stop)
-            if end is End.STOPPED:
-                stop.pass_on()
+            if end is StopReason.STOPPED:
+                stop.reraise()
                 raise KeyboardInterrupt
         except KeyboardInterrupt:
             LOGGER.info("stopped. %s", resume_hint())
             raise
-    return Outcome(run, end, _exported(CheckpointStore(run.path / FOLDER), configuration))
+    return TrainingResult(run, end, _exported(CheckpointStore(run.path / FOLDER), configuration))
 
 
 def _resume_command(configuration: Configuration, run: RunFolder, fabric: Fabric, options: str = "") -> str:
@@ -122,13 +252,13 @@ def _resume_command(configuration: Configuration, run: RunFolder, fabric: Fabric
     return f"python run_train.py {configuration.name} --resume {run.name}{options}{devices}"
 
 
-def _open_run(fabric: Fabric, order: _Order) -> RunFolder:
+def _open_run(fabric: Fabric, order: _TrainRequest) -> RunFolder:
     """Makes or finds the run folder in the first process, and tells the others."""
     train, path = order.configuration.train, None
     if fabric.is_global_zero and order.resume is None:
         path = RunFolder.create(train.TRAIN_OUTPUT_ROOT, train.RUN_NAME).path
     elif fabric.is_global_zero and order.resume is not None:
-        run = find_run(order.configuration, order.resume)
+        run = find_run_to_resume(order.configuration, order.resume)
         if run.is_done and not order.finish_now:
             raise UserError(
                 "has come to its end",
@@ -143,22 +273,22 @@ def _open_run(fabric: Fabric, order: _Order) -> RunFolder:
 
 
 @contextmanager
-def _kept(fabric: Fabric, run: RunFolder) -> Iterator[None]:
+def _locked(fabric: Fabric, run: RunFolder) -> Iterator[None]:
     """Keeps other processes out of the folder and its status up to date, in the first process."""
     with ExitStack() as stack:
         if fabric.is_global_zero:
-            stack.enter_context(held(run))
+            stack.enter_context(run_lock(run))
             stack.enter_context(run.status())
             CheckpointStore(run.path / FOLDER).clear()
             clear_half_written(run)
         yield
 
 
-def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> End:
+def _train(fabric: Fabric, run: RunFolder, order: _TrainRequest, stop: InterruptHandler) -> StopReason:
     """Everything between an open folder and a finished run."""
     began = time.monotonic()
-    engine, train = engine_settings(order.configuration.train), order.configuration.train
-    store, begun = CheckpointStore(run.path / FOLDER), None if order.resume is None else read_begun(run)
+    engine, train = fabric_settings(order.configuration.train), order.configuration.train
+    store, begun = CheckpointStore(run.path / FOLDER), None if order.resume is None else read_resume_state(run)
     last = store.last() if begun is not None else None
     if order.finish_now and last is None:
         raise UserError("has no checkpoint to finish with", path=run.path, hint="Let it train: --resume alone.")
@@ -172,7 +302,7 @@ def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> 
     progress = Progress() if last is None else read_progress(last)
     LOGGER.info("%s %s, on %s", "making" if begun is None else "going on with", run.name, describe_engine(fabric))
     log = RunLog(run.path, progress.step) if fabric.is_global_zero else None
-    loop = TrainingLoop(fabric, task, loop_settings(train), store, log, stop, compiled=engine.compiled)
+    loop = Trainer(fabric, task, trainer_settings(train), store, log, stop, compiled=engine.compiled)
     if last is not None:
         loop.resume(read_checkpoint(last))
     LOGGER.info(
@@ -184,7 +314,7 @@ def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> 
     )
     end = loop.run(finish_now=order.finish_now)
     if log is not None:
-        if end is not End.STOPPED:
+        if end is not StopReason.STOPPED:
             again = _resume_command(order.configuration, run, fabric, " --finish")
             set_resume_hint(f"The weights are saved. To export them: {again}")
             _finish(run, order, task, loop.progress, end)
@@ -194,27 +324,27 @@ def _train(fabric: Fabric, run: RunFolder, order: _Order, stop: StopSignals) -> 
     return end
 
 
-def _open_task(configuration: Configuration, fabric: Fabric, begun: Begun | None) -> Task:
+def _open_task(configuration: Configuration, fabric: Fabric, begun: ResumeState | None) -> Task:
     module = TASKS.get(str(configuration.network_type))
     if module is None:
         raise UserError(
             f"NETWORK_TYPE {configuration.network_type!r} cannot be trained", hint=f"Known: {', '.join(TASKS)}."
         )
-    task: Task = importlib.import_module(module).open_task(configuration, place_of(fabric), begun)
+    task: Task = importlib.import_module(module).open_task(configuration, device_and_rank(fabric), begun)
     return task
 
 
 def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fabric) -> None:
     """Writes what the run is, before its first step."""
-    records = task.records()
+    records = task.metadata_files()
     for name, value in records.items():
         write_json(run.path / name, value)
-    write_json(run.path / NETWORK_FILE, task.describe())
+    write_json(run.path / NETWORK_FILE, task.network_config())
     configuration.save(run.path / CONFIGURATION_FILE)
     record(run, configuration, engine=describe_engine(fabric))
 
 
-def _finish(run: RunFolder, order: _Order, task: Task, progress: Progress, end: End) -> None:
+def _finish(run: RunFolder, order: _TrainRequest, task: Task, progress: Progress, end: StopReason) -> None:
     """Writes weights and all that deployment needs."""
     store = CheckpointStore(run.path / FOLDER)
     chosen = _exported(store, order.configuration)
@@ -239,7 +369,7 @@ def _exported(store: CheckpointStore, configuration: Configuration) -> Path:
     return chosen
 
 
-def _summary(chosen: Path, progress: Progress, end: End) -> dict[str, Any]:
+def _summary(chosen: Path, progress: Progress, end: StopReason) -> dict[str, Any]:
     """How training went, for whoever reads or deploys the run."""
     return {
         "end": end.value,

@@ -18,10 +18,10 @@ from audio2face.interrupts import hurried, unhurried
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SAVING = b"\nSaving a checkpoint, then stopping. Once more stops at once, without saving.\n"
-_entered: list[StopSignals] = []  # the one that handles this process's signals just now, if any
+_entered: list[InterruptHandler] = []  # the one that handles this process's signals just now, if any
 
 
-class StopSignals:
+class InterruptHandler:
     """Remembers that a signal asked to stop, while it is entered; in the main thread only, where signals arrive.
 
     Attributes:
@@ -33,7 +33,7 @@ class StopSignals:
         self._is_deferring = False
         self._handlers: dict[int, Any] = {}
 
-    def __enter__(self) -> StopSignals:
+    def __enter__(self) -> InterruptHandler:
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._receive) for number in _SIGNALS}
         _entered.append(self)
@@ -82,7 +82,7 @@ class StopSignals:
             previous(number, frame)
         raise KeyboardInterrupt
 
-    def pass_on(self) -> None:
+    def reraise(self) -> None:
         """Hands the signal that was received to whoever handled it before; to be called after leaving."""
         if self.received is not None:
             signal.raise_signal(self.received)

@@ -219,10 +219,10 @@ def test_values_out_of_range_are_refused_with_name_value_and_range(name: str) ->
 
 def test_settings_are_taken_out_of_the_parameters_of_a_model() -> None:
     parameters = {name: getattr(SETTINGS, name, 1.3) for name in parameter_ranges()}
-    assert AnimatorSettings.of(parameters, blink_offset=0.5) == SETTINGS
+    assert AnimatorSettings.from_parameters(parameters, blink_offset=0.5) == SETTINGS
     del parameters["skin_strength"]
     with pytest.raises(UserError, match="missing: skin_strength"):
-        AnimatorSettings.of(parameters)
+        AnimatorSettings.from_parameters(parameters)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face.animation import NATURAL_BLINK, BlinkTrack
-from audio2face.animation.blinks import INTERVAL, LEAST_PAUSE, SPREAD
+from audio2face.animation.eyes import INTERVAL, LEAST_PAUSE, SPREAD
 from audio2face.errors import UserError
 
 

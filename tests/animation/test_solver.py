@@ -14,7 +14,7 @@ from scipy.optimize import lsq_linear
 
 from audio2face.animation import BlendshapeSolver, SolverMethod, SolverSettings, unproject
 from audio2face.animation.bounded import BoundedQuadratic
-from audio2face.animation.solver_settings import active_pairs
+from audio2face.animation.solver import active_pairs
 from audio2face.errors import UserError
 
 METHODS: tuple[SolverMethod, ...] = ("cpu", "admm", "qp")

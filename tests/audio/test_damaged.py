@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audio2face.audio import measure, read_header, read_track
+from audio2face.audio import measure_levels, read_header, read_track
 from audio2face.errors import FileFormatError, UserError
 
 HEADER = 44  # bytes of a plain WAV file before its samples
@@ -60,7 +60,7 @@ def read_damaged(path: Path, content: bytes) -> bool:
     tracemalloc.start()
     try:
         track = read_track(path)
-        levels = measure(path)
+        levels = measure_levels(path)
     except UserError as error:
         refusal = str(error)
     peak = tracemalloc.get_traced_memory()[1]

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from media_files import Float32Array, delay_seconds, set_edits, speech_like, write_media
 
-from audio2face.audio import measure, read_header, read_track, resample_exact, sample_blocks, track_pieces
+from audio2face.audio import measure_levels, read_header, read_track, resample_exact, sample_blocks, stream_mono
 from audio2face.errors import FileFormatError, UserError
 
 MILLISECOND = 0.001
@@ -64,7 +64,7 @@ def test_a_sound_track_begins_and_ends_with_its_sound(
     assert abs(end) < MILLISECOND
     track, same = read_track(path), read_track(wav)
     assert abs(track.duration - same.duration) < MILLISECOND
-    np.testing.assert_array_equal(np.concatenate(list(track_pieces(path))), track.data)
+    np.testing.assert_array_equal(np.concatenate(list(stream_mono(path))), track.data)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_the_codecs_of_lossless_tracks_are_told(tmp_path: Path) -> None:
     header = read_header(path)
     assert (header.subtype, header.is_lossy) == ("PCM_16", False)
     np.testing.assert_allclose(read(path), sound, atol=1 / 32768)
-    assert not measure(path).silent
+    assert not measure_levels(path).silent
 
 
 def test_the_first_of_several_sound_tracks_is_used_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

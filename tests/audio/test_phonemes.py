@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face.audio import resample_hann
-from audio2face.audio.phonemes import (
+from audio2face.example.recording import all_takes
+from audio2face.example.speech import SAMPLE_RATE, VOICES, Speaker
+from audio2face.models.phonemes import (
     ENGLISH,
     SILENCE,
     WINDOW_ROWS,
@@ -17,13 +19,11 @@ from audio2face.audio.phonemes import (
     Span,
     phones_of,
     plain_symbol,
+    resample_rows,
     row_count,
-    rows_of_spans,
-    to_rate,
+    spans_to_rows,
     window_rows,
 )
-from audio2face.dataset.example.recording import all_takes
-from audio2face.dataset.example.speech import SAMPLE_RATE, VOICES, Speaker
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_windows_of_recordings_of_different_lengths() -> None:
 def test_given_times_are_exact_rows() -> None:
     phones = PhoneSet((SILENCE, "a", "b"))
     spans = [Span("b", 0.5, 0.7), Span("a", 0.1, 0.3)]
-    table = rows_of_spans(spans, 1.0, phones)
+    table = spans_to_rows(spans, 1.0, phones)
     assert table.dtype == np.float32
     assert len(table) == row_count(1.0) == 49
     assert (table.sum(axis=1) == 1).all()
@@ -74,15 +74,15 @@ def test_given_times_are_exact_rows() -> None:
         if min(abs(time - edge) for edge in (0.1, 0.3, 0.5, 0.7)) > 0.0101:
             expected = "a" if 0.1 < time < 0.3 else "b" if 0.5 < time < 0.7 else SILENCE
             assert table[window_rows(time, 49)[12]].argmax() == phones.column[expected]
-    assert (rows_of_spans([], 0.001, phones) == [[1, 0, 0]]).all()
+    assert (spans_to_rows([], 0.001, phones) == [[1, 0, 0]]).all()
 
 
 def test_rows_are_left_out_by_whole_factors() -> None:
     table = np.arange(10, dtype=np.float32).reshape(5, 2)
-    np.testing.assert_array_equal(to_rate(table, 100), table[[0, 2, 4]])
-    np.testing.assert_array_equal(to_rate(table, 50), table)
+    np.testing.assert_array_equal(resample_rows(table, 100), table[[0, 2, 4]])
+    np.testing.assert_array_equal(resample_rows(table, 50), table)
     with pytest.raises(ValueError, match="75"):
-        to_rate(table, 75)
+        resample_rows(table, 75)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def sentence() -> tuple[np.ndarray, str, np.ndarray]:
     utterance = Speaker().say(take.sentence, VOICES["ada"], take.seed)
     spans = [Span(plain_symbol(phone.symbol, "en"), phone.start, phone.end) for phone in utterance.phones]
     samples = resample_hann(utterance.samples, SAMPLE_RATE, 16_000)
-    return samples, take.sentence.text, rows_of_spans(spans, len(samples) / 16_000, ENGLISH)
+    return samples, take.sentence.text, spans_to_rows(spans, len(samples) / 16_000, ENGLISH)
 
 
 def agreement(found: np.ndarray, true: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio2face.audio import peak_of, read_track, track_pieces
+from audio2face.audio import peak_level, read_track, stream_mono
 from audio2face.errors import UserError
 
 
@@ -19,18 +19,18 @@ def test_pieces_are_the_whole(rate: int, seconds: float, tmp_path: Path) -> None
     samples = np.random.default_rng(rate).uniform(-0.5, 0.5, (round(seconds * rate), 2)).astype(np.float32)
     soundfile.write(path, samples, rate, "FLOAT")
     whole = read_track(path)
-    joined = np.concatenate(list(track_pieces(path)))
+    joined = np.concatenate(list(stream_mono(path)))
     assert len(joined) == len(whole.data)
     np.testing.assert_array_equal(joined, whole.data)
-    assert peak_of(path) == whole.norm_factor
+    assert peak_level(path) == whole.norm_factor
 
 
 def test_what_cannot_be_heard_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros(4000, np.float32), 4000)
     with pytest.raises(UserError, match="4,000 Hz is too low"):
-        list(track_pieces(path))
-    assert peak_of(_silence(tmp_path)) == 1.0
+        list(stream_mono(path))
+    assert peak_level(_silence(tmp_path)) == 1.0
 
 
 def _silence(folder: Path) -> Path:

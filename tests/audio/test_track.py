@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio2face.audio import AudioHeader, Track, measure, read_header, read_track
+from audio2face.audio import AudioHeader, Track, measure_levels, read_header, read_track
 from audio2face.errors import FileFormatError, UserError
 
 RAMP = np.linspace(-0.5, 0.5, 1600, dtype=np.float32)
@@ -73,8 +73,8 @@ def test_silence_scales_nothing(tmp_path: Path, method, peak: float) -> None:  #
     track = read_track(path, method=method)
     np.testing.assert_array_equal(track.data, silence)
     assert track.norm_factor == 1.0
-    assert measure(path).silent
-    assert measure(track).silent
+    assert measure_levels(path).silent
+    assert measure_levels(track).silent
 
 
 def test_reads_are_zero_outside_the_track() -> None:
@@ -99,7 +99,7 @@ def test_levels(tmp_path: Path) -> None:
     stereo[:100, 0], stereo[100:150, 0] = 1.0, -1.0
     for subtype in ("PCM_U8", "PCM_16", "PCM_24", "FLOAT"):
         soundfile.write(path, stereo, 16_000, subtype=subtype)
-        levels = measure(path, block=64)
+        levels = measure_levels(path, block=64)
         assert levels.clipped_fraction == pytest.approx(0.075)
         assert levels.peak == pytest.approx(0.5, abs=0.01)
         assert levels.rms == pytest.approx(0.5 * 0.15**0.5, abs=0.01)
@@ -125,7 +125,7 @@ def test_the_first_sample_that_is_not_finite_is_named(tmp_path: Path, value: flo
     stereo = np.zeros((200_000, 2), dtype=np.float32)
     stereo[150_001:, 1] = value
     soundfile.write(path, stereo, 16_000, subtype="FLOAT")
-    for reader in (read_track, measure):
+    for reader in (read_track, measure_levels):
         with pytest.raises(FileFormatError, match="sample 150001 of channel 1"):
             reader(path)
 

@@ -14,9 +14,9 @@ import soundfile
 
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.checks import CheckReport, check_actor
-from audio2face.dataset.example.actor_files import write_actor_files
-from audio2face.dataset.example.head import Head
-from audio2face.dataset.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
+from audio2face.example.head import Head
+from audio2face.example.make import write_actor_files
+from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
 
 Change = Callable[[np.ndarray], np.ndarray]
 

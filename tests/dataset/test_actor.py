@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from raw_datasets import Open
 
 from audio2face.dataset import ActorDataset, infer_emotion
-from audio2face.dataset.arrays import Archive, read_npy
 from audio2face.errors import FileFormatError, UserError
+from audio2face.io.arrays import Archive, read_npy
 
 # fmt: off
 EMOTIONS = (

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audio2face.dataset.arrays import Archive, read_json, read_points
-from audio2face.dataset.phoneme_times import read_phoneme_times
+from audio2face.dataset.shots import read_phoneme_times
 from audio2face.dataset.vertex_lists import VertexPairs, read_faces
 from audio2face.errors import UserError
 from audio2face.geometry import open_cache
+from audio2face.io.arrays import Archive, read_json, read_points
 
 RAGGED = np.array([np.zeros((5, 3), np.float32), np.zeros((4, 3), np.float32)], object)
 

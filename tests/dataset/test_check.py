@@ -26,8 +26,8 @@ from rich.console import Console
 from audio2face.config import load
 from audio2face.dataset.checks import CheckReport, check_actor
 from audio2face.dataset.checks.head_motion import rigid_motion
+from audio2face.dataset.checks.report import show
 from audio2face.dataset.checks.sweep import Openings
-from audio2face.dataset.report import show
 from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.errors import UserError
 from audio2face.geometry import write_cache

@@ -31,7 +31,7 @@ from speaking_faces import (
 )
 
 from audio2face.dataset.checks import CheckReport
-from audio2face.dataset.report import Finding
+from audio2face.dataset.checks.report import Finding
 
 Plant = Callable[[Path], None]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio2face.dataset.arrays import Archive
 from audio2face.errors import FileFormatError, UserError
+from audio2face.io.arrays import Archive
 from audio2face.preproc.steps import StepStore
 
 MEGABYTE = 1 << 20

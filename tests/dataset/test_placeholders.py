@@ -12,12 +12,12 @@ import torch
 from raw_datasets import Open, add_shot
 
 from audio2face.audio import read_track
-from audio2face.dataset.arrays import Archive, read_json, read_npy
 from audio2face.dataset.checks import check_actor
-from audio2face.dataset.phoneme_times import read_phoneme_times
+from audio2face.dataset.shots import read_phoneme_times
 from audio2face.errors import UserError
 from audio2face.geometry import open_cache, write_cache
-from audio2face.networks.encoders.hub_folder import load_weights
+from audio2face.io.arrays import Archive, read_json, read_npy
+from audio2face.models.encoders.weights import load_weights
 from audio2face.placeholders import find_placeholder
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 412844\n"

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from audio2face.deploy.diffusion_plan import DiffusionPlan, Sampling
-from audio2face.networks import encoders
-from audio2face.networks.diffusion_rnn import ActorConstants, DiffusionSettings, Network
-from audio2face.networks.diffusion_sampling import WindowFrames
+from audio2face.deploy.diffusion import DiffusionPlan, SamplerSettings
+from audio2face.models import encoders
+from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
+from audio2face.models.diffusion.sampling import WindowContext
 
 TINY_HUBERT = {
     "config": {
@@ -40,20 +40,20 @@ def settings(encoder: encoders.SpeechEncoder, fps: float = 60.0, **changes: int)
     )
 
 
-def network(name: str = "logmel", fps: float = 60.0, **changes: int) -> Network:
+def network(name: str = "logmel", fps: float = 60.0, **changes: int) -> DiffusionNetwork:
     """A network whose heads are not zero, so that its motion is that of a face: some centimetres."""
     torch.manual_seed(0)
     encoder = encoders.build(name, OPTIONS[name])
     chosen = settings(encoder, fps, **changes)
     constants = ActorConstants(torch.randn(chosen.actors, chosen.sizes.total), 5 + 5 * torch.rand(chosen.actors, 4))
-    made = Network(chosen, constants, encoder)
+    made = DiffusionNetwork(chosen, constants, encoder)
     for head in (made.heads.skin, made.heads.tongue, made.heads.jaw, made.heads.eye):
         torch.nn.init.normal_(head[2].weight, std=0.1)
     return made.eval()
 
 
 def plan(
-    of: Network, respacing: str = "2", frames: WindowFrames | None = None, has_emotions: bool = True
+    of: DiffusionNetwork, respacing: str = "2", frames: WindowContext | None = None, has_emotions: bool = True
 ) -> DiffusionPlan:
     return DiffusionPlan(
         version="0.1",
@@ -62,7 +62,7 @@ def plan(
         emotions=("joy", "anger")[: of.settings.emotions],
         has_emotions=has_emotions,
         default_emotion=(0.0,) * of.settings.emotions,
-        sampling=Sampling(noise_schedule="cosine", respacing=respacing),
-        frames=frames or WindowFrames(15, 30, 15),
+        sampling=SamplerSettings(noise_schedule="cosine", respacing=respacing),
+        frames=frames or WindowContext(15, 30, 15),
         audio={"buffer_len": 16000, "padding_left": 16000, "padding_right": 16000, "samplerate": 16000},
     )

@@ -11,14 +11,14 @@ import torch
 from small_networks import TINY_HUBERT
 from training_runs import ACTOR, configuration, write_records
 
-from audio2face.deploy.regression_plan import RegressionPlan
-from audio2face.files import write_npz
+from audio2face.deploy.regression import RegressionPlan
+from audio2face.io.atomic import write_npz
 from audio2face.model_folder import EmotionDatabase, RegressionInfo
-from audio2face.networks import encoders
-from audio2face.networks.autocorrelation import AutocorrelationSettings
-from audio2face.networks.regression import RegressionNetwork, RegressionSettings, SpeechSteps
+from audio2face.models import encoders
+from audio2face.models.regression.layers import AutocorrelationSettings
+from audio2face.models.regression.network import EncoderFrames, RegressionNetwork, RegressionSettings
 from audio2face.preproc.artifacts import PreprocArtifacts
-from audio2face.training.checkpoints import save_tensors
+from audio2face.training.checkpoint import save_tensors
 
 OPTIONS: dict[str, dict[str, Any]] = {"wav2vec2-base": TINY_HUBERT, "logmel": {"width": 24}, "hama": {}}
 AUTOCORRELATION = AutocorrelationSettings(
@@ -34,13 +34,13 @@ def network(name: str | None = "logmel", **changes: Any) -> RegressionNetwork:
     sizes: dict[str, Any] = {"skin_size": 20, "tongue_size": 6, "jaw_size": 15, "eye_size": 4, "emotions": 2}
     sizes |= {"implicit_emotion_len": 16, "explicit_emo_emb_len": 8, "samples": 8320, "samplerate": 16000}
     settings = RegressionSettings(
-        speech=None if encoder is None else SpeechSteps.of(encoder, 8320),
+        speech=None if encoder is None else EncoderFrames.from_encoder(encoder, 8320),
         autocorrelation=AUTOCORRELATION,
         use_autocorrelation=True,
         **sizes | changes,
     )
     made = RegressionNetwork(settings, encoder)
-    made.use_generator(torch.Generator().manual_seed(0))
+    made.set_noise_generator(torch.Generator().manual_seed(0))
     return made.train()
 
 
@@ -83,7 +83,7 @@ def write_regression_run(workspace: Path, artifacts: PreprocArtifacts, **changes
     described = {
         "settings": dataclasses.asdict(made.settings),
         "actors": [ACTOR],
-        "encoder": encoders.record(made.encoder),
+        "encoder": encoders.encoder_record(made.encoder),
     }
     verts = {name: counts[name] for name in ("num_verts_skin", "num_verts_tongue")}
     run = write_records(configured, described, verts)

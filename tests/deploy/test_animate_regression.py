@@ -16,10 +16,9 @@ from training_runs import ACTOR, NAME, configuration, write_preproc_run
 from audio2face.deploy import export_run
 from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry import open_cache
-from audio2face.training.animate_regression import RegressionAnimator, RegressionWish
-from audio2face.training.inference_mode import Mode
-from audio2face.training.trained_model import TrainedModel
-from audio2face.training.trained_regression import TrainedRegression
+from audio2face.training.inference.animate import RegressionRawInference, RegressionRawOptions
+from audio2face.training.inference.stream import Mode
+from audio2face.training.inference.trained_run import TrainedModel, TrainedRegression
 from runners import run_inference
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
@@ -48,13 +47,13 @@ def speech(path: Path, seconds: float, rate: int = 16000) -> Path:
     return path
 
 
-def wish(**changes: Any) -> RegressionWish:
-    mode = Mode.of(changes.pop("mode", "offline"))
-    return RegressionWish(**{"emotion": "joy", "mode": mode, "fps": Fraction(30), "device": "cpu", **changes})
+def wish(**changes: Any) -> RegressionRawOptions:
+    mode = Mode.parse(changes.pop("mode", "offline"))
+    return RegressionRawOptions(**{"emotion": "joy", "mode": mode, "fps": Fraction(30), "device": "cpu", **changes})
 
 
 def output(model: TrainedRegression, audio: Path, **changes: Any) -> np.ndarray:
-    animator = RegressionAnimator(model, wish(**changes))
+    animator = RegressionRawInference(model, wish(**changes))
     return np.concatenate(list(animator.output(model.read_track(audio), animator.wish.mode)))
 
 
@@ -81,15 +80,15 @@ def test_emotion_source_and_gain_matter(model: TrainedRegression, tmp_path: Path
     assert model.implicit_source() == ("s2_joy", 1)
     np.testing.assert_array_equal(model.emotion("neutral")[:16], database().find("s2_joy", 1))
     with pytest.raises(UserError, match="has 3 frames"):
-        RegressionAnimator(model, wish(source=("s1_neutral", 7)))
+        RegressionRawInference(model, wish(source=("s1_neutral", 7)))
     with pytest.raises(UserError, match="'rage' is unknown"):
-        RegressionAnimator(model, wish(emotion="rage"))
+        RegressionRawInference(model, wish(emotion="rage"))
 
 
 def test_files(model: TrainedRegression, tmp_path: Path) -> None:
     audio = speech(tmp_path / "take.1.wav", 0.7, rate=44100)
-    compared = Mode.of("streaming_stateless_onnx")
-    animator = RegressionAnimator(model, wish(npy=True, fps=Fraction(24), gain=1.3, compared_with=compared))
+    compared = Mode.parse("streaming_stateless_onnx")
+    animator = RegressionRawInference(model, wish(npy=True, fps=Fraction(24), gain=1.3, compared_with=compared))
     done = animator.animate(audio, tmp_path)
     stem = "take.1_ann_joy_offline"
     ends = (".xml", "_tongue.xml", ".npy", "_jaw.npy", "_eye.npy", ".json")

@@ -24,11 +24,11 @@ from audio2face.deploy import export_run
 from audio2face.deploy.calibration import finished_skin
 from audio2face.deploy.held_out_motion import ClipMotion, HeldOutMotion, MarkedVertices, PartMotion, choose_clips
 from audio2face.deploy.neutral import NEUTRAL
-from audio2face.export.actor_files import load_face
-from audio2face.files import write_json
 from audio2face.inference import EmotionCurve, Executor, TrackSettings
+from audio2face.inference.actor import load_face
+from audio2face.io.atomic import write_json
 from audio2face.model_folder import DeployedModel, RegressionInfo
-from audio2face.training.validation_record import VALIDATION_FILE, ValidationClip
+from audio2face.training.run_folder import VALIDATION_FILE, ValidationClip
 from runners import run_deploy
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
@@ -297,7 +297,7 @@ def test_kept_vertices_are_finished_as_the_whole_face_is(trained: Trained) -> No
     none = np.zeros(0, np.int64)
     motion = HeldOutMotion(face, MarkedVertices(kept, None, none, none), (clip,))
     made = finished_skin(motion, clip, np.arange(len(kept)), actor.config.parameters)
-    expected = FaceAnimator(whole, AnimatorSettings.of(actor.config.parameters), 30.0).skin(delta)
+    expected = FaceAnimator(whole, AnimatorSettings.from_parameters(actor.config.parameters), 30.0).skin(delta)
     np.testing.assert_allclose(made, expected[:, kept], atol=1e-5)
 
 

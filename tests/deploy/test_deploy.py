@@ -15,12 +15,11 @@ import torch
 from training_runs import ACTOR, NAME, PREPROC, configuration, write_preproc_run, write_training_run
 
 from audio2face.deploy import export_run
-from audio2face.deploy.diffusion_export import example_inputs, make_sampler
-from audio2face.deploy.diffusion_plan import make_diffusion_plan
+from audio2face.deploy.diffusion import example_inputs, make_diffusion_plan, make_sampler
 from audio2face.deploy.readme import audio2emotion_block
 from audio2face.errors import UserError
 from audio2face.model_folder import DeployedModel, DiffusionInfo
-from audio2face.networks.diffusion_rnn import Network
+from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
 from runners import run_deploy
 from tools import arguments
@@ -33,7 +32,7 @@ class Trained:
     """A training run that was exported, and what it was made from."""
 
     workspace: Path
-    network: Network
+    network: DiffusionNetwork
 
     @property
     def run(self) -> Path:

@@ -14,15 +14,14 @@ from small_regression import database, write_regression_run
 from training_runs import ACTOR, NAME, configuration, write_preproc_run
 
 from audio2face.deploy import export_run
-from audio2face.deploy.regression_export import example_inputs
-from audio2face.deploy.regression_plan import make_regression_plan
+from audio2face.deploy.regression import example_inputs, make_regression_plan
 from audio2face.errors import FileFormatError, UserError
-from audio2face.inference.regression_graph import RegressionGraph
+from audio2face.inference.sessions import RegressionSession
 from audio2face.model_folder import DeployedModel, RegressionInfo
-from audio2face.networks.regression import RegressionGraph as TorchGraph
-from audio2face.networks.regression import RegressionNetwork
-from audio2face.training.regression_task import load_network
-from audio2face.training.training_run import TrainingRun
+from audio2face.models.regression.network import ExportedRegression as TorchGraph
+from audio2face.models.regression.network import RegressionNetwork
+from audio2face.training.regression import load_regression_network
+from audio2face.training.run_folder import TrainingRun
 from runners import run_deploy, run_train
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
@@ -101,7 +100,7 @@ def test_deployed_network_computes_what_was_trained(workspace: Path, exported: t
     inputs = example_inputs(model.info, 3, torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = TorchGraph(exported[1])(inputs["input"], inputs["emotion"])[:, 0].numpy()
-    graph = RegressionGraph.open(model.folder)
+    graph = RegressionSession.open(model.folder)
     found = graph.run(inputs["input"][:, 0].numpy(), inputs["emotion"][:, 0].numpy())
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.ptp(expected))
 
@@ -178,7 +177,9 @@ def test_training_exports_what_it_wrote(workspace: Path, exported: tuple[Path, R
     run_train.exporter_of(setup)(run, torch.nn.Identity())
     model = deploy(workspace)
     assert model.info.version == "7"
-    assert torch.equal(load_network(TrainingRun.open(run)).heads.face[1].weight, exported[1].heads.face[1].weight)
+    assert torch.equal(
+        load_regression_network(TrainingRun.open(run)).heads.face[1].weight, exported[1].heads.face[1].weight
+    )
 
 
 def test_configuration_of_another_type(workspace: Path) -> None:

@@ -15,20 +15,20 @@ import torch
 from onnx import TensorProto, helper
 from small_networks import network, plan
 
-from audio2face.deploy import diffusion_export, export_network, finish_export, graph
+from audio2face.deploy import diffusion as diffusion_export
 from audio2face.deploy import export as export_module
-from audio2face.deploy.diffusion_export import example_inputs, make_sampler
-from audio2face.deploy.diffusion_parity import LIMIT_MM, DiffusionParity, measure_diffusion_parity
-from audio2face.deploy.diffusion_plan import DiffusionPlan
-from audio2face.deploy.graph import export_graph
-from audio2face.deploy.graph_rules import check_graph
-from audio2face.deploy.record import ExportRecord
+from audio2face.deploy import export_network, finish_export
+from audio2face.deploy import onnx_graph as graph
+from audio2face.deploy.diffusion import DiffusionPlan, example_inputs, make_sampler
+from audio2face.deploy.export import ExportRecord
+from audio2face.deploy.onnx_graph import check_graph, export_graph
+from audio2face.deploy.parity import LIMIT_MM, DiffusionParity, measure_diffusion_parity
 from audio2face.errors import FileFormatError, UserError
-from audio2face.networks.diffusion_rnn import Network
-from audio2face.networks.diffusion_sampling import WindowFrames
+from audio2face.models.diffusion.network import DiffusionNetwork
+from audio2face.models.diffusion.sampling import WindowContext
 
 
-def export(path: Path, made: Network, planned: DiffusionPlan) -> onnx.ModelProto:
+def export(path: Path, made: DiffusionNetwork, planned: DiffusionPlan) -> onnx.ModelProto:
     export_graph(make_sampler(made, planned), planned.info, partial(example_inputs, planned.info), path)
     return onnx.load(path)
 
@@ -81,7 +81,7 @@ def test_encoder_is_in_the_graph_once(tmp_path: Path, steps: int) -> None:
 
 def test_frames_outside_the_block_are_zero(tmp_path: Path) -> None:
     made = network(fps=30.0)
-    planned = plan(made, frames=WindowFrames(7, 15, 8))
+    planned = plan(made, frames=WindowContext(7, 15, 8))
     path = tmp_path / "network.onnx"
     export(path, made, planned)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

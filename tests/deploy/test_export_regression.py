@@ -14,12 +14,12 @@ from onnx import TensorProto
 from small_regression import network, plan
 
 from audio2face.deploy import export_network
-from audio2face.deploy.graph_rules import OPERATORS, OPSETS
-from audio2face.deploy.record import ExportRecord
-from audio2face.deploy.regression_export import example_inputs, exported_regression
-from audio2face.deploy.regression_parity import RegressionParity
+from audio2face.deploy.export import ExportRecord
+from audio2face.deploy.onnx_graph import OPERATORS, OPSETS
+from audio2face.deploy.parity import RegressionParity
+from audio2face.deploy.regression import example_inputs, exported_regression
 from audio2face.errors import UserError
-from audio2face.inference.regression_graph import RegressionGraph
+from audio2face.inference.sessions import RegressionSession
 from audio2face.model_folder.network_info import open_info
 
 
@@ -73,7 +73,7 @@ def test_graph(tmp_path: Path) -> None:
 def test_frames_do_not_know_each_other(tmp_path: Path) -> None:
     made = network()
     export_network(tmp_path, made, plan(made))
-    graph = RegressionGraph.open(tmp_path / "deploy")
+    graph = RegressionSession.open(tmp_path / "deploy")
     inputs = example_inputs(graph.info, 5, torch.Generator().manual_seed(1))
     window, emotion = inputs["input"][:, 0].numpy(), inputs["emotion"][:, 0].numpy()
     together = graph.run(window, emotion)

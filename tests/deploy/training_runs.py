@@ -12,14 +12,13 @@ import torch
 from small_networks import network
 
 from audio2face.config import Configuration, Roots
-from audio2face.config.frozen import freeze
-from audio2face.config.merge import merge
+from audio2face.config.merge import freeze, merge
 from audio2face.config_base.tables import base_of
-from audio2face.files import write_json
-from audio2face.networks import encoders
-from audio2face.networks.diffusion_rnn import ActorConstants, Network
+from audio2face.io.atomic import write_json
+from audio2face.models import encoders
+from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
-from audio2face.training.checkpoints import save_tensors
+from audio2face.training.checkpoint import save_tensors
 
 ACTOR, NAME, PREPROC = "ann", "260101_000000_small", "250909_135508_small"
 
@@ -66,7 +65,7 @@ def write_preproc_run(reference_data: Path, workspace: Path) -> PreprocArtifacts
     return artifacts
 
 
-def write_training_run(workspace: Path, artifacts: PreprocArtifacts, **changes: dict[str, Any]) -> Network:
+def write_training_run(workspace: Path, artifacts: PreprocArtifacts, **changes: dict[str, Any]) -> DiffusionNetwork:
     """Writes the run and returns its network."""
     info = artifacts.data_info
     configured = configuration(workspace, **changes)
@@ -75,10 +74,10 @@ def write_training_run(workspace: Path, artifacts: PreprocArtifacts, **changes: 
     random = network("logmel", actors=1, emotions=emotions, **sizes)
     neutral = torch.from_numpy(artifacts.mean_geometry.astype(np.float32))[None]
     scale = torch.tensor([[info.scale[part] for part in ("skin", "tongue", "jaw", "eye")]])
-    made = Network(random.settings, ActorConstants(neutral, scale), random.encoder)
+    made = DiffusionNetwork(random.settings, ActorConstants(neutral, scale), random.encoder)
     made.load_state_dict(random.state_dict())
     assert isinstance(made.encoder, encoders.SpeechEncoder)
-    described = {"settings": dataclasses.asdict(made.settings), "encoder": encoders.record(made.encoder)}
+    described = {"settings": dataclasses.asdict(made.settings), "encoder": encoders.encoder_record(made.encoder)}
     run = write_records(configured, described, {})
     save_tensors(made.state_dict(), run / "weights.safetensors")
     save_tensors({"neutral": neutral, "scale": scale}, run / "actor_constants.safetensors")

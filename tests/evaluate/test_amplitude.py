@@ -13,11 +13,11 @@ from audio2face.evaluate.amplitude import (
     Adjustment,
     AmplitudeProblem,
     ClipPoints,
-    Float64Array,
     OffsetPose,
     SearchRange,
     principal_weights,
 )
+from audio2face.types import Float64Array
 
 FPS = 30.0
 WEIGHTS = np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])  # an upper and a lower lip

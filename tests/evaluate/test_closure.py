@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio2face.dataset.phoneme_times import PhonemeTime, read_phoneme_times
+from audio2face.dataset.shots import PhonemeTime, read_phoneme_times
 from audio2face.errors import FileFormatError, UserError
 from audio2face.evaluate import ClosureScore, score_closure
 

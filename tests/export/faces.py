@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audio2face.dataset.example.head import Head, Part
-from audio2face.dataset.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
+from audio2face.example.head import Head, HeadPart
+from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
 from audio2face.export import Animation, BlendWeights, Surface
 
 FPS = 30.0
@@ -88,8 +88,8 @@ def _parts(head: Head) -> dict[str, np.ndarray]:
     parts = {
         "upper_teeth": head.upper_teeth_part,
         "lower_teeth": head.lower_teeth_part,
-        "right_eye": Part(vertices[:half], faces[right], colours[:half]),
-        "left_eye": Part(vertices[half:], faces[~right] - half, colours[half:]),
+        "right_eye": HeadPart(vertices[:half], faces[right], colours[:half]),
+        "left_eye": HeadPart(vertices[half:], faces[~right] - half, colours[half:]),
     }
     arrays: dict[str, np.ndarray] = {
         "skin_faces": head.skin_part.faces,

@@ -15,9 +15,9 @@ from faces import bare_face, example_face, without_weights
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkIOGeometry import vtkGLTFReader
 
-from audio2face.dataset.example.head import Head
+from audio2face.example.head import Head
 from audio2face.export import FORMATS, Animation
-from audio2face.export.morphs import morphs_of
+from audio2face.export.morph_targets import fit_morph_targets
 
 CM = 100.0
 VALIDATOR = Path(__file__).parents[2] / "tools/web/node_modules/gltf-validator"
@@ -84,7 +84,7 @@ def test_blend_shapes_keep_their_names_and_unused_ones_cost_little(face: Animati
 
 def test_shapes_of_a_face_without_weights_stay_few_and_say_how_near_they_are(face: Animation) -> None:
     assert face.tongue is not None
-    morphs = morphs_of(face.tongue, None, "tongue")  # the jaw turns it, which no sum of shapes follows exactly
+    morphs = fit_morph_targets(face.tongue, None, "tongue")  # the jaw turns it, which no sum of shapes follows exactly
     assert 2 <= len(morphs.names) <= 6
     assert 0.001 < morphs.rms_mm <= 0.05
     posed = morphs.neutral + np.einsum("fs,svc->fvc", morphs.weights, morphs.deltas)
@@ -96,12 +96,12 @@ def test_shapes_of_a_face_without_weights_stay_few_and_say_how_near_they_are(fac
 def test_corrections_add_what_solved_weights_leave(face: Animation) -> None:
     assert face.skin_weights is not None
     weak = replace(face.skin_weights, values=np.minimum(face.skin_weights.values, 0.3))
-    morphs = morphs_of(face.skin, weak, "skin")
+    morphs = fit_morph_targets(face.skin, weak, "skin")
     assert morphs.names[:52] == weak.names
     assert morphs.names[52] == "correction_01"
     np.testing.assert_array_equal(morphs.weights[:, :52], weak.values)
     assert morphs.rms_mm <= 0.05
-    assert morphs_of(face.skin, face.skin_weights, "skin").names == weak.names  # nothing to correct
+    assert fit_morph_targets(face.skin, face.skin_weights, "skin").names == weak.names  # nothing to correct
 
 
 def test_a_face_that_does_not_move_has_no_shapes(tmp_path: Path) -> None:

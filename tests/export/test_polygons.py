@@ -12,13 +12,13 @@ import trimesh
 from faces import example_face
 from pxr import Usd, UsdGeom
 
+from audio2face.animation.parts import rigid_parts
 from audio2face.errors import FileFormatError, UserError
 from audio2face.export import Animation, Surface, write_formats
-from audio2face.export.actor_files import DisplayData
-from audio2face.export.props import props_of
-from audio2face.export.render import Renderer
-from audio2face.export.triangles import triangulate
+from audio2face.export.render.renderer import Renderer
 from audio2face.geometry import canonical_polygons
+from audio2face.geometry.mesh import triangulate
+from audio2face.inference.actor import DisplayData
 from audio2face.player import write_page
 
 FORMS = ("minus one", "repeated last", "repeated first")
@@ -47,7 +47,7 @@ def mixed_face(request: pytest.FixtureRequest, face: Animation, tmp_path_factory
     path = tmp_path_factory.mktemp("deployed") / "display_ada.npz"
     np.savez(path, fps=np.float32(30), **parts)
     actor = SimpleNamespace(display=path, neutral_skin=face.skin.neutral, neutral_tongue=face.tongue.neutral)
-    display = DisplayData.of(actor)  # type: ignore[arg-type]
+    display = DisplayData.from_actor(actor)  # type: ignore[arg-type]
     return replace(
         face,
         skin=Surface(face.skin.neutral, face.skin.frames, display.skin_faces),
@@ -84,7 +84,7 @@ def test_display_data_of_another_mesh_are_refused(tmp_path: Path) -> None:
         display=tmp_path / "display_ada.npz", neutral_skin=np.zeros((4, 3)), neutral_tongue=np.zeros((0, 3))
     )
     with pytest.raises(FileFormatError, match="corner 2 of polygon 1 is vertex 7"):
-        DisplayData.of(actor)  # type: ignore[arg-type]
+        DisplayData.from_actor(actor)  # type: ignore[arg-type]
 
 
 def test_usd_states_the_corners_of_each_polygon(mixed_face: Animation, tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ def test_video_and_page_show_the_same_face(face: Animation, mixed_face: Animatio
 
 
 def test_parts_beside_the_face_are_in_the_same_form(mixed_face: Animation) -> None:
-    for prop in props_of(mixed_face):
+    for prop in rigid_parts(mixed_face):
         assert prop.faces[:, :3].min() == 0
         assert (prop.faces[:, 3] == -1).any()
         assert len(triangulate(prop.faces)) > 0
     damaged = dict(mixed_face.parts) | {"extra_upper_teeth_faces": np.array([[0, 1, 99_999]])}
     with pytest.raises(UserError, match="upper_teeth_faces"):
-        props_of(replace(mixed_face, parts=damaged))
+        rigid_parts(replace(mixed_face, parts=damaged))

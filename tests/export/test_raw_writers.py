@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audio2face.errors import UserError
-from audio2face.export import RawMotion, spool, write_maya_caches, write_rows, write_transforms
+from audio2face.export import RawMotion, buffer_frames, write_maya_caches, write_rows, write_transforms
 from audio2face.geometry import open_cache
 
 RANDOM = np.random.default_rng(0)
@@ -58,13 +58,13 @@ def test_arrays(tmp_path: Path) -> None:
 
 def test_spooled_frames_leave_no_file(tmp_path: Path) -> None:
     values = animation().values
-    kept = spool(iter([values[:33], values[33:]]), FRAMES, VALUES, tmp_path)
+    kept = buffer_frames(iter([values[:33], values[33:]]), FRAMES, VALUES, tmp_path)
     np.testing.assert_array_equal(kept, values)
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="33 frames came"):
-        spool([values[:33]], FRAMES, VALUES, tmp_path)
+        buffer_frames([values[:33]], FRAMES, VALUES, tmp_path)
     values[40, 3] = np.inf
     with pytest.raises(UserError, match="NaN or infinity in frames 33 to 149"):
-        spool([values[:33], values[33:]], FRAMES, VALUES, tmp_path)
+        buffer_frames([values[:33], values[33:]], FRAMES, VALUES, tmp_path)
     with pytest.raises(UserError, match="cannot be written to"):
-        spool([values], FRAMES, VALUES, tmp_path / "none")
+        buffer_frames([values], FRAMES, VALUES, tmp_path / "none")

@@ -11,14 +11,12 @@ from faces import bare_face, example_face
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio2face.dataset.example.head import Head
+from audio2face.example.head import Head
 from audio2face.export import Animation
-from audio2face.export.camera import Camera
-from audio2face.export.raster import PATTERNS, Seen, rasterise
-from audio2face.export.render import Renderer
-from audio2face.export.studio import directions, visibility
-from audio2face.export.subdivide import refine
-from audio2face.export.triangles import Normals, triangulate
+from audio2face.export.render.lighting import directions, visibility
+from audio2face.export.render.raster import PATTERNS, VisibilityBuffer, rasterise
+from audio2face.export.render.renderer import Camera, Renderer
+from audio2face.geometry.mesh import Normals, refine, triangulate
 
 WIDTH, HEIGHT = 16, 12
 
@@ -52,7 +50,7 @@ def test_the_nearest_triangle_is_seen(seed: int, samples: int) -> None:
     found = np.where(keys > 0, keys.astype(np.uint32).astype(np.int64), -1)
     seen = (found >= 0) & (number >= 0)
     assert ((found >= 0) != (number >= 0)).mean() < 0.002  # a sample on an edge may fall to either side
-    close = np.isclose(Seen.nearness(keys)[seen], near[seen], rtol=2e-3)
+    close = np.isclose(VisibilityBuffer.nearness(keys)[seen], near[seen], rtol=2e-3)
     assert (~close).sum() < 0.002 * keys.size
     # Of two triangles with the same corners either may be seen.
     corners = np.sort(triangles, axis=1)

@@ -9,7 +9,7 @@ import pytest
 from faces import bare_face, example_face, without_weights
 from pxr import Gf, Usd, UsdGeom, UsdMedia, UsdSkel, UsdValidation
 
-from audio2face.dataset.example.head import Head
+from audio2face.example.head import Head
 from audio2face.export import Animation, write_formats
 
 FRAMES = (0, 11, 23)

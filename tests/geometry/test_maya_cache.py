@@ -10,7 +10,7 @@ import pytest
 from cache_samples import channel, chunk, frames_of, group, header, number, write_by_hand
 
 from audio2face.errors import FileFormatError, UserError
-from audio2face.geometry import maya_index, open_cache, write_maya
+from audio2face.geometry import maya_chunks, open_cache, write_maya
 from audio2face.geometry.point_cache import ScatteredFrames, StridedFrames
 
 HEAD, TONGUE = frames_of(3, 4, seed=1), frames_of(3, 2, seed=2)
@@ -67,7 +67,7 @@ def test_frames_of_one_layout_are_one_view_and_others_still_read(tmp_path: Path)
 @pytest.mark.parametrize("far_apart", [0, 1 << 30])
 def test_layout_is_checked_in_every_frame(far_apart: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames that lie far apart are read, near ones are looked at through the memory map."""
-    monkeypatch.setattr(maya_index, "_FAR_APART", far_apart)
+    monkeypatch.setattr(maya_chunks, "_FAR_APART", far_apart)
     frames = frames_of(5, 2)
     write_maya(tmp_path / "a.xml", frames, fps=30, start_time=1)
     cache = open_cache(tmp_path / "a.xml")

@@ -25,17 +25,16 @@ from train_process import start
 
 from audio2face.config_base.tables import NetworkType
 from audio2face.deploy import export_run
-from audio2face.preproc.gram import GramColumns
-from audio2face.preproc.products import TorchProducts, fastest_products
-from audio2face.preproc.select import select_distinct
-from audio2face.training.diffusion_task import open_task as open_diffusion
-from audio2face.training.engine import choose_device
-from audio2face.training.loop import End
-from audio2face.training.regression_task import RegressionTask
-from audio2face.training.regression_task import open_task as open_regression
-from audio2face.training.run import Outcome, train
-from audio2face.training.task import Place
-from audio2face.training.training_run import TrainingRun
+from audio2face.preproc.matmul import TorchBackend, fastest_backend
+from audio2face.preproc.selection import GramColumns, select_distinct
+from audio2face.training.diffusion import open_task as open_diffusion
+from audio2face.training.distributed import choose_device
+from audio2face.training.regression import RegressionTask
+from audio2face.training.regression import open_task as open_regression
+from audio2face.training.run import TrainingResult, train
+from audio2face.training.run_folder import TrainingRun
+from audio2face.training.task import DeviceAndRank
+from audio2face.training.trainer import StopReason
 
 KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 6, "VALIDATION_PERIOD_EPOCHS": 6, "CHECKPOINT_PERIOD_MINUTES": 10.0}
@@ -86,12 +85,12 @@ def test_it_learns_and_is_exported(device: str, kind: NetworkType, precision: st
         outcomes[where] = train(configuration, lambda run, network, of=sections: export_run(run, *of))
     errors = {where: error_of(outcome) for where, outcome in outcomes.items()}
     print("mean error on the held-out shot, mm:", errors)
-    assert outcomes[device].end is End.DONE
+    assert outcomes[device].end is StopReason.DONE
     assert errors[device] == pytest.approx(errors["cpu"], rel=0.2)
     assert (outcomes[device].run.path / "deploy/network.onnx").is_file()
 
 
-def error_of(outcome: Outcome) -> float:
+def error_of(outcome: TrainingResult) -> float:
     error: float = TrainingRun.open(outcome.run.path).summary["exported_metrics"]["skin_error_mm"]
     return error
 
@@ -101,7 +100,7 @@ def test_it_trains_with_shots_that_lack_parts(device: str, kind: NetworkType, tm
     lacking = without_some_parts(tmp_path / "lacking")
     configuration = small_project(tmp_path, kind=kind, **QUICK, **lacking, DEVICE=device)
     outcome = train(configuration, lambda run, network: None)
-    assert outcome.end is End.DONE
+    assert outcome.stop_reason is StopReason.DONE
     log = (outcome.run.path / "log.log").read_text()
     assert "No data of ann, jaw for s2_joy" in log
     assert "step skipped" not in log
@@ -122,7 +121,7 @@ def test_what_is_heard_there_is_what_is_heard_here(device: str, tmp_path: Path) 
     heard = []
     for where in ("cpu", device):
         configuration = small_project(tmp_path / where, kind="regression", SPEECH_FEATURES="fast")
-        task: RegressionTask = open_regression(configuration, Place(torch.device(where)), None)
+        task: RegressionTask = open_regression(configuration, DeviceAndRank(torch.device(where)), None)
         batch = next(task.batches(0, 0))
         assert batch.hidden is not None
         heard.append(batch.hidden.float().cpu())
@@ -134,7 +133,7 @@ def test_errors_are_those_of_the_processor(device: str, kind: NetworkType, tmp_p
     errors = []
     for where in ("cpu", device):
         torch.manual_seed(0)
-        task = OPENERS[kind](small_project(tmp_path / where, kind=kind), Place(torch.device(where)), None)
+        task = OPENERS[kind](small_project(tmp_path / where, kind=kind), DeviceAndRank(torch.device(where)), None)
         task.network.eval()
         with torch.no_grad():
             metrics = task.validate()
@@ -150,7 +149,7 @@ def test_poses_are_selected_alike(device: str) -> None:
     poses = (rng.standard_normal((400, 20)) * np.arange(1, 21) ** -1.2) @ rng.standard_normal((20, 900))
     picks = [
         [pick.row for pick in select_distinct(GramColumns(poses.astype(np.float32), products), 60)]
-        for products in (TorchProducts(device), TorchProducts("cpu"))
+        for products in (TorchBackend(device), TorchBackend("cpu"))
     ]
-    print("products of poses are made fastest by:", fastest_products().name)
+    print("products of poses are made fastest by:", fastest_backend().name)
     assert picks[0] == picks[1]

@@ -18,7 +18,7 @@ def test_straight_lines_between_keys() -> None:
     curve = EmotionCurve(2)
     curve.add(100, [0.0, 1.0])
     curve.add(200, [1.0, 0.5])
-    assert curve.known_until == 200
+    assert curve.defined_until == 200
     np.testing.assert_allclose(curve.at([-5, 100, 125, 200]), [[0, 1], [0, 1], [0.25, 0.875], [1, 0.5]])
     with pytest.raises(ValueError, match="known until 200"):
         curve.at([201])
@@ -50,7 +50,7 @@ def test_keys_that_are_refused() -> None:
     ],
 )
 def test_words(said: str | None, label: str, vector: list[float]) -> None:
-    wish = NAMES.wish(said)
+    wish = NAMES.parse(said)
     assert wish.label == label
     np.testing.assert_allclose(wish.curve.at([0, 5])[1], vector)
 
@@ -66,7 +66,7 @@ def test_words(said: str | None, label: str, vector: list[float]) -> None:
 )
 def test_words_that_are_refused(said: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        NAMES.wish(said)
+        NAMES.parse(said)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_words_that_are_refused(said: str, message: str) -> None:
 )
 def test_files(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    wish = NAMES.wish(str(tmp_path / name))
+    wish = NAMES.parse(str(tmp_path / name))
     assert wish.label == Path(name).stem
     np.testing.assert_allclose(wish.curve.at([0, 12000, 24000]), [[1, 0, 0], [0.75, 0.5, 0], [0.5, 1, 0]])
 
@@ -114,7 +114,7 @@ def test_files_that_are_refused(name: str, text: str, message: str, tmp_path: Pa
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file of emotions"):
-        NAMES.wish(str(tmp_path / "none.csv"))
+        NAMES.parse(str(tmp_path / "none.csv"))
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
-        NAMES.wish(str(tmp_path / "a.csv"))
+        NAMES.parse(str(tmp_path / "a.csv"))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audio2face.errors import UserError
-from audio2face.inference import EmotionCurve, Executor, Motion, TrackSettings
+from audio2face.inference import EmotionCurve, Executor, NetworkOutput, TrackSettings
 from audio2face.model_folder import DeployedModel
 
 
@@ -22,18 +22,18 @@ def sound(seconds: float, seed: int = 0) -> np.ndarray:
 
 
 def track(model: DeployedModel, actor: str = "ada", **changes: object) -> TrackSettings:
-    curve = EmotionCurve.of(
+    curve = EmotionCurve.from_keys(
         [(2000, np.zeros(len(model.info.emotions))), (30000, np.ones(len(model.info.emotions)))],
         len(model.info.emotions),
     )
     return TrackSettings(**{"emotion": curve, "actor": actor, **changes})  # type: ignore[arg-type]
 
 
-def joined(motions: Sequence[Motion], index: int = 0) -> tuple[np.ndarray, list[int]]:
+def joined(motions: Sequence[NetworkOutput], index: int = 0) -> tuple[np.ndarray, list[int]]:
     own = [motion for motion in motions if motion.track == index]
     for one, after in itertools.pairwise(own):
-        assert one.next_stamp == after.stamps[0]
-    stamps = [stamp for motion in own for stamp in motion.stamps]
+        assert one.next_timestamp == after.timestamps[0]
+    stamps = [stamp for motion in own for stamp in motion.timestamps]
     return np.concatenate([motion.values for motion in own]), stamps
 
 
@@ -89,7 +89,7 @@ def test_several_tracks_are_what_each_is_alone(deployed: Path) -> None:
     spoken = [sound(2.3, 1), sound(0.7, 2), sound(4.1, 3)]
     ways = [{"seed": 1}, {"actor": last, "gain": 0.5}, {"actor": last, "seed": 9}]
     executor = Executor.open(model, [track(model, **way) for way in ways])  # type: ignore[arg-type]
-    motions: list[Motion] = []
+    motions: list[NetworkOutput] = []
     executor.push(2, spoken[2][:50000])  # the others wait, and remember nothing of it
     motions += list(executor.run())
     for index in (1, 0):
@@ -126,7 +126,7 @@ def test_an_open_emotion_holds_windows_back(diffusion: Path) -> None:
     assert list(executor.run()) == []
     curve.add(0, [0, 0])
     assert list(executor.run()) == []  # one window is covered; its frames come before the recording
-    last = executor.schedule.stamps(1)[-2]  # of the second window, whose last 15 frames count
+    last = executor.schedule.timestamps(1)[-2]  # of the second window, whose last 15 frames count
     curve.add(last - 1, [1, 0])
     assert list(executor.run()) == []
     curve.add(last, [1, 1])
@@ -141,7 +141,7 @@ def test_emotions_are_told_frame_by_frame(deployed: Path) -> None:
     executor.push(0, sound(3.0))
     executor.close(0)
     for motion in executor.run():
-        expected = np.clip((np.array(motion.stamps) - 2000) / 28000, 0, 1)
+        expected = np.clip((np.array(motion.timestamps) - 2000) / 28000, 0, 1)
         np.testing.assert_allclose(motion.emotion[:, 0], expected, atol=1e-6)
 
 

@@ -13,12 +13,11 @@ import pytest
 import soundfile
 
 from audio2face.config import Configuration, Roots
-from audio2face.config.frozen import freeze
-from audio2face.config.merge import merge
+from audio2face.config.merge import freeze, merge
 from audio2face.config_base.tables import NetworkType, SectionName, base_of
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
-from audio2face.export.truth import true_animation
+from audio2face.evaluate.ground_truth import true_animation
 from audio2face.geometry import find_cache, open_cache
 from runners import run_inference
 

@@ -14,13 +14,12 @@ from small_graphs import write_graph
 from small_models import DIFFUSION, write_model
 
 from audio2face.animation import NATURAL_BLINK, BlinkTrack, attach_to_jaw, unproject
+from audio2face.animation.animation import Animation
 from audio2face.audio import read_track
 from audio2face.errors import UserError
-from audio2face.export.animation import Animation
-from audio2face.export.perform import Performer
-from audio2face.export.perform_settings import PerformSettings
-from audio2face.export.retime import Retimer, TakeFrames
 from audio2face.inference import Executor, TrackSettings
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline
+from audio2face.inference.retiming import FrameBlock, Retimer
 from audio2face.model_folder import DeployedModel, RegressionInfo
 
 NTSC = Fraction(30000, 1001)
@@ -35,8 +34,8 @@ def speech(tmp_path: Path) -> Path:
 
 
 def perform(folder: Path, audio: Path, **changes: object) -> Animation:
-    settings = PerformSettings(**{"actor": "ada", **changes})  # type: ignore[arg-type]
-    return Performer(DeployedModel.open(folder), settings).perform(audio, folder)
+    settings = AnimationOptions(**{"actor": "ada", **changes})  # type: ignore[arg-type]
+    return AnimationPipeline(DeployedModel.open(folder), settings).animate(audio, folder)
 
 
 def test_all_parts_of_a_face(deployed: Path, speech: Path) -> None:
@@ -61,7 +60,7 @@ def test_all_parts_of_a_face(deployed: Path, speech: Path) -> None:
 
 def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> None:
     """The same by hand, all frames at once: streaming changes no bit."""
-    performer = Performer(model := DeployedModel.open(deployed), PerformSettings(actor="ada"))
+    performer = AnimationPipeline(model := DeployedModel.open(deployed), AnimationOptions(actor="ada"))
     executor = Executor.open(model, [TrackSettings(emotion=performer.emotion.curve, actor="ada")])
     executor.push(0, read_track(speech).data)
     executor.close(0)
@@ -73,7 +72,7 @@ def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> N
     else:
         skin, tongue = values[:, :36], values[:, 36:51]
     face = performer.animator()(skin, tongue, values[:, -19:-4], values[:, -4:])
-    made = performer.perform(speech, deployed)
+    made = performer.animate(speech, deployed)
     assert made.tongue is not None
     for found, expected in (
         (made.skin.frames, face.skin),
@@ -82,7 +81,7 @@ def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> N
         (made.eyes, face.eyes),
     ):
         np.testing.assert_array_equal(found, expected)
-    again = performer.perform(speech, deployed)
+    again = performer.animate(speech, deployed)
     assert made.skin_weights is not None
     assert again.skin_weights is not None
     np.testing.assert_array_equal(again.skin_weights.values, made.skin_weights.values)
@@ -121,7 +120,7 @@ def test_frames_of_another_rate_in_pieces() -> None:
     jaw[:, 1, 0], jaw[:, 0, 1] = np.sin(turns), -np.sin(turns)
     jaw[:, 0, 3] = turns
     flat = random.standard_normal((41, 4)).astype(np.float32)
-    frames = TakeFrames(flat.reshape(41, 4, 1), flat.reshape(41, 4, 1), jaw, flat, flat[:, :1])
+    frames = FrameBlock(flat.reshape(41, 4, 1), flat.reshape(41, 4, 1), jaw, flat, flat[:, :1])
     retime = Retimer(Fraction(20), Fraction(47), first=2)
     made = [retime(frames.part(slice(a, b))) for a, b in ((0, 1), (1, 2), (2, 17), (17, 41))]
     rest = retime.finish(120)
@@ -188,7 +187,7 @@ def test_emotions_over_time(deployed: Path, speech: Path, tmp_path: Path) -> Non
 
 
 def test_a_network_that_went_astray(deployed: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    performer = Performer(DeployedModel.open(deployed), PerformSettings(actor="ada"))
+    performer = AnimationPipeline(DeployedModel.open(deployed), AnimationOptions(actor="ada"))
     run = type(performer.graph).run
 
     def astray(*inputs: object) -> object:
@@ -198,7 +197,7 @@ def test_a_network_that_went_astray(deployed: Path, speech: Path, monkeypatch: p
 
     monkeypatch.setattr(type(performer.graph), "run", astray)
     with pytest.raises(UserError, match="NaN or infinity from sample 0 on"):
-        performer.perform(speech, deployed)
+        performer.animate(speech, deployed)
 
 
 def test_too_little_room(deployed: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,8 @@ from onnx import TensorProto, helper
 
 from audio2face.audio import Track
 from audio2face.errors import FileFormatError, UserError
-from audio2face.files import write_json
-from audio2face.inference.diffusion_graph import DiffusionGraph
-from audio2face.inference.regression_graph import RegressionGraph, animate_frames
+from audio2face.inference.sessions import DiffusionSession, RegressionSession, animate_frames
+from audio2face.io.atomic import write_json
 from audio2face.model_folder import RegressionInfo
 
 INFO = RegressionInfo(
@@ -63,7 +62,7 @@ def emotions(batch: int) -> np.ndarray:
 
 
 def test_windows_and_emotions_go_in_as_they_are(tmp_path: Path) -> None:
-    graph = RegressionGraph.open(write_graph(tmp_path))
+    graph = RegressionSession.open(write_graph(tmp_path))
     assert graph.info == INFO
     windows = np.random.default_rng(0).standard_normal((3, 80)).astype(np.float32)
     found = graph.run(windows, emotions(3))
@@ -74,7 +73,7 @@ def test_windows_and_emotions_go_in_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fps", [Fraction(30), Fraction(24), Fraction(60), Fraction(30_000, 1001), Fraction(1600)])
 @pytest.mark.parametrize("samples", [1, 79, 80, 333, 1600])
 def test_every_frame_is_heard_at_its_time(tmp_path: Path, fps: Fraction, samples: int) -> None:
-    graph = RegressionGraph.open(write_graph(tmp_path))
+    graph = RegressionSession.open(write_graph(tmp_path))
     track = Track(np.arange(1, samples + 1, dtype=np.float32), 1600)
     blocks = list(animate_frames(graph.run, INFO, track, emotions(1)[0], fps))
     frames = np.concatenate(blocks)
@@ -89,7 +88,7 @@ def test_every_frame_is_heard_at_its_time(tmp_path: Path, fps: Fraction, samples
 
 
 def test_rate_out_of_reach(tmp_path: Path) -> None:
-    graph = RegressionGraph.open(write_graph(tmp_path))
+    graph = RegressionSession.open(write_graph(tmp_path))
     with pytest.raises(UserError, match="out of reach"):
         list(animate_frames(graph.run, INFO, Track(np.zeros(9, np.float32), 1600), emotions(1)[0], Fraction(1601)))
 
@@ -97,17 +96,17 @@ def test_rate_out_of_reach(tmp_path: Path) -> None:
 def test_what_is_refused(tmp_path: Path) -> None:
     folder = write_graph(tmp_path)
     with pytest.raises(FileFormatError, match="describes no diffusion network"):
-        DiffusionGraph.open(folder)
+        DiffusionSession.open(folder)
     write_json(folder / "network_info.json", INFO.as_json() | {"audio_params": {**vars_of(INFO), "buffer_len": 90}})
     with pytest.raises(FileFormatError, match=r"has the inputs(?s:.*)one export"):
-        RegressionGraph.open(folder)
+        RegressionSession.open(folder)
     write_json(folder / "network_info.json", INFO.as_json())
     (folder / "network.onnx").write_bytes(b"nothing")
     with pytest.raises(FileFormatError, match="cannot be loaded"):
-        RegressionGraph.open(folder)
+        RegressionSession.open(folder)
     (folder / "network.onnx").unlink()
     with pytest.raises(UserError, match="no such network"):
-        RegressionGraph.open(folder)
+        RegressionSession.open(folder)
 
 
 def vars_of(info: RegressionInfo) -> dict[str, int]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face.errors import UserError
-from audio2face.inference import FrameSchedule, SlidingWindows
+from audio2face.inference import AudioWindowSchedule, WindowSchedule
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model_folder"))
 from small_models import DIFFUSION, REGRESSION
@@ -22,9 +22,9 @@ NTSC = Fraction(30000, 1001)
 DIFFUSION_30 = dataclasses.replace(
     DIFFUSION, num_frames_left_truncate=7, num_frames_center=15, num_frames_right_truncate=8
 )
-TWO = SlidingWindows(window=3, start=0, target=1, stride=Fraction(2))
-HALF = SlidingWindows(window=2, start=0, target=1, stride=Fraction(2))
-THIRDS = SlidingWindows(window=8, start=-4, target=4, stride=Fraction(10, 3))
+TWO = AudioWindowSchedule(window=3, start=0, target=1, stride=Fraction(2))
+HALF = AudioWindowSchedule(window=2, start=0, target=1, stride=Fraction(2))
+THIRDS = AudioWindowSchedule(window=8, start=-4, target=4, stride=Fraction(10, 3))
 
 
 @pytest.mark.parametrize(
@@ -36,17 +36,17 @@ THIRDS = SlidingWindows(window=8, start=-4, target=4, stride=Fraction(10, 3))
         (TWO, 13, 6, 6),
         (TWO, 14, 6, 7),
         (TWO, 15, 7, 7),
-        (SlidingWindows(16000, -16000, 1, Fraction(8000)), 16000, 3, None),
+        (AudioWindowSchedule(16000, -16000, 1, Fraction(8000)), 16000, 3, None),
         *((HALF, samples, count, count) for samples, count in ((4, 2), (5, 2), (6, 3), (7, 3))),
-        (SlidingWindows(8320, -4160, 4160, Fraction(16000, 30)), 7360, 7, None),
+        (AudioWindowSchedule(8320, -4160, 4160, Fraction(16000, 30)), 7360, 7, None),
         *((THIRDS, n, 3, 3 if n == 10 else 4) for n in range(10, 14)),
         *((THIRDS, n, 4, 4 if n == 13 else 5 if n < 17 else 6) for n in range(14, 17)),
         (THIRDS, 17, 5, 6),
         (THIRDS, 18, 5, None),
-        (SlidingWindows(1, -2, 0, Fraction(1)), 4, 6, None),
+        (AudioWindowSchedule(1, -2, 0, Fraction(1)), 4, 6, None),
     ],
 )
-def test_counts_of_windows(windows: SlidingWindows, samples: int, opened: int, closed: int | None) -> None:
+def test_counts_of_windows(windows: AudioWindowSchedule, samples: int, opened: int, closed: int | None) -> None:
     assert windows.count(samples, closed=False) == opened
     assert closed is None or windows.count(samples, closed=True) == closed
 
@@ -54,9 +54,9 @@ def test_counts_of_windows(windows: SlidingWindows, samples: int, opened: int, c
 def test_places_of_windows() -> None:
     places = [(TWO.first_sample(k), TWO.target_sample(k), TWO.end_sample(k)) for k in range(4)]
     assert places == [(0, 1, 3), (2, 3, 5), (4, 5, 7), (6, 7, 9)]
-    ahead = SlidingWindows(16000, -16000, 1, Fraction(8000))
+    ahead = AudioWindowSchedule(16000, -16000, 1, Fraction(8000))
     assert [ahead.first_sample(k) for k in range(3)] == [-16000, -8000, 0]
-    regression = FrameSchedule.of(REGRESSION).windows
+    regression = WindowSchedule.from_info(REGRESSION).windows
     assert [regression.target_sample(k) for k in range(7)] == [0, 533, 1066, 1600, 2133, 2666, 3200]
 
 
@@ -68,7 +68,7 @@ def test_places_of_windows() -> None:
     samples=st.integers(0, 200),
 )
 def test_counts_are_the_rule(window: int, start: int, target: int, stride: Fraction, samples: int) -> None:
-    windows = SlidingWindows(window, start, target, stride)
+    windows = AudioWindowSchedule(window, start, target, stride)
     some = range(400)
     assert windows.count(samples, closed=True) == sum(windows.target_sample(k) < samples for k in some)
     assert windows.count(samples, closed=False) == sum(windows.end_sample(k) <= samples for k in some)
@@ -79,9 +79,9 @@ def test_counts_are_the_rule(window: int, start: int, target: int, stride: Fract
     [(16000, 60, 30, 4, 3), (64000, 240, 120, 10, 9), (65000, 244, 121, 10, 9)],
 )
 def test_diffusion(samples: int, frames: int, frames_30: int, closed: int, opened: int) -> None:
-    fast, slow = FrameSchedule.of(DIFFUSION), FrameSchedule.of(DIFFUSION_30)
-    assert (fast.fps, fast.leading, fast.windows.target, fast.windows.stride) == (60, 45, 4000, 8000)
-    assert (slow.fps, slow.leading, slow.windows.target, slow.windows.stride) == (30, 24, 3733, 8000)
+    fast, slow = WindowSchedule.from_info(DIFFUSION), WindowSchedule.from_info(DIFFUSION_30)
+    assert (fast.fps, fast.lead_in_frames, fast.windows.target, fast.windows.stride) == (60, 45, 4000, 8000)
+    assert (slow.fps, slow.lead_in_frames, slow.windows.target, slow.windows.stride) == (30, 24, 3733, 8000)
     assert (fast.num_frames(samples), slow.num_frames(samples)) == (frames, frames_30)
     for schedule in (fast, slow):
         assert schedule.windows.count(samples, closed=True) == closed
@@ -89,13 +89,13 @@ def test_diffusion(samples: int, frames: int, frames_30: int, closed: int, opene
 
 
 def test_time_stamps_of_diffusion() -> None:
-    assert FrameSchedule.of(DIFFUSION).stamps(1)[15:20] == [0, 266, 533, 800, 1066]
-    slow = FrameSchedule.of(DIFFUSION_30)
-    stamps = slow.stamps(1)[:-1] + slow.stamps(2)[:-1] + slow.stamps(3)[:-1]
+    assert WindowSchedule.from_info(DIFFUSION).timestamps(1)[15:20] == [0, 266, 533, 800, 1066]
+    slow = WindowSchedule.from_info(DIFFUSION_30)
+    stamps = slow.timestamps(1)[:-1] + slow.timestamps(2)[:-1] + slow.timestamps(3)[:-1]
     given = [stamp for stamp in stamps if 0 <= stamp < 16000]
     assert given[:5] == [533, 1066, 1599, 2133, 2666]
     assert (given[-1], len(given)) == (15999, 30)
-    assert slow.stamps(1)[8] == -1  # what should lie at 0; as in the SDK, it is not given
+    assert slow.timestamps(1)[8] == -1  # what should lie at 0; as in the SDK, it is not given
 
 
 @pytest.mark.parametrize(
@@ -108,15 +108,15 @@ def test_time_stamps_of_diffusion() -> None:
     ],
 )
 def test_regression(fps: Fraction, closed: int, opened: int | None, stamps: list[int]) -> None:
-    schedule = FrameSchedule.of(REGRESSION, fps)
-    assert (schedule.fps, schedule.leading, schedule.block) == (fps, 0, 1)
+    schedule = WindowSchedule.from_info(REGRESSION, fps)
+    assert (schedule.fps, schedule.lead_in_frames, schedule.hop) == (fps, 0, 1)
     assert schedule.num_frames(64000) == schedule.windows.count(64000, closed=True) == closed
     assert opened in (None, schedule.windows.count(64000, closed=False))
-    assert [schedule.stamps(k)[0] for k in range(len(stamps))] == stamps
+    assert [schedule.timestamps(k)[0] for k in range(len(stamps))] == stamps
 
 
-@pytest.mark.parametrize("schedule", [FrameSchedule.of(DIFFUSION), FrameSchedule.of(REGRESSION, NTSC)])
-def test_frames_cover_the_recording(schedule: FrameSchedule) -> None:
+@pytest.mark.parametrize("schedule", [WindowSchedule.from_info(DIFFUSION), WindowSchedule.from_info(REGRESSION, NTSC)])
+def test_frames_cover_the_recording(schedule: WindowSchedule) -> None:
     for samples in (1, 160, 16000, 64001, 123_457):
         assert schedule.num_frames(samples) == math.ceil(samples * schedule.fps / schedule.samplerate)
 
@@ -124,8 +124,8 @@ def test_frames_cover_the_recording(schedule: FrameSchedule) -> None:
 def test_rates_out_of_reach() -> None:
     for fps in (Fraction(0), Fraction(-30), Fraction(20000)):
         with pytest.raises(UserError, match="out of reach"):
-            FrameSchedule.of(REGRESSION, fps)
+            WindowSchedule.from_info(REGRESSION, fps)
     with pytest.raises(UserError, match="gives 60 frames per second, it cannot give 24"):
-        FrameSchedule.of(DIFFUSION, Fraction(24))
+        WindowSchedule.from_info(DIFFUSION, Fraction(24))
     with pytest.raises(UserError, match="padding_left"):
-        FrameSchedule.of(dataclasses.replace(DIFFUSION, padding_left=3000))
+        WindowSchedule.from_info(dataclasses.replace(DIFFUSION, padding_left=3000))

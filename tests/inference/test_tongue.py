@@ -13,17 +13,16 @@ from small_graphs import write_graph
 from small_models import DIFFUSION, write_model
 
 from audio2face.animation import rigid_transforms
+from audio2face.animation.animation import Animation
 from audio2face.config import Configuration, Roots, load
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.example.head import Head
-from audio2face.dataset.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES
-from audio2face.export.animation import Animation
-from audio2face.export.perform import Performer
-from audio2face.export.perform_settings import PerformSettings
-from audio2face.export.truth import true_animation
-from audio2face.files import write_json, write_npy, write_npz
+from audio2face.evaluate.ground_truth import true_animation
+from audio2face.example.head import Head
+from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES
 from audio2face.geometry.rigid import fit_rigid
-from audio2face.inference import Executor, Motion
+from audio2face.inference import Executor, NetworkOutput
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline
+from audio2face.io.atomic import write_json, write_npy, write_npz
 from audio2face.model_folder import AnimationConfig, DeployedModel
 from audio2face.model_folder.model import display_name
 from audio2face.model_folder.writer import write_actor
@@ -132,7 +131,7 @@ def deployed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def perform(
     dataset: ActorDataset, folder: Path, monkeypatch: pytest.MonkeyPatch, **parameters: float
-) -> tuple[Animation, Animation, Performer]:
+) -> tuple[Animation, Animation, AnimationPipeline]:
     """The held-out shot by a network without error, in the SDK's form; and as it was recorded."""
     truth = true_animation(dataset, HELD_OUT, folder, FPS)
     neutral, root, jaw = dataset.tongue_neutral, dataset.tongue_rigid_vertices, dataset.jaw_keypoints_neutral
@@ -144,18 +143,18 @@ def perform(
     moved = jaw @ truth.jaw[:, :3, :3].transpose(0, 2, 1) + truth.jaw[:, None, :3, 3]
     parts = (truth.skin.frames - truth.skin.neutral, held - neutral, moved - jaw, np.zeros((FRAMES, 4)))
     values = np.concatenate([part.reshape(FRAMES, -1) for part in parts], axis=1).astype(np.float32)
-    heard = Performer.listen
+    heard = AnimationPipeline.run_network
 
-    def listen(self: Performer, executor: Executor, audio: Path) -> Iterator[Motion]:
+    def listen(self: AnimationPipeline, executor: Executor, audio: Path) -> Iterator[NetworkOutput]:
         first = 0
         for motion in heard(self, executor, audio):
             rows = np.clip(np.arange(first, first := first + len(motion.values)), 0, FRAMES - 1)
             yield dataclasses.replace(motion, values=values[rows])
 
-    monkeypatch.setattr(Performer, "listen", listen)
-    settings = PerformSettings(actor="ada", parameters={**UNCHANGED, **parameters}, blinks=False)
-    performer = Performer(DeployedModel.open(folder), settings)
-    return performer.perform(dataset.shot(HELD_OUT).audio, folder), truth, performer
+    monkeypatch.setattr(AnimationPipeline, "listen", listen)
+    settings = AnimationOptions(actor="ada", parameters={**UNCHANGED, **parameters}, blinks=False)
+    performer = AnimationPipeline(DeployedModel.open(folder), settings)
+    return performer.animate(dataset.shot(HELD_OUT).audio, folder), truth, performer
 
 
 def test_tongue_and_teeth_lie_where_they_were_recorded(
@@ -199,8 +198,8 @@ def test_the_solver_sees_the_tongue_of_the_sdk(
     assert made.tongue_weights is not None
     executor = performer._executor(audio := deployed[0].shot(HELD_OUT).audio)
     animate, frames = performer.animator(), []
-    for motion in performer.listen(executor, audio):
-        frames.append(performer.animated(motion, animate).tongue)
+    for motion in performer.run_network(executor, audio):
+        frames.append(performer.postprocess(motion, animate).tongue)
     performer._solvers["tongue"].reset()
     expected = performer._solvers["tongue"](np.concatenate(frames)[: made.num_frames])
     assert expected.any()

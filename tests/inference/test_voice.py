@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio2face.audio import peak_of, read_track, track_pieces
-from audio2face.inference.voice import choose_voice
+from audio2face.audio import peak_level, read_track, stream_mono
+from audio2face.inference.retiming import choose_voice
 
 RATE = 16_000
 
@@ -50,5 +50,5 @@ def test_the_channel_with_the_voice(
     assert bool(words) == bool(caplog.text)
     expected = samples.mean(axis=1) if chosen is None else samples[:, chosen]
     np.testing.assert_allclose(read_track(path, channel=chosen).data, expected, atol=1e-6)
-    np.testing.assert_allclose(np.concatenate(list(track_pieces(path, channel=chosen))), expected, atol=1e-6)
-    assert peak_of(path, channel=chosen) == pytest.approx(np.abs(expected).max())
+    np.testing.assert_allclose(np.concatenate(list(stream_mono(path, channel=chosen))), expected, atol=1e-6)
+    assert peak_level(path, channel=chosen) == pytest.approx(np.abs(expected).max())

@@ -7,10 +7,10 @@ import pytest
 
 from audio2face.audio import Track
 from audio2face.errors import UserError
-from audio2face.inference import WindowPlan, animate_windows
+from audio2face.inference import RawWindowSchedule, animate_windows
 
-PLAN_60 = WindowPlan(left=15, block=30, right=15, window=16000, padding=16000, samplerate=16000)
-PLAN_30 = WindowPlan(left=7, block=15, right=8, window=16000, padding=16000, samplerate=16000)
+PLAN_60 = RawWindowSchedule(left_context=15, hop=30, right_context=15, window=16000, padding=16000, samplerate=16000)
+PLAN_30 = RawWindowSchedule(left_context=7, hop=15, right_context=8, window=16000, padding=16000, samplerate=16000)
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,15 @@ PLAN_30 = WindowPlan(left=7, block=15, right=8, window=16000, padding=16000, sam
         (PLAN_30, 65000, 122, 10),
     ],
 )
-def test_every_frame_of_a_recording_and_none_besides(plan: WindowPlan, samples: int, frames: int, windows: int) -> None:
+def test_every_frame_of_a_recording_and_none_besides(
+    plan: RawWindowSchedule, samples: int, frames: int, windows: int
+) -> None:
     heard: list[np.ndarray] = []
 
     def step(window: np.ndarray) -> np.ndarray:
         """Frames that hold the number of the sample at which they begin, or what is silent there."""
         heard.append(window)
-        places = (plan.left + np.arange(plan.block)) * plan.window // plan.frames
+        places = (plan.left_context + np.arange(plan.hop)) * plan.window // plan.frames
         return window[places, None]
 
     audio = np.arange(1, samples + 1, dtype=np.float32)  # 0 is silence
@@ -44,8 +46,8 @@ def test_every_frame_of_a_recording_and_none_besides(plan: WindowPlan, samples: 
 
 
 def test_leading_frames() -> None:
-    assert (PLAN_60.leading, PLAN_30.leading) == (45, 23)
+    assert (PLAN_60.lead_in_frames, PLAN_30.lead_in_frames) == (45, 23)
     assert (PLAN_60.fps, PLAN_30.fps) == (60, 30)
     assert [PLAN_60.start(index) for index in range(4)] == [-16000, -8000, 0, 8000]
     with pytest.raises(UserError, match="padding_left"):
-        WindowPlan(left=15, block=30, right=15, window=16000, padding=3000, samplerate=16000)
+        RawWindowSchedule(left_context=15, hop=30, right_context=15, window=16000, padding=3000, samplerate=16000)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_framework import ROOT, make_framework, start
 
-from audio2face.names import is_identifier
+from audio2face.errors import is_identifier
 from tools import arguments, environment, launch, settings
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from audio2face.config_base.tables import base_of
-from audio2face.files import write_json, write_npz
+from audio2face.io.atomic import write_json, write_npz
 from audio2face.model_folder import AnimationConfig, DiffusionInfo, EmotionDatabase, NetworkInfo, RegressionInfo
-from audio2face.model_folder.actor_data import actor_arrays
+from audio2face.model_folder.actor import actor_arrays
 from audio2face.model_folder.model import PARTS
 from audio2face.model_folder.writer import blendshape_names, write_actor, write_model_file, write_network_facts
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_models import DIFFUSION, REGRESSION, write_model
 
-from audio2face.files import write_npz
+from audio2face.io.atomic import write_npz
 from audio2face.model_folder import lint
 
 TRIES = 25

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audio2face.dataset.example.head import Head, Part
-from audio2face.dataset.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
+from audio2face.example.head import Head, HeadPart
+from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
 from audio2face.export import Animation, Surface
 
 SAMPLERATE = 22_050
@@ -73,7 +73,7 @@ def with_dent(animation: Animation, vertex: int, depth_cm: float) -> Animation:
 
 
 def _parts(head: Head) -> dict[str, np.ndarray]:
-    def rigid(name: str, part: Part) -> dict[str, np.ndarray]:
+    def rigid(name: str, part: HeadPart) -> dict[str, np.ndarray]:
         return {
             f"extra_{name}_vertices": part.vertices,
             f"extra_{name}_faces": part.faces,

@@ -10,8 +10,8 @@ import pygltflib
 from speaking_heads import speaking_head
 
 from audio2face.export import FORMATS
-from audio2face.export.colours import linear
-from audio2face.export.scene import Scene
+from audio2face.export.render.scene import Scene
+from audio2face.geometry.mesh import linear
 from audio2face.player.describe import describe_take
 from audio2face.player.payload import Payload
 

@@ -15,9 +15,9 @@ from speaking_heads import cloud, speaking_head
 from audio2face.errors import UserError
 from audio2face.export import Surface
 from audio2face.player import write_page
-from audio2face.player.bundle import bundled, web_text
 from audio2face.player.describe import at_times_of, error_curves
-from audio2face.player.motion_code import Tolerance, encode_motion
+from audio2face.player.motion_codec import Tolerance, encode_motion
+from audio2face.player.page import bundled, web_text
 from audio2face.player.payload import Payload
 
 MANY_VERTS = 24_002

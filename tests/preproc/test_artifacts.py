@@ -14,7 +14,7 @@ from audio2face.dataset import BlendshapeFiles
 from audio2face.errors import FileFormatError, UserError
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.blendshapes import copy_blendshapes
-from audio2face.preproc.deploy_data import DataInfo, ShotRow, clips_text, parse_clips
+from audio2face.preproc.network_data import DataInfo, ShotRow, clips_text, parse_clips
 
 
 @pytest.fixture

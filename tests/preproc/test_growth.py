@@ -12,10 +12,9 @@ import pytest
 
 from audio2face.geometry import write_cache
 from audio2face.geometry.point_cache import PointCache, StridedFrames
-from audio2face.preproc import products, prune, select
-from audio2face.preproc.gram import GramColumns
+from audio2face.preproc import matmul, prune, selection
 from audio2face.preproc.prune import prune_similar
-from audio2face.preproc.select import select_distinct
+from audio2face.preproc.selection import GramColumns, select_distinct
 from audio2face.preproc.steps import each_shot
 
 ROOT = Path(__file__).parents[2]
@@ -146,8 +145,8 @@ def test_selection_in_little_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     poses = (rng.standard_normal((2500, 12)) @ rng.standard_normal((12, 90))).astype(np.float32)
     poses += 0.01 * rng.standard_normal(poses.shape).astype(np.float32)
     usual = [pick.row for pick in select_distinct(GramColumns(poses), 30)]
-    monkeypatch.setattr(products, "_TABLE_BYTES", 0)
-    monkeypatch.setattr(select, "_COLUMN_BYTES", 8 * 2500 * 5)
-    monkeypatch.setattr("audio2face.preproc.gram._ANCHOR_BYTES", 8 * 90 * 2)
+    monkeypatch.setattr(matmul, "_TABLE_BYTES", 0)
+    monkeypatch.setattr(selection, "_COLUMN_BYTES", 8 * 2500 * 5)
+    monkeypatch.setattr("audio2face.preproc.selection._ANCHOR_BYTES", 8 * 90 * 2)
     assert [pick.row for pick in select_distinct(GramColumns(poses), 30, scratch=tmp_path)] == usual
     assert not list(tmp_path.iterdir())

@@ -12,10 +12,9 @@ from scipy.linalg import subspace_angles
 
 from audio2face.geometry import PointCache, find_cache, open_cache
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
-from audio2face.preproc.gram import GramColumns
 from audio2face.preproc.poses import frames_by_shot, stack_poses
 from audio2face.preproc.prune import prune_similar
-from audio2face.preproc.select import select_distinct
+from audio2face.preproc.selection import GramColumns, select_distinct
 from audio2face.preproc.tongue import StabilisedTongue, stabilise
 
 SHOTS = ["s1_neutral", "s2_joy", "s3_anger", "s4_neutral"]

@@ -9,22 +9,20 @@ import numpy.typing as npt
 import pytest
 
 from audio2face.errors import UserError
-from audio2face.geometry import PointCache, eigenpairs
+from audio2face.geometry import PointCache, pca
 from audio2face.geometry.pca import coefficients, fit_basis
 from audio2face.geometry.point_cache import StridedFrames
 from audio2face.geometry.rigid import fit_rigid
-from audio2face.preproc import products as products_module
-from audio2face.preproc import prune, select
-from audio2face.preproc.gram import GramColumns
+from audio2face.preproc import matmul, prune, selection
+from audio2face.preproc.matmul import MatmulBackend, NumpyBackend, TorchBackend
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, stack_poses, vertex_indices
-from audio2face.preproc.products import ProcessorProducts, Products, TorchProducts
 from audio2face.preproc.prune import prune_similar
-from audio2face.preproc.select import select_distinct
+from audio2face.preproc.selection import GramColumns, select_distinct
 from audio2face.preproc.tongue import stabilise
 
 Floats = npt.NDArray[np.floating]
 # What a GPU runs is tried on the processor: the same operations of PyTorch, there and back.
-WAYS: list[Products] = [ProcessorProducts(), TorchProducts("cpu")]
+WAYS: list[MatmulBackend] = [NumpyBackend(), TorchBackend("cpu")]
 
 
 def as_cache(frames: npt.ArrayLike) -> PointCache:
@@ -73,9 +71,9 @@ def prune_directly(rows: Floats, radius: float) -> list[int]:
 @pytest.mark.parametrize("few", [0, 10_000], ids=["fetched as needed", "fetched at once"])
 @pytest.mark.parametrize("products", WAYS, ids=lambda way: way.name)
 def test_selection_equals_the_direct_way(
-    threshold: float, few: int, products: Products, monkeypatch: pytest.MonkeyPatch
+    threshold: float, few: int, products: MatmulBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(select, "_FEW_POSES", few)
+    monkeypatch.setattr(selection, "_FEW_POSES", few)
     # More poses than the sketch holds, so that some steps are foretold wrongly.
     poses = moving_poses(700, 90, modes=40)
     columns = GramColumns(poses, products)
@@ -100,7 +98,7 @@ def test_selection_of_a_handful_of_poses(count: int) -> None:
 
 
 @pytest.mark.parametrize("products", WAYS, ids=lambda way: way.name)
-def test_pruning_equals_the_direct_way(products: Products, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pruning_equals_the_direct_way(products: MatmulBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = moving_poses(120, 60, modes=8)
     expected = prune_directly(rows, 12.0)
     assert 10 < len(expected) < 110
@@ -110,22 +108,22 @@ def test_pruning_equals_the_direct_way(products: Products, monkeypatch: pytest.M
 
 
 def test_products_are_made_where_they_are_made_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products_module, "_has_cuda_driver", lambda: True)
-    monkeypatch.setattr(products_module, "TorchProducts", lambda device: TorchProducts("cpu"))
+    monkeypatch.setattr(matmul, "_has_cuda_driver", lambda: True)
+    monkeypatch.setattr(matmul, "TorchBackend", lambda device: TorchBackend("cpu"))
     for gpu_seconds, chosen in ((0.1, "cpu"), (9.0, "processor")):
         monkeypatch.setattr(
-            products_module, "_trial_seconds", lambda way, seconds=gpu_seconds: {"cpu": seconds}.get(way.name, 1.0)
+            matmul, "_trial_seconds", lambda way, seconds=gpu_seconds: {"cpu": seconds}.get(way.name, 1.0)
         )
-        assert products_module.fastest_products.__wrapped__().name == chosen
+        assert matmul.fastest_backend.__wrapped__().name == chosen
 
 
 def test_a_gpu_that_cannot_be_used_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(device: str) -> TorchProducts:
+    def refuse(device: str) -> TorchBackend:
         raise RuntimeError("no CUDA GPUs are available")
 
-    monkeypatch.setattr(products_module, "_has_cuda_driver", lambda: True)
-    monkeypatch.setattr(products_module, "TorchProducts", refuse)
-    assert products_module.fastest_products.__wrapped__().name == "processor"
+    monkeypatch.setattr(matmul, "_has_cuda_driver", lambda: True)
+    monkeypatch.setattr(matmul, "TorchBackend", refuse)
+    assert matmul.fastest_backend.__wrapped__().name == "processor"
 
 
 def test_pruning_keeps_short_shots_whole_unless_told_otherwise() -> None:
@@ -185,7 +183,7 @@ def test_basis_equals_a_decomposition_of_the_rows(shape: tuple[int, int], about_
 def test_iterated_basis_equals_the_decomposed_one(threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = moving_poses(500, 400, modes=60, noise=0.0)
     expected = fit_basis(rows, rows[3], threshold, 60 if threshold == 1.0 else None)
-    monkeypatch.setattr(eigenpairs, "_DENSE_LIMIT", 100)
+    monkeypatch.setattr(pca, "_DENSE_LIMIT", 100)
     found = fit_basis(rows, rows[3], threshold, 60 if threshold == 1.0 else None)
     assert found.num_components == expected.num_components
     np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues, rtol=1e-5)
@@ -194,7 +192,7 @@ def test_iterated_basis_equals_the_decomposed_one(threshold: float, monkeypatch:
 
 @pytest.mark.parametrize("limit", [2500, 10])
 def test_basis_stops_at_the_rank(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eigenpairs, "_DENSE_LIMIT", limit)
+    monkeypatch.setattr(pca, "_DENSE_LIMIT", limit)
     rows = np.zeros((60, 90), np.float32)
     rows[:, :7] = np.random.default_rng(0).integers(-9, 9, (60, 7))
     assert fit_basis(rows, variance_threshold=1.0).num_components == 7

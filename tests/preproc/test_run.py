@@ -19,15 +19,14 @@ import numpy as np
 import pytest
 from conftest import ACTOR, Configure
 
-from audio2face import files
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.geometry import find_cache, open_cache, write_cache
+from audio2face.io import atomic
 from audio2face.preproc import poses
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.inputs import ActorInputs
-from audio2face.preproc.reuse import held, one_at_a_time
-from audio2face.preproc.run import preprocess
+from audio2face.preproc.run import one_at_a_time, preprocess, run_lock
 from audio2face.runs import RunFolder
 from runners import run_preproc
 
@@ -171,7 +170,7 @@ class Interrupted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, files_before: int) -> None:
         self.left = files_before
-        write = files.atomic_write
+        write = atomic.atomic_write
 
         @contextmanager
         def limited(path: Path) -> Iterator[IO[bytes]]:
@@ -183,7 +182,7 @@ class Interrupted:
                     raise KeyboardInterrupt
                 yield handle
 
-        monkeypatch.setattr(files, "atomic_write", limited)
+        monkeypatch.setattr(atomic, "atomic_write", limited)
         monkeypatch.setattr(poses, "atomic_write", limited)
 
 
@@ -217,7 +216,7 @@ def test_killed_it_goes_on_to_the_same_result(configure: Configure, tmp_path: Pa
     shutil.rmtree(whole)
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from audio2face import files; from audio2face.config import Configuration, Roots\n"
+        "from audio2face.config import Configuration, Roots\n"
         "from audio2face.preproc.run import preprocess\n"
         "left = int(sys.argv[1]); fsync = os.fsync\n"
         "def count(handle):\n"
@@ -254,7 +253,7 @@ def test_a_run_in_the_making_is_left_to_its_process(configure: Configure, monkey
         Interrupted(patch, 16)
         preprocess(configure(), ACTOR)
     run = RunFolder(next((configure().preproc.PREPROC_OUTPUT_ROOT).iterdir()))
-    with held(run), pytest.raises(UserError, match="another process"):
+    with run_lock(run), pytest.raises(UserError, match="another process"):
         preprocess(configure(), ACTOR)
 
 

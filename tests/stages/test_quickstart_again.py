@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from audio2face.config import Roots
-from audio2face.files import write_json
+from audio2face.io.atomic import write_json
 from audio2face.runs import RunFolder
 from runners import quickstart_kept, run_quickstart
 from runners.quickstart_kept import RECORD_FILE, KeptResults

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from audio2face.config import Configuration, load
-from audio2face.config.frozen import freeze
+from audio2face.config.merge import freeze
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.example.make import make_example
+from audio2face.example.make import make_example
 from audio2face.model_folder import DeployedModel
 from audio2face.model_folder.lint import lint
 from audio2face.preproc.run import preprocess

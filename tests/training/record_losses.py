@@ -25,7 +25,7 @@ import torch
 from small_project import small_project
 
 from audio2face.config_base.tables import NetworkType
-from audio2face.networks import diffusion_rnn
+from audio2face.models.diffusion import network
 from audio2face.training.run import train
 
 RECORD = Path(__file__).parents[1] / "data/losses.json"
@@ -58,7 +58,7 @@ def losses(folder: Path, kind: NetworkType) -> dict[str, dict[str, float]]:
     configuration = small_project(folder, kind=kind, **changes)
     config = folder / "models/hubert-base/config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), **dict.fromkeys(_DROPOUTS, 0.0)}))
-    with mock.patch.object(diffusion_rnn, "_GRU_DROPOUT", 0.0):
+    with mock.patch.object(network, "_GRU_DROPOUT", 0.0):
         run = train(configuration, lambda run, network: None).run.path
     with (run / "metrics.csv").open(encoding="utf-8") as table:
         rows = [(row["step"], row["metric"], float(row["value"])) for row in csv.DictReader(table)]

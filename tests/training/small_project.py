@@ -13,10 +13,9 @@ from safetensors.torch import save_file
 from small_actor import EVERY_SHOT, add_run, configuration
 
 from audio2face.config import Configuration
-from audio2face.config.frozen import freeze
-from audio2face.config.merge import merge
+from audio2face.config.merge import freeze, merge
 from audio2face.config_base.tables import NetworkType, base_of
-from audio2face.networks.encoders.hub_folder import transformer
+from audio2face.models.encoders.weights import transformer
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 _TRANSFORMER = {

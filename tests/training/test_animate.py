@@ -18,21 +18,20 @@ from audio2face.config import Configuration
 from audio2face.deploy import export_run
 from audio2face.errors import UserError
 from audio2face.evaluate import compare_motion
-from audio2face.files import write_json
 from audio2face.geometry import open_cache
-from audio2face.networks.diffusion_rnn import Network
-from audio2face.networks.noise_schedule import make_noise_schedule
-from audio2face.training.animate import Animator, Wish
-from audio2face.training.checkpoints import save_tensors
-from audio2face.training.diffusion_task import open_task
-from audio2face.training.inference_mode import Mode
-from audio2face.training.sampling import Sampling
-from audio2face.training.task import Place
-from audio2face.training.trained_model import TrainedModel
+from audio2face.io.atomic import write_json
+from audio2face.models.diffusion.network import DiffusionNetwork
+from audio2face.models.diffusion.process import make_noise_schedule
+from audio2face.training.checkpoint import save_tensors
+from audio2face.training.diffusion import open_task
+from audio2face.training.inference.animate import RawInference, RawOptions
+from audio2face.training.inference.stream import Mode, SamplingOptions
+from audio2face.training.inference.trained_run import TrainedModel
+from audio2face.training.task import DeviceAndRank
 from runners import run_inference
 
 RUN = "260101_000000_small"
-STEPS = Sampling(make_noise_schedule("cosine", 1000, "2"))
+STEPS = SamplingOptions(make_noise_schedule("cosine", 1000, "2"))
 MM = 0.1  # centimetres
 
 
@@ -64,9 +63,9 @@ def write_run(folder: Path) -> None:
     info["scale_skin"] *= 2
     info["translate_skin"][1] += 5
     write_json(path, info)
-    task = open_task(configuration, Place(torch.device("cpu")), None)
+    task = open_task(configuration, DeviceAndRank(torch.device("cpu")), None)
     network = task.network
-    assert isinstance(network, Network)
+    assert isinstance(network, DiffusionNetwork)
     torch.manual_seed(0)
     for head in (network.heads.skin, network.heads.tongue, network.heads.jaw, network.heads.eye):
         torch.nn.init.normal_(head[2].weight, std=0.1)
@@ -74,9 +73,9 @@ def write_run(folder: Path) -> None:
         for weight in network.geometry.parameters():
             weight.mul_(2)  # so that noise matters
     run = folder / "output_train" / RUN
-    for name, value in task.records().items():
+    for name, value in task.metadata_files().items():
         write_json(run / name, value)
-    write_json(run / "network.json", task.describe())
+    write_json(run / "network.json", task.network_config())
     configuration.save(run / "configs/configuration.json")
     save_tensors(network.state_dict(), run / "weights.safetensors")
     task.export(run)
@@ -96,13 +95,15 @@ def speech(path: Path, seconds: float, rate: int = 16000) -> Path:
     return path
 
 
-def wish(**changes: Any) -> Wish:
-    mode = Mode.of(changes.pop("mode", "offline"))
-    return Wish(**{"actor": "ann", "condition": "ann", "emotion": "joy", "mode": mode, "sampling": STEPS, **changes})
+def wish(**changes: Any) -> RawOptions:
+    mode = Mode.parse(changes.pop("mode", "offline"))
+    return RawOptions(
+        **{"actor": "ann", "condition": "ann", "emotion": "joy", "mode": mode, "sampling": STEPS, **changes}
+    )
 
 
 def motion(model: TrainedModel, audio: Path, **changes: Any) -> np.ndarray:
-    animator = Animator(model, wish(**changes))
+    animator = RawInference(model, wish(**changes))
     return np.concatenate(list(animator.motion(model.read_track(audio), animator.wish.mode)))
 
 
@@ -149,7 +150,7 @@ def test_ddim_needs_noise_at_the_start_only(model: TrainedModel, tmp_path: Path,
 
 
 def test_noise_of_all_steps_is_never_held_at_once(model: TrainedModel, tmp_path: Path) -> None:
-    many = Sampling(make_noise_schedule("cosine", 1000, "40"))
+    many = SamplingOptions(make_noise_schedule("cosine", 1000, "40"))
     audio = speech(tmp_path / "a.wav", 0.02)
     for mode in ("offline", "streaming"):
         assert len(motion(model, audio, mode=mode, sampling=many)) == 2
@@ -159,7 +160,7 @@ def test_another_actors_way_on_a_face_starts_from_that_faces_rest(model: Trained
     audio = speech(tmp_path / "a.wav", 0.5)
     skins = {}
     for actor in ("ann", "ben"):
-        done = Animator(model, wish(actor=actor)).animate(audio, tmp_path)
+        done = RawInference(model, wish(actor=actor)).animate(audio, tmp_path)
         assert done.name == f"a_{actor}_ann_joy_offline"
         skins[actor] = open_cache(done.files[0])[:] - model.face(actor).skin
     np.testing.assert_allclose(skins["ben"], 2 * skins["ann"], atol=1e-4)
@@ -169,7 +170,7 @@ def test_another_actors_way_on_a_face_starts_from_that_faces_rest(model: Trained
 @pytest.mark.parametrize("mode", ["offline", "streaming_stateless_output_delta", "streaming_stateless_onnx"])
 def test_raw_output_and_positions_belong_together(model: TrainedModel, tmp_path: Path, mode: str) -> None:
     audio = speech(tmp_path / "take.1.wav", 0.7, rate=44100)
-    done = Animator(model, wish(mode=mode, npy=True)).animate(audio, tmp_path)
+    done = RawInference(model, wish(mode=mode, npy=True)).animate(audio, tmp_path)
     face, sizes = model.face("ann"), model.settings.sizes
     suffix = "_delta" if "delta" in mode else ""
     stem = f"take.1_ann_ann_joy_{mode}"

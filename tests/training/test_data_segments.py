@@ -17,18 +17,29 @@ from torch.nn import functional
 
 from audio2face.audio import noise, read_track
 from audio2face.config import Configuration, TrainDiffusion
-from audio2face.training.batches import SegmentBatch, ahead
-from audio2face.training.clips import Clip, Shot
-from audio2face.training.data import TrainingData
-from audio2face.training.motion import Motion
-from audio2face.training.poses import PoseMaker
-from audio2face.training.recordings import shift_pitch
-from audio2face.training.sampler import Chances, Draw, Plan, Sampler, whole_clips
-from audio2face.training.segments import frame_positions, num_segment_samples, num_target_frames
-from audio2face.training.sources import ActorSource
+from audio2face.training.data.actors import ActorSource
+from audio2face.training.data.audio import shift_pitch
+from audio2face.training.data.clips import TrainingClip, TrainingShot
+from audio2face.training.data.dataset import TrainingData
+from audio2face.training.data.motion import ShotMotion
+from audio2face.training.data.samplers import (
+    SegmentAugmentation,
+    SegmentBatchSpec,
+    SegmentSampler,
+    SegmentSpec,
+    whole_clips,
+)
+from audio2face.training.data.segments import (
+    PcaDecoder,
+    SegmentBatch,
+    frame_positions,
+    num_segment_samples,
+    num_target_frames,
+    prefetch,
+)
 
 RATE = 16_000
-NO_CHANCE = Chances(least_frames=30, most_frames=30)
+NO_CHANCE = SegmentAugmentation(least_frames=30, most_frames=30)
 
 
 def open_both(configuration: Configuration) -> tuple[TrainingData, TrainDiffusion]:
@@ -37,11 +48,11 @@ def open_both(configuration: Configuration) -> tuple[TrainingData, TrainDiffusio
     return TrainingData.open(configuration.dataset, train), train
 
 
-def load(configuration: Configuration, *draws: Draw) -> tuple[SegmentBatch, TrainingData, PoseMaker]:
+def load(configuration: Configuration, *draws: SegmentSpec) -> tuple[SegmentBatch, TrainingData, PcaDecoder]:
     data, train = open_both(configuration)
     loader, _ = data.segments(train, batch_size=1)
-    poses = PoseMaker(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA)
-    return loader.load(Plan(0, 0, True, draws)), data, poses
+    poses = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA)
+    return loader.load(SegmentBatchSpec(0, 0, True, draws)), data, poses
 
 
 def poses_of_shot(source: ActorSource, shot: str) -> torch.Tensor:
@@ -69,7 +80,7 @@ def test_segment_equals_the_cut_of_the_whole_clip_resampled(configure: Configure
     """Choosing the segment first, and interpolating coefficients, gives what the reference makes of whole clips."""
     rows = [("ann", "s3_anger", (10, 109), "ann", "en", "s3_anger.wav", 0)]
     for start, frames in ((0, 60), (77, 50), (150, 50)):
-        batch, data, poses = load(configure(CLIPS=rows), Draw(0, start, frames))
+        batch, data, poses = load(configure(CLIPS=rows), SegmentSpec(0, start, frames))
         clip_poses = poses_of_shot(data.sources[0], "s3_anger")[10:110]
         resampled = functional.interpolate(clip_poses.T[None], scale_factor=2, mode="linear", align_corners=False)
         expected = resampled[0].T[start : start + frames]
@@ -81,7 +92,7 @@ def test_segment_equals_the_cut_of_the_whole_clip_resampled(configure: Configure
 @pytest.mark.parametrize("fps", [30.0, 60.0])
 @pytest.mark.parametrize("shot_fps", [24.0, 25.0, 30.0, 50.0, 60.0, 120.0])
 def test_any_ratio_of_rates(fps: float, shot_fps: float) -> None:
-    clip = Clip(Shot("s", "ann", "s", 100, shot_fps, "joy", 0), 20, 69, "", "", None)
+    clip = TrainingClip(TrainingShot("s", "ann", "s", 100, shot_fps, "joy", 0), 20, 69, "", "", None)
     count = num_target_frames(clip, fps)
     assert count == int(50 * fps / shot_fps)
     positions = frame_positions(clip, fps, 0, count)
@@ -98,7 +109,7 @@ def test_any_ratio_of_rates(fps: float, shot_fps: float) -> None:
 @pytest.mark.parametrize("offset", [0, 4, -7, 0.5, -1.5])
 def test_audio_of_a_segment(offset: float, configure: Configure, reference_data: Path) -> None:
     rows = [("ann", "s4_neutral", (5, 104), "ann", "en", "s4_neutral.wav", offset)]
-    batch, data, _ = load(configure(CLIPS=rows), Draw(0, 41, 77))
+    batch, data, _ = load(configure(CLIPS=rows), SegmentSpec(0, 41, 77))
     whole = read_track(reference_data / "preproc/dataset/audio/s4_neutral.wav")
     first = 5 + math.ceil(max(-offset, 0))
     start = round((first + offset) / 30 * RATE) + int(41 * (RATE / 60))
@@ -110,7 +121,7 @@ def test_audio_of_a_segment(offset: float, configure: Configure, reference_data:
 
 def test_sound_beyond_the_recording_is_silent(configure: Configure) -> None:
     rows = [("ann", "s2_joy", (0, 94), "aug_v1", "en", "aug/v1/s2_joy.wav", -3)]
-    batch, _, _ = load(configure(CLIPS=rows), Draw(0, 0, 120))
+    batch, _, _ = load(configure(CLIPS=rows), SegmentSpec(0, 0, 120))
     assert batch.audio[0, :15_900].abs().max() > 0
     assert not batch.audio[0, 16_000:].any()
 
@@ -118,14 +129,14 @@ def test_sound_beyond_the_recording_is_silent(configure: Configure) -> None:
 def test_time_shift_moves_sound_and_face_alike(configure: Configure) -> None:
     """A shift by a whole frame is the segment one frame later."""
     configuration = configure(TARGET_FPS=30.0)
-    shifted, _, _ = load(configuration, Draw(0, 20, 40, time_shift=1.0))
-    later, _, _ = load(configuration, Draw(0, 21, 40))
+    shifted, _, _ = load(configuration, SegmentSpec(0, 20, 40, time_shift=1.0))
+    later, _, _ = load(configuration, SegmentSpec(0, 21, 40))
     assert torch.equal(shifted.skin, later.skin)
     assert torch.equal(shifted.jaw, later.jaw)
     lag = int(21 * RATE / 30) - round(RATE / 30) - int(20 * RATE / 30)
     assert torch.equal(shifted.audio[0, lag:], later.audio[0, : later.audio.shape[1] - lag])
-    half, _, _ = load(configuration, Draw(0, 20, 40, time_shift=-0.5))
-    before, _, _ = load(configuration, Draw(0, 19, 41))
+    half, _, _ = load(configuration, SegmentSpec(0, 20, 40, time_shift=-0.5))
+    before, _, _ = load(configuration, SegmentSpec(0, 19, 41))
     assert torch.allclose(half.eye, (before.eye[:, :-1] + before.eye[:, 1:]) / 2, atol=1e-6)
 
 
@@ -139,8 +150,8 @@ def test_pitch_shift_keeps_time_and_repeats(configure: Configure) -> None:
     assert middle == pytest.approx(0.8, abs=0.005)
     loudest = np.abs(np.fft.rfft(shifted)).argmax() / 2
     assert loudest == pytest.approx(220 * 2 ** (4 / 12), abs=3)
-    plain, _, _ = load(configure(), Draw(0, 60, 60))
-    raised, _, _ = load(configure(), Draw(0, 60, 60, semitones=2.0))
+    plain, _, _ = load(configure(), SegmentSpec(0, 60, 60))
+    raised, _, _ = load(configure(), SegmentSpec(0, 60, 60, semitones=2.0))
     assert raised.audio.shape == plain.audio.shape
     assert not torch.equal(raised.audio, plain.audio)
     assert torch.equal(raised.skin, plain.skin)
@@ -148,7 +159,7 @@ def test_pitch_shift_keeps_time_and_repeats(configure: Configure) -> None:
 
 def test_muted_segments(configure: Configure) -> None:
     configuration = configure(CLIPS=EVERY_SHOT[:1], AUG_MUTED_SHOTS=[("ann", ("s2_joy", 9), 50, "joy")])
-    batch, data, poses = load(configuration, Draw(1, 10, 60, noise_gain=0.7, noise_seed=5))
+    batch, data, poses = load(configuration, SegmentSpec(1, 10, 60, noise_gain=0.7, noise_seed=5))
     expected = noise(RATE, RATE, "mic", 0.1 * 0.7, np.random.default_rng(5)).astype(np.float32)
     assert np.array_equal(batch.audio[0], expected)
     target = poses(batch)[0]
@@ -156,7 +167,8 @@ def test_muted_segments(configure: Configure) -> None:
     assert torch.allclose(target[0].double(), poses_of_shot(data.sources[0], "s2_joy")[9], atol=1e-6)
     assert batch.emotion.tolist() == [[1.0, 0.0]]
     silent, _, _ = load(
-        configure(AUG_MUTED_SHOTS=[("ann", ("s2_joy", 9), 50, "joy")], AUG_MUTED_AUDIO_NOISE_TYPE=None), Draw(4, 0, 30)
+        configure(AUG_MUTED_SHOTS=[("ann", ("s2_joy", 9), 50, "joy")], AUG_MUTED_AUDIO_NOISE_TYPE=None),
+        SegmentSpec(4, 0, 30),
     )
     assert not silent.audio.any()
 
@@ -167,13 +179,13 @@ def test_muted_segments(configure: Configure) -> None:
 def test_neutral_target_is_the_mean_geometry(configure: Configure) -> None:
     muted = [("ann", ("s1_neutral", 0), 50, "neutral")]
     still = {"AUG_MUTED_TONGUE_IS_NEUTRAL": True, "JAW_ANIM_DATA_FPATH": {}, "EYE_ANIM_DATA_FPATH": {}}
-    batch, data, poses = load(configure(AUG_MUTED_SHOTS=muted, **still), Draw(4, 0, 30))
+    batch, data, poses = load(configure(AUG_MUTED_SHOTS=muted, **still), SegmentSpec(4, 0, 30))
     assert torch.allclose(poses(batch)[0, 0], torch.from_numpy(data.sources[0].mean_geometry), atol=1e-6)
 
 
 def test_channels_in_any_order_and_without_rescaling(configure: Configure) -> None:
-    batch, data, _ = load(configure(), Draw(1, 6, 40))
-    poses = PoseMaker(data.sources, ["eye", "skin_coeffs", "tongue_pose", "jaw"], rescale=False)
+    batch, data, _ = load(configure(), SegmentSpec(1, 6, 40))
+    poses = PcaDecoder(data.sources, ["eye", "skin_coeffs", "tongue_pose", "jaw"], rescale=False)
     eye, skin, tongue, jaw = poses(batch).split([4, 21, 180, 15], dim=-1)
     assert torch.equal(eye, batch.eye)
     assert torch.equal(skin, batch.skin)
@@ -197,7 +209,7 @@ def test_actors_of_one_batch_have_their_own_shapes(configure: Configure, workspa
         np.savez(path, **arrays)
     info = json.loads((bobs / "deploy/data_info.json").read_text())
     (bobs / "deploy/data_info.json").write_text(json.dumps(info | {"num_shapes_skin": 15, "scale_skin": 20.0}))
-    draws = [Draw(clip, 20, 30) for clip in (0, 5, 1, 6)]
+    draws = [SegmentSpec(clip, 20, 30) for clip in (0, 5, 1, 6)]
     batch, data, poses = load(configure(("ann", "bob"), CLIPS=[]), *draws)
     assert batch.actors == (0, 1, 0, 1)
     assert batch.actor.tolist() == [[1, 0], [0, 1], [1, 0], [0, 1]]
@@ -214,12 +226,12 @@ def test_no_pose_of_a_whole_clip_is_ever_made(configure: Configure) -> None:
     """Memory is that of the segment's coefficients and sound, however long the clip and large the mesh."""
     data, train = open_both(configure())
     loader, _ = data.segments(train, batch_size=1)
-    loader.load(Plan(0, 0, True, (Draw(0, 0, 30),)))  # the recording is in memory now
+    loader.load(SegmentBatchSpec(0, 0, True, (SegmentSpec(0, 0, 30),)))  # the recording is in memory now
     long = data.motions["s1_neutral"].hold(5, 100_000, neutral_skin=False, neutral_tongue=False)
     loader, _ = replace(data, motions={**data.motions, "s1_neutral": long}).segments(train, batch_size=1)
     tracemalloc.start()
     try:
-        batch = loader.load(Plan(0, 0, True, (Draw(0, 0, 30),)))
+        batch = loader.load(SegmentBatchSpec(0, 0, True, (SegmentSpec(0, 0, 30),)))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -229,26 +241,28 @@ def test_no_pose_of_a_whole_clip_is_ever_made(configure: Configure) -> None:
 # --- chance ------------------------------------------------------------------------------------------------------
 
 
-def sampler(batch_size: int = 1, **changes: object) -> Sampler:
+def sampler(batch_size: int = 1, **changes: object) -> SegmentSampler:
     values: dict[str, object] = {
         "clip_frames": [200, 40, 640, 25, 300, 90, 1000],
         "clip_muted": [False] * 5 + [True] * 2,
-        "chances": Chances(30, 600, time_shift=1.0, pitch_share=0.5, semitones=(-2.0, 2.0), noise_gain=(0.0, 1.0)),
+        "chances": SegmentAugmentation(
+            30, 600, time_shift=1.0, pitch_share=0.5, semitones=(-2.0, 2.0), noise_gain=(0.0, 1.0)
+        ),
         "order_seed": 42,
         "draw_seed": 43,
     }
-    return Sampler(batch_size=batch_size, **(values | changes))  # type: ignore[arg-type]
+    return SegmentSampler(batch_size=batch_size, **(values | changes))  # type: ignore[arg-type]
 
 
 def test_every_clip_once_an_epoch_and_ranges_respected() -> None:
     plans = [sampler().plan(position) for position in range(7 * 40)]
     for epoch in range(40):
         part = plans[7 * epoch : 7 * epoch + 7]
-        assert sorted(plan.draws[0].clip for plan in part) == list(range(7))
+        assert sorted(plan.segments[0].clip for plan in part) == list(range(7))
         assert [plan.ends_epoch for plan in part] == [False] * 6 + [True]
         assert {plan.epoch for plan in part} == {epoch}
     frames = sampler().clip_frames
-    draws = [plan.draws[0] for plan in plans]
+    draws = [plan.segments[0] for plan in plans]
     for draw in draws:
         assert min(30, frames[draw.clip]) <= draw.num_frames <= min(600, frames[draw.clip])
         assert 0 <= draw.start <= frames[draw.clip] - draw.num_frames
@@ -260,7 +274,7 @@ def test_every_clip_once_an_epoch_and_ranges_respected() -> None:
     shifted = [draw.semitones for draw in draws if draw.semitones is not None]
     assert 60 < len(shifted) < 140  # half of 200
     assert max(map(abs, shifted)) <= 2
-    orders = {tuple(plan.draws[0].clip for plan in plans[7 * epoch : 7 * epoch + 7]) for epoch in range(40)}
+    orders = {tuple(plan.segments[0].clip for plan in plans[7 * epoch : 7 * epoch + 7]) for epoch in range(40)}
     assert len(orders) > 35
 
 
@@ -268,16 +282,16 @@ def test_a_position_says_all() -> None:
     whole = [sampler(3).plan(position) for position in range(9)]
     assert [sampler(3).plan(position) for position in range(4, 9)] == whole[4:]
     assert list(sampler(3).epoch(1, 1)) == whole[4:6]
-    assert [len(plan.draws) for plan in whole] == [3, 3, 1] * 3
+    assert [len(plan.segments) for plan in whole] == [3, 3, 1] * 3
     other = sampler(3, draw_seed=44).plan(0)
-    assert [draw.clip for draw in other.draws] == [draw.clip for draw in whole[0].draws]
+    assert [draw.clip for draw in other.segments] == [draw.clip for draw in whole[0].segments]
     assert other != whole[0]
 
 
 def test_lengths_in_a_batch() -> None:
     for position in range(9):
-        shared, own = sampler(3).plan(position).draws, sampler(3, own_lengths=True).plan(position).draws
-        single = [sampler().plan(7 * (position // 3) + item).draws[0] for item in range(7)][3 * (position % 3) :][:3]
+        shared, own = sampler(3).plan(position).segments, sampler(3, own_lengths=True).plan(position).segments
+        single = [sampler().plan(7 * (position // 3) + item).segments[0] for item in range(7)][3 * (position % 3) :][:3]
         assert own == tuple(single)  # what is drawn does not depend on the size of batches
         length = min(single[0].num_frames, *(sampler().clip_frames[draw.clip] for draw in single))
         assert {draw.num_frames for draw in shared} == {length}
@@ -286,10 +300,10 @@ def test_lengths_in_a_batch() -> None:
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_processes_share_a_batch(world_size: int) -> None:
     for position in range(8):
-        whole = sampler(6).plan(position).draws
+        whole = sampler(6).plan(position).segments
         plans = [sampler(6, rank=rank, world_size=world_size).plan(position) for rank in range(world_size)]
-        assert all(plan.draws for plan in plans)  # who has nothing to learn keeps in step
-        parts = [() if plan.is_idle else plan.draws for plan in plans]
+        assert all(plan.segments for plan in plans)  # who has nothing to learn keeps in step
+        parts = [() if plan.is_padding else plan.segments for plan in plans]
         dealt = [draw for turn in itertools.zip_longest(*parts) for draw in turn if draw is not None]
         assert dealt == list(whole)
     with pytest.raises(ValueError, match="dealt out"):
@@ -298,10 +312,16 @@ def test_processes_share_a_batch(world_size: int) -> None:
 
 def test_whole_clips() -> None:
     plans = whole_clips([200, 1000, 601])
-    assert [plan.draws for plan in plans] == [(Draw(0, 0, 200),), (Draw(1, 0, 1000),), (Draw(2, 0, 601),)]
+    assert [plan.segments for plan in plans] == [
+        (SegmentSpec(0, 0, 200),),
+        (SegmentSpec(1, 0, 1000),),
+        (SegmentSpec(2, 0, 601),),
+    ]
     assert [plan.ends_epoch for plan in plans] == [False, False, True]
-    with_chance = [sampler(chances=Chances(30, 600, whole_clips=True)).plan(position) for position in range(7)]
-    assert {(plan.draws[0].clip, plan.draws[0].num_frames) for plan in with_chance} == set(
+    with_chance = [
+        sampler(chances=SegmentAugmentation(30, 600, whole_clips=True)).plan(position) for position in range(7)
+    ]
+    assert {(plan.segments[0].clip, plan.segments[0].num_frames) for plan in with_chance} == set(
         enumerate(sampler().clip_frames)
     )
 
@@ -312,7 +332,7 @@ def test_whole_clips() -> None:
 def same(one: SegmentBatch, other: SegmentBatch) -> bool:
     names = ("skin", "tongue", "jaw", "eye", "audio", "emotion", "actor")
     tensors = all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
-    return one.plan == other.plan and np.array_equal(one.known, other.known) and tensors
+    return one.spec == other.spec and np.array_equal(one.valid, other.valid) and tensors
 
 
 def test_resumed_training_sees_the_same_batches(configure: Configure) -> None:
@@ -322,7 +342,7 @@ def test_resumed_training_sees_the_same_batches(configure: Configure) -> None:
     data, train = open_both(configure(**changes))
     loader, numbers = data.segments(train, batch_size=2)
     every = list(loader.batches(map(numbers.plan, range(6))))
-    assert [batch.plan.position for batch in every] == list(range(6))
+    assert [batch.spec.position for batch in every] == list(range(6))
     again, train = open_both(configure(**changes, AUDIO_DATA_CACHING=False))
     loader, numbers = again.segments(train, batch_size=2)
     with_rest = itertools.islice(loader.batches(map(numbers.plan, itertools.count(3))), 3)
@@ -335,7 +355,7 @@ def test_padded_batch(configure: Configure) -> None:
     data, train = open_both(configuration)
     loader, numbers = data.segments(train, batch_size=4)
     batch = loader.load(numbers.plan(0))
-    frames = [2 * loader.reader.clips[draw.clip].num_frames for draw in batch.plan.draws]
+    frames = [2 * loader.reader.clips[draw.clip].num_frames for draw in batch.spec.segments]
     assert batch.lengths is not None
     assert batch.audio_lengths is not None
     assert batch.lengths.tolist() == frames
@@ -344,8 +364,8 @@ def test_padded_batch(configure: Configure) -> None:
     shortest = int(np.argmin(frames))
     assert not batch.skin[shortest, frames[shortest] :].any()
     assert not batch.audio[shortest, batch.audio_lengths[shortest] :].any()
-    assert batch.to("cpu").plan == batch.plan
-    assert len(batch.names) == 4
+    assert batch.to("cpu").spec == batch.spec
+    assert len(batch.sample_ids) == 4
 
 
 def test_loading_runs_ahead_within_bounds_and_passes_errors_on() -> None:
@@ -357,12 +377,12 @@ def test_loading_runs_ahead_within_bounds_and_passes_errors_on() -> None:
         done.append(order)
         return order
 
-    made = ahead(itertools.count(), work, 2)
+    made = prefetch(itertools.count(), work, 2)
     assert [next(made) for _ in range(3)] == [0, 1, 2]
     assert len(done) <= 5
     with pytest.raises(ValueError, match="five"):
         list(made)
-    made = ahead(itertools.count(), lambda order: order, 2)
+    made = prefetch(itertools.count(), lambda order: order, 2)
     next(made)
     made.close()  # type: ignore[attr-defined]
 
@@ -371,7 +391,7 @@ def test_motion_between_frames_is_that_of_poses() -> None:
     rng = np.random.default_rng(0)
     coefficients, shapes, mean = rng.normal(size=(9, 4)), rng.normal(size=(4, 30)), rng.normal(size=30)
     empty = np.zeros((9, 0), np.float32)
-    motion = Motion(coefficients.astype(np.float32), empty, empty, empty, (True,) * 4)
+    motion = ShotMotion(coefficients.astype(np.float32), empty, empty, empty, (True,) * 4)
     positions = rng.uniform(0, 8, size=50)
     poses = coefficients @ shapes + mean
     lower = positions.astype(int)

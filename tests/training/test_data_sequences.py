@@ -17,20 +17,20 @@ from small_actor import EVERY_SHOT, configuration
 from audio2face.audio import noise, read_track
 from audio2face.config import TrainRegression
 from audio2face.errors import UserError
-from audio2face.networks import encoders
-from audio2face.training import speech_features
-from audio2face.training.data import TrainingData
-from audio2face.training.sequence_batches import SequenceBatch, SequenceLoader
-from audio2face.training.sequences import SequencePlan, SequenceSampler, Shifts, frames_in_order
-from audio2face.training.signals import StopSignals
-from audio2face.training.speech_features import FeatureStore
+from audio2face.models import encoders
+from audio2face.training.data import features
+from audio2face.training.data.dataset import TrainingData
+from audio2face.training.data.features import FeatureCache
+from audio2face.training.data.samplers import SequenceBatchSpec, SequenceSampler, TimeShiftGrid, frames_in_order
+from audio2face.training.data.sequences import SequenceBatch, SequenceLoader
+from audio2face.training.signals import InterruptHandler
 
 RATE, SAMPLES = 16_000, 8320
 MUTED = [["ann", ["s2_joy", 9], 12, "joy"], ["ann", ["s1_neutral", 3], 7, "neutral"]]
 
 
-def plan(clip: int, start: int, shift: float = 0.0, variant: int = 0) -> SequencePlan:
-    return SequencePlan(0, np.array([clip]), np.array([start]), np.array([shift]), np.array([variant]))
+def plan(clip: int, start: int, shift: float = 0.0, variant: int = 0) -> SequenceBatchSpec:
+    return SequenceBatchSpec(0, np.array([clip]), np.array([start]), np.array([shift]), np.array([variant]))
 
 
 class Opened:
@@ -42,7 +42,7 @@ class Opened:
         assert isinstance(setup.train, TrainRegression)
         self.train = setup.train
         self.data = TrainingData.open(setup.dataset, setup.train)
-        self.loader, self.sampler = self.data.sequences(setup.train, Shifts(1.0), batch_size=8)
+        self.loader, self.sampler = self.data.sequences(setup.train, TimeShiftGrid(1.0), batch_size=8)
 
     def load(self, *where: Any) -> SequenceBatch:
         return self.loader.load(plan(*where))
@@ -130,7 +130,7 @@ def test_jaw_and_eyes_are_scaled_where_asked_for(reference_data: Path, workspace
 
 def sampler(batch_size: int = 6, **changes: Any) -> SequenceSampler:
     frames, muted = [10, 2, 1, 7], [False, True, False, False]
-    return SequenceSampler(frames, muted, 2, 3, Shifts(1.0), batch_size, 1, 2, **changes)
+    return SequenceSampler(frames, muted, 2, 3, TimeShiftGrid(1.0), batch_size, 1, 2, **changes)
 
 
 def items(plans: Any) -> list[tuple[int, int, float, int]]:
@@ -160,7 +160,7 @@ def test_processes_share_a_batch(world_size: int) -> None:
     assert shared[0].batches_per_epoch == whole.batches_per_epoch
     for position in range(4):
         plans = [own.plan(position) for own in shared]
-        parts = [[] if own.is_idle else items([own]) for own in plans]
+        parts = [[] if own.is_padding else items([own]) for own in plans]
         dealt = [item for turn in itertools.zip_longest(*parts) for item in turn if item is not None]
         assert dealt == items([whole.plan(position)])
         assert all(len(own.clips) for own in plans)
@@ -169,13 +169,13 @@ def test_processes_share_a_batch(world_size: int) -> None:
 
 
 def test_shifts_on_a_grid() -> None:
-    assert Shifts(1.0, 1).grid.tolist() == [0.0]
-    assert Shifts(1.0, 4).grid.tolist() == [-0.375, -0.125, 0.125, 0.375]
-    shifts, variants = Shifts(2.0, 3).draw(50, np.random.default_rng(0))
+    assert TimeShiftGrid(1.0, 1).grid.tolist() == [0.0]
+    assert TimeShiftGrid(1.0, 4).grid.tolist() == [-0.375, -0.125, 0.125, 0.375]
+    shifts, variants = TimeShiftGrid(2.0, 3).draw(50, np.random.default_rng(0))
     assert set(variants.tolist()) == {0, 1, 2}
-    assert np.array_equal(shifts, Shifts(2.0, 3).grid[variants])
+    assert np.array_equal(shifts, TimeShiftGrid(2.0, 3).grid[variants])
     with pytest.raises(ValueError, match="not on a grid"):
-        _ = Shifts(1.0).grid
+        _ = TimeShiftGrid(1.0).grid
 
 
 def test_validation_goes_through_clips_in_order() -> None:
@@ -190,10 +190,10 @@ def test_validation_goes_through_clips_in_order() -> None:
 
 def test_names_say_where_an_item_comes_from(opened: Opened) -> None:
     batch = opened.load(1, 4)
-    assert batch.names == ("s2_joy [0, 94] at 4",)
+    assert batch.sample_ids == ("s2_joy [0, 94] at 4",)
     assert batch.num_frames == 3
     idle = opened.loader.load(replace(plan(1, 4), is_idle=True))
-    assert not idle.names
+    assert not idle.sample_ids
     assert idle.num_frames == 0
 
 
@@ -207,8 +207,8 @@ class Ear:
         self.encoder = encoders.build("logmel", {"width": 8})
         self.heard = 0
 
-    def store(self, folder: Path) -> FeatureStore:
-        return FeatureStore(folder, self.encoder, self.hear, torch.device("cpu"))
+    def store(self, folder: Path) -> FeatureCache:
+        return FeatureCache(folder, self.encoder, self.hear, torch.device("cpu"))
 
     @torch.no_grad()
     def hear(self, audio: torch.Tensor) -> torch.Tensor:
@@ -223,13 +223,13 @@ def ear() -> Ear:
     return Ear()
 
 
-def with_features(opened: Opened, ear: Ear, folder: Path, shifts: Shifts) -> SequenceLoader:
+def with_features(opened: Opened, ear: Ear, folder: Path, shifts: TimeShiftGrid) -> SequenceLoader:
     features = ear.store(folder).prepare(opened.loader.windows, shifts.grid)
     return replace(opened.loader, features=features)
 
 
 def test_features_are_those_of_the_windows(opened: Opened, ear: Ear, tmp_path: Path) -> None:
-    shifts = Shifts(1.0, 3)
+    shifts = TimeShiftGrid(1.0, 3)
     loader = with_features(opened, ear, tmp_path, shifts)
     frames = sum(loader.clip_frames)
     assert ear.heard == 3 * frames
@@ -243,19 +243,19 @@ def test_features_are_those_of_the_windows(opened: Opened, ear: Ear, tmp_path: P
 
 
 def test_features_are_made_once_for_all_that_would_be_the_same(opened: Opened, ear: Ear, tmp_path: Path) -> None:
-    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
     frames, ear.heard = sum(opened.loader.clip_frames), 0
-    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
     assert ear.heard == 0
     files = sorted(tmp_path.glob("*.npy"))
     assert len(files) == len(opened.loader.clips)
     files[0].write_bytes(files[0].read_bytes()[:1000])  # a file that is cut off is made again
-    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
     assert 0 < ear.heard < frames
     ear.heard = 0
     with torch.no_grad():
         next(ear.encoder.parameters()).add_(1e-3)  # another encoder
-    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
     assert ear.heard == frames
     assert len(list(tmp_path.glob("*.npy"))) == 2 * len(files)
 
@@ -263,10 +263,10 @@ def test_features_are_made_once_for_all_that_would_be_the_same(opened: Opened, e
 def test_features_of_another_version_are_not_read(
     opened: Opened, ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
     first, ear.heard = set(tmp_path.glob("*.npy")), 0
-    monkeypatch.setattr(speech_features, "_VERSION", b"3: otherwise")
-    with_features(opened, ear, tmp_path, Shifts(0.0, 1))
+    monkeypatch.setattr(features, "_VERSION", b"3: otherwise")
+    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
     assert ear.heard == sum(opened.loader.clip_frames)
     assert len(set(tmp_path.glob("*.npy")) - first) == len(first)
 
@@ -283,7 +283,7 @@ def test_a_signal_stops_extraction_at_once_and_keeps_whole_clips(
         return Ear.hear(ear, audio)
 
     store = replace(ear.store(folder), hear=hear)
-    with StopSignals() as stop, stop.deferred(), pytest.raises(KeyboardInterrupt):
+    with InterruptHandler() as stop, stop.deferred(), pytest.raises(KeyboardInterrupt):
         store.prepare(opened.loader.windows, np.zeros(1))
     assert stop.received == number
     kept = set(folder.iterdir())
@@ -297,7 +297,7 @@ def test_a_signal_stops_extraction_at_once_and_keeps_whole_clips(
 
 def test_processes_share_the_hearing(opened: Opened, ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
-    monkeypatch.setattr(speech_features, "wait_for_all", lambda: waited.append(len(list(tmp_path.glob("*.npy")))))
+    monkeypatch.setattr(features, "wait_for_all", lambda: waited.append(len(list(tmp_path.glob("*.npy")))))
     with pytest.raises(UserError, match="cannot be read back"):  # whose share is missing here
         ear.store(tmp_path).prepare(opened.loader.windows, np.zeros(1), rank=0, world_size=2)
     assert waited == [3]

@@ -15,11 +15,11 @@ from small_actor import EVERY_SHOT, RUN, Configure, add_run
 from audio2face.config import Configuration, Roots
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
-from audio2face.files import write_json
-from audio2face.training.clips import Clip, Shot, without_short
-from audio2face.training.data import TrainingData
-from audio2face.training.origins import Origin, describe, read_origins
-from audio2face.training.sources import open_sources
+from audio2face.io.atomic import write_json
+from audio2face.training.data.actors import open_sources
+from audio2face.training.data.clips import TrainingClip, TrainingShot, without_short
+from audio2face.training.data.dataset import TrainingData
+from audio2face.training.run_folder import Origin, provenance_record, read_origins
 
 TWO = ("ann", "bob")
 
@@ -44,7 +44,7 @@ def test_newest_finished_run_of_the_actor_is_taken(configure: Configure, workspa
     for runs in ({}, {"ann": "latest"}):
         configuration = configure(PREPROC_RUN_NAME_FULL=runs)
         sources = open_sources(configuration.dataset, configuration.train)
-        recorded = describe(sources, configuration.roots)
+        recorded = provenance_record(sources, configuration.roots)
         assert recorded["preproc_run_name_full"] == {"ann": "260101_000000_newer"}
         assert recorded["preproc_folder"] == {"ann": "/workspace/output_preproc/260101_000000_newer"}
     configuration = configure(PREPROC_RUN_NAME_FULL={"ann": RUN})
@@ -91,7 +91,7 @@ def test_single_files_replace_the_run(
     for shot, motion in usual.motions.items():
         for one, other in zip(motion.parts, data.motions[shot].parts, strict=True):
             assert np.array_equal(one, other)
-    write_json(tmp_path / "configs/preproc_info.json", describe(data.sources, configuration.roots))
+    write_json(tmp_path / "configs/preproc_info.json", provenance_record(data.sources, configuration.roots))
     origins = read_origins(tmp_path, configuration.roots, tmp_path)
     assert origins == {"ann": Origin(None, {name: run / path for name, path in files.items()})}
 
@@ -213,8 +213,13 @@ def test_short_clips_are_left_out(configure: Configure, caplog: pytest.LogCaptur
         data = open_data(configure(CLIPS=[*EVERY_SHOT, *clip("s2_joy", 4)]))
     assert len(data.training_clips) == 4
     assert "shorter than 0.21 seconds are left out: s2_joy [0, 4]" in caplog.text
-    shot = Shot("a", "ann", "a", 9, 30.0, "joy", 0)
-    assert without_short([Clip(shot, 0, 0, "", "", None), Clip(shot, 0, 1, "", "", None)], 2, "frames")[0].last == 1
+    shot = TrainingShot("a", "ann", "a", 9, 30.0, "joy", 0)
+    assert (
+        without_short([TrainingClip(shot, 0, 0, "", "", None), TrainingClip(shot, 0, 1, "", "", None)], 2, "frames")[
+            0
+        ].last
+        == 1
+    )
 
 
 def test_recordings_that_end_early_are_told(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:

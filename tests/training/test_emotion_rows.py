@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 from audio2face.errors import UserError
-from audio2face.files import write_npz
-from audio2face.model_folder.archive import open_archive
+from audio2face.io.atomic import write_npz
 from audio2face.model_folder.emotion_database import EmotionDatabase
-from audio2face.model_folder.faults import Faults
-from audio2face.training.clips import Clip, Shot
-from audio2face.training.emotion_rows import check_source, emotion_database, num_rows
+from audio2face.model_folder.npz import open_archive
+from audio2face.model_folder.validation import Diagnostics
+from audio2face.training.data.clips import TrainingClip, TrainingShot
+from audio2face.training.data.sequences import check_source, emotion_database, num_rows
 
-ONE = Shot("one", "ann", "one", 10, 30.0, "joy", 0)
-TWO = Shot("two", "ann", "two", 6, 30.0, "joy", 10)
-HELD = Shot("muted_one_3", "ann", "one", 4, 30.0, "joy", 16, 3)
+ONE = TrainingShot("one", "ann", "one", 10, 30.0, "joy", 0)
+TWO = TrainingShot("two", "ann", "two", 6, 30.0, "joy", 10)
+HELD = TrainingShot("muted_one_3", "ann", "one", 4, 30.0, "joy", 16, 3)
 SHOTS = (ONE, TWO, HELD)
 ROWS = np.arange(40, dtype=np.float32).reshape(20, 2)
 
 
-def clip(shot: Shot, first: int, last: int) -> Clip:
-    return Clip(shot, first, last, "ann", "en", None)
+def clip(shot: TrainingShot, first: int, last: int) -> TrainingClip:
+    return TrainingClip(shot, first, last, "ann", "en", None)
 
 
 CLIPS = (clip(ONE, 2, 4), clip(ONE, 4, 6), clip(ONE, 9, 9), clip(HELD, 0, 3))
@@ -50,7 +50,7 @@ def test_the_file_is_read_back(tmp_path: Path) -> None:
     database = emotion_database(ROWS, SHOTS, CLIPS, CLIPS, compact=False)
     path = tmp_path / "implicit_emo_db.npz"
     write_npz(path, database.as_arrays())
-    faults = Faults().of(path.name)
+    faults = Diagnostics().for_file(path.name)
     read = EmotionDatabase.read(open_archive(path, faults), 2, faults)
     assert read is not None
     assert (read.names, read.starts, read.sizes) == (database.names, database.starts, database.sizes)

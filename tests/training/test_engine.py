@@ -11,10 +11,10 @@ import torch
 from small_project import small_project
 
 from audio2face.config_base.tables import NetworkType
-from audio2face.training.engine import arithmetic
+from audio2face.training.distributed import deterministic_algorithms
 from audio2face.training.run import train
-from audio2face.training.settings import engine_settings
-from audio2face.training.training_run import TrainingRun
+from audio2face.training.run_folder import TrainingRun
+from audio2face.training.task import fabric_settings
 
 
 def switches() -> list[bool]:
@@ -30,8 +30,8 @@ def switches() -> list[bool]:
 @pytest.mark.parametrize(("reproducible", "inside"), [(True, [True, False, False, False]), (False, None)])
 def test_algorithms_are_chosen_and_given_back(tmp_path: Path, reproducible: bool, inside: list[bool] | None) -> None:
     before = switches()
-    settings = engine_settings(small_project(tmp_path, REPRODUCIBLE=reproducible).train)
-    with pytest.raises(KeyboardInterrupt), arithmetic(settings):
+    settings = fabric_settings(small_project(tmp_path, REPRODUCIBLE=reproducible).train)
+    with pytest.raises(KeyboardInterrupt), deterministic_algorithms(settings):
         assert switches() == (inside or [*before[:3], False])
         raise KeyboardInterrupt
     assert switches() == before

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio2face.training.clips import Clip, Shot, shot_id
-from audio2face.training.holdout import choose_shots
+from audio2face.training.data.clips import TrainingClip, TrainingShot, choose_shots, shot_id
 
 ACTORS = ("ann", "bob")
 # Of each shot: actor, emotion, and the language of one or two clips.
@@ -26,21 +25,23 @@ SHOTS = st.lists(
 )
 
 
-def clips_of(rows: list[tuple[str, str, list[str]]]) -> list[Clip]:
+def clips_of(rows: list[tuple[str, str, list[str]]]) -> list[TrainingClip]:
     clips = []
     for number, (actor, emotion, languages) in enumerate(rows):
         name = f"s{number:02d}_{emotion}"
-        shot = Shot(shot_id(actor, name, len(ACTORS)), actor, name, 60, 30.0, emotion, 60 * number)
-        clips += [Clip(shot, 0, 59, actor, language, Path(f"{name}.wav")) for language in languages]
+        shot = TrainingShot(shot_id(actor, name, len(ACTORS)), actor, name, 60, 30.0, emotion, 60 * number)
+        clips += [TrainingClip(shot, 0, 59, actor, language, Path(f"{name}.wav")) for language in languages]
     return clips
 
 
-def chosen_of(clips: list[Clip], fraction: float, seed: int, named: dict[str, list[str]] | None = None) -> set[str]:
+def chosen_of(
+    clips: list[TrainingClip], fraction: float, seed: int, named: dict[str, list[str]] | None = None
+) -> set[str]:
     by_id = {clip.shot.id: clip.shot for clip in clips}
     return set(choose_shots(clips, by_id, named or {}, fraction, seed, ACTORS))
 
 
-def kinds(clips: list[Clip]) -> set[tuple[str, str]]:
+def kinds(clips: list[TrainingClip]) -> set[tuple[str, str]]:
     return {
         kind
         for clip in clips

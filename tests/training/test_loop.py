@@ -18,29 +18,29 @@ from torch import Tensor
 from toy import ToyBatch, ToyTask
 
 from audio2face.errors import UserError
-from audio2face.networks.running_scale import RunningScale
-from audio2face.training.checkpoints import CheckpointStore, read_checkpoint, read_exported_weights, read_metrics
-from audio2face.training.engine import make_fabric, seed_everything
-from audio2face.training.loop import End, TrainingLoop
-from audio2face.training.run_log import RunLog
-from audio2face.training.settings import EngineSettings, LoopSettings
-from audio2face.training.signals import StopSignals
+from audio2face.models.losses import RunningLossNormalizer
+from audio2face.training.checkpoint import CheckpointStore, read_checkpoint, read_exported_weights, read_metrics
+from audio2face.training.distributed import make_fabric, seed_everything
+from audio2face.training.metrics import RunLog
+from audio2face.training.signals import InterruptHandler
+from audio2face.training.task import FabricSettings, TrainerSettings
+from audio2face.training.trainer import StopReason, Trainer
 
-ENGINE = EngineSettings(device="cpu")
+ENGINE = FabricSettings(device="cpu")
 
 
 def make_loop(
-    folder: Path, task: ToyTask, *, stop: StopSignals | None = None, log: RunLog | None = None, **settings: object
-) -> TrainingLoop:
+    folder: Path, task: ToyTask, *, stop: InterruptHandler | None = None, log: RunLog | None = None, **settings: object
+) -> Trainer:
     seed_everything(ENGINE, 0)
-    chosen = LoopSettings(**{"epochs": 4, "ema_decay": 0.9, "log_period": 2, **settings})  # type: ignore[arg-type]
-    return TrainingLoop(make_fabric(ENGINE), task, chosen, CheckpointStore(folder), log, stop or StopSignals())
+    chosen = TrainerSettings(**{"epochs": 4, "ema_decay": 0.9, "log_period": 2, **settings})  # type: ignore[arg-type]
+    return Trainer(make_fabric(ENGINE), task, chosen, CheckpointStore(folder), log, stop or InterruptHandler())
 
 
 class StoppingTask(ToyTask):
     """Asks to stop when a certain batch is fetched, as a signal would."""
 
-    def __init__(self, stop: StopSignals, at: int) -> None:
+    def __init__(self, stop: InterruptHandler, at: int) -> None:
         super().__init__()
         self.stop, self.left = stop, at
 
@@ -59,19 +59,19 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 @pytest.mark.parametrize("reference", [False, True])
 def test_stopped_anywhere_it_goes_on_to_the_same_weights(tmp_path: Path, reference: bool) -> None:
     options = {"accumulation": 2, "reference_accumulation": reference, "clip_norm": 0.5}
-    assert make_loop(tmp_path / "whole", ToyTask(), **options).run() is End.DONE
+    assert make_loop(tmp_path / "whole", ToyTask(), **options).run() is StopReason.DONE
     whole = CheckpointStore(tmp_path / "whole").last()
     assert whole is not None
     for at in (1, 4, 5, 6, 13):
         folder = tmp_path / f"cut{at}"
-        stop = StopSignals()
-        assert make_loop(folder, StoppingTask(stop, at), stop=stop, **options).run() is End.STOPPED
+        stop = InterruptHandler()
+        assert make_loop(folder, StoppingTask(stop, at), stop=stop, **options).run() is StopReason.STOPPED
         stopped = CheckpointStore(folder).last()
         assert stopped is not None
         loop = make_loop(folder, ToyTask(), **options)
         torch.manual_seed(99)  # whatever happened before
         loop.resume(read_checkpoint(stopped))
-        assert loop.run() is End.DONE
+        assert loop.run() is StopReason.DONE
         last = CheckpointStore(folder).last()
         assert last is not None
         assert last.name == whole.name
@@ -106,15 +106,15 @@ class InterruptedTask(ToyTask):
 def test_a_signal_interrupts_validation_and_the_run_resumes_with_it(tmp_path: Path, at: int, period: int) -> None:
     whole, interrupted, resumed = ToyTask(), InterruptedTask(at), ToyTask()
     make_loop(tmp_path / "whole", whole, validation_period=period).run()
-    with StopSignals() as stop:
+    with InterruptHandler() as stop:
         end = make_loop(tmp_path / "cut", interrupted, stop=stop, validation_period=period).run()
-    assert end is End.STOPPED
+    assert end is StopReason.STOPPED
     assert len(interrupted.errors) == at - 1
     stopped = CheckpointStore(tmp_path / "cut").last()
     assert stopped is not None
     loop = make_loop(tmp_path / "cut", resumed, validation_period=period)
     loop.resume(read_checkpoint(stopped))
-    assert loop.run() is End.DONE
+    assert loop.run() is StopReason.DONE
     assert interrupted.errors + resumed.errors == whole.errors
 
 
@@ -134,8 +134,8 @@ def test_gathered_gradients_are_means_over_items_and_flushed_at_the_end_of_an_ep
 
 
 def test_the_references_way_steps_after_the_first_batch_and_drops_what_is_left_over() -> None:
-    reference = LoopSettings(epochs=1, accumulation=4, reference_accumulation=True)
-    ours = LoopSettings(epochs=1, accumulation=4)
+    reference = TrainerSettings(epochs=1, accumulation=4, reference_accumulation=True)
+    ours = TrainerSettings(epochs=1, accumulation=4)
     assert [index for index in range(11) if reference.is_due(index, 11)] == [0, 4, 8]
     assert [index for index in range(11) if ours.is_due(index, 11)] == [3, 7, 10]
 
@@ -208,7 +208,7 @@ def test_running_statistics_are_those_of_the_steps_that_count(tmp_path: Path, ac
 
     task.losses = recorded  # type: ignore[method-assign]
     make_loop(tmp_path, task, epochs=3, accumulation=accumulation).run()
-    expected = RunningScale()
+    expected = RunningLossNormalizer()
     for first in range(0, len(taken), 5):
         epoch = taken[first : first + 5]
         for start in range(0, 5, accumulation):
@@ -229,8 +229,8 @@ class StoppingAtPoison(StoppingTask):
 
 
 def test_a_signal_saves_while_losses_are_not_finite(tmp_path: Path) -> None:
-    stop = StopSignals()
-    assert make_loop(tmp_path, StoppingAtPoison(stop, 7), stop=stop).run() is End.STOPPED
+    stop = InterruptHandler()
+    assert make_loop(tmp_path, StoppingAtPoison(stop, 7), stop=stop).run() is StopReason.STOPPED
     last = CheckpointStore(tmp_path).last()
     assert last is not None
     assert last.name == "00000004"  # batches 5 to 7 were skipped
@@ -238,7 +238,7 @@ def test_a_signal_saves_while_losses_are_not_finite(tmp_path: Path) -> None:
     assert all(map(math.isfinite, checkpoint.task.values()))
     loop = make_loop(tmp_path, ToyTask())
     loop.resume(checkpoint)
-    assert loop.run() is End.DONE
+    assert loop.run() is StopReason.DONE
 
 
 def test_a_gradient_that_is_not_finite_is_traced_to_its_batch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -269,7 +269,7 @@ def test_it_gives_up_when_nothing_is_finite_any_more(tmp_path: Path) -> None:
 
 def test_time_limit_ends_as_if_all_epochs_were_done(tmp_path: Path) -> None:
     task = ToyTask()
-    assert make_loop(tmp_path, task, limit_seconds=0.0).run() is End.TIME_LIMIT
+    assert make_loop(tmp_path, task, limit_seconds=0.0).run() is StopReason.TIME_LIMIT
     assert len(task.errors) == 1
     assert CheckpointStore(tmp_path).best() is not None
 
@@ -295,13 +295,13 @@ def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
     try:
-        with StopSignals() as stop, stop.deferred():
+        with InterruptHandler() as stop, stop.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.received == signal.SIGTERM
             assert not seen
             with pytest.raises(KeyboardInterrupt):
                 os.kill(os.getpid(), signal.SIGTERM)
-        stop.pass_on()
+        stop.reraise()
         assert seen == [signal.SIGTERM] * 2
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -20,11 +20,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from audio2face.config_base.tables import NetworkType
-from audio2face.training.diffusion_task import open_task as open_diffusion
-from audio2face.training.regression_task import open_task as open_regression
+from audio2face.training.diffusion import open_task as open_diffusion
+from audio2face.training.regression import open_task as open_regression
 from audio2face.training.run import train
-from audio2face.training.task import Place
-from audio2face.training.training_run import TrainingRun
+from audio2face.training.run_folder import TrainingRun
+from audio2face.training.task import DeviceAndRank
 
 KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 2, "CHECKPOINT_PERIOD_MINUTES": 10.0}
@@ -84,7 +84,9 @@ def put_on_gpu(root: nn.Module) -> None:
 def test_a_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bool) -> None:
     opener = open_diffusion if kind == "diffusion" else open_regression
     changes = without_some_parts(tmp_path / "lacking") if lacks else {}
-    task: Any = opener(small_project(tmp_path, kind=kind, BATCH_SIZE=4, **changes), Place(torch.device("cpu")), None)
+    task: Any = opener(
+        small_project(tmp_path, kind=kind, BATCH_SIZE=4, **changes), DeviceAndRank(torch.device("cpu")), None
+    )
     batch = next(task.batches(0, 0))
     assert bool(np.asarray(batch.known).all()) != lacks
     task.network.train()
@@ -93,7 +95,7 @@ def test_a_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bo
     if kind == "diffusion":
         task._device = GPU
     else:
-        task._place = Place(GPU)
+        task._place = DeviceAndRank(GPU)
     with PretendedGpu():
         losses = task.losses(task.network, batch)
         assert {loss.device for loss in losses.values()} == {GPU}

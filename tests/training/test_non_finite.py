@@ -15,12 +15,11 @@ import torch
 from small_project import small_project
 
 from audio2face.config_base.tables import NetworkType
-from audio2face.training.checkpoints import FOLDER, CheckpointStore, read_checkpoint
-from audio2face.training.diffusion_task import DiffusionTask
-from audio2face.training.regression_task import RegressionTask
-from audio2face.training.resume import NEWEST
-from audio2face.training.run import train
-from audio2face.training.training_run import TrainingRun
+from audio2face.training.checkpoint import FOLDER, CheckpointStore, read_checkpoint
+from audio2face.training.diffusion import DiffusionTask
+from audio2face.training.regression import RegressionTask
+from audio2face.training.run import NEWEST, train
+from audio2face.training.run_folder import TrainingRun
 
 KINDS: tuple[NetworkType, ...] = ("regression", "diffusion")
 TASKS: dict[NetworkType, type[RegressionTask] | type[DiffusionTask]] = {
@@ -56,7 +55,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, kind: NetworkType, value: float, *, 
                 audio = batch.audio.clone()
                 audio[1].view(-1)[1000] = value
                 batch = replace(batch, audio=audio, **({"hidden": None} if kind == "regression" else {}))
-                names.append(batch.names[1])
+                names.append(batch.sample_ids[1])
                 if then and len(names) == 1:
                     signal.raise_signal(then)
             yield batch

@@ -10,20 +10,18 @@ import pytest
 import soundfile
 import torch
 
-from audio2face.audio.phonemes import ENGLISH, SILENCE, Detector, PhoneSet, row_count
 from audio2face.config import Configuration, Roots, TrainRegression
-from audio2face.config.frozen import freeze
-from audio2face.config.merge import merge
+from audio2face.config.merge import freeze, merge
 from audio2face.config_base.tables import base_of
 from audio2face.errors import FileFormatError, UserError
-from audio2face.networks.encoders import MissingWeightsError
-from audio2face.training import phoneme_tables as module
-from audio2face.training.clips import Clip, Shot
-from audio2face.training.phoneme_cache import PhonemeCache
-from audio2face.training.phoneme_tables import PhonemeTables, phoneme_tables
-from audio2face.training.task import Place
+from audio2face.models.encoders import MissingWeightsError
+from audio2face.models.phonemes import ENGLISH, SILENCE, Detector, PhoneSet, row_count
+from audio2face.training.data import phonemes
+from audio2face.training.data.clips import TrainingClip, TrainingShot
+from audio2face.training.data.phonemes import PhonemeCache, PhonemeTables, phoneme_tables
+from audio2face.training.task import DeviceAndRank
 
-HERE = Place(torch.device("cpu"))
+HERE = DeviceAndRank(torch.device("cpu"))
 
 
 class Counting:
@@ -52,7 +50,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
             return detector
         raise MissingWeightsError(f"no weights of {name}", hint="Get them.")
 
-    monkeypatch.setattr(module, "open_detector", open_one)
+    monkeypatch.setattr(phonemes, "open_detector", open_one)
     return detector
 
 
@@ -75,18 +73,18 @@ def configuration(root: Path, **changes: Any) -> Configuration:
     )
 
 
-def clip(root: Path, name: str, language: str = "en", seconds: float = 1.0) -> Clip:
+def clip(root: Path, name: str, language: str = "en", seconds: float = 1.0) -> TrainingClip:
     """A clip with a recording of its own."""
     audio = root / f"audio/{name}.wav"
     audio.parent.mkdir(exist_ok=True)
     soundfile.write(audio, np.random.default_rng(len(name)).uniform(-0.1, 0.1, round(seconds * 16_000)), 16_000)
-    shot = Shot(name, "ann", name, 30, 30.0, "neutral", 0)
-    return Clip(shot, 0, 29, "ann", language, audio)
+    shot = TrainingShot(name, "ann", name, 30, 30.0, "neutral", 0)
+    return TrainingClip(shot, 0, 29, "ann", language, audio)
 
 
-def muted() -> Clip:
+def muted() -> TrainingClip:
     """A held pose."""
-    return Clip(Shot("muted", "ann", "s", 30, 30.0, "neutral", 0, held_frame=3), 0, 29, "ann", "", None)
+    return TrainingClip(TrainingShot("muted", "ann", "s", 30, 30.0, "neutral", 0, held_frame=3), 0, 29, "ann", "", None)
 
 
 def give_times(root: Path, name: str, *rows: tuple[float, float, str]) -> None:
@@ -97,7 +95,7 @@ def give_times(root: Path, name: str, *rows: tuple[float, float, str]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def make(root: Path, clips: list[Clip], place: Place = HERE, **changes: Any) -> PhonemeTables | None:
+def make(root: Path, clips: list[TrainingClip], place: DeviceAndRank = HERE, **changes: Any) -> PhonemeTables | None:
     """The tables of clips."""
     setup = configuration(root, **changes)
     assert isinstance(setup.train, TrainRegression)
@@ -238,12 +236,12 @@ def test_processes_share_the_recognition(tmp_path: Path, counting: Counting, mon
                 assert other.audio is not None
                 cache.table(Counting(), other.audio)
 
-    monkeypatch.setattr(module, "wait_for_all", wait)
+    monkeypatch.setattr(phonemes, "wait_for_all", wait)
     changes = {"TORCH_CACHE_ROOT": str(tmp_path / "cache")}
-    first = make(tmp_path, clips, Place(torch.device("cpu"), 0, 2), **changes)
+    first = make(tmp_path, clips, DeviceAndRank(torch.device("cpu"), 0, 2), **changes)
     assert recognised == [3]
     assert len(counting.heard) == 3  # nothing is recognised twice
-    second = make(tmp_path, clips, Place(torch.device("cpu"), 1, 2), **changes)
+    second = make(tmp_path, clips, DeviceAndRank(torch.device("cpu"), 1, 2), **changes)
     assert len(counting.heard) == 3
     assert first is not None
     assert second is not None

@@ -15,11 +15,11 @@ from small_actor import add_run, configuration
 from audio2face.config import Configuration
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
-from audio2face.files import write_json
 from audio2face.geometry import list_shots
+from audio2face.io.atomic import write_json
 from audio2face.preproc.artifacts import identity_facts
 from audio2face.preproc.data_record import CurrentData
-from audio2face.training.sources import open_sources
+from audio2face.training.data.actors import open_sources
 
 Project = tuple[Path, Callable[[str], Configuration], Callable[[str, str], None]]
 

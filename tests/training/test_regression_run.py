@@ -15,18 +15,18 @@ import torch
 from small_project import small_project
 
 from audio2face.errors import UserError
-from audio2face.model_folder.archive import open_archive
 from audio2face.model_folder.emotion_database import EmotionDatabase
-from audio2face.model_folder.faults import Faults
-from audio2face.networks.regression import RegressionGraph, RegressionNetwork
-from audio2face.training import random_state
-from audio2face.training.regression_task import RegressionTask, load_network, open_task
-from audio2face.training.run import Outcome, train
-from audio2face.training.task import Place
-from audio2face.training.training_run import TrainingRun
+from audio2face.model_folder.npz import open_archive
+from audio2face.model_folder.validation import Diagnostics
+from audio2face.models.regression.network import ExportedRegression, RegressionNetwork
+from audio2face.training.checkpoint import get_rng_state
+from audio2face.training.regression import RegressionTask, load_regression_network, open_task
+from audio2face.training.run import TrainingResult, train
+from audio2face.training.run_folder import TrainingRun
+from audio2face.training.task import DeviceAndRank
 
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
-HERE = Place(torch.device("cpu"))
+HERE = DeviceAndRank(torch.device("cpu"))
 
 
 @pytest.fixture(autouse=True)
@@ -51,12 +51,12 @@ def opened(folder: Path, **changes: Any) -> RegressionTask:
 
 
 @pytest.fixture(scope="module")
-def outcome(folder: Path) -> Outcome:
+def outcome(folder: Path) -> TrainingResult:
     """A finished training."""
     return train(small_project(folder, kind="regression", **QUICK), nothing)
 
 
-def test_a_run_holds_what_later_stages_read(folder: Path, outcome: Outcome) -> None:
+def test_a_run_holds_what_later_stages_read(folder: Path, outcome: TrainingResult) -> None:
     run = TrainingRun.open(outcome.run.path)
     info = json.loads((run.path / "network_info_full.json").read_text())
     assert info["id"] == {"type": "regression", "actor": "ann", "version": "0.1", "output": "geometry"}
@@ -72,18 +72,18 @@ def test_a_run_holds_what_later_stages_read(folder: Path, outcome: Outcome) -> N
     assert "speech_features" not in (run.path / "network.json").read_text()
 
 
-def test_the_trained_network_is_read_back(folder: Path, outcome: Outcome) -> None:
+def test_the_trained_network_is_read_back(folder: Path, outcome: TrainingResult) -> None:
     run, task = TrainingRun.open(outcome.run.path), opened(folder)
     task.network.load_state_dict(run.weights())
     window, emotion = 0.1 * torch.randn(3, 1, 8320), torch.randn(3, 1, 18)
     with torch.no_grad():
-        expected = RegressionGraph(task.network.network)(window, emotion)
-        assert torch.equal(RegressionGraph(load_network(run))(window, emotion), expected)
+        expected = ExportedRegression(task.network.network)(window, emotion)
+        assert torch.equal(ExportedRegression(load_regression_network(run))(window, emotion), expected)
 
 
-def test_implicit_emotions_are_deployed(outcome: Outcome) -> None:
+def test_implicit_emotions_are_deployed(outcome: TrainingResult) -> None:
     run = TrainingRun.open(outcome.run.path)
-    faults = Faults().of("implicit_emo_db.npz")
+    faults = Diagnostics().for_file("implicit_emo_db.npz")
     database = EmotionDatabase.read(open_archive(run.path / "deploy/implicit_emo_db.npz", faults), 16, faults)
     assert database is not None
     assert database.names[-2:] == ("muted_s1_neutral_3", "muted_s2_joy_9")
@@ -113,8 +113,8 @@ def test_stored_features_are_those_of_the_encoder_in_evaluation_mode(folder: Pat
     assert [module.training for module in task.network.modules()] == before
     stored = batch.hidden_layers()
     assert stored is not None
-    in_training = task.network.network.hear(batch.audio)
-    expected = task.network.eval().network.hear(batch.audio)
+    in_training = task.network.network.extract_hidden_states(batch.audio)
+    expected = task.network.eval().network.extract_hidden_states(batch.audio)
     assert relative_difference(in_training, expected) > 0.1
     assert relative_difference(stored, expected) < 1e-3  # they are stored in float16
 
@@ -126,9 +126,9 @@ def relative_difference(values: torch.Tensor, expected: torch.Tensor) -> float:
 def test_extracting_features_leaves_global_generators_alone(folder: Path, tmp_path: Path) -> None:
     task = opened(folder, SPEECH_FEATURES_ROOT=str(tmp_path))
     task.network.train()
-    before = random_state.capture(task.generators, HERE.device)
+    before = get_rng_state(task.generators, HERE.device)
     next(task.batches(0, 0))
-    after = random_state.capture(task.generators, HERE.device)
+    after = get_rng_state(task.generators, HERE.device)
     assert list(tmp_path.iterdir())
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
 
@@ -166,7 +166,7 @@ def test_an_encoder_that_is_trained_hears_anew(folder: Path, caplog: pytest.LogC
 def test_what_it_hears_with_can_be_left_out(folder: Path) -> None:
     deaf = opened(folder, NETWORK_HYPER_PARAMS={"use_w2v_features": False})
     assert "phoneme" not in first_losses(deaf)
-    assert deaf.describe()["encoder"] is None
+    assert deaf.network_config()["encoder"] is None
     speech = opened(folder, NETWORK_HYPER_PARAMS={"use_autocorr_features": False}, LOSS_PHONEME_ALPHA=None)
     assert {"mse", "lip_dist"} < set(first_losses(speech))
     with pytest.raises(UserError, match="must hear something"):
@@ -181,7 +181,7 @@ def test_languages_that_nobody_knows_are_skipped(folder: Path) -> None:
     for batch in task.batches(0, 0):
         losses = task.losses(task.network.train(), batch)
         assert all(torch.isfinite(loss) for loss in losses.values())
-        seen.add((batch.names[0].split()[0], bool(losses["phoneme"] > 0)))
+        seen.add((batch.sample_ids[0].split()[0], bool(losses["phoneme"] > 0)))
     assert seen == {("s1_neutral", True), ("s2_joy", False)}
 
 
@@ -193,7 +193,7 @@ def test_lips_count_by_emotion(folder: Path) -> None:
 def test_parts_without_data_are_not_learnt(folder: Path) -> None:
     task = opened(folder)
     batch = next(task.batches(0, 0))
-    known = np.array([[True, False, True, True]] * len(batch.names))
+    known = np.array([[True, False, True, True]] * len(batch.sample_ids))
     kept = small_weights_off(task)
     task.losses(kept.network.train(), dataclasses.replace(batch, known=known))["total"].backward()
     heads = task.network.network.heads
@@ -219,7 +219,7 @@ def test_the_row_that_drives_it_must_exist(folder: Path) -> None:
 # --- starting points ---------------------------------------------------------------------------------------------
 
 
-def test_it_starts_from_a_run(folder: Path, outcome: Outcome) -> None:
+def test_it_starts_from_a_run(folder: Path, outcome: TrainingResult) -> None:
     weights = outcome.run.path / "weights.safetensors"
     task = opened(folder, PRETRAINED_NET_FPATH=str(weights))
     before = TrainingRun.open(outcome.run.path).weights()
@@ -244,7 +244,7 @@ def test_it_starts_from_weights_of_the_reference(folder: Path, tmp_path: Path) -
 
 
 def as_reference(network: RegressionNetwork) -> dict[str, torch.Tensor]:
-    from audio2face.networks.reference_weights import _OVER_TIME, _REGRESSION_NAMES, _WAV2VEC_NAMES
+    from audio2face.training.pretrained import _OVER_TIME, _REGRESSION_NAMES, _WAV2VEC_NAMES
 
     names = {**_REGRESSION_NAMES, "phoneme_regressors.0.": "phonemes.languages.en."}
     names |= {f"w2v_model.{theirs}": f"encoder.model.{ours}" for theirs, ours in _WAV2VEC_NAMES.items()}

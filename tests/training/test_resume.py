@@ -14,7 +14,7 @@ import pytest
 from train_process import start
 
 from audio2face.config_base.tables import NetworkType
-from audio2face.training.checkpoints import FOLDER, CheckpointStore, read_progress
+from audio2face.training.checkpoint import FOLDER, CheckpointStore, read_progress
 
 PATIENCE = 120
 KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")

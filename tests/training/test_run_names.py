@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from audio2face.errors import UserError
-from audio2face.files import write_json
+from audio2face.io.atomic import write_json
 from audio2face.preproc.artifacts import identity_facts
-from audio2face.preproc.reuse import find_stopped
+from audio2face.preproc.run import find_resumable
 from audio2face.runs import RunFolder
-from audio2face.training.resume import NEWEST, find_resumable_run, find_run
-from audio2face.training.training_run import PREPROC_FILE
+from audio2face.training.run import NEWEST, find_resumable_run, find_run_to_resume
+from audio2face.training.run_folder import PREPROC_FILE
 from runners import run_quickstart
 
 
@@ -51,10 +51,10 @@ def settings(root: Path, name: str) -> Any:
 def test_training_resumes_its_own_run(tmp_path: Path) -> None:
     own = training_run(tmp_path, "261123_101500_try")
     other = training_run(tmp_path, "261123_111500_first_try")
-    assert find_run(settings(tmp_path, "try"), NEWEST) == own
-    assert find_run(settings(tmp_path, "first_try"), NEWEST) == other
+    assert find_run_to_resume(settings(tmp_path, "try"), NEWEST) == own
+    assert find_run_to_resume(settings(tmp_path, "first_try"), NEWEST) == other
     with pytest.raises(UserError, match="no unfinished run of 'st_try'"):
-        find_run(settings(tmp_path, "st_try"), NEWEST)
+        find_run_to_resume(settings(tmp_path, "st_try"), NEWEST)
 
 
 def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:
         for stem, fact in identity_facts("ann", "same").items():
             write_json(tmp_path / name / "configs" / f"{stem}.json", fact)
     for name, run in (("try", "261123_101500_try"), ("first_try", "261123_111500_first_try"), ("st_try", None)):
-        found = find_stopped(tmp_path, name, "ann", "same")
+        found = find_resumable(tmp_path, name, "ann", "same")
         assert (found and found.name) == run
 
 

@@ -17,7 +17,7 @@ from small_project import small_project
 from torch import Tensor
 
 from audio2face.config_base.tables import NetworkType
-from audio2face.training.checkpoints import FOLDER, CheckpointStore
+from audio2face.training.checkpoint import FOLDER, CheckpointStore
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("together.py")

@@ -20,18 +20,17 @@ from small_project import small_project
 
 from audio2face.config import Configuration
 from audio2face.errors import UserError
-from audio2face.networks.diffusion_rnn import Network
+from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.runs import RunFolder
-from audio2face.training import diffusion_validation
-from audio2face.training.diffusion_task import load_network, open_task
-from audio2face.training.loop import End
-from audio2face.training.resume import NEWEST
-from audio2face.training.run import Outcome, train
-from audio2face.training.task import Place
-from audio2face.training.training_run import TrainingRun
+from audio2face.training import diffusion
+from audio2face.training.diffusion import load_diffusion_network, open_task
+from audio2face.training.run import NEWEST, TrainingResult, train
+from audio2face.training.run_folder import TrainingRun
+from audio2face.training.task import DeviceAndRank
+from audio2face.training.trainer import StopReason
 
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
-HERE = Place(torch.device("cpu"))
+HERE = DeviceAndRank(torch.device("cpu"))
 
 
 @pytest.fixture(autouse=True)
@@ -52,20 +51,20 @@ def nothing(run: Path, network: torch.nn.Module) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcome(folder: Path) -> Outcome:
+def outcome(folder: Path) -> TrainingResult:
     """A finished training of one actor."""
     return train(small_project(folder, **QUICK), nothing)
 
 
-def opened(configuration: Configuration) -> Network:
+def opened(configuration: Configuration) -> DiffusionNetwork:
     network = open_task(configuration, HERE, None).network
-    assert isinstance(network, Network)
+    assert isinstance(network, DiffusionNetwork)
     return network
 
 
-def test_a_run_holds_what_later_stages_read(folder: Path, outcome: Outcome) -> None:
+def test_a_run_holds_what_later_stages_read(folder: Path, outcome: TrainingResult) -> None:
     run = TrainingRun.open(outcome.run.path)
-    assert outcome.end is End.DONE
+    assert outcome.stop_reason is StopReason.DONE
     assert outcome.run.is_done
     info = json.loads((run.path / "network_info_full.json").read_text())
     assert info["id"] == {"type": "diffusion", "actor": "ann", "version": "0.1", "output": "geometry"}
@@ -81,9 +80,9 @@ def test_a_run_holds_what_later_stages_read(folder: Path, outcome: Outcome) -> N
     assert str(folder) not in (run.path / "network.json").read_text()
 
 
-def test_the_trained_network_is_read_back(folder: Path, outcome: Outcome) -> None:
+def test_the_trained_network_is_read_back(folder: Path, outcome: TrainingResult) -> None:
     run = TrainingRun.open(outcome.run.path)
-    network, trained = load_network(run), opened(small_project(folder, **QUICK)).eval()
+    network, trained = load_diffusion_network(run), opened(small_project(folder, **QUICK)).eval()
     trained.load_state_dict(run.weights())
     generator = torch.Generator().manual_seed(0)
     noisy = torch.randn(1, 30, network.settings.sizes.total, generator=generator)
@@ -105,7 +104,7 @@ def obey_permissions() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
 @pytest.mark.parametrize("place", ["", "log.log", "checkpoints", "configs"])
-def test_a_run_that_cannot_be_written_to_is_one_message(outcome: Outcome, folder: Path, place: str) -> None:
+def test_a_run_that_cannot_be_written_to_is_one_message(outcome: TrainingResult, folder: Path, place: str) -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -149,14 +148,14 @@ def test_clips_are_judged_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     task.network.eval()
     for head in (task.network.heads.skin, task.network.heads.tongue):
         torch.nn.init.normal_(head[2].weight, std=0.1)
-    monkeypatch.setattr(diffusion_validation, "drawn_noise", no_noise)  # it would be drawn in another order
+    monkeypatch.setattr(diffusion, "drawn_noise", no_noise)  # it would be drawn in another order
     at_once = task.validate()
-    short = partial(diffusion_validation.sample_clip, block_frames=7)
-    monkeypatch.setattr(diffusion_validation, "sample_clip", short)
+    short = partial(diffusion.sample_clip, block_frames=7)
+    monkeypatch.setattr(diffusion, "sample_clip", short)
     assert task.validate() == pytest.approx(at_once, rel=1e-5, abs=1e-6)
 
 
-def test_a_finished_run_is_only_exported_once_more(folder: Path, outcome: Outcome) -> None:
+def test_a_finished_run_is_only_exported_once_more(folder: Path, outcome: TrainingResult) -> None:
     configuration = small_project(folder, **QUICK)
     with pytest.raises(UserError, match="no unfinished run"):
         train(configuration, nothing, resume=NEWEST)
@@ -168,7 +167,7 @@ def test_a_finished_run_is_only_exported_once_more(folder: Path, outcome: Outcom
     assert again.exported == outcome.exported
 
 
-def test_other_settings_are_refused_and_named(folder: Path, outcome: Outcome) -> None:
+def test_other_settings_are_refused_and_named(folder: Path, outcome: TrainingResult) -> None:
     changed = {"LEARNING_RATE": 1e-3, "LOG_PERIOD": 3, "SHOT_EMOTION_NAMES": ["neutral", "joy", "anger", "fear"]}
     with pytest.raises(UserError) as caught:
         train(small_project(folder, **{**QUICK, **changed}), nothing, resume=outcome.run.name, finish_now=True)
@@ -190,7 +189,7 @@ def test_an_export_that_fails_keeps_the_weights_and_says_how_to_go_on(tmp_path: 
     assert train(small_project(tmp_path, **QUICK, VALIDATION_SHOTS={}), nothing, resume=NEWEST).run.path == run
 
 
-def test_an_actor_is_added_to_a_trained_network(folder: Path, outcome: Outcome) -> None:
+def test_an_actor_is_added_to_a_trained_network(folder: Path, outcome: TrainingResult) -> None:
     weights = outcome.run.path / "weights.safetensors"
     network = opened(small_project(folder, ("bob", "ann"), **QUICK, PRETRAINED_NET_FPATH=str(weights)))
     before = TrainingRun.open(outcome.run.path).weights()
@@ -203,7 +202,7 @@ def test_two_actors_are_learnt_together(folder: Path) -> None:
     configuration = small_project(folder, ("ann", "bob"), **QUICK, VALIDATION_SHOTS={"bob": ["s4_neutral"]})
     run = train(configuration, nothing).run.path
     assert json.loads((run / "network_info_full.json").read_text())["id"]["actor"] == "multi"
-    assert load_network(TrainingRun.open(run)).neutral.shape[0] == 2
+    assert load_diffusion_network(TrainingRun.open(run)).neutral.shape[0] == 2
 
 
 def test_weights_of_the_reference_are_started_from(folder: Path, tmp_path: Path) -> None:
@@ -218,8 +217,8 @@ def test_weights_of_the_reference_are_started_from(folder: Path, tmp_path: Path)
     assert all(torch.equal(weight, expected[name]) for name, weight in trained.state_dict().items())
 
 
-def _as_reference(network: Network) -> dict[str, torch.Tensor]:
-    from audio2face.networks.reference_weights import _DIFFUSION_NAMES
+def _as_reference(network: DiffusionNetwork) -> dict[str, torch.Tensor]:
+    from audio2face.training.pretrained import _DIFFUSION_NAMES
 
     state = {}
     for name, weight in network.state_dict().items():
@@ -241,7 +240,7 @@ def _as_reference(network: Network) -> dict[str, torch.Tensor]:
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
-    folder: Path, outcome: Outcome, changes: dict[str, Any], said: str
+    folder: Path, outcome: TrainingResult, changes: dict[str, Any], said: str
 ) -> None:
     weights = outcome.run.path / "weights.safetensors"
     with pytest.raises(UserError, match=said):
@@ -251,7 +250,7 @@ def test_weights_that_do_not_fit_are_refused(
 def test_parts_without_data_are_not_learnt(folder: Path) -> None:
     task = open_task(small_project(folder, **QUICK), HERE, None)
     batch = next(task.batches(0, 0))
-    known = np.array([[True, False, True, True]] * len(batch.names))
+    known = np.array([[True, False, True, True]] * len(batch.sample_ids))
     torch.manual_seed(0)
     losses = task.losses(task.network.train(), dataclasses.replace(batch, known=known))
     losses["total"].backward()

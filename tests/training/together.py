@@ -26,13 +26,12 @@ from torch.distributed import distributed_c10d
 from toy import ToyBatch, ToyTask
 
 from audio2face.config_base.tables import NetworkType
-from audio2face.networks.running_scale import RunningScale
-from audio2face.training.checkpoints import CheckpointStore
-from audio2face.training.engine import make_fabric, place_of, process_mean, seed_everything
-from audio2face.training.loop import End, TrainingLoop
-from audio2face.training.settings import EngineSettings, LoopSettings
-from audio2face.training.signals import StopSignals
-from audio2face.training.task import Place
+from audio2face.models.losses import RunningLossNormalizer
+from audio2face.training.checkpoint import CheckpointStore
+from audio2face.training.distributed import all_reduce_mean, device_and_rank, make_fabric, seed_everything
+from audio2face.training.signals import InterruptHandler
+from audio2face.training.task import DeviceAndRank, FabricSettings, TrainerSettings
+from audio2face.training.trainer import StopReason, Trainer
 
 GLOBAL_BATCH = 4
 STEPS = 20
@@ -43,9 +42,9 @@ PATIENCE, DELAY = 4, 6.0  # seconds, see `be_late`
 class DealtTask(ToyTask):
     """Deals its batches out in turns. Nothing is drawn, so that it does not matter how many share the work."""
 
-    def __init__(self, items: int, place: Place, poison: int | None) -> None:
+    def __init__(self, items: int, place: DeviceAndRank, poison: int | None) -> None:
         super().__init__(items, GLOBAL_BATCH // place.world_size, poison)
-        self.scale = RunningScale(process_mean if place.world_size > 1 else None)
+        self.scale = RunningLossNormalizer(all_reduce_mean if place.world_size > 1 else None)
         self.num_batches = -(-items // GLOBAL_BATCH)
         self.network[2].p = 0.0  # dropout
         self.place = place
@@ -64,16 +63,16 @@ class DealtTask(ToyTask):
 
 
 def train_toy(folder: Path, items: int, poison: int | None = None, reference: bool = False) -> None:
-    engine = EngineSettings(device="cpu")
+    engine = FabricSettings(device="cpu")
     fabric = make_fabric(engine)
     seed_everything(engine, fabric.global_rank)
-    task = DealtTask(items, place_of(fabric), poison)
+    task = DealtTask(items, device_and_rank(fabric), poison)
     epochs = -(-STEPS // task.num_batches)
     store = CheckpointStore(folder / "checkpoints")
-    settings = LoopSettings(
+    settings = TrainerSettings(
         epochs=epochs, ema_decay=0.9, accumulation=2 if reference else 1, reference_accumulation=reference
     )
-    TrainingLoop(fabric, task, settings, store, None, StopSignals()).run()
+    Trainer(fabric, task, settings, store, None, InterruptHandler()).run()
     keep(task.network, folder)
     save_file(task.scale.state_dict(), folder / f"scales_{fabric.global_rank}.safetensors")
 
@@ -81,18 +80,17 @@ def train_toy(folder: Path, items: int, poison: int | None = None, reference: bo
 def train_small(folder: Path, kind: NetworkType, resume: bool, **changes: Any) -> None:
     from small_project import small_project
 
-    from audio2face.training.resume import NEWEST
-    from audio2face.training.run import train
+    from audio2face.training.run import NEWEST, train
     from runners.common import run_stage
 
-    run_loop = TrainingLoop.run
+    run_loop = Trainer.run
 
-    def run_and_keep(loop: TrainingLoop, *, finish_now: bool = False) -> End:
+    def run_and_keep(loop: Trainer, *, finish_now: bool = False) -> StopReason:
         end = run_loop(loop, finish_now=finish_now)
         keep(loop.task.network, folder)
         return end
 
-    TrainingLoop.run = run_and_keep  # type: ignore[method-assign]
+    Trainer.run = run_and_keep  # type: ignore[method-assign]
 
     def main(_: list[str]) -> int:
         configuration = small_project(folder, kind=kind, **changes)
@@ -105,12 +103,13 @@ def train_small(folder: Path, kind: NetworkType, resume: bool, **changes: Any) -
 
 def be_late() -> None:
     """Makes collectives give up after seconds; features, validation and export of the first process take longer."""
-    from audio2face.training import run, speech_features
-    from audio2face.training.regression_task import RegressionTask
+    from audio2face.training import run
+    from audio2face.training.data import features
+    from audio2face.training.regression import RegressionTask
 
-    make, validate, extract = run.make_fabric, RegressionTask.validate, speech_features.write_npy
+    make, validate, extract = run.make_fabric, RegressionTask.validate, features.write_npy
 
-    def make_impatient(engine: EngineSettings) -> Fabric:
+    def make_impatient(engine: FabricSettings) -> Fabric:
         fabric = make(engine)
         distributed_c10d._set_pg_timeout(timedelta(seconds=PATIENCE), None)
         return fabric
@@ -125,7 +124,7 @@ def be_late() -> None:
 
     run.make_fabric = make_impatient  # type: ignore[attr-defined]
     RegressionTask.validate = validate_late  # type: ignore[method-assign]
-    speech_features.write_npy = write_late  # type: ignore[attr-defined]
+    features.write_npy = write_late  # type: ignore[attr-defined]
 
 
 def keep(network: nn.Module, folder: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audio2face.networks.running_scale import RunningScale
-from audio2face.training.batches import suspect_items
+from audio2face.models.losses import RunningLossNormalizer
+from audio2face.training.data.segments import suspect_items
 from audio2face.training.task import ParameterGroup
 
 
@@ -55,12 +55,12 @@ class ToyTask:
             self.numbers[poison] = poison_value
         self.num_batches = -(-items // items_per_batch)
         self.generators = {"noise": torch.Generator().manual_seed(2)}
-        self.scale = RunningScale()
+        self.scale = RunningLossNormalizer()
         self.errors: list[float] = []
 
     def parameter_groups(self) -> list[ParameterGroup]:
         first, last = self.network[0], self.network[3]
-        return [ParameterGroup([first.weight]), ParameterGroup(list(last.parameters()), rate_factor=2.0)]
+        return [ParameterGroup([first.weight]), ParameterGroup(list(last.parameters()), lr_factor=2.0)]
 
     def learning_rate(self, epoch: int) -> float:
         return 0.02 / (1 + epoch)

@@ -11,7 +11,7 @@ from pathlib import Path
 from audio2face.config_base.tables import NetworkType
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_TASKS = ["audio2face.training.diffusion_task", "audio2face.training.regression_task"]
+_TASKS = ["audio2face.training.diffusion", "audio2face.training.regression"]
 _CONTEXT.set_forkserver_preload([*_TASKS, "audio2face.training.run", "small_project"])
 
 
@@ -41,14 +41,13 @@ def _train(folder: Path, kind: NetworkType, resume: bool, die_in_save: int | Non
     import torch
     from small_project import small_project
 
-    from audio2face.training import checkpoints
-    from audio2face.training.resume import NEWEST
-    from audio2face.training.run import train
+    from audio2face.training import checkpoint
+    from audio2face.training.run import NEWEST, train
     from runners.common import run_stage
 
     torch.set_num_threads(1)
     if die_in_save is not None:
-        checkpoints.save_file = _dying(checkpoints.save_file, die_in_save)  # type: ignore[attr-defined]
+        checkpoint.save_file = _dying(checkpoint.save_file, die_in_save)  # type: ignore[attr-defined]
 
     def main(_: list[str]) -> int:
         configuration = small_project(folder, kind=kind, DEVICE=device)

@@ -44,7 +44,7 @@ def rounded_colours(colours: Points) -> Colours:
 
 
 def ease(values: Points, start: float, end: float = 1.0) -> Points:
-    """0 up to `start`, 1 from `end`, without corners between (smoothstep)."""
+    """0 up to `start`, 1 from `stop_reason`, without corners between (smoothstep)."""
     t: Points = np.clip((values - start) / (end - start), 0.0, 1.0)
     return t * t * (3 - 2 * t)
 

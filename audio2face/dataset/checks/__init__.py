@@ -15,24 +15,22 @@ import numpy as np
 
 from audio2face.audio import AudioHeader
 from audio2face.dataset.actor import ActorDataset
-from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks import lists, static
-from audio2face.dataset.checks.actors import compare_actors
 from audio2face.dataset.checks.blendshapes import check_blendshapes
 from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, list_shots, open_caches
 from audio2face.dataset.checks.channels import check_channels
-from audio2face.dataset.checks.comparison import Comparison
-from audio2face.dataset.checks.emotions import check_emotions
-from audio2face.dataset.checks.extras import check_extras
+from audio2face.dataset.checks.comparison import Comparison, compare_actors
+from audio2face.dataset.checks.emotions import check_emotions, check_extras
 from audio2face.dataset.checks.motion import MotionTrace, check_motion
 from audio2face.dataset.checks.recordings import check_recordings
+from audio2face.dataset.checks.report import CheckReport, Finding, Findings, Severity, Summary
 from audio2face.dataset.checks.samples import frames_per_shot
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings, Sweep, sweep_all
 from audio2face.dataset.checks.sync import check_sync
-from audio2face.dataset.report import CheckReport, Finding, Findings, Severity, Summary
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
+from audio2face.types import Float32Array
 
 __all__ = ["HEAD_MOTION_LIMIT", "CheckReport", "Finding", "Severity", "Summary", "check_actor", "compare_actors"]
 

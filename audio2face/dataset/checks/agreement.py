@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.face_frame import FaceMotion
 from audio2face.dataset.checks.pose_match import Kind, Mismatch, Reference, changes_within, compare
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.samples import SampledShot
-from audio2face.dataset.report import Findings
+from audio2face.types import Float32Array
 
 _MOST_GROUPS = 4
 _MOST_WAITING = 3

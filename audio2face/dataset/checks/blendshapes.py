@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
-from audio2face.dataset.arrays import Archive, Float32Array, read_json, require_shape
+from audio2face.dataset.checks.report import Findings, Severity, first_few
 from audio2face.dataset.checks.static import check_finite, resembles_pose
-from audio2face.dataset.report import Findings, Severity, first_few
-from audio2face.errors import UserError
-from audio2face.names import LABEL_WORDS, is_label
+from audio2face.errors import LABEL_WORDS, UserError, is_label
+from audio2face.io.arrays import Archive, read_json, require_shape
+from audio2face.types import Float32Array
 
 _NEUTRAL = "neutral"
 _NOT_POSES = ("poseNames", _NEUTRAL, "frontalMask", "rig_version")

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio2face.dataset.actor import TONGUE_PATHS, ActorDataset
-from audio2face.dataset.report import Findings
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.shots import LEAST_CLIP_SECONDS, CacheFolder
-from audio2face.errors import UserError
+from audio2face.errors import UserError, is_identifier
 from audio2face.geometry import PointCache
-from audio2face.names import is_identifier
 
 _FEW_FRAMES = 2  # a difference this small comes from how ranges are exported, and training trims it
 _SHORTEST_SECONDS = 1.0

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.actor import ActorDataset
-from audio2face.dataset.arrays import Archive, Float32Array
 from audio2face.dataset.checks.caches import ShotCaches, check_frame_count
 from audio2face.dataset.checks.eyes import check_gaze, check_saccades
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.static import check_finite, resembles_pose
-from audio2face.dataset.report import Findings
+from audio2face.io.arrays import Archive
+from audio2face.types import Float32Array
 
 _LINE = 0.01  # spread of points across their main direction, relative to that along it
 _FEWEST_POINTS = 3

@@ -1,9 +1,9 @@
-"""What the pass over all frames of skin and tongue leaves to compare: shots with each other, parts with the skin."""
+"""Can several actors share one network? Compares what the checks of each found."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,36 @@ from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.agreement import Agreement
 from audio2face.dataset.checks.orientation import SkinFrame, check_skin_frame
 from audio2face.dataset.checks.parts import Skin, check_parts
+from audio2face.dataset.checks.report import CheckReport, Finding, Findings, Severity
 from audio2face.dataset.checks.samples import FrameSample, SampledShot, Tracks
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Sweep
-from audio2face.dataset.report import Findings
+
+
+def compare_actors(reports: Sequence[CheckReport]) -> list[CheckReport]:
+    """Adds a warning to each actor whose meshes have other vertices than the first one's.
+
+    Args:
+        reports: of the actors, in order.
+    """
+    compared = list(reports[:1])
+    for report in reports[1:]:
+        first = reports[0]
+        new = [
+            Finding(
+                Severity.WARNING,
+                "actors-differ",
+                f"{report.actor} has {mine} {part} vertices, {first.actor} has {other}: one network cannot learn both",
+                "Export all actors of a network with one topology, or train them apart.",
+            )
+            for part, mine, other in (
+                ("skin", report.summary.num_verts_skin, first.summary.num_verts_skin),
+                ("tongue", report.summary.num_verts_tongue, first.summary.num_verts_tongue),
+            )
+            if None not in (mine, other) and mine != other
+        ]
+        compared.append(replace(report, findings=(*report.findings, *new)))
+    return compared
 
 
 @dataclass(frozen=True)

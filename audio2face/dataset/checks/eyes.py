@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2face.dataset.arrays import Archive, Float32Array
+from audio2face.dataset.checks.report import Findings, first_few
 from audio2face.dataset.checks.static import within_reason
-from audio2face.dataset.report import Findings, first_few
 from audio2face.errors import UserError
+from audio2face.io.arrays import Archive
+from audio2face.types import Float32Array
 
 _RADIANS = 1.0  # largest value of rotations in radians: eyes turn by less than 57 degrees
 _MOVES = 0.002  # least standard deviation of eyes that move at all, in radians

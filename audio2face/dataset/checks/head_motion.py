@@ -20,7 +20,7 @@ _CERTAIN = 3.0  # standard errors: independent motion of the points explains les
 
 
 @dataclass(frozen=True)
-class RigidMotion:
+class HeadMotion:
     """Rigid part of the motion of a set of points, per frame.
 
     Attributes:
@@ -39,7 +39,7 @@ def sample_points(num_verts: int) -> npt.NDArray[np.int64]:
     return np.unique(np.linspace(0, num_verts - 1, min(num_verts, MAX_POINTS)).astype(np.int64))
 
 
-def rigid_motion(frames: npt.NDArray[np.float32], still: npt.NDArray[np.float32]) -> RigidMotion:
+def rigid_motion(frames: npt.NDArray[np.float32], still: npt.NDArray[np.float32]) -> HeadMotion:
     """Fits the rigid motion from a still pose to each frame.
 
     Weights are Geman and McClure's, 1 / (1 + (r/s)^2)^2 of the residual r, with s of 1.5 times its median.
@@ -62,7 +62,7 @@ def rigid_motion(frames: npt.NDArray[np.float32], still: npt.NDArray[np.float32]
     cosine = (np.trace(rotation, axis1=1, axis2=2) - 1) / 2
     # Six parameters fitted to 3n coordinates of error e displace the points by about e * sqrt(2 / n).
     by_chance = _CERTAIN * np.sqrt(squares.mean(axis=1) * 2 / rest.shape[1])
-    return RigidMotion(size, np.degrees(np.arccos(np.clip(cosine, -1, 1))), by_chance)
+    return HeadMotion(size, np.degrees(np.arccos(np.clip(cosine, -1, 1))), by_chance)
 
 
 def _align(rest: Floats, posed: Floats, weights: Floats) -> tuple[Floats, Floats]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio2face.dataset.actor import ActorDataset
-from audio2face.dataset.report import Findings
+from audio2face.dataset.checks.report import Findings
 
 # Lengths of sound and picture differ by a frame or two in any export.
 _SMALL_DIFFERENCE = 0.1  # s

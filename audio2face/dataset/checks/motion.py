@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.actor import ActorDataset
-from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.head_motion import sample_points
-from audio2face.dataset.checks.sound_features import SoundFeatures
-from audio2face.dataset.report import Findings, first_few
+from audio2face.dataset.checks.relation import SoundFeatures
+from audio2face.dataset.checks.report import Findings, first_few
 from audio2face.geometry import PointCache
+from audio2face.types import Float32Array
 
 SKETCH_SIZE = 16  # numbers per frame that stand for the positions of all sampled points
 _SKETCH_SEED = 20_240_117

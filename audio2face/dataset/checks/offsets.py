@@ -13,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.actor import ActorDataset
-from audio2face.dataset.arrays import Archive, Float32Array
 from audio2face.dataset.checks.face_frame import FaceFrame
 from audio2face.dataset.checks.pose_match import Reference
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.static import Static, resembles_pose, within_reason
 from audio2face.dataset.checks.units import FACTORS, nearest_factor, scale_remedy, unit_words
-from audio2face.dataset.report import Findings
 from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.errors import UserError
+from audio2face.io.arrays import Archive
+from audio2face.types import Float32Array
 
 Array = npt.NDArray[np.float64]
 

@@ -11,18 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
-from audio2face.dataset.arrays import Archive, Float32Array
 from audio2face.dataset.checks.agreement import CODES
 from audio2face.dataset.checks.face_frame import FaceFrame
 from audio2face.dataset.checks.jaw import around_mean, check_jaw, common_motion, common_vertices
 from audio2face.dataset.checks.offsets import check_offsets
 from audio2face.dataset.checks.placement import Motion, PartPlace, check_place
 from audio2face.dataset.checks.pose_match import Kind, Reference, compare
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.samples import Tracks
 from audio2face.dataset.checks.static import Static, within_reason
 from audio2face.dataset.checks.tongue import check_follows_jaw, check_rigid_vertices
-from audio2face.dataset.report import Findings
 from audio2face.errors import UserError
+from audio2face.io.arrays import Archive
+from audio2face.types import Float32Array
 
 Value = TypeVar("Value")
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.checks.face_frame import FaceFrame
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.units import FACTORS, axes_formula, is_mirror, scale_remedy, unit_words
-from audio2face.dataset.report import Findings
 
 Array = npt.NDArray[np.float64]
 

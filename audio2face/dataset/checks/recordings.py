@@ -6,15 +6,14 @@ import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from audio2face.audio import MIN_SAMPLERATE, AudioHeader, inspect_channels, measure, read_header
+from audio2face.audio import MIN_SAMPLERATE, AudioHeader, inspect_channels, measure_levels, read_header
 from audio2face.audio.resample import rate_ratio
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.caches import ShotCaches
 from audio2face.dataset.checks.lengths import ShotLength, check_lengths
-from audio2face.dataset.checks.sound_features import SoundFeatures, sound_features
-from audio2face.dataset.phoneme_times import TRANSCRIPT_SUFFIX, read_transcript
-from audio2face.dataset.recording_files import list_recordings
-from audio2face.dataset.report import Findings, first_few
+from audio2face.dataset.checks.relation import SoundFeatures, sound_features
+from audio2face.dataset.checks.report import Findings, first_few
+from audio2face.dataset.shots import TRANSCRIPT_SUFFIX, list_recordings, read_transcript
 
 _GOOD_SAMPLERATE = 16_000  # what speech encoders listen at
 _MOST_CLIPPED = 0.001  # share of samples at full scale
@@ -67,7 +66,7 @@ def _check_sound(path: Path, shot: str, findings: Findings) -> tuple[AudioHeader
         )
         return None, None
     header = findings.attempt(lambda: read_header(path), "audio-unreadable", path, shot)
-    levels = findings.attempt(lambda: measure(path), "audio-unreadable", path, shot) if header else None
+    levels = findings.attempt(lambda: measure_levels(path), "audio-unreadable", path, shot) if header else None
     if header is None or levels is None:
         return None, None
     if levels.silent:

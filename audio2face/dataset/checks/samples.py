@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.dataset.arrays import Float32Array
 from audio2face.geometry.rigid import fit_rigid
+from audio2face.types import Float32Array
 
 _MOST_FRAMES = 24  # of one shot
 _MOST_FRAMES_IN_ALL = 4000

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.actor import ActorDataset
-from audio2face.dataset.arrays import Float32Array
-from audio2face.dataset.report import Findings
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs
+from audio2face.types import Float32Array
 
 Value = TypeVar("Value")
 

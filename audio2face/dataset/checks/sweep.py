@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.console import track
-from audio2face.dataset.arrays import Float32Array
 from audio2face.dataset.checks.head_motion import rigid_motion, sample_points
 from audio2face.dataset.checks.motion import MotionTrace
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.samples import FrameSample, SampledShot
 from audio2face.dataset.checks.static import LARGEST, NOT_FINITE, within_reason
-from audio2face.dataset.report import Findings
 from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.geometry import PointCache
+from audio2face.types import Float32Array
 
 _BLOCK_BYTES = 1 << 24
 _OPEN = 0.2  # cm

@@ -14,9 +14,8 @@ import numpy as np
 
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.motion import MotionTrace
-from audio2face.dataset.checks.relation import Floats, Relation
-from audio2face.dataset.checks.sound_features import SoundFeatures
-from audio2face.dataset.report import Findings, Severity, first_few
+from audio2face.dataset.checks.relation import Floats, Relation, SoundFeatures
+from audio2face.dataset.checks.report import Findings, Severity, first_few
 
 _STEP = 0.05  # s
 _LAGS = [round(number * _STEP, 3) for number in range(-30, 31)]

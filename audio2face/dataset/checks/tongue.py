@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.dataset.arrays import Archive, Float32Array
 from audio2face.dataset.checks.face_frame import FaceFrame
+from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.samples import Tracks
 from audio2face.dataset.checks.static import within_reason
-from audio2face.dataset.report import Findings
 from audio2face.errors import UserError
 from audio2face.geometry.rigid import fit_rigid, spans_a_plane
+from audio2face.io.arrays import Archive
+from audio2face.types import Float32Array
 
 Points = npt.NDArray[np.floating[Any]]
 

@@ -1,0 +1,131 @@
+"""A finished animation of one face: what the animator makes, and every export and the player read.
+
+Long arrays may be mapped from a file; whoever reads them goes through `blocks` and holds a few frames at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.errors import UserError
+from audio2face.geometry import canonical_polygons
+from audio2face.types import Float32Array, Int32Array
+
+BLOCK_FRAMES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """One deforming mesh.
+
+    Attributes:
+        neutral: the mesh at rest, float32 `[verts, 3]`, centimetres, y upwards, z out of the face.
+        frames: positions, float32 `[frames, verts, 3]`, centimetres.
+        faces: vertex numbers of polygons, int32 `[faces, 3 or 4]`, kept in the form of `geometry.canonical_polygons`
+            (the fourth corner of a triangle among quadrilaterals is -1); None where nobody knows them, and points are
+            drawn.
+
+    Raises:
+        UserError: a polygon names a vertex that the mesh does not have.
+    """
+
+    neutral: Float32Array
+    frames: Float32Array
+    faces: Int32Array | None = None
+
+    def __post_init__(self) -> None:
+        """Brings polygons to the one form that all exports read."""
+        if self.faces is None:
+            return
+        try:
+            object.__setattr__(self, "faces", canonical_polygons(self.faces, len(self.neutral)))
+        except ValueError as error:
+            raise UserError(f"polygons of a mesh: {error}", hint="Use polygons of the mesh that moves.") from error
+
+    @property
+    def num_verts(self) -> int:
+        """Vertices."""
+        return len(self.neutral)
+
+    def blocks(self, num_frames: int = BLOCK_FRAMES) -> Iterator[Float32Array]:
+        """Positions in order, blocks `[up to num_frames, verts, 3]`."""
+        for first in range(0, len(self.frames), num_frames):
+            yield np.asarray(self.frames[first : first + num_frames])
+
+
+@dataclass(frozen=True, eq=False)
+class BlendWeights:
+    """Weights of blend shapes, as the solver found them.
+
+    Attributes:
+        names: of the poses.
+        values: float32 `[frames, poses]`.
+        neutral: the mesh of the blend shapes at rest, float32 `[verts, 3]`, centimetres.
+        deltas: what a weight of 1 adds, float32 `[poses, verts, 3]`, centimetres.
+    """
+
+    names: tuple[str, ...]
+    values: Float32Array
+    neutral: Float32Array
+    deltas: Float32Array
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Animation:
+    """The finished motion of one face.
+
+    Attributes:
+        actor: whose face it is.
+        fps: frames per second; frame i shows the time i / fps of the recording.
+        skin: the skin.
+        tongue: the tongue, carried by the jaw; None for an actor without one.
+        jaw: maps the lower teeth at rest to each frame, float32 `[frames, 4, 4]`: `p' = M[:3, :3] p + M[:3, 3]`.
+        eyes: float32 `[frames, 4]`, degrees: pitch (about x) and yaw (about y) of the right eye, then of the left.
+        emotions: names of the emotions.
+        emotion: how strong each is, float32 `[frames, emotions]`.
+        skin_weights: weights of the skin's blend shapes; None where none were solved.
+        tongue_weights: likewise of the tongue, solved in the jaw's space as the SDK does: they leave out what the jaw
+            does to it.
+        parts: further arrays for drawing, as `preproc.display.display_data` gathered them (eyes, teeth, marked vertices
+            of lips and lids), by name.
+        audio: the recording, as a file that can be played; None without one.
+        facts: how it was made, for people: model, actor, settings, seed.
+    """
+
+    actor: str
+    fps: float
+    skin: Surface
+    tongue: Surface | None
+    jaw: Float32Array
+    eyes: Float32Array
+    emotions: tuple[str, ...] = ()
+    emotion: Float32Array
+    skin_weights: BlendWeights | None = None
+    tongue_weights: BlendWeights | None = None
+    parts: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    audio: Path | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def surfaces(self) -> dict[str, Surface]:
+        """The moving meshes by name: `skin`, and `tongue` where the actor has one."""
+        found = {"skin": self.skin}
+        if self.tongue is not None and self.tongue.num_verts:
+            found["tongue"] = self.tongue
+        return found
+
+    @property
+    def num_frames(self) -> int:
+        """Frames."""
+        return len(self.skin.frames)
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return self.num_frames / self.fps

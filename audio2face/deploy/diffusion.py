@@ -1,0 +1,200 @@
+"""What determines the export of a diffusion network beside its weights, taken from a configuration.
+
+Knows settings and how they become `network_info.json`. Knows no graph and no weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from audio2face.config import Dataset, InferenceDiffusion, TrainDiffusion
+from audio2face.config_base.types import AudioParamsDiffusion, NoiseSchedule
+from audio2face.console import LOGGER
+from audio2face.dataset.emotions import EmotionVectors
+from audio2face.deploy.parity import ExportableGraph, measure_diffusion_parity
+from audio2face.errors import UserError
+from audio2face.model_folder import DiffusionInfo
+from audio2face.model_folder.network_info import SEVERAL_ACTORS
+from audio2face.models.diffusion import process
+from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSettings
+from audio2face.models.diffusion.sampling import WindowContext, WindowSampler
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerSettings:
+    """How noise is taken away inside the graph.
+
+    Attributes:
+        noise_schedule: DIFFUSION_NOISE_SCHEDULE.
+        respacing: the noise levels that are gone through, see `process.space_timesteps`.
+        skip_steps: how many of the noisiest are left out.
+    """
+
+    noise_schedule: NoiseSchedule
+    respacing: str
+    skip_steps: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionPlan:
+    """Everything that determines the exported network, but for the network itself.
+
+    Attributes:
+        version: version of the model, for people.
+        network: sizes of the network.
+        actors: the actors in the order of the identity input.
+        emotions: the emotions in the order of the emotion input, without the one that is all zeros.
+        has_emotions: False where `emotions` is one stand-in: the data have none, and the SDK cannot do without.
+        default_emotion: the vector of the emotion that the model starts with.
+        sampling: the steps inside the graph.
+        frames: how the frames of a window divide.
+        audio: the window of audio.
+    """
+
+    version: str
+    network: DiffusionSettings
+    actors: tuple[str, ...]
+    emotions: tuple[str, ...]
+    has_emotions: bool
+    default_emotion: tuple[float, ...]
+    sampling: SamplerSettings
+    frames: WindowContext
+    audio: AudioParamsDiffusion
+
+    @property
+    def schedule(self) -> process.NoiseSchedule:
+        """The steps inside the graph.
+
+        Raises:
+            UserError: the respacing does not fit the number of steps that were trained.
+        """
+        kind, steps = self.sampling.noise_schedule, self.network.diffusion_steps
+        return process.make_noise_schedule(kind, steps, self.sampling.respacing)
+
+    @property
+    def info(self) -> DiffusionInfo:
+        """What the deployed folder says of the network."""
+        network, audio = self.network, self.audio
+        return DiffusionInfo(
+            actor=self.actors[0] if len(self.actors) == 1 else SEVERAL_ACTORS,
+            version=self.version,
+            emotions=self.emotions,
+            default_emotion=self.default_emotion,
+            identities=self.actors,
+            skin_size=network.skin_size,
+            tongue_size=network.tongue_size,
+            jaw_size=network.jaw_size,
+            eyes_size=network.eye_size,
+            num_diffusion_steps=len(self.schedule),
+            num_gru_layers=network.num_gru_layers,
+            gru_latent_dim=network.gru_feature_dim,
+            num_frames_left_truncate=self.frames.left_context,
+            num_frames_right_truncate=self.frames.right_context,
+            num_frames_center=self.frames.hop,
+            buffer_len=audio["buffer_len"],
+            padding_left=audio["padding_left"],
+            padding_right=audio["padding_right"],
+            samplerate=audio["samplerate"],
+        )
+
+
+def make_diffusion_plan(
+    dataset: Dataset,
+    train: TrainDiffusion,
+    inference: InferenceDiffusion,
+    network: DiffusionSettings,
+) -> DiffusionPlan:
+    """Takes the plan from a configuration.
+
+    Args:
+        dataset: actors and emotions.
+        train: window, schedule, version.
+        inference: which steps the graph goes through.
+        network: sizes of the network.
+
+    Raises:
+        UserError: window and frame rate do not fit each other, or the default emotion is unknown.
+    """
+    emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    _warn_of_what_consumers_need(train, inference)
+    window = train.STREAMING_CFG[str(int(train.TARGET_FPS))]
+    plan = DiffusionPlan(
+        version=train.NETWORK_VERSION,
+        network=network,
+        actors=dataset.ACTOR_NAMES,
+        emotions=emotions.names,
+        has_emotions=not emotions.is_inert,
+        default_emotion=tuple(emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist()),
+        sampling=sampler_settings(train, inference),
+        frames=WindowContext(window["left_truncate"], window["block_frame_size"], window["right_truncate"]),
+        audio=train.AUDIO_PARAMS,
+    )
+    _check_rate(plan.info, train.TARGET_FPS)
+    return plan
+
+
+def sampler_settings(train: TrainDiffusion, inference: InferenceDiffusion) -> SamplerSettings:
+    """Takes the steps of the graph from a configuration."""
+    respacing = inference.TIMESTEP_RESPACING
+    return SamplerSettings(
+        noise_schedule=train.DIFFUSION_NOISE_SCHEDULE,
+        respacing=str(inference.NUM_DIFFUSION_STEPS) if respacing is None else respacing,
+        skip_steps=inference.SKIP_STEPS,
+    )
+
+
+def _check_rate(info: DiffusionInfo, fps: float) -> None:
+    if info.fps != Fraction(fps):
+        raise UserError(
+            f"a window of {info.buffer_len} samples with {info.frames} frames makes {float(info.fps):g} frames per "
+            f"second, TARGET_FPS is {fps:g}: consumers take the former",
+            hint="Correct STREAMING_CFG and AUDIO_PARAMS in config_train.py.",
+        )
+
+
+def _warn_of_what_consumers_need(train: TrainDiffusion, inference: InferenceDiffusion) -> None:
+    """Tells which wishes are not followed, because the Audio2Face-3D SDK could not use the network then."""
+    for name in ("USE_PER_FRAME_EMO_LABEL", "USE_EXTERNAL_NOISE_INPUT", "USE_DELTA_OUTPUT"):
+        if not getattr(inference, name):
+            LOGGER.warning("%s = False is not followed in the exported network: the SDK needs it to be True", name)
+    if inference.USE_DDIM:
+        LOGGER.warning("USE_DDIM is not followed in the exported network")
+    if not train.NO_STANDARDIZE_AUDIO:
+        LOGGER.warning("NO_STANDARDIZE_AUDIO = False: consumers of the deployed model never standardise audio")
+
+
+def exported_diffusion(network: DiffusionNetwork, plan: DiffusionPlan) -> ExportableGraph:
+    """The network with its sampling."""
+    sampler, info = make_sampler(network, plan), plan.info
+    inputs = partial(example_inputs, info)
+    return ExportableGraph(sampler, info, inputs, lambda path: measure_diffusion_parity(sampler, info, inputs, path))
+
+
+def make_sampler(network: DiffusionNetwork, plan: DiffusionPlan) -> WindowSampler:
+    """A copy of the network on the CPU, in evaluation mode, with its sampling.
+
+    The column of a stand-in for emotions was never trained; it is zeroed, so that it really does nothing.
+    """
+    still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval().requires_grad_(False)
+    if not plan.has_emotions:
+        still.emotion_projection.weight.zero_()
+    return WindowSampler(still, plan.schedule, plan.frames, skip_steps=plan.sampling.skip_steps).eval()
+
+
+def example_inputs(info: DiffusionInfo, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Inputs of a first window such as consumers give them, by name: audio at the level of speech, no state yet."""
+    shapes = {tensor.name: [batch if length is None else length for length in tensor.shape] for tensor in info.inputs}
+    rows = torch.arange(batch) % len(info.identities)
+    return {
+        "window": 0.1 * torch.randn(shapes["window"], generator=generator),
+        "identity": torch.eye(len(info.identities))[rows],
+        "emotion": torch.rand(shapes["emotion"], generator=generator),
+        "input_latents": torch.zeros(shapes["input_latents"]),
+        "noise": torch.randn(shapes["noise"], generator=generator),
+    }

@@ -1,0 +1,202 @@
+"""What an exported graph must be like so that consumers take it: names, shapes, types, operators.
+
+The operators are those that TensorRT 10's parser and onnxruntime on a CPU both have; an engine is not built here.
+"""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import onnx
+import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import TensorProto, ValueInfoProto
+from torch import Tensor, nn
+
+from audio2face.deploy.parity import Inputs
+from audio2face.io.atomic import atomic_write
+from audio2face.io.claims import temporary_folder
+from audio2face.model_folder import DeployedModel, NetworkInfo, TensorShape
+from audio2face.model_folder.trt_info import ONNX_FILE
+from audio2face.model_folder.validation import FileDiagnostics, is_inner_path
+
+OPSETS = (17, 18)
+BATCH = "batch"
+_EXPORT = "Export the network once more: python run_deploy.py CONFIG_NAME TRAINING_RUN_NAME_FULL --export --force"
+
+_OPERATORS = """
+    Abs Add And BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos CumSum Div Equal Erf Exp
+    Expand Flatten Floor GRU Gather GatherElements GatherND Gemm Greater GreaterOrEqual Identity InstanceNormalization
+    IsNaN LayerNormalization Less LessOrEqual Log MatMul Max Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceMax
+    ReduceMean ReduceMin ReduceSum Relu Reshape Shape Sigmoid Sin Slice Softmax Softplus Split Sqrt Squeeze Sub Tanh
+    Tile Transpose Unsqueeze Where
+"""
+OPERATORS = frozenset(_OPERATORS.split())
+_TYPES = (TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+
+
+def check_graph(model: onnx.ModelProto, info: NetworkInfo) -> list[str]:
+    """Everything wrong with a graph, in words; weights are not looked at."""
+    return [
+        *_check_tensors("inputs", model.graph.input, info.inputs),
+        *_check_tensors("outputs", model.graph.output, info.outputs),
+        *_check_operators(model),
+        *_check_types(model),
+    ]
+
+
+def _check_tensors(what: str, found: Sequence[ValueInfoProto], expected: Sequence[TensorShape]) -> Iterator[str]:
+    names = [value.name for value in found]
+    if sorted(names) != sorted(tensor.name for tensor in expected):
+        yield f"has the {what} {', '.join(names)}, expected {', '.join(tensor.name for tensor in expected)}"
+        return
+    by_name = {value.name: value.type.tensor_type for value in found}
+    for tensor in expected:
+        kind = by_name[tensor.name]
+        lengths = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
+        if kind.elem_type != TensorProto.FLOAT:
+            yield f"{tensor.name} is not float32"
+        # A fixed batch is legal, but then every other length must still be right.
+        if len(lengths) != len(tensor.shape) or any(
+            has != want for has, want in zip(lengths, tensor.shape, strict=True) if want is not None
+        ):
+            wanted = ["B" if length is None else length for length in tensor.shape]
+            yield f"{tensor.name} has the shape {['?' if has is None else has for has in lengths]}, expected {wanted}"
+
+
+def _check_operators(model: onnx.ModelProto) -> Iterator[str]:
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    if versions.get("") not in OPSETS:
+        yield f"is of opset {versions.get('')}, expected {' or '.join(map(str, OPSETS))}"
+    used = {(node.domain, node.op_type) for node in model.graph.node}
+    strange = sorted(f"{domain}.{kind}".strip(".") for domain, kind in used if domain or kind not in OPERATORS)
+    if strange or model.functions:
+        strange += [function.name for function in model.functions]
+        yield f"uses operators that are not known to work everywhere: {', '.join(strange)}"
+
+
+def _check_types(model: onnx.ModelProto) -> Iterator[str]:
+    for node in model.graph.node:
+        casts = [attribute.i for attribute in node.attribute if node.op_type == "Cast" and attribute.name == "to"]
+        if any(kind not in _TYPES for kind in casts):
+            yield f"{node.name} casts to a type that TensorRT does not have"
+    wrong = [tensor.name or "a constant" for tensor in stored_tensors(model) if tensor.data_type not in _TYPES]
+    if wrong:
+        yield f"{', '.join(wrong[:5])} are of types that TensorRT does not have (float64, say)"
+
+
+def stored_tensors(model: onnx.ModelProto) -> list[TensorProto]:
+    """All weights and constants."""
+    attributes = (attribute for node in model.graph.node for attribute in node.attribute)
+    return [*model.graph.initializer, *(attribute.t for attribute in attributes if attribute.HasField("t"))]
+
+
+def check_deployed_graph(model: DeployedModel, faults: FileDiagnostics) -> None:
+    """Notes what is wrong with the graph of a deployed folder."""
+    if not model.onnx.is_file():
+        faults.warning("is missing: the engine cannot be built anew", "Deploy the model once more.")
+        return
+    graph = read_graph(model.onnx)
+    if graph is None:
+        faults.error("is no ONNX file", _EXPORT)
+        return
+    for problem in check_graph(graph, model.info):
+        faults.error(problem, _EXPORT)
+    entries = [entry for tensor in graph.graph.initializer for entry in tensor.external_data]
+    for name in sorted({entry.value for entry in entries if entry.key == "location"}):
+        if not is_inner_path(name):
+            faults.error(f"its weights lie in {name!a}, which leads out of the folder", _EXPORT)
+        elif not (model.folder / name).is_file():
+            faults.error(f"its weights lie in {name}, which is missing", f"Copy {name} beside {ONNX_FILE}.")
+
+
+def read_graph(path: Path) -> onnx.ModelProto | None:
+    """Reads a graph, without weights that lie in another file; None where the file holds none."""
+    try:
+        return onnx.load(path, load_external_data=False)
+    except (OSError, ValueError, DecodeError):
+        return None
+
+
+# A protobuf message holds less than 2 GiB; the graph beside the weights takes a few MB of that.
+LARGEST_SINGLE_FILE = 2**31 - 2**24
+_TRACED_BATCH = 3
+_SMALL_TENSOR = 1024  # bytes; smaller ones stay in the graph
+
+
+def export_graph(
+    module: nn.Module,
+    info: NetworkInfo,
+    inputs: Inputs,
+    path: Path,
+    largest_single_file: int = LARGEST_SINGLE_FILE,
+) -> None:
+    """Writes `network.onnx`, and `network.onnx.data` beside it where the weights are too large for one file.
+
+    Args:
+        module: takes and gives the tensors of `info`, in their order.
+        info: names and shapes of inputs and outputs.
+        inputs: makes inputs to trace with.
+        path: the file to write.
+        largest_single_file: bytes of weights above which they go into a file of their own.
+
+    Raises:
+        UserError: the files cannot be written.
+        RuntimeError: the graph is not as consumers need it, which would be a defect of this module.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = path.with_name(f"{path.name}.data")
+    with temporary_folder(path.parent, "graph") as folder:
+        traced = folder / "traced.onnx"
+        _trace(module, info, inputs(_TRACED_BATCH, torch.Generator().manual_seed(0)), traced)
+        model = onnx.load(traced)
+        for tensor, value in zip(info.outputs, model.graph.output, strict=True):
+            _set_shape(value, tensor)
+        problems = check_graph(model, info)
+        if problems:
+            raise RuntimeError("the exported graph " + "; ".join(problems))
+        whole = folder / path.name
+        external = sum(len(tensor.raw_data) for tensor in stored_tensors(model)) > largest_single_file
+        onnx.save_model(model, whole, save_as_external_data=external, location=data.name, size_threshold=_SMALL_TENSOR)
+        del model
+        onnx.checker.check_model(whole, full_check=True)
+        data.unlink(missing_ok=True)
+        if external:
+            _move(whole.with_name(data.name), data)
+        _move(whole, path)
+
+
+def _trace(module: nn.Module, info: NetworkInfo, inputs: Mapping[str, Tensor], path: Path) -> None:
+    axes = {tensor.name: {tensor.shape.index(None): BATCH} for tensor in (*info.inputs, *info.outputs)}
+    with warnings.catch_warnings(), torch.no_grad():
+        # Tracing warns of every size that becomes a constant; all but the batch are meant to.
+        warnings.simplefilter("ignore")
+        # The exporter by tracing: it writes one GRU node for a layer, and needs no further package.
+        torch.onnx.export(
+            module,
+            tuple(inputs[tensor.name] for tensor in info.inputs),
+            str(path),
+            input_names=[tensor.name for tensor in info.inputs],
+            output_names=[tensor.name for tensor in info.outputs],
+            dynamic_axes=axes,
+            opset_version=OPSETS[0],
+            dynamo=False,
+        )
+
+
+def _set_shape(value: onnx.ValueInfoProto, tensor: TensorShape) -> None:
+    """Writes down lengths that tracing left open."""
+    axes = value.type.tensor_type.shape.dim
+    for axis, length in zip(axes, tensor.shape, strict=True):
+        if length is None:
+            axis.dim_param = BATCH
+        else:
+            axis.dim_value = length
+
+
+def _move(source: Path, target: Path) -> None:
+    with source.open("rb") as read, atomic_write(target) as write:
+        shutil.copyfileobj(read, write, 1 << 24)

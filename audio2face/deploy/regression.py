@@ -1,0 +1,89 @@
+"""What determines the export of a regression network beside its weights, taken from a configuration.
+
+Knows settings and how they become `network_info.json`. Knows no graph and no weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audio2face.config import Dataset, TrainRegression
+from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import list_recordings
+from audio2face.deploy.parity import ExportableGraph, measure_regression_parity
+from audio2face.model_folder import RegressionInfo
+from audio2face.models.regression.network import ExportedRegression, RegressionNetwork, RegressionSettings
+from audio2face.training.inference.trained_run import regression_info
+from audio2face.training.run_folder import TrainingRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionPlan:
+    """Everything that determines the exported network, but for the network itself.
+
+    Attributes:
+        info: what the deployed folder says of the network.
+        has_emotions: False where its only emotion is a stand-in: the data have none, and the SDK cannot do without.
+        recording: a recording on which graph and network are compared beside noise; None where there is none.
+    """
+
+    info: RegressionInfo
+    has_emotions: bool
+    recording: Path | None = None
+
+
+def make_regression_plan(run: TrainingRun, train: TrainRegression, network: RegressionSettings) -> RegressionPlan:
+    """Takes the plan from a configuration.
+
+    Args:
+        run: the training run; its data set names actor, emotions and recordings.
+        train: window and version.
+        network: sizes of the network.
+
+    Raises:
+        UserError: as `regression_info`.
+    """
+    dataset = run.configuration.dataset
+    info = regression_info(run, dataset, train, network)
+    emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    return RegressionPlan(
+        info=info, has_emotions=not emotions.is_inert, recording=_first_recording(dataset, info.actor)
+    )
+
+
+def _first_recording(dataset: Dataset, actor: str) -> Path | None:
+    """Any recording of the actor; data sets may be elsewhere by the time of an export."""
+    folder = dataset.AUDIO_ROOT.get(actor)
+    recordings = {} if folder is None else list_recordings(folder)
+    return min((paths[0] for paths in recordings.values()), default=None)
+
+
+def exported_regression(network: RegressionNetwork, plan: RegressionPlan) -> ExportableGraph:
+    """The network without what only training needs.
+
+    The column of a stand-in for emotions was never trained; it is zeroed, so that it really does nothing.
+    """
+    still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).requires_grad_(False)
+    if not plan.has_emotions:
+        still.explicit_emotion.weight.zero_()
+    module, info = ExportedRegression(still), plan.info
+    inputs = partial(example_inputs, info)
+    return ExportableGraph(
+        module, info, inputs, lambda path: measure_regression_parity(module, info, inputs, path, plan.recording)
+    )
+
+
+def example_inputs(info: RegressionInfo, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Inputs such as consumers give them, by name: audio at the level of speech, emotions of the usual size."""
+    implicit = torch.randn(batch, 1, info.implicit_emotion_len, generator=generator)
+    explicit = torch.rand(batch, 1, len(info.emotions), generator=generator)
+    return {
+        "input": 0.1 * torch.randn(batch, 1, info.buffer_len, generator=generator),
+        "emotion": torch.cat([implicit, explicit], dim=-1),
+    }

@@ -1,0 +1,337 @@
+"""The files of an example actor that no shot changes: geometry, poses, vertex lists, blend shapes, read-me.
+
+Knows the layout of a raw dataset and how the SDK wants blend-shape files. Knows nothing of speech or shots.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.console import track
+from audio2face.errors import UserError
+from audio2face.example.expression import BLINK_KEYS, saccade_table
+from audio2face.example.head import IDENTITIES, Head, HeadPart
+from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, Take, all_takes, write_recording
+from audio2face.example.shapes import ARKIT_NAMES, TONGUE_NAMES
+from audio2face.io.atomic import write_json, write_npy, write_npz, write_text
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+_SACCADE_SEED = 5000
+_RIG_VERSION = b"example-1"
+_MIRRORED_LOOKS = ("eyeLook",)  # pairs that do not move alike
+_UNSOLVED = ("eyeLook", "tongueOut")
+
+
+_README = """\
+# {actor}, an example actor
+
+Made by `python -m audio2face.example`; the same on every run. Not a recording of a person: head, voice and
+motion are synthetic. Lengths are centimetres (+y up, +z out of the face), angles degrees, animation 30 fps; frame i
+shows the time (i + 0.5) / 30 s.
+
+- `audio/` WAV, 16 bit, at several sample rates on purpose; `cache/` animation, the formats taking turns.
+- `geom/` neutral poses, faces, vertex lists; `geom/extra_parts.npz` teeth and eyes for drawing.
+- `xform/` jaw key points, eye rotations, blink, saccades; `bs_data/` blend shapes.
+- `phonemes/` exact times of every phone (seconds, IPA).
+- `unseen/` two sentences in the same layout that belong in no training set: judge a trained network on them. They are
+  the same two for every actor, phones at the same times.
+
+The emotion is part of a shot's name: neutral, joy, anger, sadness or amazement.
+
+## Licences
+- Head: MakeHuman base mesh (MakeHuman community) and Face Units (Mika Suominen), both CC0 1.0.
+- Voice: hibari-tts 0.2.1, Apache-2.0. The second voice is the first, shifted with Signalsmith Stretch (MIT).
+- Sentences and motion: part of this project, Apache-2.0.
+"""
+
+
+def write_actor_files(folder: Path, head: Head) -> None:
+    """Writes everything but the shots.
+
+    Args:
+        folder: the actor's.
+        head: the actor's head.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    _write_geometry(folder / "geom", head)
+    transforms = folder / "xform"
+    write_npy(transforms / "jaw_keypoints_neutral.npy", head.jaw_keypoints)
+    write_npy(transforms / "eye_blink_keys.npy", np.array(BLINK_KEYS, np.float32))
+    write_npy(transforms / "eye_saccade_rotations.npy", saccade_table(np.random.default_rng(_SACCADE_SEED)))
+    _write_blendshapes(folder / "bs_data", head)
+    write_text(folder / "README.md", _README.format(actor=head.identity))
+
+
+def _write_geometry(folder: Path, head: Head) -> None:
+    skin, tongue = folder / "skin", folder / "tongue"
+    write_npy(skin / "neutral_pose.npy", head.skin_part.vertices)
+    write_npy(skin / "faces.npy", head.skin_part.faces)
+    write_npy(skin / "lip_open_pose_delta.npy", head.lip_open_delta)
+    write_npy(skin / "eye_close_pose_delta.npy", head.eye_close_delta)
+    write_json(skin / "lip_dist_vertex_list.json", {side: head.lip_dist[side].tolist() for side in head.lip_dist})
+    write_json(skin / "eye_dist_vertex_list.json", {side: head.eye_dist[side].tolist() for side in head.eye_dist})
+    lip_size = {lip: {edge: rows[edge].tolist() for edge in rows} for lip, rows in head.lip_size.items()}
+    write_json(skin / "lip_size_vertex_list.json", lip_size)
+    write_npy(tongue / "neutral_pose.npy", head.tongue_part.vertices)
+    write_npy(tongue / "faces.npy", head.tongue_part.faces)
+    write_json(tongue / "rigid_vertex_list.json", head.rigid_tongue.tolist())
+    write_npz(folder / "extra_parts.npz", _extra_parts(head))
+
+
+def _extra_parts(head: Head) -> Arrays:
+    """What is drawn beside skin and tongue, `<part>_{vertices,faces,colours}`, and the colours of these two."""
+    right, left = _eyes(head.eyes_part)
+    parts = {
+        "upper_teeth": head.upper_teeth_part,
+        "lower_teeth": head.lower_teeth_part,
+        "right_eye": right,
+        "left_eye": left,
+    }
+    arrays: Arrays = {}
+    for name, part in parts.items():
+        arrays |= {f"{name}_vertices": part.vertices, f"{name}_faces": part.faces, f"{name}_colours": part.colours}
+    return arrays | {
+        "eye_centres": head.eye_centres,
+        "skin_colours": head.skin_part.colours,
+        "tongue_colours": head.tongue_part.colours,
+    }
+
+
+def _eyes(eyes: HeadPart) -> tuple[HeadPart, HeadPart]:
+    """The right and the left eye as parts of their own."""
+    half = len(eyes.vertices) // 2
+    of_right = np.all(eyes.faces < half, axis=1)
+    right = HeadPart(eyes.vertices[:half], eyes.faces[of_right], eyes.colours[:half])
+    return right, HeadPart(eyes.vertices[half:], eyes.faces[~of_right] - half, eyes.colours[half:])
+
+
+def _write_blendshapes(folder: Path, head: Head) -> None:
+    skin, tongue = head.skin_part.vertices, head.tongue_part.vertices
+    mask: Arrays = {"frontalMask": head.frontal_mask.astype(np.int32)}
+    write_npz(folder / "bs_skin.npz", _blendshapes(ARKIT_NAMES, skin, head.skin_shapes, mask))
+    write_npz(folder / "bs_tongue.npz", _blendshapes(TONGUE_NAMES, tongue, head.tongue_shapes, {}))
+    active = [int(not name.startswith(_UNSOLVED)) for name in ARKIT_NAMES]
+    write_json(folder / "bs_skin_config.json", _solver_config(skin, active, _pairs(ARKIT_NAMES), l1=0.5))
+    everything = [1] * len(TONGUE_NAMES)
+    alone = [-1] * len(TONGUE_NAMES)
+    write_json(folder / "bs_tongue_config.json", _solver_config(tongue, everything, alone, l1=1.0))
+
+
+def _blendshapes(
+    names: Sequence[str], neutral: npt.NDArray[np.float32], deltas: npt.NDArray[np.float32], more: Arrays
+) -> Arrays:
+    """Arrays in the SDK's form: byte strings, the neutral pose first, displacements in float32."""
+    arrays: Arrays = {"poseNames": np.array(["neutral", *names], dtype="S"), "neutral": neutral}
+    arrays |= {name: delta.astype(np.float32) for name, delta in zip(names, deltas, strict=True)}
+    return arrays | more | {"rig_version": np.array(_RIG_VERSION)}
+
+
+def _pairs(names: Sequence[str]) -> list[int]:
+    """An id for each left and right shape that move alike, -1 for all others."""
+    stems = [
+        name.removesuffix("Left")
+        for name in names
+        if name.endswith("Left") and f"{name.removesuffix('Left')}Right" in names
+        if name not in ("jawLeft", "mouthLeft") and not name.startswith(_MIRRORED_LOOKS)
+    ]
+    ids = {f"{stem}{side}": number for number, stem in enumerate(stems) for side in ("Left", "Right")}
+    return [ids.get(name, -1) for name in names]
+
+
+def _solver_config(
+    neutral: npt.NDArray[np.float32],
+    active: list[int],
+    symmetry: list[int],
+    *,
+    l1: float,
+) -> dict[str, dict[str, float | list[int] | list[float]]]:
+    count = len(active)
+    return {
+        "blendshape_params": {
+            # Strengths count the more the fewer vertices there are: those of dense scans would mute this face.
+            "strengthL2regularization": 0.05,
+            "strengthL1regularization": l1,
+            "strengthTemporalSmoothing": 0.01,
+            "strengthSymmetry": 100.0,
+            "numPoses": count,
+            "bsSolveActivePoses": active,
+            "bsSolveCancelPoses": [-1] * count,
+            "bsSolveSymmetryPoses": symmetry,
+            "bsWeightMultipliers": [1.0] * count,
+            "bsWeightOffsets": [0.0] * count,
+            "templateBBSize": round(float(np.linalg.norm(np.ptp(neutral, axis=0))), 4),
+        }
+    }
+
+
+STAMP_FILE = "example_dataset.json"
+
+_MAX_PROCESSES = 4  # a process holds a voice model and a sentence; more gain little on 46 sentences
+_PARTS = ("audio", "cache", "geom", "xform", "bs_data", "phonemes", UNSEEN_FOLDER, "README.md")
+
+
+def make_example(root: Path, *, actors: Sequence[str] = IDENTITIES, progress: bool = True) -> list[Path]:
+    """Makes the example dataset, or leaves it alone where it is whole.
+
+    Everything in it is the same on every run. A folder that holds an unfinished or older example is emptied of it and
+    made anew.
+
+    Args:
+        root: folder of all actors.
+        actors: which to make, of `ada` and `ben`.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The actors' folders.
+
+    Raises:
+        UserError: an actor is unknown, a folder holds something else, or a file cannot be written.
+    """
+    for actor in actors:
+        if actor not in IDENTITIES:
+            raise UserError(f"there is no example actor {actor!r}", hint=f"Choose from {', '.join(IDENTITIES)}.")
+    folders = {actor: Path(root) / actor for actor in actors}
+    missing = {actor: folder for actor, folder in folders.items() if not is_whole(folder)}
+    for actor, folder in missing.items():
+        _begin(folder)
+        write_actor_files(folder, Head.open(actor))
+    jobs = [(take, actor) for take in all_takes() for actor in missing if take.said_by(actor)]
+    if jobs:
+        motions = _record_all(jobs, folders)
+        done = list(track(motions, len(jobs), "making the example dataset") if progress else motions)
+        for actor, folder in missing.items():
+            _write_motions(folder, [motion for motion in done if motion.actor == actor])
+            _finish(folder)
+    return list(folders.values())
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the folder holds a finished example as this code makes it, with every file in its size."""
+    stamp = _read_stamp(folder)
+    return bool(
+        stamp is not None
+        and stamp.get("source") == _source_digest()
+        and stamp.get("complete") is True
+        and stamp.get("files") == _sizes(folder)
+    )
+
+
+def _record_all(jobs: Sequence[tuple[Take, str]], folders: dict[str, Path]) -> Iterator[JawMotion]:
+    """Records every job in a few processes; yields in the order in which they finish."""
+    processes = min(os.cpu_count() or 1, _MAX_PROCESSES, len(jobs))
+    # Not forked: a process with threads of its own (torch, say) must not be copied.
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    try:
+        with _interrupts_ignored():
+            tasks = [pool.submit(write_recording, take, actor, folders[actor]) for take, actor in jobs]
+        for task in as_completed(tasks):
+            yield task.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ctrl-C reaches every process of a terminal: those started in here leave it to this one, which ends them."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may change this
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed: it would wait for ever, or write into a new start."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _write_motions(folder: Path, motions: Iterable[JawMotion]) -> None:
+    ordered = sorted(motions, key=lambda motion: motion.shot)
+    for unseen, place in ((False, folder), (True, folder / UNSEEN_FOLDER)):
+        shots = [motion for motion in ordered if motion.unseen is unseen]
+        xform = place / "xform"
+        write_npz(xform / "jaw_keypoints_cache_all.npz", {motion.shot: motion.jaw_deltas for motion in shots})
+        write_npz(xform / "eye_rotations_all.npz", {motion.shot: motion.eye_rotations for motion in shots})
+
+
+def _begin(folder: Path) -> None:
+    """Empties a folder of an earlier example and marks it as unfinished; refuses one that is not ours."""
+    if folder.exists() and _read_stamp(folder) is None and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(
+            "is there already and is no example dataset",
+            path=folder,
+            hint="Choose another root, or move it away.",
+        )
+    try:
+        for name in _PARTS:
+            part = folder / name
+            if part.is_dir() and not part.is_symlink():
+                shutil.rmtree(part)
+            else:
+                part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"an unfinished example could not be removed: {error.strerror or error}",
+            path=folder,
+            hint="Remove the folder, or choose another root.",
+        ) from error
+    write_json(folder / STAMP_FILE, {"source": _source_digest(), "complete": False})
+
+
+def _finish(folder: Path) -> None:
+    write_json(folder / STAMP_FILE, {"source": _source_digest(), "complete": True, "files": _sizes(folder)})
+
+
+@cache
+def _source_digest() -> str:
+    """SHA-256 of this package: a dataset that other code made is made anew."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for file in sorted([*package.glob("*.py"), *package.glob("*.npz")]):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _read_stamp(folder: Path) -> dict[str, Any] | None:
+    """What the stamp says; None where there is none."""
+    try:
+        stamp = json.loads((folder / STAMP_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return stamp if isinstance(stamp, dict) else None
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Size in bytes of each of the example's files, by path relative to the folder."""
+    parts = [folder / name for name in _PARTS]
+    files = [file for part in parts for file in ([part] if part.is_file() else part.rglob("*")) if file.is_file()]
+    return {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(files)}

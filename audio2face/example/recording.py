@@ -1,0 +1,134 @@
+"""One sentence as files: sound, caches of skin and tongue, phone times, in the layout of a raw dataset.
+
+Knows which sentences an actor says, how shots are called and which format each takes. `make` runs it over all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy import signal
+
+from audio2face.example.contact import flesh_deltas
+from audio2face.example.expression import FPS, add_performance
+from audio2face.example.head import IDENTITIES, Head
+from audio2face.example.sentences import SENTENCES, UNSEEN_SENTENCES, Phone, Sentence
+from audio2face.example.shapes import Floats
+from audio2face.example.speech import SAMPLE_RATE, VOICES, Speaker
+from audio2face.geometry import CACHE_EXTENSIONS, write_cache
+from audio2face.io.atomic import atomic_write, write_text
+
+UNSEEN_FOLDER = "unseen"
+
+# Sentences each actor says, from the first on: a dataset of 3 minutes and, for several actors at once, a smaller one.
+_NUM_SENTENCES = {"ada": len(SENTENCES), "ben": 18}
+# Sample rate and channels of the recordings take turns, as the caches' formats do, so that a pipeline meets them all.
+_AUDIO_FORMS = ((24_000, 1), (16_000, 1), (48_000, 1), (24_000, 1), (44_100, 1), (16_000, 1), (24_000, 2))
+_STEREO_BALANCE = (1.0, 0.8)
+_UNSEEN_SEED = 1000
+
+
+@dataclass(frozen=True)
+class Take:
+    """A sentence to record: the `number`-th, from 1, of those that training sees or of those that it does not."""
+
+    number: int
+    sentence: Sentence
+    unseen: bool
+
+    def shot(self, actor: str) -> str:
+        """The name of the shot, with the emotion in it."""
+        return f"{actor}_{'u' if self.unseen else 's'}{self.number:02d}_{self.sentence.emotion}"
+
+    def said_by(self, actor: str) -> bool:
+        """Whether the actor says it."""
+        return self.unseen or self.number <= _NUM_SENTENCES[actor]
+
+    @property
+    def seed(self) -> int:
+        """Of everything random in it."""
+        return self.number + _UNSEEN_SEED * self.unseen
+
+
+@dataclass(frozen=True)
+class JawMotion:
+    """What of a shot goes into one file for all shots.
+
+    Attributes:
+        actor: who moves.
+        shot: name of the shot.
+        unseen: whether training does not see it.
+        jaw_deltas: `[frames, 5, 3]` float32 centimetres.
+        eye_rotations: `[frames, 2, 2]` float32 degrees.
+    """
+
+    actor: str
+    shot: str
+    unseen: bool
+    jaw_deltas: Floats
+    eye_rotations: Floats
+
+
+def all_takes() -> list[Take]:
+    """Every sentence, those that training does not see last."""
+    seen = [Take(number, sentence, False) for number, sentence in enumerate(SENTENCES, 1)]
+    return seen + [Take(number, sentence, True) for number, sentence in enumerate(UNSEEN_SENTENCES, 1)]
+
+
+def write_recording(take: Take, actor: str, folder: Path) -> JawMotion:
+    """Speaks and performs one sentence and writes its files.
+
+    Args:
+        take: what to record.
+        actor: who says it.
+        folder: the actor's.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    head, shot = _head(actor), take.shot(actor)
+    folder = folder / UNSEEN_FOLDER if take.unseen else folder
+    utterance = _speaker().say(take.sentence, VOICES[actor], take.seed)
+    rng = np.random.default_rng([take.seed, IDENTITIES.index(actor)])
+    performance = add_performance(utterance, take.sentence.emotion, head, rng)
+    weights = performance.weights
+    _write_audio(folder / "audio" / f"{shot}.wav", utterance.samples, *_AUDIO_FORMS[take.number % len(_AUDIO_FORMS)])
+    _write_phones(folder / "phonemes" / f"{shot}.txt", utterance.phones)
+    meshes = {
+        "skin": head.skin(weights) + flesh_deltas(head, weights, FPS, rng),
+        "tongue": head.tongue(weights, performance.tongue_weights),
+    }
+    extension = CACHE_EXTENSIONS[take.number % len(CACHE_EXTENSIONS)]
+    for mesh, frames in meshes.items():
+        path = folder / "cache" / mesh / shot / f"{shot}{extension}"
+        write_cache(path, frames, fps=FPS, channel=f"{mesh}_meshShape")
+    return JawMotion(actor, shot, take.unseen, head.jaw_keypoint_deltas(weights), performance.eye_rotations)
+
+
+@cache
+def _speaker() -> Speaker:
+    """The voice, loaded once in each process."""
+    return Speaker()
+
+
+@cache
+def _head(actor: str) -> Head:
+    return Head.open(actor)
+
+
+def _write_audio(path: Path, samples: Floats, rate: int, channels: int) -> None:
+    """Writes a 16-bit WAV at the given rate."""
+    common = np.gcd(rate, SAMPLE_RATE)
+    resampled = samples if rate == SAMPLE_RATE else signal.resample_poly(samples, rate // common, SAMPLE_RATE // common)
+    sound = resampled[:, None] * np.array(_STEREO_BALANCE[:channels], np.float32)
+    with atomic_write(path) as handle:
+        soundfile.write(handle, sound, rate, format="WAV", subtype="PCM_16")
+
+
+def _write_phones(path: Path, phones: tuple[Phone, ...]) -> None:
+    rows = [f"{phone.start:.6f}\t{phone.end:.6f}\t{phone.symbol}\n" for phone in phones]
+    write_text(path, "start\tend\tphone\n" + "".join(rows))

@@ -1,0 +1,121 @@
+"""Colours in a picture: triangles shaded between their corners, outlines mixed of what lies on either side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.export.render.raster import PATTERNS, VisibilityBuffer
+from audio2face.types import Float32Array, Int32Array, Picture
+
+_GAP = 2e-3  # relative difference of distance that makes an outline, some millimetres
+
+
+@dataclass(frozen=True, eq=False)
+class VisibleSurface:
+    """The pixels of a picture that show something.
+
+    Attributes:
+        pixels: their numbers along the rows, `[pixels]`.
+        keys: what their samples show, see `VisibilityBuffer`, one `[pixels]` for each sample.
+        triangles: the triangles in these keys; 0 where a sample shows nothing.
+    """
+
+    pixels: npt.NDArray[np.intp]
+    keys: list[npt.NDArray[np.uint64]]
+    triangles: list[npt.NDArray[np.uint32]]
+
+    @classmethod
+    def from_seen(cls, seen: VisibilityBuffer) -> VisibleSurface:
+        """The pixels in which a sample shows something."""
+        anything = np.bitwise_or.reduce(seen.keys, axis=0)
+        pixels = np.flatnonzero(anything)
+        keys = [plane.reshape(-1).take(pixels) for plane in seen.keys]
+        return cls(pixels, keys, [plane.astype(np.uint32) for plane in keys])
+
+    def inside(self, surface_of: Int32Array) -> npt.NDArray[np.bool_]:
+        """Whether all samples of a pixel show one surface, without a step in its depth, `[pixels]`."""
+        nearest, farthest = self.keys[0], self.keys[0]
+        for keys in self.keys[1:]:
+            nearest, farthest = np.maximum(nearest, keys), np.minimum(farthest, keys)
+        found = VisibilityBuffer.nearness(farthest) > VisibilityBuffer.nearness(nearest) * np.float32(1 - _GAP)
+        first = surface_of.take(self.triangles[0])
+        for numbers in self.triangles[1:]:
+            found &= surface_of.take(numbers) == first
+        return found
+
+
+def shade(
+    window: Picture,
+    shown: VisibleSurface,
+    places: Float32Array,
+    triangles: Int32Array,
+    surface_of: Int32Array,
+    colours: Float32Array,
+) -> None:
+    """Colours a window of a picture: inside a surface one sample stands for a pixel, at outlines all are mixed.
+
+    Args:
+        window: `[height, width, 3]`; what it holds shows where there is nothing.
+        shown: what it shows.
+        places: of the vertices in the window, `[verts, 2 or more]`, pixels.
+        triangles: `[triangles, 3]`.
+        surface_of: the surface that each triangle belongs to.
+        colours: sRGB of the vertices, 0 to 255, `[verts, 3]`.
+    """
+    width = window.shape[1]
+    planes = _Planes(places, triangles, colours, len(shown.keys))
+    flat = window.reshape(-1, 3).copy()
+    inside = shown.inside(surface_of)
+    chosen = np.flatnonzero(inside)
+    pixels = shown.pixels.take(chosen)
+    flat[pixels] = planes.lit(shown.triangles[0].take(chosen), pixels % width, pixels // width, 0)
+    chosen = np.flatnonzero(~inside)
+    pixels = shown.pixels.take(chosen)
+    behind = flat[pixels].astype(np.float32)
+    total = np.zeros_like(behind)
+    for sample, (keys, numbers) in enumerate(zip(shown.keys, shown.triangles, strict=True)):
+        lit = planes.lit(numbers.take(chosen), pixels % width, pixels // width, sample)
+        total += np.where(keys.take(chosen)[:, None] > 0, lit, behind)
+    flat[pixels] = total / len(shown.keys) + 0.5
+    window[:] = flat.reshape(window.shape)
+
+
+class _Planes:
+    """The colour of each triangle as a function of the place in the picture."""
+
+    def __init__(self, places: Float32Array, triangles: Int32Array, colours: Float32Array, samples: int) -> None:
+        self._offsets = PATTERNS[samples]
+        corners = np.ascontiguousarray(triangles.T)
+        x, y = np.ascontiguousarray(places[:, 0]).take(corners), np.ascontiguousarray(places[:, 1]).take(corners)
+        x_1, x_2, y_1, y_2 = x[1] - x[0], x[2] - x[0], y[1] - y[0], y[2] - y[0]
+        area = x_1 * y_2 - x_2 * y_1
+        share = np.where(np.abs(area) < 1e-2, 0, 1 / np.where(area == 0, 1, area))
+        self._channels = []
+        for channel in np.ascontiguousarray(colours.T):
+            corner = channel.take(corners)
+            one, two = (corner[1] - corner[0]) * share, (corner[2] - corner[0]) * share
+            right, below = one * y_2 - two * y_1, two * x_1 - one * x_2
+            self._channels.append((corner[0] - right * x[0] - below * y[0], right, below))
+
+    def lit(
+        self, numbers: npt.NDArray[np.uint32], across: npt.NDArray[np.intp], down: npt.NDArray[np.intp], sample: int
+    ) -> Picture:
+        """Colours of triangles at a sample of pixels, `[pixels, 3]`."""
+        x, y = across.astype(np.float32), down.astype(np.float32)
+        x += self._offsets[sample]
+        y += (sample + 0.5) / len(self._offsets)
+        found = np.empty((len(numbers), 3), np.uint8)
+        for channel, (start, right, below) in enumerate(self._channels):
+            colour = right.take(numbers)
+            colour *= x
+            slope = below.take(numbers)
+            slope *= y
+            colour += slope
+            colour += start.take(numbers)
+            colour += 0.5
+            np.maximum(colour, 0, out=colour)
+            found[:, channel] = np.minimum(colour, 255, out=colour)
+        return found

@@ -1,0 +1,155 @@
+"""Colours of what brings none, and the way between colours as people name them (sRGB) and amounts of light.
+
+Page, video and glTF take the same colours from here. The conversion is that of IEC 61966-2-1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from audio2face.types import Float32Array, Int32Array
+
+DEFAULT_COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
+    {"skin": (214, 164, 140), "tongue": (188, 98, 98), "part": (225, 225, 225)}
+)
+"""sRGB of surfaces whose actor has no colours: skin, tongue, and rigid parts."""
+
+
+def linear(colours: npt.NDArray[Any]) -> Float32Array:
+    """Amounts of red, green and blue light `[..., 3]`, 0 to 1, of sRGB colours from 0 to 255 (opacity is dropped)."""
+    shares = np.asarray(colours, np.float32)[..., :3] / 255
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def triangulate(faces: Int32Array) -> Int32Array:
+    """Triangles of polygons.
+
+    Args:
+        faces: `[faces, 3 or 4]`; a fourth corner that is -1 or repeats another makes a triangle.
+
+    Returns:
+        Int32 `[triangles, 3]`, each with three different corners, turning the way their polygon does.
+    """
+    faces = np.asarray(faces, np.int32)
+    triangles = faces[:, :3]
+    if faces.shape[1] == 4:
+        triangles = np.stack([triangles, faces[:, [0, 2, 3]]], axis=1).reshape(-1, 3)
+    corners = np.sort(triangles, axis=1)
+    proper = (corners[:, 0] >= 0) & (corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2])
+    return np.ascontiguousarray(triangles[proper])
+
+
+class Normals:
+    """Smooth normals of one mesh in any pose: at each vertex, those of its triangles weighted by area."""
+
+    def __init__(self, triangles: Int32Array, num_verts: int) -> None:
+        self._triangles = triangles
+        self._num_verts = num_verts
+
+    @cached_property
+    def _gather(self) -> sparse.csr_matrix[np.float32]:
+        """`[verts, triangles]`: adds up what the triangles around each vertex hold."""
+        count = len(self._triangles)
+        ones = np.ones(3 * count, np.float32)
+        places = (self._triangles.reshape(-1), np.repeat(np.arange(count), 3))
+        return sparse.csr_matrix((ones, places), shape=(self._num_verts, count))
+
+    def of(self, points: Float32Array) -> Float32Array:
+        """Unit normals `[verts, 3]` of a pose `[verts, 3]`; those of vertices without a triangle point along +z."""
+        first, second, third = (points[self._triangles[:, corner]] for corner in range(3))
+        summed = self._gather @ np.cross(second - first, third - first).astype(np.float32, copy=False)
+        length = np.linalg.norm(summed, axis=1, keepdims=True)
+        flat = length[:, 0] < 1e-12
+        summed[flat] = (0, 0, 1)
+        length[flat] = 1
+        return np.asarray(summed / length, np.float32)
+
+
+Matrix = sparse.csr_matrix[np.float32]
+
+
+def refine(faces: Int32Array, num_verts: int) -> tuple[Matrix, Int32Array]:
+    """One step of refinement.
+
+    Args:
+        faces: `[faces, 3 or 4]`; -1 for a fourth corner that is not there.
+        num_verts: vertices of the mesh; those in no face stay where they are.
+
+    Returns:
+        The matrix `[new verts, num_verts]` that makes the new vertices of the old, and the new quadrilaterals.
+    """
+    corners, following, face_of, preceding = _sides(faces)
+    sides = np.sort(np.stack([corners, following], axis=1), axis=1)
+    edges, edge_of, uses = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
+    edge_of = edge_of.reshape(-1)
+    num_faces, num_edges = len(faces), len(edges)
+    face_points = _averages(face_of, corners, num_faces, num_verts)
+    middles = _averages(np.repeat(np.arange(num_edges), 2), edges.reshape(-1), num_edges, num_verts)
+    inner = uses == 2
+    beside = _averages(edge_of, face_of, num_edges, num_faces) @ face_points
+    edge_points = _rows(np.where(inner, 0.5, 1.0)) @ middles + _rows(np.where(inner, 0.5, 0.0)) @ beside
+    vertex_points = _vertex_points(num_verts, edges, inner, middles, face_points, corners, face_of)
+    matrix = sparse.vstack([vertex_points, edge_points, face_points]).tocsr().astype(np.float32)
+    quads = np.stack(
+        [corners, num_verts + edge_of, num_verts + num_edges + face_of, num_verts + edge_of[preceding]], axis=1
+    )
+    return matrix, quads.astype(np.int32)
+
+
+def _sides(faces: Int32Array) -> tuple[Int32Array, Int32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Every corner of every face: its vertex, the next vertex, the face, and which entry is the corner before it."""
+    present = faces >= 0
+    sizes = present.sum(axis=1)
+    face_of = np.repeat(np.arange(len(faces)), sizes)
+    first = (np.cumsum(sizes) - sizes)[face_of]
+    place = np.arange(len(face_of)) - first
+    corners = faces[present]
+    following = corners[first + (place + 1) % sizes[face_of]]
+    return corners, following, face_of, first + (place - 1) % sizes[face_of]
+
+
+def _vertex_points(
+    num_verts: int,
+    edges: Int32Array,
+    inner: npt.NDArray[np.bool_],
+    middles: Matrix,
+    face_points: Matrix,
+    corners: Int32Array,
+    face_of: npt.NDArray[np.int64],
+) -> Matrix:
+    """Where the old vertices go: between the faces and edges around them, or along the rim of an open mesh."""
+    ends, numbers = edges.reshape(-1), np.repeat(np.arange(len(edges)), 2)
+    valence = np.bincount(ends, minlength=num_verts).astype(np.float64)
+    used = np.maximum(valence, 1)
+    around_faces = _averages(corners, face_of, num_verts, len(face_points.indptr) - 1) @ face_points
+    around_edges = _averages(ends, numbers, num_verts, len(edges)) @ middles
+    itself = sparse.identity(num_verts, np.float64, format="csr")
+    rim_ends = ~np.repeat(inner, 2)
+    on_rim = np.bincount(ends[rim_ends], minlength=num_verts) == 2
+    loose = (valence < 3) & ~on_rim
+    free = ~on_rim & ~loose
+    rim = _averages(ends[rim_ends], numbers[rim_ends], num_verts, len(edges)) @ middles
+    return sparse.csr_matrix(
+        _rows(np.where(free, 1 / used, 0)) @ around_faces
+        + _rows(np.where(free, 2 / used, 0)) @ around_edges
+        + _rows(np.where(free, (valence - 3) / used, np.where(on_rim, 0.5, 1.0))) @ itself
+        + _rows(np.where(on_rim, 0.5, 0.0)) @ rim
+    )
+
+
+def _averages(rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer], height: int, width: int) -> Matrix:
+    """A matrix whose row r is the mean of the items in `columns` where `rows` is r."""
+    shares = 1 / np.maximum(np.bincount(rows, minlength=height), 1)
+    return sparse.csr_matrix((shares[rows], (rows, columns)), shape=(height, width))
+
+
+def _rows(factors: npt.NDArray[np.floating]) -> Matrix:
+    """The matrix that multiplies each row by a factor."""
+    return sparse.diags(factors, format="csr")

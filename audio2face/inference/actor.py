@@ -1,0 +1,131 @@
+"""An actor of a deployed folder as animation needs it: the face, its blink, polygons and parts to draw, solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.animation import NATURAL_BLINK, BlendshapeSolver, FaceData, SolverMethod
+from audio2face.animation.animation import BlendWeights
+from audio2face.model_folder import BlendshapeSet, DeployedActor
+from audio2face.model_folder.display import read_display
+from audio2face.model_folder.validation import Diagnostics
+from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
+from audio2face.types import Float32Array, Int32Array
+
+_NTSC = Fraction(1000, 1001)
+_NOT_TO_DRAW = ("skin_faces", "tongue_faces", "blink_keys", "fps", SEAT_ARRAY, FOLLOWS_ARRAY)
+
+
+def load_face(actor: DeployedActor) -> FaceData:
+    """The constant arrays of an actor.
+
+    Raises:
+        UserError: an array cannot be read, or is not finite.
+    """
+    return FaceData(
+        skin=actor.neutral_skin,
+        tongue=actor.neutral_tongue,
+        jaw=actor.array("neutral_jaw"),
+        lip_open=actor.array("lip_open_pose_delta"),
+        eye_close=actor.array("eye_close_pose_delta"),
+        saccades=actor.array("saccade_rot_matrix"),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class DisplayData:
+    """What `display_<actor>.npz` says; nothing, for a folder that another program wrote.
+
+    Attributes:
+        skin_faces: polygons of the skin, int32 `[faces, 3 or 4]`, as `geometry.canonical_polygons` makes them.
+        tongue_faces: polygons of the tongue, likewise.
+        blink: one blink, 30 values a second: the actor's own, or a natural one.
+        fps: frames per second of the actor's own animation.
+        tongue_seat: how the tongue sits on the jaw, rigid, float32 `[4, 4]`; the identity where nobody measured it,
+            None for a tongue that was recorded to stay with the head.
+        parts: everything else, by name.
+    """
+
+    skin_faces: Int32Array | None = None
+    tongue_faces: Int32Array | None = None
+    blink: tuple[float, ...] = NATURAL_BLINK
+    fps: Fraction | None = None
+    tongue_seat: Float32Array | None = field(default_factory=lambda: np.eye(4, dtype=np.float32))
+    parts: Mapping[str, npt.NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def from_actor(cls, actor: DeployedActor) -> DisplayData:
+        """Reads the file of an actor.
+
+        Raises:
+            UserError: it is damaged, or belongs to another face.
+        """
+        if actor.display is None:
+            return cls()
+        verts = {"skin": len(actor.neutral_skin), "tongue": len(actor.neutral_tongue)}
+        faults = Diagnostics()
+        arrays = read_display(actor.display, verts, faults.for_file(actor.display.name))
+        faults.raise_first(actor.display.parent)
+        blink = arrays.get("blink_keys", np.zeros(1))
+        return cls(
+            arrays.get("skin_faces"),
+            arrays.get("tongue_faces"),
+            tuple(blink.tolist()) if blink.any() else NATURAL_BLINK,
+            exact_rate(float(arrays["fps"].reshape(-1)[0])) if "fps" in arrays else None,
+            _tongue_seat(arrays),
+            {name: array for name, array in arrays.items() if name not in _NOT_TO_DRAW},
+        )
+
+
+def exact_rate(fps: float) -> Fraction:
+    """The frame rate that a decimal number stands for: 29.97, 23.976 and their like are 30000/1001, 24000/1001..."""
+    for whole in (24, 30, 48, 60, 120):
+        if abs(fps - float(whole * _NTSC)) < 5e-3:
+            return whole * _NTSC
+    return Fraction(fps).limit_denominator(10_000)
+
+
+def _tongue_seat(arrays: Mapping[str, npt.NDArray[Any]]) -> Float32Array | None:
+    if FOLLOWS_ARRAY in arrays and not arrays[FOLLOWS_ARRAY].any():
+        return None
+    return np.asarray(arrays.get(SEAT_ARRAY, np.eye(4)), np.float32)
+
+
+class WeightTrack:
+    """The weights of one surface, skin or tongue, frame after frame.
+
+    Args:
+        shapes: the blend shapes.
+        method: how they are solved.
+
+    Raises:
+        UserError: they cannot be read, or do not determine weights.
+    """
+
+    def __init__(self, shapes: BlendshapeSet, method: SolverMethod) -> None:
+        self._shapes = shapes
+        self._solve = BlendshapeSolver(shapes.deltas, shapes.neutral, shapes.settings, mask=shapes.mask, method=method)
+
+    @property
+    def num_poses(self) -> int:
+        """Poses, each of which has a weight."""
+        return len(self._shapes.names)
+
+    def reset(self) -> None:
+        """Begins anew."""
+        self._solve.reset()
+
+    def __call__(self, positions: Float32Array) -> Float32Array:
+        """The weights `[frames, poses]` of the next frames `[frames, verts, 3]`."""
+        return self._solve(positions)
+
+    def weights(self, values: Float32Array) -> BlendWeights:
+        """All weights of a take, `[frames, poses]`, with the poses that they belong to."""
+        return BlendWeights(self._shapes.names, values, self._shapes.neutral, self._shapes.deltas)

@@ -1,0 +1,388 @@
+"""How a face speaks: what is asked of a deployed model, and the parameters that come of it."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audio2face import __version__
+from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, SolverMethod, attach_to_jaw, unproject
+from audio2face.animation.animation import Animation, BlendWeights, Surface
+from audio2face.audio import peak_level, read_header, stream_mono
+from audio2face.console import LOGGER, track
+from audio2face.errors import UserError
+from audio2face.inference import (
+    EmotionNames,
+    EmotionSpec,
+    Executor,
+    Graph,
+    GraphDevice,
+    NetworkOutput,
+    Noise,
+    TrackSettings,
+    WindowSchedule,
+    open_graph,
+)
+from audio2face.inference.actor import DisplayData, WeightTrack, load_face
+from audio2face.inference.retiming import FrameBlock, Retimer, choose_voice
+from audio2face.io.frame_buffer import FrameBuffer
+from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo, RegressionInfo, parameter_ranges
+from audio2face.model_folder.model import PARTS, Part
+from audio2face.types import Float32Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimationOptions:
+    """How a face speaks.
+
+    Attributes:
+        actor: whose face it is; None where the model has only one.
+        emotion: what the user says of the emotion, see `EmotionNames.wish`.
+        zero_emotion: the word for no emotion.
+        fps: frames per second of the animation; None: the network's own, and for a regression network those of the
+            actor's recordings, else 30.
+        parameters: values that take the place of the model's own, by name.
+        seed: chooses the noise of a diffusion network, and the pauses between blinks.
+        noise: noise of a window, in place of the seed's.
+        blinks: whether the face blinks.
+        solver: how weights of blend shapes are found; None: not at all.
+        normalize: whether the recording is first brought to full scale.
+        device: what the network runs on.
+    """
+
+    actor: str | None = None
+    emotion: str | None = None
+    zero_emotion: str = "neutral"
+    fps: Fraction | None = None
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    noise: Noise | None = None
+    blinks: bool = True
+    solver: SolverMethod | None = "cpu"
+    normalize: bool = False
+    device: GraphDevice = "cpu"
+
+
+def merged_parameters(actor: DeployedActor, changes: Mapping[str, float]) -> dict[str, float]:
+    """The parameters of an actor, with some values changed.
+
+    Raises:
+        UserError: there is no such parameter, or a value is out of its range.
+    """
+    ranges = parameter_ranges()
+    for name, value in changes.items():
+        if name not in ranges:
+            raise UserError(f"there is no animation parameter {name!r}", hint=f"There are: {', '.join(ranges)}.")
+        lowest, highest = ranges[name]
+        if not (lowest <= value <= highest and math.isfinite(value)):
+            raise UserError(f"{name} is {value:g}, expected a number from {lowest:g} to {highest:g}")
+    return {**actor.config.parameters, **changes}
+
+
+def find_actor(model: DeployedModel, name: str | None) -> DeployedActor:
+    """The actor of a name; None: the model's only one.
+
+    Raises:
+        UserError: there is no such actor, or there are several.
+    """
+    if name is not None:
+        return model.actor(name)
+    if len(model.actors) > 1:
+        raise UserError("whose face is to move?", hint=f"Give --actor: {', '.join(model.info.identities)}.")
+    return model.actors[0]
+
+
+BLOCK_FRAMES = 32  # worked on at once; a network may give its frames one by one
+
+
+def group_frames(motions: Iterator[NetworkOutput], num_frames: int = BLOCK_FRAMES) -> Iterator[NetworkOutput]:
+    """Joins motions of one track, so that all but the last have as many frames as that, or more."""
+    waiting: list[NetworkOutput] = []
+    for motion in motions:
+        waiting.append(motion)
+        if sum(len(part.values) for part in waiting) >= num_frames:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(motions: list[NetworkOutput]) -> NetworkOutput:
+    if len(motions) == 1:
+        return motions[0]
+    return NetworkOutput(
+        motions[0].track,
+        tuple(chain.from_iterable(motion.timestamps for motion in motions)),
+        motions[-1].next_timestamp,
+        np.concatenate([motion.values for motion in motions]),
+        np.concatenate([motion.emotion for motion in motions]),
+    )
+
+
+def check_finite_motion(motion: NetworkOutput) -> NetworkOutput:
+    """The motion itself, which the animator's memory takes for good.
+
+    Raises:
+        UserError: a value is NaN or infinite.
+    """
+    if not np.isfinite(motion.values).all():
+        raise UserError(
+            f"the network gives NaN or infinity from sample {motion.timestamps[0]} on",
+            hint="The training went astray; deploy an earlier run, or choose another seed.",
+        )
+    return motion
+
+
+STANDARD_FPS = Fraction(30)
+_STRENGTH = "input_strength"
+
+
+class AnimationPipeline:
+    """Animates recordings with one model, which is loaded once.
+
+    Args:
+        model: the deployed folder.
+        settings: how.
+
+    Raises:
+        UserError: the model has no such actor, emotion or parameter, a value is out of range, or a file of the folder
+            is damaged.
+    """
+
+    def __init__(self, model: DeployedModel, settings: AnimationOptions) -> None:
+        self.model, self.settings = model, settings
+        self.actor = find_actor(model, settings.actor)
+        self.parameters = merged_parameters(self.actor, settings.parameters)
+        self._animator_settings = AnimatorSettings.from_parameters(self.parameters)
+        self._face = load_face(self.actor)
+        self.display = DisplayData.from_actor(self.actor)
+        diffusion = isinstance(model.info, DiffusionInfo)
+        wanted = (self.display.fps or STANDARD_FPS) if settings.fps is None else settings.fps
+        self.schedule = WindowSchedule.from_info(model.info, None if diffusion else wanted)
+        self.fps = self.schedule.fps if settings.fps is None else settings.fps
+        if not 0 < self.fps <= 1000:
+            raise UserError(f"{self.fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")
+        self.emotion: EmotionSpec = self._emotion_names.parse(settings.emotion)
+        self._solvers = self._make_solvers()
+        self._gain = self._choose_gain(diffusion)
+        self._voices: dict[Path, int | None] = {}
+        self.graph: Graph = open_graph(model, settings.device)
+
+    def animate(self, audio: Path, folder: Path) -> Animation:
+        """Animates a recording.
+
+        Args:
+            audio: the recording.
+            folder: where the frames lie while the animation is in use, in files without a name; it exists.
+
+        Raises:
+            UserError: the recording cannot be read, the network gives no numbers, or the disk is full.
+        """
+        header = read_header(audio)
+        expected = max(1, math.ceil(header.duration * self.fps))
+        self._check_space(folder, expected)
+        executor = self._executor(audio)
+        spools = self._make_buffers(folder)
+        for frames in track(self._frames(executor, audio), expected, audio.name, len):
+            self._append(frames, spools)
+        num_frames = math.ceil(executor.num_samples(0) * self.fps / executor.samplerate)
+        return self._animation(audio, {name: spool.finish(num_frames) for name, spool in spools.items()})
+
+    def run_network(self, executor: Executor, audio: Path) -> Iterator[NetworkOutput]:
+        """What the network says to a recording.
+
+        Raises:
+            UserError: a value is NaN or infinite, or the recording cannot be read.
+        """
+        for samples in stream_mono(audio, executor.samplerate, self._voice(audio)):
+            executor.push(0, samples)
+            yield from map(check_finite_motion, executor.run())
+        executor.close(0)
+        yield from map(check_finite_motion, executor.run())
+
+    def animator(self) -> FaceAnimator:
+        """A new animator of the face, at the network's rate."""
+        blinks = None
+        if self._can_blink:
+            blinks = BlinkTrack(self.display.blink, float(self.schedule.fps), seed=self.settings.seed)
+        return FaceAnimator(self._face, self._animator_settings, self.schedule.fps, blinks)
+
+    def postprocess(self, motion: NetworkOutput, animate: FaceAnimator) -> FrameBlock:
+        """The next frames of a face as the SDK gives them: the tongue in the jaw's space."""
+        values, info, at = motion.values, self.model.info, 0
+        if isinstance(info, RegressionInfo):
+            skin = unproject(values[:, : info.num_shapes_skin], self._shapes["skin"])
+            at = info.num_shapes_skin + info.num_shapes_tongue
+            tongue = unproject(values[:, info.num_shapes_skin : at], self._shapes["tongue"])
+        else:
+            skin, tongue = values[:, : info.skin_size], values[:, info.skin_size : info.skin_size + info.tongue_size]
+            at = info.skin_size + info.tongue_size
+        face = animate(skin, tongue, values[:, at : at + info.jaw_size], values[:, at + info.jaw_size :])
+        return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, motion.emotion)
+
+    def solve_weights(self, part: Part, frames: FrameBlock) -> Float32Array:
+        """The weights `[frames, poses]` of the next frames, as of `postprocess`, of a part that has blend shapes."""
+        return self._solvers[part](frames.skin if part == "skin" else frames.tongue)
+
+    def finished(self, frames: FrameBlock) -> FrameBlock:
+        """Frames of `postprocess` with the tongue carried by the jaw, as everything that is finished shows it."""
+        seat = self.display.tongue_seat
+        if seat is None or not frames.tongue.size:
+            return frames
+        return replace(frames, tongue=attach_to_jaw(frames.tongue, frames.jaw, seat))
+
+    @property
+    def solved_parts(self) -> tuple[Part, ...]:
+        """The parts whose weights are solved."""
+        return tuple(self._solvers)
+
+    @cached_property
+    def _shapes(self) -> dict[str, Float32Array]:
+        return {part: self.actor.array(f"shapes_matrix_{part}") for part in PARTS}
+
+    @property
+    def _can_blink(self) -> bool:
+        """Whether blinks are wanted, and the actor has a pose with shut eyes."""
+        return self.settings.blinks and bool(self._face.eye_close.any())
+
+    @property
+    def _emotion_names(self) -> EmotionNames:
+        info = self.model.info
+        return EmotionNames(info.emotions, info.default_emotion, self.settings.zero_emotion, info.samplerate, self.fps)
+
+    def _make_solvers(self) -> dict[Part, WeightTrack]:
+        method = self.settings.solver
+        if method is None:
+            return {}
+        return {part: WeightTrack(shapes, method) for part, shapes in self.actor.blendshapes.items()}
+
+    def _choose_gain(self, diffusion: bool) -> float:
+        strength = self.parameters[_STRENGTH]
+        if not diffusion or _STRENGTH in self.settings.parameters:
+            return strength
+        if strength != 1:
+            LOGGER.info(
+                "%s is %g; as in the SDK, it is not applied to a diffusion network (--set %s=%g applies it)",
+                _STRENGTH,
+                strength,
+                _STRENGTH,
+                strength,
+            )
+        return 1.0
+
+    def _voice(self, audio: Path) -> int | None:
+        """The channel of a recording that is read alone; each recording is looked at once."""
+        if audio not in self._voices:
+            self._voices[audio] = choose_voice(audio)
+        return self._voices[audio]
+
+    def _executor(self, audio: Path) -> Executor:
+        gain = self._gain
+        if self.settings.normalize:
+            gain /= peak_level(audio, self.schedule.samplerate, self._voice(audio))
+        settings = self.settings
+        spoken = TrackSettings(
+            emotion=self.emotion.curve, actor=self.actor.name, gain=gain, seed=settings.seed, noise=settings.noise
+        )
+        fps = None if isinstance(self.model.info, DiffusionInfo) else self.schedule.fps
+        return Executor.open(self.model, [spoken], fps=fps, graph=self.graph)
+
+    def _frames(self, executor: Executor, audio: Path) -> Iterator[FrameBlock]:
+        """All frames of a recording at the animation's rate, and some that come after its end."""
+        for weights in self._solvers.values():
+            weights.reset()
+        animate = self.animator()
+        motions = self.run_network(executor, audio)
+        begin = next(motions, None)
+        if begin is None:
+            raise UserError("holds no sound", path=audio)
+        # By their time stamps: where rounding puts the first frame before the recording, the executor leaves it out.
+        first = round(begin.timestamps[0] * self.schedule.fps / self.schedule.samplerate)
+        retime = Retimer(self.schedule.fps, self.fps, first)
+        for motion in group_frames(chain([begin], motions)):
+            yield retime(self.postprocess(motion, animate))
+        rest = retime.finish(math.ceil(executor.num_samples(0) * self.fps / executor.samplerate))
+        if rest is not None:
+            yield rest
+
+    def _make_buffers(self, folder: Path) -> dict[str, FrameBuffer]:
+        shapes: dict[str, tuple[int, ...]] = {
+            "skin": self._face.skin.shape,
+            "tongue": self._face.tongue.shape,
+            "jaw": (4, 4),
+            "eyes": (4,),
+            "emotion": (len(self.model.info.emotions),),
+        }
+        shapes |= {f"{part}_weights": (weights.num_poses,) for part, weights in self._solvers.items()}
+        return {name: FrameBuffer(shape, folder) for name, shape in shapes.items()}
+
+    def _append(self, frames: FrameBlock, spools: Mapping[str, FrameBuffer]) -> None:
+        if not len(frames):
+            return
+        for part in self._solvers:
+            spools[f"{part}_weights"].append(self.solve_weights(part, frames))
+        for name, array in vars(self.finished(frames)).items():
+            spools[name].append(array)
+
+    def _check_space(self, folder: Path, num_frames: int) -> None:
+        needed = num_frames * 4 * (self._face.skin.size + self._face.tongue.size)
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise UserError(
+                f"{num_frames:,} frames take {needed / 1e9:.1f} GB on the way, {free / 1e9:.1f} GB are free",
+                path=folder,
+                hint="Cut the recording into parts, or set INFERENCE_OUTPUT_ROOT to a larger disk.",
+            )
+
+    def _animation(self, audio: Path, kept: Mapping[str, Float32Array]) -> Animation:
+        face, display = self._face, self.display
+        tongue = Surface(face.tongue, kept["tongue"], display.tongue_faces) if len(face.tongue) else None
+        return Animation(
+            actor=self.actor.name,
+            fps=float(self.fps),
+            skin=Surface(face.skin, kept["skin"], display.skin_faces),
+            tongue=tongue,
+            jaw=kept["jaw"],
+            eyes=kept["eyes"],
+            emotions=self.model.info.emotions,
+            emotion=kept["emotion"],
+            skin_weights=self._weights("skin", kept),
+            tongue_weights=self._weights("tongue", kept),
+            parts=display.parts,
+            audio=audio,
+            facts=self._facts(audio),
+        )
+
+    def _weights(self, part: Part, kept: Mapping[str, Float32Array]) -> BlendWeights | None:
+        return self._solvers[part].weights(kept[f"{part}_weights"]) if part in self._solvers else None
+
+    def _facts(self, audio: Path) -> dict[str, Any]:
+        settings, info = self.settings, self.model.info
+        diffusion = isinstance(info, DiffusionInfo)
+        noise = f"seed {settings.seed}" if settings.noise is None else "from a file"
+        return {
+            "model": self.model.folder.resolve().name,
+            "network": "diffusion" if diffusion else "regression",
+            "version": info.version,
+            "audio": audio.name,
+            "actor": self.actor.name,
+            "emotion": self.emotion.description,
+            "fps": float(self.fps),
+            "network_fps": float(self.schedule.fps),
+            "noise": noise if diffusion else None,
+            "blinks": f"seed {settings.seed}" if self._can_blink else "none",
+            "solver": settings.solver if self._solvers else None,
+            "input_gain": self._gain,
+            "normalized": settings.normalize,
+            "parameters": dict(self.parameters),
+            "framework": __version__,
+        }

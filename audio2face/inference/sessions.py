@@ -1,0 +1,323 @@
+"""A session of ONNX Runtime over an exported network, of whichever type, whose tensors have been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import onnxruntime
+
+from audio2face.audio import Track
+from audio2face.errors import FileFormatError, UserError, missing_file
+from audio2face.inference.noise import Noise
+from audio2face.inference.windows import WindowSchedule
+from audio2face.model_folder import DiffusionInfo, NetworkInfo, RegressionInfo
+from audio2face.model_folder.network_info import INFO_FILE, open_info
+from audio2face.model_folder.trt_info import ONNX_FILE
+from audio2face.types import BoolArray, Float32Array
+
+GraphDevice = Literal["cpu", "cuda"]
+_PROVIDERS: Mapping[GraphDevice, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def best_device() -> GraphDevice:
+    """The fastest device that this ONNX Runtime can use."""
+    return "cuda" if _PROVIDERS["cuda"] in onnxruntime.get_available_providers() else "cpu"
+
+
+def open_session(path: Path, info: NetworkInfo, device: GraphDevice) -> onnxruntime.InferenceSession:
+    """Loads a graph.
+
+    Args:
+        path: `network.onnx`.
+        info: its `network_info.json`.
+        device: what it runs on.
+
+    Raises:
+        UserError: there is no such file or device, or (FileFormatError) the file is no such graph.
+    """
+    if not path.is_file():
+        raise missing_file("there is no such network", path, "Export the training run once more.")
+    provider = _PROVIDERS[device]
+    if provider not in onnxruntime.get_available_providers():
+        raise UserError(
+            f"this ONNX Runtime cannot run on {device!r}",
+            hint="Install onnxruntime-gpu in place of onnxruntime, or use the device 'cpu'.",
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; warnings are about optimisations that are not made
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # its own types of errors have no common base
+        raise FileFormatError(
+            f"cannot be loaded by ONNX Runtime: {error}", path=path, hint="Export the training run once more."
+        ) from error
+    _check_tensors(session, info, path)
+    return session
+
+
+def _check_tensors(session: onnxruntime.InferenceSession, info: NetworkInfo, path: Path) -> None:
+    """Checks names and lengths of all inputs and outputs, so that a graph of another network is refused."""
+    for kind, found, expected in (
+        ("inputs", session.get_inputs(), info.inputs),
+        ("outputs", session.get_outputs(), info.outputs),
+    ):
+        shapes = {tensor.name: tuple(tensor.shape) for tensor in found}
+        wanted = {tensor.name: tensor.shape for tensor in expected}
+        fits = shapes.keys() == wanted.keys() and all(
+            len(shapes[name]) == len(shape)
+            and all(length in (None, have) for length, have in zip(shape, shapes[name], strict=True))
+            for name, shape in wanted.items()
+        )
+        if not fits:
+            raise FileFormatError(
+                f"has the {kind} {shapes}, expected {wanted} (None: the batch)",
+                path=path,
+                hint="Take the graph and its network_info.json from one export.",
+            )
+
+
+class NetworkTracks(Protocol):
+    """Animates the next window of each track."""
+
+    def run(self, audio: Float32Array, emotion: Float32Array, executed: BoolArray) -> Float32Array:
+        """Animates a window of each track; every call takes all tracks.
+
+        Args:
+            audio: `[tracks, samples]`.
+            emotion: `[tracks, block, emotions]`.
+            executed: which tracks go on, `[tracks]`; nothing is remembered of the others.
+
+        Returns:
+            The frames of the windows, `[tracks, block, values]`.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forgets all tracks."""
+        ...
+
+
+class DiffusionTracks:
+    """A diffusion network: its memory goes from window to window, its noise is the same in all.
+
+    Args:
+        graph: the network.
+        identities: whose face each track has, `[tracks, identities]`.
+        noises: of a window, for each track.
+    """
+
+    def __init__(self, graph: DiffusionSession, identities: Float32Array, noises: Sequence[Noise]) -> None:
+        left = graph.info.num_frames_left_truncate
+        self._graph = graph
+        self._identities = identities
+        self._noise = np.concatenate([graph.window_noise(noise) for noise in noises])
+        self._kept = slice(left, left + graph.info.num_frames_center)
+        self.reset()
+
+    def reset(self) -> None:
+        """As `NetworkTracks`."""
+        self._latents = self._graph.initial_hidden_state(len(self._identities))
+
+    def run(self, audio: Float32Array, emotion: Float32Array, executed: BoolArray) -> Float32Array:
+        """As `NetworkTracks`."""
+        prediction, latents = self._graph.run(audio, self._identities, emotion, self._latents, self._noise)
+        self._latents[:, :, executed] = latents[:, :, executed]
+        kept: Float32Array = prediction[:, self._kept]
+        return kept
+
+
+class RegressionTracks:
+    """A regression network, which remembers nothing.
+
+    Args:
+        graph: the network.
+        implicit: the implicit emotion of all tracks, `[implicit emotions]`.
+    """
+
+    def __init__(self, graph: RegressionSession, implicit: Float32Array) -> None:
+        self._graph = graph
+        self._implicit = implicit
+
+    def reset(self) -> None:
+        """As `NetworkTracks`."""
+
+    def run(self, audio: Float32Array, emotion: Float32Array, executed: BoolArray) -> Float32Array:
+        """As `NetworkTracks`; the network gives one frame a window."""
+        implicit = np.broadcast_to(self._implicit, (len(audio), len(self._implicit)))
+        values = self._graph.run(audio, np.concatenate([implicit, emotion[:, 0]], axis=1))
+        frames: Float32Array = values[:, None]
+        return frames
+
+
+class StreamingSession:
+    """Animates one recording with an exported diffusion network, window after window.
+
+    Args:
+        graph: the network.
+        identity: `[identities]`.
+        emotion: `[emotions]`.
+        noise: of a window.
+    """
+
+    def __init__(self, graph: DiffusionSession, identity: Float32Array, emotion: Float32Array, noise: Noise) -> None:
+        self._batch = DiffusionTracks(graph, identity[None], [noise])
+        self._emotion = np.tile(emotion, (1, graph.info.num_frames_center, 1))
+
+    def __call__(self, window: Float32Array) -> Float32Array:
+        """The frames kept of the next window: audio `[samples]` to displacements `[block, values]`."""
+        frames: Float32Array = self._batch.run(window[None], self._emotion, np.ones(1, np.bool_))[0]
+        return frames
+
+
+__all__ = ["DiffusionSession", "GraphDevice", "best_device"]
+
+
+class DiffusionSession:
+    """The network; it remembers nothing between calls.
+
+    Args:
+        session: of ONNX Runtime.
+        info: what the network takes and gives.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, info: DiffusionInfo) -> None:
+        self._session = session
+        self.info = info
+
+    @classmethod
+    def open(cls, folder: Path, device: GraphDevice = "cpu") -> DiffusionSession:
+        """Loads the network of an exported training run (`<run>/deploy`) or of a deployed folder.
+
+        Raises:
+            UserError: as `load`, or (FileFormatError) the folder describes no diffusion network.
+        """
+        info = open_info(folder)
+        if not isinstance(info, DiffusionInfo):
+            raise FileFormatError("describes no diffusion network", path=folder / INFO_FILE)
+        return cls.load(folder / ONNX_FILE, info, device)
+
+    @classmethod
+    def load(cls, path: Path, info: DiffusionInfo, device: GraphDevice = "cpu") -> DiffusionSession:
+        """Loads a graph.
+
+        Args:
+            path: `network.onnx`.
+            info: its `network_info.json`.
+            device: what it runs on.
+
+        Raises:
+            UserError: there is no such file or device, or (FileFormatError) the file is no such graph.
+        """
+        return cls(open_session(path, info, device), info)
+
+    def initial_hidden_state(self, batch: int = 1) -> Float32Array:
+        """The memory at the start of a stream, `[steps, layers, batch, gru_latent_dim]`."""
+        info = self.info
+        return np.zeros((info.num_diffusion_steps, info.num_gru_layers, batch, info.gru_latent_dim), np.float32)
+
+    def window_noise(self, noise: Noise) -> Float32Array:
+        """Noise as the graph takes it, `[1, steps + 1, frames, values]`."""
+        steps = range(self.info.num_diffusion_steps + 1)
+        return np.stack([noise(index, 0, self.info.frames) for index in steps])[None]
+
+    def run(
+        self,
+        window: Float32Array,
+        identity: Float32Array,
+        emotion: Float32Array,
+        latents: Float32Array,
+        noise: Float32Array,
+    ) -> tuple[Float32Array, Float32Array]:
+        """Animates one window of each item of a batch.
+
+        Args:
+            window: audio `[batch, samples]`.
+            identity: `[batch, identities]`.
+            emotion: for each frame that is kept, `[batch, block, emotions]`.
+            latents: what the windows before gave; at first `initial_hidden_state`.
+            noise: `[batch, steps + 1, frames, values]`.
+
+        Returns:
+            Displacements from the face at rest `[batch, frames, values]`, zero outside the frames that are kept, and
+            the memory for the next window.
+        """
+        feed = {"window": window, "identity": identity, "emotion": emotion, "input_latents": latents, "noise": noise}
+        prediction, latents = self._session.run(["prediction", "output_latents"], feed)
+        return prediction, latents
+
+
+# Audio [batch, samples] and emotions [batch, implicit + explicit] to values [batch, values]: RegressionSession.run.
+FrameNetwork = Callable[[Float32Array, Float32Array], Float32Array]
+_WINDOWS_AT_ONCE = 16
+
+
+class RegressionSession:
+    """The network.
+
+    Args:
+        session: of ONNX Runtime.
+        info: what the network takes and gives.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, info: RegressionInfo) -> None:
+        self._session = session
+        self.info = info
+
+    @classmethod
+    def open(cls, folder: Path, device: GraphDevice = "cpu") -> RegressionSession:
+        """Loads the network of an exported training run (`<run>/deploy`) or of a deployed folder.
+
+        Raises:
+            UserError: there is no such network or device, or (FileFormatError) the folder holds no regression network.
+        """
+        info = open_info(folder)
+        if not isinstance(info, RegressionInfo):
+            raise FileFormatError("describes no regression network", path=folder / INFO_FILE)
+        return cls(open_session(folder / ONNX_FILE, info, device), info)
+
+    def run(self, windows: Float32Array, emotion: Float32Array) -> Float32Array:
+        """Animates windows that need have nothing to do with each other.
+
+        Args:
+            windows: audio, times `input_strength`, `[batch, samples]`.
+            emotion: implicit emotion, then explicit, `[batch, implicit + explicit]`.
+
+        Returns:
+            `[batch, values]`: coefficients of skin and tongue, displacements of the jaw's key points in centimetres,
+            rotations of the eyes in degrees.
+        """
+        result: Float32Array = self._session.run(["result"], {"input": windows[:, None], "emotion": emotion[:, None]})[
+            0
+        ]
+        return result[:, 0]
+
+
+def animate_frames(
+    network: FrameNetwork, info: RegressionInfo, track: Track, emotion: Float32Array, fps: Fraction
+) -> Iterator[Float32Array]:
+    """Animates a recording; what lies outside of it sounds silent.
+
+    Args:
+        network: `RegressionSession.run`, or the trained network itself.
+        info: its windows.
+        track: the recording, at the network's rate and level.
+        emotion: implicit emotion, then explicit, `[implicit + explicit]`.
+        fps: frames per second.
+
+    Yields:
+        Values `[n, values]` as `RegressionSession.run` gives them, one for each frame of the recording; frame i
+        describes the sample at floor(i * samplerate / fps).
+
+    Raises:
+        UserError: the rate is out of reach.
+    """
+    schedule = WindowSchedule.from_info(info, fps)
+    windows, count = schedule.windows, schedule.num_frames(len(track.data))
+    for first in range(0, count, _WINDOWS_AT_ONCE):
+        numbers = range(first, min(first + _WINDOWS_AT_ONCE, count))
+        audio = np.stack([track.read(windows.first_sample(number), windows.end_sample(number)) for number in numbers])
+        yield network(audio, np.tile(emotion, (len(numbers), 1)))

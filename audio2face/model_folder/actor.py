@@ -1,0 +1,157 @@
+"""`model_config*.json`: how a consumer shapes the network's output into animation, with the ranges it accepts.
+
+Names and ranges are those of the animator, which has them from the configuration; this module knows the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.animation import parameter_ranges
+from audio2face.errors import is_label
+from audio2face.model_folder.network_info import DiffusionInfo, NetworkInfo, RegressionInfo
+from audio2face.model_folder.npz import StoredArchive
+from audio2face.model_folder.validation import FileDiagnostics, JsonObject
+from audio2face.types import Float32Array
+
+
+@dataclass(frozen=True)
+class AnimationConfig:
+    """The content of one `model_config*.json`.
+
+    Attributes:
+        parameters: all of `parameter_ranges`, by name.
+        source_shot: regression: the shot of the emotion database whose implicit emotion is used.
+        source_frame: regression: the frame of that shot.
+    """
+
+    parameters: Mapping[str, float]
+    source_shot: str | None = None
+    source_frame: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of the file, parameters in their usual order."""
+        config: dict[str, Any] = {name: self.parameters[name] for name in parameter_ranges()}
+        if self.source_shot is not None:
+            config |= {"source_shot": self.source_shot, "source_frame": self.source_frame}
+        return {"config": config}
+
+    @classmethod
+    def read(cls, file: JsonObject, regression: bool) -> AnimationConfig:
+        """Takes the values out of the file; notes what does not fit."""
+        config = file.child("config")
+        parameters = {name: config.number(name, *limits) for name, limits in parameter_ranges().items()}
+        unknown = sorted(set(config.values or {}) - set(parameters) - {"source_shot", "source_frame"})
+        if unknown:
+            config.faults.warning(
+                f"config has values that the SDK does not read: {', '.join(map(ascii, unknown[:5]))}",
+                "Remove them, or correct the names.",
+            )
+        if not regression:
+            if parameters["input_strength"] != 1.0 and config.has("input_strength"):
+                config.faults.note(
+                    f"input_strength is {parameters['input_strength']:g}; the SDK does not apply it to such networks",
+                    "Nothing needs to be done.",
+                )
+            return cls(parameters)
+        return cls(parameters, config.name("source_shot"), config.count("source_frame"))
+
+
+Shape = tuple[int | None, ...]
+_BLOCK = 1 << 22  # values looked at in one go
+_CAST = "Cast it to float32 (numpy astype) and write the archive with numpy.savez."
+
+
+def actor_arrays(info: NetworkInfo) -> dict[str, Shape]:
+    """The arrays that belong into the archive, in their usual order, with their shapes (None: any length)."""
+    skin, tongue = (info.skin_verts, 3), (info.tongue_verts, 3)
+    arrays: dict[str, Shape] = {}
+    if isinstance(info, RegressionInfo):
+        arrays["shapes_matrix_skin"] = (info.num_shapes_skin, *skin)
+        arrays["shapes_mean_skin"] = skin
+    else:
+        arrays["neutral_skin"] = skin
+    arrays |= {"lip_open_pose_delta": skin, "eye_close_pose_delta": skin}
+    if isinstance(info, RegressionInfo):
+        arrays["shapes_matrix_tongue"] = (info.num_shapes_tongue, *tongue)
+        arrays["shapes_mean_tongue"] = tongue
+    else:
+        arrays["neutral_tongue"] = tongue
+    return arrays | {"neutral_jaw": (info.jaw_size // 3, 3), "saccade_rot_matrix": (None, 2)}
+
+
+def neutral_names(info: NetworkInfo) -> tuple[str, str]:
+    """Which arrays are the faces at rest that motion is added to: skin, tongue."""
+    if isinstance(info, DiffusionInfo):
+        return "neutral_skin", "neutral_tongue"
+    return "shapes_mean_skin", "shapes_mean_tongue"
+
+
+def select_arrays(info: NetworkInfo, found: Mapping[str, npt.NDArray[Any]]) -> dict[str, Float32Array]:
+    """The arrays of the archive, taken from more than those, as they must be stored.
+
+    Raises:
+        KeyError: one is not there.
+    """
+    return {name: np.asarray(found[name], np.float32, order="C") for name in actor_arrays(info)}
+
+
+def check_actor_arrays(archive: StoredArchive, info: NetworkInfo, faults: FileDiagnostics) -> None:
+    """Notes arrays that are missing, of other sizes or types, or too many; looks at no values."""
+    expected = actor_arrays(info)
+    for name, shape in expected.items():
+        if name not in archive.entries:
+            faults.error(f"has no array {name!a}, or none that can be reached", "Deploy the model once more.")
+            continue
+        found = archive.entries[name].shape
+        if len(found) != len(shape) or any(want not in (None, has) for want, has in zip(shape, found, strict=True)):
+            faults.error(
+                f"array {name!a} has the shape {list(found)}, expected {_words(shape)}",
+                "Make it agree with network_info.json: export and deploy the same training run.",
+            )
+    for name, entry in archive.entries.items():
+        if entry.dtype != np.dtype("<f4"):
+            faults.error(f"array {name!a} is {entry.dtype.str}; the SDK takes all arrays here for float32", _CAST)
+    surplus = [name for name in archive.entries if name not in expected]
+    if surplus:
+        faults.warning(f"has arrays that are not read: {', '.join(map(ascii, surplus[:5]))}", "Leave them out.")
+    saccades = archive.entries.get("saccade_rot_matrix")
+    if saccades is not None and saccades.shape[:1] == (0,):
+        faults.error("array 'saccade_rot_matrix' is empty", "Give at least one row; zeros hold the eyes still.")
+
+
+def check_actor_values(archive: StoredArchive, info: NetworkInfo, faults: FileDiagnostics) -> None:
+    """Notes values that a consumer cannot work with."""
+    for name, entry in archive.entries.items():
+        if entry.dtype == np.dtype("<f4") and not is_finite(archive.read(name)):
+            faults.error(f"array {name!a} is NaN or infinite in places", "Correct the dataset; preprocess it again.")
+    name = neutral_names(info)[0]
+    skin = archive.entries.get(name)
+    if skin is not None and skin.shape == (info.skin_verts, 3) and skin.dtype == np.dtype("<f4"):
+        heights = archive.read(name)[:, 1]
+        if not heights.max() > heights.min():
+            faults.error(f"array {name!a} has no height (y): the SDK divides by it", "Give a neutral face, y upwards.")
+
+
+def is_finite(array: npt.NDArray[Any]) -> bool:
+    """Whether all values are finite; looks at them in blocks."""
+    flat = array.reshape(-1)
+    return all(bool(np.isfinite(flat[start : start + _BLOCK]).all()) for start in range(0, flat.size, _BLOCK))
+
+
+def decoded_names(stored: npt.NDArray[np.bytes_]) -> tuple[str, ...] | None:
+    """The names in an array of byte strings; None where one is no UTF-8, or nothing that people can read."""
+    try:
+        names = tuple(name.decode("utf-8") for name in stored.tolist())
+    except UnicodeDecodeError:
+        return None
+    return names if all(map(is_label, names)) else None
+
+
+def _words(shape: Shape) -> str:
+    return "[" + ", ".join("any" if length is None else str(length) for length in shape) + "]"

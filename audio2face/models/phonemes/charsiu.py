@@ -1,0 +1,209 @@
+"""Charsiu's frame classifiers: wav2vec 2.0 with one linear layer, which names the phone of every 10 ms without text.
+
+Source: Zhu et al., Phone-to-audio alignment without text: a semi-supervised approach (2022).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from audio2face.errors import FileFormatError
+from audio2face.models.encoders.base import SAMPLE_RATE, EncoderInfo, SingleLayer, SpeechEncoder
+from audio2face.models.encoders.weights import (
+    CONFIG_FILE,
+    HubRepository,
+    MissingWeightsError,
+    WeightsLocation,
+    file_sha256,
+    load_weights,
+    read_config,
+    receptive_field,
+    transformer,
+    weights_path,
+)
+from audio2face.models.phonemes import ENGLISH, SILENCE, phones_of, plain_symbol, resample_rows
+
+VOCABULARY_FILE = "vocab.json"
+_LONGEST_SECONDS = 30
+_SPECIAL = frozenset(["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]", "<unk>", "<pad>", "<s>", "</s>", "|"])
+_LEAST_VARIANCE = 1e-7  # as in the feature extractor that the networks were trained behind
+
+
+@dataclass(frozen=True)
+class CharsiuSource:
+    """Where one of the networks comes from.
+
+    Attributes:
+        name: of the detector.
+        language: what it listens to.
+        network: repository of the network.
+        vocabulary: repository of its phones.
+    """
+
+    name: str
+    language: str
+    network: HubRepository
+    vocabulary: str
+
+
+SOURCES = (
+    CharsiuSource("charsiu-en", "en", HubRepository("charsiu/en_w2v2_fc_10ms"), "charsiu/tokenizer_en_cmu"),
+    CharsiuSource("charsiu-zh", "zh", HubRepository("charsiu/zh_xlsr_fc_10ms"), "charsiu/tokenizer_zh_pinyin"),
+)
+
+
+class FrameClassifier(SpeechEncoder):
+    """A speech encoder whose features are logits of symbols; audio is of zero mean and unit variance.
+
+    Args:
+        source: which one it is.
+        config: sizes of the network, see `hub_folder.read_config`.
+        symbols: how many symbols it knows.
+        weights_sha256: of its weights.
+    """
+
+    def __init__(self, source: CharsiuSource, config: dict[str, Any], symbols: int, weights_sha256: str) -> None:
+        model, complete = transformer("wav2vec2", config | {"mask_time_prob": 0.0, "layerdrop": 0.0})
+        window, step = receptive_field(complete)
+        info = EncoderInfo(
+            name=source.name,
+            width=symbols,
+            layers=1,
+            window_samples=window,
+            step_samples=step,
+            first_sample=window // 2,
+            longest_samples=_LONGEST_SECONDS * SAMPLE_RATE,
+            alignment="times",
+            frozen=("model", "head"),
+            licence="MIT",
+            source=source.network.repository,
+            weights_sha256=weights_sha256,
+        )
+        super().__init__(info, {}, SingleLayer())
+        self.model = model
+        self.head = nn.Linear(complete.hidden_size, symbols)
+        self.freeze()
+
+    def encode_window(self, audio: Tensor) -> Tensor:
+        """See `SpeechEncoder`."""
+        logits: Tensor = self.head(self.model(audio).last_hidden_state)
+        return logits[None]
+
+
+class Charsiu:
+    """See `Detector`.
+
+    Args:
+        network: the network.
+        columns: the phones among its symbols, by column.
+        language: what it listens to.
+        temperature: above 1, answers are more even; below 1 more decided.
+        device: what it is calculated on.
+    """
+
+    def __init__(
+        self,
+        network: FrameClassifier,
+        columns: Mapping[int, str],
+        language: str,
+        temperature: float,
+        device: torch.device,
+    ) -> None:
+        info = network.info
+        self.phones = phones_of(columns.values(), language)
+        self.identity = f"{info.name} {info.weights_sha256} temperature {temperature:g}"
+        self._network, self._temperature, self._device = network.to(device).eval(), temperature, device
+        self._rate = info.sample_rate // info.step_samples
+        self._merge = torch.zeros(info.width, len(self.phones))
+        for column, symbol in columns.items():
+            self._merge[column, self.phones.column[symbol]] = 1
+
+    @torch.inference_mode()
+    def detect(self, samples: npt.NDArray[np.float32], text: str | None) -> npt.NDArray[np.float32]:
+        """See `Detector`; text is not needed."""
+        wave = torch.from_numpy(samples)
+        wave = (wave - wave.mean()) / torch.sqrt(wave.var(correction=0) + _LEAST_VARIANCE)
+        logits = self._network(wave[None].to(self._device))[0].float().cpu()
+        likely = torch.softmax(logits / self._temperature, dim=-1) @ self._merge
+        # What is left for padding and unknown symbols belongs to nobody.
+        table: npt.NDArray[np.float32] = (likely / likely.sum(-1, keepdim=True)).numpy()
+        return resample_rows(table, self._rate)
+
+
+def open_charsiu(source: CharsiuSource, models_root: Path | None, temperature: float, device: torch.device) -> Charsiu:
+    """Opens one of the networks, from the models folder or the hub.
+
+    Raises:
+        MissingWeightsError: it is on neither.
+        UserError: its files are damaged.
+    """
+    where = WeightsLocation(source.name, models_root, kind="phoneme recogniser")
+    folder = source.network.find(where) or source.network.fetch(where)
+    vocabulary = _vocabulary_path(source, folder, models_root)
+    size = _vocabulary_size(folder)
+    columns = _columns(vocabulary, source.language, size)
+    path = weights_path(folder)
+    network = FrameClassifier(source, read_config(folder, "wav2vec2"), size, file_sha256(path))
+    load_weights(nn.ModuleDict({"wav2vec2": network.model, "lm_head": network.head}), path, "")
+    return Charsiu(network, columns, source.language, temperature, device)
+
+
+def _vocabulary_path(source: CharsiuSource, folder: Path, models_root: Path | None) -> Path:
+    """The file that names the network's symbols: beside the network, or in a repository of its own."""
+    beside = folder / VOCABULARY_FILE
+    if beside.is_file():
+        return beside
+    from huggingface_hub import hf_hub_download
+
+    try:
+        cache = models_root / "hub" if models_root is not None else None
+        return Path(hf_hub_download(source.vocabulary, VOCABULARY_FILE, cache_dir=cache))
+    except OSError as error:
+        raise MissingWeightsError(
+            f"the phoneme recogniser {source.name!r} lacks {VOCABULARY_FILE}, which could not be fetched",
+            path=folder,
+            hint=f"Put {VOCABULARY_FILE} of {source.vocabulary} there.",
+        ) from error
+
+
+def _vocabulary_size(folder: Path) -> int:
+    size = _read_object(folder / CONFIG_FILE).get("vocab_size")
+    if not isinstance(size, int) or size < 1:
+        raise FileFormatError(f"gives vocab_size {size!r}, expected a count", path=folder / CONFIG_FILE)
+    return size
+
+
+def _columns(path: Path, language: str, size: int) -> dict[int, str]:
+    """The phones among the network's symbols: by column, as `PhoneSet` writes them."""
+    found = {}
+    for symbol, column in _read_object(path).items():
+        if symbol in _SPECIAL:
+            continue
+        plain = plain_symbol(symbol, language)
+        if not isinstance(column, int) or not 0 <= column < size:
+            raise FileFormatError(f"gives {symbol!r} the column {column!r}, expected 0 to {size - 1}", path=path)
+        if language == "en" and plain not in ENGLISH.column:
+            raise FileFormatError(f"holds {symbol!r}, which is no phone of English", path=path)
+        found[column] = plain
+    if SILENCE not in found.values():
+        raise FileFormatError(f"holds no {SILENCE}", path=path)
+    return found
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"cannot be read as JSON: {error}", path=path) from error
+    if not isinstance(value, dict):
+        raise FileFormatError("should hold an object", path=path)
+    return value

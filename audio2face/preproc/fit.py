@@ -1,0 +1,348 @@
+"""Shapes from chosen poses, then coefficients of all frames and what they lose.
+
+Knows readers by shot and frame lists, of either part of the face. Does not know how the poses were chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from audio2face.dataset import VertexPairs
+from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
+from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of
+from audio2face.preproc.artifacts import Part, write_coefficients, write_pca
+from audio2face.preproc.network_data import PcaShapes
+from audio2face.preproc.poses import stack_poses
+from audio2face.preproc.steps import Steps, StepStore, each_shot
+from audio2face.types import Float32Array, IntArray
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What shapes to make, and from what.
+
+    Attributes:
+        part: part of the face.
+        poses: all shots.
+        frames: frames that make the shapes, by shot.
+        mean: `[coords]` pose of all coefficients zero; the mean of the frames where None.
+        variance_threshold: share of the variance that the shapes exceed.
+        num_components: number of shapes whatever their share; None for the threshold to decide.
+        lips: vertex pairs whose distance is watched; None where unknown.
+        num_workers: threads; None for as many as fit.
+        fit_share: share of the whole stage that finding the shapes takes.
+        project_share: share that the coefficients take.
+    """
+
+    part: Part
+    poses: Mapping[str, PoseReader]
+    frames: Mapping[str, IntArray]
+    mean: FloatArray | None
+    variance_threshold: float
+    num_components: int | None
+    lips: VertexPairs | None
+    num_workers: int | None
+    fit_share: float
+    project_share: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Shapes of a part, and how well they serve.
+
+    Attributes:
+        shapes: the components, as written.
+        explained: `[components]` share of the variance that the first 1, 2, ... explain.
+        variance_threshold: the share that was asked for.
+        num_frames: frames by shot.
+        reconstruction: what is lost by keeping only coefficients.
+    """
+
+    shapes: PcaShapes
+    explained: FloatArray
+    variance_threshold: float
+    num_frames: Mapping[str, int]
+    reconstruction: Reconstruction
+
+
+def fit_and_project(wanted: FitRequest, store: StepStore) -> Steps[FitResult]:
+    """Makes shapes and coefficients and writes them into the run folder."""
+    part, poses = wanted.part, wanted.poses
+    yield f"{part}, shapes", 0.0
+    basis = _find_basis(wanted, store)
+    shapes = write_pca(store.run, part, basis, wanted.variance_threshold)
+    yield f"{part}, coefficients", wanted.fit_share
+
+    def work(name: str, shot: PoseReader) -> ShotMeasure:
+        arrays = store.once(f"{part}_measure/{name}", lambda: ShotMeasure.take(shot, basis, wanted.lips).as_arrays())
+        return ShotMeasure.from_arrays(arrays)
+
+    total = sum(shot.num_frames for shot in poses.values())
+    reconstruction = ReconstructionSum()
+    for name, measure in each_shot(poses, work, wanted.num_workers):
+        reconstruction.add(name, measure)
+        yield f"{part}, coefficients", wanted.project_share * poses[name].num_frames / total
+    write_coefficients(store.run, part, _StoredCoefficients(part, tuple(poses), store))
+    return FitResult(
+        shapes=shapes,
+        explained=np.minimum(np.cumsum(basis.eigenvalues, dtype=np.float64) / basis.total_variance, 1.0),
+        variance_threshold=wanted.variance_threshold,
+        num_frames={name: shot.num_frames for name, shot in poses.items()},
+        reconstruction=reconstruction.finish(poses),
+    )
+
+
+@dataclass(frozen=True)
+class _StoredCoefficients(Mapping[str, Float32Array]):
+    """The coefficients of all shots, each read when it is asked for."""
+
+    part: Part
+    names: tuple[str, ...]
+    store: StepStore
+
+    def __getitem__(self, name: str) -> Float32Array:
+        return self.store.read(f"{self.part}_measure/{name}", "coefficients")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def _find_basis(wanted: FitRequest, store: StepStore) -> PcaBasis:
+    def find() -> dict[str, FloatArray]:
+        path = store.folder / f"{wanted.part}_chosen.npy"
+        rows = stack_poses(wanted.poses, wanted.frames, path)
+        basis = fit_basis(rows, wanted.mean, wanted.variance_threshold, wanted.num_components)
+        path.unlink()
+        return {field.name: np.asarray(getattr(basis, field.name)) for field in fields(basis)}
+
+    stored = store.once(f"{wanted.part}_basis", find)
+    return PcaBasis(
+        components=stored["components"],
+        eigenvalues=stored["eigenvalues"],
+        mean=stored["mean"],
+        total_variance=float(stored["total_variance"]),
+    )
+
+
+MM_PER_CM = 10.0
+# Distances are counted by the upper bits of the float32 of their square: 128 bins per doubling, 0.3 % in distance.
+_BIN_SHIFT = 16
+_NUM_BINS = 1 << (32 - _BIN_SHIFT)
+# A mouth within this of the least opening that ever occurs counts as closed.
+_CLOSED_MM = 1.0
+
+
+@dataclass(frozen=True)
+class ShotMeasure:
+    """One shot in coefficients, and how far the poses made of them lie from the true ones.
+
+    Attributes:
+        coefficients: `[frames, components]` float32.
+        histogram: `[bins]` number of vertices (of all frames) by distance from the truth.
+        total: sum of all these distances, mm.
+        worst: the largest of them, mm.
+        worst_frame: the frame it occurs in.
+        worst_vertex: the vertex it occurs at.
+        lips_true: `[frames]` mean distance of the lip pairs, mm; empty without such pairs.
+        lips_made: `[frames]` the same in the poses made of coefficients.
+    """
+
+    coefficients: Float32Array
+    histogram: npt.NDArray[np.int64]
+    total: float
+    worst: float
+    worst_frame: int
+    worst_vertex: int
+    lips_true: Float32Array
+    lips_made: Float32Array
+
+    @classmethod
+    def take(cls, poses: PoseReader, basis: PcaBasis, lips: VertexPairs | None) -> ShotMeasure:
+        """Goes over all frames of a shot once."""
+        found = np.empty((poses.num_frames, basis.num_components), np.float32)
+        lips_true, lips_made = np.empty((2, poses.num_frames if lips else 0), np.float32)
+        histogram = np.zeros(_NUM_BINS, np.int64)
+        total, worst, worst_at = 0.0, -1.0, (0, 0)
+        for frames in blocks_of(poses.num_frames, 12 * poses.num_verts):
+            true = poses.read(frames.start, frames.stop)
+            found[frames] = coefficients(_InMemory(true), basis)
+            made = np.matmul(found[frames], basis.components)
+            made += basis.mean
+            made = made.reshape(true.shape)
+            if lips is not None:
+                lips_true[frames], lips_made[frames] = _openings(true, lips), _openings(made, lips)
+            made -= true
+            squares = np.einsum("fvi,fvi->fv", made, made)
+            histogram += np.bincount(squares.reshape(-1).view(np.uint32) >> _BIN_SHIFT, minlength=_NUM_BINS)
+            total += float(np.sqrt(squares).sum(dtype=np.float64))
+            if squares.max() > worst:
+                worst = float(squares.max())
+                frame, vertex = np.unravel_index(int(squares.argmax()), squares.shape)
+                worst_at = frames.start + int(frame), int(vertex)
+        return cls(
+            found,
+            histogram,
+            MM_PER_CM * total,
+            MM_PER_CM * float(np.sqrt(worst)),
+            *worst_at,
+            lips_true,
+            lips_made,
+        )
+
+    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The measure as named arrays; of the histogram the bins that are not empty."""
+        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        bins = np.flatnonzero(arrays["histogram"])
+        return arrays | {"histogram": np.stack([bins, arrays["histogram"][bins]])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ShotMeasure:
+        """Reads what `as_arrays` gave."""
+        bins, counts = arrays["histogram"]
+        histogram = np.zeros(_NUM_BINS, np.int64)
+        histogram[bins] = counts
+        return cls(
+            coefficients=arrays["coefficients"],
+            histogram=histogram,
+            total=float(arrays["total"]),
+            worst=float(arrays["worst"]),
+            worst_frame=int(arrays["worst_frame"]),
+            worst_vertex=int(arrays["worst_vertex"]),
+            lips_true=arrays["lips_true"],
+            lips_made=arrays["lips_made"],
+        )
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """A block of poses as a reader, for what works on readers."""
+
+    poses: npt.NDArray[Any]
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.poses)
+
+    @property
+    def num_verts(self) -> int:
+        return int(self.poses.shape[1])
+
+    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        if out is None:
+            return self.poses[start:stop].copy()
+        out[...] = self.poses[start:stop]
+        return out
+
+
+def _openings(poses: Float32Array, lips: VertexPairs) -> Float32Array:
+    """Mean distance of the pairs in each frame, mm `[frames]`."""
+    gaps = np.linalg.norm(poses[:, lips.upper] - poses[:, lips.lower], axis=2)
+    return np.asarray(MM_PER_CM * gaps.mean(axis=1), np.float32)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """How far poses made of coefficients lie from the true ones, over all shots.
+
+    Attributes:
+        mean_mm: mean distance of a vertex.
+        p99_mm: the distance that 99 of 100 vertices stay within.
+        worst_mm: the largest distance, at `worst_shot`, `worst_frame`, `worst_vertex`.
+        worst_shot: shot of the largest distance.
+        worst_frame: its frame, counted from 0.
+        worst_vertex: its vertex.
+        lips_closed: what becomes of closed lips; None without lip vertices.
+    """
+
+    mean_mm: float
+    p99_mm: float
+    worst_mm: float
+    worst_shot: str
+    worst_frame: int
+    worst_vertex: int
+    lips_closed: LipsClosed | None
+
+
+class ReconstructionSum:
+    """Takes shots into account one by one, in any order; keeps a few numbers for each, and two for each frame."""
+
+    def __init__(self) -> None:
+        self._histogram: npt.NDArray[np.int64] = np.zeros(_NUM_BINS, np.int64)
+        self._shots: dict[str, _ShotSummary] = {}
+
+    def add(self, name: str, shot: ShotMeasure) -> None:
+        """Takes a shot into account."""
+        self._histogram += shot.histogram
+        place = shot.worst_frame, shot.worst_vertex
+        self._shots[name] = _ShotSummary(shot.total, shot.worst, place, shot.lips_true, shot.lips_made)
+
+    def finish(self, order: Iterable[str]) -> Reconstruction:
+        """Puts all shots together.
+
+        Args:
+            order: their names, in the order in which sums are made, so that two runs agree to the bit.
+        """
+        names = list(order)
+        shots = [self._shots[name] for name in names]
+        name, worst = max(zip(names, shots, strict=True), key=lambda item: item[1].worst)
+        return Reconstruction(
+            mean_mm=sum(shot.total for shot in shots) / int(self._histogram.sum()),
+            p99_mm=_percentile(self._histogram, 0.99),
+            worst_mm=worst.worst,
+            worst_shot=name,
+            worst_frame=worst.place[0],
+            worst_vertex=worst.place[1],
+            lips_closed=LipsClosed.compare(
+                np.concatenate([shot.lips_true for shot in shots]), np.concatenate([shot.lips_made for shot in shots])
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _ShotSummary:
+    """What is kept of a shot: sum of distances, the largest one with frame and vertex, and the lips in each frame."""
+
+    total: float
+    worst: float
+    place: tuple[int, int]
+    lips_true: Float32Array
+    lips_made: Float32Array
+
+
+def _percentile(histogram: npt.NDArray[np.int64], share: float) -> float:
+    """Upper edge, mm, of the bin in which a share of all counts is reached."""
+    reached = int(np.searchsorted(np.cumsum(histogram), share * histogram.sum()))
+    edge = np.array([(reached + 1) << _BIN_SHIFT], np.uint32).view(np.float32)[0]
+    return MM_PER_CM * float(np.sqrt(edge))
+
+
+@dataclass(frozen=True)
+class LipsClosed:
+    """How far apart lips are in the made poses where they are closed in the true ones.
+
+    Attributes:
+        frames: number of frames with closed lips: those within 1 mm of the least opening of all.
+        mean_mm: mean absolute error of the lip distance over these frames.
+        worst_mm: largest such error.
+    """
+
+    frames: int
+    mean_mm: float
+    worst_mm: float
+
+    @classmethod
+    def compare(cls, true: Float32Array, made: Float32Array) -> LipsClosed | None:
+        """Compares lip distances `[frames]`, mm; None where there are none."""
+        if not true.size:
+            return None
+        closed = true <= true.min() + _CLOSED_MM
+        errors = np.abs(made - true)[closed]
+        return cls(int(closed.sum()), float(errors.mean()), float(errors.max()))

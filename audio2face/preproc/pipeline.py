@@ -1,0 +1,163 @@
+"""Skin and tongue, each from its caches to shapes and coefficients, step by step and resumable.
+
+Knows the order of steps and which setting belongs to which; the numerical work is done by the modules beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from audio2face.config import Preproc
+from audio2face.errors import UserError
+from audio2face.geometry import write_maya
+from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of
+from audio2face.io.arrays import read_npy
+from audio2face.preproc.artifacts import Part, intermediate_folder, write_frame_lists
+from audio2face.preproc.fit import FitRequest, FitResult, fit_and_project
+from audio2face.preproc.inputs import ActorInputs
+from audio2face.preproc.matmul import fastest_backend
+from audio2face.preproc.poses import MaskedPoses, frames_by_shot, vertex_indices
+from audio2face.preproc.prune import prune_similar
+from audio2face.preproc.selection import SELECT_SHARE, STACK_SHARE, select_and_record
+from audio2face.preproc.steps import Steps, StepStore, each_shot
+from audio2face.preproc.tongue import stabilise
+from audio2face.types import IntArray
+
+# What each step takes of the whole stage, measured on a face of 24,000 vertices with all of its 787 selections.
+_PRUNE_SHARE, _FIT_SHARE, _PROJECT_SHARE = 0.17, 0.03, 0.15
+SKIN_SHARE = _PRUNE_SHARE + STACK_SHARE + SELECT_SHARE + _FIT_SHARE + _PROJECT_SHARE
+_TONGUE_PRUNE_SHARE, _TONGUE_FIT_SHARE, _TONGUE_PROJECT_SHARE = 0.03, 0.02, 0.03
+TONGUE_SHARE = _TONGUE_PRUNE_SHARE + _TONGUE_FIT_SHARE + _TONGUE_PROJECT_SHARE
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """A part of the face, preprocessed.
+
+    Attributes:
+        kept: frames left by pruning, by shot of the pruning caches.
+        selected: frames that made the shapes, by shot.
+        pick_errors: `[picks]` distance of each picked pose, in the order of choice, from what those before it express;
+            empty for the tongue, where all kept frames make the shapes.
+        fitted: shapes, and how well they serve.
+    """
+
+    kept: Mapping[str, IntArray]
+    selected: Mapping[str, IntArray]
+    pick_errors: FloatArray
+    fitted: FitResult
+
+    def __str__(self) -> str:
+        fitted = self.fitted
+        kept, selected = (sum(len(found) for found in frames.values()) for frames in (self.kept, self.selected))
+        return (
+            f"{sum(fitted.num_frames.values())} frames, {kept} kept by pruning, {selected} made "
+            f"{len(fitted.explained)} components that explain {100 * fitted.explained[-1]:.3f} % of the variance"
+        )
+
+
+def make_skin(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:
+    """Prunes, selects, fits and projects the skin, and writes its artifacts into the run folder."""
+    settings = inputs.settings
+    prune = _masked(inputs)
+    kept = yield from _prune("skin", prune, settings, store)
+    write_frame_lists(store.run, "sim", kept)
+    picks = yield from select_and_record(prune, kept, settings, store)
+    selected = frames_by_shot(picks.rows, kept)
+    neutral = inputs.dataset.skin_neutral
+    wanted = FitRequest(
+        part="skin",
+        poses=inputs.skin,
+        frames=selected,
+        mean=None if neutral is None else neutral.reshape(-1),
+        variance_threshold=settings.SKIN_PCA_VARIANCE_THRESHOLD,
+        num_components=settings.SKIN_FORCE_COMPONENTS.get(inputs.actor),
+        lips=inputs.dataset.lip_dist,
+        num_workers=settings.NUM_WORKERS,
+        fit_share=_FIT_SHARE,
+        project_share=_PROJECT_SHARE,
+    )
+    fitted = yield from fit_and_project(wanted, store)
+    return PartResult(kept, selected, picks.errors[np.isfinite(picks.errors)], fitted)
+
+
+def make_tongue(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:
+    """Stabilises, prunes, fits and projects the tongue, and writes its artifacts into the run folder."""
+    settings, dataset = inputs.settings, inputs.dataset
+    neutral, root = dataset.tongue_neutral, dataset.tongue_rigid_vertices
+    if neutral is None or root is None:
+        raise ValueError(f"actor {inputs.actor!r} has no tongue")
+    poses = {name: stabilise(cache, neutral, root) for name, cache in inputs.tongue.items()}
+    kept = yield from _prune("tongue", poses, settings, store)
+    if settings.KEEP_INTERMEDIATES:
+        _write_stabilised(poses, dataset.fps, store.run / intermediate_folder("tongue") / "tongue_cache_stab")
+    wanted = FitRequest(
+        part="tongue",
+        poses=poses,
+        frames=kept,
+        mean=neutral.reshape(-1),
+        variance_threshold=settings.TONGUE_PCA_VARIANCE_THRESHOLD,
+        num_components=settings.TONGUE_FORCE_COMPONENTS.get(inputs.actor),
+        lips=None,
+        num_workers=settings.NUM_WORKERS,
+        fit_share=_TONGUE_FIT_SHARE,
+        project_share=_TONGUE_PROJECT_SHARE,
+    )
+    fitted = yield from fit_and_project(wanted, store)
+    return PartResult(kept, kept, np.empty(0), fitted)
+
+
+def _masked(inputs: ActorInputs) -> Mapping[str, PoseReader]:
+    """The caches in which poses are chosen, reduced to the vertices that count."""
+    path = inputs.settings.SKIN_PRUNE_MESH_MASK_FPATH.get(inputs.actor)
+    if path is None:
+        return inputs.prune
+    num_verts = next(iter(inputs.prune.values())).num_verts
+    try:
+        vertices = vertex_indices(read_npy(path), num_verts)
+    except UserError as error:
+        raise UserError(error.problem, path=path, hint=error.hint) from error
+    return {name: MaskedPoses(cache, vertices) for name, cache in inputs.prune.items()}
+
+
+def _prune(
+    part: Part, poses: Mapping[str, PoseReader], settings: Preproc, store: StepStore
+) -> Steps[dict[str, IntArray]]:
+    """Frames of each shot that are unlike the others of it."""
+    prune = partial(prune_similar, stride=settings.PRUNE_STRIDE, products=fastest_backend())
+    if part == "skin":
+        prune = partial(prune, radius=settings.SKIN_PRUNE_SIM_DIST)
+        share = _PRUNE_SHARE
+    else:  # gone over once, short shots as well
+        prune = partial(prune, radius=settings.TONGUE_PRUNE_SIM_DIST, keep_whole=0, repeat=False)
+        share = _TONGUE_PRUNE_SHARE
+
+    def work(name: str, shot: PoseReader) -> IntArray:
+        return store.once(f"{part}_kept/{name}", lambda: {"frames": prune(shot)})["frames"]
+
+    label = f"{part}, similar poses"
+    yield label, 0.0
+    total = sum(shot.num_frames for shot in poses.values())
+    kept = {}
+    for name, frames in each_shot(poses, work, settings.NUM_WORKERS):
+        kept[name] = frames
+        yield label, share * poses[name].num_frames / total
+    return {name: kept[name] for name in poses}
+
+
+def _write_stabilised(poses: Mapping[str, PoseReader], fps: float, folder: Path) -> None:
+    for name, shot in poses.items():
+        blocks = (shot.read(cut.start, cut.stop) for cut in blocks_of(shot.num_frames, 12 * shot.num_verts))
+        write_maya(
+            folder / name / f"{name}.xml",
+            blocks,
+            num_frames=shot.num_frames,
+            num_verts=shot.num_verts,
+            fps=fps,
+            double=True,
+        )

@@ -1,0 +1,243 @@
+"""All the data of a training, opened from a configuration: the one door between files and both kinds of network.
+
+How the diffusion task uses it::
+
+    data = TrainingData.open(configuration.dataset, train)
+    record(folder, configuration, **{ORIGINS_STEM: describe(data.sources, configuration.roots)})
+    loader, sampler = data.segments(train, batch_size=train.BATCH_SIZE * world_size, rank=rank, world_size=world_size)
+    poses = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(device)
+    for batch in loader.batches(sampler.epoch(epoch, first_batch)):
+        target = poses(batch.to(device))
+    loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
+
+Regression has `sequences` and `validation_sequences` instead, and makes no poses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audio2face.config import Dataset, TrainDiffusion, TrainRegression
+from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import LEAST_CLIP_SECONDS
+from audio2face.errors import UserError
+from audio2face.preproc.network_data import ClipRow as ClipRow
+from audio2face.training.data.actors import ActorSource, Train, open_sources
+from audio2face.training.data.audio import AudioWindows, NoiseSettings, Recordings, check_recordings
+from audio2face.training.data.clips import (
+    TrainingClip,
+    TrainingShot,
+    choose_shots,
+    make_clips,
+    make_shots,
+    split_clips,
+    without_short,
+)
+from audio2face.training.data.motion import PARTS, ShotMotion, add_muted_shots, fit_shots, read_motions
+from audio2face.training.data.samplers import (
+    SegmentAugmentation,
+    SegmentBatchSpec,
+    SegmentSampler,
+    SequenceBatchSpec,
+    SequenceSampler,
+    TimeShiftGrid,
+    frames_in_order,
+    whole_clips,
+)
+from audio2face.training.data.segments import BatchLoader, SegmentReader
+from audio2face.training.data.sequences import MotionBuffer, SequenceLoader
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What there is to learn from.
+
+    Attributes:
+        sources: the actors' data, in the order of the network.
+        emotions: how emotions become vectors.
+        shots: all shots, held poses last.
+        motions: motion of every shot that has clips, by its id.
+        recordings: the sound of all clips.
+        training_clips: clips to learn from, held poses last.
+        validation_clips: clips of held-out shots.
+    """
+
+    sources: tuple[ActorSource, ...]
+    emotions: EmotionVectors
+    shots: tuple[TrainingShot, ...]
+    motions: Mapping[str, ShotMotion]
+    recordings: Recordings
+    training_clips: tuple[TrainingClip, ...]
+    validation_clips: tuple[TrainingClip, ...]
+
+    @classmethod
+    def open(cls, dataset: Dataset, train: Train, runs: Mapping[str, str] | None = None) -> TrainingData:
+        """Finds and checks all data; recordings are read when they are needed.
+
+        Args:
+            dataset: the dataset section of a configuration.
+            train: its training section.
+            runs: preprocessing runs by actor, in place of those that it names, see `open_sources`.
+
+        Raises:
+            UserError: something is missing or does not fit.
+        """
+        sources = open_sources(dataset, train, runs)
+        emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+        shots, motions = _read_shots(sources, dataset, train)
+        by_id = {shot.id: shot for shot in shots}
+        every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources))
+        if isinstance(train, TrainRegression):
+            clips = without_short(every, train.SEQ_LEN, "frames")
+        else:
+            clips = without_short(every, LEAST_CLIP_SECONDS, "seconds")
+        _check_emotions(clips, emotions)
+        check_recordings(clips)
+        held_out = choose_shots(
+            clips, by_id, train.VALIDATION_SHOTS, train.VALIDATION_FRACTION, train.RNG_SEED_DATASET, dataset.ACTOR_NAMES
+        )
+        training, validation = split_clips(clips, held_out)
+        return cls(
+            sources=sources,
+            emotions=emotions,
+            shots=shots,
+            motions=add_muted_shots(
+                {clip.shot.id: clip.shot for clip in clips}.values(),
+                motions,
+                zero_emotion=emotions.zero,
+                skin_rests_in_neutral=train.AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO,
+                tongue_rests=train.AUG_MUTED_TONGUE_IS_NEUTRAL,
+            ),
+            recordings=Recordings(
+                train.AUDIO_PARAMS["samplerate"], train.AUDIO_PREPROC_METHOD, train.AUDIO_DATA_CACHING
+            ),
+            training_clips=training,
+            validation_clips=validation,
+        )
+
+    def segments(
+        self, train: TrainDiffusion, *, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[BatchLoader, SegmentSampler]:
+        """What trains a diffusion network.
+
+        Args:
+            train: the configuration.
+            batch_size: items of a batch of all processes together.
+            rank: this process.
+            world_size: number of processes.
+        """
+        loader = self._loader(train, self.training_clips)
+        sampler = SegmentSampler(
+            clip_frames=loader.reader.clip_frames,
+            clip_muted=[clip.shot.is_muted for clip in self.training_clips],
+            chances=SegmentAugmentation.from_config(train),
+            batch_size=batch_size,
+            order_seed=train.RNG_SEED_TORCH,
+            draw_seed=train.RNG_SEED_DATASET,
+            own_lengths=train.PAD_BATCHES or not train.TRAIN_ON_RANDOM_SUBSEGMENT,
+            rank=rank,
+            world_size=world_size,
+        )
+        return loader, sampler
+
+    def validation_segments(self, train: TrainDiffusion) -> tuple[BatchLoader, tuple[SegmentBatchSpec, ...]]:
+        """The held-out clips, whole, one a batch; nothing is augmented."""
+        loader = self._loader(train, self.validation_clips)
+        return loader, whole_clips(loader.reader.clip_frames)
+
+    def sequences(
+        self, train: TrainRegression, shifts: TimeShiftGrid, *, batch_size: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[SequenceLoader, SequenceSampler]:
+        """What trains a regression network; what the loader can do without it has not got yet.
+
+        Args:
+            train: the configuration.
+            shifts: what shifts in time are drawn from.
+            batch_size: items of a batch of all processes together.
+            rank: this process.
+            world_size: number of processes.
+        """
+        loader = self._sequence_loader(train, self.training_clips, train.SEQ_LEN)
+        sampler = SequenceSampler(
+            clip_frames=loader.clip_frames,
+            clip_muted=[clip.shot.is_muted for clip in self.training_clips],
+            length=train.SEQ_LEN,
+            stride=train.SEQ_STRIDE,
+            shifts=shifts,
+            batch_size=batch_size,
+            order_seed=train.RNG_SEED_TORCH,
+            draw_seed=train.RNG_SEED_DATASET,
+            rank=rank,
+            world_size=world_size,
+        )
+        return loader, sampler
+
+    def validation_sequences(
+        self, train: TrainRegression, most_frames: int
+    ) -> tuple[SequenceLoader, tuple[SequenceBatchSpec, ...]]:
+        """The held-out clips frame by frame, at most `most_frames` a batch; nothing is augmented."""
+        loader = self._sequence_loader(train, self.validation_clips, 1)
+        return loader, frames_in_order(loader.clip_frames, most_frames)
+
+    def _sequence_loader(self, train: TrainRegression, clips: tuple[TrainingClip, ...], length: int) -> SequenceLoader:
+        scale = self.sources[0].info.scale
+        rescaled = train.RESCALE_TARGET_CHANNEL_DATA
+        # Coefficients stay as they are.
+        scales = [scale[part] if rescaled and part in ("jaw", "eye") else 1.0 for part in PARTS]
+        windows = AudioWindows(
+            clips,
+            self.recordings,
+            train.AUDIO_PARAMS["buffer_len"],
+            train.AUDIO_PARAMS["buffer_ofs"],
+            NoiseSettings(
+                train.AUG_MUTED_AUDIO_NOISE_TYPE,
+                train.AUG_MUTED_AUDIO_NOISE_SCALE,
+                train.AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE or (1.0, 1.0),
+                train.RNG_SEED_DATASET,
+            ),
+        )
+        return SequenceLoader(
+            clips, length, MotionBuffer.from_clips(clips, self.motions, scales), windows, self.emotions
+        )
+
+    def _loader(self, train: TrainDiffusion, clips: tuple[TrainingClip, ...]) -> BatchLoader:
+        reader = SegmentReader(
+            clips=clips,
+            motions=self.motions,
+            recordings=self.recordings,
+            fps=train.TARGET_FPS,
+            noise_kind=train.AUG_MUTED_AUDIO_NOISE_TYPE,
+            noise_scale=train.AUG_MUTED_AUDIO_NOISE_SCALE,
+        )
+        return BatchLoader(reader, self.emotions, [source.actor for source in self.sources])
+
+
+def _clip_rows(sources: Sequence[ActorSource], train: Train) -> Sequence[ClipRow]:
+    """The configured clips, or the tables that preprocessing left."""
+    return train.CLIPS or [row for source in sources for row in source.clip_rows]
+
+
+def _read_shots(
+    sources: Sequence[ActorSource], dataset: Dataset, train: Train
+) -> tuple[tuple[TrainingShot, ...], dict[tuple[str, str], ShotMotion]]:
+    """All shots, and by actor and name the motion of those that are used."""
+    rows = [row for source in sources for row in source.shots]
+    shots = make_shots(rows, train.AUG_MUTED_SHOTS, dataset.CACHE_FPS, len(sources))
+    known = {(row.actor, row.shot) for row in rows}
+    used = [row[:2] for row in _clip_rows(sources, train)]
+    used += [(actor, source) for actor, (source, _), *_ in train.AUG_MUTED_SHOTS]
+    motions = read_motions(sources, filter(known.__contains__, used))  # a wrong name is reported with its row
+    return fit_shots(shots, motions), motions
+
+
+def _check_emotions(clips: tuple[TrainingClip, ...], emotions: EmotionVectors) -> None:
+    """Checks that every emotion has a vector, before the first batch is made."""
+    for clip in clips:
+        try:
+            emotions.index(clip.shot.emotion)
+        except UserError as error:
+            raise UserError(
+                f"{error.problem}, under which shot {clip.shot.name!r} of actor {clip.shot.actor!r} was preprocessed",
+                hint=f"{error.hint} Add it there, or give the shot another in SHOT_EMOTION_MAP and preprocess again.",
+            ) from error

@@ -1,0 +1,362 @@
+"""How well a diffusion network animates clips that it never learnt from: sampled as at inference, with fixed noise."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
+from audio2face.console import LOGGER
+from audio2face.models import encoders
+from audio2face.models.diffusion.loss import (
+    ActorGeometry,
+    DiffusionLoss,
+    DiffusionLossBatch,
+    DiffusionLossWeights,
+    training_loss,
+)
+from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
+from audio2face.models.diffusion.process import make_noise_schedule, random_noise, sample_timesteps
+from audio2face.models.diffusion.sampling import sample_clip
+from audio2face.models.encoders import SpeechEncoder
+from audio2face.models.losses import Losses
+from audio2face.training.checkpoint import save_tensors
+from audio2face.training.data.actors import ActorSource
+from audio2face.training.data.dataset import TrainingData
+from audio2face.training.data.features import open_encoder
+from audio2face.training.data.samplers import check_same_data
+from audio2face.training.data.segments import PcaDecoder, SegmentBatch, value_mask
+from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
+from audio2face.training.pretrained import load_pretrained
+from audio2face.training.run_folder import TrainingRun, run_records
+from audio2face.training.task import DeviceAndRank, ParameterGroup, ResumeState, diffusion_learning_rate
+
+_SEED = 0  # the same noise every time, so that validations can be compared
+
+
+class DiffusionValidation:
+    """Samples held-out clips.
+
+    Args:
+        network: in evaluation mode when it is run.
+        poses: makes the true poses.
+        data: all clips.
+        train: settings of training.
+        inference: steps of sampling.
+    """
+
+    def __init__(
+        self,
+        network: DiffusionNetwork,
+        poses: PcaDecoder,
+        data: TrainingData,
+        train: TrainDiffusion,
+        inference: InferenceDiffusion,
+    ) -> None:
+        self._network, self._poses = network, poses
+        self._loader, self._plans = data.validation_segments(train)
+        self._schedule = make_noise_schedule(
+            train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, inference.TIMESTEP_RESPACING
+        )
+        self._inference = inference
+        # What undoes the normalisation of differences: the translation falls out.
+        self._scales = [
+            source.info.scale["skin"] if train.RESCALE_TARGET_CHANNEL_DATA else 1.0 for source in data.sources
+        ]
+        lists = [source.raw.lip_dist for source in data.sources]
+        self._lips = [None if found is None else np.stack([found.upper, found.lower]) for found in lists]
+
+    @property
+    def has_lips(self) -> bool:
+        """Whether the lips of any held-out clip are known."""
+        return any(
+            self._lips[self._loader.actor_names.index(clip.shot.actor)] is not None
+            for clip in self._loader.reader.clips
+        )
+
+    def run(self) -> dict[str, float]:
+        """Tries the network, see `FaceScores`; nothing where nothing is held out."""
+        scores = FaceScores()
+        for plan in self._plans:
+            self._clip(self._loader.load(plan), scores)
+        return scores.metrics()
+
+    def _clip(self, batch: SegmentBatch, scores: FaceScores) -> None:
+        """Samples a clip, block by block; poses are held of one block at a time."""
+        network, inference = self._network, self._inference
+        batch = batch.to(network.neutral.device)
+        frames, sizes = batch.skin.shape[1], network.settings.sizes
+        conditions = network.conditions(network.encode(batch.audio), frames, batch.actor, batch.emotion)
+        noise = random_noise(1, sizes.total, torch.Generator().manual_seed(_SEED), network.neutral.device)
+        sampled = sample_clip(
+            network,
+            self._schedule,
+            conditions,
+            noise,
+            skip_steps=inference.SKIP_STEPS,
+            deterministic=inference.USE_DDIM,
+        )
+        start, actor = 0, batch.actors[0]
+        for values in sampled:
+            stop = start + values.shape[1]
+            true = self._poses(batch.slice_frames(start, stop))
+            predicted, truth = (
+                side[0, :, : sizes.skin].unflatten(-1, (-1, 3)) * self._scales[actor] for side in (values, true)
+            )
+            start = stop
+            scores.add(batch.spec.segments[0].clip, predicted, truth, self._lips[actor])
+
+
+CONSTANTS_FILE = "actor_constants.safetensors"
+_PARTS = ("skin", "tongue", "jaw", "eye")
+
+
+def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeState | None) -> DiffusionTask:
+    """Opens data and network of a configuration.
+
+    Args:
+        configuration: for stage "train" and network type "diffusion".
+        place: where this process stands.
+        begun: what a run that is gone on with recorded; None for a new one.
+
+    Raises:
+        UserError: data, speech encoder or weights to start from are missing or do not fit.
+    """
+    train, inference = configuration.train, configuration.inference
+    assert isinstance(train, TrainDiffusion)
+    assert isinstance(inference, InferenceDiffusion)
+    data = TrainingData.open(configuration.dataset, train, None if begun is None else begun.preproc_runs)
+    encoder = open_encoder(train, begun)
+    records = run_records("diffusion", data, configuration)
+    task = DiffusionTask(train, inference, data, encoder, place, records)
+    if train.PRETRAINED_NET_FPATH is not None and (begun is None or not begun.has_weights):
+        load_pretrained(task.network, train.PRETRAINED_NET_FPATH, task.actors)
+    return task
+
+
+def load_diffusion_network(run: TrainingRun) -> DiffusionNetwork:
+    """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
+
+    Raises:
+        UserError: the run holds another kind of network, or files of it are damaged.
+    """
+    recorded, constants = run.network, run.tensors(CONSTANTS_FILE)
+    network = DiffusionNetwork(
+        DiffusionSettings(**recorded["settings"]),
+        ActorConstants(constants["neutral"], constants["scale"]),
+        encoders.rebuild_encoder(recorded["encoder"], run.path),
+    )
+    network.load_state_dict(run.weights())
+    return network.eval()
+
+
+class DiffusionTask:
+    """See `Task`.
+
+    Args:
+        train: settings.
+        inference: how is sampled in validation.
+        data: all clips.
+        encoder: the speech encoder with its pretrained weights.
+        place: where this process stands.
+        records: see `Task.records`.
+    """
+
+    def __init__(
+        self,
+        train: TrainDiffusion,
+        inference: InferenceDiffusion,
+        data: TrainingData,
+        encoder: SpeechEncoder,
+        place: DeviceAndRank,
+        records: dict[str, Any],
+    ) -> None:
+        self.actors = [source.actor for source in data.sources]
+        self._train, self._data, self._device, self._records = train, data, place.device, records
+        self._constants = _constants(data.sources)
+        self._settings = _settings(train, data, encoder)
+        self.network = DiffusionNetwork(self._settings, self._constants, encoder).to(place.device)
+        self._poses = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(
+            place.device
+        )
+        faces = [_face(source, train) for source in data.sources]
+        self._objective = DiffusionLoss(self._settings.sizes, _loss_weights(train), faces).to(place.device)
+        self._schedule = make_noise_schedule(
+            train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, train.TIMESTEP_RESPACING
+        )
+        self._loader, self._sampler = data.segments(
+            train, batch_size=train.BATCH_SIZE * place.world_size, rank=place.rank, world_size=place.world_size
+        )
+        self.num_batches = self._sampler.batches_per_epoch
+        self.items_per_batch = train.BATCH_SIZE
+        seed = train.RNG_SEED_TORCH + place.rank
+        self.generators = {
+            "steps": torch.Generator().manual_seed(seed),
+            "noise": torch.Generator(place.device).manual_seed(seed),
+        }
+        self._validation = DiffusionValidation(self.network, self._poses, data, train, inference)
+        self.best_metric = LIP_ERROR if self._validation.has_lips else SKIN_ERROR
+        if data.emotions.is_inert:
+            LOGGER.info("no emotion besides the zero one: the network gets one that does nothing, which consumers need")
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """All weights but the frozen ones of the speech encoder."""
+        return [ParameterGroup([weight for weight in self.network.parameters() if weight.requires_grad])]
+
+    def learning_rate(self, epoch: int) -> float:
+        """See `diffusion_learning_rate`."""
+        return diffusion_learning_rate(epoch, self._train.NUM_EPOCHS, self._train.LEARNING_RATE)
+
+    def batches(self, epoch: int, first_batch: int) -> Generator[SegmentBatch, None, None]:
+        """Segments drawn for their position, loaded in the background."""
+        yield from self._loader.batches(self._sampler.epoch(epoch, first_batch))
+
+    def losses(self, network: Callable[..., Any], batch: SegmentBatch) -> Mapping[str, Tensor]:
+        """Makes the poses of a batch, and has them learnt."""
+        batch = batch.to(self._device)
+        return self.losses_of(network, batch, self.poses(batch))
+
+    def poses(self, batch: SegmentBatch) -> Tensor:
+        """What the network is to give for a batch on the task's device, `[batch, frames, values]`."""
+        target: Tensor = self._poses(batch)
+        return target
+
+    def losses_of(self, network: Callable[..., Any], batch: SegmentBatch, target: Tensor) -> Mapping[str, Tensor]:
+        """Adds noise to poses, and lets the network take it away; speech is encoded once.
+
+        Args:
+            network: see `losses`.
+            batch: on the task's device.
+            target: its poses, see `poses`.
+        """
+        objective = self._masked_objective(batch)
+        steps = sample_timesteps(self._schedule, len(target), self.generators["steps"])
+        noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._device)
+        learnt = DiffusionLossBatch(
+            target=target,
+            speech=batch.audio,
+            actor=batch.actor,
+            actor_indices=batch.actors,
+            emotion=batch.emotion,
+            lengths=batch.lengths,
+            speech_lengths=batch.audio_lengths,
+        )
+        losses = training_loss(network, self._schedule, objective, learnt, steps, noise)
+        return {"total": losses.total, **losses.terms}
+
+    def commit_step(self) -> None:
+        """Nothing: there are no running statistics."""
+
+    def discard_step(self) -> None:
+        """Nothing: there are no running statistics."""
+
+    def validate(self) -> dict[str, float]:
+        """Samples the held-out clips, see `DiffusionValidation`."""
+        return self._validation.run()
+
+    def state(self) -> dict[str, Any]:
+        """What positions in the data mean; there is nothing else."""
+        return {"sampler": self._sampler.fingerprint}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Makes sure that positions mean the same."""
+        check_same_data(state.get("sampler"), self._sampler.fingerprint)
+
+    def network_config(self) -> dict[str, Any]:
+        """All that `load_network` needs beside weights and constants."""
+        assert isinstance(self.network.encoder, SpeechEncoder)
+        return {
+            "network_type": "diffusion",
+            "network_name": self._train.NETWORK_NAME,
+            "settings": dataclasses.asdict(self._settings),
+            "actors": self.actors,
+            "emotions": list(self._data.emotions.names),
+            "encoder": encoders.encoder_record(self.network.encoder),
+        }
+
+    def metadata_files(self) -> dict[str, Any]:
+        """Sizes and settings as other tools of the framework expect them, and the data's origins."""
+        return self._records
+
+    def export(self, folder: Path) -> None:
+        """Writes the actors' constants, which are no weights."""
+        save_tensors({"neutral": self._constants.neutral, "scale": self._constants.scale}, folder / CONSTANTS_FILE)
+
+    def _masked_objective(self, batch: SegmentBatch) -> Callable[..., Losses]:
+        """The objective without the parts that some of the items have no data of: they have no loss there."""
+        mask = value_mask(batch.valid, self._settings.sizes, self._device)
+        if mask is None:
+            return self._objective
+        valid = mask[:, None]
+
+        def compare(predicted: Tensor, true: Tensor, *rest: Any) -> Losses:
+            masked: Losses = self._objective(predicted, torch.where(valid, true, predicted.detach()), *rest)
+            return masked
+
+        return compare
+
+
+def _constants(sources: tuple[ActorSource, ...]) -> ActorConstants:
+    scales = [[source.info.scale[part] for part in _PARTS] for source in sources]
+    neutral = np.stack([source.mean_geometry for source in sources])
+    return ActorConstants(torch.from_numpy(neutral), torch.tensor(scales, dtype=torch.float32))
+
+
+def _settings(train: TrainDiffusion, data: TrainingData, encoder: SpeechEncoder) -> DiffusionSettings:
+    counts = data.sources[0].info.counts
+    alignment = encoder.info.frame_alignment(train.TARGET_FPS)
+    sizes = {name: size for name, size in train.NETWORK_HYPER_PARAMS.items() if name != "hubert_feature_dim"}
+    return DiffusionSettings(
+        skin_size=3 * counts["num_verts_skin"],
+        tongue_size=3 * counts["num_verts_tongue"],
+        jaw_size=3 * counts["num_keypoints_jaw"],
+        eye_size=2 * counts["num_angles_eye"],
+        actors=len(data.sources),
+        emotions=len(data.emotions.names),
+        fps=train.TARGET_FPS,
+        encoder_width=encoder.info.width,
+        encoder_step=alignment.step,
+        encoder_first_step=alignment.first_step,
+        diffusion_steps=train.DIFFUSION_STEPS,
+        **sizes,  # type: ignore[arg-type]
+    )
+
+
+def _loss_weights(train: TrainDiffusion) -> DiffusionLossWeights:
+    return DiffusionLossWeights(
+        tongue=train.TONGUE_WEIGHT,
+        jaw=train.JAW_WEIGHT,
+        lip_distance=train.LOSS_LIP_DIST_ALPHA,
+        lip_distance_exponent=train.LOSS_LIP_DIST_EXP,
+        velocity=train.LOSS_VELOCITY_ALPHA,
+        upper_face_smoothness=train.LOSS_EXP_SMOOTH_ALPHA,
+        lip_position=train.LOSS_LIP_POSITION_ALPHA,
+    )
+
+
+def _face(source: ActorSource, train: TrainDiffusion) -> ActorGeometry:
+    """What the losses need of an actor's face; says which of them its data do not allow."""
+    lips, lids = source.raw.lip_dist, source.raw.eye_dist
+    lists = {
+        "LOSS_LIP_DIST_ALPHA": (lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        "LOSS_LIP_POSITION_ALPHA": (lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        "LOSS_EXP_SMOOTH_ALPHA": (lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
+    }
+    for weight, (found, parameter) in lists.items():
+        if getattr(train, weight) and found is None:
+            LOGGER.warning("%s: without %s, %s has no effect", source.actor, parameter, weight)
+    rescaled = train.RESCALE_TARGET_CHANNEL_DATA
+    return ActorGeometry(
+        scale=source.info.scale["skin"] if rescaled else 1.0,
+        translate=torch.tensor(source.info.translate["skin"] if rescaled else (0.0, 0.0, 0.0)),
+        mean=torch.from_numpy(source.skin.mean),
+        shapes=torch.from_numpy(source.skin.matrix),
+        lips=None if lips is None else torch.from_numpy(np.stack([lips.upper, lips.lower])),
+        lower_lids=None if lids is None else torch.from_numpy(lids.lower[:2]),
+    )

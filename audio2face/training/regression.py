@@ -1,0 +1,416 @@
+"""What a configuration and an actor's data mean for the regression network and its losses: sizes, weights, heights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from audio2face.config import Configuration, InferenceRegression, TrainRegression
+from audio2face.console import LOGGER
+from audio2face.errors import UserError
+from audio2face.io.atomic import write_npz
+from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, EmotionDatabase
+from audio2face.models import encoders
+from audio2face.models.encoders import SpeechEncoder
+from audio2face.models.losses import PhonemeTargets
+from audio2face.models.regression.layers import AutocorrelationSettings
+from audio2face.models.regression.loss import RegressionLoss, RegressionLossBatch, RegressionLossWeights, SkinGeometry
+from audio2face.models.regression.network import (
+    EncoderFrames,
+    ImplicitEmotions,
+    RegressionNetwork,
+    RegressionOutput,
+    RegressionSettings,
+    RegressionTrainingModule,
+)
+from audio2face.training.data.actors import ActorSource
+from audio2face.training.data.clips import TrainingClip
+from audio2face.training.data.dataset import TrainingData
+from audio2face.training.data.features import FeatureCache, open_encoder
+from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
+from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid, check_same_data
+from audio2face.training.data.segments import value_mask
+from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
+from audio2face.training.distributed import all_reduce_mean
+from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
+from audio2face.training.pretrained import load_pretrained_regression
+from audio2face.training.run_folder import TrainingRun, run_records
+from audio2face.training.task import DeviceAndRank, ParameterGroup, ResumeState, regression_learning_rate
+
+
+def network_settings(
+    train: TrainRegression, data: TrainingData, encoder: SpeechEncoder | None, phonemes: PhonemeTables | None
+) -> RegressionSettings:
+    """Sizes of the network, and what it hears.
+
+    Raises:
+        UserError: they do not fit each other.
+    """
+    counts, sizes, audio = data.sources[0].info.counts, train.NETWORK_HYPER_PARAMS, train.AUDIO_PARAMS
+    try:
+        return RegressionSettings(
+            skin_size=counts["num_shapes_skin"],
+            tongue_size=counts["num_shapes_tongue"],
+            jaw_size=3 * counts["num_keypoints_jaw"],
+            eye_size=2 * counts["num_angles_eye"],
+            emotions=len(data.emotions.names),
+            implicit_emotion_len=sizes["implicit_emotion_len"],
+            explicit_emo_emb_len=sizes["explicit_emo_emb_len"],
+            samples=audio["buffer_len"],
+            samplerate=audio["samplerate"],
+            speech=None if encoder is None else EncoderFrames.from_encoder(encoder, audio["buffer_len"]),
+            autocorrelation=AutocorrelationSettings(**sizes["autocorr_params"]),
+            use_autocorrelation=sizes["use_autocorr_features"],
+            phonemes={} if phonemes is None else {name: len(phones) for name, phones in phonemes.phones.items()},
+        )
+    except ValueError as error:
+        raise UserError(
+            str(error), hint="Correct NETWORK_HYPER_PARAMS or AUDIO_PARAMS in config_train.py; the defaults fit."
+        ) from error
+
+
+def loss_weights(train: TrainRegression) -> RegressionLossWeights:
+    """How much the losses count."""
+    return RegressionLossWeights(
+        mse=train.LOSS_MSE_ALPHA,
+        velocity=train.LOSS_MOTION_ALPHA,
+        embedding_smoothness=train.LOSS_EMO_REG_ALPHA,
+        lip_distance=train.LOSS_LIP_DIST_ALPHA,
+        lip_distance_exponent=train.LOSS_LIP_DIST_EXP,
+        lip_size=train.LOSS_LIP_SIZE_ALPHA,
+        silence_smoothness=train.LOSS_VOL_STAB_REG_ALPHA,
+        silence_exponent=train.LOSS_VOL_STAB_REG_EXP,
+        phoneme=train.LOSS_PHONEME_ALPHA,
+        phoneme_silence=train.LOSS_PHONEME_SIL_WEIGHT,
+        phoneme_velocity=train.LOSS_PHONEME_MOTION_ALPHA,
+        reference_phoneme_velocity=train.REFERENCE_PHONEME_MOTION,
+        eye_threshold=train.EYE_DIST_THRESHOLD if train.REMOVE_CLOSING_EYE else None,
+        lip_position=train.LOSS_LIP_POSITION_ALPHA,
+    )
+
+
+def skin_shapes(source: ActorSource, train: TrainRegression) -> SkinGeometry:
+    """What the losses need of the actor's skin; says which of them its data do not allow."""
+    lips, size, lids = source.raw.lip_dist, source.raw.lip_size, source.raw.eye_dist
+    needs = (
+        ("LOSS_LIP_DIST_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        ("LOSS_LIP_POSITION_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        ("LOSS_LIP_SIZE_ALPHA", size, "SKIN_LIP_SIZE_VERTEX_LIST_FPATH"),
+        ("REMOVE_CLOSING_EYE", lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
+    )
+    for switch, found, parameter in needs:
+        if getattr(train, switch) and found is None:
+            LOGGER.warning("%s: without %s, %s has no effect", source.actor, parameter, switch)
+    pairs = [lips, None if size is None else size.upper_lip, None if size is None else size.lower_lip, lids]
+    return SkinGeometry(
+        torch.from_numpy(source.skin.mean),
+        torch.from_numpy(source.skin.matrix),
+        *(None if pair is None else torch.from_numpy(np.stack([pair.upper, pair.lower])) for pair in pairs),
+    )
+
+
+def emotion_weights(weights: Mapping[str, float] | None, clips: Sequence[TrainingClip]) -> Tensor | None:
+    """A factor for each clip by its emotion, `[clips]`; None where all are 1."""
+    return None if weights is None else torch.tensor([weights.get(clip.shot.emotion, 1.0) for clip in clips])
+
+
+FRAMES_AT_ONCE = 64
+
+
+class RegressionValidation(nn.Module):
+    """Predicts held-out clips; holds the shapes of the skin, which are no weights.
+
+    Args:
+        network: in evaluation mode when it is run.
+        source: the actor.
+    """
+
+    shapes: Tensor
+
+    def __init__(self, network: RegressionNetwork, source: ActorSource) -> None:
+        super().__init__()
+        self._network = [network]  # in a list, so that it is no part of this module
+        shapes = source.skin.matrix.reshape(len(source.skin.matrix), -1)
+        self.register_buffer("shapes", torch.from_numpy(np.ascontiguousarray(shapes, np.float32)), persistent=False)
+        lips = source.raw.lip_dist
+        self.lips = None if lips is None else np.stack([lips.upper, lips.lower])
+
+    def run(self, loader: SequenceLoader, plans: tuple[SequenceBatchSpec, ...], implicit: Tensor) -> dict[str, float]:
+        """Tries the network, see `FaceScores`; nothing where nothing is held out.
+
+        Args:
+            loader: of the held-out clips.
+            plans: their frames in order.
+            implicit: the row of implicit emotions that drives the network, `[length]`.
+        """
+        (network,), scores = self._network, FaceScores()
+        for plan in plans:
+            batch = loader.load(plan).to(self.shapes.device)
+            emotion = torch.cat([implicit.expand(len(batch.emotion), -1), batch.emotion], dim=-1)[:, None]
+            predicted = network(batch.audio, emotion, hidden=batch.hidden_layers()).values.float()
+            scores.add(int(plan.clips[0]), self._skin(predicted), self._skin(batch.values), self.lips)
+        return scores.metrics()
+
+    def _skin(self, values: Tensor) -> Tensor:
+        """Displacements from the mean `[frames, verts, 3]` of values `[frames, 1, values]`."""
+        moved: Tensor = values[:, 0, : len(self.shapes)] @ self.shapes
+        return moved.reshape(len(values), -1, 3)
+
+
+DEPLOY_FOLDER = "deploy"  # of a run: what consumers of the model read
+_NETWORK = "network."  # what the names of the network's weights begin with in a run
+
+
+def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeState | None) -> RegressionTask:
+    """Opens data and network of a configuration.
+
+    Args:
+        configuration: for stage "train" and network type "regression".
+        place: where this process stands.
+        begun: what a run that is gone on with recorded; None for a new one.
+
+    Raises:
+        UserError: data, speech encoder or weights to start from are missing or do not fit.
+    """
+    train, inference = configuration.train, configuration.inference
+    assert isinstance(train, TrainRegression)
+    assert isinstance(inference, InferenceRegression)
+    data = TrainingData.open(configuration.dataset, train, None if begun is None else begun.preproc_runs)
+    check_source(
+        inference.CONFIG,
+        data.shots,
+        (*data.training_clips, *data.validation_clips),
+        compact=train.COMPACTIFY_IMPLICIT_EMO_DB,
+    )
+    encoder = None
+    if train.NETWORK_HYPER_PARAMS["use_w2v_features"]:
+        sizes = train.NETWORK_HYPER_PARAMS
+        wishes = {"num_layers": sizes["w2v_num_layers"], "fine_tune": not sizes["w2v_freeze"]}
+        encoder = open_encoder(train, begun, wishes)
+    phonemes = phoneme_tables(data.training_clips, configuration.dataset, train, place) if encoder else None
+    records = run_records("regression", data, configuration)
+    task = RegressionTask(train, inference, data, encoder, phonemes, place, records)
+    if train.PRETRAINED_NET_FPATH is not None and (begun is None or not begun.has_weights):
+        languages = () if phonemes is None else phonemes.languages
+        load_pretrained_regression(task.network.network, train.PRETRAINED_NET_FPATH, languages)
+    return task
+
+
+def load_regression_network(run: TrainingRun) -> RegressionNetwork:
+    """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
+
+    Raises:
+        UserError: the run holds another kind of network, or files of it are damaged.
+    """
+    recorded = run.network
+    encoder = None if recorded["encoder"] is None else encoders.rebuild_encoder(recorded["encoder"], run.path)
+    network = RegressionNetwork(RegressionSettings.restored(recorded["settings"]), encoder)
+    weights = run.weights().items()
+    network.load_state_dict({name.removeprefix(_NETWORK): w for name, w in weights if name.startswith(_NETWORK)})
+    return network.eval()
+
+
+class RegressionTask:
+    """See `Task`.
+
+    Args:
+        train: settings.
+        inference: which implicit emotion drives the network in validation.
+        data: all clips.
+        encoder: the speech encoder with its pretrained weights; None where speech features are not heard.
+        phonemes: of the clips that are learnt from; None where they are not learnt.
+        place: where this process stands.
+        records: see `Task.records`.
+    """
+
+    def __init__(
+        self,
+        train: TrainRegression,
+        inference: InferenceRegression,
+        data: TrainingData,
+        encoder: SpeechEncoder | None,
+        phonemes: PhonemeTables | None,
+        place: DeviceAndRank,
+        records: dict[str, Any],
+    ) -> None:
+        source = data.sources[0]
+        self.actor = source.actor
+        self._train, self._data, self._place, self._records = train, data, place, records
+        self._source_row = (inference.CONFIG["source_shot"], inference.CONFIG["source_frame"])
+        self._phonemes = phonemes
+        self._settings = network_settings(train, data, encoder, phonemes)
+        network = RegressionNetwork(self._settings, encoder)
+        length = self._settings.implicit_emotion_len
+        self.network = RegressionTrainingModule(
+            network, ImplicitEmotions(num_rows(data.shots), length, train.EMO_INIT_SIGMA)
+        ).to(place.device)
+        self.generators = {"gains": torch.Generator().manual_seed(train.RNG_SEED_TORCH + place.rank)}
+        network.set_noise_generator(self.generators["gains"])
+        self._objective = RegressionLoss(
+            self._settings.sizes,
+            loss_weights(train),
+            skin_shapes(source, train),
+            {} if phonemes is None else {name: (len(own), own.silence) for name, own in phonemes.phones.items()},
+            all_reduce_mean if place.world_size > 1 else None,
+        ).to(place.device)
+        self._hears_once = _uses_feature_cache(train, network)
+        width = train.AUGMENT["timeshift"]
+        shifts = TimeShiftGrid(width, (train.SPEECH_FEATURE_SHIFTS if width else 1) if self._hears_once else None)
+        self._loader, self._sampler = data.sequences(
+            train,
+            shifts,
+            batch_size=train.BATCH_SIZE * place.world_size,
+            rank=place.rank,
+            world_size=place.world_size,
+        )
+        self._loader = dataclasses.replace(self._loader, phonemes=phonemes)
+        self.num_batches = self._sampler.batches_per_epoch
+        self.items_per_batch = train.BATCH_SIZE
+        self._held_out, self._held_out_plans = data.validation_sequences(train, FRAMES_AT_ONCE)
+        self._validation = RegressionValidation(network, source).to(place.device)
+        self.best_metric = LIP_ERROR if self._validation.lips is not None else SKIN_ERROR
+        self._lip_weights = [
+            emotion_weights(table, data.training_clips)
+            for table in (train.LOSS_LIP_DIST_EMO_WEIGHTS, train.LOSS_LIP_SIZE_EMO_WEIGHTS)
+        ]
+        if data.emotions.is_inert:
+            LOGGER.info("no emotion besides the zero one: the network gets one that does nothing, which consumers need")
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """All weights but the frozen ones of the speech encoder, and the implicit emotions."""
+        network = [weight for weight in self.network.network.parameters() if weight.requires_grad]
+        return [
+            ParameterGroup(network),
+            ParameterGroup(list(self.network.emotions.parameters()), self._train.EMO_LR_MULT),
+        ]
+
+    def learning_rate(self, epoch: int) -> float:
+        """See `regression_learning_rate`."""
+        return regression_learning_rate(epoch, self._train.LEARNING_RATE, self._train.LR_STEP_GAMMA)
+
+    def batches(self, epoch: int, first_batch: int) -> Generator[SequenceBatch, None, None]:
+        """Sequences drawn for their position, loaded in the background."""
+        if self._hears_once and self._loader.features is None:
+            shifts, place = self._sampler.shifts.grid, self._place
+            features = self._feature_cache().prepare(self._loader.windows, shifts, place.rank, place.world_size)
+            self._loader = dataclasses.replace(self._loader, features=features)
+        yield from self._loader.batches(self._sampler.epoch(epoch, first_batch))
+
+    def losses(self, network: Callable[..., Any], batch: SequenceBatch) -> Mapping[str, Tensor]:
+        """Predicts a batch, and compares."""
+        device = self._place.device
+        known, phonemes = value_mask(batch.valid, self._settings.sizes, device), self._phonemes_of(batch)
+        distance, size = (None if table is None else table[batch.clips].to(device) for table in self._lip_weights)
+        batch = batch.to(device)
+        values, logits, implicit = network(
+            batch.audio, batch.frames, batch.emotion, batch.norm_factor, batch.hidden_layers()
+        )
+        learnt = RegressionLossBatch(
+            target=batch.values,
+            audio=batch.audio,
+            implicit=implicit,
+            valid=known,
+            lip_distance_weights=distance,
+            lip_size_weights=size,
+            phonemes=phonemes,
+            items=len(batch.sample_ids),
+        )
+        done = batch.spec.position / (self.num_batches * self._train.NUM_EPOCHS)
+        losses = self._objective(RegressionOutput(values, logits), learnt, 1 - done)
+        return {"total": losses.total, **losses.terms}
+
+    def commit_step(self) -> None:
+        """Keeps what running sizes of losses took in."""
+        self._objective.commit()
+
+    def discard_step(self) -> None:
+        """Forgets what running sizes of losses took in since the last step."""
+        self._objective.discard()
+
+    def validate(self) -> dict[str, float]:
+        """Predicts the held-out clips, see `RegressionValidation`."""
+        if not self._held_out_plans:
+            return {}
+        if self._hears_once and self._held_out.features is None:
+            features = self._feature_cache().prepare(self._held_out.windows, np.zeros(1))
+            self._held_out = dataclasses.replace(self._held_out, features=features)
+        database = self._database()
+        row = database.find(*database.source(*self._source_row))
+        assert row is not None  # `check_source` made sure
+        implicit = torch.from_numpy(row).to(self._place.device)
+        return self._validation.run(self._held_out, self._held_out_plans, implicit)
+
+    def state(self) -> dict[str, Any]:
+        """What positions in the data mean, and how large the losses of steps have been lately."""
+        scales = {name: value.item() for name, value in self._objective.state_dict().items()}
+        return {"sampler": self._sampler.fingerprint, "scales": scales}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from there, once it is sure that positions mean the same."""
+        check_same_data(state.get("sampler"), self._sampler.fingerprint)
+        self._objective.load_state_dict({name: torch.tensor(value) for name, value in state["scales"].items()})
+
+    def network_config(self) -> dict[str, Any]:
+        """All that `load_network` needs beside weights."""
+        encoder = self.network.network.encoder
+        return {
+            "network_type": "regression",
+            "network_name": self._train.NETWORK_NAME,
+            "settings": dataclasses.asdict(self._settings),
+            "actors": [self.actor],
+            "emotions": list(self._data.emotions.names),
+            "encoder": None if encoder is None else encoders.encoder_record(encoder),
+        }
+
+    def metadata_files(self) -> dict[str, Any]:
+        """Sizes and settings as other tools of the framework expect them, and the data's origins."""
+        return self._records
+
+    def export(self, folder: Path) -> None:
+        """Writes the table of implicit emotions."""
+        write_npz(folder / DEPLOY_FOLDER / EMOTION_DATABASE_FILE, self._database().as_arrays())
+
+    def _feature_cache(self) -> FeatureCache:
+        network = self.network.network
+        assert network.encoder is not None
+        return FeatureCache(
+            self._train.SPEECH_FEATURES_ROOT, network.encoder, network.extract_hidden_states, self._place.device
+        )
+
+    def _phonemes_of(self, batch: SequenceBatch) -> dict[str, PhonemeTargets]:
+        """By language, what is said by the items that speak it."""
+        if self._phonemes is None or batch.phonemes is None or batch.languages is None:
+            return {}
+        targets = {}
+        for number, (language, phones) in enumerate(self._phonemes.phones.items()):
+            items = torch.from_numpy(np.flatnonzero(batch.languages == number))
+            if len(items):
+                spoken = batch.phonemes[items][..., : len(phones)]
+                targets[language] = PhonemeTargets(items.to(self._place.device), spoken.to(self._place.device))
+        return targets
+
+    def _database(self) -> EmotionDatabase:
+        data = self._data
+        return emotion_database(
+            self.network.emotions.rows.detach().cpu().numpy(),
+            data.shots,
+            (*data.training_clips, *data.validation_clips),
+            data.training_clips,
+            compact=self._train.COMPACTIFY_IMPLICIT_EMO_DB,
+        )
+
+
+def _uses_feature_cache(train: TrainRegression, network: RegressionNetwork) -> bool:
+    """Whether the speech encoder hears every window once, before training."""
+    if network.encoder is None or train.SPEECH_FEATURES == "exact":
+        return False
+    if network.encoder_is_trainable:
+        LOGGER.info("the speech encoder is trained itself: it hears anew at every step (SPEECH_FEATURES has no effect)")
+        return False
+    return True

@@ -1,0 +1,23 @@
+"""Types and constants that every layer shares: arrays by element type, channels of a frame, units."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+Picture = npt.NDArray[np.uint8]  # [height, width, 3], sRGB
+
+# What moves in a face: the meshes, which have PCA components and blend shapes, and all channels of a frame in order.
+Mesh = Literal["skin", "tongue"]
+MESHES: tuple[Mesh, ...] = ("skin", "tongue")
+CHANNELS = ("skin", "tongue", "jaw", "eye")
+
+MM_PER_CM = 10.0
