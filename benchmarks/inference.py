@@ -37,8 +37,8 @@ from audio2face.export.formats import FORMATS
 from audio2face.inference import Executor, TrackSettings
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline, group_frames
 from audio2face.model_folder import DeployedModel
+from audio2face.outputs import PAGE, VIDEO, write_outputs
 from benchmarks.large_model import describe, write_large_model
-from runners.finished_take import PAGE, VIDEO, write_outputs
 
 Item = TypeVar("Item")
 RATIO_TARGET = 0.25

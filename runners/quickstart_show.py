@@ -11,7 +11,7 @@ from audio2face.dataset import ActorDataset
 from audio2face.evaluate.ground_truth import true_animation
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.model_folder import DeployedModel
-from runners.finished_take import write_outputs
+from audio2face.outputs import write_outputs
 
 FORMATS = ("page", "video", "maya", "arkit", "glb")
 _TO_OPEN = {".html": "page (open in a browser)", ".mp4": "video", ".glb": "glTF (Blender, three.js)"}

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError, check_file_stem
 from audio2face.inference.animate import AnimationPipeline
+from audio2face.outputs import default_formats, write_outputs
 from audio2face.player.page import LABELS
 from audio2face.runs import RunFolder, record, say_where
 from runners.common import open_configuration, run_stage
-from runners.finished_take import default_formats, write_outputs
 from runners.inference_order import InferenceOptions
 from runners.second_take import ComparisonSource
 from tools import arguments

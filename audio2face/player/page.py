@@ -103,7 +103,7 @@ def _gather(name: str, done: dict[str, str]) -> None:
     done[name] = f'modules["{name}"] = (() => {{\n{body}return {{ {exported} }};\n}})();'
 
 
-_MOST_SECONDS = 600  # beyond it a browser takes long to open the page
+LONGEST_PAGE = 600  # seconds; a browser takes long to open a longer one
 LABELS = ("Result", "Ground truth")
 
 
@@ -157,9 +157,9 @@ def write_page(
 def _check_length(animation: Animation) -> None:
     if animation.num_frames == 0:
         raise UserError("an animation without frames cannot be shown", hint="Give a longer recording.")
-    if animation.seconds > _MOST_SECONDS:
+    if animation.seconds > LONGEST_PAGE:
         raise UserError(
-            f"the animation lasts {animation.seconds:,.0f} s; a page holds up to {_MOST_SECONDS} s",
+            f"the animation lasts {animation.seconds:,.0f} s; a page holds up to {LONGEST_PAGE} s",
             hint="Cut the recording, or use another export for it.",
         )
 

@@ -35,6 +35,7 @@ ORDER = [
     "evaluate",
     "export",
     "player",
+    "outputs",
     "training",
     "deploy",
 ]
@@ -52,6 +53,7 @@ WITHOUT_TORCH = [
     "inference",
     "export",
     "player",
+    "outputs",
 ]
 
 

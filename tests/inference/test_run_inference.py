@@ -167,7 +167,7 @@ def test_what_a_format_lacks_is_said_and_the_others_are_there(animate: Any, tmp_
     def broken(*_: object, **__: object) -> list[Path]:
         raise UserError("the disk is full")
 
-    monkeypatch.setattr("runners.finished_take.write_page", broken)
+    monkeypatch.setattr("audio2face.outputs.write_page", broken)
     with pytest.raises(UserError, match="the disk is full"):
         animate(sound(tmp_path / "a.wav"), "--emotion", "joy")
     there = names(tmp_path / "results/a_ada_joy")

@@ -1,4 +1,4 @@
-"""A finished animation in the forms that were asked for, in a folder of its own with a record of what is there."""
+"""Writes a finished animation in several formats into a folder of its own, with a record of its files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from audio2face.export.formats import write_formats
 from audio2face.export.video import write_video
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_files, write_json
-from audio2face.player.page import LABELS, write_page
+from audio2face.player.page import LABELS, LONGEST_PAGE, write_page
 
 PAGE, VIDEO = "page", "video"
 RECORD_FILE = "animation.json"
-LONGEST_PAGE = 600.0  # seconds; a browser takes long to open a longer one
 
 
 def default_formats(animation: Animation) -> list[str]:
-    """What is written where nobody says anything."""
+    """The formats that are written where none is named: page, Maya cache, and ARKit weights where there are any."""
     formats = [PAGE, "maya", "arkit"]
     if animation.seconds > LONGEST_PAGE:
         LOGGER.info("a page holds up to %g s of animation: none is written for %.0f s", LONGEST_PAGE, animation.seconds)
@@ -43,21 +42,21 @@ def write_outputs(
     compare: Animation | None = None,
     labels: tuple[str, str] = LABELS,
 ) -> list[Path]:
-    """Writes an animation; all files appear together.
+    """Writes an animation, its sound and `animation.json`, which lists the files; all appear together.
 
-    Where one form cannot be written the others are, before the error is raised. Files of an earlier take of the same
-    name that are not written anew are removed, so that all belong together.
+    Where one format cannot be written the others are, before the error is raised. Files that an earlier call has listed
+    and this one does not write are removed, so that all files of the folder's record show one animation.
 
     Args:
         animation: the animation.
-        folder: where the files go.
+        folder: where the files go; made where it is missing.
         name: what their names begin with.
-        formats: of `FORMATS`, and "page" and "video", which show a second animation beside it.
-        compare: the second animation.
-        labels: what both are called there.
+        formats: keys of `export.FORMATS`, "page" and "video".
+        compare: a second animation, which page and video show beside the first.
+        labels: the names of the first and the second animation in page and video.
 
     Returns:
-        The files to open.
+        The files to open, each once, in the order of the formats.
 
     Raises:
         UserError: a file cannot be written.
@@ -99,7 +98,7 @@ def _write(
 
 
 def _recorded_files(record: Path) -> list[str]:
-    """The files of an earlier take."""
+    """The files that an earlier call has written."""
     if not record.is_file():
         return []
     try:
