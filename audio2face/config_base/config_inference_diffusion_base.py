@@ -1,6 +1,6 @@
-"""Parameters of `config_inference.py` for NETWORK_TYPE "diffusion": sampling, export and how output becomes animation.
+"""Parameters of `config_inference.py` for NETWORK_TYPE "diffusion": sampling, export and post-processing.
 
-This file is not edited: a configuration overrides what differs.
+A configuration overrides the defaults; this file stays as it is.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ from audio2face.config_base.types import (
 
 # --- The deployed model -----------------------------------------------------------------------------------
 
-# How the consumer of the deployed model shapes the network's output into animation, for all actors. Outside
-# the ranges given, the Audio2Face-3D SDK refuses the model. The defaults suit the reference's actor; what a
-# configuration does not give is calibrated instead, see CALIBRATE_POST_PROCESSING.
-# Change it when the face in motion calls for it: more or less articulation, lips that meet, teeth that
-# show.
+# How the consumer of the deployed model turns the network's output into animation, for all actors. The
+# Audio2Face-3D SDK refuses values outside the ranges given. The defaults suit the reference's actor;
+# deployment calibrates the entries that a configuration does not set (CALIBRATE_POST_PROCESSING).
+# Change it when the animation needs more or less articulation, lips that close, or teeth that show.
 # Read by: deployment (writes model_config.json), inference.
 CONFIG: AnimationParameters = {
-    # Gain on the audio before the network hears it. Consumers of diffusion models ignore it.
+    # Gain on the audio before it enters the network. Consumers of diffusion models ignore it.
     "input_strength": 1.3,
     # Half-life, in seconds, of each stage of the filter that smooths the upper face.
     "upper_face_smoothing": 0.003,
@@ -39,9 +38,9 @@ CONFIG: AnimationParameters = {
     "upper_face_strength": 1.0,
     # Gain on the motion of the lower face; over 1 the mouth articulates more.
     "lower_face_strength": 1.7,
-    # Where upper and lower face meet, as a fraction of the face's height.
+    # The boundary between upper and lower face, as a fraction of the face's height.
     "face_mask_level": 0.6,
-    # How gradually they meet, as a fraction of the face's height.
+    # The width of the transition at that boundary, as a fraction of the face's height.
     "face_mask_softness": 0.0085,
     # Gain on all motion of the skin.
     "skin_strength": 1.1,
@@ -79,76 +78,76 @@ CONFIG: AnimationParameters = {
     "eye_saccade_seed": 0,
 }
 
-# Whether deployment chooses the entries of CONFIG that a configuration leaves out: strengths, offsets and
-# smoothing that bring the animation nearest to the recorded one on held-out shots; neutral ones (strengths
-# 1, offsets and smoothing 0) where those show nothing. False takes the defaults of CONFIG, which suit the
-# reference's actor.
+# Whether deployment chooses the entries of CONFIG that a configuration does not set: the strengths, offsets
+# and smoothing that bring the animation nearest to the recorded one on validation shots, and neutral ones
+# (strengths 1, offsets and smoothing 0) where those shots give no information. False takes the defaults of
+# CONFIG, which suit the reference's actor.
 # Change it when the defaults of CONFIG are wanted.
 # Read by: deployment.
 CALIBRATE_POST_PROCESSING: bool = True
 
 # --- Sampling ---------------------------------------------------------------------------------------------
 
-# The noise levels that sampling goes through, such as "2" for the first and the last; "" takes all
-# DIFFUSION_STEPS. None follows NUM_DIFFUSION_STEPS.
-# Change it when detail matters more than time (more levels).
+# The timesteps that sampling uses, such as "2" for the first and the last; "" uses all DIFFUSION_STEPS.
+# None follows NUM_DIFFUSION_STEPS.
+# Change it when detail matters more than time (more timesteps).
 # Read by: inference, ONNX export (end of training).
 TIMESTEP_RESPACING: Respacing | None = None
 
-# How many noise levels the deployed model reports. It must be the count that TIMESTEP_RESPACING gives; left
-# out, it follows from there.
+# The number of sampling steps that the deployed model reports. It must equal the count that
+# TIMESTEP_RESPACING gives, which is the default.
 # Change it when TIMESTEP_RESPACING is not given.
 # Read by: training (writes it to network_info.json and trt_info.json), inference.
 NUM_DIFFUSION_STEPS: Count = 2
 
-# How many of the noisiest levels are skipped.
+# Number of the noisiest timesteps that sampling skips.
 # Change it when you study sampling.
 # Read by: inference, ONNX export (end of training).
 SKIP_STEPS: Index = 0
 
-# Whether sampling is deterministic (DDIM) rather than adding noise at each level (DDPM). The exported
-# network cannot.
-# Change it when you study sampling with many levels.
+# Whether sampling is deterministic (DDIM) instead of adding noise at each step (DDPM). The exported network
+# supports DDPM only.
+# Change it when you study sampling with many steps.
 # Read by: inference, ONNX export (end of training).
 USE_DDIM: bool = False
 
-# A file of noise, [1, levels + 1, frames, values], instead of random noise.
+# A file of noise, [1, steps + 1, frames, channels], used instead of random noise.
 # Change it when results must be compared number by number.
 # Read by: inference.
 DETERMINISTIC_NOISE_PATH: Annotated[str, workspace_file(".npy", "inference")] | None = None
 
 # --- What to animate --------------------------------------------------------------------------------------
 
-# The recording to animate, or a film whose sound is.
-# Change it when you want to see or hear something else.
+# The recording to animate, or a film whose audio track is used.
+# Change it when you want to animate another recording.
 # Read by: inference.
 AUDIO_PATH: Annotated[str, dataset_file("", "inference")] | None = None
 
-# The actor whose way of speaking is used.
-# Change it when the model knows several actors.
+# The actor whose speaking style is used.
+# Change it when the model was trained on several actors.
 # Read by: inference.
 CONDITION: Actor | None = None
 
 # The actor whose face is animated.
-# Change it when the model knows several actors.
+# Change it when the model was trained on several actors.
 # Read by: inference.
 ACTOR_NAME: Actor | None = None
 
-# The emotion to speak in, one of SHOT_EMOTION_NAMES.
+# The emotion of the animation, one of SHOT_EMOTION_NAMES.
 # Change it when another emotion is wanted.
 # Read by: inference.
 EMOTION_LABEL: Emotion | None = None
 
-# How the network is run: at once or in windows as a streaming consumer does; by PyTorch, or exported
-# (`_onnx`, `_trt`).
+# How the network runs: offline over the whole recording or in windows as a streaming consumer does; with
+# PyTorch, or exported (`_onnx`, `_trt`).
 # Change it when you compare the exported network with the trained one.
 # Read by: inference.
 INFERENCE_MODE: InferenceMode | None = None
 
 # --- What is written --------------------------------------------------------------------------------------
 
-# The folder that receives animations.
-# Change it when they should lie elsewhere than in the workspace.
+# The output folder for animations.
+# Change it when they should be written outside the workspace.
 # Read by: inference.
 INFERENCE_OUTPUT_ROOT: OutputFolder = "/workspace/output_inference"
 
@@ -164,18 +163,17 @@ OUTPUT_NPY_FILE: bool = False
 
 # --- The exported network ---------------------------------------------------------------------------------
 
-# Whether the emotion is an input per frame rather than per window.
+# Whether the emotion is an input per frame instead of per window.
 # Change it when the consumer gives one emotion per window.
 # Read by: ONNX export (end of training).
 USE_PER_FRAME_EMO_LABEL: bool = True
 
-# Whether noise is an input rather than drawn inside the network.
+# Whether noise is an input instead of being sampled inside the network.
 # Change it when the consumer cannot supply noise. The Audio2Face-3D SDK supplies it.
 # Read by: ONNX export (end of training).
 USE_EXTERNAL_NOISE_INPUT: bool = True
 
-# Whether the network gives differences from the neutral pose in the mesh's unit, rather than normalised
-# values.
+# Whether the network outputs deltas from the neutral pose in the mesh's unit instead of normalised values.
 # Change it when the consumer undoes the normalisation itself. The Audio2Face-3D SDK does not.
 # Read by: ONNX export (end of training).
 USE_DELTA_OUTPUT: bool = True

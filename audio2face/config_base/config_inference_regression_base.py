@@ -1,6 +1,6 @@
-"""Parameters of `config_inference.py` for NETWORK_TYPE "regression": how a deployed network's output becomes animation.
+"""Parameters of `config_inference.py` for NETWORK_TYPE "regression": post-processing of the network's output.
 
-This file is not edited: a configuration overrides what differs.
+A configuration overrides the defaults; this file stays as it is.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from audio2face.config_base.types import Actor, AnimationParametersRegression, E
 
 # --- The deployed model -----------------------------------------------------------------------------------
 
-# How the consumer of the deployed model shapes the network's output into animation, for all actors. Outside
-# the ranges given, the Audio2Face-3D SDK refuses the model. The defaults suit the reference's actor; what a
-# configuration does not give is calibrated instead, see CALIBRATE_POST_PROCESSING.
-# Change it when the face in motion calls for it: more or less articulation, lips that meet, teeth that
-# show.
+# How the consumer of the deployed model turns the network's output into animation, for all actors. The
+# Audio2Face-3D SDK refuses values outside the ranges given. The defaults suit the reference's actor;
+# deployment calibrates the entries that a configuration does not set (CALIBRATE_POST_PROCESSING).
+# Change it when the animation needs more or less articulation, lips that close, or teeth that show.
 # Read by: deployment (writes model_config.json), inference.
 CONFIG: AnimationParametersRegression = {
-    # Gain on the audio before the network hears it. Consumers of diffusion models ignore it.
+    # Gain on the audio before it enters the network. Consumers of diffusion models ignore it.
     "input_strength": 1.3,
     # Half-life, in seconds, of each stage of the filter that smooths the upper face.
     "upper_face_smoothing": 0.001,
@@ -28,9 +27,9 @@ CONFIG: AnimationParametersRegression = {
     "upper_face_strength": 1.0,
     # Gain on the motion of the lower face; over 1 the mouth articulates more.
     "lower_face_strength": 1.7,
-    # Where upper and lower face meet, as a fraction of the face's height.
+    # The boundary between upper and lower face, as a fraction of the face's height.
     "face_mask_level": 0.6,
-    # How gradually they meet, as a fraction of the face's height.
+    # The width of the transition at that boundary, as a fraction of the face's height.
     "face_mask_softness": 0.0085,
     # Gain on all motion of the skin.
     "skin_strength": 1.1,
@@ -66,25 +65,24 @@ CONFIG: AnimationParametersRegression = {
     "eyelid_open_offset": 0.06,
     # Frame of the saccades to start from.
     "eye_saccade_seed": 0,
-    # Shot whose implicit emotion the model starts with; None, for this or the next, takes the first frame
-    # of all.
+    # Shot whose implicit emotion the model starts with; None, for this or the next, uses the very first frame.
     "source_shot": None,
     # Frame of that shot.
     "source_frame": None,
 }
 
-# Whether deployment chooses the entries of CONFIG that a configuration leaves out: strengths, offsets and
-# smoothing that bring the animation nearest to the recorded one on held-out shots; neutral ones (strengths
-# 1, offsets and smoothing 0) where those show nothing. False takes the defaults of CONFIG, which suit the
-# reference's actor.
+# Whether deployment chooses the entries of CONFIG that a configuration does not set: the strengths, offsets
+# and smoothing that bring the animation nearest to the recorded one on validation shots, and neutral ones
+# (strengths 1, offsets and smoothing 0) where those shots give no information. False takes the defaults of
+# CONFIG, which suit the reference's actor.
 # Change it when the defaults of CONFIG are wanted.
 # Read by: deployment.
 CALIBRATE_POST_PROCESSING: bool = True
 
 # --- What to animate --------------------------------------------------------------------------------------
 
-# The recording to animate, or a film whose sound is.
-# Change it when you want to see or hear something else.
+# The recording to animate, or a film whose audio track is used.
+# Change it when you want to animate another recording.
 # Read by: inference.
 AUDIO_PATH: Annotated[str, dataset_file("", "inference")] | None = None
 
@@ -93,14 +91,14 @@ AUDIO_PATH: Annotated[str, dataset_file("", "inference")] | None = None
 # Read by: inference.
 ACTOR_NAME: Actor | None = None
 
-# The emotion to speak in, one of SHOT_EMOTION_NAMES.
+# The emotion of the animation, one of SHOT_EMOTION_NAMES.
 # Change it when another emotion is wanted.
 # Read by: inference.
 EMOTION_LABEL: Emotion | None = None
 
 # --- What is written --------------------------------------------------------------------------------------
 
-# The folder that receives animations.
-# Change it when they should lie elsewhere than in the workspace.
+# The output folder for animations.
+# Change it when they should be written outside the workspace.
 # Read by: inference.
 INFERENCE_OUTPUT_ROOT: OutputFolder = "/workspace/output_inference"

@@ -1,7 +1,7 @@
 """Parameters of `config_train.py` for NETWORK_TYPE "regression".
 
-What diffusion training shares with this is written out in both modules, so that a reader needs one of them only. This
-file is not edited: a configuration overrides what differs.
+The parameters that diffusion training shares are written out in both modules, so that each reads alone. A
+configuration overrides the defaults; this file stays as it is.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from audio2face.config_base.types import (
 
 # --- The run ----------------------------------------------------------------------------------------------
 
-# Last part of the run folder's name, after date and time.
+# The name of the run: the last part of the run folder's name, after date and time.
 # Change it when you want to tell runs apart, by actor or by purpose.
 # Read by: training.
 RUN_NAME: Identifier = "default"
@@ -55,52 +55,51 @@ RUN_INFO: str = ""
 # Read by: training (writes it to network_info.json).
 NETWORK_VERSION: str = "0.1"
 
-# Which of the two kinds of network is trained. Every `config_train.py` must name it, since it decides which
-# parameters there are.
-# Change it when you want the other kind: "regression" is small, fast and for one actor, "diffusion" is
-# larger, can learn several actors and often looks more alive.
+# Which network is trained. Every `config_train.py` must set it, since the parameters depend on it.
+# Change it when you want the other network: "regression" is small, fast and for one actor, "diffusion" is
+# larger, supports several actors and often looks more alive.
 # Read by: training, deployment, inference.
 NETWORK_TYPE: Literal["regression"] = "regression"
 
-# The name under which the run and the deployed model record their network. It selects nothing: NETWORK_TYPE does, and
-# any name but that of its network is refused.
-# Change it when NETWORK_TYPE changes, or leave it out, which does the same.
+# The name of the network in the run and the deployed model. NETWORK_TYPE selects the network; a name that
+# does not match it is refused.
+# Change it when NETWORK_TYPE changes, or omit it, which has the same effect.
 # Read by: training (writes it to network_info.json).
 NETWORK_NAME: Literal["conv_w2v_autocorr"] = "conv_w2v_autocorr"
 
-# Weights that training starts from: `weights.safetensors` of a run of ours, or `weights.pth` of the reference.
-# Sizes and speech encoder must be the same. A diffusion network may have other actors than before: one that is new
-# starts as the average of the others (weights of the reference do not name their actors; they count as the first of
-# ACTOR_NAMES).
+# Pretrained weights that training starts from: `weights.safetensors` of an earlier run, or `weights.pth` of
+# the reference. Sizes and speech encoder must match. The actors of a diffusion network may differ: a new
+# actor starts as the average of the others (weights of the reference do not name their actors; they count
+# as the first of ACTOR_NAMES).
 # Change it when you fine-tune an earlier run, or add an actor to it.
 # Read by: training.
 PRETRAINED_NET_FPATH: Annotated[str, workspace_file("", "train")] | None = None
 
-# The folder that receives run folders.
-# Change it when runs should lie elsewhere than in the workspace.
+# The folder in which run folders are created.
+# Change it when runs should be written outside the workspace.
 # Read by: training (writes), deployment and inference (read).
 TRAIN_OUTPUT_ROOT: OutputFolder = "/workspace/output_train"
 
-# The folder that receives deployed models.
-# Change it when models should lie elsewhere than in the workspace.
+# The folder in which deployed models are created.
+# Change it when models should be written outside the workspace.
 # Read by: deployment.
 FINAL_DEPLOY_ROOT: OutputFolder = "/workspace/output_deploy"
 
-# The folder that keeps downloaded weights of speech encoders and phoneme recognisers.
-# Change it when several workspaces share one store.
+# The cache folder for downloaded weights of speech encoders and phoneme recognisers.
+# Change it when several workspaces share one cache.
 # Read by: training.
 TORCH_CACHE_ROOT: OutputFolder = "/workspace/torch_cache"
 
-# --- What preprocessing left ------------------------------------------------------------------------------
+# --- Artifacts of preprocessing ---------------------------------------------------------------------------
 
 # The folder with preprocessing runs.
 # Change it when PREPROC_OUTPUT_ROOT was changed.
 # Read by: training, deployment, inference.
 PREPROC_ROOT: OutputFolder = "/workspace/output_preproc"
 
-# Per actor: the full name of the preprocessing run, such as "250909_135508_example". "latest", or no entry,
-# takes the actor's newest run that was made from the data of this configuration. A run that is named is taken
-# whatever it was made from, with a warning where the data differ.
+# Per actor: the full name of the preprocessing run, such as "250909_135508_example". By default, and with
+# "latest", the actor's newest run that was made from the data of this configuration is used. A run that is
+# named is used in any case, with a warning where its data differ.
 # Change it when a certain run is wanted rather than the newest.
 # Read by: training, deployment.
 PREPROC_RUN_NAME_FULL: dict[Actor, Identifier] = {}
@@ -110,7 +109,7 @@ PREPROC_RUN_NAME_FULL: dict[Actor, Identifier] = {}
 # Read by: training.
 SKIN_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
 
-# Per actor: skin shapes, instead of those of the preprocessing run.
+# Per actor: skin PCA components, instead of those of the preprocessing run.
 # Change it when you made them by other means.
 # Read by: training, inference.
 SKIN_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
@@ -120,7 +119,7 @@ SKIN_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train"
 # Read by: training.
 TONGUE_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
 
-# Per actor: tongue shapes, instead of those of the preprocessing run.
+# Per actor: tongue PCA components, instead of those of the preprocessing run.
 # Change it when you made them by other means.
 # Read by: training, inference.
 TONGUE_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
@@ -135,67 +134,66 @@ DATA_INFO_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train", "in
 # Read by: training.
 SHOT_LIST_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train")]] = {}
 
-# --- What is learnt ---------------------------------------------------------------------------------------
+# --- Training data ----------------------------------------------------------------------------------------
 
-# The parts of the network's output, in order. The networks that come with the framework need exactly this
-# order.
-# Change it when you wrote a network of your own.
+# The channels of the network's output, in order. The networks of the framework need exactly this order.
+# Change it when you added a network of your own.
 # Read by: training.
 TARGET_CHANNELS: list[Channel] = ["skin_coeffs", "tongue_coeffs", "jaw", "eye"]
 
-# Has no effect here: regression learns at the rate of the recorded animation.
+# Has no effect here: regression trains at the rate of the recorded animation.
 # Change it when nothing depends on it; it is kept so that older configurations load.
 # Read by: nothing.
 TARGET_FPS: FrameRate = 30.0
 
-# Whether jaw, eyes and poses are divided by their scale, so that all parts weigh alike.
-# Change it when you wrote a network of your own; the networks that come with the framework are made for the
-# default.
+# Whether jaw, eyes and poses are divided by their scale, so that all channels have the same weight.
+# Change it when you added a network of your own; the networks of the framework are made for the default.
 # Read by: training.
 RESCALE_TARGET_CHANNEL_DATA: bool = False
 
-# The clips to learn from, rows (actor, shot, (first frame, last frame), speaker, language, audio file,
-# audio offset). The last frame belongs to the clip; the audio file is relative to AUDIO_ROOT; the offset is
-# in frames, also parts of one such as 0.5, and positive where the sound comes later than the face. Left
-# empty, the template that preprocessing wrote is taken: every shot whole.
-# Change it when clips are to be left out or cut, or languages named ("en", "zh"). Preprocessing prints a
+# The clips to train on, rows (actor, shot, (first frame, last frame), speaker, language, audio file, audio
+# offset). The last frame belongs to the clip; the audio file is relative to AUDIO_ROOT; the offset is in
+# frames, including fractions such as 0.5, and positive where the audio comes later than the face. By
+# default the template that preprocessing wrote is used: every shot whole.
+# Change it when clips should be excluded or cut, or languages named ("en", "zh"). Preprocessing prints a
 # list to start from.
 # Read by: training, inference.
 CLIPS: list[Clip] = []
 
-# Per actor: shots that are not learnt from, but on which training is judged from time to time. Their clips
-# stay out in every voice.
+# Per actor: the shots of the validation set. Training excludes their clips in every voice.
 # Change it when certain sentences should be compared between runs.
 # Read by: training.
 VALIDATION_SHOTS: dict[Actor, list[Identifier]] = {}
 
-# Where VALIDATION_SHOTS names none, the part of each actor's shots that is held out, chosen at random from
-# RNG_SEED_DATASET; of ten shots or more at least one. The only shot of an emotion, actor or language is never held out;
-# the log says where fewer shots are for that. 0 trains on all shots and validates on none.
-# Change it when every sentence is needed for learning (0), or the judgement is too uncertain (larger).
+# The fraction of each actor's shots in the validation set, sampled with RNG_SEED_DATASET, for actors
+# without VALIDATION_SHOTS; of ten shots or more at least one. The only shot of an emotion, actor or
+# language always stays in the training set; the log reports where this makes the validation set smaller. 0
+# trains on all shots without validation.
+# Change it when every sentence is needed for training (0), or the validation figures are too noisy
+# (larger).
 # Read by: training.
 VALIDATION_FRACTION: Fraction = 0.05
 
-# Rows (actor, (source shot, frame), length in frames, emotion): silence over which the face holds the pose
-# of that frame. It teaches the network to be still, in every emotion, when nothing is said.
+# Rows (actor, (source shot, frame), length in frames, emotion): muted shots, in which the face keeps the
+# pose of that frame in silence. They train the network to be still, in every emotion, in pauses.
 # Change it when the face moves in silence. One row per emotion, with a frame of closed, relaxed lips, is a
 # good start.
 # Read by: training, inference.
 AUG_MUTED_SHOTS: list[MutedShot] = []
 
-# Whether the skin of muted shots of the emotion "neutral" is the neutral pose itself rather than the frame
-# named.
-# Change it when the neutral pose is not how the actor rests.
+# Whether the skin of muted shots of the emotion "neutral" is the neutral pose itself instead of the pose of
+# the frame.
+# Change it when the neutral pose differs from the actor's relaxed face.
 # Read by: training.
 AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO: bool = True
 
-# Whether the tongue of muted shots is the neutral tongue rather than that of the frame named.
+# Whether the tongue of muted shots is the neutral tongue instead of the tongue of the frame.
 # Change it when the tongue twitches in silence.
 # Read by: training.
 AUG_MUTED_TONGUE_IS_NEUTRAL: bool = False
 
-# What muted shots sound like: "mic" the hiss of a microphone, "gauss" white noise, None digital silence.
-# Change it when silence in your recordings sounds otherwise.
+# The audio of muted shots: "mic" the hiss of a microphone, "gauss" white noise, None digital silence.
+# Change it when silence in your recordings is different.
 # Read by: training.
 AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None = "mic"
 
@@ -204,23 +202,22 @@ AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None = "mic"
 # Read by: training.
 AUG_MUTED_AUDIO_NOISE_SCALE: NonNegative = 0.1
 
-# One factor between these limits is drawn for each muted item and multiplies the loudness; None leaves it
-# as it is.
+# Limits of a random factor on the loudness, sampled for each muted item; None keeps the loudness.
 # Change it when silence should always be equally loud.
 # Read by: training.
 AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[NonNegative, NonNegative] | None = (0.0, 1.0)
 
-# Random changes of the training data; None, or None for a single entry that allows it, switches them off.
+# Data augmentation of the training set; None, or None for a single entry that allows it, disables it.
 # Change it when the network overfits. Pitch shift is for diffusion only.
 # Read by: training.
 AUGMENT: AugmentRegression = {
-    # Width, in frames, of the range from which a shift in time is drawn, of sound and face together.
+    # Width, in frames, of the range of random time shifts of audio and face together.
     "timeshift": 1.0,
 }
 
 # --- Emotions ---------------------------------------------------------------------------------------------
 
-# The emotion that is the zero vector and no input of its own; None gives every emotion an input.
+# The emotion that is encoded as the zero vector; None gives every emotion an input.
 # Change it when SHOT_EMOTION_NAMES has no "neutral".
 # Read by: training, inference.
 SHOT_EMOTION_NAME_FOR_ALL_ZEROS: Emotion | None = "neutral"
@@ -232,13 +229,14 @@ DEFAULT_SHOT_EMOTION_NAME: Emotion = "neutral"
 
 # --- Audio ------------------------------------------------------------------------------------------------
 
-# How recordings are brought to the network's rate: "w2v" leaves their level, "nva2f" divides by their peak.
+# How recordings are resampled to the network's rate: "w2v" keeps their level, "nva2f" divides by their
+# peak.
 # Change it when recordings differ much in level ("nva2f").
 # Read by: training.
 AUDIO_PREPROC_METHOD: AudioMethod = "w2v"
 
 # The network's audio window, in samples.
-# Change it when you wrote a network of your own; the default is 0.52 s with the frame in the middle.
+# Change it when you added a network of your own; the default is 0.52 s with the frame in the middle.
 # Read by: training (and the consumer of the deployed model).
 AUDIO_PARAMS: AudioParamsRegression = {
     # Length of the window.
@@ -251,8 +249,8 @@ AUDIO_PARAMS: AudioParamsRegression = {
 
 # --- Samples ----------------------------------------------------------------------------------------------
 
-# Consecutive frames in one sample; 2 or more are needed for the losses on motion.
-# Change it when motion should be judged over longer stretches; memory grows with it.
+# Number of consecutive frames in one sample; the velocity losses need 2 or more.
+# Change it when velocity should be compared over longer stretches; memory grows with it.
 # Read by: training.
 SEQ_LEN: Count = 2
 
@@ -261,30 +259,31 @@ SEQ_LEN: Count = 2
 # Read by: training.
 SEQ_STRIDE: Count = 1
 
-# Whether samples with shut eyes are left out of the loss, so that the network does not learn to blink with
-# the voice. Needs SKIN_EYE_DIST_VERTEX_LIST_FPATH.
+# Whether samples with shut eyes are excluded from the loss, so that the network does not learn to blink
+# with the voice. Needs SKIN_EYE_DIST_VERTEX_LIST_FPATH.
 # Change it when the animation has no blinks.
 # Read by: training.
 REMOVE_CLOSING_EYE: bool = True
 
-# Distance of the lids, in the mesh's unit (centimetres), up to which eyes count as shut. The face must
-# stand upright along y.
+# The distance of the lids, in the mesh's unit (centimetres), up to which eyes count as shut. The y axis of
+# the mesh must point up.
 # Change it when the mesh has another unit, or the actor narrow eyes.
 # Read by: training.
 EYE_DIST_THRESHOLD: NonNegative = 0.35
 
 # --- Phonemes ---------------------------------------------------------------------------------------------
 
-# The languages whose phonemes the network also learns to name, which sharpens articulation. Empty switches
-# it off.
+# The languages whose phonemes the network is also trained to recognise, which sharpens articulation. Empty
+# disables it.
 # Change it when the recordings are in other languages than English.
 # Read by: training.
 PHONEME_FORCING_LANGS: list[PhonemeLanguage] = ["en"]
 
-# Per language: the recognisers that name the phonemes of recordings without phoneme times (PHONEME_TIMES_ROOT), the
-# first of which is on this machine or can be fetched: "pocketsphinx" and "charsiu-en" for English, "charsiu-zh" for
-# Chinese. pocketsphinx aligns the words where a text file with them lies beside the recording, `<recording>.txt`.
-# Change it when the weights of Charsiu are at hand, which is more exact where the words are not known.
+# Per language: the phoneme recognisers for recordings without phoneme times (PHONEME_TIMES_ROOT). The first
+# one that is installed or can be downloaded is used: "pocketsphinx" and "charsiu-en" for English,
+# "charsiu-zh" for Chinese. pocketsphinx aligns the words of a text file next to the recording,
+# `<recording>.txt`, where there is one.
+# Change it when the weights of Charsiu are available, which is more accurate where the words are unknown.
 # Read by: training.
 PHONEME_DETECTORS: dict[PhonemeLanguage, list[Identifier]] = {
     # English.
@@ -293,63 +292,67 @@ PHONEME_DETECTORS: dict[PhonemeLanguage, list[Identifier]] = {
     "zh": ["charsiu-zh"],
 }
 
-# Softness of the phoneme recogniser's answers: above 1 more even, below 1 more decided. It does not change phoneme
-# times, nor the answers of pocketsphinx, which are always decided.
-# Change it when the recogniser is sure of itself where it is wrong.
+# Temperature of the phoneme recogniser's probabilities: above 1 they are softer, below 1 sharper. Phoneme
+# times and the results of pocketsphinx, which are always one-hot, stay as they are.
+# Change it when the recogniser is confident where it is wrong.
 # Read by: training.
 PHONEME_PROB_TEMPERATURE: Positive = 1.0
 
 # --- Network ----------------------------------------------------------------------------------------------
 
-# The speech encoder that hears for the network, by its name in the registry: "hubert-base" for diffusion and
-# "wav2vec2-base" for regression as in the reference, or "hama", "logmel", "whisper-tiny.en", "whisper-base".
-# Change it when its weights cannot be had ("hama" comes with a package), or another one hears better.
+# The speech encoder, by its name in the registry: "hubert-base" for diffusion and "wav2vec2-base" for
+# regression as in the reference, or "hama", "logmel", "whisper-tiny.en", "whisper-base".
+# Change it when its weights are not available ("hama" comes with a package), or another encoder suits the
+# language better.
 # Read by: training.
 SPEECH_ENCODER: Identifier = "wav2vec2-base"
 
-# Which hidden layers of the speech encoder are heard, counted from 0, for encoders that let one choose ("hama" has
-# 0 to 4, "whisper-tiny.en" 0 to 4, "whisper-base" 0 to 6). Empty: all, by weights that are learnt.
-# Change it when data are few: one layer from the middle, such as [2] of "hama", leaves less to learn by heart.
+# The hidden layers of the speech encoder that are used, counted from 0, for encoders with a choice ("hama"
+# has 0 to 4, "whisper-tiny.en" 0 to 4, "whisper-base" 0 to 6). Empty: a weighted sum of all, with trainable
+# weights.
+# Change it when data are few: one layer from the middle, such as [2] of "hama", reduces overfitting.
 # Read by: training.
 SPEECH_ENCODER_LAYERS: list[Index] = []
 
-# Noise that the features of the speech encoder get in training, as a share of their own size. It never sounds; it keeps
-# a network with few recordings from learning them by heart.
-# Change it when figures on held-out shots fall while the loss still does (0.5 to 1).
+# Noise added to the features of the speech encoder in training, as a fraction of their own size. It reduces
+# overfitting on few recordings.
+# Change it when validation figures get worse while the training loss still falls (0.5 to 1).
 # Read by: training.
 SPEECH_FEATURE_NOISE: NonNegative = 0.0
 
-# How speech features are made in training: "fast" extracts those of every window once, before training, at a few shifts
-# in time, with the encoder in evaluation mode, and keeps them on disk; "exact" makes them at every step, with the
-# encoder's dropout on, as the reference does. The features of an encoder that is trained itself are made at every step.
+# How speech features are computed in training: "fast" extracts the features of every window once, before
+# training, at a few time shifts, with the encoder in evaluation mode, and keeps them on disk; "exact"
+# computes them at every step, with the encoder's dropout on, as the reference does. The features of an
+# encoder that is trained itself are computed at every step.
 # Change it when disk space is short, or you compare with the reference ("exact").
 # Read by: training.
 SPEECH_FEATURES: SpeechFeatures = "fast"
 
-# At how many shifts in time within AUGMENT["timeshift"], evenly spread, every window is heard if SPEECH_FEATURES is
-# "fast". Each takes about 40 kB of disk per frame of animation.
+# The number of time shifts within AUGMENT["timeshift"], evenly spread, at which the features of every
+# window are extracted if SPEECH_FEATURES is "fast". Each takes about 40 kB of disk per frame of animation.
 # Change it when the network overfits (more) or disk space is short (fewer).
 # Read by: training.
 SPEECH_FEATURE_SHIFTS: Count = 2
 
-# The folder that keeps what was heard. It may be removed when no training runs; what is needed is made again.
-# Change it when the workspace lies on a slow or small disk.
+# The cache folder of speech features. It may be removed when no training runs; missing features are
+# extracted again.
+# Change it when the workspace is on a slow or small disk.
 # Read by: training.
 SPEECH_FEATURES_ROOT: OutputFolder = "/workspace/speech_features"
 
-# The network's inner sizes and switches.
-# Change it when you study the network itself. Runs with other values cannot share weights.
+# Sizes and switches of the network.
+# Change it when you study the network itself. Weights fit only the values that they were trained with.
 # Read by: training.
 NETWORK_HYPER_PARAMS: NetworkRegression = {
     # Whether the speech encoder's features are an input.
     "use_w2v_features": True,
     # Whether autocorrelation features (pitch, voicing) are an input.
     "use_autocorr_features": True,
-    # Whether the speech encoder stays as it was pretrained.
+    # Whether the speech encoder is frozen.
     "w2v_freeze": True,
-    # How many of the speech encoder's layers are used.
+    # Number of the speech encoder's layers that are used.
     "w2v_num_layers": 1,
-    # How autocorrelation features are made.
+    # Parameters of the autocorrelation features.
     "autocorr_params": {
         # Values kept per window.
         "num_autocorr": 32,
@@ -363,101 +366,103 @@ NETWORK_HYPER_PARAMS: NetworkRegression = {
         "preemph": 0.0,
         # Whether the mean of each window is removed.
         "remove_dc": True,
-        # Shape of the window; None is rectangular.
+        # Window function; None is rectangular.
         "win_func": "hanning",
     },
-    # Values of the learnt emotion that each training frame has of its own.
+    # Size of the implicit emotion, a trainable vector per training frame.
     "implicit_emotion_len": 16,
-    # Values that the emotion vector is turned into.
+    # Size of the emotion embedding.
     "explicit_emo_emb_len": 8,
 }
 
-# Spread of the implicit emotions at the start.
+# Standard deviation of the initial implicit emotions.
 # Change it when you study how they form.
 # Read by: training.
 EMO_INIT_SIGMA: NonNegative = 0.01
 
-# How much faster than the network the implicit emotions learn.
-# Change it when mouths stay too average (larger) or follow the implicit emotion instead of the sound
+# Factor on the learning rate of the implicit emotions.
+# Change it when mouths stay too average (larger) or follow the implicit emotion instead of the audio
 # (smaller).
 # Read by: training.
 EMO_LR_MULT: NonNegative = 1.0
 
-# Whether the deployed table of implicit emotions keeps the frames of CLIPS only. Frame numbers then count
-# from the first frame kept, which matters for source_frame.
+# Whether the deployed table of implicit emotions contains the frames of CLIPS only. Frame numbers then
+# count from the first frame kept, which matters for source_frame.
 # Change it when CLIPS use a small part of the shots.
 # Read by: training.
 COMPACTIFY_IMPLICIT_EMO_DB: bool = False
 
 # --- Optimisation -----------------------------------------------------------------------------------------
 
-# Samples per step.
+# Samples per batch.
 # Change it when memory is short (smaller) or the accelerator is idle (larger, with a larger LEARNING_RATE).
 # Read by: training.
 BATCH_SIZE: Count = 32
 
-# Over how many batches gradients are gathered before the weights change.
-# Change it when training is restless or memory does not allow a larger BATCH_SIZE (more), or data are few (fewer).
+# The number of batches over which gradients are accumulated for one optimizer step.
+# Change it when the loss is noisy or memory does not allow a larger BATCH_SIZE (more), or data are few
+# (fewer).
 # Read by: training.
 GRADIENT_ACCUMULATION_STEPS: Count = 1
 
-# Whether gradients are gathered as the reference does: summed instead of averaged, the first update of an epoch
-# after one batch, and what is left over at its end dropped.
+# Whether gradients are accumulated as in the reference: summed instead of averaged, with the first
+# optimizer step of an epoch after one batch, and the remaining batches at its end dropped.
 # Change it when you compare with the reference.
 # Read by: training.
 REFERENCE_ACCUMULATION: bool = False
 
-# How often all data are seen.
+# The number of passes over the training set.
 # Change it when the loss still falls at the end (more) or the data are many (fewer).
 # Read by: training.
 NUM_EPOCHS: Count = 50
 
-# Size of a step.
+# The learning rate of the optimizer.
 # Change it when the loss jumps (smaller) or hardly moves (larger).
 # Read by: training.
 LEARNING_RATE: Positive = 0.0002
 
-# Factor on the learning rate after every epoch.
+# The factor on the learning rate after every epoch.
 # Change it when NUM_EPOCHS changes much: over more epochs a value nearer to 1.
 # Read by: training.
 LR_STEP_GAMMA: UnitShare = 0.994
 
-# The longest that all gradients of a step together may be; longer ones are shortened to it. None: as they are.
+# The largest norm of all gradients together; larger gradients are clipped to it. None disables clipping.
 # Change it when the loss jumps now and then (1.0 is a good start).
 # Read by: training.
 GRADIENT_CLIP_NORM: Positive | None = None
 
-# How slowly the running average of the weights, which is validated and exported, follows them: what is kept of it
-# at each step, less in the first hundreds of steps. None exports the weights themselves.
-# Change it when training is long (nearer to 1), or for the weights of the last step as the reference has them (None).
+# The decay of the exponential moving average (EMA) of the weights, which is validated and exported; it
+# starts smaller and reaches this value after some hundreds of steps. None exports the weights themselves.
+# Change it when training is long (nearer to 1), or for the weights of the last step as the reference has
+# them (None).
 # Read by: training.
 EMA_DECAY: Decay | None = 0.999
 
 # --- Losses -----------------------------------------------------------------------------------------------
 
-# Weight of the plain difference between prediction and recording, over all outputs. None leaves any loss
-# out.
-# Change it when the other losses need more say (smaller).
+# Weight of the mean squared error between prediction and recording, over all channels. None disables a
+# loss.
+# Change it when the other losses should count more (smaller).
 # Read by: training.
 LOSS_MSE_ALPHA: NonNegative | None = 1.0
 
-# Weight of the difference in motion from frame to frame.
+# Weight of the difference in velocity (change from frame to frame).
 # Change it when the face trembles (larger) or is sluggish (smaller).
 # Read by: training.
 LOSS_MOTION_ALPHA: NonNegative | None = 10.0
 
-# Weight of keeping implicit emotions steady in time.
-# Change it when the mouth follows the implicit emotion instead of the sound (larger).
+# Weight of the smoothness of implicit emotions over time.
+# Change it when the mouth follows the implicit emotion instead of the audio (larger).
 # Read by: training.
 LOSS_EMO_REG_ALPHA: NonNegative | None = 1.0
 
-# Weight of the difference in how far the lips are apart; needs SKIN_LIP_DIST_VERTEX_LIST_FPATH.
+# Weight of the difference in the distance between the lips; needs SKIN_LIP_DIST_VERTEX_LIST_FPATH.
 # Change it when lips do not close on p, b, m (larger) or chatter (smaller).
 # Read by: training.
 LOSS_LIP_DIST_ALPHA: NonNegative | None = 100.0
 
-# How quickly that loss fades where the recorded lips are open: the weight is exp(-value * opening). 0
-# weighs open and shut alike.
+# The decay of that loss with the opening of the recorded lips: its weight is exp(-value * opening). 0 gives
+# open and closed lips the same weight.
 # Change it when only closed lips should count (larger) or open mouths lack precision (smaller).
 # Read by: training.
 LOSS_LIP_DIST_EXP: NonNegative = 1.0
@@ -467,8 +472,8 @@ LOSS_LIP_DIST_EXP: NonNegative = 1.0
 # Read by: training.
 LOSS_LIP_DIST_EMO_WEIGHTS: dict[Emotion, NonNegative] | None = None
 
-# Weight of how far the marked vertices of the lips are from their true places: the mean distance itself, in
-# centimetres, not its square, so that a few bad frames do not decide. Needs SKIN_LIP_DIST_VERTEX_LIST_FPATH. None: off.
+# Weight of the position error of the marked lip vertices: the mean distance itself, in centimetres, not its
+# square, which makes it robust against a few bad frames. Needs SKIN_LIP_DIST_VERTEX_LIST_FPATH. None: off.
 # Change it when lips are to be precise, or data are few (docs/quality.md).
 # Read by: training.
 LOSS_LIP_POSITION_ALPHA: NonNegative | None = None
@@ -483,67 +488,67 @@ LOSS_LIP_SIZE_ALPHA: NonNegative | None = None
 # Read by: training.
 LOSS_LIP_SIZE_EMO_WEIGHTS: dict[Emotion, NonNegative] | None = None
 
-# Weight of being still where the sound is quiet ("vol" is loudness).
+# Weight of stillness in silence ("vol" is loudness).
 # Change it when the face trembles in pauses (larger) or starts late (smaller).
 # Read by: training.
 LOSS_VOL_STAB_REG_ALPHA: NonNegative | None = 100.0
 
-# How quickly that loss fades with loudness: the weight is exp(-value * mean absolute sample).
+# The decay of that loss with loudness: its weight is exp(-value * mean absolute sample).
 # Change it when the recordings are very quiet (larger) or noisy in pauses (smaller).
 # Read by: training.
 LOSS_VOL_STAB_REG_EXP: NonNegative = 5000.0
 
-# Weight of naming the phoneme. None switches off everything about phonemes, whatever
-# LOSS_PHONEME_MOTION_ALPHA says.
+# Weight of phoneme recognition. None disables both phoneme losses, whatever LOSS_PHONEME_MOTION_ALPHA says.
 # Change it when the recordings' language is neither English nor Chinese (None).
 # Read by: training.
 LOSS_PHONEME_ALPHA: NonNegative | None = 0.1
 
-# How much silence counts among the phonemes.
+# The weight of silence among the phonemes.
 # Change it when the recordings are mostly pauses (smaller).
 # Read by: training.
 LOSS_PHONEME_SIL_WEIGHT: NonNegative = 1.0
 
-# Weight of phonemes changing when they change in the recording.
+# Weight of the difference in the phonemes' velocity (change from frame to frame).
 # Change it when articulation is mushy (larger).
 # Read by: training.
 LOSS_PHONEME_MOTION_ALPHA: NonNegative | None = 0.05
 
-# Whether that loss compares changes of logits with changes of probabilities, as the reference does, rather than
-# probabilities with probabilities.
+# Whether that loss compares changes of logits with changes of probabilities, as the reference does, instead
+# of probabilities with probabilities.
 # Change it when you compare with the reference.
 # Read by: training.
 REFERENCE_PHONEME_MOTION: bool = False
 
-# --- How it works -----------------------------------------------------------------------------------------
+# --- Runtime ----------------------------------------------------------------------------------------------
 
-# Steps between two lines of the log, counted from the start of each epoch.
-# Change it when you want to look closer, or less often.
+# The number of steps between two lines of the log, counted from the start of each epoch.
+# Change it when you want more or fewer lines.
 # Read by: training.
 LOG_PERIOD: Count = 50
 
-# After how many epochs the network is tried on the shots held out; it is always tried at the end.
+# The number of epochs between two validations; the last epoch is always validated.
 # Change it when that takes a large part of the time (larger) or the best moment is missed (smaller).
 # Read by: training.
 VALIDATION_PERIOD_EPOCHS: Count = 5
 
-# Which weights are exported: "best" on the shots held out, or "last". Without such shots it is the last.
-# Change it when shots held out are too few to judge by.
+# Which weights are exported: "best" on the validation set, or "last". Without a validation set the last are
+# exported.
+# Change it when the validation set is too small to judge by.
 # Read by: training.
 EXPORTED_WEIGHTS: ExportedWeights = "best"
 
-# Whether two runs with the same seeds on the same machine give the same weights; it costs some speed.
+# Whether two runs with the same seeds on the same machine give the same weights, at some cost in speed.
 # Change it when speed matters more.
 # Read by: training.
 REPRODUCIBLE: bool = True
 
-# Start of the random numbers of weights and of the order of the data.
-# Change it when you want to see how much luck is in a result.
+# Seed of the initial weights and of the order of the data.
+# Change it when you want to measure the spread between seeds.
 # Read by: training.
 RNG_SEED_TORCH: Seed = 42
 
-# Start of the random numbers of augmentation.
-# Change it when you want to see how much luck is in a result.
+# Seed of the validation split and of data augmentation.
+# Change it when you want to measure the spread between seeds.
 # Read by: training.
 RNG_SEED_DATASET: Seed = 43
 
@@ -562,18 +567,18 @@ PHONEME_DATA_CACHING: bool = True
 # Read by: nothing.
 TARGET_DATA_CACHING: bool = True
 
-# Has no effect: shapes stay on the accelerator, and motion goes there batch by batch.
+# Has no effect: PCA components stay on the accelerator, and motion is moved there batch by batch.
 # Change it when nothing depends on it; it is kept so that older configurations load.
 # Read by: nothing.
 TARGET_OBJECTS_TO_CUDA: bool = True
 
-# Where the network is trained; "auto" takes CUDA, else MPS, else the CPU.
-# Change it when an accelerator is to be left alone ("cpu").
+# The device of training; "auto" uses CUDA, else MPS, else the CPU.
+# Change it when an accelerator should stay free ("cpu").
 # Read by: training.
 DEVICE: Device = "auto"
 
-# What the network calculates in; "auto" is bfloat16 on CUDA devices that have it, otherwise float32. Losses and
-# weights are always float32.
+# The floating-point type of the network's computation; "auto" is bfloat16 on CUDA devices that support it,
+# otherwise float32. Losses and weights are always float32.
 # Change it when you compare devices ("float32").
 # Read by: training.
 PRECISION: Precision = "auto"
@@ -583,12 +588,14 @@ PRECISION: Precision = "auto"
 # Read by: training.
 COMPILE: bool = False
 
-# Minutes between two checkpoints, from which training goes on after a stop or crash; 0 writes one after every step.
+# Minutes between two checkpoints, from which training resumes after a stop or crash; 0 writes one after
+# every step.
 # Change it when a checkpoint is large and the disk slow (longer), or the machine may vanish (shorter).
 # Read by: training.
 CHECKPOINT_PERIOD_MINUTES: NonNegative = 10.0
 
-# Minutes of training, pauses left out, after which it ends as if all epochs were done; None sets no limit.
-# Change it when a result is needed in time. The learning rate does not know of it: fit NUM_EPOCHS as well.
+# Minutes of training, without pauses, after which it ends as if all epochs were done; None sets no limit.
+# Change it when a result is needed in time. The learning rate schedule ignores this limit: adjust
+# NUM_EPOCHS as well.
 # Read by: training.
 TIME_LIMIT_MINUTES: Positive | None = None

@@ -1,4 +1,4 @@
-"""The base modules as tables: the types and defaults of the parameters of one kind of user file."""
+"""Reads the base modules into tables: types and defaults of the parameters of each kind of user file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Base:
 
 @cache
 def base_of(section: SectionName, network_type: NetworkType | None) -> Base:
-    """The base of a section; for training and inference, that of the network type."""
+    """Returns the base of a section; for training and inference, that of the network type."""
     middle = f"{section}_{network_type}" if section in BY_NETWORK_TYPE else section
     module = import_module(f"audio2face.config_base.config_{middle}_base")
     types = get_type_hints(module, include_extras=True)
@@ -43,7 +43,7 @@ def base_of(section: SectionName, network_type: NetworkType | None) -> Base:
 
 
 def all_bases() -> list[tuple[SectionName, NetworkType | None, Base]]:
-    """All six bases."""
+    """Returns all six bases with their section and network type."""
     found: list[tuple[SectionName, NetworkType | None, Base]] = []
     for section in SECTIONS:
         kinds = NETWORK_TYPES if section in BY_NETWORK_TYPE else (None,)

@@ -1,7 +1,6 @@
-"""The vocabulary in which parameters are typed: names, numbers with ranges, paths, nested tables.
+"""Defines the types of parameters: names, numbers with ranges, paths, nested tables.
 
-Knows what a value may look like. Knows neither the parameters (the modules beside it) nor how values are read,
-merged and checked (`audio2face.config`).
+The parameters are in the other modules of this package; `audio2face.config` reads, merges and checks values.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ RootName = Literal["datasets", "workspace"]
 
 @dataclass(frozen=True)
 class TextRule:
-    """Marks text that must have a certain form; `words` describes the form in messages and documentation."""
+    """Marks text that must have a certain format; `words` describes the format in messages and documentation."""
 
     words: str
     accepts: Callable[[str], bool]
@@ -34,7 +33,7 @@ class TextRule:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Marks a number that must be one of a few; a rule of `audio2face.config` refuses others and says why."""
+    """Marks a number that must be one of a few; a rule of `audio2face.config` refuses others with the reason."""
 
     values: tuple[float, ...]
 
@@ -51,10 +50,10 @@ class PathRule:
     """Marks text as a path.
 
     Attributes:
-        kind: what lies there; an output folder is made by the stage that writes it.
+        kind: type of the path; the stage that writes an output folder creates it.
         root: the folder that a relative path starts from.
         suffix: how a file's name must end.
-        read_at: the stages at which what is configured must exist.
+        read_at: the stages at which the file or folder must exist.
     """
 
     kind: Literal["file", "folder", "output folder"]
@@ -64,17 +63,17 @@ class PathRule:
 
 
 def dataset_file(suffix: str, *read_at: Stage) -> PathRule:
-    """A file that belongs to the dataset and must exist at the stages named."""
+    """Marks a file of the dataset that must exist at the given stages."""
     return PathRule("file", "datasets", suffix, read_at)
 
 
 def dataset_folder(*read_at: Stage) -> PathRule:
-    """A folder that belongs to the dataset and must exist at the stages named."""
+    """Marks a folder of the dataset that must exist at the given stages."""
     return PathRule("folder", "datasets", "", read_at)
 
 
 def workspace_file(suffix: str, *read_at: Stage) -> PathRule:
-    """A file that an earlier stage or the user left in the workspace."""
+    """Marks a file of the workspace, written by an earlier stage or the user, that must exist at the given stages."""
     return PathRule("file", "workspace", suffix, read_at)
 
 
@@ -84,11 +83,11 @@ _RESPACING = re.compile(r"(?:[1-9][0-9]{0,5}(?:,[1-9][0-9]{0,5})*|ddim[1-9][0-9]
 
 
 def has_control_characters(text: str) -> bool:
-    """Whether a text holds what no file name should: line breaks, NUL and their like."""
+    """Tells whether a text holds control characters such as line breaks and NUL, which file names must not contain."""
     return any(ord(letter) < 32 or ord(letter) == 127 for letter in text)
 
 
-# Recordings and films whose sound is read. What a file holds decides how, so that a wrong suffix does no harm.
+# Recordings and films whose audio is read. The reader goes by the file's contents, so that a wrong suffix is harmless.
 RECORDING_SUFFIXES = (
     *(".wav", ".flac", ".aif", ".aiff", ".caf", ".w64", ".rf64", ".bw64", ".au", ".snd"),
     *(".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".ac3", ".amr", ".mka"),
@@ -159,7 +158,7 @@ UnitShare = Annotated[float, Interval(gt=0, le=1)]
 Decay = Annotated[float, Interval(gt=0, lt=1)]
 FrameOffset = Annotated[float, Interval(ge=-1_000_000, le=1_000_000)]
 FrameRate = Annotated[float, Interval(ge=1, le=1000)]
-DIFFUSION_RATES = (60.0, 30.0)  # those whose windows a streaming consumer knows, see STREAMING_CFG
+DIFFUSION_RATES = (60.0, 30.0)  # the rates of STREAMING_CFG, whose windows a streaming consumer knows
 DiffusionRate = Annotated[float, OneOf(DIFFUSION_RATES)]
 SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 
@@ -167,7 +166,7 @@ SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 
 EmotionName = Annotated[str, TextRule(FILE_LABEL_WORDS, is_file_label)]
 EmotionNames = Annotated[list[EmotionName], Len(1)]
-# actor, shot, (first frame, last frame), speaker, language, audio file, audio offset in frames and parts of frames
+# actor, shot, (first frame, last frame), speaker, language, audio file, audio offset in frames, fractions included
 Clip = tuple[Actor, Identifier, tuple[Index, Index], str, str, RelativeRecording, FrameOffset]
 # actor, (source shot, frame), length in frames, emotion
 MutedShot = tuple[Actor, tuple[Identifier, Index], Count, Emotion]
@@ -256,7 +255,7 @@ _Angle = Annotated[float, Interval(ge=-10, le=10)]
 
 
 class AnimationParameters(TypedDict):
-    """Post-processing of the network's output; outside these ranges the SDK refuses to run a model."""
+    """Post-processing of the network's output; the SDK refuses a model with values outside these ranges."""
 
     input_strength: float
     upper_face_smoothing: _Smoothing
@@ -285,7 +284,7 @@ class AnimationParameters(TypedDict):
 
 
 class AnimationParametersRegression(AnimationParameters):
-    """The same, with the frame whose implicit emotion drives the regression network."""
+    """Post-processing, and the frame whose implicit emotion drives the regression network."""
 
     source_shot: Identifier | None
     source_frame: Index | None
