@@ -6,6 +6,7 @@ Knows settings and how they become `network_info.json`. Knows no graph and no we
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -17,13 +18,18 @@ from audio2face.config import Dataset, InferenceDiffusion, TrainDiffusion
 from audio2face.config_base.types import AudioParamsDiffusion, NoiseSchedule
 from audio2face.console import LOGGER
 from audio2face.dataset.emotions import EmotionVectors
-from audio2face.deploy.parity import ExportableGraph, measure_diffusion_parity
+from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
 from audio2face.errors import UserError
 from audio2face.model_folder import DiffusionInfo
 from audio2face.model_folder.network_info import SEVERAL_ACTORS
 from audio2face.models.diffusion import process
 from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.sampling import WindowContext, WindowSampler
+from audio2face.types import MM_PER_CM
+
+PARITY_LIMIT_MM = 1e-3
+PARITY_BATCHES = (1, 2, 3)
+PARITY_WINDOWS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +179,42 @@ def exported_diffusion(network: DiffusionNetwork, plan: DiffusionPlan) -> Export
     """The network with its sampling."""
     sampler, info = make_sampler(network, plan), plan.info
     inputs = partial(example_inputs, info)
-    return ExportableGraph(sampler, info, inputs, lambda path: measure_diffusion_parity(sampler, info, inputs, path))
+    return ExportableGraph(sampler, info, inputs, make_parity_check(info, inputs))
+
+
+def make_parity_check(
+    info: DiffusionInfo, inputs: Inputs, batches: tuple[int, ...] = PARITY_BATCHES, windows: int = PARITY_WINDOWS
+) -> ParityCheck:
+    """How graph and network are compared: in millimetres, on windows in a row.
+
+    Args:
+        info: names and sizes of inputs and outputs.
+        inputs: makes inputs of a first window.
+        batches: batch sizes to try.
+        windows: windows in a row, each from the state that the one before left.
+    """
+    return ParityCheck(
+        channels=(
+            ParityChannel("skin", info.skin_size, "mm", MM_PER_CM),
+            ParityChannel("tongue", info.tongue_size, "mm", MM_PER_CM),
+            ParityChannel("jaw", info.jaw_size, "mm", MM_PER_CM),
+            ParityChannel("eyes", info.eyes_size, "degrees"),
+        ),
+        limit=ParityLimit(PARITY_LIMIT_MM, "mm"),
+        batches=batches,
+        feeds=partial(_windows_in_a_row, inputs, windows),
+        windows={"windows": windows},
+        state="input_latents",
+    )
+
+
+def _windows_in_a_row(
+    inputs: Inputs, windows: int, batch: int, generator: torch.Generator
+) -> Iterator[dict[str, Tensor]]:
+    """Inputs of consecutive windows: other audio each time, everything else as in the first."""
+    first = dict(inputs(batch, generator))
+    for _ in range(windows):
+        yield {**first, "window": 0.1 * torch.randn(first["window"].shape, generator=generator)}
 
 
 def make_sampler(network: DiffusionNetwork, plan: DiffusionPlan) -> WindowSampler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
@@ -14,7 +14,7 @@ from audio2face.console import LOGGER
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.deploy.diffusion import DiffusionPlan, SamplerSettings, exported_diffusion, make_diffusion_plan
 from audio2face.deploy.onnx_graph import export_graph
-from audio2face.deploy.parity import ExportableGraph, Parity
+from audio2face.deploy.parity import ExportableGraph, ParityReport, measure_parity, unflatten_report
 from audio2face.deploy.regression import RegressionPlan, exported_regression, make_regression_plan
 from audio2face.errors import FileFormatError, UserError
 from audio2face.io.atomic import make_durable, write_json
@@ -45,12 +45,12 @@ class ExportRecord:
     encoder: Mapping[str, Any]
     has_emotions: bool
     sampling: SamplerSettings | None
-    parity: Parity
+    parity: Annotated[ParityReport, pydantic.BeforeValidator(unflatten_report)]
     schema_version: int = SCHEMA_VERSION
 
     def save(self, run_folder: Path) -> None:
         """Writes the record into a training run."""
-        write_json(run_folder / RECORD_FILE, asdict(self))
+        write_json(run_folder / RECORD_FILE, asdict(self) | {"parity": self.parity.as_json()})
 
     @classmethod
     def open(cls, run_folder: Path) -> ExportRecord:
@@ -238,16 +238,17 @@ def _exported(network: DiffusionNetwork | RegressionNetwork, plan: ExportPlan) -
     return exported_regression(network, plan)
 
 
-def _export_checked(exported: ExportableGraph, path: Path, run_folder: Path) -> Parity:
+def _export_checked(exported: ExportableGraph, path: Path, run_folder: Path) -> ParityReport:
     """Writes the graph and compares it with the network; where they differ, no graph stays in the run either."""
     LOGGER.info("exporting the network to ONNX")
     export_graph(exported.module, exported.info, exported.inputs, path)
     LOGGER.info("comparing the exported network with the trained one")
     try:
-        parity = exported.measure(path)
+        parity = measure_parity(exported, path)
         if not parity.is_good:
             raise UserError(
-                f"the exported network differs from the trained one by {parity.largest}, more than {parity.limit}",
+                f"the exported network differs from the trained one by {parity.largest_in_words}, "
+                f"more than {parity.limit_in_words}",
                 path=run_folder / DEPLOY_FOLDER / ONNX_FILE,
                 hint="The weights are kept. Look at the loss: weights that grew without bounds export badly.",
             )
@@ -255,5 +256,5 @@ def _export_checked(exported: ExportableGraph, path: Path, run_folder: Path) -> 
         for stale in (RECORD_FILE, f"{DEPLOY_FOLDER}/{ONNX_FILE}", f"{DEPLOY_FOLDER}/{_ONNX_DATA}"):
             (run_folder / stale).unlink(missing_ok=True)
         raise
-    LOGGER.info("the exported network agrees with the trained one to %s", parity.largest)
+    LOGGER.info("the exported network agrees with the trained one to %s", parity.largest_in_words)
     return parity

@@ -1,21 +1,85 @@
-"""What a network of either type hands to the export: a module to trace, its inputs, and a way to judge the graph."""
+"""Parity of an exported graph with the network it was made from: measured on the same inputs, reported in one form.
+
+`ParityCheck` is what a network hands in: how a frame divides into channels, on which windows the two are compared, and
+what difference is allowed. `measure_parity` runs both, `ParityReport` goes into `export.json`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from audio2face.audio import read_track
 from audio2face.errors import UserError
-from audio2face.model_folder import DiffusionInfo, NetworkInfo, RegressionInfo
-from audio2face.models.diffusion.sampling import WindowSampler
+from audio2face.model_folder import NetworkInfo
 from audio2face.types import Float32Array
+
+Unit = Literal["mm", "cm", "degrees", ""]
+
+# Example inputs by name, for a batch, drawn from a generator.
+Inputs = Callable[[int, torch.Generator], Mapping[str, Tensor]]
+
+
+# --- What a network hands in ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ParityChannel:
+    """A channel of a frame as it is compared.
+
+    Attributes:
+        name: "skin", "tongue", "jaw" or "eyes".
+        size: values of it in a frame.
+        unit: of its differences in the report; none for coefficients.
+        scale: what the network's values are multiplied by to be in that unit.
+    """
+
+    name: str
+    size: int
+    unit: Unit = ""
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class ParityLimit:
+    """The largest difference that is allowed.
+
+    Attributes:
+        value: the limit itself.
+        unit: "mm": it holds for all lengths; "share": for all channels, as a share of the range of the output.
+    """
+
+    value: float
+    unit: Literal["mm", "share"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityCheck:
+    """How a network and its graph are compared.
+
+    Attributes:
+        channels: the channels of a frame, in order.
+        limit: the largest difference that is allowed.
+        batches: the batch sizes to try.
+        feeds: inputs by name, window after window, for a batch size; drawn from a generator.
+        windows: how many windows that makes, by kind: "windows" in a row for each batch size, "noise_windows" and
+            "speech_windows" over all batch sizes.
+        state: the input that takes the last output of the window before, in torch and in onnxruntime apart; None
+            where windows are independent.
+    """
+
+    channels: tuple[ParityChannel, ...]
+    limit: ParityLimit
+    batches: tuple[int, ...]
+    feeds: Callable[[int, torch.Generator], Iterator[Mapping[str, Tensor]]]
+    windows: Mapping[str, int]
+    state: str | None = None
 
 
 @dataclass(frozen=True)
@@ -26,20 +90,208 @@ class ExportableGraph:
         module: a copy of the network on the CPU, in evaluation mode; takes and gives the tensors of `info` in order.
         info: names and shapes of inputs and outputs.
         inputs: inputs such as consumers give.
-        measure: compares the graph in a file with the module; raises UserError where the module's output is not finite.
+        check: how the graph is compared with the module.
     """
 
     module: nn.Module
     info: NetworkInfo
     inputs: Inputs
-    measure: Callable[[Path], Parity]
+    check: ParityCheck
 
 
-# Example inputs by name, for a batch, drawn from a generator.
-Inputs = Callable[[int, torch.Generator], Mapping[str, Tensor]]
+# --- The report -----------------------------------------------------------------------------------------------
 
 
-def open_beside_torch(path: Path) -> onnxruntime.InferenceSession:
+@dataclass(frozen=True)
+class ChannelDifference:
+    """The largest difference in one channel.
+
+    Attributes:
+        channel: name of the channel; "latents" for the state that goes from window to window.
+        unit: of the difference; none for coefficients and latents.
+        largest: absolute difference of one value.
+    """
+
+    channel: str
+    unit: Unit
+    largest: float
+
+    @property
+    def key(self) -> str:
+        """The name under which a file has it, such as `skin_mm`."""
+        return f"{self.channel}_{self.unit}" if self.unit else self.channel
+
+
+@dataclass(frozen=True)
+class BatchParity:
+    """The differences at one batch size, over all windows.
+
+    Attributes:
+        batch: batch size.
+        differences: a row for each channel.
+        motion_mm: the largest displacement of a coordinate of the skin, to compare lengths with; None where the limit
+            is a share of the output's range.
+    """
+
+    batch: int
+    differences: tuple[ChannelDifference, ...]
+    motion_mm: float | None = None
+
+
+_WINDOWS = {
+    "windows": "{} windows in a row",
+    "noise_windows": "{} windows of noise",
+    "speech_windows": "{} of speech",
+}
+_UNITS: tuple[Unit, ...] = ("mm", "cm", "degrees")
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """How far graph and network agree.
+
+    Attributes:
+        windows: windows that were compared, by kind, as in `ParityCheck`.
+        batches: differences by batch size.
+        limit: above which the graph is not used.
+        output_range: from the smallest to the largest value of the network's output over all windows; None where the
+            limit is a length.
+        torch: version of torch.
+        onnxruntime: version of onnxruntime.
+    """
+
+    windows: Mapping[str, int]
+    batches: tuple[BatchParity, ...]
+    limit: ParityLimit
+    output_range: float | None = None
+    torch: str = field(default_factory=lambda: str(torch.__version__))
+    onnxruntime: str = field(default_factory=lambda: str(onnxruntime.__version__))
+
+    @property
+    def largest(self) -> float:
+        """The largest difference, in the unit of the limit."""
+        rows = [row for batch in self.batches for row in batch.differences]
+        if self.limit.unit == "mm":
+            return max(row.largest for row in rows if row.unit == "mm")
+        largest = max(row.largest for row in rows)
+        return largest / self.output_range if self.output_range else largest
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is close enough for the graph to be used."""
+        return self.largest <= self.limit.value
+
+    @property
+    def largest_in_words(self) -> str:
+        """The largest difference with its unit."""
+        return f"{self.largest:.2g} " + ("mm" if self.limit.unit == "mm" else "of the output's range")
+
+    @property
+    def limit_in_words(self) -> str:
+        """The limit with its unit, after `largest_in_words`."""
+        return f"{self.limit.value:g} " + ("mm" if self.limit.unit == "mm" else "of it")
+
+    @property
+    def conditions(self) -> str:
+        """What was compared, in words."""
+        batches = ", ".join(str(row.batch) for row in self.batches)
+        windows = " and ".join(_WINDOWS[kind].format(count) for kind, count in self.windows.items())
+        return f"onnxruntime {self.onnxruntime}, batches of {batches}, {windows}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `export.json` has it: flat, a key for each difference."""
+        return {
+            **self.windows,
+            **({} if self.output_range is None else {"output_range": self.output_range}),
+            "batches": [
+                {
+                    "batch": row.batch,
+                    **{difference.key: difference.largest for difference in row.differences},
+                    **({} if row.motion_mm is None else {"motion_mm": row.motion_mm}),
+                }
+                for row in self.batches
+            ],
+            f"limit_{self.limit.unit}": self.limit.value,
+            "torch": self.torch,
+            "onnxruntime": self.onnxruntime,
+        }
+
+
+def unflatten_report(content: Any) -> Any:
+    """The fields of a `ParityReport` from what `as_json` gave, for a validator; other values as they are."""
+    if not isinstance(content, dict):
+        return content
+    unit = next((unit for unit in ("mm", "share") if f"limit_{unit}" in content), "mm")
+    batches = content.get("batches")
+    return {
+        "windows": {kind: content[kind] for kind in _WINDOWS if kind in content},
+        "batches": [_unflatten_batch(row) for row in batches] if isinstance(batches, list) else batches,
+        "limit": {"value": content.get(f"limit_{unit}"), "unit": unit},
+        **{name: content.get(name) for name in ("output_range", "torch", "onnxruntime")},
+    }
+
+
+def _unflatten_batch(content: Any) -> Any:
+    if not isinstance(content, dict):
+        return content
+    rows = {key: value for key, value in content.items() if key not in ("batch", "motion_mm")}
+    return {
+        "batch": content.get("batch"),
+        "motion_mm": content.get("motion_mm"),
+        "differences": [{**_channel_and_unit(key), "largest": value} for key, value in rows.items()],
+    }
+
+
+def _channel_and_unit(key: str) -> dict[str, str]:
+    channel, _, unit = key.rpartition("_")
+    return {"channel": channel, "unit": unit} if unit in _UNITS else {"channel": key, "unit": ""}
+
+
+# --- The measurement ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Extremes:
+    """What the comparison at one batch size found, value by value of a frame."""
+
+    apart: Float32Array
+    lowest: Float32Array
+    highest: Float32Array
+    state_apart: float = 0.0
+
+    @classmethod
+    def empty(cls, values: int) -> _Extremes:
+        zero, infinity = np.zeros(values, np.float32), np.full(values, np.inf, np.float32)
+        return cls(apart=zero, lowest=infinity, highest=-infinity)
+
+    def add(self, expected: Float32Array, found: Float32Array) -> None:
+        """Takes in the faces `[batch, frames, values]` of one window."""
+        self.apart = np.maximum(self.apart, np.abs(found - expected).max(axis=(0, 1)))
+        self.lowest = np.minimum(self.lowest, expected.min(axis=(0, 1)))
+        self.highest = np.maximum(self.highest, expected.max(axis=(0, 1)))
+
+
+def measure_parity(graph: ExportableGraph, path: Path) -> ParityReport:
+    """Runs the network and the graph in a file on the same windows.
+
+    Args:
+        graph: the network, and how the two are compared.
+        path: the exported graph.
+
+    Raises:
+        UserError: the network's output is not finite.
+    """
+    session, check = _open_beside_torch(path), graph.check
+    found = {batch: _compare(graph, session, batch) for batch in check.batches}
+    output_range = None
+    if check.limit.unit == "share":
+        lowest, highest = (np.stack([getattr(row, name) for row in found.values()]) for name in ("lowest", "highest"))
+        output_range = float(highest.max()) - float(lowest.min())
+    batches = tuple(_report_batch(check, batch, extremes) for batch, extremes in found.items())
+    return ParityReport(check.windows, batches, check.limit, output_range)
+
+
+def _open_beside_torch(path: Path) -> onnxruntime.InferenceSession:
     """A graph on the CPU, run in turns with torch."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -47,284 +299,40 @@ def open_beside_torch(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-LIMIT_MM = 1e-3
-DIFFUSION_BATCHES = (1, 2, 3)
-WINDOWS = 10
-_MM_PER_CM = 10.0
-
-
-@dataclass(frozen=True)
-class DiffusionBatchParity:
-    """The largest differences at one batch size, over all windows.
-
-    Attributes:
-        batch: batch size.
-        skin_mm: of a coordinate of a vertex of the skin.
-        tongue_mm: likewise of the tongue.
-        jaw_mm: likewise of a key point of the jaw.
-        eyes_degrees: of an angle of an eye.
-        latents: of a value of the state that goes from window to window.
-        motion_mm: the largest displacement of a coordinate of the skin, to compare with.
-    """
-
-    batch: int
-    skin_mm: float
-    tongue_mm: float
-    jaw_mm: float
-    eyes_degrees: float
-    latents: float
-    motion_mm: float
-
-
-@dataclass(frozen=True)
-class DiffusionParity:
-    """How far graph and network agree.
-
-    Attributes:
-        windows: windows in a row, each from the state that the one before left, in torch and in onnxruntime apart.
-        batches: differences by batch size.
-        limit_mm: above which the graph is not to be used.
-        torch: version of torch.
-        onnxruntime: version of onnxruntime.
-    """
-
-    windows: int
-    batches: tuple[DiffusionBatchParity, ...]
-    limit_mm: float = LIMIT_MM
-    torch: str = str(torch.__version__)
-    onnxruntime: str = str(onnxruntime.__version__)
-
-    @property
-    def largest_mm(self) -> float:
-        """The largest difference that is a length."""
-        return max(max(batch.skin_mm, batch.tongue_mm, batch.jaw_mm) for batch in self.batches)
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it is close enough for the graph to be used."""
-        return self.largest_mm <= self.limit_mm
-
-    @property
-    def largest(self) -> str:
-        """The largest difference, in words."""
-        return f"{self.largest_mm:.2g} mm"
-
-    @property
-    def limit(self) -> str:
-        """The largest that is allowed, in words."""
-        return f"{self.limit_mm:g} mm"
-
-    @property
-    def conditions(self) -> str:
-        """What was compared, in words."""
-        batches = ", ".join(str(row.batch) for row in self.batches)
-        return f"onnxruntime {self.onnxruntime}, batches of {batches}, {self.windows} windows in a row"
-
-
-def measure_diffusion_parity(
-    sampler: WindowSampler,
-    info: DiffusionInfo,
-    inputs: Inputs,
-    path: Path,
-    batches: tuple[int, ...] = DIFFUSION_BATCHES,
-    windows: int = WINDOWS,
-) -> DiffusionParity:
-    """Runs network and graph on the same windows.
-
-    Args:
-        sampler: the network, on the CPU.
-        info: names and shapes of inputs and outputs.
-        inputs: makes inputs.
-        path: the exported graph.
-        batches: batch sizes to try.
-        windows: windows in a row.
+def _compare(graph: ExportableGraph, session: onnxruntime.InferenceSession, batch: int) -> _Extremes:
+    """Runs both on all windows of a batch size, each from its own state.
 
     Raises:
         UserError: the network's output is not finite.
     """
-    session = open_beside_torch(path)
-    return DiffusionParity(
-        windows, tuple(_measure(sampler, info, inputs, session, batch, windows) for batch in batches)
-    )
-
-
-def _measure(
-    sampler: WindowSampler,
-    info: DiffusionInfo,
-    make_inputs: Inputs,
-    session: onnxruntime.InferenceSession,
-    batch: int,
-    windows: int,
-) -> DiffusionBatchParity:
-    generator = torch.Generator().manual_seed(batch)
-    inputs = dict(make_inputs(batch, generator))
-    latents = inputs["input_latents"]
-    feed = {name: tensor.numpy() for name, tensor in inputs.items()}
-    apart = np.zeros(info.values, np.float32)  # of each value of a frame
-    state_apart, motion = 0.0, 0.0
-    for _ in range(windows):
-        inputs["window"] = 0.1 * torch.randn(inputs["window"].shape, generator=generator)
-        feed["window"] = inputs["window"].numpy()
+    extremes, state = _Extremes.empty(graph.info.values), graph.check.state
+    carried: Mapping[str, Tensor] = {}
+    carried_in_graph: Mapping[str, Float32Array] = {}
+    for inputs in graph.check.feeds(batch, torch.Generator().manual_seed(batch)):
         with torch.no_grad():
-            expected, latents = sampler(**inputs | {"input_latents": latents})
-        found, feed["input_latents"] = session.run(None, feed)
-        apart = np.maximum(apart, np.abs(found - expected.numpy()).max(axis=(0, 1)))
-        state_apart = max(state_apart, float(np.abs(feed["input_latents"] - latents.numpy()).max()))
-        motion = max(motion, float(expected[..., : info.skin_size].abs().max()))
-    if not np.isfinite(apart).all():
+            outputs = graph.module(*({**inputs, **carried}[tensor.name] for tensor in graph.info.inputs))
+        expected = [tensor.numpy() for tensor in (outputs if isinstance(outputs, tuple) else (outputs,))]
+        feed = {name: tensor.numpy() for name, tensor in inputs.items()}
+        found = session.run(None, {**feed, **carried_in_graph})
+        extremes.add(expected[0], found[0])
+        if state is not None:
+            carried, carried_in_graph = {state: outputs[-1]}, {state: found[-1]}
+            extremes.state_apart = max(extremes.state_apart, float(np.abs(found[-1] - expected[-1]).max()))
+    if not np.isfinite(extremes.apart).all():
         raise UserError(
             "the network's output is NaN or infinite", hint="The training went astray; export an earlier checkpoint."
         )
-    ends = np.cumsum([info.skin_size, info.tongue_size, info.jaw_size])
-    skin, tongue, jaw, eyes = (float(part.max()) for part in np.split(apart, ends))
-    return DiffusionBatchParity(
-        batch=batch,
-        skin_mm=_MM_PER_CM * skin,
-        tongue_mm=_MM_PER_CM * tongue,
-        jaw_mm=_MM_PER_CM * jaw,
-        eyes_degrees=eyes,
-        latents=state_apart,
-        motion_mm=_MM_PER_CM * motion,
-    )
+    return extremes
 
 
-LIMIT_SHARE = 1e-5
-REGRESSION_BATCHES = (1, 3, 8)
-ROUNDS = 3  # batches of noise of each size
-SPEECH_WINDOWS = 24
-
-
-@dataclass(frozen=True)
-class RegressionBatchParity:
-    """The largest differences at one batch size.
-
-    Attributes:
-        batch: batch size.
-        skin: of a coefficient of the skin.
-        tongue: of a coefficient of the tongue.
-        jaw_cm: of a coordinate of a key point of the jaw.
-        eyes_degrees: of an angle of an eye.
-    """
-
-    batch: int
-    skin: float
-    tongue: float
-    jaw_cm: float
-    eyes_degrees: float
-
-
-@dataclass(frozen=True)
-class RegressionParity:
-    """How far graph and network agree.
-
-    Attributes:
-        noise_windows: windows of noise that were compared, over all batch sizes.
-        speech_windows: windows of a recording likewise; 0 where no recording was at hand.
-        output_range: from the smallest to the largest value of the network's output over all windows.
-        batches: differences by batch size.
-        limit_share: of the range, above which the graph is not to be used.
-        torch: version of torch.
-        onnxruntime: version of onnxruntime.
-    """
-
-    noise_windows: int
-    speech_windows: int
-    output_range: float
-    batches: tuple[RegressionBatchParity, ...]
-    limit_share: float = LIMIT_SHARE
-    torch: str = str(torch.__version__)
-    onnxruntime: str = str(onnxruntime.__version__)
-
-    @property
-    def largest_share(self) -> float:
-        """The largest difference of any value, as a share of the range."""
-        largest = max(max(row.skin, row.tongue, row.jaw_cm, row.eyes_degrees) for row in self.batches)
-        return largest / self.output_range if self.output_range else largest
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it is close enough for the graph to be used."""
-        return self.largest_share <= self.limit_share
-
-    @property
-    def largest(self) -> str:
-        """The largest difference, in words."""
-        return f"{self.largest_share:.2g} of the output's range"
-
-    @property
-    def limit(self) -> str:
-        """The largest that is allowed, in words."""
-        return f"{self.limit_share:g} of it"
-
-    @property
-    def conditions(self) -> str:
-        """What was compared, in words."""
-        batches = ", ".join(str(row.batch) for row in self.batches)
-        windows = f"{self.noise_windows} windows of noise and {self.speech_windows} of speech"
-        return f"onnxruntime {self.onnxruntime}, batches of {batches}, {windows}"
-
-
-def measure_regression_parity(
-    module: nn.Module,
-    info: RegressionInfo,
-    inputs: Inputs,
-    path: Path,
-    recording: Path | None = None,
-    batches: tuple[int, ...] = REGRESSION_BATCHES,
-) -> RegressionParity:
-    """Runs network and graph on the same windows.
-
-    Args:
-        module: the network, on the CPU.
-        info: names and shapes of inputs and outputs.
-        inputs: makes inputs.
-        path: the exported graph.
-        recording: speech to compare on, beside noise.
-        batches: batch sizes to try.
-
-    Raises:
-        UserError: the network's output is not finite, or the recording cannot be read.
-    """
-    session = open_beside_torch(path)
-    speech = np.empty((0, info.buffer_len), np.float32) if recording is None else speech_windows(recording, info)
-    lowest, highest, rows = np.inf, -np.inf, []
-    for batch in batches:
-        apart = np.zeros(info.values, np.float32)
-        for window, emotion in _feeds(info, inputs, speech, batch):
-            with torch.no_grad():
-                expected = module(torch.from_numpy(window), torch.from_numpy(emotion)).numpy()
-            found = session.run(None, {"input": window, "emotion": emotion})[0]
-            apart = np.maximum(apart, np.abs(found - expected).max(axis=(0, 1)))
-            lowest, highest = min(lowest, float(expected.min())), max(highest, float(expected.max()))
-        if not np.isfinite(apart).all():
-            raise UserError(
-                "the network's output is NaN or infinite",
-                hint="The training went astray; export an earlier checkpoint.",
-            )
-        ends = np.cumsum([info.num_shapes_skin, info.num_shapes_tongue, info.jaw_size])
-        rows.append(RegressionBatchParity(batch, *(float(part.max()) for part in np.split(apart, ends))))
-    return RegressionParity(ROUNDS * sum(batches), len(speech) * len(batches), highest - lowest, tuple(rows))
-
-
-def speech_windows(recording: Path, info: RegressionInfo) -> Float32Array:
-    """Windows spread over a recording, `[windows, samples]`."""
-    track = read_track(recording, info.samplerate)
-    starts = np.linspace(-info.buffer_ofs, len(track.data) - info.buffer_ofs, SPEECH_WINDOWS).astype(int)
-    return np.stack([track.read(start, start + info.buffer_len) for start in starts.tolist()])
-
-
-def _feeds(
-    info: RegressionInfo, inputs: Inputs, speech: Float32Array, batch: int
-) -> list[tuple[Float32Array, Float32Array]]:
-    """Inputs of the graph: noise, then speech, in batches."""
-    generator = torch.Generator().manual_seed(batch)
-    drawn = [inputs(batch, generator) for _ in range(ROUNDS)]
-    feeds = [(tensors["input"].numpy(), tensors["emotion"].numpy()) for tensors in drawn]
-    for first in range(0, len(speech), batch):
-        window = speech[first : first + batch, None]
-        feeds.append((window, inputs(len(window), generator)["emotion"].numpy()))
-    return feeds
-
-
-# How far graph and network agree. Both kinds tell it in words: `is_good`, `largest`, `limit`, `conditions`.
-Parity = DiffusionParity | RegressionParity
+def _report_batch(check: ParityCheck, batch: int, extremes: _Extremes) -> BatchParity:
+    ends = np.cumsum([channel.size for channel in check.channels])[:-1]
+    parts = zip(check.channels, np.split(extremes.apart, ends), strict=True)
+    rows = [ChannelDifference(channel.name, channel.unit, channel.scale * float(p.max())) for channel, p in parts]
+    if check.state is not None:
+        rows.append(ChannelDifference("latents", "", extremes.state_apart))
+    if check.limit.unit == "share":
+        return BatchParity(batch, tuple(rows))
+    skin = check.channels[0]
+    moved = np.maximum(np.abs(extremes.lowest[: skin.size]), np.abs(extremes.highest[: skin.size]))
+    return BatchParity(batch, tuple(rows), skin.scale * float(moved.max()))

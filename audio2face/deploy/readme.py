@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from audio2face.deploy.parity import Parity
+from audio2face.deploy.parity import ParityReport
 from audio2face.io.atomic import pretty_json
 from audio2face.model_folder import AnimationConfig, DiffusionInfo, NetworkInfo, RegressionInfo, engine_command
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
@@ -41,7 +41,7 @@ class Provenance:
 
     run: str
     encoder: Mapping[str, Any]
-    parity: Parity
+    parity: ParityReport
     settings: Mapping[str, Any] = field(default_factory=dict)
     framework: str = ""
     training: str = ""
@@ -150,7 +150,8 @@ def _quality(provenance: Provenance) -> str:
     parity = provenance.parity
     lines += [
         "",
-        f"The exported network differs from the trained one by at most {parity.largest} ({parity.conditions}).",
+        f"The exported network differs from the trained one by at most {parity.largest_in_words} "
+        f"({parity.conditions}).",
     ]
     return "\n".join(["## How good it is", "", *lines])
 

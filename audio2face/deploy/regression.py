@@ -6,21 +6,30 @@ Knows settings and how they become `network_info.json`. Knows no graph and no we
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from audio2face.audio import read_track
 from audio2face.config import Dataset, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.dataset.shots import list_recordings
-from audio2face.deploy.parity import ExportableGraph, measure_regression_parity
+from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
 from audio2face.model_folder import RegressionInfo
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork, RegressionSettings
 from audio2face.training.inference.trained_run import regression_info
 from audio2face.training.run_folder import TrainingRun
+from audio2face.types import Float32Array
+
+PARITY_LIMIT_SHARE = 1e-5
+PARITY_BATCHES = (1, 3, 8)
+PARITY_ROUNDS = 3  # batches of noise of each size
+PARITY_SPEECH_WINDOWS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +83,57 @@ def exported_regression(network: RegressionNetwork, plan: RegressionPlan) -> Exp
         still.explicit_emotion.weight.zero_()
     module, info = ExportedRegression(still), plan.info
     inputs = partial(example_inputs, info)
-    return ExportableGraph(
-        module, info, inputs, lambda path: measure_regression_parity(module, info, inputs, path, plan.recording)
+    return ExportableGraph(module, info, inputs, make_parity_check(info, inputs, plan.recording))
+
+
+def make_parity_check(
+    info: RegressionInfo,
+    inputs: Inputs,
+    recording: Path | None = None,
+    batches: tuple[int, ...] = PARITY_BATCHES,
+) -> ParityCheck:
+    """How graph and network are compared: as a share of the output's range, on noise and on speech.
+
+    Args:
+        info: names and sizes of inputs and outputs.
+        inputs: makes inputs of noise.
+        recording: speech to compare on, beside noise.
+        batches: batch sizes to try.
+
+    Raises:
+        UserError: the recording cannot be read.
+    """
+    speech = np.empty((0, info.buffer_len), np.float32) if recording is None else _speech_windows(recording, info)
+    return ParityCheck(
+        channels=(
+            ParityChannel("skin", info.num_shapes_skin),
+            ParityChannel("tongue", info.num_shapes_tongue),
+            ParityChannel("jaw", info.jaw_size, "cm"),
+            ParityChannel("eyes", info.eyes_size, "degrees"),
+        ),
+        limit=ParityLimit(PARITY_LIMIT_SHARE, "share"),
+        batches=batches,
+        feeds=partial(_noise_and_speech, inputs, speech),
+        windows={"noise_windows": PARITY_ROUNDS * sum(batches), "speech_windows": len(speech) * len(batches)},
     )
+
+
+def _speech_windows(recording: Path, info: RegressionInfo) -> Float32Array:
+    """Windows spread over a recording, `[windows, samples]`."""
+    track = read_track(recording, info.samplerate)
+    starts = np.linspace(-info.buffer_ofs, len(track.data) - info.buffer_ofs, PARITY_SPEECH_WINDOWS).astype(int)
+    return np.stack([track.read(start, start + info.buffer_len) for start in starts.tolist()])
+
+
+def _noise_and_speech(
+    inputs: Inputs, speech: Float32Array, batch: int, generator: torch.Generator
+) -> Iterator[Mapping[str, Tensor]]:
+    """Inputs of the graph: noise, then speech, in batches."""
+    for _ in range(PARITY_ROUNDS):
+        yield inputs(batch, generator)
+    for first in range(0, len(speech), batch):
+        window = torch.from_numpy(speech[first : first + batch, None])
+        yield {"input": window, "emotion": inputs(len(window), generator)["emotion"]}
 
 
 def example_inputs(info: RegressionInfo, batch: int, generator: torch.Generator) -> dict[str, Tensor]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +17,19 @@ import torch
 from onnx import TensorProto, helper
 from small_networks import network, plan
 
-from audio2face.deploy import diffusion as diffusion_export
 from audio2face.deploy import export as export_module
 from audio2face.deploy import export_network, finish_export
 from audio2face.deploy import onnx_graph as graph
-from audio2face.deploy.diffusion import DiffusionPlan, example_inputs, make_sampler
+from audio2face.deploy.diffusion import (
+    DiffusionPlan,
+    example_inputs,
+    exported_diffusion,
+    make_parity_check,
+    make_sampler,
+)
 from audio2face.deploy.export import ExportRecord
 from audio2face.deploy.onnx_graph import check_graph, export_graph
-from audio2face.deploy.parity import LIMIT_MM, DiffusionParity, measure_diffusion_parity
+from audio2face.deploy.parity import ParityLimit, measure_parity
 from audio2face.errors import FileFormatError, UserError
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.models.diffusion.sampling import WindowContext
@@ -38,11 +45,15 @@ def test_export(tmp_path: Path, name: str) -> None:
     made = network(name)
     before = {key: value.clone() for key, value in made.state_dict().items()}
     record = export_network(tmp_path, made, plan(made))
-    assert isinstance(record.parity, DiffusionParity)
-    assert [batch.batch for batch in record.parity.batches] == [1, 2, 3]
-    assert record.parity.windows == 10
-    assert record.parity.largest_mm < LIMIT_MM
-    assert all(10 < batch.motion_mm < 1000 for batch in record.parity.batches)  # a face's, so that the limit means much
+    parity = record.parity
+    assert [batch.batch for batch in parity.batches] == [1, 2, 3]
+    assert (parity.windows, parity.limit) == ({"windows": 10}, ParityLimit(1e-3, "mm"))
+    assert parity.largest < 1e-3
+    for batch in parity.batches:
+        names = [(row.channel, row.unit) for row in batch.differences]
+        assert names == [("skin", "mm"), ("tongue", "mm"), ("jaw", "mm"), ("eyes", "degrees"), ("latents", "")]
+        assert batch.motion_mm is not None
+        assert 10 < batch.motion_mm < 1000  # a face's, so that the limit means much
     assert ExportRecord.open(tmp_path) == record
     assert all(torch.equal(before[key], value) for key, value in made.state_dict().items())
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
@@ -100,7 +111,8 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
     inputs = partial(example_inputs, planned.info)
     export_graph(sampler, planned.info, inputs, path, largest_single_file=10_000)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["network.onnx", "network.onnx.data"]
-    assert measure_diffusion_parity(sampler, planned.info, inputs, path, batches=(1,), windows=2).is_good
+    short = replace(exported_diffusion(made, planned), check=make_parity_check(planned.info, inputs, (1,), windows=2))
+    assert measure_parity(short, path).is_good
     export_graph(sampler, planned.info, inputs, path)
     assert [file.name for file in tmp_path.iterdir()] == ["network.onnx"]
 
@@ -140,7 +152,7 @@ def content(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("where", ["_trace", "check_graph", "measure_diffusion_parity", "make_durable"])
+@pytest.mark.parametrize("where", ["_trace", "check_graph", "measure_parity", "make_durable"])
 def test_an_export_that_is_killed_leaves_the_run_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -151,9 +163,9 @@ def test_an_export_that_is_killed_leaves_the_run_as_it_was(
     def killed(*_: object) -> None:
         raise _KilledError
 
-    modules = {"_trace": graph, "check_graph": graph, "make_durable": export_module}
+    modules = {"_trace": graph, "check_graph": graph}
     with monkeypatch.context() as patch:
-        patch.setattr(modules.get(where, diffusion_export), where, killed)
+        patch.setattr(modules.get(where, export_module), where, killed)
         with pytest.raises(_KilledError):
             export_network(tmp_path, network(), plan(made))
     assert content(tmp_path) == before
@@ -225,6 +237,44 @@ def test_rules_find_what_consumers_cannot_run(tmp_path: Path) -> None:
     )
     fixed = problems(lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[0], "dim_value", 1))
     assert fixed == ""
+
+
+def test_records_of_earlier_versions_are_read_and_written_as_they_were(tmp_path: Path) -> None:
+    rows = {
+        "diffusion": {
+            "windows": 10,
+            "batches": [
+                {"batch": 1, "skin_mm": 2e-5, "tongue_mm": 1e-5, "jaw_mm": 3e-6, "eyes_degrees": 4.0}
+                | {"latents": 0.5, "motion_mm": 30.0}
+            ],
+            "limit_mm": 1e-3,
+        },
+        "regression": {
+            "noise_windows": 36,
+            "speech_windows": 72,
+            "output_range": 2.0,
+            "batches": [{"batch": 8, "skin": 1e-6, "tongue": 1e-6, "jaw_cm": 4e-6, "eyes_degrees": 0.0}],
+            "limit_share": 1e-5,
+        },
+    }
+    expected = {
+        "diffusion": (2e-5, "2e-05 mm", "0.001 mm", "onnxruntime 1.24.0, batches of 1, 10 windows in a row"),
+        "regression": (
+            *(2e-6, "2e-06 of the output's range", "1e-05 of it"),
+            "onnxruntime 1.24.0, batches of 8, 36 windows of noise and 72 of speech",
+        ),
+    }
+    for kind, content in rows.items():
+        record = {"encoder": {}, "has_emotions": True, "sampling": None}
+        record["parity"] = content | {"torch": "2.13.0+cpu", "onnxruntime": "1.24.0"}
+        text = json.dumps(record | {"schema_version": 1})
+        (tmp_path / "export.json").write_text(text)
+        opened = ExportRecord.open(tmp_path)
+        parity = opened.parity
+        found = (parity.largest, parity.largest_in_words, parity.limit_in_words, parity.conditions)
+        assert found == expected[kind]
+        opened.save(tmp_path)
+        assert json.dumps(json.loads((tmp_path / "export.json").read_text())) == text
 
 
 def test_record_that_is_damaged(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from small_regression import network, plan
 from audio2face.deploy import export_network
 from audio2face.deploy.export import ExportRecord
 from audio2face.deploy.onnx_graph import OPERATORS, OPSETS
-from audio2face.deploy.parity import RegressionParity
+from audio2face.deploy.parity import ParityReport
 from audio2face.deploy.regression import example_inputs, exported_regression
 from audio2face.errors import UserError
 from audio2face.inference.sessions import RegressionSession
@@ -38,10 +38,13 @@ def test_export(tmp_path: Path, recording: Path, name: str | None) -> None:
     before = {key: value.clone() for key, value in made.state_dict().items()}
     record = export_network(tmp_path, made, plan(made, recording))
     parity = record.parity
-    assert isinstance(parity, RegressionParity)
     assert [row.batch for row in parity.batches] == [1, 3, 8]
-    assert (parity.noise_windows, parity.speech_windows) == (36, 72)
-    assert parity.largest_share < 1e-5
+    assert parity.windows == {"noise_windows": 36, "speech_windows": 72}
+    assert [(row.channel, row.unit) for row in parity.batches[0].differences] == [
+        *(("skin", ""), ("tongue", ""), ("jaw", "cm"), ("eyes", "degrees"))
+    ]
+    assert parity.largest < 1e-5
+    assert parity.output_range is not None
     assert parity.output_range > 0.1
     assert ExportRecord.open(tmp_path) == record
     assert record.sampling is None
@@ -105,7 +108,7 @@ def test_network_that_went_astray_is_not_exported(tmp_path: Path) -> None:
 
 def test_graph_that_differs_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = network(None)
-    monkeypatch.setattr(RegressionParity, "largest_share", property(lambda self: 3e-5))
+    monkeypatch.setattr(ParityReport, "largest", property(lambda self: 3e-5))
     with pytest.raises(
         UserError, match=r"differs from the trained one by 3e-05 of the output's range, more than 1e-05"
     ):
