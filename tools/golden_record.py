@@ -57,6 +57,10 @@ _UNRECORDED = re.compile(
     r"|\.lock|.*\.png|.*\.jpg|report\.(md|json)|training_step\.json)$"
 )
 _CHANGING_METRICS = ("frames_per_second", "seconds", "minutes")
+_CONTENT = "content_sha256"  # of files that hold data between text that may be reworded
+_PAGE_BLOCK = re.compile(rb'<script type="[a-z/]+" id="(description|payload)">(.*?)</script>', re.DOTALL)
+_MINUTES = re.compile(rb"[\d.]+ minutes")
+_FIGURE = re.compile(rb"\d+(?:\.\d+)?")
 _COMMIT = re.compile(rb"(?<=, commit )[0-9a-f]+")
 
 Record = dict[str, dict[str, Any]]
@@ -210,7 +214,8 @@ def _difference(name: str, before: Record, after: Record, bits: bool) -> str | N
         return f"  {name}: {'new' if name in after else 'missing'}"
     old, new = before[name], after[name]
     if bits:
-        return None if old["sha256"] == new["sha256"] else f"  {name}: other bits"
+        key = _CONTENT if _CONTENT in old else "sha256"
+        return None if old[key] == new.get(key) else f"  {name}: other bits"
     arrays, others = old.get("arrays", {}), new.get("arrays", {})
     if arrays.keys() != others.keys():
         return f"  {name}: arrays {sorted(arrays.keys() ^ others.keys())} are not in both"
@@ -282,9 +287,31 @@ def _artifacts(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _facts(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {"sha256": hashlib.sha256(_content(path)).hexdigest()}
+    if (content := _carried(path)) is not None:
+        facts[_CONTENT] = hashlib.sha256(content).hexdigest()
     if arrays := {name: _numbers(array) for name, array in _arrays(path)}:
         facts["arrays"] = arrays
     return facts
+
+
+def _carried(path: Path) -> bytes | None:
+    """The data of a page and the figures of a README: neither the program of the one nor the wording of the other."""
+    if path.name == "README.md":
+        return b" ".join(_FIGURE.findall(_MINUTES.sub(b"", _content(path))))
+    if path.suffix != ".html":
+        return None
+    blocks = dict(_PAGE_BLOCK.findall(_content(path)))
+    values = list(_leaves(json.loads(blocks[b"description"])))
+    return json.dumps(values).encode() + blocks[b"payload"]
+
+
+def _leaves(value: object) -> Iterator[object]:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if children is None:
+        yield value
+    else:
+        for child in children:
+            yield from _leaves(child)
 
 
 def _content(path: Path) -> bytes:

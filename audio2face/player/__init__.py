@@ -1,6 +1,6 @@
-"""One self-contained HTML page that shows a face speaking. NumPy only.
+"""One self-contained HTML page that plays an animation; `write_page` writes it.
 
-`write_page` is all there is to call. What the page itself runs lies in `web/`: JavaScript with types in its comments.
+`web/` holds the program of the page: JavaScript modules with types in JSDoc comments.
 """
 
 from audio2face.player.page import LABELS, write_page

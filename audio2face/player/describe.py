@@ -1,7 +1,6 @@
-"""What a page says of an animation: meshes, curves and facts, as JSON with arrays beside it.
+"""The contents of a page as JSON that refers to arrays: meshes, curves and metadata of each animation.
 
-The other half is `web/description.js`, which gives the types. Times are frames of the first animation throughout: a
-second one is read at the same times.
+`web/description.js` declares the types. All times are frames of the first animation; a second one is resampled to them.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ Description = dict[str, Any]
 
 _MM_PER_CM = 10.0
 _BLOCK_FRAMES = 64
-_SAMPLED_FRAMES = 64  # for the usual distance
+_SAMPLED_FRAMES = 64  # for the percentile
 _USUAL_PERCENT = 98.0
 _LIPS = ("lip_upper", "lip_lower")
 
 
-def describe_take(animation: Animation, label: str, payload: Payload) -> Description:
-    """Everything about one animation that the page draws.
+def describe_clip(animation: Animation, label: str, payload: Payload) -> Description:
+    """Describes one animation: all that the page draws.
 
     Args:
         animation: the face.
-        label: what the page calls it.
-        payload: takes the arrays.
+        label: its name on the page.
+        payload: receives the arrays.
 
     Raises:
         UserError: a value is not finite.
@@ -52,13 +51,13 @@ def describe_take(animation: Animation, label: str, payload: Payload) -> Descrip
     return {
         "label": label,
         "actor": animation.actor,
-        "facts": fact_rows({"actor": animation.actor, **animation.facts}),
+        "facts": metadata_rows({"actor": animation.actor, **animation.facts}),
         "meshes": meshes,
-        "props": [_prop(prop, payload) for prop in rigid_parts(animation)],
+        "rigidParts": [_rigid_part(part, payload) for part in rigid_parts(animation)],
         "jaw": _curves(animation.jaw, payload),
         "eyes": _curves(animation.eyes, payload),
         "lips": None if lips is None else payload.add(lips),
-        "mouth": _mouth(animation),
+        "mouth": _mouth_centre(animation),
         "emotions": list(animation.emotions),
         "emotion": _curves(animation.emotion, payload),
         "poses": list(animation.skin_weights.names) if animation.skin_weights else [],
@@ -67,7 +66,7 @@ def describe_take(animation: Animation, label: str, payload: Payload) -> Descrip
 
 
 def _curves(values: Float32Array, payload: Payload) -> Description:
-    """Values of each frame, `[frames, ...]`."""
+    """Adds values per frame, `[frames, ...]`, as float32."""
     check_finite(values)
     return payload.add(np.asarray(values, np.float32))
 
@@ -75,12 +74,12 @@ def _curves(values: Float32Array, payload: Payload) -> Description:
 def _mesh(name: str, surface: Surface, parts: Mapping[str, npt.NDArray[Any]], payload: Payload) -> Description:
     code = encode_motion(surface.frames)
     colours = parts.get(f"extra_{name}_colours")
-    faces = None if surface.faces is None else _outwards(surface.neutral, surface.faces)
+    faces = None if surface.faces is None else _with_outward_normals(surface.neutral, surface.faces)
     return {
         "name": name,
         "faces": None if faces is None else payload.add(faces),
-        "rest": payload.add(code.rest),
-        "shapes": payload.add(code.shapes),
+        "mean": payload.add(code.mean),
+        "components": payload.add(code.components),
         "weights": payload.add(code.weights),
         "scales": payload.add(code.scales),
         "colours": None if colours is None else payload.add(np.asarray(colours, np.uint8)),
@@ -90,20 +89,20 @@ def _mesh(name: str, surface: Surface, parts: Mapping[str, npt.NDArray[Any]], pa
     }
 
 
-def _prop(prop: RigidPart, payload: Payload) -> Description:
+def _rigid_part(part: RigidPart, payload: Payload) -> Description:
     return {
-        "name": prop.name.replace("_", " "),
-        "kind": prop.kind,
-        "follows": prop.follows,
-        "pivot": [float(value) for value in prop.pivot],
-        "faces": payload.add(_outwards(prop.vertices, prop.faces)),
-        "rest": payload.add(prop.vertices),
-        "colours": payload.add(prop.colours),
+        "name": part.name.replace("_", " "),
+        "kind": part.kind,
+        "follows": part.follows,
+        "pivot": [float(value) for value in part.pivot],
+        "faces": payload.add(_with_outward_normals(part.vertices, part.faces)),
+        "vertices": payload.add(part.vertices),
+        "colours": payload.add(part.colours),
     }
 
 
-def _outwards(vertices: Float32Array, faces: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Polygons turned so that the mesh encloses a positive volume, seen from its middle, int32 `[faces, 3 or 4]`."""
+def _with_outward_normals(vertices: Float32Array, faces: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Polygons oriented so that the mesh encloses a positive volume around its centroid, int32 `[faces, 3 or 4]`."""
     around = vertices - vertices.mean(axis=0, dtype=np.float64)
     first, second, third = (around[faces[:, corner]] for corner in range(3))
     volume = float(np.einsum("fi,fi->", first, np.cross(second, third)))
@@ -116,8 +115,8 @@ def _outwards(vertices: Float32Array, faces: npt.NDArray[np.int32]) -> npt.NDArr
     return np.ascontiguousarray(turned, np.int32)
 
 
-def _mouth(animation: Animation) -> list[float] | None:
-    """The middle of the mouth at rest, `[3]`, centimetres; None where no lips are marked."""
+def _mouth_centre(animation: Animation) -> list[float] | None:
+    """Centre of the mouth in the neutral pose, `[3]`, centimetres; None without lip vertices."""
     if not all(name in animation.parts for name in _LIPS):
         return None
     lips = np.concatenate([animation.parts[name] for name in _LIPS])
@@ -125,7 +124,7 @@ def _mouth(animation: Animation) -> list[float] | None:
 
 
 def lip_curve(animation: Animation) -> Float32Array | None:
-    """How far the lips are apart in each frame, millimetres, float32 `[frames]`; None where no lips are marked."""
+    """Lip distance of each frame, millimetres, float32 `[frames]`; None without lip vertices."""
     if not all(name in animation.parts for name in _LIPS):
         return None
     upper, lower = (np.asarray(animation.parts[name], np.intp) for name in _LIPS)
@@ -137,12 +136,12 @@ def lip_curve(animation: Animation) -> Float32Array | None:
 
 
 def comparable(one: Animation, other: Animation) -> bool:
-    """Whether the difference of two animations says something: the same actor with the same vertices."""
+    """Whether two animations can be subtracted: the same actor with the same vertices."""
     return one.actor == other.actor and one.skin.num_verts == other.skin.num_verts
 
 
 def describe_difference(one: Animation, other: Animation, payload: Payload) -> Description:
-    """Distances between the vertices of two skins: curves over time, and what 98 of 100 distances stay within."""
+    """Distances between the vertices of two skins: curves over time, and their 98th percentile."""
     mean, largest = error_curves(one, other)
     sample = slice(None, None, math.ceil(one.num_frames / _SAMPLED_FRAMES))
     distances = np.linalg.norm(one.skin.frames[sample] - other.skin.frames[sample], axis=-1)
@@ -155,21 +154,21 @@ def error_curves(one: Animation, other: Animation) -> tuple[Float32Array, Float3
     means, largest = [], []
     for first in range(0, one.num_frames, _BLOCK_FRAMES):
         cut = slice(first, first + _BLOCK_FRAMES)
-        apart = np.linalg.norm(one.skin.frames[cut] - other.skin.frames[cut], axis=-1)
-        means.append(apart.mean(axis=1))
-        largest.append(apart.max(axis=1))
+        distances = np.linalg.norm(one.skin.frames[cut] - other.skin.frames[cut], axis=-1)
+        means.append(distances.mean(axis=1))
+        largest.append(distances.max(axis=1))
     mean, worst = (np.asarray(_MM_PER_CM * np.concatenate(parts), np.float32) for parts in (means, largest))
     return mean, worst
 
 
-def at_times_of(other: Animation, one: Animation) -> Animation:
-    """An animation read at the frame times of another, without its blend shapes; it stands still beyond its end."""
+def resample_to(other: Animation, one: Animation) -> Animation:
+    """An animation resampled to the frame times of another, without blend shapes; its last frame is held."""
     if other.fps == one.fps and other.num_frames == one.num_frames:
         return other
     retimer = Retimer(Fraction(other.fps), Fraction(one.fps))
     parts = [retimer(block) for block in _blocks(other)]
-    rest = retimer.finish(one.num_frames)
-    read = reduce(FrameBlock.joined, parts if rest is None else [*parts, rest]).part(slice(one.num_frames))
+    tail = retimer.finish(one.num_frames)
+    read = reduce(FrameBlock.joined, parts if tail is None else [*parts, tail]).part(slice(one.num_frames))
     return replace(
         other,
         fps=one.fps,
@@ -192,12 +191,12 @@ def _blocks(animation: Animation) -> Iterator[FrameBlock]:
         yield FrameBlock(*(np.asarray(array[cut], np.float32) for array in arrays))
 
 
-def fact_rows(facts: Mapping[str, Any]) -> list[list[Any]]:
-    """Facts as pairs of texts for the page; a nested one as its name and the pairs of what it holds, one level deep."""
-    return [[name.replace("_", " "), _fact(value)] for name, value in facts.items()]
+def metadata_rows(facts: Mapping[str, Any]) -> list[list[Any]]:
+    """Metadata as pairs of texts for the page; a nested mapping as its name and its pairs, one level deep."""
+    return [[name.replace("_", " "), _metadata_value(value)] for name, value in facts.items()]
 
 
-def _fact(value: object) -> Any:
+def _metadata_value(value: object) -> Any:
     if isinstance(value, Mapping):
         return [[str(name), _plain(item)] for name, item in value.items()]
     return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else _plain(value)

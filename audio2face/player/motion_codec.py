@@ -1,7 +1,7 @@
-"""The motion of one mesh in few bytes: a mean pose, integer shapes, and what each shape weighs in each frame.
+"""Compresses the motion of a mesh: a mean pose, quantised principal components and their weights in each frame.
 
-Principal components of the frames, rounded to steps that are found by measuring: the code is decoded again, compared
-with every frame, and made finer until its error is small enough. Knows positions; knows no page and no files.
+The quantisation steps are found by measuring: the code is decoded, compared with every frame, and refined until its
+error is within the tolerance.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Int16Array = npt.NDArray[np.int16]
 
 _MM_PER_CM = 10.0
 _BLOCK_FRAMES = 64
-_FITTED_FRAMES = 800  # components come from this many frames, evenly spread; the error is measured on all
-_MOST_SHAPES = 512
-_TRIES = 8
-_FINER = 0.6  # how much of its allowance each source of error keeps in the next try
-_TRUNCATION_SHARE = 0.4  # of the allowed mean error, spent on components that are left out
+_FITTED_FRAMES = 800  # components are computed from this many frames, evenly spread; the error is measured on all
+_MAX_COMPONENTS = 512
+_MAX_ITERATIONS = 8
+_ALLOWANCE_DECAY = 0.6  # factor of the error allowance from one iteration to the next
+_TRUNCATION_SHARE = 0.4  # of the allowed mean error, spent on the truncated components
 _INT16 = 32767
 _BYTES = 4  # of a coordinate
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a decoded vertex may lie from where it belongs, in millimetres.
+    """Allowed distance of decoded from exact vertices, millimetres.
 
     Attributes:
-        mean_mm: over all vertices and frames.
-        worst_mm: of any vertex in any frame.
+        mean_mm: mean over vertices and frames.
+        worst_mm: maximum over vertices and frames.
     """
 
     mean_mm: float = 0.02
@@ -45,37 +45,38 @@ class Tolerance:
 
 @dataclass(frozen=True, eq=False)
 class MotionCode:
-    """A coded motion: frame f is `rest + scales * weights[:, f] @ shapes`.
+    """A compressed motion: frame f is `mean + scales * weights[:, f] @ components`.
 
     Attributes:
-        rest: the mean pose, float32 `[verts, 3]`, centimetres.
-        shapes: `[shapes, 3, verts]`, in steps that `scales` makes centimetres.
-        weights: `[shapes, frames]`.
-        scales: float32 `[shapes]`.
-        mean_mm: distance of a decoded vertex from the true one, mean over vertices and frames.
+        mean: the mean pose, float32 `[verts, 3]`, centimetres.
+        components: int16 `[components, 3, verts]`.
+        weights: int16 `[components, frames]`.
+        scales: centimetres per product of the two, float32 `[components]`.
+        mean_mm: distance of decoded from exact vertices, mean over vertices and frames.
         worst_mm: the largest of these distances.
     """
 
-    rest: Float32Array
-    shapes: Int16Array
+    mean: Float32Array
+    components: Int16Array
     weights: Int16Array
     scales: Float32Array
     mean_mm: float
     worst_mm: float
 
     def decode(self, frames: slice) -> Float32Array:
-        """Positions of some frames, float32 `[frames, verts, 3]`, centimetres."""
+        """Decodes a range of frames, float32 `[frames, verts, 3]`, centimetres."""
         weights = self.weights[:, frames].T * self.scales
-        moved = weights @ self.shapes.reshape(len(self.shapes), self.rest.size).astype(np.float32)
-        return np.asarray(moved.reshape(len(weights), 3, len(self.rest)).transpose(0, 2, 1) + self.rest, np.float32)
+        deltas = weights @ self.components.reshape(len(self.components), self.mean.size).astype(np.float32)
+        return np.asarray(deltas.reshape(len(weights), 3, len(self.mean)).transpose(0, 2, 1) + self.mean, np.float32)
 
 
 def encode_motion(frames: Float32Array, tolerance: Tolerance | None = None) -> MotionCode:
-    """Codes the motion of a mesh.
+    """Compresses the motion of a mesh.
 
     Args:
-        frames: positions `[frames, verts, 3]`, centimetres; may be mapped from a file.
-        tolerance: what to stay within. Noise that no 512 shapes can follow exceeds it; the code tells its real error.
+        frames: positions `[frames, verts, 3]`, centimetres; may be memory-mapped.
+        tolerance: bounds of the error. Motion that needs more than 512 components exceeds it; the result holds the
+            measured error.
 
     Raises:
         UserError: a position is not finite.
@@ -86,17 +87,17 @@ def encode_motion(frames: Float32Array, tolerance: Tolerance | None = None) -> M
     centre = rows.mean(axis=0, dtype=np.float64)
     allowance = tolerance.mean_mm / _MM_PER_CM
     code = _encode(frames, rows, centre, allowance)
-    for _ in range(_TRIES):
+    for _ in range(_MAX_ITERATIONS):
         within = code.mean_mm <= tolerance.mean_mm and code.worst_mm <= tolerance.worst_mm
-        if within or len(code.shapes) >= min(len(rows), _MOST_SHAPES):
+        if within or len(code.components) >= min(len(rows), _MAX_COMPONENTS):
             break
-        allowance *= _FINER
+        allowance *= _ALLOWANCE_DECAY
         code = _encode(frames, rows, centre, allowance)
     return code
 
 
 def check_finite(values: npt.NDArray[np.floating]) -> None:
-    """Looks at all frames `[frames, ...]`, a few at a time.
+    """Checks all frames `[frames, ...]`, block by block.
 
     Raises:
         UserError: a value is NaN or infinite.
@@ -107,12 +108,12 @@ def check_finite(values: npt.NDArray[np.floating]) -> None:
             frame = first + int(np.argwhere(~fine)[0, 0])
             raise UserError(
                 f"the animation holds NaN or infinity in frame {frame}",
-                hint="Look at how it was made; such a frame cannot be drawn.",
+                hint="Check the animation; such a frame cannot be drawn.",
             )
 
 
 def _encode(frames: Float32Array, rows: Float32Array, centre: npt.NDArray[np.float64], allowance: float) -> MotionCode:
-    """The code whose mean error is about `allowance`, centimetres."""
+    """The code with a mean error of about `allowance`, centimetres."""
     shapes_kc = _components(rows, centre, allowance * _TRUNCATION_SHARE)
     weights_fk = np.concatenate([(block - centre.astype(np.float32)) @ shapes_kc.T for block in _flat_blocks(frames)])
     sizes = np.sqrt(np.mean(np.square(weights_fk, dtype=np.float64), axis=0)) + np.finfo(np.float32).tiny
@@ -121,38 +122,38 @@ def _encode(frames: Float32Array, rows: Float32Array, centre: npt.NDArray[np.flo
     peaks = np.abs(weights_fk).max(axis=0, initial=0.0) / _INT16 + np.finfo(np.float32).tiny
     verts = rows.shape[1] // 3
     code = MotionCode(
-        rest=centre.astype(np.float32).reshape(verts, 3),
-        shapes=np.rint(shapes_kc / step).astype(np.int16).reshape(-1, verts, 3).transpose(0, 2, 1).copy(),
+        mean=centre.astype(np.float32).reshape(verts, 3),
+        components=np.rint(shapes_kc / step).astype(np.int16).reshape(-1, verts, 3).transpose(0, 2, 1).copy(),
         weights=np.rint(weights_fk / peaks).astype(np.int16).T.copy(),
         scales=(peaks / sizes * step).astype(np.float32),
         mean_mm=0.0,
         worst_mm=0.0,
     )
-    return _measured(code, frames)
+    return _with_errors(code, frames)
 
 
 def _components(rows: Float32Array, centre: npt.NDArray[np.float64], error: float) -> Float32Array:
-    """The fewest principal components `[k, coords]` that leave an error per vertex (root mean square) of `error`."""
-    left_over = error**2 * rows.size / 3
+    """The fewest principal components `[k, coords]` with an RMS error per vertex of at most `error`."""
+    residual = error**2 * rows.size / 3
 
     def enough(values: npt.NDArray[np.floating]) -> int:
-        beyond = np.cumsum(values[::-1])[::-1]  # what the component and all after it hold
-        return min(int(np.count_nonzero(beyond > left_over)), _MOST_SHAPES)
+        residuals = np.cumsum(values[::-1])[::-1]  # energy of each component and all after it
+        return min(int(np.count_nonzero(residuals > residual)), _MAX_COMPONENTS)
 
     vectors = leading_eigenpairs(rows, centre, enough)[1]
     return np.ascontiguousarray(vectors.T, np.float32)
 
 
-def _measured(code: MotionCode, frames: Float32Array) -> MotionCode:
-    """The code with its errors found out."""
+def _with_errors(code: MotionCode, frames: Float32Array) -> MotionCode:
+    """The code with its measured errors."""
     total, worst = 0.0, 0.0
     for first in range(0, len(frames), _BLOCK_FRAMES):
         cut = slice(first, min(first + _BLOCK_FRAMES, len(frames)))
         apart = np.linalg.norm(code.decode(cut) - frames[cut], axis=-1)
         total += float(apart.sum(dtype=np.float64))
         worst = max(worst, float(apart.max(initial=0.0)))
-    mean = total / (len(frames) * len(code.rest))
-    return MotionCode(code.rest, code.shapes, code.weights, code.scales, _MM_PER_CM * mean, _MM_PER_CM * worst)
+    mean = total / (len(frames) * len(code.mean))
+    return MotionCode(code.mean, code.components, code.weights, code.scales, _MM_PER_CM * mean, _MM_PER_CM * worst)
 
 
 def _flat(frames: Float32Array) -> Float32Array:

@@ -1,6 +1,6 @@
-"""The recording inside the page: sound that every browser plays, and its outline for the timeline.
+"""Writes the player page: one HTML file with the program of `web/`, the animations and the audio.
 
-One channel, 16 bits, FLAC: lossless, about half of a WAV file, and read by every browser that can draw the page.
+Audio is mono 16-bit FLAC: lossless, about half the size of WAV, and supported by every browser with WebGL 2.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from audio2face.audio.reading import read_header, sample_blocks
 from audio2face.audio.resample import resample_hann
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_text
-from audio2face.player.describe import at_times_of, comparable, describe_difference, describe_take
+from audio2face.player.describe import comparable, describe_clip, describe_difference, resample_to
 from audio2face.player.payload import Payload
 
-_HIGHEST_RATE = 48_000  # Hz; what computers play
-OUTLINE_RATE = 200  # columns of the outline per second
-_OUTLINE_LEVELS = 127
+_HIGHEST_RATE = 48_000  # Hz
+WAVEFORM_RATE = 200  # columns of the waveform per second
+_WAVEFORM_LEVELS = 127
 
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """A recording for the page.
+    """Audio of the page.
 
     Attributes:
-        flac: the file.
-        seconds: its length.
-        outline: lowest and highest value of each 1/200 s, -127 to 127 stored with 128 added, uint8 `[columns, 2]`.
+        flac: the encoded file.
+        seconds: duration.
+        waveform: minimum and maximum of each 1/200 s, -127 to 127 with 128 added, uint8 `[columns, 2]`.
     """
 
     flac: bytes
     seconds: float
-    outline: npt.NDArray[np.uint8]
+    waveform: npt.NDArray[np.uint8]
 
 
 def page_sound(path: Path, seconds: float) -> Sound:
-    """Reads a recording; silence is added up to the length of the animation.
+    """Reads a recording and pads it with silence to the duration of the animation.
 
     Args:
-        path: any recording or film with sound.
-        seconds: length of the animation.
+        path: any audio file, or film with an audio track.
+        seconds: duration of the animation.
 
     Raises:
-        UserError: there is no such file, or (FileFormatError) it cannot be read as sound.
+        UserError: there is no such file, or (FileFormatError) it cannot be decoded.
     """
     rate = read_header(path).samplerate
     samples = np.concatenate([block.mean(axis=1, dtype=np.float32) for block in sample_blocks(path)])
@@ -64,14 +64,14 @@ def page_sound(path: Path, seconds: float) -> Sound:
     samples = np.clip(np.pad(samples, (0, max(missing, 0))), -1.0, 1.0)
     file = io.BytesIO()
     soundfile.write(file, samples, rate, subtype="PCM_16", format="FLAC")
-    return Sound(file.getvalue(), len(samples) / rate, _outline(samples, rate))
+    return Sound(file.getvalue(), len(samples) / rate, _waveform(samples, rate))
 
 
-def _outline(samples: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.uint8]:
-    columns = max(1, len(samples) * OUTLINE_RATE // rate)
+def _waveform(samples: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.uint8]:
+    columns = max(1, len(samples) * WAVEFORM_RATE // rate)
     starts = np.arange(columns) * len(samples) // columns
     edges = [np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)]
-    levels = np.rint(np.stack(edges, axis=1) * _OUTLINE_LEVELS + (_OUTLINE_LEVELS + 1))
+    levels = np.rint(np.stack(edges, axis=1) * _WAVEFORM_LEVELS + (_WAVEFORM_LEVELS + 1))
     return np.asarray(levels, np.uint8)
 
 
@@ -81,23 +81,23 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", r
 
 
 def web_text(name: str) -> str:
-    """A file of the folder `web`."""
+    """Text of a file in the folder `web`."""
     return (_WEB / name).read_text(encoding="utf-8")
 
 
 def bundled(entry: str = "main.js") -> str:
-    """A module and all it imports, each after those that it imports itself."""
+    """A JavaScript module and all its imports, dependencies first, as one script."""
     done: dict[str, str] = {}
-    _gather(entry, done)
+    _bundle_module(entry, done)
     return "\n".join(["const modules = {};", *done.values()])
 
 
-def _gather(name: str, done: dict[str, str]) -> None:
+def _bundle_module(name: str, done: dict[str, str]) -> None:
     if name in done:
         return
     text = web_text(name)
     for _, imported in _IMPORT.findall(text):
-        _gather(imported, done)
+        _bundle_module(imported, done)
     exported = ", ".join(_EXPORT.findall(text))
     body = _EXPORT.sub("", _IMPORT.sub(r'const \1 = modules["\2"];', text))
     done[name] = f'modules["{name}"] = (() => {{\n{body}return {{ {exported} }};\n}})();'
@@ -117,19 +117,19 @@ def write_page(
 ) -> Path:
     """Writes the page.
 
-    Positions are coded to within 0.02 mm on average and 0.1 mm at worst where the motion allows, which the page states
-    as measured (`motion_code`). The sound is carried as lossless FLAC of 16 bits, one channel.
+    Positions are compressed (`motion_codec`) to an error of 0.02 mm on average and 0.1 mm at worst; motion that needs
+    more than 512 components has a larger one. The page shows the measured error. Audio is mono 16-bit FLAC.
 
     Args:
         animation: the face, at least one frame.
-        path: of the file; it appears whole or not at all.
-        compare: a second animation to show beside the first: the recorded truth, or what another model makes of the
-            same sound. It is read at the first one's frame times. Errors are shown where it is of the same actor.
-        title: of the page; the actor's name and the recording's where None.
-        labels: what the page calls the first and the second animation.
+        path: of the file, which is written atomically.
+        compare: a second animation to show beside the first: the ground truth, or the output of another model for the
+            same audio. It is resampled to the frame times of the first. Errors are shown if both are of one actor.
+        title: of the page; by default the names of the actor and the recording.
+        labels: names of the first and the second animation on the page.
 
     Returns:
-        The path.
+        `path`.
 
     Raises:
         UserError: the animation is empty, longer than 10 minutes or not finite, its sound cannot be read, or the file
@@ -141,16 +141,16 @@ def write_page(
         "title": title or _title(animation),
         "fps": animation.fps,
         "frames": animation.num_frames,
-        "takes": [describe_take(animation, labels[0], payload)],
+        "clips": [describe_clip(animation, labels[0], payload)],
         "difference": None,
     } | _sound(animation, payload)
     if compare is not None:
         _check_length(compare)
-        other = at_times_of(compare, animation)
-        description["takes"].append(describe_take(other, labels[1], payload))
+        other = resample_to(compare, animation)
+        description["clips"].append(describe_clip(other, labels[1], payload))
         if comparable(animation, other):
             description["difference"] = describe_difference(animation, other, payload)
-    write_text(path, _filled(description, payload))
+    write_text(path, _render_page(description, payload))
     return path
 
 
@@ -170,29 +170,29 @@ def _title(animation: Animation) -> str:
 
 def _sound(animation: Animation, payload: Payload) -> dict[str, Any]:
     if animation.audio is None:
-        return {"seconds": animation.seconds, "sound": None, "outline": None, "outlineRate": OUTLINE_RATE}
+        return {"seconds": animation.seconds, "sound": None, "waveform": None, "waveformRate": WAVEFORM_RATE}
     sound = page_sound(animation.audio, animation.seconds)
     return {
         "seconds": max(sound.seconds, animation.seconds),
         "sound": payload.add(np.frombuffer(sound.flac, np.uint8)),
-        "outline": payload.add(sound.outline),
-        "outlineRate": OUTLINE_RATE,
+        "waveform": payload.add(sound.waveform),
+        "waveformRate": WAVEFORM_RATE,
     }
 
 
-def _filled(description: dict[str, Any], payload: Payload) -> str:
+def _render_page(description: dict[str, Any], payload: Payload) -> str:
     page = web_text("page.html")
-    pieces = {
+    contents = {
         "<!--title-->": html.escape(description["title"]),
         "/*style*/": web_text("player.css"),
         "/*description*/": _script_json(description),
         "/*program*/": bundled(),
         "/*payload*/": payload.text(),
     }
-    marks = re.compile("|".join(re.escape(mark) for mark in pieces))
-    return marks.sub(lambda found: pieces[found.group()], page)
+    marks = re.compile("|".join(re.escape(mark) for mark in contents))
+    return marks.sub(lambda found: contents[found.group()], page)
 
 
 def _script_json(value: object) -> str:
-    """JSON that no HTML parser takes for markup."""
+    """JSON without characters that an HTML parser reads as markup."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")

@@ -12,7 +12,7 @@ from speaking_heads import speaking_head
 from audio2face.export import FORMATS
 from audio2face.export.render.scene import Scene
 from audio2face.geometry.mesh import linear
-from audio2face.player.describe import describe_take
+from audio2face.player.describe import describe_clip
 from audio2face.player.payload import Payload
 
 
@@ -20,7 +20,7 @@ def test_default_colours_have_one_source(tmp_path: Path) -> None:
     face = speaking_head(tmp_path, seconds=0.2)
     plain = {name: array for name, array in face.parts.items() if not name.endswith(("skin_colours", "tongue_colours"))}
     face = replace(face, parts=plain)
-    page = {mesh["name"]: mesh["colour"] for mesh in describe_take(face, "one", Payload())["meshes"]}
+    page = {mesh["name"]: mesh["colour"] for mesh in describe_clip(face, "one", Payload())["meshes"]}
     scene = Scene(face)
     [file] = FORMATS["glb"].write(face, tmp_path, "x")
     materials = {one.name: one.pbrMetallicRoughness.baseColorFactor for one in pygltflib.GLTF2().load(file).materials}

@@ -20,8 +20,8 @@ SMALL_TEXTURES = "#side=256&layers=2"
 
 # Positions of the skin's vertices as the graphics card holds them, [verts, 4].
 READ_POSITIONS = """() => {
-  const { gl, takes } = window.player.player;
-  const { positionsBuffer, grid, numVerts } = takes[0].skin;
+  const { gl, clips } = window.player.player;
+  const { positionsBuffer, grid, numVerts } = clips[0].skin;
   const values = new Float32Array(4 * grid.width * grid.height);
   gl.bindFramebuffer(gl.FRAMEBUFFER, positionsBuffer);
   gl.readPixels(0, 0, grid.width, grid.height, gl.RGBA, gl.FLOAT, values);
@@ -33,7 +33,7 @@ READ_POSITIONS = """() => {
 WATCH_CLOCKS = """async ([seconds, fps]) => {
   const { player } = window.player;
   const pairs = [];
-  player.watch(() => player.clock.playing && pairs.push([player.clock.audio.currentTime, player.frame / fps]));
+  player.onUpdate(() => player.clock.playing && pairs.push([player.clock.audio.currentTime, player.frame / fps]));
   const started = performance.now();
   await window.player.play();
   await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));

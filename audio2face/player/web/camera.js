@@ -1,20 +1,20 @@
 /**
- * A camera that turns about a point, and the mouse, fingers and wheel that move it.
+ * An orbit camera, controlled by mouse, touch and wheel.
  */
 import { lookAt, multiply, perspective } from "./matrix.js";
 
 /** @typedef {import("./matrix.js").Vector} Vector */
 
-const ANGLE = (22 * Math.PI) / 180; // height of the view: a portrait lens, which does not swell the nose
-const SLIM = 0.78; // width by height of a view that a head just fills
-const MOST_PITCH = 1.5;
-const TURN_PER_PIXEL = 0.006;
+const FIELD_OF_VIEW = (22 * Math.PI) / 180; // vertical; as a portrait lens, against distorted noses
+const HEAD_ASPECT = 0.78; // width by height of a view that a head just fills
+const MAX_PITCH = 1.5;
+const RADIANS_PER_PIXEL = 0.006;
 const ZOOM_PER_PIXEL = 0.0012;
 
 export class Camera {
   /**
-   * @param {Vector} centre of what is looked at
-   * @param {number} radius of it
+   * @param {Vector} centre of the scene
+   * @param {number} radius of the scene
    */
   constructor(centre, radius) {
     this.centre = centre;
@@ -28,11 +28,11 @@ export class Camera {
   }
 
   /**
-   * Looks at the whole from a side.
+   * Frames the whole scene from a direction.
    * @param {number} yaw radians to the actor's left
    * @param {number} pitch radians from above
    */
-  look(yaw, pitch) {
+  lookFrom(yaw, pitch) {
     this.yaw = yaw;
     this.pitch = pitch;
     this.distance = this.distanceOf(this.radius);
@@ -41,22 +41,22 @@ export class Camera {
   }
 
   /**
-   * Comes near to a point.
+   * Frames a point.
    * @param {Vector} target
-   * @param {number} radius around it that stays in view
+   * @param {number} radius around it that is in view
    */
-  approach(target, radius) {
+  focusOn(target, radius) {
     this.target = [...target];
     this.distance = this.distanceOf(radius);
     this.changed();
   }
 
-  /** How far away one stands to see so much. @param {number} radius */
+  /** Distance at which a radius fills the view. @param {number} radius */
   distanceOf(radius) {
-    return radius / Math.tan(ANGLE / 2);
+    return radius / Math.tan(FIELD_OF_VIEW / 2);
   }
 
-  /** @returns {Vector} where the eye is */
+  /** @returns {Vector} position of the camera */
   get eye() {
     const { yaw, pitch, distance, target } = this;
     return [
@@ -66,26 +66,26 @@ export class Camera {
     ];
   }
 
-  /** World to the unit cube. @param {number} aspect width by height */
+  /** World to clip space. @param {number} aspect width by height */
   matrix(aspect) {
-    // In a tall view the width decides how much is seen.
-    const wider = Math.max(1, SLIM / Math.max(aspect, 0.2));
-    const angle = 2 * Math.atan(wider * Math.tan(ANGLE / 2));
+    // In a tall view the width limits what is visible.
+    const wider = Math.max(1, HEAD_ASPECT / Math.max(aspect, 0.2));
+    const angle = 2 * Math.atan(wider * Math.tan(FIELD_OF_VIEW / 2));
     const [near, far] = [this.distance * 0.05, this.distance + 6 * this.radius];
     return multiply(perspective(angle, aspect, near, far), lookAt(this.eye, this.target));
   }
 
   /** @param {number} dx pixels @param {number} dy pixels */
-  turn(dx, dy) {
-    this.yaw = this.yaw - dx * TURN_PER_PIXEL;
-    this.pitch = Math.max(-MOST_PITCH, Math.min(MOST_PITCH, this.pitch + dy * TURN_PER_PIXEL));
+  orbit(dx, dy) {
+    this.yaw = this.yaw - dx * RADIANS_PER_PIXEL;
+    this.pitch = Math.max(-MAX_PITCH, Math.min(MAX_PITCH, this.pitch + dy * RADIANS_PER_PIXEL));
     this.changed();
   }
 
-  /** Moves along with the picture. @param {number} dx pixels @param {number} dy pixels @param {number} height of the view in pixels */
+  /** Moves the target parallel to the view. @param {number} dx pixels @param {number} dy pixels @param {number} height of the view in pixels */
   pan(dx, dy, height) {
     const view = lookAt(this.eye, this.target);
-    const perPixel = (2 * Math.tan(ANGLE / 2) * this.distance) / height;
+    const perPixel = (2 * Math.tan(FIELD_OF_VIEW / 2) * this.distance) / height;
     const move = (/** @type {number} */ axis) => perPixel * (dy * view[4 * axis + 1] - dx * view[4 * axis]);
     const { target } = this;
     this.target = [target[0] + move(0), target[1] + move(1), target[2] + move(2)];
@@ -98,29 +98,29 @@ export class Camera {
     this.changed();
   }
 
-  /** Listens to an element. @param {HTMLElement} element */
-  listen(element) {
-    /** @type {Map<number, [number, number]>} where each finger is */
-    const fingers = new Map();
+  /** Attaches mouse, touch and wheel handlers. @param {HTMLElement} element */
+  attach(element) {
+    /** @type {Map<number, [number, number]>} position of each pointer */
+    const pointers = new Map();
     element.addEventListener("pointerdown", (event) => {
       element.setPointerCapture(event.pointerId);
-      fingers.set(event.pointerId, [event.clientX, event.clientY]);
+      pointers.set(event.pointerId, [event.clientX, event.clientY]);
     });
     element.addEventListener("pointermove", (event) => {
-      const before = fingers.get(event.pointerId);
+      const before = pointers.get(event.pointerId);
       if (!before) return;
-      const others = [...fingers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
-      fingers.set(event.pointerId, [event.clientX, event.clientY]);
+      const others = [...pointers].filter(([id]) => id !== event.pointerId).map(([, position]) => position);
+      pointers.set(event.pointerId, [event.clientX, event.clientY]);
       const [dx, dy] = [event.clientX - before[0], event.clientY - before[1]];
       if (others.length) {
-        const apart = (/** @type {[number, number]} */ place) => Math.hypot(place[0] - others[0][0], place[1] - others[0][1]);
+        const apart = (/** @type {[number, number]} */ position) => Math.hypot(position[0] - others[0][0], position[1] - others[0][1]);
         this.zoom(Math.max(apart(before), 1) / Math.max(apart([event.clientX, event.clientY]), 1));
         this.pan(dx / 2, dy / 2, element.clientHeight);
       } else if (event.shiftKey || event.buttons & 6) this.pan(dx, dy, element.clientHeight);
-      else this.turn(dx, dy);
+      else this.orbit(dx, dy);
     });
     for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
-      element.addEventListener(name, (event) => fingers.delete(event.pointerId));
+      element.addEventListener(name, (event) => pointers.delete(event.pointerId));
     }
     element.addEventListener("contextmenu", (event) => event.preventDefault());
     element.addEventListener("wheel", (event) => {

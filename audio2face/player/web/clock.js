@@ -1,27 +1,27 @@
 /**
- * The time of the page. Where there is sound, the sound is the clock: whoever draws asks it, so nothing can drift.
+ * The time of the page. The audio element is the clock where there is sound, so that picture and sound cannot drift.
  */
 
 export class Clock {
   /**
-   * @param {number} seconds length
+   * @param {number} seconds duration
    * @param {Blob | null} sound
    */
   constructor(seconds, sound) {
     this.seconds = seconds;
     /** @type {HTMLAudioElement | null} */
     this.audio = sound ? new Audio(URL.createObjectURL(sound)) : null;
-    /** @type {[number, number] | null} a part that is played over and over, or stopped after, in seconds */
+    /** @type {[number, number] | null} selection that is played or looped, seconds */
     this.range = null;
     this.loop = false;
     this.rate = 1;
-    /** @type {number | null} when the silent clock started to run, on the page's own clock; null while it stands */
+    /** @type {number | null} performance.now() at the start of playback without sound; null while paused */
     this.startedAt = null;
     this.startedFrom = 0;
     if (this.audio) this.audio.preload = "auto";
   }
 
-  /** Resolves when the sound can be played and moved in. */
+  /** Resolves when the sound can play and seek. */
   ready() {
     const audio = this.audio;
     if (!audio || audio.readyState >= audio.HAVE_CURRENT_DATA) return Promise.resolve();
@@ -65,7 +65,7 @@ export class Clock {
     if (this.startedAt !== null) this.startedAt = performance.now();
   }
 
-  /** @param {number} rate 1 is as recorded; the voice keeps its pitch */
+  /** @param {number} rate 1 is the original speed; pitch is preserved */
   setRate(rate) {
     const [time, playing] = [this.time, this.startedAt !== null];
     this.rate = rate;
@@ -74,13 +74,13 @@ export class Clock {
     if (playing) this.startedAt = performance.now();
   }
 
-  /** What is played: the chosen part, or everything. */
+  /** What is played: the selection, or everything. */
   span() {
     return this.range ?? /** @type {[number, number]} */ ([0, this.seconds]);
   }
 
-  /** Goes back to the start, or stops, where the end of what is played was reached. Called before every drawing. */
-  turnAround() {
+  /** At the end of what is played: back to its start when looping, else pause. Called before every draw. */
+  loopOrStop() {
     const [start, end] = this.span();
     const ended = this.audio?.ended ?? false;
     if (ended ? !this.loop : !this.playing || this.time < end) return;
@@ -93,7 +93,7 @@ export class Clock {
 }
 
 /**
- * Plays; that a pause may come before the first sound is no fault.
+ * Plays. A pause before the first sound aborts the promise of play(), which is expected.
  * @param {HTMLAudioElement} audio
  */
 async function startSound(audio) {

@@ -8,22 +8,22 @@ import { element, icon, make, timeText } from "./dom.js";
 /**
  * @typedef {object} Action
  * @property {string} label
- * @property {string} help what it does
- * @property {string[]} keys as `KeyboardEvent.key` has them, lower case
+ * @property {string} help
+ * @property {string[]} keys values of `KeyboardEvent.key`, lower case
  * @property {() => void} run
- * @property {() => boolean} [on] whether it is switched on
+ * @property {() => boolean} [on] whether it is on
  * @property {string} [icon] instead of the label
  */
 
 const RATES = [0.25, 0.5, 0.75, 1, 1.5, 2];
 const QUARTER = Math.PI / 2;
 const MOUSE = [
-  ["Drag", "turn the head"],
+  ["Drag", "rotate the head"],
   ["Shift and drag, or right button", "move it"],
-  ["Wheel, or two fingers", "come nearer"],
-  ["Double click", "whole head again"],
-  ["Drag on the curves", "go through time"],
-  ["Shift and drag there", "choose a part to play"],
+  ["Wheel, or two fingers", "zoom"],
+  ["Double click", "reset the view"],
+  ["Drag on the curves", "seek"],
+  ["Shift and drag there", "select a range to play"],
 ];
 const KEY_NAMES = /** @type {Record<string, string>} */ ({
   " ": "Space", arrowleft: "←", arrowright: "→", arrowup: "↑", arrowdown: "↓", escape: "Esc", home: "Home", end: "End",
@@ -40,46 +40,46 @@ export function addControls(player) {
   refreshers.push(addRate(player), addReadout(player));
   listenToKeys(Object.values(groups).flat());
   fillHelp(Object.values(groups).flat());
-  player.canvas.addEventListener("dblclick", () => player.camera.look(0, 0));
+  player.canvas.addEventListener("dblclick", () => player.camera.lookFrom(0, 0));
   if (innerWidth < 900) document.body.classList.add("without-panel");
-  player.watch(() => refreshers.forEach((refresh) => refresh()));
+  player.onUpdate(() => refreshers.forEach((refresh) => refresh()));
 }
 
 /**
- * Everything one can do, by the group of buttons it belongs to; "keys" has no buttons.
+ * All actions by their group of buttons; "keys" has no buttons.
  * @param {Player} player
  * @returns {Record<string, Action[]>}
  */
 function actionsOf(player) {
-  return { views: views(player), looks: looks(player), "page-tools": tools(player), transport: transport(player), keys: others(player) };
+  return { views: views(player), displays: displayModes(player), "page-tools": tools(player), transport: transport(player), keys: others(player) };
 }
 
 /** @param {Player} player @returns {Action[]} */
 function views(player) {
-  const { takes, look } = player;
-  if (takes.length < 2) return [];
+  const { clips, options } = player;
+  if (clips.length < 2) return [];
   const choices = [[0], [0, 1], [1]];
-  const labels = [takes[0].label, "Side by side", takes[1].label];
-  return choices.map((shown, place) => ({
-    label: labels[place],
-    help: place === 1 ? "both faces beside each other" : `${labels[place]} alone`,
-    keys: [String(place + 1)],
+  const labels = [clips[0].label, "Side by side", clips[1].label];
+  return choices.map((shown, index) => ({
+    label: labels[index],
+    help: index === 1 ? "both faces side by side" : `${labels[index]} alone`,
+    keys: [String(index + 1)],
     run: () => player.set({ shown }),
-    on: () => String(look.shown) === String(shown),
+    on: () => String(options.shown) === String(shown),
   }));
 }
 
 /** @param {Player} player @returns {Action[]} */
-function looks(player) {
-  const { look, errors, takes } = player;
-  const heat = () => player.set({ heat: !look.heat, shown: look.shown.includes(0) ? look.shown : [0, 1] });
-  const edges = () => player.set({ edges: !look.edges });
-  const glass = () => player.set({ glass: !look.glass });
+function displayModes(player) {
+  const { options, errors, clips } = player;
+  const heat = () => player.set({ heat: !options.heat, shown: options.shown.includes(0) ? options.shown : [0, 1] });
+  const edges = () => player.set({ edges: !options.edges });
+  const glass = () => player.set({ glass: !options.glass });
   /** @type {(Action & { offered: boolean })[]} */
   const all = [
-    { label: "Heat map", help: "colours show the distance from the other face", keys: ["h"], run: heat, on: () => look.heat, offered: Boolean(errors) },
-    { label: "Wireframe", help: "edges of the mesh", keys: ["w"], run: edges, on: () => look.edges, offered: takes[0].skin.numCorners > 0 },
-    { label: "Glass", help: "skin one sees through, for tongue and teeth", keys: ["g"], run: glass, on: () => look.glass, offered: takes[0].skin.numCorners > 0 },
+    { label: "Heat map", help: "colours show the distance from the other face", keys: ["h"], run: heat, on: () => options.heat, offered: Boolean(errors) },
+    { label: "Wireframe", help: "edges of the mesh", keys: ["w"], run: edges, on: () => options.edges, offered: clips[0].skin.numCorners > 0 },
+    { label: "Glass", help: "transparent skin, to see tongue and teeth", keys: ["g"], run: glass, on: () => options.glass, offered: clips[0].skin.numCorners > 0 },
   ];
   return all.filter(({ offered }) => offered);
 }
@@ -89,20 +89,20 @@ function tools(player) {
   const { camera } = player;
   const { classList } = document.body;
   const help = /** @type {HTMLDialogElement} */ (element("help"));
-  const side = () => camera.look(camera.yaw === QUARTER / 2 ? QUARTER : QUARTER / 2, 0);
+  const side = () => camera.lookFrom(camera.yaw === QUARTER / 2 ? QUARTER : QUARTER / 2, 0);
   const details = () => {
     classList.toggle("without-panel");
-    player.touch();
+    player.requestRedraw();
   };
   /** @type {Action[]} */
   const found = [
-    { label: "Front", help: "from the front", keys: ["f"], run: () => camera.look(0, 0) },
+    { label: "Front", help: "from the front", keys: ["f"], run: () => camera.lookFrom(0, 0) },
     { label: "Side", help: "three quarters, then in profile", keys: ["s"], run: side },
     { label: "Details", help: "emotion, weights, settings", keys: ["d"], run: details, on: () => !classList.contains("without-panel") },
     { label: "Keys", help: "this list", keys: ["?"], run: () => (help.open ? help.close() : help.showModal()) },
   ];
-  if (player.description.takes[0].mouth) {
-    found.splice(2, 0, { label: "Mouth", help: "close to the mouth, and back", keys: ["m"], run: () => player.lookAtMouth() });
+  if (player.description.clips[0].mouth) {
+    found.splice(2, 0, { label: "Mouth", help: "close to the mouth, and back", keys: ["m"], run: () => player.toggleMouthCloseUp() });
   }
   return found;
 }
@@ -113,9 +113,9 @@ function transport(player) {
   return [
     { label: "To the start", icon: "start", help: "to the start", keys: ["home"], run: () => player.seek(clock.span()[0]) },
     { label: "One frame back", icon: "back", help: "one frame back", keys: ["arrowleft", ","], run: () => player.step(-1) },
-    { label: "Play", icon: "play", help: "play or stand", keys: [" ", "k"], run: () => void player.toggle(), on: () => clock.playing },
-    { label: "One frame on", icon: "forward", help: "one frame on", keys: ["arrowright", "."], run: () => player.step(1) },
-    { label: "Play over and over", icon: "loop", help: "play over and over", keys: ["l"], run: () => { clock.loop = !clock.loop; player.touch(); }, on: () => clock.loop },
+    { label: "Play", icon: "play", help: "play or pause", keys: [" ", "k"], run: () => void player.toggle(), on: () => clock.playing },
+    { label: "One frame forward", icon: "forward", help: "one frame forward", keys: ["arrowright", "."], run: () => player.step(1) },
+    { label: "Loop", icon: "loop", help: "loop", keys: ["l"], run: () => { clock.loop = !clock.loop; player.requestRedraw(); }, on: () => clock.loop },
   ];
 }
 
@@ -125,27 +125,27 @@ function others(player) {
   const second = Math.round(description.fps);
   return [
     { label: "", help: "one second back", keys: ["shift+arrowleft"], run: () => player.step(-second) },
-    { label: "", help: "one second on", keys: ["shift+arrowright"], run: () => player.step(second) },
+    { label: "", help: "one second forward", keys: ["shift+arrowright"], run: () => player.step(second) },
     { label: "", help: "to the end", keys: ["end"], run: () => player.step(description.frames) },
     { label: "", help: "faster", keys: ["arrowup"], run: () => stepRate(player, 1) },
     { label: "", help: "slower", keys: ["arrowdown"], run: () => stepRate(player, -1) },
     { label: "", help: "finer scale of the heat map", keys: ["["], run: () => player.stepHeatTop(-1) },
     { label: "", help: "coarser scale of the heat map", keys: ["]"], run: () => player.stepHeatTop(1) },
-    { label: "", help: "play everything, not a part", keys: ["escape"], run: () => { clock.range = null; player.touch(); } },
+    { label: "", help: "clear the selection", keys: ["escape"], run: () => { clock.range = null; player.requestRedraw(); } },
   ];
 }
 
 /** @param {Player} player @param {number} steps */
 function stepRate(player, steps) {
-  const place = RATES.indexOf(player.clock.rate) + steps;
-  player.clock.setRate(RATES[Math.max(0, Math.min(RATES.length - 1, place))]);
-  player.touch();
+  const index = RATES.indexOf(player.clock.rate) + steps;
+  player.clock.setRate(RATES[Math.max(0, Math.min(RATES.length - 1, index))]);
+  player.requestRedraw();
 }
 
 /**
  * @param {HTMLElement} parent
  * @param {Action} action
- * @returns {() => void} shows whether it is on
+ * @returns {() => void} updates its pressed state
  */
 function addButton(parent, action) {
   const button = make("button", { type: "button", title: `${action.help} (${action.keys.map(keyName).join(" or ")})` });
@@ -198,10 +198,10 @@ function listenToKeys(actions) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey || target.tagName === "SELECT") return;
     const key = event.key.toLowerCase();
-    // A focused button takes the space bar itself.
+    // A focused button handles the space bar itself.
     if (key === " " && target.tagName === "BUTTON") return;
-    const wanted = event.shiftKey && key.startsWith("arrow") ? `shift+${key}` : key;
-    const action = actions.find(({ keys }) => keys.includes(wanted));
+    const pressed = event.shiftKey && key.startsWith("arrow") ? `shift+${key}` : key;
+    const action = actions.find(({ keys }) => keys.includes(pressed));
     if (!action) return;
     event.preventDefault();
     action.run();

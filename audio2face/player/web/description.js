@@ -1,50 +1,50 @@
 /**
- * The types of what `describe.py` and `page.py` say of the animation. Lengths are centimetres unless named otherwise.
+ * The types of the JSON that `describe.py` and `page.py` write. Lengths are centimetres unless stated otherwise.
  */
 import { element } from "./dom.js";
 
-/** @typedef {import("./payload.js").Place} Place */
+/** @typedef {import("./payload.js").ArrayRef} ArrayRef */
 
 /**
- * @typedef {object} MeshDescription a deforming mesh: frame f is `rest + scales * weights[:, f] @ shapes`
+ * @typedef {object} MeshDescription a deforming mesh: frame f is `mean + scales * weights[:, f] @ components`
  * @property {"skin" | "tongue"} name
- * @property {Place | null} faces int32 [faces, 3 or 4], -1 as the fourth corner of a triangle; null: points are drawn
- * @property {Place} rest float32 [verts, 3]
- * @property {Place} shapes int16 [shapes, 3, verts]
- * @property {Place} weights int16 [shapes, frames]
- * @property {Place} scales float32 [shapes]
- * @property {Place | null} colours uint8 [verts, 3], sRGB
- * @property {[number, number, number]} colour sRGB, where the actor has no colours of its own
- * @property {number} meanError of the coding, millimetres
- * @property {number} worstError of the coding, millimetres
+ * @property {ArrayRef | null} faces int32 [faces, 3 or 4], -1 as the fourth corner of a triangle; null: points are drawn
+ * @property {ArrayRef} mean float32 [verts, 3]
+ * @property {ArrayRef} components int16 [components, 3, verts]
+ * @property {ArrayRef} weights int16 [components, frames]
+ * @property {ArrayRef} scales float32 [components]
+ * @property {ArrayRef | null} colours uint8 [verts, 3], sRGB
+ * @property {[number, number, number]} colour sRGB, for an actor without vertex colours
+ * @property {number} meanError of the compression, millimetres
+ * @property {number} worstError of the compression, millimetres
  */
 
 /**
- * @typedef {object} PropDescription a rigid part
+ * @typedef {object} RigidPartDescription a rigid part
  * @property {string} name
  * @property {"eye" | "teeth" | "marker"} kind
  * @property {"head" | "jaw" | "right_eye" | "left_eye"} follows
- * @property {[number, number, number]} pivot what an eye turns about
- * @property {Place} faces
- * @property {Place} rest
- * @property {Place} colours
+ * @property {[number, number, number]} pivot centre of rotation of an eye
+ * @property {ArrayRef} faces
+ * @property {ArrayRef} vertices float32 [verts, 3], neutral pose
+ * @property {ArrayRef} colours
  */
 
 /**
- * @typedef {object} TakeDescription one animation
+ * @typedef {object} ClipDescription one animation
  * @property {string} label
  * @property {string} actor
- * @property {[string, string | [string, string][]][]} facts names and values; a value may be a group of such
+ * @property {[string, string | [string, string][]][]} facts names and values; a value may be a group of pairs
  * @property {MeshDescription[]} meshes
- * @property {PropDescription[]} props
- * @property {Place} jaw float32 [frames, 4, 4], row by row
- * @property {Place} eyes float32 [frames, 4], degrees: pitch and yaw of the right eye, then of the left
- * @property {Place | null} lips float32 [frames], how far they are apart, millimetres
- * @property {[number, number, number] | null} mouth its middle at rest
+ * @property {RigidPartDescription[]} rigidParts
+ * @property {ArrayRef} jaw float32 [frames, 4, 4], row by row
+ * @property {ArrayRef} eyes float32 [frames, 4], degrees: pitch and yaw of the right eye, then of the left
+ * @property {ArrayRef | null} lips float32 [frames], distance between upper and lower lip, millimetres
+ * @property {[number, number, number] | null} mouth its centre in the neutral pose
  * @property {string[]} emotions
- * @property {Place} emotion float32 [frames, emotions]
+ * @property {ArrayRef} emotion float32 [frames, emotions]
  * @property {string[]} poses names of blend shapes
- * @property {Place | null} poseWeights float32 [frames, poses]
+ * @property {ArrayRef | null} poseWeights float32 [frames, poses]
  */
 
 /**
@@ -52,16 +52,16 @@ import { element } from "./dom.js";
  * @property {string} title
  * @property {number} fps
  * @property {number} frames
- * @property {number} seconds length of the page's time: of the sound, or of the animation where that is longer
- * @property {TakeDescription[]} takes one or two
- * @property {{ mean: Place, largest: Place, usual: number } | null} difference millimetres: float32 [frames], and what
- *   nearly all distances stay within
- * @property {Place | null} sound a FLAC file
- * @property {Place | null} outline uint8 [columns, 2], lowest and highest value, 128 is silence
- * @property {number} outlineRate columns per second
+ * @property {number} seconds duration: of the audio, or of the animation where that is longer
+ * @property {ClipDescription[]} clips one or two
+ * @property {{ mean: ArrayRef, largest: ArrayRef, usual: number } | null} difference millimetres: float32 [frames], and the
+ *   98th percentile of all distances
+ * @property {ArrayRef | null} sound a FLAC file
+ * @property {ArrayRef | null} waveform uint8 [columns, 2], lowest and highest value, 128 is silence
+ * @property {number} waveformRate columns per second
  */
 
-/** @returns {Description} what the page was written with */
+/** @returns {Description} the JSON inside the page */
 export function readDescription() {
   return JSON.parse(element("description").textContent ?? "");
 }

@@ -1,5 +1,5 @@
 /**
- * Making elements of the page.
+ * Helpers that create elements of the page.
  */
 
 /**
@@ -49,7 +49,7 @@ export function icon(name) {
 }
 
 /**
- * A time for people.
+ * A time as minutes:seconds.
  * @param {number} seconds
  */
 export function timeText(seconds) {

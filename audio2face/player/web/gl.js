@@ -1,5 +1,5 @@
 /**
- * The few things WebGL 2 needs said often: programs, textures of data, and places to draw into.
+ * Helpers for WebGL 2: programs, data textures and framebuffers.
  */
 
 /** @typedef {WebGL2RenderingContext} GL */
@@ -13,7 +13,7 @@
  */
 
 /**
- * Formats by what they hold.
+ * Texture formats by content.
  * @param {GL} gl
  */
 export function formatsOf(gl) {
@@ -46,19 +46,19 @@ export function link(gl, vertex, fragment) {
   gl.linkProgram(program);
   if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(`program: ${gl.getProgramInfoLog(program)}`);
   /** @type {Map<string, WebGLUniformLocation | null>} */
-  const places = new Map();
+  const locations = new Map();
   const at = (/** @type {string} */ name) => {
-    const known = places.get(name);
-    if (known !== undefined) return known;
-    const place = gl.getUniformLocation(program, name);
-    places.set(name, place);
-    return place;
+    const cached = locations.get(name);
+    if (cached !== undefined) return cached;
+    const location = gl.getUniformLocation(program, name);
+    locations.set(name, location);
+    return location;
   };
   return { program, at };
 }
 
 /**
- * A texture that is read texel by texel.
+ * A texture for texelFetch.
  * @param {GL} gl
  * @param {Format} format
  * @param {number} width
@@ -86,7 +86,7 @@ export function unfiltered(gl, target) {
 }
 
 /**
- * A place to draw into.
+ * A framebuffer with a colour or depth attachment.
  * @param {GL} gl
  * @param {WebGLTexture | null} colour
  * @param {WebGLTexture | null} [depth]
@@ -111,15 +111,15 @@ export function framebuffer(gl, colour, depth = null) {
  * @param {number} [first] texture unit
  */
 export function bindTextures(gl, program, textures, first = 0) {
-  Object.entries(textures).forEach(([name, texture], place) => {
-    gl.activeTexture(gl.TEXTURE0 + first + place);
+  Object.entries(textures).forEach(([name, texture], index) => {
+    gl.activeTexture(gl.TEXTURE0 + first + index);
     gl.bindTexture(gl.TEXTURE_2D, texture);
-    gl.uniform1i(program.at(name), first + place);
+    gl.uniform1i(program.at(name), first + index);
   });
 }
 
 /**
- * How a list is cut into the rows of a texture.
+ * Width and height of a texture that holds a list, row by row.
  * @param {number} count items
  * @param {number} limit most texels in a row or column
  */
@@ -131,12 +131,12 @@ export function gridOf(count, limit) {
 }
 
 /**
- * A list of items with `values` numbers each, padded to the whole of a grid.
+ * A list of items with `values` numbers each, padded with zeros to a whole grid.
  * @template {Float32Array | Int32Array | Uint8Array} List
  * @param {List} list
  * @param {number} values
  * @param {{ width: number, height: number }} grid
- * @param {number} [padded] numbers of an item in the result, zeros behind those given
+ * @param {number} [padded] numbers per item in the result, the given ones first
  * @returns {List}
  */
 export function padded(list, values, grid, padded = values) {

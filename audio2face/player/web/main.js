@@ -1,5 +1,5 @@
 /**
- * Opens the page: reads what it carries, sets the stage and the controls, and then draws whatever time it is.
+ * Opens the page: reads its data, builds renderer and controls, and starts the drawing loop.
  */
 import { readDescription } from "./description.js";
 import { element } from "./dom.js";
@@ -10,7 +10,7 @@ import { addPanel } from "./panel.js";
 import { Player } from "./player.js";
 import { addTimeline } from "./timeline.js";
 
-// Limits in the page's address, #side=256&layers=2, stand for a graphics card with smaller textures.
+// Limits in the page's address, #side=256&layers=2, emulate a graphics card with smaller textures.
 const LIMITS_IN_ADDRESS = { side: /\bside=(\d+)/, layers: /\blayers=(\d+)/ };
 
 async function open() {
@@ -34,85 +34,85 @@ async function open() {
   const status = element("status");
   status.hidden = true;
   canvas.addEventListener("webglcontextlost", () => {
-    status.textContent = "The graphics card was taken away. Load the page again.";
+    status.textContent = "The connection to the graphics card was lost. Reload the page.";
     status.hidden = false;
   });
   return player;
 }
 
-/** What other programs may do with the page. */
-class Remote {
+/** The scripting interface, `window.player`. */
+class PlayerApi {
   constructor() {
-    /** Resolves when everything is drawn for the first time. */
+    /** Resolves after the first draw. */
     this.ready = open().then((player) => {
       this.player = player;
     });
   }
 
   /** @private */
-  get opened() {
+  get loaded() {
     if (!this.player) throw new Error("await player.ready first");
     return this.player;
   }
 
   /** The frame on the screen. */
   get frame() {
-    return this.opened.frame;
+    return this.loaded.frame;
   }
 
-  /** Seconds from the start: where the sound is. */
+  /** Seconds from the start. */
   get time() {
-    return this.opened.clock.time;
+    return this.loaded.clock.time;
   }
 
-  /** Shows another time, at once. @param {number} seconds */
+  /** Seeks and draws at once. @param {number} seconds */
   seek(seconds) {
-    this.opened.seek(seconds);
-    this.opened.tick();
+    this.loaded.seek(seconds);
+    this.loaded.tick();
   }
 
   play() {
-    return this.opened.clock.play();
+    return this.loaded.clock.play();
   }
 
   pause() {
-    this.opened.clock.pause();
+    this.loaded.clock.pause();
   }
 
-  /** Changes how it looks, at once. @param {Partial<import("./stage.js").Look>} look */
-  set(look) {
-    this.opened.set(look);
-    this.opened.tick();
+  /** Changes view options and draws at once. @param {Partial<import("./renderer.js").ViewOptions>} options */
+  set(options) {
+    this.loaded.set(options);
+    this.loaded.tick();
   }
 
   /**
-   * Pixels of the picture: red, green, blue and opacity, row by row from the bottom.
+   * Pixels of the picture, RGBA, row by row from the bottom.
    * @param {number} left
    * @param {number} bottom
    * @param {number} width
    * @param {number} height
    */
   readPixels(left, bottom, width, height) {
-    const { gl } = this.opened;
-    this.opened.draw();
+    const { gl } = this.loaded;
+    this.loaded.draw();
     const pixels = new Uint8Array(4 * width * height);
     gl.readPixels(left, bottom, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
     return pixels;
   }
 
-  /** Where a point of space is in the picture, pixels from the left and the bottom. @param {[number, number, number]} point */
+  /** Projects a point to pixels from the left and the bottom. @param {[number, number, number]} point */
   project(point) {
-    const { camera, stage, look } = this.opened;
-    const [view] = stage.views(look.shown.length);
+    const { camera, renderer, options } = this.loaded;
+    const [view] = renderer.views(options.shown.length);
     const matrix = camera.matrix(view.width / view.height);
     const [x, y, w] = [0, 1, 3].map((row) => matrix[row] * point[0] + matrix[4 + row] * point[1] + matrix[8 + row] * point[2] + matrix[12 + row]);
     return [view.left + (0.5 + (0.5 * x) / w) * view.width, view.bottom + (0.5 + (0.5 * y) / w) * view.height];
   }
 }
 
-const remote = new Remote();
-remote.ready.catch((/** @type {Error} */ error) => {
+const api = new PlayerApi();
+api.ready.catch((/** @type {Error} */ error) => {
   element("status").textContent = error.message;
   console.error(error);
 });
-Object.assign(window, { player: remote });
+Object.assign(window, { player: api });

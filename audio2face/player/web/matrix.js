@@ -28,7 +28,7 @@ export function multiply(left, right) {
 }
 
 /**
- * A perspective with the eye at the origin, looking along -z.
+ * Perspective projection of a camera at the origin that looks along -z.
  * @param {number} angle height of the view, radians
  * @param {number} aspect width by height
  * @param {number} near
@@ -44,17 +44,17 @@ export function perspective(angle, aspect, near, far) {
 }
 
 /**
- * A parallel projection of a cube about the origin.
+ * Orthographic projection of a cube about the origin.
  * @param {number} radius half an edge
  * @returns {Matrix}
  */
-export function parallel(radius) {
+export function orthographic(radius) {
   const scale = 1 / radius;
   return new Float32Array([scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, -scale, 0, 0, 0, 0, 1]);
 }
 
 /**
- * World to eye, for an eye that looks at a target with +y upwards.
+ * View matrix of a camera that looks at a target with +y upwards.
  * @param {Vector} eye
  * @param {Vector} target
  * @returns {Matrix}
@@ -71,13 +71,13 @@ export function lookAt(eye, target) {
 }
 
 /**
- * A turn about a point: first pitch about x, then yaw about y.
+ * Rotation about a point: first pitch about x, then yaw about y.
  * @param {Vector} pivot
  * @param {number} pitch degrees
  * @param {number} yaw degrees
  * @returns {Matrix}
  */
-export function turnAbout(pivot, pitch, yaw) {
+export function rotationAbout(pivot, pitch, yaw) {
   const [sx, cx] = [Math.sin((pitch * Math.PI) / 180), Math.cos((pitch * Math.PI) / 180)];
   const [sy, cy] = [Math.sin((yaw * Math.PI) / 180), Math.cos((yaw * Math.PI) / 180)];
   const turn = new Float32Array([cy, 0, -sy, 0, sy * sx, cx, cy * sx, 0, sy * cx, -sx, cy * cx, 0, 0, 0, 0, 1]);
@@ -92,7 +92,7 @@ export function turnAbout(pivot, pitch, yaw) {
  * @returns {Matrix}
  */
 export function fromRows(rows) {
-  return new Float32Array([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15].map((place) => rows[place]));
+  return new Float32Array([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15].map((index) => rows[index]));
 }
 
 /**

@@ -1,34 +1,34 @@
 /**
- * What lies over the picture: names of the faces, and the scale of the heat map.
+ * Overlays of the picture: names of the faces, and the scale of the heat map.
  */
 import { element, make } from "./dom.js";
-import { heatList } from "./heat_colours.js";
+import { heatMapCss } from "./heat_map_colours.js";
 
 /** @typedef {import("./player.js").Player} Player */
 
 /** @param {Player} player */
 export function addOverlays(player) {
   const refreshers = [addCaptions(player), addScale(player)];
-  player.watch(() => refreshers.forEach((refresh) => refresh()));
+  player.onUpdate(() => refreshers.forEach((refresh) => refresh()));
 }
 
 /** @param {Player} player */
 function addCaptions(player) {
-  const captions = player.takes.map((take, place) =>
-    make("p", { class: `caption take-${place}` }, take.label, make("span", {}, player.description.takes[place].actor)));
+  const captions = player.clips.map((clip, index) =>
+    make("p", { class: `caption clip-${index}` }, clip.label, make("span", {}, player.description.clips[index].actor)));
   element("captions").append(...captions);
   return () => {
-    const { shown } = player.look;
+    const { shown } = player.options;
     const { width, height } = player.canvas;
-    const views = player.stage.views(shown.length);
-    captions.forEach((caption, place) => {
-      const view = views[shown.indexOf(place)];
+    const views = player.renderer.views(shown.length);
+    captions.forEach((caption, index) => {
+      const view = views[shown.indexOf(index)];
       caption.hidden = !view;
       if (!view) return;
       caption.style.left = `${(100 * view.left) / width}%`;
       caption.style.top = `${100 - (100 * (view.bottom + view.height)) / height}%`;
     });
-    const names = shown.map((take) => player.takes[take].label).join(" beside ");
+    const names = shown.map((clip) => player.clips[clip].label).join(" beside ");
     player.canvas.setAttribute("aria-label", `Animated face: ${names}`);
   };
 }
@@ -37,7 +37,7 @@ function addCaptions(player) {
 function addScale(player) {
   const scale = element("heat");
   const bar = make("div", { class: "colours" });
-  bar.style.setProperty("--colours", heatList());
+  bar.style.setProperty("--colours", heatMapCss());
   const numbers = [1, 0.75, 0.5, 0.25, 0].map(() => make("span"));
   const finer = make("button", { type: "button", "aria-label": "Finer scale", title: "finer scale ([)" }, "−");
   const coarser = make("button", { type: "button", "aria-label": "Coarser scale", title: "coarser scale (])" }, "+");
@@ -51,11 +51,11 @@ function addScale(player) {
     now,
   );
   return () => {
-    const { look, errors, frame } = player;
-    scale.hidden = !look.heat || !look.shown.includes(0);
+    const { options, errors, frame } = player;
+    scale.hidden = !options.heat || !options.shown.includes(0);
     if (scale.hidden || !errors) return;
-    numbers.forEach((number, place) => {
-      number.textContent = String(Number((look.heatTop * (1 - place / 4)).toPrecision(3)));
+    numbers.forEach((number, index) => {
+      number.textContent = String(Number((options.heatTop * (1 - index / 4)).toPrecision(3)));
     });
     now.textContent = `mean ${errors.mean[frame].toFixed(2)}\nworst ${errors.largest[frame].toFixed(2)}`;
   };

@@ -1,41 +1,41 @@
 /**
- * The panel beside the picture: measures of the frame, emotion, blend shapes, and how the animation was made.
+ * The panel beside the picture: metrics of the frame, emotion, blend shapes, and metadata of the animation.
  */
 import { element, make } from "./dom.js";
 
 /** @typedef {import("./player.js").Player} Player */
 /** @typedef {import("./payload.js").Payload} Payload */
-/** @typedef {import("./description.js").TakeDescription} TakeDescription */
+/** @typedef {import("./description.js").ClipDescription} ClipDescription */
 
-const MOST_POSES = 12; // shown at a time: those that matter most over the whole animation
+const MAX_POSES = 12; // with the largest weights over the whole animation
 
 /** @param {Player} player @param {Payload} payload */
 export function addPanel(player, payload) {
   const panel = element("panel");
-  const { takes } = player.description;
-  const first = takes[0];
-  const refreshers = [addMeasures(player, panel)];
+  const { clips } = player.description;
+  const first = clips[0];
+  const refreshers = [addMetrics(player, panel)];
   if (first.emotions.length) {
     refreshers.push(addBars(panel, "Emotion", first.emotions, payload.floats(first.emotion), first.emotions.length));
   }
   if (first.poseWeights) {
-    refreshers.push(addBars(panel, "Blend shapes", first.poses, payload.floats(first.poseWeights), MOST_POSES));
+    refreshers.push(addBars(panel, "Blend shapes", first.poses, payload.floats(first.poseWeights), MAX_POSES));
   }
-  takes.forEach((take, place) => addFacts(panel, take, place));
-  addAccuracy(panel, takes);
-  player.watch(() => refreshers.forEach((refresh) => refresh(player.frame)));
+  clips.forEach((clip, index) => addMetadata(panel, clip, index));
+  addAccuracy(panel, clips);
+  player.onUpdate(() => refreshers.forEach((refresh) => refresh(player.frame)));
 }
 
 /**
  * @param {Player} player
  * @param {HTMLElement} panel
  */
-function addMeasures(player, panel) {
-  const { takes, errors } = player;
+function addMetrics(player, panel) {
+  const { clips, errors } = player;
   /** @type {[string, (frame: number) => string, string][]} */
   const rows = [];
-  takes.forEach(({ label, lips }, place) => {
-    if (lips) rows.push([`Lips, ${label.toLowerCase()}`, (frame) => `${lips[frame].toFixed(2)} mm`, `take-${place}`]);
+  clips.forEach(({ label, lips }, index) => {
+    if (lips) rows.push([`Lips, ${label.toLowerCase()}`, (frame) => `${lips[frame].toFixed(2)} mm`, `clip-${index}`]);
   });
   if (errors) {
     rows.push(["Error, mean", (frame) => `${errors.mean[frame].toFixed(3)} mm`, ""]);
@@ -45,24 +45,24 @@ function addMeasures(player, panel) {
   }
   if (!rows.length) return () => {};
   const values = rows.map(([, , kind]) => make("dd", kind ? { class: kind } : {}));
-  panel.append(make("h2", {}, "This frame"), make("dl", { class: "pairs" }, ...rows.flatMap(([name], place) => [make("dt", {}, name), values[place]])));
-  return (/** @type {number} */ frame) => rows.forEach(([, value], place) => {
-    values[place].textContent = value(frame);
+  panel.append(make("h2", {}, "This frame"), make("dl", { class: "pairs" }, ...rows.flatMap(([name], index) => [make("dt", {}, name), values[index]])));
+  return (/** @type {number} */ frame) => rows.forEach(([, value], index) => {
+    values[index].textContent = value(frame);
   });
 }
 
 /**
- * Bars that follow values from 0 to 1.
+ * Bars of values from 0 to 1.
  * @param {HTMLElement} panel
  * @param {string} title
  * @param {string[]} names
  * @param {Float32Array} values [frames, names]
- * @param {number} most bars
+ * @param {number} most number of bars
  */
 function addBars(panel, title, names, values, most) {
   const sums = names.map((_, column) => {
     let sum = 0;
-    for (let place = column; place < values.length; place += names.length) sum += Math.abs(values[place]);
+    for (let index = column; index < values.length; index += names.length) sum += Math.abs(values[index]);
     return sum;
   });
   const order = [...names.keys()].sort((one, other) => sums[other] - sums[one]).slice(0, most);
@@ -81,14 +81,14 @@ function addBars(panel, title, names, values, most) {
 
 /**
  * @param {HTMLElement} panel
- * @param {TakeDescription} take
- * @param {number} place
+ * @param {ClipDescription} clip
+ * @param {number} index
  */
-function addFacts(panel, take, place) {
-  panel.append(make("h2", { class: `take-${place}` }, take.label));
-  const simple = take.facts.flatMap(([name, value]) => (typeof value === "string" ? [pair(name, value)] : []));
+function addMetadata(panel, clip, index) {
+  panel.append(make("h2", { class: `clip-${index}` }, clip.label));
+  const simple = clip.facts.flatMap(([name, value]) => (typeof value === "string" ? [pair(name, value)] : []));
   panel.append(make("dl", { class: "pairs" }, ...simple.flat()));
-  for (const [name, group] of take.facts) {
+  for (const [name, group] of clip.facts) {
     if (typeof group === "string") continue;
     const rows = group.flatMap(([key, value]) => pair(key, value));
     const summary = make("summary", {}, name, make("small", {}, String(group.length)));
@@ -103,13 +103,13 @@ function pair(name, value) {
 
 /**
  * @param {HTMLElement} panel
- * @param {TakeDescription[]} takes
+ * @param {ClipDescription[]} clips
  */
-function addAccuracy(panel, takes) {
-  const meshes = takes.flatMap((take) => take.meshes);
+function addAccuracy(panel, clips) {
+  const meshes = clips.flatMap((clip) => clip.meshes);
   const mean = Math.max(...meshes.map((mesh) => mesh.meanError));
   const worst = Math.max(...meshes.map((mesh) => mesh.worstError));
   panel.append(make("p", { class: "note" },
-    `Drawn to within ${mean.toFixed(3)} mm of the exact animation on average and ${worst.toFixed(2)} mm at worst. `
-    + "Curves and numbers come from the exact one."));
+    `Compressed to within ${mean.toFixed(3)} mm of the exact animation on average and ${worst.toFixed(2)} mm at worst. `
+    + "Curves and numbers are computed from the exact animation."));
 }

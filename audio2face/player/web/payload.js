@@ -3,7 +3,7 @@
  */
 
 /** @typedef {"uint8" | "int16" | "int32" | "float32"} Dtype */
-/** @typedef {{ dtype: Dtype, shape: number[], offset: number }} Place where an array lies */
+/** @typedef {{ dtype: Dtype, shape: number[], offset: number }} ArrayRef location of an array */
 
 const VIEWS = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array };
 
@@ -20,42 +20,42 @@ export async function openPayload(text) {
   return new Response(stream).arrayBuffer();
 }
 
-/** Arrays by their places. */
+/** Arrays by reference. */
 export class Payload {
   /** @param {ArrayBuffer} buffer */
   constructor(buffer) {
     this.buffer = buffer;
   }
 
-  /** @param {Place} place */
-  floats(place) {
-    return /** @type {Float32Array} */ (this.view(place, "float32"));
+  /** @param {ArrayRef} ref */
+  floats(ref) {
+    return /** @type {Float32Array} */ (this.view(ref, "float32"));
   }
 
-  /** @param {Place} place */
-  integers(place) {
-    return /** @type {Int32Array} */ (this.view(place, "int32"));
+  /** @param {ArrayRef} ref */
+  integers(ref) {
+    return /** @type {Int32Array} */ (this.view(ref, "int32"));
   }
 
-  /** @param {Place} place */
-  bytes(place) {
-    return /** @type {Uint8Array<ArrayBuffer>} */ (this.view(place, "uint8"));
+  /** @param {ArrayRef} ref */
+  bytes(ref) {
+    return /** @type {Uint8Array<ArrayBuffer>} */ (this.view(ref, "uint8"));
   }
 
   /**
-   * 16-bit integers, which lie as high bytes and low bytes of folded differences along the last axis.
-   * @param {Place} place
+   * 16-bit integers, stored as all high bytes, then all low bytes, of zigzag-coded differences along the last axis.
+   * @param {ArrayRef} ref
    */
-  shorts(place) {
-    const count = product(place.shape);
-    const row = place.shape[place.shape.length - 1];
-    const high = new Uint8Array(this.buffer, place.offset, count);
-    const low = new Uint8Array(this.buffer, place.offset + count, count);
+  shorts(ref) {
+    const count = product(ref.shape);
+    const row = ref.shape[ref.shape.length - 1];
+    const high = new Uint8Array(this.buffer, ref.offset, count);
+    const low = new Uint8Array(this.buffer, ref.offset + count, count);
     const values = new Int16Array(count);
     for (let i = 0, value = 0; i < count; i++) {
       if (i % row === 0) value = 0;
-      const folded = (high[i] << 8) | low[i];
-      value += (folded >>> 1) ^ -(folded & 1);
+      const zigzag = (high[i] << 8) | low[i];
+      value += (zigzag >>> 1) ^ -(zigzag & 1);
       values[i] = value;
     }
     return values;
@@ -63,12 +63,12 @@ export class Payload {
 
   /**
    * @private
-   * @param {Place} place
+   * @param {ArrayRef} ref
    * @param {keyof typeof VIEWS} dtype
    */
-  view(place, dtype) {
-    if (place.dtype !== dtype) throw new Error(`an array of ${place.dtype} is read as ${dtype}`);
-    return new VIEWS[dtype](this.buffer, place.offset, product(place.shape));
+  view(ref, dtype) {
+    if (ref.dtype !== dtype) throw new Error(`an array of ${ref.dtype} is read as ${dtype}`);
+    return new VIEWS[dtype](this.buffer, ref.offset, product(ref.shape));
   }
 }
 

@@ -1,170 +1,170 @@
 /**
- * The state of the page: what time it is, what is shown and how. Controls change it, and are told when it changed.
+ * The state of the page: time, view options, camera. Controls change it and are notified of changes.
  */
 import { Camera } from "./camera.js";
 import { Clock } from "./clock.js";
-import { Stage } from "./stage.js";
-import { Poser } from "./surface.js";
-import { Take } from "./take.js";
+import { Renderer } from "./renderer.js";
+import { MeshDeformer } from "./mesh.js";
+import { Clip } from "./clip.js";
 
 /** @typedef {import("./description.js").Description} Description */
 /** @typedef {import("./payload.js").Payload} Payload */
 
 const HEAT_TOPS = [0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50]; // millimetres
-const MOST_RATIO = 2; // pixels drawn per pixel of the page, at most
-const LEAST_RATIO = 0.5;
-const SLOW_MS = 45; // between two drawings: while it plays, fewer pixels are drawn
-const COARSER = 0.7;
-const AROUND = 1.1; // what is seen of a head, by what there is
-const MOUTH_CM = 5.2; // radius of what is seen when looking at the mouth
+const MAX_PIXEL_RATIO = 2; // pixels drawn per CSS pixel
+const MIN_PIXEL_RATIO = 0.5;
+const SLOW_MS = 45; // between two draws; beyond it, playback lowers the resolution
+const PIXEL_RATIO_STEP = 0.7;
+const HEAD_MARGIN = 1.1; // visible height by height of the head
+const MOUTH_CM = 5.2; // radius of the mouth close-up
 
 export class Player {
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {Description} description
    * @param {Payload} payload
-   * @param {import("./surface.js").Limits} limits beside the graphics card's own
+   * @param {import("./mesh.js").Limits} limits on top of the graphics card's own
    */
   constructor(canvas, description, payload, limits) {
     this.canvas = canvas;
     this.description = description;
-    const gl = openGraphics(canvas);
-    const poser = new Poser(gl, limits);
+    const gl = createContext(canvas);
+    const deformer = new MeshDeformer(gl, limits);
     this.gl = gl;
-    this.takes = description.takes.map((take) => new Take(poser, take, payload));
-    this.stage = new Stage(canvas, poser, this.takes);
+    this.clips = description.clips.map((clip) => new Clip(deformer, clip, payload));
+    this.renderer = new Renderer(canvas, deformer, this.clips);
     const sound = description.sound && new Blob([payload.bytes(description.sound)], { type: "audio/flac" });
     this.clock = new Clock(description.seconds, sound);
-    const { centre, reach } = this.takes[0].bounds;
-    this.camera = new Camera(centre, AROUND * reach);
-    this.camera.changed = () => this.touch();
-    this.camera.listen(canvas);
+    const { centre, reach } = this.clips[0].bounds;
+    this.camera = new Camera(centre, HEAD_MARGIN * reach);
+    this.camera.changed = () => this.requestRedraw();
+    this.camera.attach(canvas);
     this.errors = description.difference && {
       mean: payload.floats(description.difference.mean),
       largest: payload.floats(description.difference.largest),
     };
-    /** @type {import("./stage.js").Look} */
-    this.look = {
-      shown: [...this.takes.keys()],
+    /** @type {import("./renderer.js").ViewOptions} */
+    this.options = {
+      shown: [...this.clips.keys()],
       edges: false,
       glass: false,
       heat: false,
-      heatTop: topFor(description.difference?.usual ?? 1),
+      heatTop: heatTopFor(description.difference?.usual ?? 1),
     };
     this.frame = -1;
-    this.stale = true;
-    this.ratio = MOST_RATIO;
-    this.interval = 0;
-    this.drawnAt = 0;
+    this.needsRedraw = true;
+    this.pixelRatio = MAX_PIXEL_RATIO;
+    this.frameInterval = 0;
+    this.lastTick = 0;
     /** @type {(() => void)[]} */
-    this.watchers = [];
+    this.listeners = [];
   }
 
-  /** Calls back after every drawing and every change. @param {() => void} watcher */
-  watch(watcher) {
-    this.watchers.push(watcher);
+  /** Registers a callback that runs after every draw. @param {() => void} listener */
+  onUpdate(listener) {
+    this.listeners.push(listener);
   }
 
-  /** Has everything drawn anew. */
-  touch() {
-    this.stale = true;
+  /** Marks the picture for redrawing. */
+  requestRedraw() {
+    this.needsRedraw = true;
   }
 
-  /** Changes how it looks. @param {Partial<import("./stage.js").Look>} change */
+  /** Changes view options. @param {Partial<import("./renderer.js").ViewOptions>} change */
   set(change) {
-    Object.assign(this.look, change);
-    this.touch();
+    Object.assign(this.options, change);
+    this.requestRedraw();
   }
 
-  /** The frame whose time is nearest to the clock's. */
-  get frameNow() {
+  /** The frame nearest to the clock's time. */
+  get currentFrame() {
     return Math.min(this.description.frames - 1, Math.round(this.clock.time * this.description.fps));
   }
 
   /** @param {number} seconds */
   seek(seconds) {
     this.clock.seek(seconds);
-    this.touch();
+    this.requestRedraw();
   }
 
-  /** Goes some frames on, and stands. @param {number} frames */
+  /** Pauses and moves by a number of frames. @param {number} frames */
   step(frames) {
-    const frame = Math.max(0, Math.min(this.description.frames - 1, this.frameNow + frames));
+    const frame = Math.max(0, Math.min(this.description.frames - 1, this.currentFrame + frames));
     this.clock.pause();
     this.seek(frame / this.description.fps);
   }
 
-  /** Plays, or stands. */
+  /** Plays or pauses. */
   async toggle() {
     if (this.clock.playing) this.clock.pause();
     else await this.clock.play();
-    this.touch();
+    this.requestRedraw();
   }
 
-  /** Comes near the mouth, or goes back to the whole. */
-  lookAtMouth() {
-    const { mouth } = this.description.takes[0];
-    if (mouth && this.camera.distance > this.camera.distanceOf(2 * MOUTH_CM)) this.camera.approach(mouth, MOUTH_CM);
-    else this.camera.look(this.camera.yaw, this.camera.pitch);
+  /** Switches between a close-up of the mouth and the whole head. */
+  toggleMouthCloseUp() {
+    const { mouth } = this.description.clips[0];
+    if (mouth && this.camera.distance > this.camera.distanceOf(2 * MOUTH_CM)) this.camera.focusOn(mouth, MOUTH_CM);
+    else this.camera.lookFrom(this.camera.yaw, this.camera.pitch);
   }
 
   /** Changes the top of the heat map's scale. @param {number} steps */
   stepHeatTop(steps) {
-    const place = HEAT_TOPS.indexOf(this.look.heatTop) + steps;
-    this.set({ heatTop: HEAT_TOPS[Math.max(0, Math.min(HEAT_TOPS.length - 1, place))] });
+    const index = HEAT_TOPS.indexOf(this.options.heatTop) + steps;
+    this.set({ heatTop: HEAT_TOPS[Math.max(0, Math.min(HEAT_TOPS.length - 1, index))] });
   }
 
-  /** Draws where something changed. Called before every refresh of the screen. */
+  /** Draws if something changed. Called before every refresh of the screen. */
   tick() {
-    this.clock.turnAround();
-    this.adapt();
-    this.fit();
-    if (this.stale || this.frameNow !== this.frame) this.draw();
+    this.clock.loopOrStop();
+    this.adaptResolution();
+    this.resize();
+    if (this.needsRedraw || this.currentFrame !== this.frame) this.draw();
   }
 
-  /** Draws fewer pixels where a machine without a graphics card could not keep up. @private */
-  adapt() {
+  /** Lowers the resolution on machines that cannot keep up. @private */
+  adaptResolution() {
     const now = performance.now();
-    this.interval += 0.25 * (now - this.drawnAt - this.interval);
-    this.drawnAt = now;
+    this.frameInterval += 0.25 * (now - this.lastTick - this.frameInterval);
+    this.lastTick = now;
     if (!this.clock.playing) {
-      this.ratio = MOST_RATIO;
-      this.interval = 0;
-    } else if (this.interval > SLOW_MS) {
-      this.ratio = Math.max(LEAST_RATIO, COARSER * Math.min(this.ratio, devicePixelRatio));
-      this.interval = 0;
+      this.pixelRatio = MAX_PIXEL_RATIO;
+      this.frameInterval = 0;
+    } else if (this.frameInterval > SLOW_MS) {
+      this.pixelRatio = Math.max(MIN_PIXEL_RATIO, PIXEL_RATIO_STEP * Math.min(this.pixelRatio, devicePixelRatio));
+      this.frameInterval = 0;
     }
   }
 
   draw() {
-    this.frame = this.frameNow;
-    this.stale = false;
-    this.stage.draw(this.frame, this.camera, this.look);
-    for (const watcher of this.watchers) watcher();
+    this.frame = this.currentFrame;
+    this.needsRedraw = false;
+    this.renderer.draw(this.frame, this.camera, this.options);
+    for (const listener of this.listeners) listener();
   }
 
-  /** Gives the canvas as many pixels as it covers. @private */
-  fit() {
+  /** Matches the size of the canvas to the pixels it covers. @private */
+  resize() {
     const { canvas } = this;
-    const ratio = Math.min(devicePixelRatio, this.ratio);
-    const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
+    const pixelRatio = Math.min(devicePixelRatio, this.pixelRatio);
+    const [width, height] = [Math.round(canvas.clientWidth * pixelRatio), Math.round(canvas.clientHeight * pixelRatio)];
     if (!width || !height || (canvas.width === width && canvas.height === height)) return;
     [canvas.width, canvas.height] = [width, height];
-    this.touch();
+    this.requestRedraw();
   }
 }
 
-/** The top of a scale for distances. @param {number} usual what nearly all stay within, millimetres */
-function topFor(usual) {
+/** Top of the heat map for a usual distance. @param {number} usual millimetres */
+function heatTopFor(usual) {
   return HEAT_TOPS.find((top) => top >= usual) ?? HEAT_TOPS[HEAT_TOPS.length - 1];
 }
 
 /** @param {HTMLCanvasElement} canvas */
-function openGraphics(canvas) {
+function createContext(canvas) {
   const gl = canvas.getContext("webgl2", { antialias: true, alpha: false, powerPreference: "high-performance" });
-  if (!gl) throw new Error("This browser offers no WebGL 2, which draws the face.");
+  if (!gl) throw new Error("This browser does not support WebGL 2, which draws the face.");
   if (!gl.getExtension("EXT_color_buffer_float")) {
-    throw new Error("This graphics card cannot draw into textures of floats, which pose the face.");
+    throw new Error("This graphics card cannot render to float textures, which deform the face.");
   }
   return gl;
 }

@@ -1,5 +1,5 @@
 /**
- * Curves over time below the picture: sound, lips, error. Time runs from left to right; a line shows where the page is.
+ * Curves over time below the picture: sound, lips, error. Time runs from left to right; a line marks the current time.
  */
 import { element, make, timeText } from "./dom.js";
 
@@ -18,8 +18,8 @@ import { element, make, timeText } from "./dom.js";
  * @typedef {object} Track
  * @property {string} name
  * @property {string} unit
- * @property {number} height share of the whole
- * @property {Curve[]} curves none: the sound's outline
+ * @property {number} height relative
+ * @property {Curve[]} curves empty for the waveform
  */
 
 const GUTTER = 62; // pixels left of the curves, for names and numbers
@@ -32,23 +32,23 @@ const TICK_PIXELS = 70;
 export function addTimeline(player, payload) {
   const { description } = player;
   const timeline = element("timeline");
-  const outline = description.outline && payload.bytes(description.outline);
-  const drawing = new Drawing(timeline, tracksOf(player, Boolean(outline)), outline, description);
+  const waveform = description.waveform && payload.bytes(description.waveform);
+  const curves = new TimelineCanvas(timeline, tracksOf(player, Boolean(waveform)), waveform, description);
   const range = make("div", { class: "range" });
   const playhead = make("div", { class: "playhead" });
   const hover = make("output", { class: "hover" });
   hover.hidden = true;
   timeline.append(range, playhead, hover);
   timeline.setAttribute("aria-valuemax", description.seconds.toFixed(3));
-  new ResizeObserver(() => { drawing.draw(); player.touch(); }).observe(timeline);
-  listen(player, timeline, drawing, hover);
-  player.watch(() => {
-    const { time, range: chosen } = player.clock;
-    playhead.style.transform = `translateX(${drawing.left(time)}px)`;
-    range.hidden = !chosen;
-    if (chosen) {
-      range.style.left = `${drawing.left(chosen[0])}px`;
-      range.style.width = `${drawing.left(chosen[1]) - drawing.left(chosen[0])}px`;
+  new ResizeObserver(() => { curves.draw(); player.requestRedraw(); }).observe(timeline);
+  listen(player, timeline, curves, hover);
+  player.onUpdate(() => {
+    const { time, range: selection } = player.clock;
+    playhead.style.transform = `translateX(${curves.left(time)}px)`;
+    range.hidden = !selection;
+    if (selection) {
+      range.style.left = `${curves.left(selection[0])}px`;
+      range.style.width = `${curves.left(selection[1]) - curves.left(selection[0])}px`;
     }
     timeline.setAttribute("aria-valuenow", time.toFixed(3));
     timeline.setAttribute("aria-valuetext", `${timeText(time)}, frame ${player.frame}`);
@@ -61,12 +61,12 @@ export function addTimeline(player, payload) {
  * @returns {Track[]}
  */
 function tracksOf(player, hasSound) {
-  const { takes, errors } = player;
+  const { clips, errors } = player;
   /** @type {Track[]} */
   const tracks = [];
   if (hasSound) tracks.push({ name: "Sound", unit: "", height: 1, curves: [] });
   /** @type {Curve[]} */
-  const lips = takes.flatMap(({ lips: values }, place) => (values ? [{ values, colour: `--take-${place}`, dashed: place > 0 }] : []));
+  const lips = clips.flatMap(({ lips: values }, index) => (values ? [{ values, colour: `--clip-${index}`, dashed: index > 0 }] : []));
   if (lips.length) tracks.push({ name: "Lips", unit: "mm", height: 1.5, curves: lips.reverse() });
   if (errors) {
     tracks.push({ name: "Error", unit: "mm", height: 1.1, curves: [
@@ -77,65 +77,65 @@ function tracksOf(player, hasSound) {
 }
 
 /**
- * Moves through time with pointer; with Shift chooses a part.
+ * Seeks with the pointer; with Shift selects a range.
  * @param {Player} player
  * @param {HTMLElement} timeline
- * @param {Drawing} drawing
+ * @param {TimelineCanvas} curves
  * @param {HTMLElement} hover
  */
-function listen(player, timeline, drawing, hover) {
-  /** @type {{ from: number, chooses: boolean, plays: boolean } | null} */
-  let held = null;
-  const timeAt = (/** @type {PointerEvent} */ event) => drawing.time(event.clientX - timeline.getBoundingClientRect().left);
+function listen(player, timeline, curves, hover) {
+  /** @type {{ from: number, selects: boolean, resumes: boolean } | null} */
+  let drag = null;
+  const timeAt = (/** @type {PointerEvent} */ event) => curves.time(event.clientX - timeline.getBoundingClientRect().left);
   const move = (/** @type {PointerEvent} */ event) => {
     const time = timeAt(event);
-    if (held?.chooses) player.clock.range = held.from < time ? [held.from, time] : [time, held.from];
-    if (held) player.seek(held.chooses ? Math.min(held.from, time) : time);
+    if (drag?.selects) player.clock.range = drag.from < time ? [drag.from, time] : [time, drag.from];
+    if (drag) player.seek(drag.selects ? Math.min(drag.from, time) : time);
   };
   timeline.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     timeline.setPointerCapture(event.pointerId);
-    held = { from: timeAt(event), chooses: event.shiftKey, plays: player.clock.playing };
+    drag = { from: timeAt(event), selects: event.shiftKey, resumes: player.clock.playing };
     player.clock.pause();
     move(event);
   });
   timeline.addEventListener("pointermove", (event) => {
     move(event);
     hover.hidden = false;
-    hover.textContent = drawing.valuesAt(timeAt(event));
-    const left = Math.min(drawing.left(timeAt(event)) + 10, timeline.clientWidth - hover.offsetWidth - 4);
+    hover.textContent = curves.valuesAt(timeAt(event));
+    const left = Math.min(curves.left(timeAt(event)) + 10, timeline.clientWidth - hover.offsetWidth - 4);
     hover.style.transform = `translateX(${left}px)`;
   });
   timeline.addEventListener("pointerleave", () => { hover.hidden = true; });
   const release = () => {
     const range = player.clock.range;
-    if (held?.chooses && range && range[1] - range[0] < 2 / player.description.fps) player.clock.range = null;
-    if (held?.plays) void player.clock.play();
-    held = null;
-    player.touch();
+    if (drag?.selects && range && range[1] - range[0] < 2 / player.description.fps) player.clock.range = null;
+    if (drag?.resumes) void player.clock.play();
+    drag = null;
+    player.requestRedraw();
   };
   timeline.addEventListener("pointerup", release);
   timeline.addEventListener("pointercancel", release);
 }
 
-/** The curves, drawn when the size changes. */
-class Drawing {
+/** The curves, redrawn when the size changes. */
+class TimelineCanvas {
   /**
    * @param {HTMLElement} parent
    * @param {Track[]} tracks
-   * @param {Uint8Array | null} outline of the sound
+   * @param {Uint8Array | null} waveform
    * @param {import("./description.js").Description} description
    */
-  constructor(parent, tracks, outline, description) {
+  constructor(parent, tracks, waveform, description) {
     this.parent = parent;
     this.tracks = tracks;
-    this.outline = outline;
+    this.waveform = waveform;
     this.description = description;
     this.canvas = make("canvas", { "aria-hidden": "true" });
     parent.append(this.canvas);
   }
 
-  /** Pixels of the curves from left to right. @private */
+  /** Width of the curves, pixels. @private */
   get span() {
     return Math.max(1, this.parent.clientWidth - GUTTER - 14);
   }
@@ -150,7 +150,7 @@ class Drawing {
     return Math.max(0, Math.min(1, (left - GUTTER) / this.span)) * this.description.seconds;
   }
 
-  /** What the curves say at a time. @param {number} time */
+  /** Values of all curves at a time, as text. @param {number} time */
   valuesAt(time) {
     const frame = Math.min(this.description.frames - 1, Math.round(time * this.description.fps));
     const parts = this.tracks.filter(({ curves }) => curves.length).map(({ name, unit, curves }) =>
@@ -204,7 +204,7 @@ class Drawing {
     pen.fillStyle = this.colour("--muted");
     pen.fillText(track.name, 12, top + tall / 2 + 4);
     if (!track.curves.length) {
-      this.drawOutline(pen, top, tall);
+      this.drawWaveform(pen, top, tall);
       return;
     }
     const all = track.curves.flatMap(({ values }) => [...extent(values)]);
@@ -218,17 +218,17 @@ class Drawing {
   }
 
   /** @private @param {CanvasRenderingContext2D} pen @param {number} top @param {number} tall */
-  drawOutline(pen, top, tall) {
-    const { outline, description } = this;
-    if (!outline) return;
+  drawWaveform(pen, top, tall) {
+    const { waveform, description } = this;
+    if (!waveform) return;
     pen.fillStyle = this.colour("--sound");
-    const columns = outline.length / 2;
+    const columns = waveform.length / 2;
     for (let pixel = 0; pixel < this.span; pixel++) {
-      const [from, to] = [pixel, pixel + 1].map((place) => Math.floor((place / this.span) * description.seconds * description.outlineRate));
+      const [from, to] = [pixel, pixel + 1].map((index) => Math.floor((index / this.span) * description.seconds * description.waveformRate));
       let [low, high] = [128, 128];
       for (let column = from; column < Math.max(to, from + 1) && column < columns; column++) {
-        low = Math.min(low, outline[2 * column]);
-        high = Math.max(high, outline[2 * column + 1]);
+        low = Math.min(low, waveform[2 * column]);
+        high = Math.max(high, waveform[2 * column + 1]);
       }
       const heightOf = (/** @type {number} */ value) => top + tall / 2 - ((value - 128) / 128) * (tall / 2 - 1);
       pen.fillRect(GUTTER + pixel, heightOf(high), 1, Math.max(1, heightOf(low) - heightOf(high)));

@@ -54,9 +54,9 @@ function edgesOf(faces, size, numVerts) {
       keys[count++] = Math.min(a, b) * numVerts + Math.max(a, b);
     }
   }
-  const sorted = keys.subarray(0, count).sort().filter((key, place, all) => place === 0 || key !== all[place - 1]);
+  const sorted = keys.subarray(0, count).sort().filter((key, index, all) => index === 0 || key !== all[index - 1]);
   const edges = new Uint32Array(2 * sorted.length);
-  sorted.forEach((key, place) => edges.set([Math.floor(key / numVerts), key % numVerts], 2 * place));
+  sorted.forEach((key, index) => edges.set([Math.floor(key / numVerts), key % numVerts], 2 * index));
   return edges;
 }
 
@@ -72,9 +72,9 @@ function ringsOf(triangles, numVerts) {
   const next = Int32Array.from({ length: numVerts }, (_, vertex) => rings[2 * vertex]);
   for (let first = 0; first < triangles.length; first += 3) {
     for (let corner = 0; corner < 3; corner++) {
-      const place = 2 * next[triangles[first + corner]]++;
-      corners[place] = triangles[first + ((corner + 1) % 3)];
-      corners[place + 1] = triangles[first + ((corner + 2) % 3)];
+      const index = 2 * next[triangles[first + corner]]++;
+      corners[index] = triangles[first + ((corner + 1) % 3)];
+      corners[index + 1] = triangles[first + ((corner + 2) % 3)];
     }
   }
   return { rings, corners };

@@ -1,37 +1,37 @@
 /**
- * The shapes of a deforming mesh on the graphics card, several above each other in every layer of one texture, and what
- * each of them weighs in the frame that is shown.
+ * The principal components of a deforming mesh as a texture array, several stacked in every layer, and their weights in
+ * the frame that is drawn.
  */
 import { dataTexture, unfiltered } from "./gl.js";
 
-/** @typedef {import("./surface.js").Poser} Poser */
-/** @typedef {{ width: number, height: number }} Grid texels of the mesh's vertices */
+/** @typedef {import("./mesh.js").MeshDeformer} MeshDeformer */
+/** @typedef {{ width: number, height: number }} Grid texels, one for every vertex of the mesh */
 
 /**
  * @typedef {object} Motion
- * @property {Int16Array} shapes [shapes, 3, verts]
- * @property {Int16Array} weights [shapes, frames]
- * @property {Float32Array} scales [shapes]
+ * @property {Int16Array} components [components, 3, verts]
+ * @property {Int16Array} weights [components, frames]
+ * @property {Float32Array} scales [components]
  */
 
-const WEIGHTS_PER_ROW = 64; // as the shader counts
+const WEIGHTS_PER_ROW = 64; // the shader reads the same number
 
-export class Shapes {
+export class Components {
   /**
-   * @param {Poser} poser
+   * @param {MeshDeformer} deformer
    * @param {Motion} motion
    * @param {Grid} grid
    * @param {number} numVerts
    */
-  constructor(poser, motion, grid, numVerts) {
-    const { gl, formats, limit, layers } = poser;
+  constructor(deformer, motion, grid, numVerts) {
+    const { gl, formats, limit, layers } = deformer;
     this.gl = gl;
     this.motion = motion;
     this.grid = grid;
     this.count = motion.scales.length;
     this.stack = Math.max(1, Math.ceil(this.count / layers));
     if (this.stack * grid.height > limit) {
-      throw new Error(`${this.count} shapes of ${numVerts} vertices are too much for this graphics card.`);
+      throw new Error(`${this.count} components of ${numVerts} vertices exceed the textures of this graphics card.`);
     }
     this.rows = Math.max(1, Math.ceil(this.count / WEIGHTS_PER_ROW));
     this.values = new Float32Array(this.rows * WEIGHTS_PER_ROW);
@@ -52,33 +52,33 @@ export class Shapes {
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, format.internal, width, stack * height, layers);
     const texels = new Int16Array(width * height * 3);
-    for (let shape = 0; shape < count; shape++) {
+    for (let component = 0; component < count; component++) {
       for (let axis = 0; axis < 3; axis++) {
-        const from = (3 * shape + axis) * numVerts;
-        for (let vertex = 0; vertex < numVerts; vertex++) texels[3 * vertex + axis] = motion.shapes[from + vertex];
+        const from = (3 * component + axis) * numVerts;
+        for (let vertex = 0; vertex < numVerts; vertex++) texels[3 * vertex + axis] = motion.components[from + vertex];
       }
-      const [row, layer] = [(shape % stack) * height, Math.floor(shape / stack)];
+      const [row, layer] = [(component % stack) * height, Math.floor(component / stack)];
       gl.texSubImage3D(gl.TEXTURE_2D_ARRAY, 0, 0, row, layer, width, height, 1, format.external, format.type, texels);
     }
     unfiltered(gl, gl.TEXTURE_2D_ARRAY);
   }
 
   /**
-   * Gives the weights of a frame, and the shapes, to the program in use.
+   * Uploads the weights of a frame and binds weights and components to the program in use.
    * @param {import("./gl.js").Program} program
    * @param {number} frame
    */
   bind(program, frame) {
     const { gl, count, motion, values } = this;
     const frames = count ? motion.weights.length / count : 0;
-    for (let shape = 0; shape < count; shape++) values[shape] = motion.scales[shape] * motion.weights[shape * frames + frame];
+    for (let component = 0; component < count; component++) values[component] = motion.scales[component] * motion.weights[component * frames + frame];
     gl.activeTexture(gl.TEXTURE1);
     gl.bindTexture(gl.TEXTURE_2D, this.weights);
     gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, WEIGHTS_PER_ROW, this.rows, gl.RED, gl.FLOAT, values);
     gl.activeTexture(gl.TEXTURE2);
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.texture);
     gl.uniform1i(program.at("weights"), 1);
-    gl.uniform1i(program.at("shapes"), 2);
+    gl.uniform1i(program.at("components"), 2);
     gl.uniform1i(program.at("count"), count);
     gl.uniform1i(program.at("stack"), this.stack);
     gl.uniform1i(program.at("rows"), this.grid.height);

@@ -1,58 +1,58 @@
 /**
- * A mesh on the graphics card. A deforming one is posed there: weights times shapes give positions, positions give
- * smooth normals, each in one pass over a texture with a texel for every vertex. Lists are cut into rows, so that no side
- * of a texture exceeds the card's limit.
+ * A mesh on the graphics card. Deformation runs there: weights times components give positions, positions give smooth
+ * normals, each in one pass over a texture with a texel for every vertex. Lists are wrapped into rows, so that no side of
+ * a texture exceeds the card's limit.
  */
 import { bindTextures, dataTexture, formatsOf, framebuffer, gridOf, link, padded } from "./gl.js";
-import { NORMAL_FRAGMENT, POSE_FRAGMENT, WHOLE_VERTEX } from "./shaders_pose.js";
-import { Shapes } from "./shapes.js";
+import { DEFORM_FRAGMENT, FULLSCREEN_VERTEX, NORMAL_FRAGMENT } from "./shaders_deform.js";
+import { Components } from "./components.js";
 import { topologyOf } from "./topology.js";
 
 /** @typedef {import("./gl.js").GL} GL */
 /** @typedef {import("./gl.js").Program} Program */
 
 /**
- * @typedef {object} Mesh
- * @property {Float32Array} rest [verts, 3]
+ * @typedef {object} MeshData
+ * @property {Float32Array} base positions before deformation, [verts, 3]
  * @property {Int32Array | null} faces polygons; null: points
  * @property {number} corners of a polygon, 3 or 4
  * @property {Uint8Array} colours sRGB, [verts, 3]
- * @property {import("./shapes.js").Motion | null} motion null: it never deforms
+ * @property {import("./components.js").Motion | null} motion null: a rigid mesh
  */
 
 /** @typedef {{ side: number, layers: number }} Limits of textures: texels on a side, and layers */
 
-/** What all surfaces of a page share. */
-export class Poser {
+/** Programs, formats and limits that all meshes of a page share. */
+export class MeshDeformer {
   /**
    * @param {GL} gl
-   * @param {Limits} limits beside the graphics card's own
+   * @param {Limits} limits on top of the graphics card's own
    */
   constructor(gl, limits) {
     this.gl = gl;
     this.limit = Math.min(limits.side, gl.getParameter(gl.MAX_TEXTURE_SIZE));
     this.layers = Math.min(limits.layers, gl.getParameter(gl.MAX_ARRAY_TEXTURE_LAYERS));
     this.formats = formatsOf(gl);
-    this.pose = link(gl, WHOLE_VERTEX, POSE_FRAGMENT);
-    this.normal = link(gl, WHOLE_VERTEX, NORMAL_FRAGMENT);
-    this.nothing = gl.createVertexArray();
+    this.deform = link(gl, FULLSCREEN_VERTEX, DEFORM_FRAGMENT);
+    this.normals = link(gl, FULLSCREEN_VERTEX, NORMAL_FRAGMENT);
+    this.emptyVertexArray = gl.createVertexArray();
   }
 }
 
 const NO_POLYGONS = { triangles: new Uint32Array(0), edges: new Uint32Array(0), corners: new Int32Array(2) };
 
-export class Surface {
+export class GpuMesh {
   /**
-   * @param {Poser} poser
-   * @param {Mesh} mesh
+   * @param {MeshDeformer} deformer
+   * @param {MeshData} mesh
    */
-  constructor(poser, mesh) {
-    const { gl, formats, limit } = poser;
-    const numVerts = mesh.rest.length / 3;
+  constructor(deformer, mesh) {
+    const { gl, formats, limit } = deformer;
+    const numVerts = mesh.base.length / 3;
     const grid = gridOf(numVerts, limit);
     const texture = (/** @type {import("./gl.js").Format} */ format, /** @type {ArrayBufferView | null} */ data) =>
       dataTexture(gl, format, grid.width, grid.height, data);
-    this.poser = poser;
+    this.deformer = deformer;
     this.numVerts = numVerts;
     this.grid = grid;
     this.frame = -1;
@@ -69,35 +69,35 @@ export class Surface {
     const { width, height } = this.cornersGrid;
     this.corners = dataTexture(gl, formats.pairs, width, height, padded(polygons.corners, 2, this.cornersGrid));
 
-    this.shapes = mesh.motion && new Shapes(poser, mesh.motion, grid, numVerts);
-    this.rest = texture(formats.float4, padded(mesh.rest, 3, grid, 4));
+    this.components = mesh.motion && new Components(deformer, mesh.motion, grid, numVerts);
+    this.base = texture(formats.float4, padded(mesh.base, 3, grid, 4));
     this.colours = texture(formats.colours, padded(mesh.colours, 3, grid, 4));
-    this.positions = mesh.motion ? texture(formats.float4, null) : this.rest;
+    this.positions = mesh.motion ? texture(formats.float4, null) : this.base;
     this.normals = texture(formats.float4, null);
     this.positionsBuffer = framebuffer(gl, this.positions);
     this.normalsBuffer = framebuffer(gl, this.normals);
-    if (!mesh.motion) this.findNormals();
+    if (!mesh.motion) this.computeNormals();
   }
 
-  /** Takes the shape of a frame. @param {number} frame */
-  show(frame) {
-    if (!this.shapes || frame === this.frame) return;
+  /** Deforms the mesh to a frame. @param {number} frame */
+  setFrame(frame) {
+    if (!this.components || frame === this.frame) return;
     this.frame = frame;
-    const { gl, pose } = this.poser;
-    gl.useProgram(pose.program);
-    bindTextures(gl, pose, { rest: this.rest });
-    this.shapes.bind(pose, frame);
-    this.overAllVertices(this.positionsBuffer);
-    this.findNormals();
+    const { gl, deform } = this.deformer;
+    gl.useProgram(deform.program);
+    bindTextures(gl, deform, { base: this.base });
+    this.components.bind(deform, frame);
+    this.runPerVertex(this.positionsBuffer);
+    this.computeNormals();
   }
 
   /** @private */
-  findNormals() {
-    const { gl, normal } = this.poser;
-    gl.useProgram(normal.program);
-    bindTextures(gl, normal, { positions: this.positions, rings: this.rings, corners: this.corners });
-    gl.uniform2i(normal.at("widths"), this.grid.width, this.cornersGrid.width);
-    this.overAllVertices(this.normalsBuffer);
+  computeNormals() {
+    const { gl, normals } = this.deformer;
+    gl.useProgram(normals.program);
+    bindTextures(gl, normals, { positions: this.positions, rings: this.rings, corners: this.corners });
+    gl.uniform2i(normals.at("widths"), this.grid.width, this.cornersGrid.width);
+    this.runPerVertex(this.normalsBuffer);
   }
 
   /**
@@ -105,9 +105,9 @@ export class Surface {
    * @private
    * @param {WebGLFramebuffer} target
    */
-  overAllVertices(target) {
-    const { gl, nothing } = this.poser;
-    gl.bindVertexArray(nothing);
+  runPerVertex(target) {
+    const { gl, emptyVertexArray } = this.deformer;
+    gl.bindVertexArray(emptyVertexArray);
     gl.bindFramebuffer(gl.FRAMEBUFFER, target);
     gl.viewport(0, 0, this.grid.width, this.grid.height);
     gl.disable(gl.DEPTH_TEST);
@@ -118,15 +118,15 @@ export class Surface {
 
   /** Draws triangles, or points where there are no polygons, with the program in use. */
   draw() {
-    const { gl, nothing } = this.poser;
-    gl.bindVertexArray(this.numCorners ? this.triangles : nothing);
+    const { gl, emptyVertexArray } = this.deformer;
+    gl.bindVertexArray(this.numCorners ? this.triangles : emptyVertexArray);
     if (this.numCorners) gl.drawElements(gl.TRIANGLES, this.numCorners, gl.UNSIGNED_INT, 0);
     else gl.drawArrays(gl.POINTS, 0, this.numVerts);
   }
 
   /** Draws the edges of polygons with the program in use. */
   drawEdges() {
-    const { gl } = this.poser;
+    const { gl } = this.deformer;
     gl.bindVertexArray(this.edges);
     gl.drawElements(gl.LINES, this.numEdgeEnds, gl.UNSIGNED_INT, 0);
   }

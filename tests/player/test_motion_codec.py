@@ -15,7 +15,7 @@ from speaking_heads import cloud, speaking_head
 from audio2face.errors import UserError
 from audio2face.export import Surface
 from audio2face.player import write_page
-from audio2face.player.describe import at_times_of, error_curves
+from audio2face.player.describe import error_curves, resample_to
 from audio2face.player.motion_codec import Tolerance, encode_motion
 from audio2face.player.page import bundled, web_text
 from audio2face.player.payload import Payload
@@ -50,8 +50,8 @@ def test_error_is_measured_and_within_bounds(num_frames: int, rank: int, size_cm
 
 def test_motion_of_few_shapes_takes_few() -> None:
     code = encode_motion(motion(300, 200, 5, 0.5, 0))
-    assert len(code.shapes) == 5
-    assert code.shapes.dtype == code.weights.dtype == np.int16
+    assert len(code.components) == 5
+    assert code.components.dtype == code.weights.dtype == np.int16
 
 
 def test_face_of_the_largest_kind_stays_small(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_face_of_the_largest_kind_stays_small(tmp_path: Path) -> None:
 
 def test_second_animation_is_read_at_the_times_of_the_first(tmp_path: Path) -> None:
     one, other = speaking_head(tmp_path, 1.0, 60.0), speaking_head(tmp_path, 1.0, 30.0)
-    read = at_times_of(other, one)
+    read = resample_to(other, one)
     assert read.skin.frames.shape == one.skin.frames.shape
     np.testing.assert_array_equal(read.skin.frames[::2], other.skin.frames)
     mean, largest = error_curves(one, read)
