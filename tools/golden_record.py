@@ -300,7 +300,7 @@ def _carried(path: Path) -> bytes | None:
         return b" ".join(_FIGURE.findall(_MINUTES.sub(b"", _content(path))))
     if path.suffix != ".html":
         return None
-    blocks = dict(_PAGE_BLOCK.findall(_content(path)))
+    blocks: dict[bytes, bytes] = dict(_PAGE_BLOCK.findall(_content(path)))
     values = list(_leaves(json.loads(blocks[b"description"])))
     return json.dumps(values).encode() + blocks[b"payload"]
 
