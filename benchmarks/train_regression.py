@@ -115,7 +115,7 @@ class ReferenceWay:
 
 def _item(plan: SequenceBatchSpec, index: int) -> SequenceBatchSpec:
     only = slice(index, index + 1)
-    fields = ("clips", "starts", "time_shifts", "variants")
+    fields = ("clips", "starts", "time_shifts", "augmentation_ids")
     return dataclasses.replace(plan, **{name: getattr(plan, name)[only] for name in fields})
 
 

@@ -151,7 +151,7 @@ def perform(
             rows = np.clip(np.arange(first, first := first + len(motion.values)), 0, FRAMES - 1)
             yield dataclasses.replace(motion, values=values[rows])
 
-    monkeypatch.setattr(AnimationPipeline, "listen", listen)
+    monkeypatch.setattr(AnimationPipeline, "run_network", listen)
     settings = AnimationOptions(actor="ada", parameters={**UNCHANGED, **parameters}, blinks=False)
     performer = AnimationPipeline(DeployedModel.open(folder), settings)
     return performer.animate(dataset.shot(HELD_OUT).audio, folder), truth, performer

@@ -55,17 +55,17 @@ def heights(poses: Tensor, pairs: Tensor) -> Tensor:
 def weights(**changes: Any) -> RegressionLossWeights:
     values = {
         "mse": 1.0,
-        "motion": 10.0,
-        "emotion": 1.0,
+        "velocity": 10.0,
+        "embedding_smoothness": 1.0,
         "lip_distance": 100.0,
         "lip_distance_exponent": 1.0,
         "lip_size": 3.0,
-        "quiet": 100.0,
-        "quiet_exponent": 5000.0,
+        "silence_smoothness": 100.0,
+        "silence_exponent": 5000.0,
         "phoneme": 0.1,
         "phoneme_silence": 1.0,
-        "phoneme_motion": 0.05,
-        "reference_phoneme_motion": False,
+        "phoneme_velocity": 0.05,
+        "reference_phoneme_velocity": False,
         "eye_threshold": None,
     }
     return RegressionLossWeights(**{**values, **changes})
@@ -234,9 +234,9 @@ def test_shut_eyes_are_left_out(face: SkinGeometry) -> None:
 def test_nothing_is_learnt_from_what_is_not_known(face: SkinGeometry) -> None:
     known = torch.ones(4, SIZES.total, dtype=torch.bool)
     known[1, 7:10] = False
-    learnt = batch(known=known, target=torch.where(known[:, None], torch.randn(4, 2, SIZES.total), torch.nan))
+    learnt = batch(valid=known, target=torch.where(known[:, None], torch.randn(4, 2, SIZES.total), torch.nan))
     output = RegressionOutput(torch.randn(4, 2, SIZES.total, requires_grad=True), {})
-    RegressionLoss(SIZES, weights(quiet=None), face)(output, learnt, 1.0).total.backward()
+    RegressionLoss(SIZES, weights(silence_smoothness=None), face)(output, learnt, 1.0).total.backward()
     assert torch.equal(output.values.grad != 0, known[:, None].expand(4, 2, -1))  # type: ignore[arg-type]
 
 
@@ -249,7 +249,7 @@ def test_what_has_no_weight_or_no_list_is_not_computed(face: SkinGeometry) -> No
     full = RegressionLoss(SIZES, weights(), face, silence)(said(learnt, logits), learnt, 1.0)
     assert list(full.terms) == every
     plain = SkinGeometry(face.mean, face.components)
-    bare = RegressionLoss(SIZES, weights(phoneme=None, motion=None, quiet=0.0), plain, silence)
+    bare = RegressionLoss(SIZES, weights(phoneme=None, velocity=None, silence_smoothness=0.0), plain, silence)
     assert list(bare(said(learnt), learnt, 1.0).terms) == ["mse", "emo_reg", "vol_stab_reg", R2]
 
 

@@ -148,7 +148,7 @@ def test_clips_are_judged_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     task.network.eval()
     for head in (task.network.heads.skin, task.network.heads.tongue):
         torch.nn.init.normal_(head[2].weight, std=0.1)
-    monkeypatch.setattr(diffusion, "drawn_noise", no_noise)  # it would be drawn in another order
+    monkeypatch.setattr(diffusion, "random_noise", no_noise)  # it would be drawn in another order
     at_once = task.validate()
     short = partial(diffusion.sample_clip, block_frames=7)
     monkeypatch.setattr(diffusion, "sample_clip", short)

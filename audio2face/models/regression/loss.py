@@ -41,17 +41,17 @@ class RegressionLossWeights:
 
     Attributes:
         mse: weight of the error in all values.
-        motion: weight of the error in their motion.
-        emotion: weight of changes of the implicit emotion, relative to its size.
+        velocity: weight of the error in their motion.
+        embedding_smoothness: weight of changes of the implicit emotion, relative to its size.
         lip_distance: weight of the error in how far the lips are apart.
         lip_distance_exponent: how quickly that fades where they truly are open, per unit of length.
         lip_size: weight of the error in how thick the lips are.
-        quiet: weight of motion where it is quiet.
-        quiet_exponent: how quickly that fades with the mean magnitude of the samples.
+        silence_smoothness: weight of motion where it is quiet.
+        silence_exponent: how quickly that fades with the mean magnitude of the samples.
         phoneme: weight of naming phonemes; None leaves both losses on phonemes out.
         phoneme_silence: how much silence counts among them.
-        phoneme_motion: weight of their changes.
-        reference_phoneme_motion: see `phoneme_velocity_loss`.
+        phoneme_velocity: weight of their changes.
+        reference_phoneme_velocity: compares logits with probabilities, as the reference does.
         eye_threshold: distance of the lids up to which a sample is left out; None: none is.
         lip_position: weight of the distance of the lips from their true places, in the mesh's unit.
     """
