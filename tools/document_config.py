@@ -12,7 +12,8 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -23,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from annotated_types import Interval  # noqa: E402
 from typing_extensions import is_typeddict  # noqa: E402
 
+from audio2face.config_base import train_common  # noqa: E402
 from audio2face.config_base import types as vocabulary  # noqa: E402
 from audio2face.config_base.tables import Base, all_bases  # noqa: E402
 from audio2face.config_base.types import MemberOf, OneOf, PathRule, TextRule  # noqa: E402
@@ -66,19 +68,39 @@ def comment_above(lines: list[str], line: int) -> list[str]:
 
 
 def read_comments(source: str) -> dict[str, Comment]:
-    """The comment of every parameter of a base module."""
+    """The comment of every parameter of a base module; for `NAME = common.NAME`, that of the common module."""
     lines, heading, found = source.splitlines(), None, {}
     headings = {number: match[1] for number, text in enumerate(lines, 1) if (match := HEADING.match(text))}
     for node in ast.parse(source).body:
-        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name, comment = node.target.id, split_comment(comment_above(lines, node.lineno))
+        elif isinstance(node, ast.Assign) and is_common(node.value):
+            name = ast.unparse(node.targets[0])
+            comment = common_comments()[name]
+        else:
             continue
         latest = max((number for number in headings if number < node.lineno), default=None)
-        text = " ".join(comment_above(lines, node.lineno))
-        meaning, change, read = re.split(f"{CHANGE}|{READ}", text)
         title = headings[latest] if latest else None
-        found[node.target.id] = Comment(None if title == heading else title, meaning.strip(), change.strip(), read)
+        found[name] = replace(comment, heading=None if title == heading else title)
         heading = title
     return found
+
+
+def split_comment(lines: list[str]) -> Comment:
+    """The parts of a comment, which has no heading yet."""
+    meaning, change, read = re.split(f"{CHANGE}|{READ}", " ".join(lines))
+    return Comment(None, meaning.strip(), change.strip(), read)
+
+
+def is_common(value: ast.expr) -> bool:
+    """Whether a parameter takes its declaration from the common module."""
+    return isinstance(value, ast.Attribute) and ast.unparse(value.value) == "common"
+
+
+@cache
+def common_comments() -> dict[str, Comment]:
+    """The comments of the parameters that all types of network share."""
+    return read_comments(inspect.getsource(train_common))
 
 
 def read_keys(source: str, parameter: str) -> dict[tuple[str, ...], str]:

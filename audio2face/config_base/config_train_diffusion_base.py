@@ -1,59 +1,38 @@
 """Parameters of `config_train.py` for NETWORK_TYPE "diffusion".
 
-The parameters that regression training shares are written out in both modules, so that each reads alone. A
-configuration overrides the defaults; this file stays as it is.
+A parameter that is set to `common.NAME` is declared, with its type and explanation, in `train_common.py`;
+docs/config_details.md explains all of them on one page. This file is not edited: a configuration overrides what
+differs.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from audio2face.config_base import train_common as common
 from audio2face.config_base.types import (
     Actor,
-    AudioMethod,
     AudioParamsDiffusion,
     AugmentDiffusion,
     Channel,
-    Clip,
     Count,
-    Decay,
-    Device,
     DiffusionRate,
     Emotion,
-    ExportedWeights,
-    Fraction,
     Identifier,
-    Index,
-    MutedShot,
     NetworkDiffusion,
     NoiseSchedule,
-    NoiseType,
     NonNegative,
-    OutputFolder,
     Positive,
-    Precision,
     Respacing,
-    Seed,
     StreamingWindow,
     workspace_file,
 )
 
 # --- The run ----------------------------------------------------------------------------------------------
 
-# The name of the run: the last part of the run folder's name, after date and time.
-# Change it when you want to tell runs apart, by actor or by purpose.
-# Read by: training.
-RUN_NAME: Identifier = "default"
-
-# A note for yourself, kept in the run folder as `configs/info.txt`.
-# Change it when a run has a purpose worth remembering.
-# Read by: training.
-RUN_INFO: str = ""
-
-# The version that the deployed model reports.
-# Change it when you release a new model.
-# Read by: training (writes it to network_info.json).
-NETWORK_VERSION: str = "0.1"
+RUN_NAME = common.RUN_NAME
+RUN_INFO = common.RUN_INFO
+NETWORK_VERSION = common.NETWORK_VERSION
 
 # Which network is trained. Every `config_train.py` must set it, since the parameters depend on it.
 # Change it when you want the other network: "regression" is small, fast and for one actor, "diffusion" is
@@ -67,77 +46,27 @@ NETWORK_TYPE: Literal["diffusion"] = "diffusion"
 # Read by: training (writes it to network_info.json).
 NETWORK_NAME: Literal["diffusion_rnn"] = "diffusion_rnn"
 
-# Pretrained weights that training starts from: `weights.safetensors` of an earlier run, or `weights.pth` of
-# the reference. Sizes and speech encoder must match. The actors of a diffusion network may differ: a new
-# actor starts as the average of the others (weights of the reference do not name their actors; they count
-# as the first of ACTOR_NAMES).
-# Change it when you fine-tune an earlier run, or add an actor to it.
-# Read by: training.
-PRETRAINED_NET_FPATH: Annotated[str, workspace_file("", "train")] | None = None
-
-# The folder in which run folders are created.
-# Change it when runs should be written outside the workspace.
-# Read by: training (writes), deployment and inference (read).
-TRAIN_OUTPUT_ROOT: OutputFolder = "/workspace/output_train"
-
-# The folder in which deployed models are created.
-# Change it when models should be written outside the workspace.
-# Read by: deployment.
-FINAL_DEPLOY_ROOT: OutputFolder = "/workspace/output_deploy"
-
-# The cache folder for downloaded weights of speech encoders and phoneme recognisers.
-# Change it when several workspaces share one cache.
-# Read by: training.
-TORCH_CACHE_ROOT: OutputFolder = "/workspace/torch_cache"
+PRETRAINED_NET_FPATH = common.PRETRAINED_NET_FPATH
+TRAIN_OUTPUT_ROOT = common.TRAIN_OUTPUT_ROOT
+FINAL_DEPLOY_ROOT = common.FINAL_DEPLOY_ROOT
+TORCH_CACHE_ROOT = common.TORCH_CACHE_ROOT
 
 # --- Artifacts of preprocessing ---------------------------------------------------------------------------
 
-# The folder with preprocessing runs.
-# Change it when PREPROC_OUTPUT_ROOT was changed.
-# Read by: training, deployment, inference.
-PREPROC_ROOT: OutputFolder = "/workspace/output_preproc"
-
-# Per actor: the full name of the preprocessing run, such as "250909_135508_example". By default, and with
-# "latest", the actor's newest run that was made from the data of this configuration is used. A run that is
-# named is used in any case, with a warning where its data differ.
-# Change it when a certain run is wanted rather than the newest.
-# Read by: training, deployment.
-PREPROC_RUN_NAME_FULL: dict[Actor, Identifier] = {}
-
-# Per actor: skin coefficients of all shots, instead of those of the preprocessing run.
-# Change it when you made them by other means.
-# Read by: training.
-SKIN_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
-
-# Per actor: skin PCA components, instead of those of the preprocessing run.
-# Change it when you made them by other means.
-# Read by: training, inference.
-SKIN_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
-
-# Per actor: tongue coefficients of all shots, instead of those of the preprocessing run.
-# Change it when you made them by other means.
-# Read by: training.
-TONGUE_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
-
-# Per actor: tongue PCA components, instead of those of the preprocessing run.
-# Change it when you made them by other means.
-# Read by: training, inference.
-TONGUE_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
+PREPROC_ROOT = common.PREPROC_ROOT
+PREPROC_RUN_NAME_FULL = common.PREPROC_RUN_NAME_FULL
+SKIN_PCA_COEFFS_FPATH = common.SKIN_PCA_COEFFS_FPATH
+SKIN_PCA_SHAPES_FPATH = common.SKIN_PCA_SHAPES_FPATH
+TONGUE_PCA_COEFFS_FPATH = common.TONGUE_PCA_COEFFS_FPATH
+TONGUE_PCA_SHAPES_FPATH = common.TONGUE_PCA_SHAPES_FPATH
 
 # Per actor: the mean geometry, instead of that of the preprocessing run.
 # Change it when you made it by other means.
 # Read by: training, inference.
 MEAN_GEOMETRY_FPATH: dict[Actor, Annotated[str, workspace_file(".npy", "train", "inference")]] = {}
 
-# Per actor: sizes and scales of the data, instead of those of the preprocessing run.
-# Change it when you made them by other means.
-# Read by: training, inference.
-DATA_INFO_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train", "inference")]] = {}
-
-# Per actor: the list of shots, instead of that of the preprocessing run.
-# Change it when you made it by other means.
-# Read by: training.
-SHOT_LIST_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train")]] = {}
+DATA_INFO_FPATH = common.DATA_INFO_FPATH
+SHOT_LIST_FPATH = common.SHOT_LIST_FPATH
 
 # --- Training data ----------------------------------------------------------------------------------------
 
@@ -158,61 +87,15 @@ TARGET_FPS: DiffusionRate = 60.0
 # Read by: training.
 RESCALE_TARGET_CHANNEL_DATA: bool = True
 
-# The clips to train on, rows (actor, shot, (first frame, last frame), speaker, language, audio file, audio
-# offset). The last frame belongs to the clip; the audio file is relative to AUDIO_ROOT; the offset is in
-# frames, including fractions such as 0.5, and positive where the audio comes later than the face. By
-# default the template that preprocessing wrote is used: every shot whole.
-# Change it when clips should be excluded or cut, or languages named ("en", "zh"). Preprocessing prints a
-# list to start from.
-# Read by: training, inference.
-CLIPS: list[Clip] = []
-
-# Per actor: the shots of the validation set. Training excludes their clips in every voice.
-# Change it when certain sentences should be compared between runs.
-# Read by: training.
-VALIDATION_SHOTS: dict[Actor, list[Identifier]] = {}
-
-# The fraction of each actor's shots in the validation set, sampled with RNG_SEED_DATASET, for actors
-# without VALIDATION_SHOTS; of ten shots or more at least one. The only shot of an emotion, actor or
-# language always stays in the training set; the log reports where this makes the validation set smaller. 0
-# trains on all shots without validation.
-# Change it when every sentence is needed for training (0), or the validation figures are too noisy
-# (larger).
-# Read by: training.
-VALIDATION_FRACTION: Fraction = 0.05
-
-# Rows (actor, (source shot, frame), length in frames, emotion): muted shots, in which the face keeps the
-# pose of that frame in silence. They train the network to be still, in every emotion, in pauses.
-# Change it when the face moves in silence. One row per emotion, with a frame of closed, relaxed lips, is a
-# good start.
-# Read by: training, inference.
-AUG_MUTED_SHOTS: list[MutedShot] = []
-
-# Whether the skin of muted shots of the emotion "neutral" is the neutral pose itself instead of the pose of
-# the frame.
-# Change it when the neutral pose differs from the actor's relaxed face.
-# Read by: training.
-AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO: bool = True
-
-# Whether the tongue of muted shots is the neutral tongue instead of the tongue of the frame.
-# Change it when the tongue twitches in silence.
-# Read by: training.
-AUG_MUTED_TONGUE_IS_NEUTRAL: bool = False
-
-# The audio of muted shots: "mic" the hiss of a microphone, "gauss" white noise, None digital silence.
-# Change it when silence in your recordings is different.
-# Read by: training.
-AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None = "mic"
-
-# Loudness of that noise.
-# Change it when the recordings are noisier or cleaner.
-# Read by: training.
-AUG_MUTED_AUDIO_NOISE_SCALE: NonNegative = 0.1
-
-# Limits of a random factor on the loudness, sampled for each muted item; None keeps the loudness.
-# Change it when silence should always be equally loud.
-# Read by: training.
-AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[NonNegative, NonNegative] | None = (0.0, 1.0)
+CLIPS = common.CLIPS
+VALIDATION_SHOTS = common.VALIDATION_SHOTS
+VALIDATION_FRACTION = common.VALIDATION_FRACTION
+AUG_MUTED_SHOTS = common.AUG_MUTED_SHOTS
+AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO = common.AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO
+AUG_MUTED_TONGUE_IS_NEUTRAL = common.AUG_MUTED_TONGUE_IS_NEUTRAL
+AUG_MUTED_AUDIO_NOISE_TYPE = common.AUG_MUTED_AUDIO_NOISE_TYPE
+AUG_MUTED_AUDIO_NOISE_SCALE = common.AUG_MUTED_AUDIO_NOISE_SCALE
+AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE = common.AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE
 
 # Data augmentation of the training set; None, or None for a single entry that allows it, disables it.
 # Change it when the network should serve voices unlike the recorded ones (wider pitch shift), or just the
@@ -249,23 +132,12 @@ SUBSEGMENT_MAX_FRAME: Count = 600
 
 # --- Emotions ---------------------------------------------------------------------------------------------
 
-# The emotion that is encoded as the zero vector; None gives every emotion an input.
-# Change it when SHOT_EMOTION_NAMES has no "neutral".
-# Read by: training, inference.
-SHOT_EMOTION_NAME_FOR_ALL_ZEROS: Emotion | None = "neutral"
-
-# The emotion that the deployed model starts with.
-# Change it when another emotion is the usual one.
-# Read by: training (writes it to network_info.json).
-DEFAULT_SHOT_EMOTION_NAME: Emotion = "neutral"
+SHOT_EMOTION_NAME_FOR_ALL_ZEROS = common.SHOT_EMOTION_NAME_FOR_ALL_ZEROS
+DEFAULT_SHOT_EMOTION_NAME = common.DEFAULT_SHOT_EMOTION_NAME
 
 # --- Audio ------------------------------------------------------------------------------------------------
 
-# How recordings are resampled to the network's rate: "w2v" keeps their level, "nva2f" divides by their
-# peak.
-# Change it when recordings differ much in level ("nva2f").
-# Read by: training.
-AUDIO_PREPROC_METHOD: AudioMethod = "w2v"
+AUDIO_PREPROC_METHOD = common.AUDIO_PREPROC_METHOD
 
 # The network's audio window, in samples.
 # Change it when STREAMING_CFG changes; buffer_len must be its window_size.
@@ -296,18 +168,8 @@ NO_STANDARDIZE_AUDIO: bool = True
 # Read by: training.
 SPEECH_ENCODER: Identifier = "hubert-base"
 
-# The hidden layers of the speech encoder that are used, counted from 0, for encoders with a choice ("hama"
-# has 0 to 4, "whisper-tiny.en" 0 to 4, "whisper-base" 0 to 6). Empty: a weighted sum of all, with trainable
-# weights.
-# Change it when data are few: one layer from the middle, such as [2] of "hama", reduces overfitting.
-# Read by: training.
-SPEECH_ENCODER_LAYERS: list[Index] = []
-
-# Noise added to the features of the speech encoder in training, as a fraction of their own size. It reduces
-# overfitting on few recordings.
-# Change it when validation figures get worse while the training loss still falls (0.5 to 1).
-# Read by: training.
-SPEECH_FEATURE_NOISE: NonNegative = 0.0
+SPEECH_ENCODER_LAYERS = common.SPEECH_ENCODER_LAYERS
+SPEECH_FEATURE_NOISE = common.SPEECH_FEATURE_NOISE
 
 # Sizes and switches of the network.
 # Change it when you study the network itself. Weights fit only the values that they were trained with.
@@ -407,11 +269,7 @@ PAD_BATCHES: bool = False
 # Read by: training.
 GRADIENT_ACCUMULATION_STEPS: Count = 4
 
-# Whether gradients are accumulated as in the reference: summed instead of averaged, with the first
-# optimizer step of an epoch after one batch, and the remaining batches at its end dropped.
-# Change it when you compare with the reference.
-# Read by: training.
-REFERENCE_ACCUMULATION: bool = False
+REFERENCE_ACCUMULATION = common.REFERENCE_ACCUMULATION
 
 # The number of passes over the training set.
 # Change it when the loss still falls at the end (more) or the data are many (fewer). Below 11 the learning
@@ -424,17 +282,8 @@ NUM_EPOCHS: Count = 400
 # Read by: training.
 LEARNING_RATE: Positive = 5e-5
 
-# The largest norm of all gradients together; larger gradients are clipped to it. None disables clipping.
-# Change it when the loss jumps now and then (1.0 is a good start).
-# Read by: training.
-GRADIENT_CLIP_NORM: Positive | None = None
-
-# The decay of the exponential moving average (EMA) of the weights, which is validated and exported; it
-# starts smaller and reaches this value after some hundreds of steps. None exports the weights themselves.
-# Change it when training is long (nearer to 1), or for the weights of the last step as the reference has
-# them (None).
-# Read by: training.
-EMA_DECAY: Decay | None = 0.999
+GRADIENT_CLIP_NORM = common.GRADIENT_CLIP_NORM
+EMA_DECAY = common.EMA_DECAY
 
 # --- Losses -----------------------------------------------------------------------------------------------
 
@@ -482,11 +331,7 @@ LOSS_LIP_DIST_EXP: NonNegative = 10.0
 # Read by: nothing.
 LOSS_LIP_DIST_EMO_WEIGHTS: dict[Emotion, NonNegative] | None = None
 
-# Weight of the position error of the marked lip vertices: the mean distance itself, in centimetres, not its
-# square, which makes it robust against a few bad frames. Needs SKIN_LIP_DIST_VERTEX_LIST_FPATH. None: off.
-# Change it when lips are to be precise, or data are few (docs/quality.md).
-# Read by: training.
-LOSS_LIP_POSITION_ALPHA: NonNegative | None = None
+LOSS_LIP_POSITION_ALPHA = common.LOSS_LIP_POSITION_ALPHA
 
 # --- Runtime ----------------------------------------------------------------------------------------------
 
@@ -500,31 +345,11 @@ LOG_PERIOD: Count = 10
 # Read by: training.
 VALIDATION_PERIOD_EPOCHS: Count = 10
 
-# Which weights are exported: "best" on the validation set, or "last". Without a validation set the last are
-# exported.
-# Change it when the validation set is too small to judge by.
-# Read by: training.
-EXPORTED_WEIGHTS: ExportedWeights = "best"
-
-# Whether two runs with the same seeds on the same machine give the same weights, at some cost in speed.
-# Change it when speed matters more.
-# Read by: training.
-REPRODUCIBLE: bool = True
-
-# Seed of the initial weights and of the order of the data.
-# Change it when you want to measure the spread between seeds.
-# Read by: training.
-RNG_SEED_TORCH: Seed = 42
-
-# Seed of the validation split and of data augmentation.
-# Change it when you want to measure the spread between seeds.
-# Read by: training.
-RNG_SEED_DATASET: Seed = 43
-
-# Whether decoded recordings stay in memory.
-# Change it when hours of audio do not fit.
-# Read by: training.
-AUDIO_DATA_CACHING: bool = True
+EXPORTED_WEIGHTS = common.EXPORTED_WEIGHTS
+REPRODUCIBLE = common.REPRODUCIBLE
+RNG_SEED_TORCH = common.RNG_SEED_TORCH
+RNG_SEED_DATASET = common.RNG_SEED_DATASET
+AUDIO_DATA_CACHING = common.AUDIO_DATA_CACHING
 
 # Has no effect here: diffusion uses no phonemes.
 # Change it when nothing depends on it; it is kept so that older configurations load.
@@ -536,35 +361,9 @@ PHONEME_DATA_CACHING: bool = True
 # Read by: nothing.
 TARGET_DATA_CACHING: bool = False
 
-# Has no effect: PCA components stay on the accelerator, and motion is moved there batch by batch.
-# Change it when nothing depends on it; it is kept so that older configurations load.
-# Read by: nothing.
-TARGET_OBJECTS_TO_CUDA: bool = True
-
-# The device of training; "auto" uses CUDA, else MPS, else the CPU.
-# Change it when an accelerator should stay free ("cpu").
-# Read by: training.
-DEVICE: Device = "auto"
-
-# The floating-point type of the network's computation; "auto" is bfloat16 on CUDA devices that support it,
-# otherwise float32. Losses and weights are always float32.
-# Change it when you compare devices ("float32").
-# Read by: training.
-PRECISION: Precision = "auto"
-
-# Whether the network is compiled at the start, which takes minutes and makes steps faster.
-# Change it when training runs for hours on an accelerator.
-# Read by: training.
-COMPILE: bool = False
-
-# Minutes between two checkpoints, from which training resumes after a stop or crash; 0 writes one after
-# every step.
-# Change it when a checkpoint is large and the disk slow (longer), or the machine may vanish (shorter).
-# Read by: training.
-CHECKPOINT_PERIOD_MINUTES: NonNegative = 10.0
-
-# Minutes of training, without pauses, after which it ends as if all epochs were done; None sets no limit.
-# Change it when a result is needed in time. The learning rate schedule ignores this limit: adjust
-# NUM_EPOCHS as well.
-# Read by: training.
-TIME_LIMIT_MINUTES: Positive | None = None
+TARGET_OBJECTS_TO_CUDA = common.TARGET_OBJECTS_TO_CUDA
+DEVICE = common.DEVICE
+PRECISION = common.PRECISION
+COMPILE = common.COMPILE
+CHECKPOINT_PERIOD_MINUTES = common.CHECKPOINT_PERIOD_MINUTES
+TIME_LIMIT_MINUTES = common.TIME_LIMIT_MINUTES

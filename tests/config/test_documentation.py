@@ -6,11 +6,12 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from audio2face.config_base.tables import all_bases, base_of
+from audio2face.config_base import train_common
+from audio2face.config_base.tables import NETWORK_TYPES, all_bases, base_of
 from audio2face.config_base.types import PathRule
 
 from .conftest import ROOT
@@ -59,6 +60,20 @@ def _path_rules(hint: Any) -> Iterator[PathRule]:
         yield hint
     for part in get_args(hint):
         yield from _path_rules(part)
+
+
+def test_base_modules_hold_parameters_only() -> None:
+    for _, _, base in all_bases():
+        assert [name for name in vars(base.module) if name.isupper()] == list(base.types)
+
+
+def test_common_parameters_are_declared_once() -> None:
+    common = get_type_hints(train_common, include_extras=True)
+    for kind in NETWORK_TYPES:
+        base = base_of("train", kind)
+        assert set(common) <= set(base.types)
+        assert not set(common) & set(get_type_hints(base.module))
+        assert all(getattr(base.module, name) is getattr(train_common, name) for name in common)
 
 
 # Parameters that mean something else, or nothing, in the other kind of training.

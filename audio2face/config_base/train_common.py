@@ -1,0 +1,296 @@
+"""Parameters of `config_train.py` that mean the same, with the same default, for every type of network.
+
+The base module of each network type lists them in its own order, beside those of its own. This file is not edited: a
+configuration overrides what differs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from audio2face.config_base.types import (
+    Actor,
+    AudioMethod,
+    Clip,
+    Decay,
+    Device,
+    Emotion,
+    ExportedWeights,
+    Fraction,
+    Identifier,
+    Index,
+    MutedShot,
+    NoiseType,
+    NonNegative,
+    OutputFolder,
+    Positive,
+    Precision,
+    Seed,
+    workspace_file,
+)
+
+# --- The run ----------------------------------------------------------------------------------------------
+
+# The name of the run: the last part of the run folder's name, after date and time.
+# Change it when you want to tell runs apart, by actor or by purpose.
+# Read by: training.
+RUN_NAME: Identifier = "default"
+
+# A note for yourself, kept in the run folder as `configs/info.txt`.
+# Change it when a run has a purpose worth remembering.
+# Read by: training.
+RUN_INFO: str = ""
+
+# The version that the deployed model reports.
+# Change it when you release a new model.
+# Read by: training (writes it to network_info.json).
+NETWORK_VERSION: str = "0.1"
+
+# Pretrained weights that training starts from: `weights.safetensors` of an earlier run, or `weights.pth` of
+# the reference. Sizes and speech encoder must match. The actors of a diffusion network may differ: a new
+# actor starts as the average of the others (weights of the reference do not name their actors; they count
+# as the first of ACTOR_NAMES).
+# Change it when you fine-tune an earlier run, or add an actor to it.
+# Read by: training.
+PRETRAINED_NET_FPATH: Annotated[str, workspace_file("", "train")] | None = None
+
+# The folder in which run folders are created.
+# Change it when runs should be written outside the workspace.
+# Read by: training (writes), deployment and inference (read).
+TRAIN_OUTPUT_ROOT: OutputFolder = "/workspace/output_train"
+
+# The folder in which deployed models are created.
+# Change it when models should be written outside the workspace.
+# Read by: deployment.
+FINAL_DEPLOY_ROOT: OutputFolder = "/workspace/output_deploy"
+
+# The cache folder for downloaded weights of speech encoders and phoneme recognisers.
+# Change it when several workspaces share one cache.
+# Read by: training.
+TORCH_CACHE_ROOT: OutputFolder = "/workspace/torch_cache"
+
+# --- Artifacts of preprocessing ---------------------------------------------------------------------------
+
+# The folder with preprocessing runs.
+# Change it when PREPROC_OUTPUT_ROOT was changed.
+# Read by: training, deployment, inference.
+PREPROC_ROOT: OutputFolder = "/workspace/output_preproc"
+
+# Per actor: the full name of the preprocessing run, such as "250909_135508_example". By default, and with
+# "latest", the actor's newest run that was made from the data of this configuration is used. A run that is
+# named is used in any case, with a warning where its data differ.
+# Change it when a certain run is wanted rather than the newest.
+# Read by: training, deployment.
+PREPROC_RUN_NAME_FULL: dict[Actor, Identifier] = {}
+
+# Per actor: skin coefficients of all shots, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training.
+SKIN_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
+
+# Per actor: skin PCA components, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+SKIN_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
+
+# Per actor: tongue coefficients of all shots, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training.
+TONGUE_PCA_COEFFS_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train")]] = {}
+
+# Per actor: tongue PCA components, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+TONGUE_PCA_SHAPES_FPATH: dict[Actor, Annotated[str, workspace_file(".npz", "train", "inference")]] = {}
+
+# Per actor: sizes and scales of the data, instead of those of the preprocessing run.
+# Change it when you made them by other means.
+# Read by: training, inference.
+DATA_INFO_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train", "inference")]] = {}
+
+# Per actor: the list of shots, instead of that of the preprocessing run.
+# Change it when you made it by other means.
+# Read by: training.
+SHOT_LIST_FPATH: dict[Actor, Annotated[str, workspace_file(".json", "train")]] = {}
+
+# --- Training data ----------------------------------------------------------------------------------------
+
+# The clips to train on, rows (actor, shot, (first frame, last frame), speaker, language, audio file, audio
+# offset). The last frame belongs to the clip; the audio file is relative to AUDIO_ROOT; the offset is in
+# frames, including fractions such as 0.5, and positive where the audio comes later than the face. By
+# default the template that preprocessing wrote is used: every shot whole.
+# Change it when clips should be excluded or cut, or languages named ("en", "zh"). Preprocessing prints a
+# list to start from.
+# Read by: training, inference.
+CLIPS: list[Clip] = []
+
+# Per actor: the shots of the validation set. Training excludes their clips in every voice.
+# Change it when certain sentences should be compared between runs.
+# Read by: training.
+VALIDATION_SHOTS: dict[Actor, list[Identifier]] = {}
+
+# The fraction of each actor's shots in the validation set, sampled with RNG_SEED_DATASET, for actors
+# without VALIDATION_SHOTS; of ten shots or more at least one. The only shot of an emotion, actor or
+# language always stays in the training set; the log reports where this makes the validation set smaller. 0
+# trains on all shots without validation.
+# Change it when every sentence is needed for training (0), or the validation figures are too noisy
+# (larger).
+# Read by: training.
+VALIDATION_FRACTION: Fraction = 0.05
+
+# Rows (actor, (source shot, frame), length in frames, emotion): muted shots, in which the face keeps the
+# pose of that frame in silence. They train the network to be still, in every emotion, in pauses.
+# Change it when the face moves in silence. One row per emotion, with a frame of closed, relaxed lips, is a
+# good start.
+# Read by: training, inference.
+AUG_MUTED_SHOTS: list[MutedShot] = []
+
+# Whether the skin of muted shots of the emotion "neutral" is the neutral pose itself instead of the pose of
+# the frame.
+# Change it when the neutral pose differs from the actor's relaxed face.
+# Read by: training.
+AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO: bool = True
+
+# Whether the tongue of muted shots is the neutral tongue instead of the tongue of the frame.
+# Change it when the tongue twitches in silence.
+# Read by: training.
+AUG_MUTED_TONGUE_IS_NEUTRAL: bool = False
+
+# The audio of muted shots: "mic" the hiss of a microphone, "gauss" white noise, None digital silence.
+# Change it when silence in your recordings is different.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None = "mic"
+
+# Loudness of that noise.
+# Change it when the recordings are noisier or cleaner.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_SCALE: NonNegative = 0.1
+
+# Limits of a random factor on the loudness, sampled for each muted item; None keeps the loudness.
+# Change it when silence should always be equally loud.
+# Read by: training.
+AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[NonNegative, NonNegative] | None = (0.0, 1.0)
+
+# --- Emotions ---------------------------------------------------------------------------------------------
+
+# The emotion that is encoded as the zero vector; None gives every emotion an input.
+# Change it when SHOT_EMOTION_NAMES has no "neutral".
+# Read by: training, inference.
+SHOT_EMOTION_NAME_FOR_ALL_ZEROS: Emotion | None = "neutral"
+
+# The emotion that the deployed model starts with.
+# Change it when another emotion is the usual one.
+# Read by: training (writes it to network_info.json).
+DEFAULT_SHOT_EMOTION_NAME: Emotion = "neutral"
+
+# --- Audio ------------------------------------------------------------------------------------------------
+
+# How recordings are resampled to the network's rate: "w2v" keeps their level, "nva2f" divides by their
+# peak.
+# Change it when recordings differ much in level ("nva2f").
+# Read by: training.
+AUDIO_PREPROC_METHOD: AudioMethod = "w2v"
+
+# --- Network ----------------------------------------------------------------------------------------------
+
+# The hidden layers of the speech encoder that are used, counted from 0, for encoders with a choice ("hama"
+# has 0 to 4, "whisper-tiny.en" 0 to 4, "whisper-base" 0 to 6). Empty: a weighted sum of all, with trainable
+# weights.
+# Change it when data are few: one layer from the middle, such as [2] of "hama", reduces overfitting.
+# Read by: training.
+SPEECH_ENCODER_LAYERS: list[Index] = []
+
+# Noise added to the features of the speech encoder in training, as a fraction of their own size. It reduces
+# overfitting on few recordings.
+# Change it when validation figures get worse while the training loss still falls (0.5 to 1).
+# Read by: training.
+SPEECH_FEATURE_NOISE: NonNegative = 0.0
+
+# --- Optimisation -----------------------------------------------------------------------------------------
+
+# Whether gradients are accumulated as in the reference: summed instead of averaged, with the first
+# optimizer step of an epoch after one batch, and the remaining batches at its end dropped.
+# Change it when you compare with the reference.
+# Read by: training.
+REFERENCE_ACCUMULATION: bool = False
+
+# The largest norm of all gradients together; larger gradients are clipped to it. None disables clipping.
+# Change it when the loss jumps now and then (1.0 is a good start).
+# Read by: training.
+GRADIENT_CLIP_NORM: Positive | None = None
+
+# The decay of the exponential moving average (EMA) of the weights, which is validated and exported; it
+# starts smaller and reaches this value after some hundreds of steps. None exports the weights themselves.
+# Change it when training is long (nearer to 1), or for the weights of the last step as the reference has
+# them (None).
+# Read by: training.
+EMA_DECAY: Decay | None = 0.999
+
+# --- Losses -----------------------------------------------------------------------------------------------
+
+# Weight of the position error of the marked lip vertices: the mean distance itself, in centimetres, not its
+# square, which makes it robust against a few bad frames. Needs SKIN_LIP_DIST_VERTEX_LIST_FPATH. None: off.
+# Change it when lips are to be precise, or data are few (docs/quality.md).
+# Read by: training.
+LOSS_LIP_POSITION_ALPHA: NonNegative | None = None
+
+# --- Runtime ----------------------------------------------------------------------------------------------
+
+# Which weights are exported: "best" on the validation set, or "last". Without a validation set the last are
+# exported.
+# Change it when the validation set is too small to judge by.
+# Read by: training.
+EXPORTED_WEIGHTS: ExportedWeights = "best"
+
+# Whether two runs with the same seeds on the same machine give the same weights, at some cost in speed.
+# Change it when speed matters more.
+# Read by: training.
+REPRODUCIBLE: bool = True
+
+# Seed of the initial weights and of the order of the data.
+# Change it when you want to measure the spread between seeds.
+# Read by: training.
+RNG_SEED_TORCH: Seed = 42
+
+# Seed of the validation split and of data augmentation.
+# Change it when you want to measure the spread between seeds.
+# Read by: training.
+RNG_SEED_DATASET: Seed = 43
+
+# Whether decoded recordings stay in memory.
+# Change it when hours of audio do not fit.
+# Read by: training.
+AUDIO_DATA_CACHING: bool = True
+
+# Has no effect: PCA components stay on the accelerator, and motion is moved there batch by batch.
+# Change it when nothing depends on it; it is kept so that older configurations load.
+# Read by: nothing.
+TARGET_OBJECTS_TO_CUDA: bool = True
+
+# The device of training; "auto" uses CUDA, else MPS, else the CPU.
+# Change it when an accelerator should stay free ("cpu").
+# Read by: training.
+DEVICE: Device = "auto"
+
+# The floating-point type of the network's computation; "auto" is bfloat16 on CUDA devices that support it,
+# otherwise float32. Losses and weights are always float32.
+# Change it when you compare devices ("float32").
+# Read by: training.
+PRECISION: Precision = "auto"
+
+# Whether the network is compiled at the start, which takes minutes and makes steps faster.
+# Change it when training runs for hours on an accelerator.
+# Read by: training.
+COMPILE: bool = False
+
+# Minutes between two checkpoints, from which training resumes after a stop or crash; 0 writes one after
+# every step.
+# Change it when a checkpoint is large and the disk slow (longer), or the machine may vanish (shorter).
+# Read by: training.
+CHECKPOINT_PERIOD_MINUTES: NonNegative = 10.0
+
+# Minutes of training, without pauses, after which it ends as if all epochs were done; None sets no limit.
+# Change it when a result is needed in time. The learning rate schedule ignores this limit: adjust
+# NUM_EPOCHS as well.
+# Read by: training.
+TIME_LIMIT_MINUTES: Positive | None = None
