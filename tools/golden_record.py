@@ -62,6 +62,7 @@ _PAGE_BLOCK = re.compile(rb'<script type="[a-z/]+" id="(description|payload)">(.
 _MINUTES = re.compile(rb"[\d.]+ minutes")
 _FIGURE = re.compile(rb"\d+(?:\.\d+)?")
 _COMMIT = re.compile(rb"(?<=, commit )[0-9a-f]+")
+_MINUTES = re.compile(rb"[0-9]+\.[0-9](?= minutes, )")  # how long training took
 
 Record = dict[str, dict[str, Any]]
 
@@ -327,7 +328,7 @@ def _content(path: Path) -> bytes:
     if path.suffix == ".json":
         content = _CHECKOUT.sub(b"", content).replace(str(ROOT).encode(), b"")
     if path.name == "README.md":
-        content = _COMMIT.sub(b"", content)
+        content = _MINUTES.sub(b"0.0", _COMMIT.sub(b"", content))
     return _RUN_NAME.sub(_NO_RUN_NAME, content)
 
 

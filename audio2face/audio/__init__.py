@@ -9,7 +9,7 @@ from audio2face.audio.channels import Channels, inspect_channels
 from audio2face.audio.levels import AudioLevels, measure_levels
 from audio2face.audio.noise import NoiseKind, noise
 from audio2face.audio.reading import AudioHeader, read_header, sample_blocks
-from audio2face.audio.resample import resample_exact, resample_hann
+from audio2face.audio.resample import StreamResampler, resample_exact, resample_hann
 from audio2face.audio.track import MIN_SAMPLERATE, QUIET_PEAK, Method, Track, peak_level, read_track, stream_mono
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Channels",
     "Method",
     "NoiseKind",
+    "StreamResampler",
     "Track",
     "inspect_channels",
     "measure_levels",

@@ -1,6 +1,6 @@
 """Changing the sample rate, with scipy's polyphase filter and the two filters that training has always used.
 
-Arrays in, arrays out.
+Arrays in, arrays out; `StreamResampler` remembers the samples between two pieces of a stream.
 """
 
 from __future__ import annotations
@@ -54,6 +54,58 @@ def resample_exact(samples: npt.NDArray[np.float32], old_rate: int, new_rate: in
     if old == new:
         return samples
     return _polyphase(samples, old, new, ("kaiser", 5.0))
+
+
+class StreamResampler:
+    """`resample_hann` for samples that arrive in pieces: joined, the results have the same bits.
+
+    Results come as soon as the input samples around them are known, in whole units of time: for a rate of 16 kHz within
+    1 ms of the samples they stand for from 48 kHz, within 20 ms from 44.1 kHz.
+
+    Args:
+        old_rate: sample rate of what arrives, in Hz.
+        new_rate: sample rate of the results, in Hz.
+        min_seconds: the least that is resampled at once, as long as more may arrive: long pieces take less time in all.
+
+    Raises:
+        UserError: the rates have too uncommon a ratio.
+    """
+
+    def __init__(self, old_rate: int, new_rate: int, min_seconds: float = 0.0) -> None:
+        self._old, self._new = rate_ratio(old_rate, new_rate)
+        # Pieces begin and end with whole units of time, where samples of both rates coincide.
+        self._context = -(-filter_reach(self._old, self._new) // self._old) * self._old
+        self._minimum = max(1, int(min_seconds * old_rate) // self._old) * self._old
+        self._known = np.zeros(
+            0, np.float32
+        )  # what comes next, after up to `_context` samples that have been resampled
+        self._before = 0  # samples of `_known` that have been resampled
+
+    def push(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Takes the next samples, float32 `[samples]`, and returns the results that are known by now."""
+        if self._old == self._new:
+            return samples
+        self._known = np.concatenate([self._known, samples])
+        count = (len(self._known) - self._before - self._context) // self._old * self._old
+        if count < self._minimum:
+            return np.zeros(0, np.float32)
+        made = self._resample(self._known[: self._before + count + self._context], count)
+        keep = max(0, self._before + count - self._context)
+        self._known, self._before = self._known[keep:], self._before + count - keep
+        return made
+
+    def finish(self) -> npt.NDArray[np.float32]:
+        """The results that are left after the last sample."""
+        count = len(self._known) - self._before
+        made = self._resample(self._known, count) if count else self._known[:0]
+        self._known, self._before = self._known[:0], 0
+        return made
+
+    def _resample(self, samples: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+        """The results of `count` samples after those that have been resampled."""
+        resampled = resample_hann(samples, self._old, self._new)
+        end = -(-(self._before + count) * self._new // self._old)
+        return resampled[self._before * self._new // self._old : end]
 
 
 def filter_reach(old: int, new: int) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.audio.reading import read_header, sample_blocks
-from audio2face.audio.resample import filter_reach, rate_ratio, resample_exact, resample_hann
+from audio2face.audio.resample import StreamResampler, resample_exact, resample_hann
 from audio2face.errors import UserError
 from audio2face.types import Float32Array
 
@@ -136,7 +136,7 @@ def _level(samples: npt.NDArray[np.float32]) -> float:
     return peak if peak > QUIET_PEAK else 1.0
 
 
-_PIECE_SECONDS = 4
+_PIECE_SECONDS = 4.0  # resampled at once; packets of films are much shorter
 
 
 def stream_mono(path: Path | str, samplerate: int = 16_000, channel: int | None = None) -> Iterator[Float32Array]:
@@ -161,9 +161,11 @@ def stream_mono(path: Path | str, samplerate: int = 16_000, channel: int | None 
         yield from mono
         return
     try:
-        yield from _resampled(mono, rate, samplerate)
+        resampler = StreamResampler(rate, samplerate, _PIECE_SECONDS)
     except UserError as error:
         raise UserError(error.problem, path=path, hint=error.hint) from error
+    yield from map(resampler.push, mono)
+    yield resampler.finish()
 
 
 def peak_level(path: Path | str, samplerate: int = 16_000, channel: int | None = None) -> float:
@@ -177,29 +179,3 @@ def peak_level(path: Path | str, samplerate: int = 16_000, channel: int | None =
     pieces = stream_mono(path, samplerate, channel)
     peak = max((float(np.abs(piece).max()) for piece in pieces if len(piece)), default=0.0)
     return peak if peak > QUIET_PEAK else 1.0
-
-
-def _resampled(blocks: Iterator[Float32Array], old_rate: int, new_rate: int) -> Iterator[Float32Array]:
-    """Resamples a stream in pieces of whole units of time, each heard with what lies around it."""
-    old, new = rate_ratio(old_rate, new_rate)
-    around = -(-filter_reach(old, new) // old) * old
-    piece = max(1, _PIECE_SECONDS * old_rate // old) * old
-    known = np.zeros(0, np.float32)  # from `around` samples before what comes next, fewer at the beginning
-    before = 0
-    for block in blocks:
-        known = np.concatenate([known, block])
-        while len(known) >= before + piece + around:
-            yield _middle(known[: before + piece + around], before, piece, old_rate, new_rate)
-            keep = before + piece - around if before + piece > around else 0
-            before = before + piece - keep
-            known = known[keep:]
-    rest = len(known) - before
-    if rest > 0:
-        yield _middle(known, before, rest, old_rate, new_rate)
-
-
-def _middle(samples: Float32Array, before: int, count: int, old_rate: int, new_rate: int) -> Float32Array:
-    """Resamples `samples`, and keeps what `count` of them after `before` become."""
-    old, new = rate_ratio(old_rate, new_rate)
-    resampled = resample_hann(samples, old_rate, new_rate)
-    return resampled[before * new // old : -(-(before + count) * new // old)]

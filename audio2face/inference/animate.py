@@ -33,7 +33,7 @@ from audio2face.inference import (
     open_graph,
 )
 from audio2face.inference.actor import DisplayData, WeightTrack, load_face
-from audio2face.inference.retiming import FrameBlock, Retimer, choose_voice
+from audio2face.inference.retiming import FrameBlock, TrackFrames, choose_voice
 from audio2face.io.frame_buffer import FrameBuffer
 from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo, RegressionInfo, parameter_ranges
 from audio2face.model_folder.model import PARTS, Part
@@ -97,7 +97,10 @@ def find_actor(model: DeployedModel, name: str | None) -> DeployedActor:
     if name is not None:
         return model.actor(name)
     if len(model.actors) > 1:
-        raise UserError("whose face is to move?", hint=f"Give --actor: {', '.join(model.info.identities)}.")
+        raise UserError(
+            "whose face is to move?",
+            hint=f"Name one with --actor, or actor= in Python: {', '.join(model.info.identities)}.",
+        )
     return model.actors[0]
 
 
@@ -152,13 +155,14 @@ class AnimationPipeline:
     Args:
         model: the deployed folder.
         settings: how.
+        graph: the folder's network, where it was opened before; it takes the place of the settings' device.
 
     Raises:
         UserError: the model has no such actor, emotion or parameter, a value is out of range, or a file of the folder
             is damaged.
     """
 
-    def __init__(self, model: DeployedModel, settings: AnimationOptions) -> None:
+    def __init__(self, model: DeployedModel, settings: AnimationOptions, graph: Graph | None = None) -> None:
         self.model, self.settings = model, settings
         self.actor = find_actor(model, settings.actor)
         self.parameters = merged_parameters(self.actor, settings.parameters)
@@ -175,7 +179,7 @@ class AnimationPipeline:
         self._solvers = self._make_solvers()
         self._gain = self._choose_gain(diffusion)
         self._voices: dict[Path, int | None] = {}
-        self.graph: Graph = open_graph(model, settings.device)
+        self.graph: Graph = open_graph(model, settings.device) if graph is None else graph
 
     def animate(self, audio: Path, folder: Path) -> Animation:
         """Animates a recording.
@@ -208,6 +212,30 @@ class AnimationPipeline:
             yield from map(check_finite_motion, executor.run())
         executor.close(0)
         yield from map(check_finite_motion, executor.run())
+
+    def open_executor(self, gain: float | None = None) -> Executor:
+        """A new executor of one track, which is spoken as the settings say.
+
+        Args:
+            gain: what samples are multiplied by; None: the gain of the parameters.
+        """
+        settings = self.settings
+        spoken = TrackSettings(
+            emotion=self.emotion.curve,
+            actor=self.actor.name,
+            gain=self._gain if gain is None else gain,
+            seed=settings.seed,
+            noise=settings.noise,
+        )
+        fps = None if isinstance(self.model.info, DiffusionInfo) else self.schedule.fps
+        return Executor.open(self.model, [spoken], fps=fps, graph=self.graph)
+
+    def track_frames(self) -> TrackFrames:
+        """What turns the network output of a new track into frames at the animation's rate."""
+        animator, schedule = self.animator(), self.schedule
+        return TrackFrames(
+            lambda output: self.postprocess(output, animator), schedule.fps, self.fps, schedule.samplerate
+        )
 
     def animator(self) -> FaceAnimator:
         """A new animator of the face, at the network's rate."""
@@ -286,31 +314,20 @@ class AnimationPipeline:
         return self._voices[audio]
 
     def _executor(self, audio: Path) -> Executor:
-        gain = self._gain
-        if self.settings.normalize:
-            gain /= peak_level(audio, self.schedule.samplerate, self._voice(audio))
-        settings = self.settings
-        spoken = TrackSettings(
-            emotion=self.emotion.curve, actor=self.actor.name, gain=gain, seed=settings.seed, noise=settings.noise
-        )
-        fps = None if isinstance(self.model.info, DiffusionInfo) else self.schedule.fps
-        return Executor.open(self.model, [spoken], fps=fps, graph=self.graph)
+        if not self.settings.normalize:
+            return self.open_executor()
+        return self.open_executor(self._gain / peak_level(audio, self.schedule.samplerate, self._voice(audio)))
 
     def _frames(self, executor: Executor, audio: Path) -> Iterator[FrameBlock]:
         """All frames of a recording at the animation's rate, and some that come after its end."""
         for weights in self._solvers.values():
             weights.reset()
-        animate = self.animator()
-        motions = self.run_network(executor, audio)
-        begin = next(motions, None)
-        if begin is None:
+        frames = self.track_frames()
+        for motion in group_frames(self.run_network(executor, audio)):
+            yield frames(motion)
+        if not frames.has_started:
             raise UserError("holds no sound", path=audio)
-        # By their time stamps: where rounding puts the first frame before the recording, the executor leaves it out.
-        first = round(begin.timestamps[0] * self.schedule.fps / self.schedule.samplerate)
-        retime = Retimer(self.schedule.fps, self.fps, first)
-        for motion in group_frames(chain([begin], motions)):
-            yield retime(self.postprocess(motion, animate))
-        rest = retime.finish(math.ceil(executor.num_samples(0) * self.fps / executor.samplerate))
+        rest = frames.finish(executor.num_samples(0))
         if rest is not None:
             yield rest
 
@@ -340,7 +357,7 @@ class AnimationPipeline:
             raise UserError(
                 f"{num_frames:,} frames take {needed / 1e9:.1f} GB on the way, {free / 1e9:.1f} GB are free",
                 path=folder,
-                hint="Cut the recording into parts, or set INFERENCE_OUTPUT_ROOT to a larger disk.",
+                hint="Cut the recording into parts, or set INFERENCE_OUTPUT_ROOT (in Python: TMPDIR) to a larger disk.",
             )
 
     def _animation(self, audio: Path, kept: Mapping[str, Float32Array]) -> Animation:

@@ -1,8 +1,9 @@
-"""Which channel of a recording a network is given, where the mix of all would spoil it."""
+"""What surrounds the network in time: the channel of a recording it is given, and the rate of the frames it gives."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from audio2face.audio import inspect_channels
 from audio2face.console import LOGGER
+from audio2face.inference.executor import NetworkOutput
 from audio2face.types import Float32Array
 
 
@@ -110,6 +112,46 @@ class Retimer:
             return known.part(before)
         after = [min(index + 1, len(known) - 1) for index in before]
         return _between(known.part(before), known.part(after), np.array(shares, np.float32))
+
+
+class TrackFrames:
+    """Turns the network output of one track into frames at the animation's rate.
+
+    Args:
+        postprocess: makes the next frames of the face, at the network's rate.
+        source_fps: frames per second of the network.
+        fps: frames per second of the animation.
+        samplerate: samples per second in which timestamps count.
+    """
+
+    def __init__(
+        self, postprocess: Callable[[NetworkOutput], FrameBlock], source_fps: Fraction, fps: Fraction, samplerate: int
+    ) -> None:
+        self._postprocess = postprocess
+        self._source_fps, self._fps, self._samplerate = source_fps, fps, samplerate
+        self._retime: Retimer | None = None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether any network output came in."""
+        return self._retime is not None
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames that cover a recording."""
+        return math.ceil(num_samples * self._fps / self._samplerate)
+
+    def __call__(self, output: NetworkOutput) -> FrameBlock:
+        """Takes the next network output, and returns the frames that are known by now."""
+        if self._retime is None:
+            # The number of the first frame follows from its timestamp: where rounding puts a frame before the
+            # recording, the executor skips it.
+            first = round(output.timestamps[0] * self._source_fps / self._samplerate)
+            self._retime = Retimer(self._source_fps, self._fps, first)
+        return self._retime(self._postprocess(output))
+
+    def finish(self, num_samples: int) -> FrameBlock | None:
+        """The frames that are left of a recording of so many samples; None where there are none."""
+        return None if self._retime is None else self._retime.finish(self.num_frames(num_samples))
 
 
 def _between(one: FrameBlock, other: FrameBlock, share: Float32Array) -> FrameBlock:

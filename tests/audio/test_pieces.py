@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio2face.audio import peak_level, read_track, stream_mono
+from audio2face.audio import StreamResampler, peak_level, read_track, resample_hann, stream_mono
 from audio2face.errors import UserError
 
 
@@ -23,6 +23,22 @@ def test_pieces_are_the_whole(rate: int, seconds: float, tmp_path: Path) -> None
     assert len(joined) == len(whole.data)
     np.testing.assert_array_equal(joined, whole.data)
     assert peak_level(path) == whole.norm_factor
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+def test_a_stream_in_random_pieces_is_the_whole(rate: int) -> None:
+    random = np.random.default_rng(rate)
+    samples = random.uniform(-0.5, 0.5, rate).astype(np.float32)
+    resampler = StreamResampler(rate, 16_000)
+    pieces = np.split(samples, np.sort(random.integers(0, rate, 40)))
+    made, known = [], 0
+    for piece in pieces:
+        made.append(resampler.push(piece))
+        known += len(piece)
+        late = known / rate - sum(map(len, made)) / 16_000
+        assert -1 / 16_000 <= late <= (0.02 if rate == 44100 else 0.001) + 1 / 16_000
+    np.testing.assert_array_equal(np.concatenate([*made, resampler.finish()]), resample_hann(samples, rate, 16_000))
+    assert len(resampler.finish()) == 0
 
 
 def test_what_cannot_be_heard_is_refused(tmp_path: Path) -> None:
