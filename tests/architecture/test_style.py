@@ -88,6 +88,12 @@ def test_imports_follow_the_order_of_packages() -> None:
     assert not wrong
 
 
+def test_the_documented_order_of_packages_is_the_tested_one() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    documented = page.split("`placeholders ", 1)[1].split("`", 1)[0].split()
+    assert ["placeholders", *documented] == ORDER
+
+
 def test_no_torch_where_none_is_needed() -> None:
     present = [
         package for package in WITHOUT_TORCH if (PACKAGE / package).exists() or (PACKAGE / f"{package}.py").exists()
