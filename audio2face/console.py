@@ -1,4 +1,4 @@
-"""What the terminal shows: one logger, one progress bar, one way to end with an error."""
+"""Terminal output: the logger, progress bars, and the end of a process with an error."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from audio2face.errors import UserError, printable
 
 Item = TypeVar("Item")
 LOGGER = logging.getLogger("audio2face")
-_QUIET_LINE_SECONDS = 10.0  # without a terminal, a line of progress at most this often
+_QUIET_LINE_SECONDS = 10.0  # without a terminal, minimum time between two lines of progress
 
 
 def console() -> Console:
-    """The console on standard output (made at each call, so that redirected output is honoured)."""
+    """Returns a console on the current standard output, which may be redirected between calls."""
     return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 class _StandardOutput(logging.StreamHandler[TextIO]):
-    """Looks standard output up for each message: a progress bar takes it over to print above itself."""
+    """Writes to the current standard output: a progress bar replaces it to print above itself."""
 
     @property
     def stream(self) -> TextIO:
@@ -43,18 +43,18 @@ class _StandardOutput(logging.StreamHandler[TextIO]):
 
     @stream.setter
     def stream(self, value: TextIO) -> None:
-        """The base class sets it once; there is nothing to keep."""
+        """Ignores the stream that the base class sets."""
 
 
 class _PrintableFormatter(logging.Formatter):
-    """Messages as a terminal may show them: what they quote may come from files of anybody."""
+    """Escapes control characters in messages, which may quote untrusted files."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
 
 
 def start_logging(log_file: Path | None = None) -> None:
-    """Sends messages of level INFO and above to standard output and, where given, to a log file.
+    """Sends messages of level INFO and above to standard output and to an optional log file.
 
     Raises:
         UserError: the log file cannot be written.
@@ -70,7 +70,7 @@ def start_logging(log_file: Path | None = None) -> None:
                 path=log_file,
                 hint="Check the permissions of its folder.",
             ) from error
-    # Of processes that train together, the first speaks for all; the others only warn.
+    # In distributed training only rank 0 logs messages; other ranks log warnings.
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     for handler in handlers:
         handler.setFormatter(_PrintableFormatter("%(asctime)s [%(levelname)s] %(message)s"))
@@ -80,13 +80,13 @@ def start_logging(log_file: Path | None = None) -> None:
 def track(
     items: Iterable[Item], total: int, what: str, weigh: Callable[[Item], int] = lambda item: 1
 ) -> Iterator[Item]:
-    """Yields the items behind a progress bar with counts and time left; without a terminal, a line now and then.
+    """Yields items with a progress bar, or with a line every ten seconds where there is no terminal.
 
     Args:
-        items: what is worked on, one after the other.
+        items: the items to process.
         total: sum of the weights of all items.
         what: label of the bar, such as "checking frames".
-        weigh: weight of one item (frames of a shot, say).
+        weigh: weight of one item, such as the frames of a shot.
     """
     if sys.stdout.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -108,11 +108,11 @@ def track(
 
 
 def follow(steps: Generator[tuple[str, float], None, None], what: str) -> None:
-    """Runs a stage of unlike steps to its end behind one bar in percent, with time left; or a line now and then.
+    """Runs a stage with a progress bar in percent, or a line every ten seconds where there is no terminal.
 
     Args:
-        steps: does the work while it is gone through; each item names what goes on and gives the share of the whole
-            stage that has just been done, all shares adding up to 1. It is closed when this function ends.
+        steps: generator that does the work; each item is the name of the current step and the fraction of the whole
+            stage that has just been done, all fractions adding up to 1. It is closed when this function ends.
         what: label of the bar, such as the actor's name.
     """
     with closing(steps):

@@ -1,6 +1,9 @@
-"""The one error type for what a user can mend: a wrong file, parameter or argument.
+"""Defines the error type for user errors (a wrong file, parameter or argument), and which names are allowed.
 
-Anything else that escapes is a defect of ours and shows its traceback.
+Any other exception that reaches the top is a bug and shows its traceback. Names of configurations, actors, shots and
+runs become names of files and parts of commands: they are ASCII identifiers. Emotions and blend shapes are labels that
+people read; an emotion is also part of the names of files.
+
 """
 
 from __future__ import annotations
@@ -12,36 +15,36 @@ from typing import Any
 
 from audio2face.placeholders import find_placeholder
 
-_LONGEST_MESSAGE = 8_000  # characters of each part of a message: what a file says in it may be of any length
+_LONGEST_MESSAGE = 8_000  # characters of each part of a message: text from a file may have any length
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """A text that a terminal shows and nothing else: names and messages may come from files of anybody.
+    """Escapes what a terminal would interpret: names and messages may come from untrusted files.
 
     Args:
         text: any text.
-        limit: the most characters; of a longer text the beginning and the end are kept.
+        limit: maximum number of characters; of a longer text the start and the end are kept.
 
     Returns:
         The text with control characters, invisible marks and lone surrogates as escapes; line feeds stay.
     """
     if limit is not None and len(text) > limit:
         half = limit // 2
-        text = f"{text[:half]} ... ({len(text) - 2 * half:,} characters left out) ... {text[-half:]}"
+        text = f"{text[:half]} ... ({len(text) - 2 * half:,} characters omitted) ... {text[-half:]}"
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 class UserError(Exception):
-    """Something the user gave is wrong; the message says what, where and what to do.
+    """A user error: the message states what is wrong, where, and how to fix it.
 
-    Problem and hint are kept as a terminal may show them, see `printable`, and of bounded length.
+    Problem and hint have bounded length and are escaped by `printable`.
 
     Args:
         problem: what is wrong, with the values found and expected.
-        path: the file or folder it is about.
-        hint: what to do about it.
+        path: the file or folder concerned.
+        hint: how to fix it.
     """
 
     def __init__(self, problem: str, *, path: Path | str | None = None, hint: str | None = None) -> None:
@@ -64,13 +67,13 @@ def _restored(kind: type[UserError], message: str, state: dict[str, Any]) -> Use
 
 
 def missing_file(problem: str, path: Path, hint: str) -> UserError:
-    """The error for a file that is not there; it says where the file is instead, where something tells."""
+    """Creates the error for a missing file; its hint explains a placeholder beside it (iCloud, DVC, git-annex)."""
     found = find_placeholder(path)
     return UserError(found.problem, path=path, hint=found.hint) if found else UserError(problem, path=path, hint=hint)
 
 
 def reason_of(error: Exception) -> str:
-    """What a library said of a file that it could not read, on one line and without advice to load Python objects."""
+    """Returns a library's message about an unreadable file on one line, without its advice to load Python objects."""
     said = str(error).strip() or type(error).__name__
     if "pickle" in said.lower() or "weights_only" in said:
         return "it holds Python objects, which are never loaded"
@@ -78,15 +81,15 @@ def reason_of(error: Exception) -> str:
 
 
 class FileFormatError(UserError):
-    """A file does not hold what its format promises.
+    """A file does not match its format.
 
-    Where the file turns out to be a placeholder (a pointer of Git LFS, say), problem and hint tell of that instead.
+    Where the file is a placeholder (for instance a pointer of Git LFS), problem and hint explain that instead.
 
     Args:
         problem: what is wrong.
         path: the file.
-        offset: position in bytes at which reading failed, where that is known.
-        hint: what to do about it.
+        offset: position in bytes at which reading failed, if known.
+        hint: how to fix it.
     """
 
     def __init__(self, problem: str, *, path: Path | str, offset: int | None = None, hint: str | None = None) -> None:
@@ -105,14 +108,14 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _SEPARATORS = "/\\"
 _NOT_IN_FILES = '<>:"|?*'  # Windows refuses them
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE | re.DOTALL)  # of Windows
-_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # Unicode's categories of what nobody sees
-_LONGEST_STEM = 200  # bytes; file systems take 255, endings of files and of temporary ones take the rest
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # Unicode's categories of invisible characters
+_LONGEST_STEM = 200  # bytes; file systems allow 255, the rest is for file endings
 
 
 def is_identifier(value: object) -> bool:
-    """Whether `value` is a safe name: ASCII letters, digits, `_`, and inside also `.` and `-`, but never `..`.
+    """Returns whether `value` is a safe name: ASCII letters, digits, `_`, and inside also `.` and `-`, but never `..`.
 
-    Names that Windows keeps for devices, such as `con` and `aux.1`, are none.
+    Names that Windows reserves for devices, such as `con` and `aux.1`, are refused.
     """
     return (
         isinstance(value, str)
@@ -124,7 +127,7 @@ def is_identifier(value: object) -> bool:
 
 
 def is_label(value: object) -> bool:
-    """Whether `value` is a name that people can read and that leads nowhere as a part of a path; see `LABEL_WORDS`."""
+    """Returns whether `value` is a printable name without path separators, as described by `LABEL_WORDS`."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_LENGTH
@@ -136,7 +139,7 @@ def is_label(value: object) -> bool:
 
 
 def is_file_label(value: object) -> bool:
-    """Whether `value` is a label that may be a part of the name of a file on every system; see `FILE_LABEL_WORDS`."""
+    """Returns whether `value` is a label that is allowed in file names on every system (`FILE_LABEL_WORDS`)."""
     return (
         isinstance(value, str)
         and is_label(value)
@@ -158,11 +161,11 @@ def _has_any(text: str, chars: str) -> bool:
 
 
 def check_identifier(value: object, what: str) -> str:
-    """Returns `value` when it is a safe name.
+    """Checks that `value` is a safe name and returns it.
 
     Args:
         value: the name.
-        what: what it names, for the message, such as "actor name".
+        what: kind of name for the message, such as "actor name".
 
     Raises:
         UserError: the name is not allowed.
@@ -179,11 +182,11 @@ def check_identifier(value: object, what: str) -> str:
 
 
 def check_file_stem(stem: str, what: str) -> str:
-    """Returns what the names of output files begin with, when every format and file system takes it.
+    """Checks that the names of output files may start with `stem` in every format and file system, and returns it.
 
     Args:
         stem: the name without its ending.
-        what: what it is made of, for the message, such as "recording, actor and emotion".
+        what: parts of the name for the message, such as "recording, actor and emotion".
 
     Raises:
         UserError: it is too long, or holds a separator, a control character or a byte that is no UTF-8.

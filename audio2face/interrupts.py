@@ -1,6 +1,7 @@
-"""What a stage tells the process that supervises it (`tools/supervisor.py`): how to resume, and when it needs time.
+"""Messages from a stage to its supervisor (`tools/supervisor.py`): how to resume it, and when stopping must wait.
 
-Without a supervisor, as under a debugger or torchrun, nothing is told.
+Without a supervisor, as under a debugger or torchrun, no messages are sent.
+
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_SUPERVISOR = "A2F_SUPERVISOR"  # "PID:DESCRIPTOR", see tools/stage_process.py
+_SUPERVISOR = "A2F_SUPERVISOR"  # "PID:DESCRIPTOR", set by tools/stage_process.py
 AGAIN = "Run the same command again to go on."
 
 
@@ -19,21 +20,21 @@ class _Hint:
 
 
 def is_supervised() -> bool:
-    """Whether another process obeys signals on behalf of this one."""
+    """Returns whether a supervisor handles signals for this process."""
     return _descriptor() is not None
 
 
 def resume_hint() -> str:
-    """The line for whoever stops the stage now."""
+    """Returns the hint to print when the stage is stopped now."""
     return _Hint.text
 
 
 def set_resume_hint(text: str, *, fixed: bool = False) -> None:
-    """Sets the line for whoever stops the stage from here on.
+    """Sets the hint to print when the stage is stopped.
 
     Args:
         text: what was stopped and the command that resumes it.
-        fixed: later calls without this change nothing: a stage that runs others knows better than they do.
+        fixed: ignore later calls without `fixed`: a stage that runs other stages gives the hint for all of them.
     """
     if _Hint.is_fixed and not fixed:
         return
@@ -43,7 +44,7 @@ def set_resume_hint(text: str, *, fixed: bool = False) -> None:
 
 @contextmanager
 def unhurried() -> Iterator[None]:
-    """A signal that arrives in here is obeyed in order, without a limit in time: what must not be lost is saved."""
+    """Delays the effect of signals in the block until it has saved its state, without a time limit."""
     _tell("+")
     try:
         yield
@@ -53,7 +54,7 @@ def unhurried() -> Iterator[None]:
 
 @contextmanager
 def hurried() -> Iterator[None]:
-    """Undoes `unhurried` for a part of it that has nothing to save."""
+    """Cancels `unhurried` for a part of its block that has nothing to save."""
     _tell("-")
     try:
         yield
@@ -63,12 +64,12 @@ def hurried() -> Iterator[None]:
 
 def _descriptor() -> int | None:
     owner, _, descriptor = os.environ.get(_SUPERVISOR, "").partition(":")
-    # Processes that this one starts inherit the variable, and not the descriptor.
+    # Child processes inherit the variable but not the descriptor.
     return int(descriptor) if descriptor and owner == str(os.getpid()) else None
 
 
 def _tell(line: str) -> None:
     descriptor = _descriptor()
     if descriptor is not None:
-        with suppress(OSError):  # the supervisor is gone, and this process will be
+        with suppress(OSError):  # the supervisor has ended, and this process is about to
             os.write(descriptor, f"{line}\n".encode())

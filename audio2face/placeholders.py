@@ -1,7 +1,8 @@
-"""Files that stand in for others: pointers of Git LFS and git-annex, stubs of cloud storage, pages saved by mistake.
+"""Detects placeholder files: pointers of Git LFS and git-annex, stubs of cloud storage, web pages saved by mistake.
 
-Looks at the first bytes of a file that could not be read, and at what lies beside a file that is not there. Knows what
-to type to get the real one. Standard library only.
+Checks the first bytes of an unreadable file, or the neighbours of a missing one, and suggests the command that fetches
+the real file. Standard library only.
+
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ _SERVER_MESSAGE = re.compile(rb'\{\s*"(?:message|error|detail|errors)"\s*:', re.
 
 @dataclass(frozen=True)
 class Placeholder:
-    """What a file is instead of what it should be.
+    """A placeholder that was found instead of a file.
 
     Attributes:
-        problem: what was found.
+        problem: kind of placeholder.
         hint: how to get the real file.
     """
 
@@ -33,7 +34,7 @@ class Placeholder:
 
 
 def find_placeholder(path: Path) -> Placeholder | None:
-    """What stands in for a file at its own path, or beside it where it is missing; None where nothing is known to.
+    """Finds the placeholder of a file at its path, or beside it where the file is missing; None where there is none.
 
     Args:
         path: the file that is missing or could not be read.
@@ -59,15 +60,15 @@ def _by_contents(path: Path) -> Placeholder | None:
     if _WEB_PAGE.match(text):
         return Placeholder(
             "is a web page that was saved under this name, not the file itself",
-            "Open it in a browser to see what the server said (often a login), and download the file once more.",
+            "Open it in a browser to see the server's answer (often a login), and download the file once more.",
         )
     if _SERVER_ERROR.match(text) or (path.suffix != ".json" and _SERVER_MESSAGE.match(text)):
         return Placeholder(
             "is the error message of a server that was saved under this name, not the file itself",
-            "Open it in a text editor to see what the server said, and download the file once more.",
+            "Open it in a text editor to see the server's answer, and download the file once more.",
         )
     if not head.strip(b"\0"):
-        what = "the file is empty" if not head else "the file begins with nothing but zero bytes"
+        what = "the file is empty" if not head else "the file starts with zero bytes only"
         return Placeholder(
             f"{what}: a copy that was not finished, or a placeholder of OneDrive, Dropbox or Google Drive",
             'Choose "Always keep on this device" ("Available offline") for its folder and wait, or copy it once more.',

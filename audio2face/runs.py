@@ -1,4 +1,4 @@
-"""Run folders: their names, what is recorded in them, whether they are whole, and how to find the newest one."""
+"""Run folders: their names, status and metadata, and the search for finished runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RunFolder:
 
     @property
     def run_name(self) -> str | None:
-        """The configured name (RUN_NAME), which follows date and time; None for a folder that is not named so."""
+        """The configured name (RUN_NAME), which follows date and time; None for other names of folders."""
         match = _FULL_NAME.fullmatch(self.name)
         return None if match is None else match["run_name"]
 
@@ -51,7 +51,7 @@ class RunFolder:
     def create(cls, root: Path, run_name: str) -> RunFolder:
         """Makes a new, empty folder named after the current local time and `run_name`.
 
-        Two runs of the same second get different folders: the later one's time is moved on.
+        Of two runs within a second, the later one waits for a time of its own.
 
         Raises:
             UserError: the name is not allowed, or the folder cannot be made.
@@ -70,7 +70,7 @@ class RunFolder:
 
     @contextmanager
     def status(self) -> Iterator[None]:
-        """Marks the run as running, then as done, failed or stopped; logs to its `log.log` meanwhile."""
+        """Records the run's status (running, then done, failed or stopped) and logs to its `log.log` meanwhile."""
         start_logging(self.path / "log.log")
         began = time.time()
         outcome = "failed"
@@ -90,7 +90,7 @@ class RunFolder:
 
     @property
     def is_done(self) -> bool:
-        """Whether the run ended as it should."""
+        """Whether the run finished."""
         try:
             return bool(json.loads((self.path / STATUS_FILE).read_text(encoding="utf-8"))["status"] == "done")
         except (OSError, ValueError, KeyError, TypeError):
@@ -98,11 +98,11 @@ class RunFolder:
 
 
 def record(folder: RunFolder, configuration: Configuration, **facts: Any) -> None:
-    """Writes what is needed to understand a run into its `configs/`: settings as given and as merged, and versions.
+    """Writes the metadata of a run into its `configs/`: settings as given and as merged, and versions.
 
     Args:
         folder: the run.
-        configuration: what it was started with.
+        configuration: the configuration of the run.
         facts: JSON values by file stem, such as `actor_info={"actor_name": "ada"}`.
     """
     target = folder.path / "configs"
@@ -119,7 +119,7 @@ def record(folder: RunFolder, configuration: Configuration, **facts: Any) -> Non
 
 
 def state(roots: Roots) -> dict[str, Any]:
-    """What software made a run, and where the data roots were; the user and the machine stay private (null)."""
+    """Returns software versions and data roots of a run; user and machine stay private (null)."""
     commit = _git(roots.framework, "rev-parse", "--short=7", "HEAD")
     changes = _git(roots.framework, "status", "--porcelain")
     return {
@@ -148,7 +148,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints, or None where git or the repository is missing."""
+    """Returns the output of git, or None where git or the repository is missing."""
     try:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
@@ -157,7 +157,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def finished_runs(root: Path) -> list[RunFolder]:
-    """The runs under `root` that ended as they should, newest first."""
+    """Returns the finished runs under `root`, newest first."""
     if not root.is_dir():
         return []
     folders = [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if path.is_dir()]
@@ -165,7 +165,7 @@ def finished_runs(root: Path) -> list[RunFolder]:
 
 
 def say_where(results: dict[str, Path], next_steps: list[str]) -> None:
-    """Ends a stage: where its outputs are, and what to run next."""
+    """Logs the outputs of a finished stage and the next commands."""
     width = max((len(label) for label in results), default=0)
     LOGGER.info("-" * 80)
     for label, path in results.items():

@@ -1,7 +1,6 @@
-"""Configurations: user files merged over the base modules, checked, frozen.
+"""Loads configurations: user files are merged over the base modules, checked and frozen.
 
-`load` gives a `Configuration`; `Configuration.save` and `.open` carry it from the launcher to a stage. Knows
-parameters, types, files and roots; knows nothing of what the stages do with them.
+`load` returns a `Configuration`; `Configuration.save` and `.open` pass it from the launcher to a stage.
 """
 
 from __future__ import annotations

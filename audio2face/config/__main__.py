@@ -2,7 +2,7 @@
 
     python -m audio2face.config example-diffusion --stage train --output FILE
 
-Exit status 2 when something is wrong; then every problem is on standard error.
+The exit status is 2 if there are problems, which are all printed on standard error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The checked configuration that stages receive: typed, frozen, and portable as one JSON file."""
+"""Defines the checked configuration that stages receive: typed, frozen, and stored as one JSON file."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class ConfigError(UserError):
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a stage is to do. Nothing in it can be changed.
+    """The checked configuration of a stage; immutable.
 
     Attributes:
         name: name of the configuration.
         stage: the stage that it was checked for.
         actors: the actors to work on.
-        network_type: the network type; None where there is no config_train.py.
-        roots: where datasets and workspace lie.
-        modifiers: what the user's files set, by section, in terms of JSON.
-        full: all values by section, in terms of JSON; paths as configured, so that it can be moved.
-        warnings: what may be as it is meant, for the user to see.
+        network_type: the network type; None without a config_train.py.
+        roots: folders of datasets and workspace.
+        modifiers: values that the user's files set, by section, as JSON values.
+        full: all values by section, as JSON values; paths as configured, so that the file is portable.
+        warnings: possible problems for the user to review.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Configuration:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """Raw data. AttributeError where the stage has no such section; so for the other three."""
+        """Raw data. All four sections raise AttributeError where the stage lacks the section."""
         return self._section("dataset", Dataset)
 
     @cached_property
@@ -107,20 +107,20 @@ class Configuration:
         return kind(**values)
 
     def save(self, path: Path) -> None:
-        """Writes the configuration as one JSON file, without the roots, so that it holds in a container as well."""
+        """Writes the configuration as one JSON file, without the roots, so that it is valid in a container as well."""
         portable = {key.name: getattr(self, key.name) for key in fields(self) if key.name != "roots"}
         write_json(path, {"schema": SCHEMA, **portable})
 
     @staticmethod
     def open(path: Path, roots: Roots | None = None) -> Configuration:
-        """Reads what `save` wrote.
+        """Reads a configuration written by `save`.
 
         Args:
             path: the file.
-            roots: where datasets and workspace lie; by default as the environment says.
+            roots: folders of datasets and workspace; by default from the environment.
 
         Raises:
-            FileFormatError: the file is no such configuration, or one of another version.
+            FileFormatError: the file is not a configuration of this version.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -132,13 +132,13 @@ class Configuration:
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", path=path) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise FileFormatError(f"is no configuration of this version ({error})", path=path) from error
+            raise FileFormatError(f"is not a configuration of this version ({error})", path=path) from error
         if problems:
-            raise FileFormatError(f"is no configuration of this version: {problems[0]}", path=path)
+            raise FileFormatError(f"is not a configuration of this version: {problems[0]}", path=path)
         return found
 
     def _check(self, name: SectionName) -> list[str]:
-        """What is wrong with the values of a section that was read from a file."""
+        """Returns the problems of a section that was read from a file."""
         if name in BY_NETWORK_TYPE and self.network_type not in ("regression", "diffusion"):
             raise ValueError("no network type")
         values, base = self.full[name], base_of(name, self.network_type)
@@ -148,7 +148,7 @@ class Configuration:
 
 
 def _complete(content: dict[str, Any]) -> None:
-    """Gives parameters that a later version added their defaults, so that run folders outlive versions."""
+    """Adds defaults of parameters that a later version introduced, so that old run folders stay readable."""
     known = content["network_type"] in ("regression", "diffusion")
     for name, values in content["full"].items():
         if known or name not in BY_NETWORK_TYPE:

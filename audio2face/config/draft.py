@@ -1,4 +1,4 @@
-"""The sections of a configuration while they are being checked: what is set, what is right, what was found."""
+"""Holds the sections of a configuration while they are checked, and completes values that follow from others."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from audio2face.config_base.tables import SECTIONS, Base, NetworkType, SectionNa
 from audio2face.config_base.types import Stage
 
 
-class Unavailable(Exception):  # noqa: N818 - a signal, no error
-    """A rule asked for a value that is wrong itself, or for a section that there is not."""
+class Unavailable(Exception):  # noqa: N818 - a signal, not an error
+    """A rule needs a value that is invalid itself, or a section that is missing."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Section:
     """One section.
 
     Attributes:
-        name: which one.
+        name: name of the section.
         base: the parameters that the user may set.
-        written: what the user wrote, unknown names left out.
+        written: values that the user set, without unknown names.
         values: the merged values that passed the type check.
     """
 
@@ -38,16 +38,16 @@ class Section:
 
 @dataclass
 class Draft:
-    """A configuration under examination.
+    """A configuration that is being checked.
 
     Attributes:
         stage: the stage that it is for.
-        roots: where paths lead.
-        users: the user's files, empty ones for those that there are not.
-        actors: the actors that were asked for; empty means all of ACTOR_NAMES.
-        network_type: the network type that config_train.py names; None without any file that depends on it.
+        roots: folders that paths start from.
+        users: the user's files; a missing file is empty.
+        actors: the requested actors; empty means all of ACTOR_NAMES.
+        network_type: the network type of config_train.py; None if no file depends on it.
         sections: the sections.
-        warnings: what may be as it is meant.
+        warnings: possible problems.
     """
 
     stage: Stage
@@ -61,7 +61,7 @@ class Draft:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What must be mended, in the order of files and lines."""
+        """All problems, in the order of files and lines."""
         return tuple(text for _, _, text in sorted(self._problems, key=lambda problem: problem[:2]))
 
     def report(self, section: SectionName, name: str, text: str, line: int | None = None) -> None:
@@ -70,7 +70,7 @@ class Draft:
         self._problems.append((SECTIONS.index(section), line or 0, f"{self._place(section, line)}: {text}"))
 
     def warn(self, section: SectionName, name: str, text: str) -> None:
-        """Notes something about a parameter that may be as it is meant."""
+        """Adds a warning about a parameter."""
         self.warnings.append(f"{self._place(section, self.users[section].lines.get(name))}: {text}")
 
     def _place(self, section: SectionName, line: int | None) -> str:
@@ -78,16 +78,16 @@ class Draft:
         return file if line is None else f"{file}:{line}"
 
     def apply(self, rule: Rule) -> None:
-        """Reports what a rule finds, as far as what it needs is there."""
+        """Reports the problems that a rule finds; a rule whose inputs are unavailable is skipped."""
         with suppress(Unavailable):
             for section, name, text in rule(self):
                 self.report(section, name, text)
 
     def value(self, section: SectionName, name: str) -> Any:
-        """A merged value that passed the type check.
+        """Returns a merged value that passed the type check.
 
         Raises:
-            Unavailable: it did not, or there is no such section.
+            Unavailable: the value failed the check, or the section is missing.
         """
         try:
             return self.sections[section].values[name]
@@ -95,18 +95,18 @@ class Draft:
             raise Unavailable from None
 
 
-# A rule between parameters; it yields the section, parameter and message of what it finds wrong.
+# A rule between parameters; it yields section, parameter and message of each problem.
 Found = Iterator[tuple[SectionName, str, str]]
 Rule = Callable[[Draft], Found]
 
 
 def add_section(draft: Draft, name: SectionName, complete: Callable[[Draft, Section, Values], None]) -> None:
-    """Merges and checks one section; adds it, and its problems, to the configuration.
+    """Merges and checks one section, and adds it with its problems to the configuration.
 
     Args:
         draft: the configuration.
-        name: which section.
-        complete: fills in, before the check, what follows from other values.
+        name: the section.
+        complete: fills in values that follow from others, before the check.
     """
     user, base = draft.users[name], base_of(name, draft.network_type)
     broken = {parameter for _, parameter, _ in user.problems}
@@ -135,7 +135,7 @@ NO_AUGMENT = {"timeshift": 0.0, "pitch_shift": None}
 
 
 def complete(draft: Draft, section: Section, merged: Values) -> None:
-    """Fills in the merged values of a section; what does not have the expected type is left for the type check."""
+    """Fills in values that follow from others; values of a wrong type are left to the type check."""
     if section.name == "dataset":
         _complete_scales(merged)
     if section.name == "train":
@@ -146,7 +146,7 @@ def complete(draft: Draft, section: Section, merged: Values) -> None:
 
 
 def _complete_scales(merged: Values) -> None:
-    """Gives the parts that an actor's scales leave out the scale 1."""
+    """Sets the scale 1 for parts without a scale."""
     scales, ones = merged["TRANSFORM_SCALE"], dict.fromkeys(BODY_PARTS, 1.0)
     if isinstance(scales, dict):
         merged["TRANSFORM_SCALE"] = {
@@ -165,7 +165,7 @@ def _complete_training(section: Section, merged: Values) -> None:
 
 
 def _complete_steps(section: Section, merged: Values, all_steps: int | None) -> None:
-    """Makes respacing and number of steps agree where only one of them is given."""
+    """Derives respacing or number of steps from the other where only one is set."""
     respacing = merged["TIMESTEP_RESPACING"]
     if respacing is None:
         merged["TIMESTEP_RESPACING"] = str(merged["NUM_DIFFUSION_STEPS"])
@@ -176,13 +176,13 @@ def _complete_steps(section: Section, merged: Values, all_steps: int | None) -> 
 
 
 def encoder_width(fps: Any) -> int | None:
-    """Width of the speech features of one frame of the diffusion network; None for a rate that it does not have."""
+    """Returns the width of the speech features of one frame of the diffusion network; None for an unsupported rate."""
     widths = {60.0: ENCODER_WIDTH_AT_60_FPS, 30.0: 2 * ENCODER_WIDTH_AT_60_FPS}
     return widths.get(fps) if isinstance(fps, int | float) else None
 
 
 def respaced_steps(respacing: Any, all_steps: int | None) -> int | None:
-    """How many noise levels a respacing leaves; None when that cannot be told."""
+    """Returns the number of timesteps of a respacing; None for an invalid one."""
     if respacing == "":
         return all_steps
     if not isinstance(respacing, str):

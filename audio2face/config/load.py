@@ -17,7 +17,7 @@ from audio2face.config_base.tables import BY_NETWORK_TYPE, NETWORK_TYPES, SECTIO
 from audio2face.config_base.types import Stage
 from audio2face.errors import UserError, check_identifier
 
-# The sections that a stage reads: those whose file must be there, and those whose defaults may do.
+# The sections that a stage reads: those whose file is required, and those with usable defaults.
 REQUIRED: dict[Stage, tuple[SectionName, ...]] = {
     "check": ("dataset",),
     "preproc": ("dataset", "preproc"),
@@ -45,27 +45,27 @@ def load(
 ) -> Configuration:
     """Loads the configuration of one stage.
 
-    Every file that the configuration has is run and checked, whether the stage reads it or not, so that a mistake shows
-    before hours of work; what must exist on disk is asked for by the stage that reads it. The dataset check reports
-    missing files itself.
+    All files of the configuration are run and checked, including those of later stages, so that user errors show before
+    hours of work. Files on disk are checked at the stage that reads them; the dataset check reports missing files
+    itself.
 
     Args:
         config_name: name of a folder in `configs/`.
         stage: the stage that the configuration is for.
         actors: the actors to work on; all of ACTOR_NAMES by default.
-        roots: where datasets and workspace lie; by default as the environment says.
+        roots: folders of datasets and workspace; by default from the environment.
         configs_folder: the folder of configurations; by default `configs/` of the framework.
         check_files: whether files and runs that the stage reads must exist.
 
     Raises:
-        ConfigError: something is wrong; it lists all problems of all files.
+        ConfigError: the configuration has problems; the error lists all problems of all files.
         UserError: there is no such configuration.
     """
     roots = roots or Roots.from_environment()
     folder = _find_folder(config_name, configs_folder or roots.framework / "configs")
     asked = tuple(check_identifier(actor, "actor name") for actor in actors or ())
     paths = {name: folder / f"config_{name}.py" for name in SECTIONS}
-    with ThreadPoolExecutor() as pool:  # each file runs in a process of its own: they need not wait for each other
+    with ThreadPoolExecutor() as pool:  # each file runs in its own process, so they can run in parallel
         files = pool.map(lambda path: run_user_file(path) if path.is_file() else UserFile(path), paths.values())
     users = dict(zip(paths, files, strict=True))
     draft = Draft(stage, roots, users, asked)
@@ -97,7 +97,7 @@ def _find_folder(config_name: str, folder: Path) -> Path:
 
 
 def _add_sections(draft: Draft, folder: Path) -> None:
-    """Merges and checks the files that there are, and as empty ones those that the stage can do without."""
+    """Merges and checks the files; a missing optional file counts as empty."""
     files = {user.path: name for name, user in draft.users.items()}
     for path in sorted(set(folder.glob("config_*.py")).difference(files)):
         meant = rules.instead(path.name, [file.name for file in files])
@@ -113,9 +113,9 @@ def _add_sections(draft: Draft, folder: Path) -> None:
 
 
 def _find_network_type(draft: Draft, dependent: list[SectionName]) -> None:
-    """Takes the network type from config_train.py, where it must stand, since it decides which parameters there are.
+    """Takes the network type from config_train.py, which must set it, since the parameters depend on it.
 
-    Where it does not, the type is guessed, so that the rest can be checked all the same.
+    If it is missing, the type is guessed, so that the rest can still be checked.
     """
     train = draft.users["train"]
     given = train.values.get("NETWORK_TYPE")

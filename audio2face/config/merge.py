@@ -1,4 +1,4 @@
-"""Values that cannot change: lists become tuples, dictionaries refuse changes."""
+"""Merges the user's values over the defaults, walks values along their types, and freezes them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 
 
 class FrozenDict(dict[Key, Item]):
-    """A dictionary that refuses changes; it compares with, and is written as JSON like, a plain one."""
+    """An immutable dictionary, equal to a plain one with the same items and written as JSON like it."""
 
     def _refuse(self, *_args: object, **_named: object) -> NoReturn:
         raise TypeError("a configuration cannot be changed")
@@ -26,12 +26,12 @@ class FrozenDict(dict[Key, Item]):
     clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[type[FrozenDict[Key, Item]], tuple[dict[Key, Item]]]:
-        """Copies and pickles by way of a plain dictionary, since items cannot be set one by one."""
+        """Copies and pickles through a plain dictionary, since items cannot be set one by one."""
         return type(self), (dict(self),)
 
 
 def freeze(value: Any) -> Any:
-    """An equal value, all the way down of tuples and `FrozenDict`."""
+    """Returns an equal value made of tuples and `FrozenDict` at every level."""
     if isinstance(value, dict):
         return FrozenDict({key: freeze(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
@@ -39,20 +39,20 @@ def freeze(value: Any) -> Any:
     return value
 
 
-# Called with a mark of `config_base.types`, the value that carries it, and its place such as `CLIPS[3][0]`.
+# Called with a mark of `config_base.types`, the marked value, and its location such as `CLIPS[3][0]`.
 Change = Callable[[Any, Any, str], Any]
 
 
 def walk(kind: Any, value: Any, where: str, change: Change) -> Any:
-    """Rebuilds a value frozen (tuples, `FrozenDict`), with every marked part replaced by what `change` returns.
+    """Walks a value along its type and rebuilds it frozen, with every marked part replaced by the result of `change`.
 
-    A part that does not fit its type is left as it is.
+    A part that does not fit its type is kept unchanged.
 
     Args:
         kind: the type, with marks in `Annotated`.
-        value: the value, in terms of JSON.
-        where: the place of the value, for messages.
-        change: gives the replacement of a marked part.
+        value: the value, in JSON types.
+        where: location of the value, for messages.
+        change: returns the replacement of a marked part.
     """
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
@@ -81,9 +81,9 @@ def walk(kind: Any, value: Any, where: str, change: Change) -> Any:
 
 
 def merge(base: dict[str, Any], modifier: dict[str, Any]) -> dict[str, Any]:
-    """The modifier's values over the base's: dictionaries merge, key by key, all the way down; anything else replaces.
+    """Merges the modifier's values over the base's: dictionaries merge recursively, other values replace.
 
-    Names that the base does not have are taken over as well; `unknown_names` finds them.
+    Names that are missing in the base are kept as well; `unknown_names` finds them.
     """
     merged = copy.deepcopy(base)
     for name, value in modifier.items():
@@ -95,12 +95,12 @@ def merge(base: dict[str, Any], modifier: dict[str, Any]) -> dict[str, Any]:
 def unknown_names(
     base: dict[str, Any], modifier: dict[str, Any], prefix: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Finds names that the base does not have.
+    """Finds names that are missing in the base.
 
-    An empty dictionary in the base (one entry per actor) takes any key; one with content only its own.
+    An empty dictionary in the base (one entry per actor) accepts any key; one with content only its own keys.
 
     Yields:
-        The path of keys to an unknown name, and the names known in its place.
+        The path of keys to an unknown name, and the known names at that level.
     """
     for name, value in modifier.items():
         path = (*prefix, name)
@@ -111,7 +111,7 @@ def unknown_names(
 
 
 def without_unknown(base: dict[str, Any], modifier: dict[str, Any]) -> dict[str, Any]:
-    """The modifier less the names that `unknown_names` finds."""
+    """Returns the modifier without unknown names."""
     kept = {}
     for name, value in modifier.items():
         if name in base:
@@ -121,14 +121,14 @@ def without_unknown(base: dict[str, Any], modifier: dict[str, Any]) -> dict[str,
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like the one given, upper or lower case aside; None when none is like it."""
+    """Returns the known name most similar to the given one, ignoring case; None if none is similar."""
     by_fold = {candidate.casefold(): candidate for candidate in known}
     found = difflib.get_close_matches(name.casefold(), by_fold, n=1)
     return by_fold[found[0]] if found else None
 
 
 def explain_unknown(path: tuple[str, ...], known: list[str], section: SectionName, network: NetworkType | None) -> str:
-    """A message for an unknown name: the nearest known one, or where the name belongs."""
+    """Explains an unknown name: suggests the nearest known name, or the file to which the name belongs."""
     shown = path[0] + "".join(f"[{key!r}]" for key in path[1:])
     said = f"{shown}: there is no such parameter"
     if len(path) == 1:
@@ -142,4 +142,4 @@ def explain_unknown(path: tuple[str, ...], known: list[str], section: SectionNam
         return f"{said}; did you mean {close!r}?"
     if len(path) > 1:
         return f"{said}; docs/config_details.md lists those of {path[0]}"
-    return f"{said}; a helper of your own must begin with '_'"
+    return f"{said}; names of your own helpers must start with '_'"

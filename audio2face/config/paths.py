@@ -1,4 +1,4 @@
-"""Where datasets and workspace lie, and the one resolver of configured paths."""
+"""Locates datasets and workspace, and resolves configured paths."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Roots:
 
     Attributes:
         datasets: raw data.
-        workspace: what the stages write.
+        workspace: output of the stages.
         framework: this repository, with `configs/`.
     """
 
@@ -28,7 +28,7 @@ class Roots:
 
     @classmethod
     def from_environment(cls) -> Roots:
-        """The roots that the launcher set (A2F_DATASETS_ROOT, A2F_WORKSPACE_ROOT), else folders beside the framework.
+        """Returns the roots that the launcher set (A2F_DATASETS_ROOT, A2F_WORKSPACE_ROOT), else folders beside `configs`.
 
         Inside the container (A2F_IN_CONTAINER=1) they are the mount points.
         """
@@ -40,10 +40,10 @@ class Roots:
         )
 
     def resolve(self, configured: str, default: RootName) -> Path:
-        """Turns a configured path into one of this machine.
+        """Turns a configured path into a path of this machine.
 
-        `/datasets/...`, `/workspace/...` and `/framework/...` lie below the roots, a relative path below the default
-        root; other absolute paths stay as they are.
+        `/datasets/...`, `/workspace/...` and `/framework/...` are resolved below the roots, a relative path below the
+        default root; other absolute paths stay unchanged.
 
         Args:
             configured: the path as written in a configuration.
@@ -68,7 +68,7 @@ class Roots:
 
 
 def _escapes(parts: tuple[str, ...]) -> bool:
-    """Whether following the parts, one after the other, ever climbs above where it started."""
+    """Returns whether following the parts one by one ever leaves the starting folder."""
     depth = 0
     for part in parts:
         depth += -1 if part == ".." else 1

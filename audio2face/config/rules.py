@@ -1,4 +1,7 @@
-"""Rules that hold between parameters. Each yields section, parameter and message of what it finds wrong."""
+"""Rules between parameters, and checks that referenced actors, emotions, files and runs exist.
+
+A rule yields section, parameter and message of each problem.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ def channels_of_network(draft: Draft) -> Found:
 def clips_run_forward(draft: Draft) -> Found:
     for index, (_, shot, (first, last), *_rest) in enumerate(draft.value("train", "CLIPS")):
         if last < first:
-            yield "train", "CLIPS", f"CLIPS[{index}]: {shot} ends at frame {last}, before it begins at {first}"
+            yield "train", "CLIPS", f"CLIPS[{index}]: {shot} ends at frame {last}, before its start at {first}"
 
 
 def noise_range_rises(draft: Draft) -> Found:
@@ -83,7 +86,7 @@ def lip_size_has_vertices(draft: Draft) -> Found:
 def something_is_learnt(draft: Draft) -> Found:
     alone = ("LOSS_MSE_ALPHA", *(f"LOSS_{name}_ALPHA" for name in ("MOTION", "LIP_POSITION", "LIP_DIST", "LIP_SIZE")))
     if draft.network_type == "regression" and all(draft.value("train", name) is None for name in alone):
-        said = f"LOSS_MSE_ALPHA: with {', '.join(alone[1:])} it is None as well, so that no face is learnt"
+        said = f"LOSS_MSE_ALPHA: with {', '.join(alone[1:])} it is None as well, so that no loss trains the face"
         yield "train", "LOSS_MSE_ALPHA", said
 
 
@@ -133,7 +136,7 @@ def diffusion_steps(draft: Draft) -> Found:
     for section, text in texts.items():
         count = respaced_steps(text, every)
         if count is not None and count > every:
-            said = f"TIMESTEP_RESPACING: {text!r} asks for {count} of DIFFUSION_STEPS = {every} steps"
+            said = f"TIMESTEP_RESPACING: {text!r} has {count} of DIFFUSION_STEPS = {every} steps"
             yield section, "TIMESTEP_RESPACING", said
     count = respaced_steps(respacing, every)
     if count is not None and told != count:
@@ -157,7 +160,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def note_what_may_be_meant(draft: Draft) -> None:
-    """Warns of parameters without effect and of data that need each other."""
+    """Warns about parameters without effect and about incomplete groups of data."""
     for name in IGNORED.get(draft.network_type or "", ()):
         if "train" in draft.sections and name in draft.sections["train"].written:
             draft.warn("train", name, f"{name}: has no effect on a {draft.network_type} network")
@@ -181,11 +184,11 @@ REQUIRED_PER_ACTOR: dict[str, tuple[Stage, ...]] = {
 RUNS = "PREPROC_RUN_NAME_FULL"
 LATEST = "latest"
 PLACEHOLDER = "XXXXXX_XXXXXX"
-MAX_LISTED = 10  # missing clips, beyond which only their number is told
+MAX_LISTED = 10  # missing clips, beyond which only their number is reported
 
 
 def concerned_actors(draft: Draft) -> tuple[str, ...]:
-    """The actors that a stage works on: those asked for, else all that training uses, else all that have data."""
+    """Returns the actors that a stage works on: those requested, else all that training uses, else all with data."""
     with suppress(Unavailable):
         names = draft.value("dataset", "ACTOR_NAMES") or list(draft.value("dataset", "SKIN_CACHE_ROOT"))
         return draft.actors or tuple(names)
@@ -193,7 +196,7 @@ def concerned_actors(draft: Draft) -> tuple[str, ...]:
 
 
 def asked_actors(draft: Draft) -> None:
-    """Reports actors that were asked for and that the dataset does not have, and goes on without them."""
+    """Reports requested actors that the dataset lacks, and continues without them."""
     with suppress(Unavailable):
         known = draft.value("dataset", "ACTOR_NAMES") or list(draft.value("dataset", "SKIN_CACHE_ROOT"))
         for actor in sorted(set(draft.actors).difference(known)):
@@ -202,18 +205,18 @@ def asked_actors(draft: Draft) -> None:
 
 
 def instead(name: str, known: list[str]) -> str:
-    """What may be meant instead of an unknown name."""
+    """Suggests known names instead of an unknown one."""
     close = nearest(name, known)
     return f"; did you mean {close!r}?" if close else f"; there are {', '.join(map(repr, known))}"
 
 
 def members(draft: Draft) -> None:
-    """Finds names of actors and emotions, anywhere, that the dataset does not list."""
+    """Reports names of actors and emotions, anywhere, that the dataset does not list."""
     for section in draft.sections.values():
         for name, value in section.values.items():
             for parameter, strangers in _strangers(draft, section, name, value).items():
                 if draft.stage == "check" and parameter == "SHOT_EMOTION_NAMES" and section.name == "dataset":
-                    continue  # the dataset check lists it beside all else that is wrong with the data
+                    continue  # the dataset check reports it with all other problems of the data
                 known = draft.value("dataset", parameter)
                 for text, places in strangers.items():
                     more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
@@ -222,7 +225,7 @@ def members(draft: Draft) -> None:
 
 
 def _strangers(draft: Draft, section: Section, name: str, value: Any) -> dict[Any, dict[str, list[str]]]:
-    """For each list of names, those of a value that are not in it, with their places."""
+    """Returns, for each list of names, the names in a value that are missing from it, with their locations."""
     found: dict[Any, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
     def look(mark: Any, text: Any, where: str) -> Any:
@@ -238,7 +241,7 @@ def _strangers(draft: Draft, section: Section, name: str, value: Any) -> dict[An
 
 
 def required_entries(draft: Draft) -> Found:
-    """Finds actors without an entry that the stage cannot do without."""
+    """Finds actors without an entry that the stage requires."""
     for name, stages in REQUIRED_PER_ACTOR.items():
         if draft.stage in stages:
             for actor in concerned_actors(draft):
@@ -247,7 +250,7 @@ def required_entries(draft: Draft) -> Found:
 
 
 def files(draft: Draft) -> None:
-    """Finds files and folders that the stage reads, for the actors concerned, and that do not exist."""
+    """Reports missing files and folders that the stage reads, for the actors concerned."""
     actors = concerned_actors(draft)
     for section in draft.sections.values():
         for name, value in section.values.items():
@@ -293,7 +296,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def placeholders(draft: Draft) -> Found:
-    """Finds preprocessing runs that an example configuration leaves to be filled in."""
+    """Finds placeholders of preprocessing runs that were copied from an example configuration."""
     if draft.stage != "train":
         return
     for actor, run in draft.value("train", RUNS).items():

@@ -1,9 +1,9 @@
-"""Runs one configuration file of the user and writes what it sets as JSON. A script of its own: imports no project.
+"""Runs one configuration file of the user and writes its values as JSON; a standalone script.
 
     python -I run_user_file.py FILE OUTPUT
 
 The output holds `values` and `problems` (line or null, parameter or "", text). Names that begin with `_`, modules,
-functions and classes are no parameters, unless they are written like one (`RUN_NAME`); a path becomes text, a tuple a
+functions and classes are ignored, unless they are named like a parameter (`RUN_NAME`); a path becomes text, a tuple a
 list.
 """
 
@@ -16,12 +16,12 @@ import pathlib
 import sys
 import types
 
-MAX_DEPTH = 16  # of nested lists and dictionaries; a list that holds itself ends here
+MAX_DEPTH = 16  # of nested lists and dictionaries; it also ends a list that contains itself
 PLAIN_INTEGERS = range(-(2**63), 2**63)
 
 
 def plain(value: object, where: str, problems: list[str], depth: int = 0) -> object:
-    """The value in terms of JSON; what JSON cannot hold is reported with its place and becomes None."""
+    """Converts a value to JSON types; one that JSON cannot represent is reported with its location and becomes None."""
     trouble = trouble_with(value, depth)
     if trouble:
         problems.append(f"{where}: {trouble}")
@@ -40,13 +40,13 @@ def plain(value: object, where: str, problems: list[str], depth: int = 0) -> obj
 
 
 def trouble_with(value: object, depth: int) -> str | None:
-    """Why JSON cannot hold a value, without a look at its items; None when it can."""
+    """Explains why JSON cannot represent a value, ignoring its items; None when it can."""
     if isinstance(value, float):
         return None if math.isfinite(value) else f"{value} is not a finite number"
     if isinstance(value, int):
         return None if value in PLAIN_INTEGERS else "the number is too large"
     if isinstance(value, str):
-        return "the text is no valid Unicode" if any("\ud800" <= letter <= "\udfff" for letter in value) else None
+        return "the text is not valid Unicode" if any("\ud800" <= letter <= "\udfff" for letter in value) else None
     if value is None or isinstance(value, pathlib.PurePath):
         return None
     if isinstance(value, list | tuple | dict):
@@ -55,17 +55,17 @@ def trouble_with(value: object, depth: int) -> str | None:
 
 
 def is_parameter(name: str, value: object) -> bool:
-    """Whether a name of the file's namespace is meant as a parameter."""
+    """Returns whether a name of the file's namespace is a parameter."""
     return not name.startswith("_") and not is_tool(value)
 
 
 def is_tool(value: object) -> bool:
-    """Whether a value is what a file imports or defines for its own use."""
+    """Returns whether a value is a module, function or class that the file uses itself."""
     return isinstance(value, types.ModuleType | __future__._Feature) or callable(value)
 
 
 def line_of(error: BaseException, file: str) -> int | None:
-    """The line of the user's file at which an exception arose."""
+    """Returns the line of the user's file at which an exception was raised."""
     if isinstance(error, SyntaxError) and error.filename == file:
         return error.lineno
     line, frame = None, error.__traceback__
@@ -77,19 +77,19 @@ def line_of(error: BaseException, file: str) -> int | None:
 
 
 def run(file: str) -> dict[str, object]:
-    """The file's parameters, or the exception that it ended with."""
+    """Runs the file and returns its parameters, or the exception that it ended with."""
     space: dict[str, object] = {"__name__": "configuration", "__file__": file}
     try:
         exec(compile(pathlib.Path(file).read_bytes(), file, "exec", dont_inherit=True), space)
         return collect(space)
-    except BaseException as error:  # SystemExit and KeyboardInterrupt of the user's code as well
+    except BaseException as error:  # including SystemExit and KeyboardInterrupt
         said = error.msg if isinstance(error, SyntaxError) else error
         problem = f"running it failed: {type(error).__name__}: {said}"
         return {"values": {}, "problems": [(line_of(error, file), "", problem)]}
 
 
 def collect(space: dict[str, object]) -> dict[str, object]:
-    """The parameters of a namespace; a value of a class of the user's may run code of theirs here."""
+    """Returns the parameters of a namespace; values of the user's own classes may run their code here."""
     values, problems = {}, []
     for name, value in space.items():
         if name.isupper() and is_tool(value):

@@ -1,4 +1,4 @@
-"""Whether values have the types of their parameters: numbers with ranges, choices, texts of a certain form, paths."""
+"""Checks values against the types of their parameters: numbers with ranges, choices, text formats, paths."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Values = dict[str, Any]
 def check_values(
     section: SectionName, network_type: NetworkType | None, values: Values, roots: Roots
 ) -> tuple[Values, list[tuple[str, str]]]:
-    """Checks every value of a section, strictly: a whole number passes for a number, nothing else for another type.
+    """Checks every value of a section strictly; only integers are also accepted as floating-point numbers.
 
     Args:
-        section: which section.
-        network_type: the network type that it is for.
-        values: a value for every parameter, in terms of JSON.
-        roots: where paths lead.
+        section: the section.
+        network_type: the network type.
+        values: a value for every parameter, in JSON types.
+        roots: folders that paths start from.
 
     Returns:
-        The values that are right, numbers as their types say; and the problems, each a parameter and a message.
+        The valid values, numbers converted to their types; and the problems, each a parameter and a message.
     """
     problems: list[tuple[str, str]] = []
     good = values
@@ -53,7 +53,7 @@ def _model(section: SectionName, network_type: NetworkType | None) -> type[BaseM
 
 
 def _explain(details: ErrorDetails) -> tuple[str, str]:
-    """The parameter and the message of one finding of the type check."""
+    """Returns parameter and message of one error of the type check."""
     name, *keys = details["loc"]
     where = str(name) + "".join(f"[{key!r}]" for key in keys if key != "[key]")
     said = details["msg"].replace("Input should", "should").replace("Field required", "is missing")
@@ -62,13 +62,13 @@ def _explain(details: ErrorDetails) -> tuple[str, str]:
 
 
 def shorten(value: object) -> str:
-    """A value for a message."""
+    """Shortens a value for a message."""
     shown = repr(value)
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def _form_problems(kind: Any, value: Any, name: str, roots: Roots) -> list[str]:
-    """What is wrong with the form of texts and paths anywhere in a value."""
+    """Returns the problems of text formats and paths anywhere in a value."""
     problems: list[str] = []
 
     def look(mark: Any, text: Any, where: str) -> Any:

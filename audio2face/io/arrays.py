@@ -1,7 +1,7 @@
-"""The small files of a dataset: one array, archives of named arrays, and JSON, read without trusting them.
+"""Reads single arrays (.npy), archives of named arrays (.npz) and JSON files, which may be damaged or hostile.
 
-Knows file formats, not what an array means. Nothing is unpickled, and no memory is taken that the file's own size
-does not account for.
+Objects are never unpickled, and the memory taken is bounded by the file's own size.
+
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _DAMAGE = (
     zlib.error,
 )
 _JSON = "JSON file"
-_JSON_HINT = "Correct it in a text editor at the place that is named, or write it with Python's json.dump."
+_JSON_HINT = "Correct it in a text editor at the position given, or write it with Python's json.dump."
 _MOST_NAMED = 8  # arrays of an archive that a message lists
 _NPY_MAGIC = b"\x93NUMPY"
 _OBJECTS_HINT = (
-    "NumPy makes such an array of rows of different lengths. Give all rows one length and one type of number, for "
+    "NumPy creates such an array from rows of different lengths. Give all rows one length and one type of number, for "
     "instance by np.stack(rows).astype(np.float32), and save that."
 )
 
 
 def _guarded(path: Path, what: str, read: Callable[[], Result]) -> Result:
-    """Runs a reader; whatever goes wrong becomes the one error type for files."""
+    """Runs a reader and turns its failures into the error type for files."""
     if not path.is_file():
         raise missing_file(f"there is no such {what}", path, "Check the path in config_dataset.py.")
     try:
@@ -97,13 +97,14 @@ def read_points(path: Path, shape: tuple[int | None, ...]) -> Float32Array:
 
     Args:
         path: the file.
-        shape: its expected shape, None where any positive length will do, such as `(None, 3)`.
+        shape: its expected shape, such as `(None, 3)`; None accepts any positive length.
 
     Returns:
         The array as float32, in memory.
 
     Raises:
-        UserError: as `read_npy`, or the array is not numeric or not of this shape.
+        UserError: the file is missing, or (FileFormatError) it is damaged, holds Python objects, or its array is not
+            numeric or not of this shape.
     """
     array = read_npy(path)
     require_shape(path, array.shape, array.dtype, shape)
@@ -130,7 +131,7 @@ def _fits(found: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
 
 
 def _shape_hint(found: tuple[int, ...], shape: tuple[int | None, ...]) -> str:
-    """What to do about an array of a wrong shape."""
+    """Suggests a fix for an array of a wrong shape."""
     if 0 in found:
         return "It is empty: save the values that belong here."
     if len(found) == len(shape) and any(_fits(order, shape) for order in permutations(found)):
@@ -147,11 +148,11 @@ def read_json(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Archive:
-    """An `.npz` file of named arrays, each read when it is asked for.
+    """An `.npz` file of named arrays, each read on request.
 
     Attributes:
         path: the file.
-        members: what is known of each array, by name, in the file's order.
+        members: header of each array, by name, in the file's order.
     """
 
     path: Path
@@ -179,7 +180,7 @@ class Archive:
         """Refuses an array that is not numeric or not of a shape (None: any positive length), without reading it.
 
         Raises:
-            UserError: the archive has no such array, or (FileFormatError) it is another.
+            UserError: the archive has no such array, or (FileFormatError) it has another type or shape.
         """
         member = self._member(name)
         try:

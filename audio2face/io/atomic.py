@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the JSON style of every file we write."""
+"""Writes files and folders atomically, whole or not at all, and formats JSON for people."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary binary file that takes the name `path` when the block ends without an exception.
 
     The folder of `path` is made where it is missing. When the block raises, or the disk is full, nothing is left
-    behind and a file that was at `path` before is untouched.
+    behind, and an existing file at `path` stays unchanged.
 
     Raises:
         UserError: the file cannot be written (disk full, no permission, a parent that is a file).
@@ -33,7 +33,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_file(path.parent, path.name[:80]) as (temporary, descriptor):
-            # The descriptor holds the claim: it stays open until the file has its name.
+            # The descriptor holds the lock: it stays open until the file has its name.
             with os.fdopen(descriptor, "wb", closefd=False) as handle:
                 yield handle
                 handle.flush()
@@ -50,14 +50,14 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _umask() -> int:
-    """The process's file mode mask (there is no call that reads it without setting it)."""
+    """Returns the process's file mode mask (the only call that reads it also sets it)."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
 
 
 def _fsync_folder(folder: Path) -> None:
-    """Makes a rename durable; file systems that cannot open a folder (Windows) do without."""
+    """Makes a rename durable, where the system can open folders (not on Windows)."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -93,7 +93,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def make_durable(folder: Path) -> None:
-    """Waits until all that is in a folder, at any depth, is on the disk."""
+    """Waits until all contents of a folder, at any depth, are on the disk."""
     for found in [*folder.rglob("*"), folder]:
         _fsync(found)
 
@@ -103,7 +103,7 @@ def atomic_files(folder: Path) -> Iterator[Path]:
     """Yields an empty temporary folder whose files move into `folder` together when the block ends normally.
 
     `folder` is made where it is missing; files that are there under the same names are replaced. When the block raises
-    nothing is left behind and what was there before is untouched.
+    nothing is left behind, and existing files stay unchanged.
 
     Raises:
         UserError: a file cannot be written (disk full, no permission).
@@ -137,7 +137,7 @@ def _fsync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically, with line feeds as they stand."""
+    """Writes UTF-8 text atomically, without changing its line feeds."""
     with atomic_write(path) as handle:
         handle.write(text.encode("utf-8"))
 
@@ -159,7 +159,7 @@ def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Writes named arrays atomically: uncompressed, C-ordered, in the order given, never as objects."""
     import numpy as np
 
-    # Not np.savez: it takes the names as arguments of its own, so that no array could be called "file".
+    # np.savez takes the names as its own arguments, so that no array could be called "file".
     with atomic_write(path) as handle, zipfile.ZipFile(handle, "w") as archive:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
@@ -167,10 +167,10 @@ def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def pretty_json(value: Any, indent: int = 0) -> str:
-    """JSON for people: 4 spaces of indent, one key per line, numbers of a list on one line.
+    """Formats JSON for people: 4 spaces of indent, one key per line.
 
-    A list of numbers stands on one line; a list of strings takes one line per string; any other list stands on
-    one line where that line has at most 120 characters, else one item per line.
+    A list of numbers takes one line; a list of strings one line per string; any other list one line of at most 120
+    characters, or else one line per item.
     """
     inner, outer = " " * (indent + 4), " " * indent
     if isinstance(value, Mapping):

@@ -1,7 +1,8 @@
-"""Claims on files and folders: they end with the process that made them, however it ends.
+"""Locks files and folders for one process, so that leftovers of killed processes can be recognised and removed.
 
-A claim is a lock of the operating system (flock), so that what a killed process left is told from what a living one
-works on. Where a file system knows no such locks, everything passes for claimed and is left alone.
+The locks are those of the operating system (flock), which end with the process that holds them, however it ends. On a
+file system without such locks everything counts as locked and is left alone.
+
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ _IN_USE = {errno.EAGAIN, errno.EACCES}
 
 
 class _InUseError(Exception):
-    """Another process holds the claim."""
+    """Another process holds the lock."""
 
 
 @contextmanager
 def temporary_file(folder: Path, stem: str) -> Iterator[tuple[Path, int]]:
-    """A new, empty file `.<stem>.<n>.tmp` and its descriptor, open for writing; removed at the end where it is left.
+    """Yields a new, empty file `.<stem>.<n>.tmp` and its descriptor, open for writing.
 
-    What a killed process left under that name is used again.
+    The file is removed at the end unless it was renamed. A leftover of a killed process under that name is reused.
 
     Raises:
         OSError: it cannot be made.
@@ -40,7 +41,7 @@ def temporary_file(folder: Path, stem: str) -> Iterator[tuple[Path, int]]:
         os.ftruncate(descriptor, 0)
         yield path, descriptor
     finally:
-        # First the name, then the claim: between the two nobody may take the one for a leftover.
+        # The file gets its name before the lock is released: otherwise another process could take it for a leftover.
         if _is_same(path, descriptor):
             with suppress(OSError):
                 path.unlink()
@@ -49,9 +50,9 @@ def temporary_file(folder: Path, stem: str) -> Iterator[tuple[Path, int]]:
 
 @contextmanager
 def temporary_folder(folder: Path, stem: str) -> Iterator[Path]:
-    """A new, empty folder `.<stem>.<n>.tmp`; removed at the end where it is left.
+    """Yields a new, empty folder `.<stem>.<n>.tmp`, which is removed at the end unless it was renamed.
 
-    Others of that stem, which killed processes left, are removed.
+    Leftovers of killed processes with that stem are removed.
 
     Raises:
         OSError: it cannot be made.
@@ -67,12 +68,12 @@ def temporary_folder(folder: Path, stem: str) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, pattern: str = f".*{_SUFFIX}", *, everywhere: bool = False) -> None:
-    """Removes temporary files and folders of processes that are gone.
+    """Removes temporary files and folders of processes that have ended.
 
     Args:
-        folder: where they lie.
-        pattern: of their names.
-        everywhere: also in the folders below.
+        folder: the folder that holds them.
+        pattern: glob pattern of their names.
+        everywhere: whether to search all folders below as well.
     """
     found = folder.rglob(pattern) if everywhere else folder.glob(pattern)
     for path in list(found):
@@ -89,10 +90,10 @@ def remove_leftovers(folder: Path, pattern: str = f".*{_SUFFIX}", *, everywhere:
 
 @contextmanager
 def exclusive(path: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Lets one process at a time into the block; the others wait.
+    """Runs the block in one process at a time; the others wait.
 
     Args:
-        path: a folder that is there, or a file, which is there meanwhile; its folder is made where it is missing.
+        path: an existing folder, or a lock file, which is created (with its folder) and removed afterwards.
         waiting: called once, before this process waits for another.
 
     Raises:
@@ -112,7 +113,7 @@ def exclusive(path: Path, waiting: Callable[[], object] = lambda: None) -> Itera
 
 @contextmanager
 def exclusive_or_fail(path: Path) -> Iterator[bool]:
-    """As `exclusive`, without waiting: gives False where another process is in the block.
+    """Yields True in one process at a time; False, without waiting, where another process is in the block.
 
     Raises:
         OSError: the file cannot be made.
@@ -126,7 +127,7 @@ def exclusive_or_fail(path: Path) -> Iterator[bool]:
 
 
 def _enter(path: Path) -> int | None:
-    path.parent.mkdir(parents=True, exist_ok=True)  # each time: whoever left may have taken it back
+    path.parent.mkdir(parents=True, exist_ok=True)  # each time: the previous holder may have removed it
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
         return _claim(path, descriptor, unknown=True)
@@ -135,7 +136,7 @@ def _enter(path: Path) -> int | None:
 
 
 def _leave(path: Path, descriptor: int) -> None:
-    """Removes the file while it is still locked: whoever has opened it meanwhile sees that its name is gone."""
+    """Removes the file while it is locked, so that a process that opened it meanwhile sees that its name is gone."""
     with suppress(OSError):
         if stat.S_ISREG(os.fstat(descriptor).st_mode) and _is_same(path, descriptor):
             path.unlink()
@@ -143,7 +144,7 @@ def _leave(path: Path, descriptor: int) -> None:
 
 
 def _claim_first(folder: Path, stem: str, opener: Callable[[Path], int]) -> tuple[Path, int]:
-    """The first name that no living process works on."""
+    """Locks the first name that no running process uses."""
     for number in itertools.count():
         path = folder / f".{stem}.{number}{_SUFFIX}"
         with suppress(_InUseError):
@@ -153,7 +154,7 @@ def _claim_first(folder: Path, stem: str, opener: Callable[[Path], int]) -> tupl
 
 def _open_file(path: Path) -> int:
     try:
-        # What is made here is this process's, also where no locks are known.
+        # A file created here belongs to this process, also on file systems without locks.
         return _claim(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), unknown=True)
     except FileExistsError:
         return _open_leftover(path, os.O_RDWR)
@@ -168,7 +169,7 @@ def _open_folder(path: Path) -> int:
 
 
 def _open_leftover(path: Path, mode: int) -> int:
-    """Opens what is there, if it is a plain file or folder that nobody works on; no link is followed."""
+    """Opens an existing plain file or folder that no process uses; links are refused."""
     try:
         descriptor = os.open(path, mode | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -177,11 +178,11 @@ def _open_leftover(path: Path, mode: int) -> int:
 
 
 def _claim(path: Path, descriptor: int, *, unknown: bool) -> int:
-    """Locks what was opened, for as long as it stays open; gives it back.
+    """Locks an open file or folder until it is closed, and returns its descriptor.
 
     Raises:
-        _InUseError: another process has it, or has removed or renamed it meanwhile; without `unknown`, also where the
-            file system cannot tell.
+        _InUseError: another process holds the lock, or has removed or renamed it meanwhile; without `unknown`, also on
+            a file system without locks.
     """
     try:
         if _lock(descriptor, unknown=unknown) and _is_same(path, descriptor):
@@ -194,7 +195,7 @@ def _claim(path: Path, descriptor: int, *, unknown: bool) -> int:
 
 
 def _lock(descriptor: int, *, unknown: bool = True) -> bool:
-    """Takes the lock; False where another process has it, `unknown` where the file system has no locks."""
+    """Takes the lock; returns False where another process holds it, and `unknown` on a file system without locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -203,7 +204,7 @@ def _lock(descriptor: int, *, unknown: bool = True) -> bool:
 
 
 def _is_same(path: Path, descriptor: int) -> bool:
-    """Whether a name still stands for what was opened, which is a plain file or folder."""
+    """Returns whether a name still belongs to the plain file or folder that was opened."""
     try:
         named, opened = path.lstat(), os.fstat(descriptor)
     except OSError:

@@ -1,4 +1,4 @@
-"""Frames kept in nameless temporary files, so that an animation of any length takes little memory."""
+"""Buffers frames in unnamed temporary files, so that an animation of any length takes little memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from audio2face.types import Float32Array
 
 
 class FrameBuffer:
-    """Takes frames one block after the other and gives them back as one array.
+    """Collects blocks of frames on disk and returns them as one mapped array.
 
     Args:
-        shape: of a frame.
-        folder: where the file lies, one that exists; it disappears with the array or the process.
+        shape: shape of a frame.
+        folder: an existing folder for the file, which disappears with the array or the process.
 
     Raises:
-        UserError: no file can be made there.
+        UserError: the file cannot be created.
     """
 
     def __init__(self, shape: tuple[int, ...], folder: Path) -> None:
@@ -39,7 +39,7 @@ class FrameBuffer:
         """
         block = np.ascontiguousarray(frames, np.float32)
         if block.shape[1:] != self._shape:
-            raise ValueError(f"frames of shape {block.shape[1:]} came, expected {self._shape}")
+            raise ValueError(f"frames of shape {block.shape[1:]} given, expected {self._shape}")
         try:
             self._file.write(block.data)
         except OSError as error:
@@ -47,7 +47,7 @@ class FrameBuffer:
         self.num_frames += len(block)
 
     def finish(self, num_frames: int | None = None) -> Float32Array:
-        """All frames, or the first so many, float32 `[frames, *shape]`, mapped read-only."""
+        """Returns all frames, or the first `num_frames`, float32 `[frames, *shape]`, mapped read-only."""
         shape = (self.num_frames if num_frames is None else num_frames, *self._shape)
         if 0 in shape:
             return np.zeros(shape, np.float32)
@@ -59,31 +59,32 @@ class FrameBuffer:
 
 
 def buffer_frames(blocks: Iterable[Float32Array], num_frames: int, num_values: int, folder: Path) -> Float32Array:
-    """Keeps the frames of an animation in a nameless temporary file, so that its length takes no memory.
+    """Buffers the frames of an animation in an unnamed temporary file.
 
     Args:
         blocks: frames `[n, num_values]`, finite.
-        num_frames: frames in total.
-        num_values: values of a frame.
-        folder: where the file lies; it disappears with the array or the process.
+        num_frames: number of frames in total.
+        num_values: number of values per frame.
+        folder: folder of the file, which disappears with the array or the process.
 
     Returns:
         All frames, float32 `[num_frames, num_values]`, mapped read-only.
 
     Raises:
         UserError: the file cannot be written, or a value is NaN or infinite.
-        ValueError: other than `num_frames` frames came.
+        ValueError: the blocks hold another number of frames.
     """
     kept = FrameBuffer((num_values,), folder)
     for block in blocks:
         if not np.isfinite(block).all():
             raise UserError(
-                f"the network gives NaN or infinity in frames {kept.num_frames} to {kept.num_frames + len(block) - 1}",
-                hint="The training went astray; use an earlier run, or another seed.",
+                f"the network outputs NaN or infinity in frames {kept.num_frames} to "
+                f"{kept.num_frames + len(block) - 1}",
+                hint="The training diverged; use an earlier run, or another seed.",
             )
         kept.append(block)
     if kept.num_frames != num_frames:
-        raise ValueError(f"{kept.num_frames} frames came, {num_frames} were announced")
+        raise ValueError(f"{kept.num_frames} frames given, {num_frames} expected")
     return kept.finish()
 
 

@@ -1,7 +1,9 @@
-"""The arrays inside an `.npz` archive: what each is, before a byte of it is unpacked, and then its values.
+"""Reads the arrays of an `.npz` archive: first their headers, then their values.
 
-An archive of a megabyte may hold gigabytes of zeros. So sizes come first: those that the headers of the arrays state
-must be those of the directory, and all of them together bear a bound that honest data keep. Nothing is unpickled.
+An archive of a megabyte may unpack to gigabytes of zeros. Sizes are therefore checked first: the headers of the arrays
+must agree with the archive's directory, and their total must stay below a bound that real data meet. Objects are never
+unpickled.
+
 """
 
 from __future__ import annotations
@@ -24,21 +26,21 @@ _ENCRYPTED = 0x01
 _CHUNK = 1 << 20
 # Arrays of floats shrink by a factor of 1.1 to 10, mostly-zero ones by 30; deflate's own limit is 1,032.
 _MOST_SHRINKING = 100
-_ALWAYS_ALLOWED = 64 << 20  # bytes: small archives of nothing but zeros are honest
+_ALWAYS_ALLOWED = 64 << 20  # bytes: small archives may consist of zeros only
 
 
 @dataclass(frozen=True)
 class Member:
-    """What an archive says about one of its arrays, known without reading the array.
+    """Header of one array of an archive.
 
     Attributes:
         shape: shape of the array.
         dtype: type of its values.
-        fortran: whether columns come first in the file.
+        fortran: whether the array is stored in Fortran order.
         compressed: whether it is stored compressed.
-        place: position of the entry in the file.
-        stored: bytes that the entry takes in the file.
-        header: bytes of the array's header, unpacked.
+        place: position of the entry in the file, in bytes.
+        stored: size of the entry in the file, in bytes.
+        header: size of the array's header, unpacked, in bytes.
         checksum: CRC-32 of header and values.
     """
 
@@ -58,10 +60,10 @@ class Member:
 
 
 def read_members(path: Path) -> dict[str, Member]:
-    """What an archive holds, by the names of the arrays, in the file's order.
+    """Reads the headers of all arrays, by name, in the file's order.
 
     Raises:
-        ValueError, OSError, zipfile.BadZipFile and whatever else damaged bytes make `zipfile` and `numpy` raise.
+        ValueError, OSError, zipfile.BadZipFile and all other errors of `zipfile` and `numpy` on damaged bytes.
     """
     members: dict[str, Member] = {}
     with zipfile.ZipFile(path) as archive:
@@ -105,7 +107,7 @@ def _read_member_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Memb
 
 
 def read_header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and type of the array whose header begins here; its values come next."""
+    """Reads shape, Fortran order and type from an array's header; the handle is then at its values."""
     version = np.lib.format.read_magic(handle)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(handle)
@@ -116,7 +118,7 @@ def read_member(path: Path, member: Member) -> npt.NDArray[Any]:
     """Reads one array.
 
     Raises:
-        ValueError, OSError or zlib.error: its bytes are not what `read_members` found, or are Python objects.
+        ValueError, OSError or zlib.error: the bytes differ from what `read_members` found, or hold Python objects.
     """
     if member.dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded: they would have to be unpickled")
@@ -142,7 +144,7 @@ def read_member(path: Path, member: Member) -> npt.NDArray[Any]:
 
 
 def _unpacked(handle: IO[bytes], member: Member) -> Iterator[bytes]:
-    """The bytes of an entry, header and values, in pieces of bounded size."""
+    """Yields the bytes of an entry, header and values, in pieces of bounded size."""
     handle.seek(member.place)
     local = handle.read(_LOCAL_HEADER.size)
     if len(local) < _LOCAL_HEADER.size or local[:4] != _ENTRY:
