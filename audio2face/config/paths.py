@@ -28,7 +28,7 @@ class Roots:
 
     @classmethod
     def from_environment(cls) -> Roots:
-        """Returns the roots that the launcher set (A2F_DATASETS_ROOT, A2F_WORKSPACE_ROOT), else folders beside `configs`.
+        """Returns the roots of the environment (A2F_DATASETS_ROOT, A2F_WORKSPACE_ROOT), else folders beside `configs`.
 
         Inside the container (A2F_IN_CONTAINER=1) they are the mount points.
         """

@@ -220,4 +220,4 @@ class FrameStream:
                     converted = np.ascontiguousarray(block[start : start + BLOCK_FRAMES], dtype=dtype)
                 yield converted
         if passed != self.num_frames:
-            raise ValueError(f"{passed} frames came, {self.num_frames} were announced")
+            raise ValueError(f"{passed} frames given, {self.num_frames} expected")

@@ -66,7 +66,7 @@ def test_a_spoilt_file_is_refused(load_files: Loader, tmp_path: Path, spoil: obj
     file = tmp_path / "bundle.json"
     load_files().save(file)
     file.write_text(spoil(file.read_text(encoding="utf-8")), encoding="utf-8")  # type: ignore[operator]
-    with pytest.raises(FileFormatError, match="no configuration of this version"):
+    with pytest.raises(FileFormatError, match="not a configuration of this version"):
         Configuration.open(file)
 
 

@@ -57,7 +57,7 @@ def test_all_problems_of_all_files_come_at_once(load_files: Loader) -> None:
         "config_train.py:2: BATCH_SIZE: should be a valid integer, found True",
         "config_train.py:3: TARGET_CHANNELS: a diffusion network needs",
         "config_train.py:4: CLIPS[0][0]: 'eve' is not in ACTOR_NAMES",
-        "config_train.py:4: CLIPS[0]: s ends at frame 1, before it begins at 3",
+        "config_train.py:4: CLIPS[0]: s ends at frame 1, before its start at 3",
         "config_train.py:5: LOSS_MSE_ALPHA: not a parameter of diffusion networks",
         "config_train.py:6: PREPROC_RUN_NAME_FULL['ada']: there is no run ",
         "config_train.py:7: AUG_MUTED_AUDIO_NOISE_TYPE: should be 'gauss' or 'mic', found 'pink'",
@@ -151,7 +151,7 @@ def test_which_files_a_stage_needs(load_files: Loader, stage: Stage, missing: st
         ('NETWORK_TYPE = "regression"\nLOSS_LIP_SIZE_ALPHA = 1', "LOSS_LIP_SIZE_ALPHA: needs"),
         (
             'NETWORK_TYPE = "regression"\nLOSS_MSE_ALPHA = LOSS_MOTION_ALPHA = LOSS_LIP_DIST_ALPHA = None',
-            "so that no face is learnt",
+            "so that no loss trains the face",
         ),
         ('NETWORK_TYPE = "regression"\nAUGMENT = {"pitch_shift": None}', "AUGMENT['pitch_shift']: there is no such"),
         ('NETWORK_TYPE = "diffusion"\nDEFAULT_SHOT_EMOTION_NAME = "joy"', "'joy' is not in SHOT_EMOTION_NAMES"),

@@ -76,7 +76,7 @@ def test_errors_are_fit_for_a_terminal() -> None:
     assert len(str(error)) < 100_000
     assert str(error).replace("\n", "").isprintable()
     assert "\\x1b[2J" in error.problem
-    assert "characters left out" in error.problem
+    assert "characters omitted" in error.problem
     assert str(UserError("plain\nwords, ünïcode", hint="as they are")) == "plain\nwords, ünïcode\n  as they are"
 
 
@@ -93,4 +93,4 @@ def test_logs_are_fit_for_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_printable_keeps_what_can_be_read() -> None:
     assert printable("a b\nñ喜") == "a b\nñ喜"
-    assert printable("x" * 100, 20) == "x" * 10 + " ... (80 characters left out) ... " + "x" * 10
+    assert printable("x" * 100, 20) == "x" * 10 + " ... (80 characters omitted) ... " + "x" * 10

@@ -61,7 +61,7 @@ def test_spooled_frames_leave_no_file(tmp_path: Path) -> None:
     kept = buffer_frames(iter([values[:33], values[33:]]), FRAMES, VALUES, tmp_path)
     np.testing.assert_array_equal(kept, values)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ValueError, match="33 frames came"):
+    with pytest.raises(ValueError, match="33 frames given"):
         buffer_frames([values[:33]], FRAMES, VALUES, tmp_path)
     values[40, 3] = np.inf
     with pytest.raises(UserError, match="NaN or infinity in frames 33 to 149"):
