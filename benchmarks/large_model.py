@@ -21,7 +21,6 @@ from audio2face.deploy import diffusion, regression
 from audio2face.deploy.onnx_graph import export_graph
 from audio2face.io.atomic import write_json, write_npz
 from audio2face.model_folder import AnimationConfig, EmotionDatabase, NetworkInfo, RegressionInfo
-from audio2face.model_folder.actor import actor_arrays
 from audio2face.model_folder.model import PARTS, Part
 from audio2face.model_folder.network_info import DiffusionInfo
 from audio2face.model_folder.trt_info import ONNX_FILE
@@ -57,13 +56,13 @@ def write_large_model(folder: Path, kind: NetworkType, small: bool = False) -> N
         "neutral_jaw": face.jaw,
         "saccade_rot_matrix": face.saccades,
     }
-    for name, shape in actor_arrays(info).items():
+    for name, shape in info.actor_arrays.items():
         if name not in arrays:  # shapes; of a length at which random coefficients move a face by centimetres
             arrays[name] = 0.1 * rng.standard_normal([length or 1 for length in shape], np.float32)
     defaults = base_of("inference", kind).defaults["CONFIG"]
     parameters = {**{name: float(value or 0) for name, value in defaults.items() if name[:6] != "source"}}
     parameters |= {name: value for name, value in asdict(SETTINGS).items() if name in parameters}
-    config = AnimationConfig(parameters, "shot", 0) if kind == "regression" else AnimationConfig(parameters)
+    config = AnimationConfig(parameters, "shot", 0) if info.has_emotion_database else AnimationConfig(parameters)
     rigs = dict(zip(PARTS, make_rigs(face, False, rng), strict=True))
     verts = {"skin": info.skin_verts, "tongue": info.tongue_verts}
     for actor in info.identities:
@@ -71,7 +70,7 @@ def write_large_model(folder: Path, kind: NetworkType, small: bool = False) -> N
         for part in PARTS:
             _write_blendshapes(folder, part, actor, rigs[part], verts[part])
     write_model_file(folder, info, dict.fromkeys(info.identities, ("skin", "tongue")))
-    if isinstance(info, RegressionInfo):
+    if info.has_emotion_database:
         rows = rng.standard_normal((1, info.implicit_emotion_len), np.float32)
         write_npz(folder / "implicit_emo_db.npz", EmotionDatabase(("shot",), (0,), (1,), rows).as_arrays())
 
@@ -151,5 +150,4 @@ def _params(settings: SolverSettings) -> dict[str, Any]:
 
 def describe(info: NetworkInfo) -> str:
     """A network in a few words."""
-    kind = "regression" if isinstance(info, RegressionInfo) else "diffusion"
-    return f"{kind}, {info.skin_verts:,} and {info.tongue_verts:,} vertices"
+    return f"{info.type}, {info.skin_verts:,} and {info.tongue_verts:,} vertices"

@@ -28,8 +28,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from audio2face.deploy.diffusion import DiffusionPlan, SamplerSettings, example_inputs, make_sampler
+from audio2face.deploy.diffusion import DiffusionPlan, example_inputs, make_sampler
 from audio2face.deploy.onnx_graph import export_graph
+from audio2face.deploy.plan import SamplerSettings
 from audio2face.models import encoders
 from audio2face.models.diffusion.network import ActorConstants, Conditioning, DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.process import fixed_noise, sample

@@ -26,7 +26,7 @@ from audio2face.deploy.calibration_report import DEFAULTS, FINISHED, NETWORK, Ac
 from audio2face.deploy.held_out_motion import HeldOutMotion, HeldOutReader, choose_clips
 from audio2face.deploy.neutral import Choice, PostProcessing, values_of
 from audio2face.inference import open_graph
-from audio2face.model_folder import DeployedModel, RegressionInfo
+from audio2face.model_folder import DeployedModel
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.run_folder import TrainingRun, ValidationClip, read_origins, read_validation
@@ -70,8 +70,7 @@ def main() -> None:
     parser.add_argument("deployed", type=Path, help="folder that it was deployed to")
     args = parser.parse_args()
     run, model = TrainingRun.open(args.run), DeployedModel.open(args.deployed)
-    is_regression = isinstance(model.info, RegressionInfo)
-    defaults = base_of("inference", "regression" if is_regression else "diffusion").defaults["CONFIG"]
+    defaults = base_of("inference", model.info.type).defaults["CONFIG"]
     start = PostProcessing(defaults, calibrate=True).start()
     clips = read_validation(run.path, run.configuration.roots) or ()
     actor = model.info.identities[0]
@@ -81,7 +80,7 @@ def main() -> None:
     halves = []
     for first in (0, 1):
         part = [clip for clip in clips if clip.shot in own[first::2]]
-        chosen = choose_clips(part, actor, is_regression)
+        chosen = choose_clips(part, actor, frame_by_frame=model.info.hop == 1)
         halves.append(read_motion(args.folder, run, model, chosen, values_of(start)))
     for one, other, name in ((halves[0], halves[1], "first on second"), (halves[1], halves[0], "second on first")):
         _compare(one, other, f"{name} half", start, defaults)

@@ -6,16 +6,17 @@ import argparse
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from audio2face.audio import read_header
-from audio2face.config import Configuration, InferenceDiffusion, Roots
+from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import match_arkit
 from audio2face.errors import FileFormatError, UserError
 from audio2face.inference import GraphDevice, Noise, best_device, read_noise
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
-from audio2face.model_folder import DeployedModel, DiffusionInfo, NetworkInfo, parameter_ranges
+from audio2face.model_folder import DeployedModel, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
 
 _STANDARD_ZERO = "neutral"  # the word for no emotion where no configuration tells another
@@ -39,10 +40,9 @@ class InferenceOptions:
         args = self.args
         if args.raw_only or args.mode or args.output or args.compare or args.condition:
             return True
-        inference = None if self.configuration is None else self.configuration.inference
-        if not isinstance(inference, InferenceDiffusion) or inference.INFERENCE_MODE is None:
+        if self._configured("INFERENCE_MODE") is None:
             return False
-        return inference.OUTPUT_MAYA_CACHE or inference.OUTPUT_NPY_FILE
+        return bool(self._configured("OUTPUT_MAYA_CACHE") or self._configured("OUTPUT_NPY_FILE"))
 
     @property
     def roots(self) -> Roots:
@@ -111,7 +111,7 @@ class InferenceOptions:
         if self.configuration is not None:
             emotion = emotion or self.configuration.inference.EMOTION_LABEL
             zero = self.configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS
-            self._warn_about_condition(self.configuration)
+            self._warn_about_condition()
         return AnimationOptions(
             actor=self._actor,
             emotion=emotion,
@@ -126,11 +126,13 @@ class InferenceOptions:
             device=_graph_device(args.device),
         )
 
-    def _warn_about_condition(self, configuration: Configuration) -> None:
+    def _configured(self, name: str) -> Any:
+        """A parameter of `config_inference.py`; None without a configuration, or where its network has none such."""
+        return None if self.configuration is None else self.configuration.optional("inference", name)
+
+    def _warn_about_condition(self) -> None:
         """Finished animations move a face in its own way; another actor's way is left to the network's own output."""
-        inference = configuration.inference
-        configured = inference.CONDITION if isinstance(inference, InferenceDiffusion) else None
-        condition = self.args.condition or (None if self.args.actor else configured)
+        condition = self.args.condition or (None if self.args.actor else self._configured("CONDITION"))
         if condition is not None and self._actor not in (None, condition):
             LOGGER.warning(
                 "%s moves in its own way; that of %s is for the network's own output", self._actor, condition
@@ -147,7 +149,7 @@ class InferenceOptions:
         changed: dict[str, float] = {}
         if self.configuration is not None:
             given = self.configuration.modifiers.get("inference", {}).get("CONFIG", {})
-            unused = {"input_strength"} if isinstance(model.info, DiffusionInfo) else set()
+            unused = set() if model.info.applies_input_strength else {"input_strength"}
             deployed = model.actors[0].config.parameters
             for name in sorted(parameter_ranges().keys() & given.keys() - unused):
                 if given[name] != deployed[name]:
@@ -157,13 +159,13 @@ class InferenceOptions:
 
     def _noise(self, info: NetworkInfo) -> Noise | None:
         """That of DETERMINISTIC_NOISE_PATH."""
-        inference = None if self.configuration is None else self.configuration.inference
-        path = inference.DETERMINISTIC_NOISE_PATH if isinstance(inference, InferenceDiffusion) else None
-        if path is None or not isinstance(info, DiffusionInfo):
+        path = self._configured("DETERMINISTIC_NOISE_PATH")
+        if path is None or info.noise_shape is None:
             return None
-        noise, frames = read_noise(path, info.num_diffusion_steps, info.values)
-        if frames < info.frames:
-            raise FileFormatError(f"holds noise for {frames} frames, a window has {info.frames}", path=path)
+        draws, window_frames, values = info.noise_shape
+        noise, frames = read_noise(path, draws - 1, values)
+        if frames < window_frames:
+            raise FileFormatError(f"holds noise for {frames} frames, a window has {window_frames}", path=path)
         return noise
 
 

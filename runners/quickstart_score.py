@@ -14,6 +14,7 @@ from audio2face.dataset.shots import read_phoneme_times
 from audio2face.errors import UserError
 from audio2face.evaluate.lips import ClosureScore, FloatArray, lip_distance, resample_frames, score_closure, score_lips
 from audio2face.geometry import PointCache, find_cache, open_cache
+from audio2face.model_folder.network_info import info_class
 
 VOICES = ("ada", "ben")  # of the example; one of them is learnt from, the other is strange to the network
 
@@ -85,8 +86,7 @@ def score_quickstart(configuration: Configuration, run: str) -> Mapping[str, Sen
             own = f"{dataset.actor}_{path.stem.partition('_')[2]}"
             animations.append((output / name / f"{name}.xml", own))
         unseen = datasets / "example" / dataset.actor / "unseen"
-        # A regression network is asked for the pose at the beginning of each frame.
-        moment = 0.0 if configuration.network_type == "regression" else 0.5
+        moment = float(info_class(str(configuration.network_type)).frame_moment)
         scores[voice] = score_unseen(dataset, unseen, animations, moment)
     return scores
 

@@ -6,6 +6,7 @@ Loads torch: `run_inference` imports this module only where such output is asked
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from audio2face.config import Configuration, InferenceDiffusion, InferenceRegression
@@ -25,24 +26,39 @@ def open_animator(configuration: Configuration, run_name: str, args: argparse.Na
     """What writes the raw output of a training run.
 
     Raises:
-        UserError: there is no such run, it holds another type of network, or what is asked of it cannot be done.
+        UserError: there is no such run, it holds another type of network or one without raw output, or what is asked
+            of it cannot be done.
     """
-    run = configuration.train.TRAIN_OUTPUT_ROOT / run_name
-    inference = configuration.inference
-    if isinstance(inference, InferenceRegression):
-        regression = TrainedRegression.open(run)
-        return RegressionRawInference(regression, _make_regression_wish(regression, inference, args))
+    kind = str(configuration.network_type)
+    if kind not in _OPENERS:
+        raise UserError(
+            f"a {kind} network has no output of its own to write", hint=f"These have: {', '.join(_OPENERS)}."
+        )
+    return _OPENERS[kind](configuration, configuration.train.TRAIN_OUTPUT_ROOT / run_name, args)
+
+
+def _open_diffusion(configuration: Configuration, run: Path, args: argparse.Namespace) -> RawInference:
     model = TrainedModel.open(run)
-    return RawInference(model, _make_wish(model, inference, args))
+    return RawInference(model, _make_wish(model, configuration.section("inference", InferenceDiffusion), args))
+
+
+def _open_regression(configuration: Configuration, run: Path, args: argparse.Namespace) -> RegressionRawInference:
+    model = TrainedRegression.open(run)
+    inference = configuration.section("inference", InferenceRegression)
+    return RegressionRawInference(model, _make_regression_wish(model, inference, args))
+
+
+# By NETWORK_TYPE; a family that is missing here has no raw output.
+_OPENERS: dict[str, Callable[[Configuration, Path, argparse.Namespace], RawAnimator]] = {
+    "diffusion": _open_diffusion,
+    "regression": _open_regression,
+}
 
 
 def animate_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
     """Writes the raw output of a recording, and tells what was written."""
     wish = animator.wish
-    if isinstance(wish, RegressionRawOptions):
-        LOGGER.info("%s: %s, %s, %g frames per second", path.name, wish.emotion, wish.mode.name, float(wish.fps))
-    else:
-        LOGGER.info("%s: %s speaks as %s, %s, %s", path.name, wish.actor, wish.condition, wish.emotion, wish.mode.name)
+    LOGGER.info("%s: %s", path.name, wish.summary)
     done = animator.animate(path, folder)
     LOGGER.info("wrote %s", ", ".join(file.name for file in done.files))
     if done.difference is not None and wish.compared_with is not None:
@@ -54,12 +70,9 @@ def next_steps(animator: RawAnimator, again: str) -> list[str]:
     wish, steps = animator.wish, []
     if wish.maya:
         steps.append("in Maya: import the .xml as a geometry cache of the neutral mesh")
-    if wish.compared_with is None and isinstance(wish, RegressionRawOptions):
-        other = "offline" if wish.mode.onnx else "streaming_stateless_onnx"
-        steps.append(f"{again} --compare {other}    # how far the trained and the exported network are apart")
-    elif wish.compared_with is None:
-        other = "offline" if wish.mode.windows else "streaming"
-        steps.append(f"{again} --compare {other}    # how far whole and stream are apart")
+    if wish.compared_with is None:
+        other, distance = wish.counterpart
+        steps.append(f"{again} --compare {other}    # how far {distance} are apart")
     return steps
 
 

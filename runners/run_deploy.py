@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
+from audio2face.config import Configuration
 from audio2face.console import LOGGER, console, start_logging
 from audio2face.deploy import ExportRecord, export_run, finish_export, package_run
-from audio2face.deploy.diffusion import sampler_settings
 from audio2face.deploy.neutral import PostProcessing
 from audio2face.deploy.onnx_graph import check_deployed_graph
+from audio2face.deploy.plan import deploy_module
 from audio2face.errors import UserError
 from audio2face.model_folder import lint
 from audio2face.model_folder.lint import show
@@ -55,8 +55,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
         raise UserError("there is no such training run", path=run, hint="Give the full name that training printed.")
     finish_export(run)
     record = export_run(run, inference=inference) if export else ExportRecord.open(run)
-    if isinstance(train, TrainDiffusion) and isinstance(inference, InferenceDiffusion):
-        _warn_of_other_steps(record, train, inference)
+    _warn_of_other_steps(record, configuration)
     target = train.FINAL_DEPLOY_ROOT / run_name
     package_run(run, target, _post_processing(configuration), configuration.roots, train.PREPROC_ROOT, force=force)
     return target
@@ -72,8 +71,9 @@ def _post_processing(configuration: Configuration) -> PostProcessing:
     )
 
 
-def _warn_of_other_steps(record: ExportRecord, train: TrainDiffusion, inference: InferenceDiffusion) -> None:
-    if record.sampling != sampler_settings(train, inference):
+def _warn_of_other_steps(record: ExportRecord, configuration: Configuration) -> None:
+    family = deploy_module(str(configuration.network_type))
+    if record.sampling != family.sampler_settings(configuration.train, configuration.inference):
         LOGGER.warning(
             "the network was exported with %s, which the configuration has changed since; --export follows it",
             record.sampling,

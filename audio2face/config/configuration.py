@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, make_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from audio2face.config import sections
 from audio2face.config.merge import freeze, walk
 from audio2face.config.paths import Roots
 from audio2face.config.sections import (
@@ -23,6 +24,7 @@ from audio2face.config.values import check_values
 from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
 from audio2face.config_base.types import PathRule, Stage
 from audio2face.errors import FileFormatError, UserError
+from audio2face.families import FAMILIES
 from audio2face.io.atomic import write_json
 
 SCHEMA = 1
@@ -73,29 +75,41 @@ class Configuration:
     @cached_property
     def dataset(self) -> Dataset:
         """Raw data. All four sections raise AttributeError where the stage lacks the section."""
-        return self._section("dataset", Dataset)
+        return self.section("dataset", Dataset)
 
     @cached_property
     def preproc(self) -> Preproc:
         """Preprocessing."""
-        return self._section("preproc", Preproc)
+        return self.section("preproc", Preproc)
 
     @cached_property
     def train(self) -> TrainRegression | TrainDiffusion:
         """Training."""
-        if self.network_type == "regression":
-            return self._section("train", TrainRegression)
-        return self._section("train", TrainDiffusion)
+        section: TrainRegression | TrainDiffusion = self.section("train", section_class("train", self.network_type))
+        return section
 
     @cached_property
     def inference(self) -> InferenceRegression | InferenceDiffusion:
         """Sampling, export, animation parameters."""
-        if self.network_type == "regression":
-            return self._section("inference", InferenceRegression)
-        return self._section("inference", InferenceDiffusion)
+        section: InferenceRegression | InferenceDiffusion = self.section(
+            "inference", section_class("inference", self.network_type)
+        )
+        return section
 
-    def _section(self, name: SectionName, kind: type[SectionClass]) -> SectionClass:
-        """Builds a typed section: frozen, every path resolved."""
+    def optional(self, section: SectionName, name: str) -> Any:
+        """The value of a parameter that not every network has; None where this one has not."""
+        return getattr(getattr(self, section), name, None)
+
+    def section(self, name: SectionName, kind: type[SectionClass]) -> SectionClass:
+        """Builds a typed section: frozen, every path resolved.
+
+        Args:
+            name: the section.
+            kind: its class, for the configuration's network type.
+
+        Raises:
+            AttributeError: the stage has no such section.
+        """
         if name not in self.full:
             raise AttributeError(f"stage {self.stage} of configuration {self.name!r} has no section {name!r}")
 
@@ -139,7 +153,7 @@ class Configuration:
 
     def _check(self, name: SectionName) -> list[str]:
         """Returns the problems of a section that was read from a file."""
-        if name in BY_NETWORK_TYPE and self.network_type not in ("regression", "diffusion"):
+        if name in BY_NETWORK_TYPE and self.network_type not in FAMILIES:
             raise ValueError("no network type")
         values, base = self.full[name], base_of(name, self.network_type)
         if set(values) != set(base.types):
@@ -147,9 +161,20 @@ class Configuration:
         return [text for _, text in check_values(name, self.network_type, dict(values), self.roots)[1]]
 
 
+def section_class(name: SectionName, network_type: NetworkType | None) -> type[Any]:
+    """The frozen class of a section of a network type: that of `sections`, or, for a family of another package, one
+    with the parameters of its base module.
+    """
+    generated = getattr(sections, name.capitalize() + str(network_type).capitalize(), None)
+    if isinstance(generated, type):
+        return generated
+    types = base_of(name, network_type).types
+    return make_dataclass(name.capitalize(), list(types.items()), frozen=True, slots=True, kw_only=True)
+
+
 def _complete(content: dict[str, Any]) -> None:
     """Adds defaults of parameters that a later version introduced, so that old run folders stay readable."""
-    known = content["network_type"] in ("regression", "diffusion")
+    known = content["network_type"] in FAMILIES
     for name, values in content["full"].items():
         if known or name not in BY_NETWORK_TYPE:
             content["full"][name] = {**base_of(name, content["network_type"]).defaults, **values}

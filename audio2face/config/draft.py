@@ -156,11 +156,12 @@ def _complete_scales(merged: Values) -> None:
 
 def _complete_training(section: Section, merged: Values) -> None:
     """Reads AUGMENT = None as no augmentation, and derives the width of speech features from the frame rate."""
-    if merged["AUGMENT"] is None:
+    if merged.get("AUGMENT", {}) is None:
         merged["AUGMENT"] = {key: NO_AUGMENT[key] for key in section.base.defaults["AUGMENT"]}
-    network, written = merged["NETWORK_HYPER_PARAMS"], section.written.get("NETWORK_HYPER_PARAMS", {})
-    tables = isinstance(network, dict) and isinstance(written, dict)
-    if tables and "hubert_feature_dim" in network.keys() - written.keys():
+    network, written = merged.get("NETWORK_HYPER_PARAMS"), section.written.get("NETWORK_HYPER_PARAMS", {})
+    if not (isinstance(network, dict) and isinstance(written, dict)):
+        return
+    if "hubert_feature_dim" in network.keys() - written.keys():
         network["hubert_feature_dim"] = encoder_width(merged["TARGET_FPS"]) or ENCODER_WIDTH_AT_60_FPS
 
 

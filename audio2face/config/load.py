@@ -13,9 +13,10 @@ from audio2face.config.merge import freeze, nearest, unknown_names
 from audio2face.config.paths import Roots
 from audio2face.config.user_file import UserFile, run_user_file
 from audio2face.config.values import shorten
-from audio2face.config_base.tables import BY_NETWORK_TYPE, NETWORK_TYPES, SECTIONS, NetworkType, SectionName, base_of
+from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
 from audio2face.config_base.types import Stage
 from audio2face.errors import UserError, check_identifier
+from audio2face.families import FAMILIES
 
 # The sections that a stage reads: those whose file is required, and those with usable defaults.
 REQUIRED: dict[Stage, tuple[SectionName, ...]] = {
@@ -119,7 +120,7 @@ def _find_network_type(draft: Draft, dependent: list[SectionName]) -> None:
     """
     train = draft.users["train"]
     given = train.values.get("NETWORK_TYPE")
-    draft.network_type = next((kind for kind in NETWORK_TYPES if kind == given), None)
+    draft.network_type = next((kind for kind in FAMILIES if kind == given), None)
     if draft.network_type or not dependent:
         return
 
@@ -127,12 +128,11 @@ def _find_network_type(draft: Draft, dependent: list[SectionName]) -> None:
         tables = ((base_of(name, kind).defaults, draft.users[name].values) for name in dependent)
         return sum(len(list(unknown_names(defaults, values))) for defaults, values in tables)
 
-    close = nearest(str(given), NETWORK_TYPES)
-    draft.network_type = next((kind for kind in NETWORK_TYPES if kind == close), min(NETWORK_TYPES, key=strangers))
+    draft.network_type = nearest(str(given), FAMILIES) or min(FAMILIES, key=strangers)
     if "train" in dependent and not train.failed:
         train.values["NETWORK_TYPE"] = draft.network_type
         found = "it is missing" if given is None else f"found {shorten(given)}"
-        said = f"NETWORK_TYPE: must be given as 'regression' or 'diffusion', {found}"
+        said = f"NETWORK_TYPE: must be given as {' or '.join(map(repr, FAMILIES))}, {found}"
         draft.report("train", "NETWORK_TYPE", said)
 
 

@@ -133,7 +133,7 @@ def explain_unknown(path: tuple[str, ...], known: list[str], section: SectionNam
     said = f"{shown}: there is no such parameter"
     if len(path) == 1:
         homes = [(other, kind) for other, kind, base in all_bases() if path[0] in base.types]
-        if (section, "diffusion" if network == "regression" else "regression") in homes:
+        if any(other == section for other, _ in homes):
             return f"{shown}: not a parameter of {network} networks, which NETWORK_TYPE asks for"
         if homes:
             return f"{shown}: belongs in config_{homes[0][0]}.py"

@@ -15,20 +15,10 @@ from audio2face.config.merge import nearest, walk
 from audio2face.config_base.tables import SectionName
 from audio2face.config_base.types import MemberOf, PathRule, Stage
 from audio2face.errors import UserError
+from audio2face.families import FAMILIES
 from audio2face.placeholders import find_placeholder
 
-CHANNELS_OF_NETWORK_TYPE = {
-    "regression": ("skin_coeffs", "tongue_coeffs", "jaw", "eye"),
-    "diffusion": ("skin_pose", "tongue_pose", "jaw", "eye"),
-}
 MIN_SEGMENT_SECONDS = 0.21  # the speech encoder masks spans of 10 of its steps, 50 of which make a second
-IGNORED = {
-    "diffusion": (
-        *("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS"),
-        *("PHONEME_DATA_CACHING", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
-    ),
-    "regression": ("TARGET_FPS", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
-}
 TOGETHER = (
     ("TONGUE_CACHE_ROOT", "TONGUE_NEUTRAL_FPATH", "TONGUE_RIGID_VERTEX_LIST_FPATH"),
     ("BLENDSHAPE_SKIN_FPATH", "BLENDSHAPE_SKIN_CONFIG_FPATH"),
@@ -48,16 +38,17 @@ def number_of_actors(draft: Draft) -> Found:
     names = draft.value("dataset", "ACTOR_NAMES")
     if draft.stage in ("train", "inference") and not names:
         yield "dataset", "ACTOR_NAMES", "ACTOR_NAMES: is empty; name the actors to train"
-    if draft.stage == "train" and draft.network_type == "regression" and len(names) > 1:
-        said = f"ACTOR_NAMES: a regression network takes one actor, found {len(names)}; train one, or use diffusion"
+    family = FAMILIES.get(draft.network_type or "")
+    if draft.stage == "train" and family is not None and not family.multi_actor and len(names) > 1:
+        said = f"ACTOR_NAMES: a {family.name} network takes one actor, found {len(names)}; train one, or use diffusion"
         yield "dataset", "ACTOR_NAMES", said
 
 
 def channels_of_network(draft: Draft) -> Found:
     channels = draft.value("train", "TARGET_CHANNELS")
-    wanted = CHANNELS_OF_NETWORK_TYPE.get(draft.network_type or "")
-    if tuple(channels) != wanted:
-        said = f"TARGET_CHANNELS: a {draft.network_type} network needs {list(wanted or ())}, in this order"
+    wanted = draft.sections["train"].base.defaults["TARGET_CHANNELS"]
+    if list(channels) != wanted:
+        said = f"TARGET_CHANNELS: a {draft.network_type} network needs {wanted}, in this order"
         yield "train", "TARGET_CHANNELS", said
 
 
@@ -85,7 +76,7 @@ def lip_size_has_vertices(draft: Draft) -> Found:
 
 def something_is_learnt(draft: Draft) -> Found:
     alone = ("LOSS_MSE_ALPHA", *(f"LOSS_{name}_ALPHA" for name in ("MOTION", "LIP_POSITION", "LIP_DIST", "LIP_SIZE")))
-    if draft.network_type == "regression" and all(draft.value("train", name) is None for name in alone):
+    if all(draft.value("train", name) is None for name in alone):
         said = f"LOSS_MSE_ALPHA: with {', '.join(alone[1:])} it is None as well, so that no loss trains the face"
         yield "train", "LOSS_MSE_ALPHA", said
 
@@ -161,7 +152,8 @@ RULES: tuple[Rule, ...] = (
 
 def note_what_may_be_meant(draft: Draft) -> None:
     """Warns about parameters without effect and about incomplete groups of data."""
-    for name in IGNORED.get(draft.network_type or "", ()):
+    family = FAMILIES.get(draft.network_type or "")
+    for name in () if family is None else family.unused_parameters:
         if "train" in draft.sections and name in draft.sections["train"].written:
             draft.warn("train", name, f"{name}: has no effect on a {draft.network_type} network")
     if "dataset" not in draft.sections:

@@ -10,12 +10,12 @@ from types import ModuleType
 from typing import Any, Literal, get_type_hints
 
 from audio2face.config_base import train_common
+from audio2face.families import FAMILIES
 
 SectionName = Literal["dataset", "preproc", "train", "inference"]
-NetworkType = Literal["regression", "diffusion"]
+NetworkType = str  # a name in `FAMILIES`
 
 SECTIONS: tuple[SectionName, ...] = ("dataset", "preproc", "train", "inference")
-NETWORK_TYPES: tuple[NetworkType, ...] = ("regression", "diffusion")
 BY_NETWORK_TYPE: tuple[SectionName, ...] = ("train", "inference")
 
 # Modules that declare parameters of several bases; a base lists those that it has (`RUN_NAME = common.RUN_NAME`).
@@ -37,11 +37,17 @@ class Base:
     defaults: dict[str, Any]
 
 
-@cache
 def base_of(section: SectionName, network_type: NetworkType | None) -> Base:
     """Returns the base of a section; for training and inference, that of the network type."""
-    middle = f"{section}_{network_type}" if section in BY_NETWORK_TYPE else section
-    module = import_module(f"audio2face.config_base.config_{middle}_base")
+    if section not in BY_NETWORK_TYPE:
+        return _read_base(section, f"audio2face.config_base.config_{section}_base")
+    family = FAMILIES[str(network_type)]
+    return _read_base(section, family.train_parameters if section == "train" else family.inference_parameters)
+
+
+@cache
+def _read_base(section: SectionName, name: str) -> Base:
+    module = import_module(name)
     declarations = [*_COMMON.get(section, ()), module]
     declared = {name: hint for each in declarations for name, hint in get_type_hints(each, include_extras=True).items()}
     types = {name: declared[name] for name in vars(module) if name in declared}
@@ -50,9 +56,9 @@ def base_of(section: SectionName, network_type: NetworkType | None) -> Base:
 
 
 def all_bases() -> list[tuple[SectionName, NetworkType | None, Base]]:
-    """Returns all six bases with their section and network type."""
+    """Returns the bases of all sections, for training and inference of every network type."""
     found: list[tuple[SectionName, NetworkType | None, Base]] = []
     for section in SECTIONS:
-        kinds = NETWORK_TYPES if section in BY_NETWORK_TYPE else (None,)
+        kinds = tuple(FAMILIES) if section in BY_NETWORK_TYPE else (None,)
         found += [(section, kind, base_of(section, kind)) for kind in kinds]
     return found

@@ -6,8 +6,9 @@ How it is used::
     package_run(run_folder, target, parameters, roots, preproc_root)     # with what preprocessing made of the actors
 """
 
-from audio2face.deploy.export import ExportPlan, ExportRecord, export_network, export_run, finish_export, make_plan
+from audio2face.deploy.export import ExportRecord, export_network, export_run, finish_export, make_plan
 from audio2face.deploy.package import package_run
+from audio2face.deploy.plan import ExportPlan
 
 __all__ = [
     "ExportPlan",

@@ -12,8 +12,8 @@ from audio2face.deploy.calibration_report import ActorCalibration, measure, summ
 from audio2face.deploy.held_out_motion import HeldOutReader, choose_clips
 from audio2face.deploy.neutral import Choice, PostProcessing, values_of
 from audio2face.errors import UserError
-from audio2face.inference import Graph, open_graph
-from audio2face.model_folder import DeployedModel, RegressionInfo
+from audio2face.inference import NetworkSession, open_graph
+from audio2face.model_folder import DeployedModel
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.run_folder import Origin, TrainingRun, ValidationClip, read_validation
@@ -45,7 +45,7 @@ def calibrate_actors(
     clips = read_validation(run.path, run.configuration.roots)
     found, graph = {}, None
     for actor in model.info.identities:
-        chosen = choose_clips(clips or (), actor, isinstance(model.info, RegressionInfo))
+        chosen = choose_clips(clips or (), actor, frame_by_frame=model.info.hop == 1)
         if not chosen:
             found[actor] = _neutral(post, _UNRECORDED if clips is None else _NONE_HELD_OUT)
         else:
@@ -65,7 +65,7 @@ def _calibrated(
     source: ActorSource,
     clips: Sequence[ValidationClip],
     post: PostProcessing,
-    graph: Graph,
+    graph: NetworkSession,
 ) -> ActorCalibration:
     vocabulary = run.configuration.dataset.SHOT_EMOTION_NAMES
     emotions = EmotionVectors.of(vocabulary, run.configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)

@@ -1,50 +1,39 @@
-"""What determines the export of a diffusion network beside its weights, taken from a configuration.
-
-Knows settings and how they become `network_info.json`. Knows no graph and no weights.
-"""
+"""Deployment of diffusion networks: plan and graph of the export, arrays and README of the folder (`DeployModule`)."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from audio2face.config import Dataset, InferenceDiffusion, TrainDiffusion
-from audio2face.config_base.types import AudioParamsDiffusion, NoiseSchedule
+from audio2face.config import InferenceDiffusion, TrainDiffusion
+from audio2face.config_base.types import AudioParamsDiffusion
 from audio2face.console import LOGGER
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
+from audio2face.deploy.plan import RETRAIN_HINT, SamplerSettings
 from audio2face.errors import UserError
-from audio2face.model_folder import DiffusionInfo
+from audio2face.model_folder import AnimationConfig, DiffusionInfo
 from audio2face.model_folder.network_info import SEVERAL_ACTORS
 from audio2face.models.diffusion import process
 from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.sampling import WindowContext, WindowSampler
-from audio2face.types import MM_PER_CM
+from audio2face.preproc.artifacts import PreprocArtifacts
+from audio2face.training.diffusion import CONSTANTS_FILE
+from audio2face.training.run_folder import Origin, TrainingRun
+from audio2face.types import MM_PER_CM, Float32Array
 
 PARITY_LIMIT_MM = 1e-3
 PARITY_BATCHES = (1, 2, 3)
 PARITY_WINDOWS = 10
 
-
-@dataclass(frozen=True, kw_only=True)
-class SamplerSettings:
-    """How noise is taken away inside the graph.
-
-    Attributes:
-        noise_schedule: DIFFUSION_NOISE_SCHEDULE.
-        respacing: the noise levels that are gone through, see `process.space_timesteps`.
-        skip_steps: how many of the noisiest are left out.
-    """
-
-    noise_schedule: NoiseSchedule
-    respacing: str
-    skip_steps: int = 0
+_SAME_FACE_CM = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,30 +98,34 @@ class DiffusionPlan:
             samplerate=audio["samplerate"],
         )
 
+    def exportable(self, network: DiffusionNetwork) -> ExportableGraph:
+        """The network with its sampling."""
+        sampler, info = make_sampler(network, self), self.info
+        inputs = partial(example_inputs, info)
+        return ExportableGraph(sampler, info, inputs, make_parity_check(info, inputs))
 
-def make_diffusion_plan(
-    dataset: Dataset,
-    train: TrainDiffusion,
-    inference: InferenceDiffusion,
-    network: DiffusionSettings,
+
+def make_plan(
+    run: TrainingRun, network: DiffusionNetwork, train: TrainDiffusion, inference: InferenceDiffusion
 ) -> DiffusionPlan:
     """Takes the plan from a configuration.
 
     Args:
-        dataset: actors and emotions.
+        run: the training run; its data set names actors and emotions.
+        network: the network.
         train: window, schedule, version.
         inference: which steps the graph goes through.
-        network: sizes of the network.
 
     Raises:
         UserError: window and frame rate do not fit each other, or the default emotion is unknown.
     """
+    dataset = run.configuration.dataset
     emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     _warn_of_what_consumers_need(train, inference)
     window = train.STREAMING_CFG[str(int(train.TARGET_FPS))]
     plan = DiffusionPlan(
         version=train.NETWORK_VERSION,
-        network=network,
+        network=network.settings,
         actors=dataset.ACTOR_NAMES,
         emotions=emotions.names,
         has_emotions=not emotions.is_inert,
@@ -173,13 +166,6 @@ def _warn_of_what_consumers_need(train: TrainDiffusion, inference: InferenceDiff
         LOGGER.warning("USE_DDIM is not followed in the exported network")
     if not train.NO_STANDARDIZE_AUDIO:
         LOGGER.warning("NO_STANDARDIZE_AUDIO = False: consumers of the deployed model never standardise audio")
-
-
-def exported_diffusion(network: DiffusionNetwork, plan: DiffusionPlan) -> ExportableGraph:
-    """The network with its sampling."""
-    sampler, info = make_sampler(network, plan), plan.info
-    inputs = partial(example_inputs, info)
-    return ExportableGraph(sampler, info, inputs, make_parity_check(info, inputs))
 
 
 def make_parity_check(
@@ -239,3 +225,46 @@ def example_inputs(info: DiffusionInfo, batch: int, generator: torch.Generator) 
         "input_latents": torch.zeros(shapes["input_latents"]),
         "noise": torch.randn(shapes["noise"], generator=generator),
     }
+
+
+def checked_arrays(
+    run: TrainingRun,
+    info: DiffusionInfo,
+    actor: str,
+    source: PreprocArtifacts,
+    origin: Origin,
+    arrays: Mapping[str, Float32Array],
+) -> Mapping[str, Float32Array]:
+    """The arrays themselves, once it is sure that motion is added to the face that it was learnt as a difference from.
+
+    Raises:
+        UserError: the actor's neutral face is another one.
+    """
+    constants, place = run.tensors(CONSTANTS_FILE), info.identities.index(actor)
+    neutral, scale = constants["neutral"][place].numpy(), constants["scale"][place].numpy()
+    ends = (0, info.skin_size, info.skin_size + info.tongue_size)
+    for index, name in enumerate(info.neutral_arrays):
+        learnt = neutral[ends[index] : ends[index + 1]].reshape(-1, 3) * scale[index]
+        given = arrays[name]
+        far = _distance(learnt, given) if learnt.shape == given.shape else float("inf")
+        if not far < _SAME_FACE_CM:
+            raise UserError(
+                f"array {name!r} lies {far:.3g} cm from the face that the network of {run.path.name} learnt",
+                path=source.network_data.path,
+                hint=RETRAIN_HINT,
+            )
+    return arrays
+
+
+def _distance(one: Float32Array, other: Float32Array) -> float:
+    """The largest difference of two poses about their centres: normalisation takes the centre away."""
+    return float(np.abs((one - one.mean(axis=0)) - (other - other.mean(axis=0))).max())
+
+
+def describe(info: DiffusionInfo, config: AnimationConfig) -> list[str]:
+    """Lines of the README about what the network takes and gives."""
+    return [
+        f"- {float(info.fps):g} frames per second; windows of {info.buffer_len / info.samplerate:g} s at "
+        f"{info.samplerate:,} Hz, of which the middle {info.num_frames_center} of {info.frames} frames count",
+        f"- {info.num_diffusion_steps} denoising steps in the graph",
+    ]

@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
+from torch import nn
 
 from audio2face.config import Dataset, InferenceDiffusion, InferenceRegression, TrainDiffusion, TrainRegression
 from audio2face.console import LOGGER
 from audio2face.dataset.emotions import EmotionVectors
-from audio2face.deploy.diffusion import DiffusionPlan, SamplerSettings, exported_diffusion, make_diffusion_plan
 from audio2face.deploy.onnx_graph import export_graph
 from audio2face.deploy.parity import ExportableGraph, ParityReport, measure_parity, unflatten_report
-from audio2face.deploy.regression import RegressionPlan, exported_regression, make_regression_plan
+from audio2face.deploy.plan import ExportPlan, SamplerSettings, deploy_module
 from audio2face.errors import FileFormatError, UserError
 from audio2face.io.atomic import make_durable, write_json
 from audio2face.io.claims import remove_leftovers, temporary_folder
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import write_network_facts
 from audio2face.models import encoders
-from audio2face.models.diffusion.network import DiffusionNetwork
-from audio2face.models.regression.network import RegressionNetwork
-from audio2face.training import diffusion, regression
+from audio2face.training.families import training_module
 from audio2face.training.run_folder import TrainingRun
 
 RECORD_FILE = "export.json"
@@ -38,7 +36,7 @@ class ExportRecord:
     Attributes:
         encoder: the speech encoder, as `encoders.record` describes it; empty for a network without.
         has_emotions: False where the only emotion is a stand-in, because the SDK cannot do without.
-        sampling: the steps inside a diffusion graph; None for a regression network.
+        sampling: the steps inside the graph; None for a network that takes no noise away.
         parity: how far graph and network agree.
     """
 
@@ -84,39 +82,29 @@ _READER = pydantic.TypeAdapter(ExportRecord)
 
 Train = TrainDiffusion | TrainRegression
 Inference = InferenceDiffusion | InferenceRegression
-ExportPlan = DiffusionPlan | RegressionPlan
 
 
-def make_plan(
-    run: TrainingRun, network: DiffusionNetwork | RegressionNetwork, train: Train, inference: Inference
-) -> ExportPlan:
+def make_plan(run: TrainingRun, network: nn.Module, train: Train, inference: Inference) -> ExportPlan:
     """Takes the plan from a configuration.
 
     Args:
         run: the training run; its data set names actors and emotions.
         network: the network.
         train: window and version.
-        inference: which steps a diffusion graph goes through.
+        inference: which steps the graph of a network goes through that takes noise away.
 
     Raises:
         UserError: the settings are for another type of network, or do not fit the network.
     """
-    dataset = run.configuration.dataset
-    _warn_of_stand_in(dataset, train)
-    if (
-        isinstance(train, TrainDiffusion)
-        and isinstance(inference, InferenceDiffusion)
-        and isinstance(network, DiffusionNetwork)
-    ):
-        return make_diffusion_plan(dataset, train, inference, network.settings)
-    if isinstance(train, TrainRegression) and isinstance(network, RegressionNetwork):
-        return make_regression_plan(run, train, network.settings)
-    raise UserError(
-        f"holds a network of type {run.configuration.network_type!r}, and the settings are of type "
-        f"{train.NETWORK_TYPE!r}",
-        path=run.path,
-        hint="Name the configuration that it was trained with.",
-    )
+    trained = str(run.configuration.network_type)
+    _warn_of_stand_in(run.configuration.dataset, train)
+    if trained != train.NETWORK_TYPE:
+        raise UserError(
+            f"holds a network of type {trained!r}, and the settings are of type {train.NETWORK_TYPE!r}",
+            path=run.path,
+            hint="Name the configuration that it was trained with.",
+        )
+    return deploy_module(trained).make_plan(run, network, train, inference)
 
 
 def _warn_of_stand_in(dataset: Dataset, train: Train) -> None:
@@ -141,7 +129,7 @@ def export_run(run_folder: Path, train: Train | None = None, inference: Inferenc
     Args:
         run_folder: the training run, its weights written.
         train: window and version; None: as configured when the run was begun.
-        inference: which steps a diffusion graph goes through; None likewise.
+        inference: which steps the graph goes through, of a network that takes noise away; None: as configured then.
 
     Returns:
         What is kept about the export in the run.
@@ -150,21 +138,20 @@ def export_run(run_folder: Path, train: Train | None = None, inference: Inferenc
         UserError: the run is not finished, damaged, or of another network type; or as `export_network`.
     """
     run = TrainingRun.open(run_folder)
-    is_regression = run.configuration.network_type == "regression"
-    network = regression.load_regression_network(run) if is_regression else diffusion.load_diffusion_network(run)
     begun = run.configuration
+    network = training_module(str(begun.network_type)).load_network(run)
     return export_network(
         run_folder, network, make_plan(run, network, train or begun.train, inference or begun.inference)
     )
 
 
-def export_network(run_folder: Path, network: DiffusionNetwork | RegressionNetwork, plan: ExportPlan) -> ExportRecord:
+def export_network(run_folder: Path, network: nn.Module, plan: ExportPlan) -> ExportRecord:
     """Exports a network into a training run.
 
     Args:
         run_folder: the training run.
         network: with its speech encoder and the weights that are to be used; on any device, it is not changed.
-        plan: the settings, for the network's type.
+        plan: the settings, for the network's family.
 
     Returns:
         What is kept about it in the run, with how far the exported graph and the network agree.
@@ -176,12 +163,12 @@ def export_network(run_folder: Path, network: DiffusionNetwork | RegressionNetwo
     try:
         with temporary_folder(run_folder, "export") as stage:
             write_network_facts(stage, plan.info)
-            parity = _export_checked(_exported(network, plan), stage / ONNX_FILE, run_folder)
-            encoder = network.encoder
+            parity = _export_checked(plan.exportable(network), stage / ONNX_FILE, run_folder)
+            encoder = getattr(network, "encoder", None)
             record = ExportRecord(
                 encoder=encoders.encoder_record(encoder) if isinstance(encoder, encoders.SpeechEncoder) else {},
                 has_emotions=plan.has_emotions,
-                sampling=plan.sampling if isinstance(plan, DiffusionPlan) else None,
+                sampling=plan.sampling,
                 parity=parity,
             )
             record.save(stage)
@@ -228,14 +215,6 @@ def finish_export(run_folder: Path) -> None:
             path=finished,
             hint="Check permissions.",
         ) from error
-
-
-def _exported(network: DiffusionNetwork | RegressionNetwork, plan: ExportPlan) -> ExportableGraph:
-    if isinstance(network, DiffusionNetwork) and isinstance(plan, DiffusionPlan):
-        return exported_diffusion(network, plan)
-    assert isinstance(network, RegressionNetwork)
-    assert isinstance(plan, RegressionPlan)
-    return exported_regression(network, plan)
 
 
 def _export_checked(exported: ExportableGraph, path: Path, run_folder: Path) -> ParityReport:

@@ -21,10 +21,10 @@ from audio2face.console import LOGGER, track
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
-from audio2face.inference import EmotionCurve, Executor, Graph, NetworkOutput, TrackSettings
+from audio2face.inference import EmotionCurve, Executor, NetworkOutput, NetworkSession, TrackSettings
 from audio2face.inference.actor import exact_rate, load_face
 from audio2face.inference.animate import check_finite_motion, group_frames
-from audio2face.model_folder import DeployedActor, DeployedModel, RegressionInfo
+from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.run_folder import ValidationClip
 from audio2face.types import Float32Array
@@ -32,7 +32,7 @@ from audio2face.types import Float32Array
 Indices = npt.NDArray[np.int64]
 
 MOST_SECONDS = 60.0  # of all clips together: the network runs in about a minute on a CPU
-_MOST_FRAMES = 1200  # of a regression network, which is run once for each frame
+_MOST_FRAMES = 1200  # of a network that is run once for each frame
 _MOST_CLIPS = 10
 _MOVING_VERTS = 64  # kept of either half of the face
 _CONTEXT = 1.0  # seconds of sound before and after a clip that the network receives as well
@@ -105,13 +105,13 @@ class HeldOutMotion:
     clips: tuple[ClipMotion, ...]
 
 
-def choose_clips(clips: Sequence[ValidationClip], actor: str, is_regression: bool) -> tuple[ValidationClip, ...]:
+def choose_clips(clips: Sequence[ValidationClip], actor: str, frame_by_frame: bool) -> tuple[ValidationClip, ...]:
     """The clips of an actor that are used: one of each stretch of a shot, few and short enough to be animated soon.
 
     Args:
         clips: all validation clips of a training run.
         actor: the actor.
-        is_regression: whether the network is run frame by frame.
+        frame_by_frame: whether the network is run once for each frame.
     """
     # Of several voices on the same frames, the actor's own.
     own = sorted(clips, key=lambda clip: (clip.shot, clip.first, clip.last, clip.speaker != actor, clip.speaker))
@@ -122,7 +122,7 @@ def choose_clips(clips: Sequence[ValidationClip], actor: str, is_regression: boo
     spread = np.linspace(0, len(found) - 1, min(len(found), _MOST_CLIPS)).round().astype(int)
     chosen = [found[index] for index in dict.fromkeys(spread.tolist())]
     seconds = MOST_SECONDS / len(chosen)
-    if is_regression:
+    if frame_by_frame:
         seconds = min(seconds, _MOST_FRAMES / len(chosen) / max(clip.fps for clip in chosen))
     return tuple(_shortened(clip, seconds) for clip in chosen)
 
@@ -142,13 +142,15 @@ class HeldOutReader:
         graph: the network of the folder.
     """
 
-    def __init__(self, model: DeployedModel, source: ActorSource, emotions: EmotionVectors, graph: Graph) -> None:
+    def __init__(
+        self, model: DeployedModel, source: ActorSource, emotions: EmotionVectors, graph: NetworkSession
+    ) -> None:
         self._model, self._source, self._emotions, self._graph = model, source, emotions, graph
         self._actor: DeployedActor = model.actor(source.actor)
-        self._is_regression = isinstance(model.info, RegressionInfo)
         # Deltas count from here: coefficients from the mean of the shapes, whatever face a consumer adds them to.
-        self._skin_rest = source.skin.mean if self._is_regression else self._actor.neutral_skin
-        self._tongue_rest = source.tongue.mean if self._is_regression else self._actor.neutral_tongue
+        coefficients = model.info.predicts_coefficients
+        self._skin_rest = source.skin.mean if coefficients else self._actor.neutral_skin
+        self._tongue_rest = source.tongue.mean if coefficients else self._actor.neutral_tongue
 
     def read(self, clips: Sequence[ValidationClip], parameters: Mapping[str, Any]) -> HeldOutMotion | None:
         """Reads and animates clips; those whose files are gone or changed are skipped with a warning.
@@ -178,7 +180,7 @@ class HeldOutReader:
             eye_close=face.eye_close[marked.kept],
             saccades=face.saccades,
         )
-        gain = parameters["input_strength"] if self._is_regression else 1.0
+        gain = parameters["input_strength"] if self._model.info.applies_input_strength else 1.0
         frames = sum(clip.num_frames for clip in usable)
         animated = track(
             (self._animated(clip, marked, gain) for clip in usable),
@@ -263,13 +265,14 @@ class HeldOutReader:
 
     def _network_motion(self, clip: ValidationClip, marked: MarkedVertices, gain: float) -> tuple[float, PartMotion]:
         """What the network makes of the recording, and its frames per second; the first frame is that of the clip."""
-        rate = exact_rate(clip.fps) if self._is_regression else None
+        info = self._model.info
+        rate = exact_rate(clip.fps) if info.native_fps is None else None
         vector = self._emotions.vector(clip.emotion)
         spoken = TrackSettings(emotion=EmotionCurve.constant(vector), actor=self._actor.name, gain=gain)
         executor = Executor.open(self._model, [spoken], fps=rate, graph=self._graph)
         fps = executor.fps
-        # A recorded frame shows the middle of its time, and a regression network is asked for a moment: that one.
-        start = Fraction(clip.audio_start) + (1 / fps / 2 if self._is_regression else 0)
+        # A recorded frame shows the middle of its time: that moment the network is asked for.
+        start = Fraction(clip.audio_start) + (Fraction(1, 2) - info.frame_moment) / fps
         lead = int(max(Fraction(0), min(start, Fraction(_CONTEXT))) * fps)
         wanted = -(-clip.num_frames * fps // exact_rate(clip.fps))
         begin = round((start - lead / fps) * executor.samplerate)
@@ -286,18 +289,13 @@ class HeldOutReader:
         self, motion: NetworkOutput, marked: MarkedVertices
     ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
         """Skin, tongue, jaw and eyes of network output, as in `PartMotion`."""
-        values, info = motion.values, self._model.info
-        if isinstance(info, RegressionInfo):
-            widths = (info.num_shapes_skin, info.num_shapes_tongue)
-        else:
-            widths = (info.skin_size, info.tongue_size)
-        skin, tongue, jaw, eyes = np.split(values, np.cumsum([*widths, info.jaw_size]), axis=1)
-        if isinstance(info, RegressionInfo):
+        skin, tongue, jaw, eyes = self._model.info.split_channels(motion.values)
+        if self._model.info.predicts_coefficients:
             moved = np.tensordot(skin, self._source.skin.matrix[:, marked.kept], axes=1)
             tongue = np.tensordot(tongue, self._source.tongue.matrix, axes=1)
         else:
             moved = skin.reshape(len(skin), -1, 3)[:, marked.kept]
-        frames = len(values)
+        frames = len(skin)
         return moved, tongue.reshape(frames, -1, 3), jaw.reshape(frames, -1, 3), eyes
 
 

@@ -1,4 +1,4 @@
-"""The arrays of an actor for a deployed folder, from preprocessing: those that the network was trained on."""
+"""Packs an exported training run into a deployed folder, with what preprocessing made of its actors."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from audio2face.config import Roots
 from audio2face.console import LOGGER
 from audio2face.dataset.actor import BlendshapeFiles
@@ -17,19 +15,12 @@ from audio2face.deploy.calibrated_config import calibrate_actors
 from audio2face.deploy.calibration_report import CALIBRATION_FILE, readme_section
 from audio2face.deploy.export import DEPLOY_FOLDER, ExportRecord, finish_export
 from audio2face.deploy.neutral import PostProcessing, values_of
+from audio2face.deploy.plan import deploy_module
 from audio2face.deploy.readme import Provenance, readme_text
 from audio2face.errors import UserError
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_write, write_json, write_text
-from audio2face.model_folder import (
-    AnimationConfig,
-    DeployedModel,
-    DiffusionInfo,
-    NetworkInfo,
-    RegressionInfo,
-    actor_arrays,
-)
-from audio2face.model_folder.actor import neutral_names
+from audio2face.model_folder import AnimationConfig, DeployedModel, NetworkInfo
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, open_database
 from audio2face.model_folder.model import PARTS, Part, display_name
 from audio2face.model_folder.network_info import open_info
@@ -45,18 +36,13 @@ from audio2face.model_folder.writer import (
 )
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.blendshapes import copy_blendshapes
-from audio2face.training.data import actors
-from audio2face.training.diffusion import CONSTANTS_FILE
 from audio2face.training.run_folder import INFO_FILE, Origin, TrainingRun, read_origins
 from audio2face.types import Float32Array
-
-_SAME_FACE_CM = 1e-3
-_ANEW = "The actor was preprocessed anew since, or trained with files of other runs: train anew."
 
 
 def read_arrays(
     run: TrainingRun, info: NetworkInfo, actor: str, source: PreprocArtifacts, origin: Origin
-) -> dict[str, Float32Array]:
+) -> Mapping[str, Float32Array]:
     """Reads the arrays of an actor.
 
     Args:
@@ -70,60 +56,9 @@ def read_arrays(
         UserError: an array is missing, or does not fit what was learnt.
     """
     # Sizes are checked below, with a word on what they should agree with.
-    axes = {name: (None,) * len(shape) for name, shape in actor_arrays(info).items()}
+    axes = {name: (None,) * len(shape) for name, shape in info.actor_arrays.items()}
     arrays = {name: source.network_data.read_floats(name, shape) for name, shape in axes.items()}
-    if isinstance(info, DiffusionInfo):
-        _check_faces(run, info, info.identities.index(actor), source, arrays)
-    else:
-        _take_named_shapes(arrays, origin)
-        _check_sizes(info, source, arrays)
-    return arrays
-
-
-def _check_faces(
-    run: TrainingRun, info: DiffusionInfo, place: int, source: PreprocArtifacts, arrays: dict[str, Float32Array]
-) -> None:
-    """Makes sure that motion is added to the face that it was learnt as a difference from."""
-    constants = run.tensors(CONSTANTS_FILE)
-    neutral, scale = constants["neutral"][place].numpy(), constants["scale"][place].numpy()
-    ends = (0, info.skin_size, info.skin_size + info.tongue_size)
-    for index, name in enumerate(neutral_names(info)):
-        learnt = neutral[ends[index] : ends[index + 1]].reshape(-1, 3) * scale[index]
-        given = arrays[name]
-        far = _distance(learnt, given) if learnt.shape == given.shape else float("inf")
-        if not far < _SAME_FACE_CM:
-            raise UserError(
-                f"array {name!r} lies {far:.3g} cm from the face that the network of {run.path.name} learnt",
-                path=source.network_data.path,
-                hint=_ANEW,
-            )
-
-
-def _distance(one: Float32Array, other: Float32Array) -> float:
-    """The largest difference of two poses about their centres: normalisation takes the centre away."""
-    return float(np.abs((one - one.mean(axis=0)) - (other - other.mean(axis=0))).max())
-
-
-def _take_named_shapes(arrays: dict[str, Float32Array], origin: Origin) -> None:
-    """Puts shapes that training took from files of their own in the place of those of the preprocessing run."""
-    for part in ("skin", "tongue"):
-        path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
-        if path is not None:
-            shapes = actors.read_shapes(path)
-            arrays |= {f"shapes_matrix_{part}": shapes.matrix, f"shapes_mean_{part}": shapes.mean}
-
-
-def _check_sizes(info: NetworkInfo, source: PreprocArtifacts, arrays: dict[str, Float32Array]) -> None:
-    """Makes sure that coefficients have their shapes."""
-    for name, shape in actor_arrays(info).items():
-        found = arrays[name].shape
-        if len(found) != len(shape) or any(want not in (None, has) for want, has in zip(shape, found, strict=True)):
-            wanted = ["any" if length is None else length for length in shape]
-            raise UserError(
-                f"array {name!r} has the shape {list(found)}, the network was trained for {wanted}",
-                path=source.network_data.path,
-                hint=_ANEW,
-            )
+    return deploy_module(info.type).checked_arrays(run, info, actor, source, origin, arrays)
 
 
 _STATE_FILE = "configs/state.json"
@@ -143,8 +78,8 @@ def package_run(
     Args:
         run_folder: the training run, exported.
         target: the deployed folder.
-        post: CONFIG, for all actors, of a regression network also with source_shot and source_frame; and whether the
-            rest of it is calibrated on held-out shots.
+        post: CONFIG, for all actors, also with source_shot and source_frame for a network with an emotion database;
+            and whether the rest of it is calibrated on held-out shots.
         roots: where the workspace lies, with the preprocessing runs that training recorded.
         preproc_root: PREPROC_ROOT, for training runs that recorded names alone.
         force: replace what is deployed there.
@@ -165,7 +100,7 @@ def package_run(
         for actor, source in artifacts.items():
             write_actor(folder, info, actor, config, read_arrays(run, info, actor, source, origins[actor]))
             sets[actor] = _copy_extras(folder, actor, source)
-        if isinstance(info, RegressionInfo):
+        if info.has_emotion_database:
             _copy(run_folder / DEPLOY_FOLDER / EMOTION_DATABASE_FILE, folder)
         write_model_file(folder, info, sets)
         calibrations = calibrate_actors(DeployedModel.open(folder), run, artifacts, origins, post)
@@ -188,7 +123,7 @@ def package_run(
 
 def _animation_config(run_folder: Path, info: NetworkInfo, parameters: Mapping[str, Any]) -> AnimationConfig:
     """The animation parameters, checked against what the network learnt."""
-    if not isinstance(info, RegressionInfo):
+    if not info.has_emotion_database:
         return AnimationConfig(parameters)
     database = open_database(run_folder / DEPLOY_FOLDER, info.implicit_emotion_len)
     shot, frame = database.choose(parameters["source_shot"], parameters["source_frame"])

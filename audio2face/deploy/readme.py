@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audio2face.deploy.parity import ParityReport
+from audio2face.deploy.plan import deploy_module
 from audio2face.io.atomic import pretty_json
-from audio2face.model_folder import AnimationConfig, DiffusionInfo, NetworkInfo, RegressionInfo, engine_command
+from audio2face.model_folder import AnimationConfig, NetworkInfo, engine_command
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.model import MODEL_FILE, display_name
-from audio2face.model_folder.writer import config_name
 
 # Names under which an emotion of Audio2Emotion may stand in a model's list.
 _ALIKE = {
@@ -83,7 +83,7 @@ def readme_text(
 
 def _what(info: NetworkInfo, config: AnimationConfig, has_emotions: bool) -> str:
     several = "Multi-Actor " if len(info.identities) > 1 else ""
-    kind = "Regression" if isinstance(info, RegressionInfo) else "Diffusion"
+    kind = info.type.capitalize()
     emotions = ", ".join(info.emotions) if has_emotions else f"{info.emotions[0]} (a stand-in without effect)"
     default = [name for name, value in zip(info.emotions, info.default_emotion, strict=True) if value]
     return "\n".join(
@@ -97,29 +97,9 @@ def _what(info: NetworkInfo, config: AnimationConfig, has_emotions: bool) -> str
             f"- Model version: {info.version}",
             f"- {info.skin_verts:,} vertices of skin, {info.tongue_verts:,} of tongue, {info.jaw_size // 3} key points "
             "of the jaw; lengths in centimetres, y upwards",
-            *(_frames(info, config) if isinstance(info, RegressionInfo) else _windows(info)),
+            *deploy_module(info.type).describe(info, config),
         ]
     )
-
-
-def _windows(info: DiffusionInfo) -> list[str]:
-    return [
-        f"- {float(info.fps):g} frames per second; windows of {info.buffer_len / info.samplerate:g} s at "
-        f"{info.samplerate:,} Hz, of which the middle {info.num_frames_center} of {info.frames} frames count",
-        f"- {info.num_diffusion_steps} denoising steps in the graph",
-    ]
-
-
-def _frames(info: RegressionInfo, config: AnimationConfig) -> list[str]:
-    return [
-        f"- {info.num_shapes_skin} shapes of skin and {info.num_shapes_tongue} of tongue; the network gives their "
-        "coefficients",
-        f"- Any number of frames per second; for each one the network hears {info.buffer_len / info.samplerate:g} s at "
-        f"{info.samplerate:,} Hz, the frame {info.buffer_ofs / info.samplerate:g} s into them",
-        f"- Implicit emotion: that of frame {config.source_frame} of shot {config.source_shot} (source_shot and "
-        "source_frame)",
-        f"- Audio is multiplied by {config.parameters['input_strength']:g} before it is heard (input_strength)",
-    ]
 
 
 def _origin(provenance: Provenance) -> str:
@@ -177,14 +157,14 @@ def _content(info: NetworkInfo, weights: Mapping[str, bool], displayed: Sequence
     rows = [
         f"- `{MODEL_FILE}` names all files that the SDK reads.",
         "- `network.onnx` is the network for other runtimes, such as onnxruntime.",
-        f"- `{config_name(info, '<actor>')}` shapes the output; it may be edited within the SDK's ranges.",
+        f"- `{info.config_file('<actor>')}` shapes the output; it may be edited within the SDK's ranges.",
         "- `calibration.json` says what each of its values rests on, and how far the mouth is off with them.",
     ]
     rows.append(
         "- The tongue comes in the space of the jaw, as the SDK gives it: parent it to the lower teeth, or move every "
         "vertex by the jaw's matrix. Finished animations of the framework have done so already."
     )
-    if isinstance(info, RegressionInfo):
+    if info.has_emotion_database:
         rows.append(f"- `{EMOTION_DATABASE_FILE}` holds the implicit emotion of every frame that was learnt from.")
     rows += [
         f"- `{display_name(actor)}` holds polygons and marks for drawing; the SDK ignores it." for actor in displayed

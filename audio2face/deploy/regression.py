@@ -1,7 +1,4 @@
-"""What determines the export of a regression network beside its weights, taken from a configuration.
-
-Knows settings and how they become `network_info.json`. Knows no graph and no weights.
-"""
+"""Deployment of regression networks: plan and graph of the export, arrays and README (`DeployModule`)."""
 
 from __future__ import annotations
 
@@ -16,14 +13,18 @@ import torch
 from torch import Tensor
 
 from audio2face.audio import read_track
-from audio2face.config import Dataset, TrainRegression
+from audio2face.config import Dataset, InferenceRegression, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.dataset.shots import list_recordings
 from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
-from audio2face.model_folder import RegressionInfo
-from audio2face.models.regression.network import ExportedRegression, RegressionNetwork, RegressionSettings
+from audio2face.deploy.plan import check_sizes
+from audio2face.model_folder import AnimationConfig, RegressionInfo
+from audio2face.model_folder.model import PARTS
+from audio2face.models.regression.network import ExportedRegression, RegressionNetwork
+from audio2face.preproc.artifacts import PreprocArtifacts
+from audio2face.training.data import actors
 from audio2face.training.inference.trained_run import regression_info
-from audio2face.training.run_folder import TrainingRun
+from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.types import Float32Array
 
 PARITY_LIMIT_SHARE = 1e-5
@@ -46,20 +47,39 @@ class RegressionPlan:
     has_emotions: bool
     recording: Path | None = None
 
+    @property
+    def sampling(self) -> None:
+        """There are no steps inside the graph."""
 
-def make_regression_plan(run: TrainingRun, train: TrainRegression, network: RegressionSettings) -> RegressionPlan:
+    def exportable(self, network: RegressionNetwork) -> ExportableGraph:
+        """The network without what only training needs.
+
+        The column of a stand-in for emotions was never trained; it is zeroed, so that it really does nothing.
+        """
+        still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).requires_grad_(False)
+        if not self.has_emotions:
+            still.explicit_emotion.weight.zero_()
+        module, info = ExportedRegression(still), self.info
+        inputs = partial(example_inputs, info)
+        return ExportableGraph(module, info, inputs, make_parity_check(info, inputs, self.recording))
+
+
+def make_plan(
+    run: TrainingRun, network: RegressionNetwork, train: TrainRegression, inference: InferenceRegression
+) -> RegressionPlan:
     """Takes the plan from a configuration.
 
     Args:
         run: the training run; its data set names actor, emotions and recordings.
+        network: the network.
         train: window and version.
-        network: sizes of the network.
+        inference: has no part in the graph.
 
     Raises:
         UserError: as `regression_info`.
     """
     dataset = run.configuration.dataset
-    info = regression_info(run, dataset, train, network)
+    info = regression_info(run, dataset, train, network.settings)
     emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     return RegressionPlan(
         info=info, has_emotions=not emotions.is_inert, recording=_first_recording(dataset, info.actor)
@@ -73,17 +93,8 @@ def _first_recording(dataset: Dataset, actor: str) -> Path | None:
     return min((paths[0] for paths in recordings.values()), default=None)
 
 
-def exported_regression(network: RegressionNetwork, plan: RegressionPlan) -> ExportableGraph:
-    """The network without what only training needs.
-
-    The column of a stand-in for emotions was never trained; it is zeroed, so that it really does nothing.
-    """
-    still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).requires_grad_(False)
-    if not plan.has_emotions:
-        still.explicit_emotion.weight.zero_()
-    module, info = ExportedRegression(still), plan.info
-    inputs = partial(example_inputs, info)
-    return ExportableGraph(module, info, inputs, make_parity_check(info, inputs, plan.recording))
+def sampler_settings(train: TrainRegression, inference: InferenceRegression) -> None:
+    """There are no steps inside the graph."""
 
 
 def make_parity_check(
@@ -144,3 +155,39 @@ def example_inputs(info: RegressionInfo, batch: int, generator: torch.Generator)
         "input": 0.1 * torch.randn(batch, 1, info.buffer_len, generator=generator),
         "emotion": torch.cat([implicit, explicit], dim=-1),
     }
+
+
+def checked_arrays(
+    run: TrainingRun,
+    info: RegressionInfo,
+    actor: str,
+    source: PreprocArtifacts,
+    origin: Origin,
+    arrays: Mapping[str, Float32Array],
+) -> Mapping[str, Float32Array]:
+    """The arrays with the shapes that training took from files of their own, each as large as its coefficients need.
+
+    Raises:
+        UserError: an array has another size.
+    """
+    named = dict(arrays)
+    for part in PARTS:
+        path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
+        if path is not None:
+            shapes = actors.read_shapes(path)
+            named |= {f"shapes_matrix_{part}": shapes.matrix, f"shapes_mean_{part}": shapes.mean}
+    check_sizes(info, source, named)
+    return named
+
+
+def describe(info: RegressionInfo, config: AnimationConfig) -> list[str]:
+    """Lines of the README about what the network takes and gives."""
+    return [
+        f"- {info.num_shapes_skin} shapes of skin and {info.num_shapes_tongue} of tongue; the network gives their "
+        "coefficients",
+        f"- Any number of frames per second; for each one the network hears {info.buffer_len / info.samplerate:g} s at "
+        f"{info.samplerate:,} Hz, the frame {info.buffer_ofs / info.samplerate:g} s into them",
+        f"- Implicit emotion: that of frame {config.source_frame} of shot {config.source_shot} (source_shot and "
+        "source_frame)",
+        f"- Audio is multiplied by {config.parameters['input_strength']:g} before it is heard (input_strength)",
+    ]

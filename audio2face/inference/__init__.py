@@ -5,17 +5,20 @@ with `StreamingSession` cuts a recording as the reference framework does, for wh
 """
 
 from audio2face.inference.emotion import EmotionCurve, EmotionNames, EmotionSpec
-from audio2face.inference.executor import Executor, Graph, NetworkOutput, SampleBuffer, TrackSettings, open_graph
+from audio2face.inference.executor import Executor, NetworkOutput, SampleBuffer
 from audio2face.inference.noise import Noise, read_noise, repeated_noise, seeded_noise
 from audio2face.inference.sessions import (
     DiffusionSession,
     DiffusionTracks,
     GraphDevice,
+    NetworkSession,
     NetworkTracks,
     RegressionSession,
     RegressionTracks,
     StreamingSession,
+    TrackSettings,
     best_device,
+    open_graph,
 )
 from audio2face.inference.windows import AudioWindowSchedule, RawWindowSchedule, WindowSchedule, animate_windows
 
@@ -27,9 +30,9 @@ __all__ = [
     "EmotionNames",
     "EmotionSpec",
     "Executor",
-    "Graph",
     "GraphDevice",
     "NetworkOutput",
+    "NetworkSession",
     "NetworkTracks",
     "Noise",
     "RawWindowSchedule",

@@ -24,9 +24,9 @@ from audio2face.inference import (
     EmotionNames,
     EmotionSpec,
     Executor,
-    Graph,
     GraphDevice,
     NetworkOutput,
+    NetworkSession,
     Noise,
     TrackSettings,
     WindowSchedule,
@@ -35,7 +35,7 @@ from audio2face.inference import (
 from audio2face.inference.actor import DisplayData, WeightTrack, load_face
 from audio2face.inference.retiming import FrameBlock, TrackFrames, choose_voice
 from audio2face.io.frame_buffer import FrameBuffer
-from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo, RegressionInfo, parameter_ranges
+from audio2face.model_folder import DeployedActor, DeployedModel, parameter_ranges
 from audio2face.model_folder.model import PARTS, Part
 from audio2face.types import Float32Array
 
@@ -48,10 +48,10 @@ class AnimationOptions:
         actor: whose face it is; None where the model has only one.
         emotion: what the user says of the emotion, see `EmotionNames.wish`.
         zero_emotion: the word for no emotion.
-        fps: frames per second of the animation; None: the network's own, and for a regression network those of the
+        fps: frames per second of the animation; None: the network's own, and for a network without those of the
             actor's recordings, else 30.
         parameters: values that take the place of the model's own, by name.
-        seed: chooses the noise of a diffusion network, and the pauses between blinks.
+        seed: chooses the noise of a network that takes noise, and the pauses between blinks.
         noise: noise of a window, in place of the seed's.
         blinks: whether the face blinks.
         solver: how weights of blend shapes are found; None: not at all.
@@ -162,24 +162,23 @@ class AnimationPipeline:
             is damaged.
     """
 
-    def __init__(self, model: DeployedModel, settings: AnimationOptions, graph: Graph | None = None) -> None:
+    def __init__(self, model: DeployedModel, settings: AnimationOptions, graph: NetworkSession | None = None) -> None:
         self.model, self.settings = model, settings
         self.actor = find_actor(model, settings.actor)
         self.parameters = merged_parameters(self.actor, settings.parameters)
         self._animator_settings = AnimatorSettings.from_parameters(self.parameters)
         self._face = load_face(self.actor)
         self.display = DisplayData.from_actor(self.actor)
-        diffusion = isinstance(model.info, DiffusionInfo)
         wanted = (self.display.fps or STANDARD_FPS) if settings.fps is None else settings.fps
-        self.schedule = WindowSchedule.from_info(model.info, None if diffusion else wanted)
+        self.schedule = WindowSchedule.from_info(model.info, model.info.native_fps or wanted)
         self.fps = self.schedule.fps if settings.fps is None else settings.fps
         if not 0 < self.fps <= 1000:
             raise UserError(f"{self.fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")
         self.emotion: EmotionSpec = self._emotion_names.parse(settings.emotion)
         self._solvers = self._make_solvers()
-        self._gain = self._choose_gain(diffusion)
+        self._gain = self._choose_gain()
         self._voices: dict[Path, int | None] = {}
-        self.graph: Graph = open_graph(model, settings.device) if graph is None else graph
+        self.graph = open_graph(model, settings.device) if graph is None else graph
 
     def animate(self, audio: Path, folder: Path) -> Animation:
         """Animates a recording.
@@ -227,8 +226,7 @@ class AnimationPipeline:
             seed=settings.seed,
             noise=settings.noise,
         )
-        fps = None if isinstance(self.model.info, DiffusionInfo) else self.schedule.fps
-        return Executor.open(self.model, [spoken], fps=fps, graph=self.graph)
+        return Executor.open(self.model, [spoken], fps=self.schedule.fps, graph=self.graph)
 
     def track_frames(self) -> TrackFrames:
         """What turns the network output of a new track into frames at the animation's rate."""
@@ -246,15 +244,10 @@ class AnimationPipeline:
 
     def postprocess(self, motion: NetworkOutput, animate: FaceAnimator) -> FrameBlock:
         """The next frames of a face as the SDK gives them: the tongue in the jaw's space."""
-        values, info, at = motion.values, self.model.info, 0
-        if isinstance(info, RegressionInfo):
-            skin = unproject(values[:, : info.num_shapes_skin], self._shapes["skin"])
-            at = info.num_shapes_skin + info.num_shapes_tongue
-            tongue = unproject(values[:, info.num_shapes_skin : at], self._shapes["tongue"])
-        else:
-            skin, tongue = values[:, : info.skin_size], values[:, info.skin_size : info.skin_size + info.tongue_size]
-            at = info.skin_size + info.tongue_size
-        face = animate(skin, tongue, values[:, at : at + info.jaw_size], values[:, at + info.jaw_size :])
+        skin, tongue, jaw, eyes = self.model.info.split_channels(motion.values)
+        if self.model.info.predicts_coefficients:
+            skin, tongue = unproject(skin, self._shapes["skin"]), unproject(tongue, self._shapes["tongue"])
+        face = animate(skin, tongue, jaw, eyes)
         return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, motion.emotion)
 
     def solve_weights(self, part: Part, frames: FrameBlock) -> Float32Array:
@@ -293,15 +286,16 @@ class AnimationPipeline:
             return {}
         return {part: WeightTrack(shapes, method) for part, shapes in self.actor.blendshapes.items()}
 
-    def _choose_gain(self, diffusion: bool) -> float:
+    def _choose_gain(self) -> float:
         strength = self.parameters[_STRENGTH]
-        if not diffusion or _STRENGTH in self.settings.parameters:
+        if self.model.info.applies_input_strength or _STRENGTH in self.settings.parameters:
             return strength
         if strength != 1:
             LOGGER.info(
-                "%s is %g; as in the SDK, it is not applied to a diffusion network (--set %s=%g applies it)",
+                "%s is %g; as in the SDK, it is not applied to a %s network (--set %s=%g applies it)",
                 _STRENGTH,
                 strength,
+                self.model.info.type,
                 _STRENGTH,
                 strength,
             )
@@ -384,18 +378,17 @@ class AnimationPipeline:
 
     def _facts(self, audio: Path) -> dict[str, Any]:
         settings, info = self.settings, self.model.info
-        diffusion = isinstance(info, DiffusionInfo)
         noise = f"seed {settings.seed}" if settings.noise is None else "from a file"
         return {
             "model": self.model.folder.resolve().name,
-            "network": "diffusion" if diffusion else "regression",
+            "network": info.type,
             "version": info.version,
             "audio": audio.name,
             "actor": self.actor.name,
             "emotion": self.emotion.description,
             "fps": float(self.fps),
             "network_fps": float(self.schedule.fps),
-            "noise": noise if diffusion else None,
+            "noise": noise if info.noise_shape is not None else None,
             "blinks": f"seed {settings.seed}" if self._can_blink else "none",
             "solver": settings.solver if self._solvers else None,
             "input_gain": self._gain,

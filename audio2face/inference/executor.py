@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,17 +11,9 @@ import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.inference.emotion import EmotionCurve
-from audio2face.inference.noise import Noise, seeded_noise
-from audio2face.inference.sessions import (
-    DiffusionSession,
-    DiffusionTracks,
-    GraphDevice,
-    NetworkTracks,
-    RegressionSession,
-    RegressionTracks,
-)
+from audio2face.inference.sessions import GraphDevice, NetworkSession, NetworkTracks, TrackSettings, open_graph
 from audio2face.inference.windows import WindowSchedule
-from audio2face.model_folder import DeployedActor, DeployedModel, DiffusionInfo
+from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.types import Float32Array
 
 
@@ -81,29 +73,6 @@ class SampleBuffer:
         self._first += count
 
 
-Graph = DiffusionSession | RegressionSession
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackSettings:
-    """How one track is spoken.
-
-    Attributes:
-        emotion: the emotion over time; its keys count samples of the network's rate.
-        actor: whose face it is; None where the model has only one.
-        gain: what the sound is multiplied by; None for the model's own: `input_strength` of a regression network, 1 of
-            a diffusion network, whose `input_strength` no consumer applies.
-        seed: of a diffusion network's noise, see `noise.seeded_noise`.
-        noise: noise of a window, in place of the seed.
-    """
-
-    emotion: EmotionCurve
-    actor: str | None = None
-    gain: float | None = None
-    seed: int = 0
-    noise: Noise | None = None
-
-
 @dataclass(frozen=True, eq=False)
 class NetworkOutput:
     """Frames of one track that follow each other, as the network gives them.
@@ -112,8 +81,8 @@ class NetworkOutput:
         track: the track.
         stamps: the sample that each frame describes, `[frames]`.
         next_stamp: that of the frame which will follow.
-        values: float32 `[frames, values]`. Diffusion: displacements from rest in centimetres of skin, tongue and jaw
-            key points, eyes in degrees. Regression: coefficients of skin and tongue, then jaw and eyes likewise.
+        values: float32 `[frames, values]` of skin, tongue, jaw and eyes, see `NetworkInfo.channel_sizes`: deltas in
+            centimetres or coefficients of skin and tongue, deltas of jaw key points, rotations of eyes in degrees.
         emotion: what the network was told, float32 `[frames, emotions]`.
     """
 
@@ -168,24 +137,27 @@ class Executor:
         *,
         fps: Fraction | None = None,
         device: GraphDevice = "cpu",
-        graph: Graph | None = None,
+        graph: NetworkSession | None = None,
     ) -> Executor:
         """Makes an executor of a deployed folder.
 
         Args:
             model: the folder.
             tracks: the tracks, at least one.
-            fps: frames per second of a regression network, 30 where None; a diffusion network has its own.
+            fps: frames per second of a network without a rate of its own, 30 where None.
             device: what the network runs on.
             graph: the folder's network, where it was opened before (`open_graph`).
 
         Raises:
             UserError: a track names no actor of the model, the network cannot be loaded, or the rate is out of reach.
         """
+        if not tracks:
+            raise ValueError("an executor needs one track at least")
         schedule = WindowSchedule.from_info(model.info, fps)
-        inputs = [(track.emotion, _gain(model, _actor(model, track), track.gain)) for track in tracks]
+        named = [replace(track, actor=_actor(model, track).name) for track in tracks]
+        inputs = [(track.emotion, _gain(_actor(model, track), track.gain)) for track in named]
         graph = open_graph(model, device) if graph is None else graph
-        return cls(_batch(model, graph, tracks), schedule, inputs)
+        return cls(graph.tracks(model, named), schedule, inputs)
 
     @property
     def fps(self) -> Fraction:
@@ -262,33 +234,6 @@ class Executor:
         track.samples.drop_before(self.schedule.windows.first_sample(track.window))
 
 
-def open_graph(model: DeployedModel, device: GraphDevice = "cpu") -> Graph:
-    """Loads the network of a deployed folder.
-
-    Raises:
-        UserError: there is none, it cannot be loaded, or the device is not there.
-    """
-    if isinstance(model.info, DiffusionInfo):
-        return DiffusionSession.open(model.folder, device)
-    return RegressionSession.open(model.folder, device)
-
-
-def _batch(model: DeployedModel, graph: Graph, tracks: Sequence[TrackSettings]) -> NetworkTracks:
-    if not tracks:
-        raise ValueError("an executor needs one track at least")
-    if isinstance(graph, RegressionSession):
-        implicit = model.implicit_emotion
-        if implicit is None:
-            raise UserError("has no implicit emotion to speak in", path=model.folder, hint="Deploy it once more.")
-        return RegressionTracks(graph, implicit)
-    info = graph.info
-    identities = np.zeros((len(tracks), len(info.identities)), np.float32)
-    for row, track in zip(identities, tracks, strict=True):
-        row[info.identities.index(_actor(model, track).name)] = 1.0
-    noises = [track.noise or seeded_noise(track.seed, info.frames, info.values) for track in tracks]
-    return DiffusionTracks(graph, identities, noises)
-
-
 def _actor(model: DeployedModel, track: TrackSettings) -> DeployedActor:
     if track.actor is not None:
         return model.actor(track.actor)
@@ -297,7 +242,7 @@ def _actor(model: DeployedModel, track: TrackSettings) -> DeployedActor:
     return model.actors[0]
 
 
-def _gain(model: DeployedModel, actor: DeployedActor, given: float | None) -> float:
+def _gain(actor: DeployedActor, given: float | None) -> float:
     if given is not None:
         return given
-    return 1.0 if isinstance(model.info, DiffusionInfo) else actor.config.parameters["input_strength"]
+    return actor.config.parameters["input_strength"] if actor.info.applies_input_strength else 1.0

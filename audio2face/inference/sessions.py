@@ -1,21 +1,24 @@
-"""A session of ONNX Runtime over an exported network, of whichever type, whose tensors have been checked."""
+"""Sessions of ONNX Runtime over exported networks, whose tensors have been checked; one class for each family."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import onnxruntime
 
 from audio2face.audio import Track
 from audio2face.errors import FileFormatError, UserError, missing_file
-from audio2face.inference.noise import Noise
+from audio2face.families import FAMILIES, resolve
+from audio2face.inference.emotion import EmotionCurve
+from audio2face.inference.noise import Noise, seeded_noise
 from audio2face.inference.windows import WindowSchedule
-from audio2face.model_folder import DiffusionInfo, NetworkInfo, RegressionInfo
-from audio2face.model_folder.network_info import INFO_FILE, open_info
+from audio2face.model_folder import DeployedModel, DiffusionInfo, NetworkInfo, RegressionInfo
+from audio2face.model_folder.network_info import open_info_of
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.types import BoolArray, Float32Array
 
@@ -99,6 +102,61 @@ class NetworkTracks(Protocol):
     def reset(self) -> None:
         """Forgets all tracks."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackSettings:
+    """How one track is spoken.
+
+    Attributes:
+        emotion: the emotion over time; its keys count samples of the network's rate.
+        actor: whose face it is; None where the model has only one.
+        gain: what the sound is multiplied by; None for the model's own: `input_strength` where the network applies it
+            (`NetworkInfo.applies_input_strength`), else 1.
+        seed: of the noise of a network that takes noise, see `noise.seeded_noise`.
+        noise: noise of a window, in place of the seed.
+    """
+
+    emotion: EmotionCurve
+    actor: str | None = None
+    gain: float | None = None
+    seed: int = 0
+    noise: Noise | None = None
+
+
+class NetworkSession(Protocol):
+    """An exported network of any family, loaded; it remembers nothing between calls."""
+
+    @classmethod
+    def open(cls, folder: Path, device: GraphDevice = "cpu") -> Self:
+        """Loads the network of an exported training run (`<run>/deploy`) or of a deployed folder.
+
+        Raises:
+            UserError: there is no such network or device, or (FileFormatError) the folder holds one of another family.
+        """
+        ...
+
+    def tracks(self, model: DeployedModel, tracks: Sequence[TrackSettings]) -> NetworkTracks:
+        """The network over tracks, with what it remembers of each.
+
+        Args:
+            model: the deployed folder.
+            tracks: how each one is spoken, its actor named.
+
+        Raises:
+            UserError: the folder lacks something that the network takes.
+        """
+        ...
+
+
+def open_graph(model: DeployedModel, device: GraphDevice = "cpu") -> NetworkSession:
+    """Loads the network of a deployed folder.
+
+    Raises:
+        UserError: there is none, it cannot be loaded, or the device is not there.
+    """
+    session: type[NetworkSession] = resolve(FAMILIES[model.info.type].session)
+    return session.open(model.folder, device)
 
 
 class DiffusionTracks:
@@ -195,10 +253,7 @@ class DiffusionSession:
         Raises:
             UserError: as `load`, or (FileFormatError) the folder describes no diffusion network.
         """
-        info = open_info(folder)
-        if not isinstance(info, DiffusionInfo):
-            raise FileFormatError("describes no diffusion network", path=folder / INFO_FILE)
-        return cls.load(folder / ONNX_FILE, info, device)
+        return cls.load(folder / ONNX_FILE, open_info_of(folder, DiffusionInfo), device)
 
     @classmethod
     def load(cls, path: Path, info: DiffusionInfo, device: GraphDevice = "cpu") -> DiffusionSession:
@@ -213,6 +268,15 @@ class DiffusionSession:
             UserError: there is no such file or device, or (FileFormatError) the file is no such graph.
         """
         return cls(open_session(path, info, device), info)
+
+    def tracks(self, model: DeployedModel, tracks: Sequence[TrackSettings]) -> DiffusionTracks:
+        """The network over tracks, each with a state of its own; see `NetworkSession`."""
+        info = self.info
+        identities = np.zeros((len(tracks), len(info.identities)), np.float32)
+        for row, track in zip(identities, tracks, strict=True):
+            row[info.identities.index(str(track.actor))] = 1.0
+        noises = [track.noise or seeded_noise(track.seed, info.frames, info.values) for track in tracks]
+        return DiffusionTracks(self, identities, noises)
 
     def initial_hidden_state(self, batch: int = 1) -> Float32Array:
         """The memory at the start of a stream, `[steps, layers, batch, gru_latent_dim]`."""
@@ -274,10 +338,15 @@ class RegressionSession:
         Raises:
             UserError: there is no such network or device, or (FileFormatError) the folder holds no regression network.
         """
-        info = open_info(folder)
-        if not isinstance(info, RegressionInfo):
-            raise FileFormatError("describes no regression network", path=folder / INFO_FILE)
+        info = open_info_of(folder, RegressionInfo)
         return cls(open_session(folder / ONNX_FILE, info, device), info)
+
+    def tracks(self, model: DeployedModel, tracks: Sequence[TrackSettings]) -> RegressionTracks:
+        """The network over tracks, which all speak in the model's implicit emotion; see `NetworkSession`."""
+        implicit = model.implicit_emotion
+        if implicit is None:
+            raise UserError("has no implicit emotion to speak in", path=model.folder, hint="Deploy it once more.")
+        return RegressionTracks(self, implicit)
 
     def run(self, windows: Float32Array, emotion: Float32Array) -> Float32Array:
         """Animates windows that need have nothing to do with each other.

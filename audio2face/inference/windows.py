@@ -172,32 +172,28 @@ class WindowSchedule:
 
         Args:
             info: the network.
-            fps: frames per second of a regression network, 30 where None. The rate of a diffusion network is its own.
+            fps: frames per second of a network without a rate of its own, 30 where None.
 
         Raises:
-            UserError: a diffusion network cannot run at that rate, or a rate is out of reach.
+            UserError: the network has another rate, or the rate is out of reach.
         """
-        if isinstance(info, DiffusionInfo):
-            if fps is not None and fps != info.fps:
-                raise UserError(f"the network gives {info.fps} frames per second, it cannot give {fps}")
-            target = info.buffer_len * info.num_frames_left_truncate // info.frames
-            stride = Fraction(info.buffer_len, info.frames)
-            start, block = -info.padding_left, info.num_frames_center
-        else:
-            fps = Fraction(30) if fps is None else fps
-            if not 0 < fps <= info.samplerate:
-                raise UserError(f"{fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")
-            target, start, block = info.buffer_ofs, -info.buffer_ofs, 1
-            stride = info.samplerate / fps
+        if info.native_fps is not None:
+            if fps not in (None, info.native_fps):
+                raise UserError(f"the network gives {info.native_fps} frames per second, it cannot give {fps}")
+            fps = info.native_fps
+        fps = Fraction(30) if fps is None else fps
+        if not 0 < fps <= info.samplerate:
+            raise UserError(f"{fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")
+        start, target, stride = info.window_start, info.window_target, info.samplerate / fps
         if start + target > 0:
             raise UserError(
                 f"the first frame would describe sample {start + target}: the beginning of a recording would be lost",
                 hint="Raise AUDIO_PARAMS['padding_left'] in config_train.py, train and deploy anew.",
             )
         return cls(
-            AudioWindowSchedule(info.buffer_len, start, target, block * stride),
+            AudioWindowSchedule(info.buffer_len, start, target, info.hop * stride),
             AudioWindowSchedule(info.buffer_len, start, target, stride),
-            block,
+            info.hop,
             info.samplerate,
         )
 

@@ -4,7 +4,7 @@ Numbers and files only: nothing here needs the framework that networks are train
 """
 
 from audio2face.animation import SolverSettings, parameter_ranges
-from audio2face.model_folder.actor import AnimationConfig, actor_arrays, select_arrays
+from audio2face.model_folder.actor import AnimationConfig, select_arrays
 from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.model_folder.lint import lint
@@ -25,7 +25,6 @@ __all__ = [
     "RegressionInfo",
     "SolverSettings",
     "TensorShape",
-    "actor_arrays",
     "engine_command",
     "lint",
     "make_trt_info",

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from audio2face.animation import parameter_ranges
 from audio2face.errors import is_label
-from audio2face.model_folder.network_info import DiffusionInfo, NetworkInfo, RegressionInfo
+from audio2face.model_folder.network_info import NetworkInfo, Shape
 from audio2face.model_folder.npz import StoredArchive
 from audio2face.model_folder.validation import FileDiagnostics, JsonObject
 from audio2face.types import Float32Array
@@ -26,8 +26,8 @@ class AnimationConfig:
 
     Attributes:
         parameters: all of `parameter_ranges`, by name.
-        source_shot: regression: the shot of the emotion database whose implicit emotion is used.
-        source_frame: regression: the frame of that shot.
+        source_shot: the shot of the emotion database whose implicit emotion is used; None without a database.
+        source_frame: the frame of that shot; None without a database.
     """
 
     parameters: Mapping[str, float]
@@ -42,8 +42,8 @@ class AnimationConfig:
         return {"config": config}
 
     @classmethod
-    def read(cls, file: JsonObject, regression: bool) -> AnimationConfig:
-        """Takes the values out of the file; notes what does not fit."""
+    def read(cls, file: JsonObject, info: NetworkInfo) -> AnimationConfig:
+        """Takes the values out of the file of a network's actor; notes what does not fit."""
         config = file.child("config")
         parameters = {name: config.number(name, *limits) for name, limits in parameter_ranges().items()}
         unknown = sorted(set(config.values or {}) - set(parameters) - {"source_shot", "source_frame"})
@@ -52,44 +52,18 @@ class AnimationConfig:
                 f"config has values that the SDK does not read: {', '.join(map(ascii, unknown[:5]))}",
                 "Remove them, or correct the names.",
             )
-        if not regression:
-            if parameters["input_strength"] != 1.0 and config.has("input_strength"):
-                config.faults.note(
-                    f"input_strength is {parameters['input_strength']:g}; the SDK does not apply it to such networks",
-                    "Nothing needs to be done.",
-                )
+        if not info.applies_input_strength and config.has("input_strength") and parameters["input_strength"] != 1.0:
+            config.faults.note(
+                f"input_strength is {parameters['input_strength']:g}; the SDK does not apply it to such networks",
+                "Nothing needs to be done.",
+            )
+        if not info.has_emotion_database:
             return cls(parameters)
         return cls(parameters, config.name("source_shot"), config.count("source_frame"))
 
 
-Shape = tuple[int | None, ...]
 _BLOCK = 1 << 22  # values looked at in one go
 _CAST = "Cast it to float32 (numpy astype) and write the archive with numpy.savez."
-
-
-def actor_arrays(info: NetworkInfo) -> dict[str, Shape]:
-    """The arrays that belong into the archive, in their usual order, with their shapes (None: any length)."""
-    skin, tongue = (info.skin_verts, 3), (info.tongue_verts, 3)
-    arrays: dict[str, Shape] = {}
-    if isinstance(info, RegressionInfo):
-        arrays["shapes_matrix_skin"] = (info.num_shapes_skin, *skin)
-        arrays["shapes_mean_skin"] = skin
-    else:
-        arrays["neutral_skin"] = skin
-    arrays |= {"lip_open_pose_delta": skin, "eye_close_pose_delta": skin}
-    if isinstance(info, RegressionInfo):
-        arrays["shapes_matrix_tongue"] = (info.num_shapes_tongue, *tongue)
-        arrays["shapes_mean_tongue"] = tongue
-    else:
-        arrays["neutral_tongue"] = tongue
-    return arrays | {"neutral_jaw": (info.jaw_size // 3, 3), "saccade_rot_matrix": (None, 2)}
-
-
-def neutral_names(info: NetworkInfo) -> tuple[str, str]:
-    """Which arrays are the faces at rest that motion is added to: skin, tongue."""
-    if isinstance(info, DiffusionInfo):
-        return "neutral_skin", "neutral_tongue"
-    return "shapes_mean_skin", "shapes_mean_tongue"
 
 
 def select_arrays(info: NetworkInfo, found: Mapping[str, npt.NDArray[Any]]) -> dict[str, Float32Array]:
@@ -98,12 +72,12 @@ def select_arrays(info: NetworkInfo, found: Mapping[str, npt.NDArray[Any]]) -> d
     Raises:
         KeyError: one is not there.
     """
-    return {name: np.asarray(found[name], np.float32, order="C") for name in actor_arrays(info)}
+    return {name: np.asarray(found[name], np.float32, order="C") for name in info.actor_arrays}
 
 
 def check_actor_arrays(archive: StoredArchive, info: NetworkInfo, faults: FileDiagnostics) -> None:
     """Notes arrays that are missing, of other sizes or types, or too many; looks at no values."""
-    expected = actor_arrays(info)
+    expected = info.actor_arrays
     for name, shape in expected.items():
         if name not in archive.entries:
             faults.error(f"has no array {name!a}, or none that can be reached", "Deploy the model once more.")
@@ -130,7 +104,7 @@ def check_actor_values(archive: StoredArchive, info: NetworkInfo, faults: FileDi
     for name, entry in archive.entries.items():
         if entry.dtype == np.dtype("<f4") and not is_finite(archive.read(name)):
             faults.error(f"array {name!a} is NaN or infinite in places", "Correct the dataset; preprocess it again.")
-    name = neutral_names(info)[0]
+    name = info.neutral_arrays[0]
     skin = archive.entries.get(name)
     if skin is not None and skin.shape == (info.skin_verts, 3) and skin.dtype == np.dtype("<f4"):
         heights = archive.read(name)[:, 1]

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from audio2face.errors import UserError
 from audio2face.io.arrays import Archive
-from audio2face.model_folder.actor import check_actor_values, neutral_names
+from audio2face.model_folder.actor import check_actor_values
 from audio2face.model_folder.blendshapes import check_blendshape_values
 from audio2face.model_folder.display import read_display
 from audio2face.model_folder.model import PARTS, DeployedActor, DeployedModel, read_model
@@ -46,7 +46,7 @@ def lint(folder: Path) -> tuple[DeployedModel | None, list[Diagnostic]]:
 def _check_actor(actor: DeployedActor, faults: Diagnostics) -> None:
     data = faults.for_file(actor.data.name)
     check_actor_values(actor.data, actor.info, data)
-    neutrals = dict(zip(PARTS, neutral_names(actor.info), strict=True))
+    neutrals = dict(zip(PARTS, actor.info.neutral_arrays, strict=True))
     for part, shapes in actor.blendshapes.items():
         poses = faults.for_file(shapes.archive.name)
         if poses.is_sound:

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.model_folder.actor import AnimationConfig, check_actor_arrays, neutral_names
+from audio2face.model_folder.actor import AnimationConfig, check_actor_arrays
 from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.emotion_database import EmotionDatabase
-from audio2face.model_folder.network_info import NetworkInfo, RegressionInfo, read_info
+from audio2face.model_folder.network_info import NetworkInfo, read_info
 from audio2face.model_folder.npz import StoredArchive, open_archive
 from audio2face.model_folder.trt_info import ONNX_FILE, TRT_FILE, check_trt_info
 from audio2face.model_folder.validation import Diagnostics, FileDiagnostics, JsonObject, read_object
@@ -44,7 +44,7 @@ class DeployedActor:
     Attributes:
         name: the actor.
         config: how the network's output becomes animation.
-        data: the arrays of the actor, see `actor_data.actor_arrays`.
+        data: the arrays of the actor, see `NetworkInfo.actor_arrays`.
         blendshapes: the sets there are; a consumer gives weights only where there are both.
         display: archive of what is needed to draw the actor, as preprocessing gathered it; None where there is none.
         info: the network's facts.
@@ -69,12 +69,12 @@ class DeployedActor:
     @cached_property
     def neutral_skin(self) -> Float32Array:
         """The skin that motion is added to, `[verts, 3]` in cm."""
-        return self.array(neutral_names(self.info)[0])
+        return self.array(self.info.neutral_arrays[0])
 
     @cached_property
     def neutral_tongue(self) -> Float32Array:
         """The tongue that motion is added to, `[verts, 3]` in cm."""
-        return self.array(neutral_names(self.info)[1])
+        return self.array(self.info.neutral_arrays[1])
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class DeployedModel:
         info: what the network takes and gives.
         engine: the TensorRT engine, which may not be built yet.
         actors: the actors, in the order of the identity input.
-        emotion_database: implicit emotions; None for a diffusion network.
+        emotion_database: implicit emotions; None for a network without.
     """
 
     folder: Path
@@ -128,7 +128,7 @@ class DeployedModel:
 
     @property
     def implicit_emotion(self) -> Float32Array | None:
-        """The implicit emotion that a regression network is driven with, `[implicit_emotion_len]`."""
+        """The implicit emotion that the network is driven with, `[implicit_emotion_len]`."""
         config = self.actors[0].config
         if self.emotion_database is None or config.source_shot is None or config.source_frame is None:
             return None
@@ -152,9 +152,8 @@ def read_model(folder: Path, faults: Diagnostics) -> DeployedModel | None:
         main.faults.note("the other files were not looked at", "Mend what is wrong, then check once more.")
         return None
     _check_engine(files, engine, info)
-    regression = isinstance(info, RegressionInfo)
-    actors = _read_regression_actor(files, main, info) if regression else _read_actors(files, main, info)
-    database = _read_database(files, main, info, actors) if isinstance(info, RegressionInfo) else None
+    actors = _read_actors(files, main, info) if info.is_multi_actor else _read_only_actor(files, main, info)
+    database = _read_database(files, main, info, actors) if info.has_emotion_database else None
     return DeployedModel(folder, info, folder / engine, actors, database)
 
 
@@ -214,7 +213,7 @@ def _check_engine(files: _Files, engine: str, info: NetworkInfo) -> None:
 
 
 def _read_actors(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
-    """The actors of a diffusion network."""
+    """The actors of a folder that may hold several."""
     configs, data = main.paths("modelConfigPaths"), main.paths("modelDataPaths")
     shapes = main.children("blendshapePaths") if main.has("blendshapePaths") else []
     lists: dict[str, int] = {"modelConfigPaths": len(configs), "modelDataPaths": len(data)}
@@ -231,7 +230,8 @@ def _read_actors(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[De
     return tuple(_read_actor(files, info, name, files.json_file(config), npz, bs) for name, config, npz, bs in rows)
 
 
-def _read_regression_actor(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
+def _read_only_actor(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
+    """The actor of a folder that holds one."""
     config, data = files.json(main, "modelConfigPath"), main.path("modelDataPath")
     shapes = main.child("blendshapePaths") if main.has("blendshapePaths") else JsonObject(None, main.faults)
     if config is None or not data:
@@ -247,7 +247,7 @@ def _read_actor(
     display = files.inside(display_name(name))
     return DeployedActor(
         name,
-        AnimationConfig.read(config, isinstance(info, RegressionInfo)),
+        AnimationConfig.read(config, info),
         archive,
         _read_blendshapes(files, info, name, shapes),
         display if display is not None and display.is_file() else None,
@@ -275,7 +275,7 @@ def _read_blendshapes(files: _Files, info: NetworkInfo, actor: str, shapes: Json
 
 
 def _read_database(
-    files: _Files, main: JsonObject, info: RegressionInfo, actors: tuple[DeployedActor, ...]
+    files: _Files, main: JsonObject, info: NetworkInfo, actors: tuple[DeployedActor, ...]
 ) -> EmotionDatabase | None:
     name = main.path("emotionDatabasePath")
     if not name:

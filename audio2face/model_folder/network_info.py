@@ -1,20 +1,33 @@
-"""`network_info.json`: what a deployed network takes and gives, and the tensors that follow from it.
+"""`network_info.json`: what a deployed network takes and gives, and all that differs between families at inference.
 
-Knows both network types. Axes named "batch" are the only ones that may vary.
+`NetworkInfo` is what readers of a deployed folder ask, whichever family the network is of. Axes named "batch" are the
+only ones that may vary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self, TypeVar
 
-from audio2face.errors import FILE_LABEL_WORDS, LABEL_WORDS, is_file_label, is_identifier, is_label
+import numpy as np
+
+from audio2face.errors import (
+    FILE_LABEL_WORDS,
+    LABEL_WORDS,
+    FileFormatError,
+    is_file_label,
+    is_identifier,
+    is_label,
+)
+from audio2face.families import FAMILIES, resolve
 from audio2face.model_folder.validation import Accepts, Diagnostics, JsonObject, is_number, read_object
+from audio2face.types import Float32Array
 
 INFO_FILE = "network_info.json"
+Shape = tuple[int | None, ...]
 EYE_VALUES = 4  # pitch and yaw in degrees, right eye first
 SEVERAL_ACTORS = "multi"
 _ACTOR_WORDS = "a name of 1 to 100 letters, digits, '_', and inside also '.' and '-'"
@@ -38,15 +51,170 @@ class TensorShape:
     """
 
     name: str
-    shape: tuple[int | None, ...]
+    shape: Shape
 
     def at(self, batch: int | str) -> str:
         """The shape as `trtexec` reads it, such as `window:1x16000`."""
         return f"{self.name}:" + "x".join(str(batch if length is None else length) for length in self.shape)
 
 
+class NetworkInfo(ABC):
+    """What `network_info.json` says of a network. A family's class is a frozen dataclass that derives from this.
+
+    Class attributes:
+        type: name of the family.
+        has_emotion_database: whether the network takes an implicit emotion, of which the folder holds a database.
+        applies_input_strength: whether audio is multiplied by the animation parameter `input_strength` beforehand.
+        predicts_coefficients: whether skin and tongue come as coefficients of shapes; otherwise as deltas in
+            centimetres, three values a vertex.
+        frame_moment: the moment that a frame shows, as a share of its time: 0 at its beginning, 1/2 in its middle.
+
+    Attributes:
+        actor: the actor's name, or "multi".
+        version: version of the model, for people.
+        emotions: names of the values of the emotion input.
+        default_emotion: the emotion to use when a user gives none, one value for each name.
+        identities: the actors, in the order of the network.
+        implicit_emotion_len: values of the implicit emotion.
+        jaw_size: values of the jaw, three a key point.
+        eyes_size: values of the eyes.
+        buffer_len: samples of a window.
+        samplerate: Hz.
+    """
+
+    type: ClassVar[str]
+    has_emotion_database: ClassVar[bool] = False
+    applies_input_strength: ClassVar[bool] = False
+    predicts_coefficients: ClassVar[bool] = False
+    frame_moment: ClassVar[Fraction] = Fraction(1, 2)
+
+    actor: str
+    version: str
+    emotions: tuple[str, ...]
+    default_emotion: tuple[float, ...]
+    identities: tuple[str, ...]
+    implicit_emotion_len: int = 0
+    jaw_size: int
+    eyes_size: int
+    buffer_len: int
+    samplerate: int
+
+    # --- the file ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def read(cls, file: JsonObject) -> Self:
+        """Takes the values out of the file; notes what does not fit."""
+
+    @abstractmethod
+    def as_json(self) -> dict[str, Any]:
+        """The content of the file."""
+
+    # --- the graph ---------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[TensorShape, ...]:
+        """The graph's inputs, in order."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[TensorShape, ...]:
+        """The graph's outputs, in order."""
+
+    @property
+    def noise_shape(self) -> tuple[int, int, int] | None:
+        """The noise of a window, `[draws, frames, values]`; None where the network takes none."""
+        return None
+
+    # --- frames ------------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def skin_verts(self) -> int:
+        """Vertices of the skin."""
+
+    @property
+    @abstractmethod
+    def tongue_verts(self) -> int:
+        """Vertices of the tongue."""
+
+    @property
+    @abstractmethod
+    def channel_sizes(self) -> tuple[int, int, int, int]:
+        """How many values of a frame are those of skin, tongue, jaw and eyes, in this order."""
+
+    @property
+    def values(self) -> int:
+        """Values of one frame."""
+        return sum(self.channel_sizes)
+
+    def split_channels(self, values: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
+        """Skin, tongue, jaw and eyes `[frames, size]` of frames `[frames, values]`."""
+        skin, tongue, jaw, eyes = np.split(values, np.cumsum(self.channel_sizes[:-1]), axis=1)
+        return skin, tongue, jaw, eyes
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    @property
+    def native_fps(self) -> Fraction | None:
+        """Frames per second of the network; None where it can be asked for any moment."""
+        return None
+
+    @property
+    def hop(self) -> int:
+        """Frames that a window gives."""
+        return 1
+
+    @property
+    @abstractmethod
+    def window_start(self) -> int:
+        """First sample of the first window, from the start of the recording."""
+
+    @property
+    @abstractmethod
+    def window_target(self) -> int:
+        """The sample of a window that its first frame describes."""
+
+    # --- an actor's files --------------------------------------------------------------------------------------------
+
+    @property
+    def is_multi_actor(self) -> bool:
+        """Whether the folder may hold several actors: `model.json` then lists a file for each one."""
+        return FAMILIES[self.type].multi_actor
+
+    def config_file(self, actor: str) -> str:
+        """The file of an actor's animation parameters."""
+        return f"model_config_{actor}.json" if self.is_multi_actor else "model_config.json"
+
+    def data_file(self, actor: str) -> str:
+        """The file of an actor's arrays."""
+        return f"model_data_{actor}.npz" if self.is_multi_actor else "model_data.npz"
+
+    @property
+    def neutral_arrays(self) -> tuple[str, str]:
+        """Which of an actor's arrays are the skin and the tongue that motion is added to."""
+        if self.predicts_coefficients:
+            return "shapes_mean_skin", "shapes_mean_tongue"
+        return "neutral_skin", "neutral_tongue"
+
+    @property
+    def actor_arrays(self) -> dict[str, Shape]:
+        """The arrays of an actor, in their usual order, with their shapes (None: any length)."""
+        skin, tongue = (self.skin_verts, 3), (self.tongue_verts, 3)
+        skin_neutral, tongue_neutral = self.neutral_arrays
+        num_skin, num_tongue = self.channel_sizes[:2]
+        coefficients = self.predicts_coefficients
+        arrays: dict[str, Shape] = {"shapes_matrix_skin": (num_skin, *skin)} if coefficients else {}
+        arrays |= {skin_neutral: skin, "lip_open_pose_delta": skin, "eye_close_pose_delta": skin}
+        if coefficients:
+            arrays["shapes_matrix_tongue"] = (num_tongue, *tongue)
+        arrays[tongue_neutral] = tongue
+        return arrays | {"neutral_jaw": (self.jaw_size // 3, 3), "saccade_rot_matrix": (None, 2)}
+
+
 @dataclass(frozen=True, kw_only=True)
-class DiffusionInfo:
+class DiffusionInfo(NetworkInfo):
     """What `network_info.json` says of a diffusion network.
 
     Attributes:
@@ -70,6 +238,8 @@ class DiffusionInfo:
         padding_right: samples of silence after the last.
         samplerate: Hz.
     """
+
+    type = "diffusion"
 
     actor: str
     version: str
@@ -97,14 +267,39 @@ class DiffusionInfo:
         return self.num_frames_left_truncate + self.num_frames_center + self.num_frames_right_truncate
 
     @property
-    def values(self) -> int:
-        """Values of one frame."""
-        return self.skin_size + self.tongue_size + self.jaw_size + self.eyes_size
+    def channel_sizes(self) -> tuple[int, int, int, int]:
+        """How many values of a frame are those of skin, tongue, jaw and eyes, in this order."""
+        return self.skin_size, self.tongue_size, self.jaw_size, self.eyes_size
 
     @property
     def fps(self) -> Fraction:
         """Frames per second, which follow from the window."""
         return Fraction(self.frames * self.samplerate, self.buffer_len)
+
+    @property
+    def native_fps(self) -> Fraction:
+        """Frames per second, which follow from the window."""
+        return self.fps
+
+    @property
+    def hop(self) -> int:
+        """Frames in the middle of a window, those that count."""
+        return self.num_frames_center
+
+    @property
+    def window_start(self) -> int:
+        """The first window begins with silence."""
+        return -self.padding_left
+
+    @property
+    def window_target(self) -> int:
+        """The sample at which the first frame in the middle of a window begins."""
+        return self.buffer_len * self.num_frames_left_truncate // self.frames
+
+    @property
+    def noise_shape(self) -> tuple[int, int, int]:
+        """The noise of a window, `[steps + 1, frames, values]`."""
+        return self.num_diffusion_steps + 1, self.frames, self.values
 
     @property
     def skin_verts(self) -> int:
@@ -119,13 +314,13 @@ class DiffusionInfo:
     @property
     def inputs(self) -> tuple[TensorShape, ...]:
         """The graph's inputs, in order."""
-        steps, latents = self.num_diffusion_steps, self._latents("input_latents")
+        latents = self._latents("input_latents")
         return (
             TensorShape("window", (None, self.buffer_len)),
             TensorShape("identity", (None, len(self.identities))),
             TensorShape("emotion", (None, self.num_frames_center, len(self.emotions))),
             latents,
-            TensorShape("noise", (None, steps + 1, self.frames, self.values)),
+            TensorShape("noise", (None, *self.noise_shape)),
         )
 
     @property
@@ -141,7 +336,7 @@ class DiffusionInfo:
         audio = ("buffer_len", "padding_left", "padding_right", "samplerate")
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
         return {
-            "id": {"type": "diffusion", "actor": self.actor, "version": self.version, "output": "geometry"},
+            "id": {"type": self.type, "actor": self.actor, "version": self.version, "output": "geometry"},
             "params": {key: value for key, value in values.items() if key not in ("actor", "version", *audio)},
             "audio_params": {key: values[key] for key in audio},
         }
@@ -149,7 +344,7 @@ class DiffusionInfo:
     @classmethod
     def read(cls, file: JsonObject) -> DiffusionInfo:
         """Takes the values out of the file; notes what does not fit."""
-        actor, version = _identity(file, "diffusion")
+        actor, version = read_identity(file, cls.type)
         params, audio = file.child("params"), file.child("audio_params")
         emotions = _names(params, "emotions", is_file_label, FILE_LABEL_WORDS)
         info = cls(
@@ -200,7 +395,7 @@ class DiffusionInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegressionInfo:
+class RegressionInfo(NetworkInfo):
     """What `network_info.json` says of a regression network.
 
     Attributes:
@@ -218,7 +413,14 @@ class RegressionInfo:
         buffer_len: samples of a window.
         buffer_ofs: the sample of the window that the described frame lies on.
         samplerate: Hz.
+        identities: the only actor.
     """
+
+    type = "regression"
+    has_emotion_database = True
+    applies_input_strength = True
+    predicts_coefficients = True
+    frame_moment = Fraction(0)
 
     actor: str
     version: str
@@ -234,11 +436,10 @@ class RegressionInfo:
     buffer_len: int
     buffer_ofs: int
     samplerate: int
+    identities: tuple[str, ...] = field(init=False)
 
-    @property
-    def identities(self) -> tuple[str, ...]:
-        """The only actor."""
-        return (self.actor,)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identities", (self.actor,))
 
     @property
     def skin_verts(self) -> int:
@@ -251,9 +452,19 @@ class RegressionInfo:
         return self.num_verts_tongue
 
     @property
-    def values(self) -> int:
-        """Values of one frame."""
-        return self.num_shapes_skin + self.num_shapes_tongue + self.jaw_size + self.eyes_size
+    def channel_sizes(self) -> tuple[int, int, int, int]:
+        """How many values of a frame are those of skin, tongue, jaw and eyes, in this order."""
+        return self.num_shapes_skin, self.num_shapes_tongue, self.jaw_size, self.eyes_size
+
+    @property
+    def window_start(self) -> int:
+        """The first window describes the start of the recording."""
+        return -self.buffer_ofs
+
+    @property
+    def window_target(self) -> int:
+        """The sample of a window that its frame describes."""
+        return self.buffer_ofs
 
     @property
     def inputs(self) -> tuple[TensorShape, ...]:
@@ -269,7 +480,7 @@ class RegressionInfo:
     def as_json(self) -> dict[str, Any]:
         """The content of the file."""
         return {
-            "id": {"type": "regression", "actor": self.actor, "version": self.version, "output": "geometry"},
+            "id": {"type": self.type, "actor": self.actor, "version": self.version, "output": "geometry"},
             "params": {
                 "implicit_emotion_len": self.implicit_emotion_len,
                 "explicit_emotions": list(self.emotions),
@@ -292,7 +503,7 @@ class RegressionInfo:
     @classmethod
     def read(cls, file: JsonObject) -> RegressionInfo:
         """Takes the values out of the file; notes what does not fit."""
-        actor, version = _identity(file, "regression")
+        actor, version = read_identity(file, cls.type)
         params, audio = file.child("params"), file.child("audio_params")
         emotions = _names(params, "explicit_emotions", is_file_label, FILE_LABEL_WORDS)
         info = cls(
@@ -316,22 +527,28 @@ class RegressionInfo:
         return info
 
 
-NetworkInfo = DiffusionInfo | RegressionInfo
-_TYPES: Mapping[str, type[DiffusionInfo] | type[RegressionInfo]] = {
-    "diffusion": DiffusionInfo,
-    "regression": RegressionInfo,
-}
+Info = TypeVar("Info", bound=NetworkInfo)
+
+
+def info_class(network_type: str) -> type[NetworkInfo]:
+    """The class of a family's `network_info.json`.
+
+    Raises:
+        KeyError: there is no such family.
+    """
+    found: type[NetworkInfo] = resolve(FAMILIES[network_type].info)
+    return found
 
 
 def read_info(file: JsonObject) -> NetworkInfo | None:
-    """Reads the file whichever type it is of; None where the type is not one of the two."""
+    """Reads the file whichever family it is of; None where the type is that of no family."""
     identity = file.child("id")
     kind = identity.text("type")
-    if kind not in _TYPES:
+    if kind not in FAMILIES:
         if kind:
-            identity.wrong("type", kind, " or ".join(f'"{name}"' for name in _TYPES))
+            identity.wrong("type", kind, " or ".join(f'"{name}"' for name in sorted(FAMILIES)))
         return None
-    return _TYPES[kind].read(file)
+    return info_class(kind).read(file)
 
 
 def open_info(folder: Path) -> NetworkInfo:
@@ -347,7 +564,24 @@ def open_info(folder: Path) -> NetworkInfo:
     return info
 
 
-def _identity(file: JsonObject, kind: str) -> tuple[str, str]:
+def open_info_of(folder: Path, kind: type[Info]) -> Info:
+    """Reads the file of a folder that holds a network of one family.
+
+    Args:
+        folder: the folder.
+        kind: the class of that family.
+
+    Raises:
+        FileFormatError: as `open_info`, or the network is of another family.
+    """
+    info = open_info(folder)
+    if not isinstance(info, kind):
+        raise FileFormatError(f"describes no {kind.type} network", path=folder / INFO_FILE)
+    return info
+
+
+def read_identity(file: JsonObject, kind: str) -> tuple[str, str]:
+    """Actor and version of a network of one family; notes what does not fit."""
     identity = file.child("id")
     identity.text("type", kind)
     identity.text("output", "geometry")

@@ -17,20 +17,10 @@ from audio2face.model_folder.actor import AnimationConfig, select_arrays
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.lint import lint
 from audio2face.model_folder.model import MODEL_FILE, Part
-from audio2face.model_folder.network_info import INFO_FILE, NetworkInfo, RegressionInfo
+from audio2face.model_folder.network_info import INFO_FILE, NetworkInfo
 from audio2face.model_folder.trt_info import ENGINE_FILE, TRT_FILE, make_trt_info
 
 README_FILE = "README.md"
-
-
-def config_name(info: NetworkInfo, actor: str) -> str:
-    """The file of an actor's animation parameters."""
-    return "model_config.json" if isinstance(info, RegressionInfo) else f"model_config_{actor}.json"
-
-
-def data_name(info: NetworkInfo, actor: str) -> str:
-    """The file of an actor's arrays."""
-    return "model_data.npz" if isinstance(info, RegressionInfo) else f"model_data_{actor}.npz"
 
 
 def blendshape_names(part: Part, actor: str) -> dict[str, str]:
@@ -54,15 +44,15 @@ def write_actor(
         info: what the network takes and gives.
         actor: the actor.
         config: the animation parameters.
-        arrays: at least `actor_data.actor_arrays`; only these are written.
+        arrays: at least `NetworkInfo.actor_arrays`; only these are written.
     """
     write_config(folder, info, actor, config)
-    write_npz(folder / data_name(info, actor), select_arrays(info, arrays))
+    write_npz(folder / info.data_file(actor), select_arrays(info, arrays))
 
 
 def write_config(folder: Path, info: NetworkInfo, actor: str, config: AnimationConfig) -> None:
     """Writes the animation parameters of an actor, in the place of those that are there."""
-    write_json(folder / config_name(info, actor), config.as_json())
+    write_json(folder / info.config_file(actor), config.as_json())
 
 
 def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, Sequence[Part]]) -> None:
@@ -76,17 +66,18 @@ def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, 
     actors = info.identities
     shapes = [{part: blendshape_names(part, actor) for part in blendshapes.get(actor, ())} for actor in actors]
     content: dict[str, Any] = {"networkInfoPath": INFO_FILE, "networkPath": ENGINE_FILE}
-    if isinstance(info, RegressionInfo):
+    if info.has_emotion_database:
+        content["emotionDatabasePath"] = EMOTION_DATABASE_FILE
+    if not info.is_multi_actor:
         content |= {
-            "emotionDatabasePath": EMOTION_DATABASE_FILE,
-            "modelConfigPath": config_name(info, actors[0]),
-            "modelDataPath": data_name(info, actors[0]),
+            "modelConfigPath": info.config_file(actors[0]),
+            "modelDataPath": info.data_file(actors[0]),
             "blendshapePaths": shapes[0],
         }
     else:
         content |= {
-            "modelConfigPaths": [config_name(info, actor) for actor in actors],
-            "modelDataPaths": [data_name(info, actor) for actor in actors],
+            "modelConfigPaths": [info.config_file(actor) for actor in actors],
+            "modelDataPaths": [info.data_file(actor) for actor in actors],
             "blendshapePaths": shapes,
         }
     write_json(folder / MODEL_FILE, content)

@@ -128,9 +128,10 @@ def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeS
     Raises:
         UserError: data, speech encoder or weights to start from are missing or do not fit.
     """
-    train, inference = configuration.train, configuration.inference
-    assert isinstance(train, TrainDiffusion)
-    assert isinstance(inference, InferenceDiffusion)
+    train, inference = (
+        configuration.section("train", TrainDiffusion),
+        configuration.section("inference", InferenceDiffusion),
+    )
     data = TrainingData.open(configuration.dataset, train, None if begun is None else begun.preproc_runs)
     encoder = open_encoder(train, begun)
     records = run_records("diffusion", data, configuration)
@@ -140,7 +141,7 @@ def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeS
     return task
 
 
-def load_diffusion_network(run: TrainingRun) -> DiffusionNetwork:
+def load_network(run: TrainingRun) -> DiffusionNetwork:
     """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
 
     Raises:

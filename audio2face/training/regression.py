@@ -178,9 +178,10 @@ def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeS
     Raises:
         UserError: data, speech encoder or weights to start from are missing or do not fit.
     """
-    train, inference = configuration.train, configuration.inference
-    assert isinstance(train, TrainRegression)
-    assert isinstance(inference, InferenceRegression)
+    train, inference = (
+        configuration.section("train", TrainRegression),
+        configuration.section("inference", InferenceRegression),
+    )
     data = TrainingData.open(configuration.dataset, train, None if begun is None else begun.preproc_runs)
     check_source(
         inference.CONFIG,
@@ -202,7 +203,7 @@ def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeS
     return task
 
 
-def load_regression_network(run: TrainingRun) -> RegressionNetwork:
+def load_network(run: TrainingRun) -> RegressionNetwork:
     """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
 
     Raises:

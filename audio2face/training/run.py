@@ -5,7 +5,6 @@ Knows what run folders record of their settings. Knows no checkpoint's content.
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +42,7 @@ from audio2face.training.distributed import (
     seed_everything,
     wait_for_all,
 )
+from audio2face.training.families import training_module
 from audio2face.training.metrics import RunLog
 from audio2face.training.run_folder import CONFIGURATION_FILE, NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
@@ -178,12 +178,6 @@ def _hint(runs: list[RunFolder]) -> str:
     return f"The newest are: {', '.join(run.name for run in runs[:3])}." if runs else "There is no training run yet."
 
 
-# Modules with a function open_task(configuration, place, begun), by NETWORK_TYPE.
-TASKS = {
-    "diffusion": "audio2face.training.diffusion",
-    "regression": "audio2face.training.regression",
-}
-
 # Writes the deploy/ folder of a run, given its trained network. Deployment stands above training: it is handed in.
 Exporter = Callable[[Path, nn.Module], None]
 
@@ -293,7 +287,8 @@ def _train(fabric: Fabric, run: RunFolder, order: _TrainRequest, stop: Interrupt
     if order.finish_now and last is None:
         raise UserError("has no checkpoint to finish with", path=run.path, hint="Let it train: --resume alone.")
     seed_everything(engine, fabric.global_rank)
-    task = _open_task(order.configuration, fabric, begun)
+    family = training_module(str(order.configuration.network_type))
+    task = family.open_task(order.configuration, device_and_rank(fabric), begun)
     if fabric.is_global_zero and begun is None:
         _record(run, order.configuration, task, fabric)
     # A new run can be found from here on; before, the same command starts another one.
@@ -322,16 +317,6 @@ def _train(fabric: Fabric, run: RunFolder, order: _TrainRequest, stop: Interrupt
         log.close()
     wait_for_all()
     return end
-
-
-def _open_task(configuration: Configuration, fabric: Fabric, begun: ResumeState | None) -> Task:
-    module = TASKS.get(str(configuration.network_type))
-    if module is None:
-        raise UserError(
-            f"NETWORK_TYPE {configuration.network_type!r} cannot be trained", hint=f"Known: {', '.join(TASKS)}."
-        )
-    task: Task = importlib.import_module(module).open_task(configuration, device_and_rank(fabric), begun)
-    return task
 
 
 def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fabric) -> None:

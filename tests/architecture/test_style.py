@@ -20,6 +20,7 @@ ORDER = [
     "interrupts",
     "io",
     "console",
+    "families",
     "config_base",
     "config",
     "runs",
@@ -44,6 +45,7 @@ RANK = {name: rank for rank, name in enumerate(ORDER)}
 HOST_TOOLS = ["arguments", "docker", "environment", "launch", "settings", "stage_process", "start", "supervisor"]
 # Whoever only animates a face needs no torch.
 WITHOUT_TORCH = [
+    "families",
     "config",
     "geometry",
     "audio",

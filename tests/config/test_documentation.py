@@ -11,8 +11,9 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from audio2face.config_base import train_common
-from audio2face.config_base.tables import NETWORK_TYPES, all_bases, base_of
+from audio2face.config_base.tables import all_bases, base_of
 from audio2face.config_base.types import PathRule
+from audio2face.families import FAMILIES
 
 from .conftest import ROOT
 
@@ -69,7 +70,7 @@ def test_base_modules_hold_parameters_only() -> None:
 
 def test_common_parameters_are_declared_once() -> None:
     common = get_type_hints(train_common, include_extras=True)
-    for kind in NETWORK_TYPES:
+    for kind in FAMILIES:
         base = base_of("train", kind)
         assert set(common) <= set(base.types)
         assert not set(common) & set(get_type_hints(base.module))

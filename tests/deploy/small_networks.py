@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from audio2face.deploy.diffusion import DiffusionPlan, SamplerSettings
+from audio2face.deploy.diffusion import DiffusionPlan
+from audio2face.deploy.plan import SamplerSettings
 from audio2face.models import encoders
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.sampling import WindowContext

@@ -318,10 +318,10 @@ def validation_clip(**changes: Any) -> ValidationClip:
 
 def test_clips_are_few_short_and_in_the_actors_own_voice() -> None:
     voices = [validation_clip(shot=f"s{index:02}", speaker=voice) for index in range(40) for voice in ("aug_b", ACTOR)]
-    chosen = choose_clips(voices, ACTOR, is_regression=False)
+    chosen = choose_clips(voices, ACTOR, frame_by_frame=False)
     assert len(chosen) == 10
     assert {clip.speaker for clip in chosen} == {ACTOR}
     assert sum(clip.num_frames / clip.fps for clip in chosen) <= 60.0
-    assert choose_clips(tuple(reversed(voices)), ACTOR, is_regression=False) == chosen
-    assert sum(clip.num_frames for clip in choose_clips(voices, ACTOR, is_regression=True)) <= 1200
-    assert choose_clips(voices, "ben", is_regression=False) == ()
+    assert choose_clips(tuple(reversed(voices)), ACTOR, frame_by_frame=False) == chosen
+    assert sum(clip.num_frames for clip in choose_clips(voices, ACTOR, frame_by_frame=True)) <= 1200
+    assert choose_clips(voices, "ben", frame_by_frame=False) == ()

@@ -15,12 +15,13 @@ import torch
 from training_runs import ACTOR, NAME, PREPROC, configuration, write_preproc_run, write_training_run
 
 from audio2face.deploy import export_run
-from audio2face.deploy.diffusion import example_inputs, make_diffusion_plan, make_sampler
+from audio2face.deploy.diffusion import example_inputs, make_plan, make_sampler
 from audio2face.deploy.readme import audio2emotion_block
 from audio2face.errors import UserError
 from audio2face.model_folder import DeployedModel, DiffusionInfo
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
+from audio2face.training.run_folder import TrainingRun
 from runners import run_deploy
 from tools import arguments
 
@@ -102,7 +103,7 @@ def test_deployed_network_computes_what_was_trained(trained: Trained) -> None:
     model = trained.deploy()
     assert isinstance(model.info, DiffusionInfo)
     setup = configuration(trained.workspace)
-    plan = make_diffusion_plan(setup.dataset, setup.train, setup.inference, trained.network.settings)  # type: ignore[arg-type]
+    plan = make_plan(TrainingRun.open(trained.run), trained.network, setup.train, setup.inference)  # type: ignore[arg-type]
     inputs = example_inputs(model.info, 1, torch.Generator().manual_seed(1))
     expected, latents = make_sampler(trained.network, plan)(**inputs)
     session = onnxruntime.InferenceSession(str(model.onnx), providers=["CPUExecutionProvider"])
@@ -209,7 +210,7 @@ def test_missing_preprocessing_run(trained: Trained) -> None:
 def test_frame_rate_that_the_window_does_not_make(trained: Trained) -> None:
     setup = configuration(trained.workspace, train={"STREAMING_CFG": {"60": {"block_frame_size": 31}}})
     with pytest.raises(UserError, match="61 frames makes 61 frames per second, TARGET_FPS is 60"):
-        make_diffusion_plan(setup.dataset, setup.train, setup.inference, trained.network.settings)  # type: ignore[arg-type]
+        make_plan(TrainingRun.open(trained.run), trained.network, setup.train, setup.inference)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("argv", [[], ["config"], ["--check", "folder", "config"], ["--check", "folder", "--force"]])

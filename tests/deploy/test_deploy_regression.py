@@ -14,13 +14,13 @@ from small_regression import database, write_regression_run
 from training_runs import ACTOR, NAME, configuration, write_preproc_run
 
 from audio2face.deploy import export_run
-from audio2face.deploy.regression import example_inputs, make_regression_plan
+from audio2face.deploy.regression import example_inputs, make_plan
 from audio2face.errors import FileFormatError, UserError
 from audio2face.inference.sessions import RegressionSession
 from audio2face.model_folder import DeployedModel, RegressionInfo
 from audio2face.models.regression.network import ExportedRegression as TorchGraph
 from audio2face.models.regression.network import RegressionNetwork
-from audio2face.training.regression import load_regression_network
+from audio2face.training.regression import load_network
 from audio2face.training.run_folder import TrainingRun
 from runners import run_deploy, run_train
 
@@ -167,7 +167,7 @@ def test_several_actors_are_refused(workspace: Path, exported: tuple[Path, Regre
     with pytest.raises(
         UserError, match=r"that of one actor, ACTOR_NAMES has 2: ann, ben(?s:.*)configuration of its own"
     ):
-        make_regression_plan(TrainingRun.open(run), setup.train, exported[1].settings)  # type: ignore[arg-type]
+        make_plan(TrainingRun.open(run), exported[1], setup.train, setup.inference)  # type: ignore[arg-type]
 
 
 def test_training_exports_what_it_wrote(workspace: Path, exported: tuple[Path, RegressionNetwork]) -> None:
@@ -177,9 +177,7 @@ def test_training_exports_what_it_wrote(workspace: Path, exported: tuple[Path, R
     run_train.exporter_of(setup)(run, torch.nn.Identity())
     model = deploy(workspace)
     assert model.info.version == "7"
-    assert torch.equal(
-        load_regression_network(TrainingRun.open(run)).heads.face[1].weight, exported[1].heads.face[1].weight
-    )
+    assert torch.equal(load_network(TrainingRun.open(run)).heads.face[1].weight, exported[1].heads.face[1].weight)
 
 
 def test_configuration_of_another_type(workspace: Path) -> None:

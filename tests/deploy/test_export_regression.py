@@ -17,7 +17,7 @@ from audio2face.deploy import export_network
 from audio2face.deploy.export import ExportRecord
 from audio2face.deploy.onnx_graph import OPERATORS, OPSETS
 from audio2face.deploy.parity import ParityReport
-from audio2face.deploy.regression import example_inputs, exported_regression
+from audio2face.deploy.regression import example_inputs
 from audio2face.errors import UserError
 from audio2face.inference.sessions import RegressionSession
 from audio2face.model_folder.network_info import open_info
@@ -89,7 +89,7 @@ def test_frames_do_not_know_each_other(tmp_path: Path) -> None:
 def test_stand_in_for_emotions_does_nothing() -> None:
     made = network(emotions=1)
     for has_emotions in (True, False):
-        exported = exported_regression(made, plan(made, has_emotions=has_emotions))
+        exported = plan(made, has_emotions=has_emotions).exportable(made)
         inputs = exported.inputs(1, torch.Generator().manual_seed(0))
         emotion = inputs["emotion"].clone()
         emotion[..., -1] = 0

@@ -10,7 +10,6 @@ import numpy as np
 from audio2face.config_base.tables import base_of
 from audio2face.io.atomic import write_json, write_npz
 from audio2face.model_folder import AnimationConfig, DiffusionInfo, EmotionDatabase, NetworkInfo, RegressionInfo
-from audio2face.model_folder.actor import actor_arrays
 from audio2face.model_folder.model import PARTS
 from audio2face.model_folder.writer import blendshape_names, write_actor, write_model_file, write_network_facts
 
@@ -66,7 +65,7 @@ def write_model(folder: Path, info: NetworkInfo) -> None:
     for actor in info.identities:
         arrays = {
             name: random.standard_normal([7 if length is None else length for length in shape])
-            for name, shape in actor_arrays(info).items()
+            for name, shape in info.actor_arrays.items()
         }
         write_actor(folder, info, actor, config, {**arrays, "blink_keys": np.zeros(10)})
         for part, neutral in zip(

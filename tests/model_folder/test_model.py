@@ -9,7 +9,7 @@ import pytest
 from small_models import DIFFUSION, POSES, REGRESSION, write_model
 
 from audio2face.errors import FileFormatError, UserError
-from audio2face.model_folder import DeployedModel, NetworkInfo, actor_arrays, engine_command
+from audio2face.model_folder import DeployedModel, NetworkInfo, engine_command
 from audio2face.model_folder.writer import staged_folder
 
 
@@ -20,7 +20,7 @@ def test_read_back(tmp_path: Path, info: NetworkInfo) -> None:
     assert model.info == info
     assert [actor.name for actor in model.actors] == list(info.identities)
     ada = model.actor("ada")
-    assert list(ada.data.entries) == list(actor_arrays(info))
+    assert list(ada.data.entries) == list(info.actor_arrays)
     with np.load(ada.data.path) as arrays:
         for name in arrays:
             assert np.array_equal(ada.array(name), arrays[name])

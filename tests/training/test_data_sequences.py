@@ -192,7 +192,7 @@ def test_names_say_where_an_item_comes_from(opened: Opened) -> None:
     batch = opened.load(1, 4)
     assert batch.sample_ids == ("s2_joy [0, 94] at 4",)
     assert batch.num_frames == 3
-    idle = opened.loader.load(replace(plan(1, 4), is_idle=True))
+    idle = opened.loader.load(replace(plan(1, 4), is_padding=True))
     assert not idle.sample_ids
     assert idle.num_frames == 0
 

@@ -20,7 +20,7 @@ from audio2face.model_folder.npz import open_archive
 from audio2face.model_folder.validation import Diagnostics
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork
 from audio2face.training.checkpoint import get_rng_state
-from audio2face.training.regression import RegressionTask, load_regression_network, open_task
+from audio2face.training.regression import RegressionTask, load_network, open_task
 from audio2face.training.run import TrainingResult, train
 from audio2face.training.run_folder import TrainingRun
 from audio2face.training.task import DeviceAndRank
@@ -78,7 +78,7 @@ def test_the_trained_network_is_read_back(folder: Path, outcome: TrainingResult)
     window, emotion = 0.1 * torch.randn(3, 1, 8320), torch.randn(3, 1, 18)
     with torch.no_grad():
         expected = ExportedRegression(task.network.network)(window, emotion)
-        assert torch.equal(ExportedRegression(load_regression_network(run))(window, emotion), expected)
+        assert torch.equal(ExportedRegression(load_network(run))(window, emotion), expected)
 
 
 def test_implicit_emotions_are_deployed(outcome: TrainingResult) -> None:
@@ -195,7 +195,7 @@ def test_parts_without_data_are_not_learnt(folder: Path) -> None:
     batch = next(task.batches(0, 0))
     known = np.array([[True, False, True, True]] * len(batch.sample_ids))
     kept = small_weights_off(task)
-    task.losses(kept.network.train(), dataclasses.replace(batch, known=known))["total"].backward()
+    task.losses(kept.network.train(), dataclasses.replace(batch, valid=known))["total"].backward()
     heads = task.network.network.heads
     assert not heads.tongue[1].bias.grad.any()  # type: ignore[union-attr]
     assert heads.face[1].bias.grad.any()  # type: ignore[union-attr]

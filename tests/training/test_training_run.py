@@ -23,7 +23,7 @@ from audio2face.errors import UserError
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.runs import RunFolder
 from audio2face.training import diffusion
-from audio2face.training.diffusion import load_diffusion_network, open_task
+from audio2face.training.diffusion import load_network, open_task
 from audio2face.training.run import NEWEST, TrainingResult, train
 from audio2face.training.run_folder import TrainingRun
 from audio2face.training.task import DeviceAndRank
@@ -82,7 +82,7 @@ def test_a_run_holds_what_later_stages_read(folder: Path, outcome: TrainingResul
 
 def test_the_trained_network_is_read_back(folder: Path, outcome: TrainingResult) -> None:
     run = TrainingRun.open(outcome.run.path)
-    network, trained = load_diffusion_network(run), opened(small_project(folder, **QUICK)).eval()
+    network, trained = load_network(run), opened(small_project(folder, **QUICK)).eval()
     trained.load_state_dict(run.weights())
     generator = torch.Generator().manual_seed(0)
     noisy = torch.randn(1, 30, network.settings.sizes.total, generator=generator)
@@ -202,7 +202,7 @@ def test_two_actors_are_learnt_together(folder: Path) -> None:
     configuration = small_project(folder, ("ann", "bob"), **QUICK, VALIDATION_SHOTS={"bob": ["s4_neutral"]})
     run = train(configuration, nothing).run.path
     assert json.loads((run / "network_info_full.json").read_text())["id"]["actor"] == "multi"
-    assert load_diffusion_network(TrainingRun.open(run)).neutral.shape[0] == 2
+    assert load_network(TrainingRun.open(run)).neutral.shape[0] == 2
 
 
 def test_weights_of_the_reference_are_started_from(folder: Path, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_parts_without_data_are_not_learnt(folder: Path) -> None:
     batch = next(task.batches(0, 0))
     known = np.array([[True, False, True, True]] * len(batch.sample_ids))
     torch.manual_seed(0)
-    losses = task.losses(task.network.train(), dataclasses.replace(batch, known=known))
+    losses = task.losses(task.network.train(), dataclasses.replace(batch, valid=known))
     losses["total"].backward()
     gradient = task.network.heads.tongue[-1].bias.grad
     assert gradient is not None

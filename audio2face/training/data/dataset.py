@@ -88,10 +88,9 @@ class TrainingData:
         shots, motions = _read_shots(sources, dataset, train)
         by_id = {shot.id: shot for shot in shots}
         every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources))
-        if isinstance(train, TrainRegression):
-            clips = without_short(every, train.SEQ_LEN, "frames")
-        else:
-            clips = without_short(every, LEAST_CLIP_SECONDS, "seconds")
+        sequence: int | None = getattr(train, "SEQ_LEN", None)  # of networks that are trained on sequences
+        least, unit = (LEAST_CLIP_SECONDS, "seconds") if sequence is None else (sequence, "frames")
+        clips = without_short(every, least, unit)
         _check_emotions(clips, emotions)
         check_recordings(clips)
         held_out = choose_shots(

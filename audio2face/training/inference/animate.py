@@ -145,6 +145,16 @@ class RawOptions:
     npy: bool = False
     compared_with: Mode | None = None
 
+    @property
+    def summary(self) -> str:
+        """Who speaks how, for people."""
+        return f"{self.actor} speaks as {self.condition}, {self.emotion}, {self.mode.name}"
+
+    @property
+    def counterpart(self) -> tuple[str, str]:
+        """The mode worth comparing with, and the two whose distance that measures."""
+        return "offline" if self.mode.windows else "streaming", "whole and stream"
+
 
 class RawInference:
     """Animates recordings with one network, which is loaded once.
@@ -332,6 +342,16 @@ class RegressionRawOptions:
     maya: bool = True
     npy: bool = False
     compared_with: Mode | None = None
+
+    @property
+    def summary(self) -> str:
+        """Who speaks how, for people."""
+        return f"{self.emotion}, {self.mode.name}, {float(self.fps):g} frames per second"
+
+    @property
+    def counterpart(self) -> tuple[str, str]:
+        """The mode worth comparing with, and the two whose distance that measures."""
+        return "offline" if self.mode.onnx else "streaming_stateless_onnx", "the trained and the exported network"
 
 
 class RegressionRawInference:

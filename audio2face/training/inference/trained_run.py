@@ -25,9 +25,10 @@ from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSetti
 from audio2face.models.regression.network import RegressionNetwork, RegressionSettings
 from audio2face.preproc.artifacts import Part, PreprocArtifacts
 from audio2face.preproc.network_data import PcaShapes
+from audio2face.training import diffusion, regression
 from audio2face.training.data import actors
-from audio2face.training.diffusion import CONSTANTS_FILE, load_diffusion_network
-from audio2face.training.regression import DEPLOY_FOLDER, load_regression_network
+from audio2face.training.diffusion import CONSTANTS_FILE
+from audio2face.training.regression import DEPLOY_FOLDER
 from audio2face.training.run_folder import INFO_FILE, NETWORK_FILE, Origin, TrainingRun, read_origins
 from audio2face.types import Float32Array
 
@@ -137,7 +138,7 @@ class TrainedModel(TrainedRun):
     @cached_property
     def network(self) -> DiffusionNetwork:
         """The network, on the CPU in evaluation mode."""
-        return load_diffusion_network(self.run)
+        return diffusion.load_network(self.run)
 
     @cached_property
     def settings(self) -> DiffusionSettings:
@@ -238,7 +239,7 @@ class TrainedRegression(TrainedRun):
     @cached_property
     def network(self) -> RegressionNetwork:
         """The network, on the CPU in evaluation mode."""
-        return load_regression_network(self.run)
+        return regression.load_network(self.run)
 
     @cached_property
     def info(self) -> RegressionInfo:

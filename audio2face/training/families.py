@@ -1,0 +1,51 @@
+"""What training asks of a family of networks: its task, and its trained network."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import nn
+
+from audio2face.config import Configuration
+from audio2face.errors import UserError
+from audio2face.families import FAMILIES, resolve
+from audio2face.training.run_folder import TrainingRun
+from audio2face.training.task import DeviceAndRank, ResumeState, Task
+
+
+class TrainingModule(Protocol):
+    """What a family's module for training offers, as functions of the module; `audio2face.families` names it."""
+
+    def open_task(self, configuration: Configuration, place: DeviceAndRank, begun: ResumeState | None) -> Task:
+        """Opens data and network of a configuration.
+
+        Args:
+            configuration: for stage "train" and a network of the family.
+            place: device and rank of this process.
+            begun: what a resumed run recorded at its start; None for a new one.
+
+        Raises:
+            UserError: data, speech encoder or weights to start from are missing or do not fit.
+        """
+        ...
+
+    def load_network(self, run: TrainingRun) -> nn.Module:
+        """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
+
+        Raises:
+            UserError: the run holds another kind of network, or files of it are damaged.
+        """
+        ...
+
+
+def training_module(network_type: str) -> TrainingModule:
+    """The module of a family for training.
+
+    Raises:
+        UserError: there is no such family.
+    """
+    family = FAMILIES.get(network_type)
+    if family is None:
+        raise UserError(f"NETWORK_TYPE {network_type!r} cannot be trained", hint=f"Known: {', '.join(FAMILIES)}.")
+    found: TrainingModule = resolve(family.training)
+    return found
