@@ -1,3 +1,65 @@
-"""Trains networks that turn speech into skin, tongue, jaw and eye animation."""
+"""Trains networks that turn speech into skin, tongue, jaw and eye animation, and animates with them.
+
+A deployed model animates a recording in three lines; PyTorch is not needed:
+
+    import audio2face
+
+    model = audio2face.load("workspace/output_deploy/261123_101500_first-try")
+    animation = model.animate("speech.wav", emotion="joy")
+    animation.save("out", formats=["page", "glb"])
+
+and audio while it arrives:
+
+    stream = model.stream(samplerate=48_000, emotion="joy")
+    for samples in microphone:
+        stream.push(samples)
+        for frame in stream.frames():
+            show(frame.time, frame.skin)
+
+`help(audio2face.Model)`, `help(audio2face.SpeechAnimation)` and `help(audio2face.AnimationStream)` explain them. Names
+are loaded when they are first used. Training has commands of its own: `run_train.py` and the other `run_*.py`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audio2face.animation.animation import Animation, AnimationFrame
+    from audio2face.api import Model, SpeechAnimation, load
+    from audio2face.errors import UserError
+    from audio2face.inference.streaming import AnimationStream
 
 __version__ = "0.1.0"
+__all__ = [
+    "Animation",
+    "AnimationFrame",
+    "AnimationStream",
+    "Model",
+    "SpeechAnimation",
+    "UserError",
+    "__version__",
+    "load",
+]
+
+_MODULES = {
+    "Animation": "animation.animation",
+    "AnimationFrame": "animation.animation",
+    "AnimationStream": "inference.streaming",
+    "Model": "api",
+    "SpeechAnimation": "api",
+    "UserError": "errors",
+    "load": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for (PEP 562), so that `import audio2face` loads nothing else."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

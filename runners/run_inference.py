@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     performer = None if args.raw_only else order.performer()
     second = None if performer is None else _second_take(order, performer)
     animator = _open_animator(order) if order.wants_raw else None
-    takes = [] if performer is None else [_output_name(performer, path) for path in recordings]
+    takes = [] if performer is None else [performer.output_name(path) for path in recordings]
     raw = [] if animator is None else [animator.name_of(path) for path in recordings]
     for stem in [*takes, *raw]:
         check_file_stem(stem, "recording, actor and emotion")
@@ -83,11 +83,6 @@ def _write_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
     from runners.raw_inference import animate_raw
 
     animate_raw(animator, path, folder)
-
-
-def _output_name(performer: AnimationPipeline, path: Path) -> str:
-    """What the folder and the files of a recording are called."""
-    return f"{path.stem}_{performer.actor.name}_{performer.emotion.label}"
 
 
 def _finish(

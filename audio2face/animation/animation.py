@@ -5,7 +5,7 @@ Long arrays may be mapped from a file; whoever reads them goes through `blocks` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,31 @@ class BlendWeights:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class AnimationFrame:
+    """One frame of a face; arrays and units are those of `Animation`, without the axis of frames.
+
+    Attributes:
+        time: seconds from the start of the recording at which the frame is shown.
+        skin: positions, float32 `[verts, 3]`, centimetres.
+        tongue: positions, float32 `[tongue verts, 3]`, centimetres, carried by the jaw; None for an actor without one.
+        jaw: float32 `[4, 4]`.
+        eyes: float32 `[4]`, degrees.
+        emotion: float32 `[emotions]`.
+        skin_weights: weights of the skin's blend shapes, float32 `[poses]`; None where none are solved.
+        tongue_weights: weights of the tongue's blend shapes, float32 `[tongue poses]`; None where none are solved.
+    """
+
+    time: float
+    skin: Float32Array
+    tongue: Float32Array | None
+    jaw: Float32Array
+    eyes: Float32Array
+    emotion: Float32Array
+    skin_weights: Float32Array | None = None
+    tongue_weights: Float32Array | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Animation:
     """The finished motion of one face.
 
@@ -112,6 +137,22 @@ class Animation:
     audio: Path | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __iter__(self) -> Iterator[AnimationFrame]:
+        """The frames in order; a few of them are held in memory at a time."""
+        tongue, skin_weights, tongue_weights = self.tongue, self.skin_weights, self.tongue_weights
+        for first in range(0, self.num_frames, BLOCK_FRAMES):
+            block = slice(first, first + BLOCK_FRAMES)
+            yield from make_frames(
+                [frame / self.fps for frame in range(self.num_frames)[block]],
+                skin=self.skin.frames[block],
+                tongue=None if tongue is None else tongue.frames[block],
+                jaw=self.jaw[block],
+                eyes=self.eyes[block],
+                emotion=self.emotion[block],
+                skin_weights=None if skin_weights is None else skin_weights.values[block],
+                tongue_weights=None if tongue_weights is None else tongue_weights.values[block],
+            )
+
     @property
     def surfaces(self) -> dict[str, Surface]:
         """The moving meshes by name: `skin`, and `tongue` where the actor has one."""
@@ -129,3 +170,20 @@ class Animation:
     def seconds(self) -> float:
         """Length in seconds."""
         return self.num_frames / self.fps
+
+
+def make_frames(times: Sequence[float], **arrays: Float32Array | None) -> Iterator[AnimationFrame]:
+    """Takes a block of frames apart.
+
+    Args:
+        times: when each is shown, in seconds.
+        **arrays: the other attributes of `AnimationFrame`, each `[frames, ...]`; None where the face has no such part.
+
+    Yields:
+        The frames, whose arrays are copies: one frame does not keep its block alive.
+    """
+    for index, time in enumerate(times):
+        frame: dict[str, Any] = {
+            name: None if array is None else np.array(array[index]) for name, array in arrays.items()
+        }
+        yield AnimationFrame(time=time, **frame)

@@ -10,7 +10,16 @@ from audio2face.audio.levels import AudioLevels, measure_levels
 from audio2face.audio.noise import NoiseKind, noise
 from audio2face.audio.reading import AudioHeader, read_header, sample_blocks
 from audio2face.audio.resample import StreamResampler, resample_exact, resample_hann
-from audio2face.audio.track import MIN_SAMPLERATE, QUIET_PEAK, Method, Track, peak_level, read_track, stream_mono
+from audio2face.audio.track import (
+    MIN_SAMPLERATE,
+    QUIET_PEAK,
+    Method,
+    Track,
+    float_samples,
+    peak_level,
+    read_track,
+    stream_mono,
+)
 
 __all__ = [
     "MIN_SAMPLERATE",
@@ -22,6 +31,7 @@ __all__ = [
     "NoiseKind",
     "StreamResampler",
     "Track",
+    "float_samples",
     "inspect_channels",
     "measure_levels",
     "noise",

@@ -111,6 +111,34 @@ def check_samplerate(samplerate: int, path: Path) -> None:
         )
 
 
+def float_samples(samples: npt.ArrayLike) -> Float32Array:
+    """Samples as float32, full scale being 1.
+
+    Args:
+        samples: of any shape; floats are taken as they are, integers are divided by the full scale of their type.
+
+    Raises:
+        UserError: they are neither floats nor integers of 8, 16 or 32 bits, or a value is NaN or infinite.
+    """
+    given = np.asarray(samples)
+    if not given.size and given.dtype == np.float64:  # an empty list
+        return np.zeros(given.shape, np.float32)
+    if given.dtype.kind == "i" and given.dtype.itemsize <= 4:
+        return (given / -float(np.iinfo(given.dtype).min)).astype(np.float32)
+    if given.dtype == np.uint8:  # 8-bit recordings have their zero at 128
+        return (given - np.float32(128)) / np.float32(128)
+    if given.dtype.kind != "f":
+        raise UserError(
+            f"audio of the type {given.dtype} arrived",
+            hint="Give floats from -1 to 1, or integers of 8, 16 or 32 bits.",
+        )
+    floats: Float32Array = given.astype(np.float32)
+    if not np.isfinite(floats).all():
+        place = int(np.argmin(np.isfinite(floats).reshape(len(floats), -1).all(axis=1)))
+        raise UserError(f"sample {place} of the audio is {given[place]}, expected a finite number")
+    return floats
+
+
 def to_mono(block: npt.NDArray[np.float32], channel: int | None = None) -> npt.NDArray[np.float32]:
     """One channel of a block `[samples, channels]`, or the mean of all, float32 `[samples]`."""
     if channel is not None:

@@ -261,6 +261,10 @@ class AnimationPipeline:
             return frames
         return replace(frames, tongue=attach_to_jaw(frames.tongue, frames.jaw, seat))
 
+    def output_name(self, audio: Path) -> str:
+        """What the folder and the files of an animated recording are called, such as `speech_mary_joy`."""
+        return f"{audio.stem}_{self.actor.name}_{self.emotion.label}"
+
     @property
     def solved_parts(self) -> tuple[Part, ...]:
         """The parts whose weights are solved."""

@@ -37,6 +37,7 @@ ORDER = [
     "export",
     "player",
     "outputs",
+    "api",
     "training",
     "deploy",
 ]
@@ -56,6 +57,7 @@ WITHOUT_TORCH = [
     "export",
     "player",
     "outputs",
+    "api",
 ]
 
 

@@ -1,0 +1,133 @@
+"""Animates audio while it arrives: samples in, finished frames out, the same frames as for the whole recording."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from types import MappingProxyType
+
+import numpy.typing as npt
+
+from audio2face.animation.animation import AnimationFrame, make_frames
+from audio2face.audio import MIN_SAMPLERATE, StreamResampler, float_samples
+from audio2face.errors import UserError
+from audio2face.inference.animate import AnimationPipeline, check_finite_motion
+from audio2face.inference.retiming import FrameBlock
+from audio2face.model_folder.model import Part
+from audio2face.types import Float32Array
+
+
+class AnimationStream:
+    """The animation of audio that arrives piece by piece.
+
+    `push` takes samples, `frames` gives the frames that are due. Pieces may have any length. The frames are those of
+    `AnimationPipeline.animate` on the whole recording, bit for bit, for audio with one channel and without `normalize`.
+    Memory stays bounded while frames are taken out as they come.
+
+    Args:
+        pipeline: the model and how it speaks. It serves this stream alone: its solvers remember the frame before.
+        samplerate: sample rate of what arrives, in Hz; None: the network's own.
+
+    Raises:
+        UserError: the sample rate is too low for speech, or has too uncommon a ratio to the network's.
+    """
+
+    def __init__(self, pipeline: AnimationPipeline, samplerate: int | None = None) -> None:
+        self._pipeline = pipeline
+        self._executor = pipeline.open_executor()
+        self.samplerate = self._executor.samplerate if samplerate is None else samplerate
+        if self.samplerate < MIN_SAMPLERATE:
+            raise UserError(
+                f"a sample rate of {self.samplerate:,} Hz is too low for speech: expected {MIN_SAMPLERATE:,} Hz or more"
+            )
+        self._resampler = StreamResampler(self.samplerate, self._executor.samplerate)
+        self._track = pipeline.track_frames()
+        self._due: deque[AnimationFrame] = deque()
+        self._num_frames = 0  # frames that have been made
+        self._finished = self._complete = False
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames per second."""
+        return self._pipeline.fps
+
+    @property
+    def lookahead(self) -> float:
+        """Seconds of audio after the time of a frame that have to arrive before it is due, at most.
+
+        Where frames have another rate than the network's, or samples another rate, a few milliseconds are added.
+        """
+        windows = self._pipeline.schedule.windows
+        return (windows.window - windows.target) / self._executor.samplerate
+
+    @property
+    def weight_names(self) -> Mapping[Part, tuple[str, ...]]:
+        """Names of the blend shapes behind `skin_weights` and `tongue_weights` of a frame, by part."""
+        shapes = self._pipeline.actor.blendshapes
+        return MappingProxyType({part: shapes[part].names for part in self._pipeline.solved_parts})
+
+    def push(self, samples: npt.ArrayLike) -> None:
+        """Takes the next samples.
+
+        Args:
+            samples: one channel `[samples]` at `samplerate`: floats whose full scale is 1, or integers.
+
+        Raises:
+            UserError: there are several channels, or a value is not finite.
+            ValueError: the stream is finished.
+        """
+        if self._finished:
+            raise ValueError("the stream is finished: open a new one for the next recording")
+        added = float_samples(samples)
+        if added.ndim != 1:
+            raise UserError(f"audio of the shape {list(added.shape)} arrived, expected one channel [samples]")
+        self._executor.push(0, self._resampler.push(added))
+
+    def finish(self) -> None:
+        """Ends the audio: the frames that are left become due."""
+        if not self._finished:
+            self._executor.push(0, self._resampler.finish())
+            self._executor.close(0)
+            self._finished = True
+
+    def frames(self) -> Iterator[AnimationFrame]:
+        """The frames that are due, each once, in order; each has its time in seconds.
+
+        The network runs while they are taken. Whoever stops in between continues there with the next call.
+
+        Raises:
+            UserError: the network gives NaN or infinity.
+        """
+        while self._due or self._make_frames():
+            while self._due:
+                yield self._due.popleft()
+
+    def _make_frames(self) -> bool:
+        """Makes the next frames; returns whether anything was left to do."""
+        output = next(self._executor.run(), None)
+        if output is not None:
+            self._add(self._track(check_finite_motion(output)))
+            return True
+        if not self._finished or self._complete:
+            return False
+        self._complete = True
+        rest = self._track.finish(self._executor.num_samples(0))
+        if rest is not None:
+            self._add(rest)
+        return True
+
+    def _add(self, block: FrameBlock) -> None:
+        if self._finished:  # the last window reaches beyond the recording
+            missing = self._track.num_frames(self._executor.num_samples(0)) - self._num_frames
+            block = block.part(slice(max(0, missing)))
+        if not len(block):
+            return
+        pipeline = self._pipeline
+        weights = {f"{part}_weights": pipeline.solve_weights(part, block) for part in pipeline.solved_parts}
+        numbers = range(self._num_frames, self._num_frames + len(block))
+        arrays: dict[str, Float32Array | None] = {**vars(pipeline.finished(block)), **weights}
+        if not block.tongue.shape[1]:
+            arrays["tongue"] = None
+        self._due.extend(make_frames([number / float(self.fps) for number in numbers], **arrays))
+        self._num_frames += len(block)
