@@ -31,10 +31,9 @@ from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSpec
 from audio2face.training.data.segments import BatchLoader, SegmentBatch
 from audio2face.training.diffusion import DiffusionTask, open_task
-from audio2face.training.distributed import deterministic_algorithms, device_and_rank, make_fabric, seed_everything
-from audio2face.training.task import FabricSettings, fabric_settings, trainer_settings
-from audio2face.training.trainer import OptimizerSteps
+from audio2face.training.distributed import deterministic_algorithms, make_fabric, seed_everything
 from benchmarks.large_actor import Sizes, configuration, make_actor, make_encoder
+from benchmarks.single_updates import SingleUpdates
 
 ACCUMULATION = 4  # segments of an update in the reference
 CPU_HUBERT = {
@@ -65,31 +64,7 @@ class Pace:
     peak_bytes: int
 
 
-Update = Callable[[], int]  # makes one update of the weights; returns the frames that it learnt from
-
-
-class OurWay:
-    """Batches loaded in the background, poses of their frames alone."""
-
-    def __init__(self, task: DiffusionTask, updates: OptimizerSteps) -> None:
-        self._task, self._updates = task, updates
-        self._batches = self._forever()
-
-    def __call__(self) -> int:
-        frames, items = 0, 0
-        while items < ACCUMULATION:  # as many items in an update as the reference has, at least
-            batch = next(self._batches)
-            items += len(batch.sample_ids)
-            frames += batch.num_frames
-            self._updates.accumulate(batch, last=items >= ACCUMULATION)
-        self._updates.optimizer_step()
-        return frames
-
-    def _forever(self) -> Iterator[SegmentBatch]:
-        epoch = 0
-        while True:
-            yield from self._task.batches(epoch, 0)
-            epoch += 1
+Update = Callable[[], int]  # makes one update of the weights; returns its frames
 
 
 class ReferenceWay:
@@ -99,6 +74,7 @@ class ReferenceWay:
         self, task: DiffusionTask, plans: Iterator[SegmentBatchSpec], loader: BatchLoader, device: torch.device
     ) -> None:
         self._task, self._loader, self._device = task, loader, device
+        self._decode = task._poses
         self._draws = (draw for plan in plans for draw in plan.segments)
         weights = [weight for group in task.parameter_groups() for weight in group.parameters]
         self._optimizer = torch.optim.Adam(weights, lr=1e-4)
@@ -111,8 +87,9 @@ class ReferenceWay:
             frames += draw.num_frames
             # The voice is shifted in the whole clip, before the segment is cut from it.
             segment, whole = self._load(replace(draw, semitones=None)), self._load(self._whole(draw))
-            target = self._task.poses(whole)[:, draw.start : draw.start + draw.num_frames]
-            torch.autograd.backward(self._task.losses_of(self._task.network, segment, target)["total"])
+            target = self._decode(whole)[:, draw.start : draw.start + draw.num_frames]
+            self._task._poses = lambda _, target=target: target  # type: ignore[assignment]
+            torch.autograd.backward(self._task.losses(self._task.network, segment)["total"])
         self._optimizer.step()
         return frames
 
@@ -170,7 +147,7 @@ class Bench:
     def ours(self, batch_size: int) -> tuple[Update, torch.device]:
         """As `run_train.py` trains."""
         task, fabric, train = self._open(batch_size, "auto")
-        return OurWay(task, OptimizerSteps(fabric, task, trainer_settings(train), compiled=False)), fabric.device
+        return SingleUpdates(fabric, task, train, self._folder / "checkpoints"), fabric.device
 
     def reference(self, batch_size: int) -> tuple[Update, torch.device]:
         """The reference's way, on the segments that `ours` draws at this batch size."""
@@ -188,9 +165,9 @@ class Bench:
     def _open(self, batch_size: int, precision: str) -> tuple[Any, Fabric, TrainDiffusion]:
         config = self._configuration(batch_size, precision)
         train = config.train
-        fabric = make_fabric(fabric_settings(train))
-        seed_everything(fabric_settings(train), fabric.global_rank)
-        task: Any = open_task(config, device_and_rank(fabric), None)
+        fabric = make_fabric(train.DEVICE, train.PRECISION)
+        seed_everything(train.RNG_SEED_TORCH, fabric.global_rank)
+        task: Any = open_task(config, fabric, None)
         task.network.train()
         return task, fabric, train
 
@@ -228,7 +205,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a small actor, to try the benchmark itself")
     args = parser.parse_args()
     sizes = Sizes(skin_verts=600, skin_shapes=20, tongue_verts=100) if args.small else Sizes()
-    with tempfile.TemporaryDirectory() as scratch, deterministic_algorithms(FabricSettings(reproducible=False)):
+    with tempfile.TemporaryDirectory() as scratch, deterministic_algorithms(reproducible=False):
         make_actor(Path(scratch), sizes)
         make_encoder(Path(scratch), "hubert", CPU_HUBERT if args.device == "cpu" else {})
         bench = Bench(Path(scratch), args.device, *args.segment)

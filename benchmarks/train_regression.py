@@ -31,11 +31,10 @@ from torch import Tensor, nn
 from audio2face.models.regression import network
 from audio2face.training.data.samplers import SequenceBatchSpec
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader
-from audio2face.training.distributed import deterministic_algorithms, device_and_rank, make_fabric, seed_everything
+from audio2face.training.distributed import deterministic_algorithms, make_fabric, seed_everything
 from audio2face.training.regression import open_task
-from audio2face.training.task import FabricSettings, fabric_settings, trainer_settings
-from audio2face.training.trainer import OptimizerSteps
 from benchmarks.large_actor import Sizes, configuration, make_actor, make_encoder
+from benchmarks.single_updates import SingleUpdates
 
 TARGETS = {"exact": 1.2, "fast": 3.0}  # times the steps a second of the reference's way, on a CPU
 CLAIRE_FRAMES = 21_039
@@ -55,19 +54,7 @@ class Pace:
     processor_seconds: list[float] = field(default_factory=list)
 
 
-Step = Callable[[], None]
-
-
-class OurWay:
-    """Batches loaded in the background."""
-
-    def __init__(self, task: Any, updates: OptimizerSteps) -> None:
-        self._updates = updates
-        self._batches = (batch for epoch in range(10**6) for batch in task.batches(epoch, 0))
-
-    def __call__(self) -> None:
-        self._updates.accumulate(next(self._batches), last=True)
-        self._updates.optimizer_step()
+Step = Callable[[], object]
 
 
 class WholePoses(nn.Module):
@@ -98,7 +85,7 @@ class ReferenceWay:
         for name, found in (("lips", source.raw.lip_dist), ("lids", source.raw.eye_dist)):
             assert found is not None
             pairs = np.stack([found.upper, found.lower])
-            poses = WholePoses(source.skin.matrix, source.skin.mean, pairs).to(task._place.device)
+            poses = WholePoses(source.skin.matrix, source.skin.mean, pairs).to(task._fabric.device)
             setattr(objective, name, poses)
         weights = [weight for group in task.parameter_groups() for weight in group.parameters]
         self._optimizer = torch.optim.Adam(weights, lr=2e-4)
@@ -120,7 +107,7 @@ def _item(plan: SequenceBatchSpec, index: int) -> SequenceBatchSpec:
 
 
 def _collated(plan: SequenceBatchSpec, items: Sequence[SequenceBatch]) -> SequenceBatch:
-    together: dict[str, Any] = {"plan": plan, "names": tuple(item.sample_ids[0] for item in items)}
+    together: dict[str, Any] = {"spec": plan, "sample_ids": tuple(item.sample_ids[0] for item in items)}
     for entry in dataclasses.fields(items[0]):
         values = [getattr(item, entry.name) for item in items]
         if isinstance(values[0], Tensor):
@@ -154,7 +141,7 @@ class Bench:
     def ours(self, features: str) -> tuple[Step, torch.device]:
         """As `run_train.py` trains."""
         task, fabric, train = self._open(features, "auto")
-        return OurWay(task, OptimizerSteps(fabric, task, trainer_settings(train), compiled=False)), fabric.device
+        return SingleUpdates(fabric, task, train, self._folder / "checkpoints"), fabric.device
 
     def reference(self) -> tuple[Step, torch.device]:
         """The reference's way."""
@@ -165,12 +152,12 @@ class Bench:
     def _open(self, features: str, precision: str) -> tuple[Any, Fabric, Any]:
         changes = {"SPEECH_FEATURES": features, "SPEECH_FEATURES_ROOT": str(self._folder / "speech_features")}
         config = configuration(self._folder, "regression", {**self._train, **changes, "PRECISION": precision})
-        engine = fabric_settings(config.train)
-        fabric = make_fabric(engine)
-        seed_everything(engine, fabric.global_rank)
-        task = open_task(config, device_and_rank(fabric), None)
+        train = config.train
+        fabric = make_fabric(train.DEVICE, train.PRECISION)
+        seed_everything(train.RNG_SEED_TORCH, fabric.global_rank)
+        task = open_task(config, fabric, None)
         task.network.train()
-        return task, fabric, config.train
+        return task, fabric, train
 
 
 def measure(ways: Mapping[str, Step], device: torch.device, dropped: int, counted: int) -> dict[str, Pace]:
@@ -217,7 +204,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a small actor and encoder, to try the benchmark itself")
     args = parser.parse_args()
     small = {"skin_verts": 600, "skin_shapes": 20, "tongue_verts": 100} if args.small else {}
-    with tempfile.TemporaryDirectory() as scratch, deterministic_algorithms(FabricSettings(reproducible=False)):
+    with tempfile.TemporaryDirectory() as scratch, deterministic_algorithms(reproducible=False):
         make_actor(Path(scratch), Sizes(shots=2, frames=args.frames, **small))
         make_encoder(Path(scratch), "wav2vec2", SMALL_ENCODER if args.small else {})
         bench = Bench(Path(scratch), args.device, args.batch_size)

@@ -101,6 +101,17 @@ def _set_python_state(state: Tensor) -> None:
     random.setstate((3, tuple(values[:625]), gauss if values[625] else None))
 
 
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Loads the weights of a checkpoint; raises UserError where they are of another network."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(
+            f"the checkpoint's weights do not fit the network: {str(error).splitlines()[-1].strip()}",
+            hint="Resume with the version of the framework that the run was started with.",
+        ) from error
+
+
 def dump_optimizer_state(
     optimizer: torch.optim.Optimizer, network: nn.Module
 ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:

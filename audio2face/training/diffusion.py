@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
@@ -35,7 +37,7 @@ from audio2face.training.data.segments import PcaDecoder, SegmentBatch, value_ma
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
-from audio2face.training.task import DeviceAndRank, ParameterGroup, ResumeState, diffusion_learning_rate
+from audio2face.training.task import ParameterGroup, ResumeState
 
 _SEED = 0  # the same noise every time, so that validations can be compared
 
@@ -117,13 +119,13 @@ CONSTANTS_FILE = "actor_constants.safetensors"
 _PARTS = ("skin", "tongue", "jaw", "eye")
 
 
-def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeState | None) -> DiffusionTask:
+def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> DiffusionTask:
     """Opens data and network of a configuration.
 
     Args:
         configuration: for stage "train" and network type "diffusion".
-        place: where this process stands.
-        begun: what a run that is gone on with recorded; None for a new one.
+        fabric: device and processes.
+        state: metadata of a resumed run; None for a new one.
 
     Raises:
         UserError: data, speech encoder or weights to start from are missing or do not fit.
@@ -132,11 +134,11 @@ def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeS
         configuration.section("train", TrainDiffusion),
         configuration.section("inference", InferenceDiffusion),
     )
-    data = TrainingData.open(configuration.dataset, train, None if begun is None else begun.preproc_runs)
-    encoder = open_encoder(train, begun)
+    data = TrainingData.open(configuration.dataset, train, None if state is None else state.preproc_runs)
+    encoder = open_encoder(train, state)
     records = run_records("diffusion", data, configuration)
-    task = DiffusionTask(train, inference, data, encoder, place, records)
-    if train.PRETRAINED_NET_FPATH is not None and (begun is None or not begun.has_weights):
+    task = DiffusionTask(train, inference, data, encoder, fabric, records)
+    if train.PRETRAINED_NET_FPATH is not None and (state is None or not state.has_weights):
         load_pretrained(task.network, train.PRETRAINED_NET_FPATH, task.actors)
     return task
 
@@ -165,7 +167,7 @@ class DiffusionTask:
         inference: how is sampled in validation.
         data: all clips.
         encoder: the speech encoder with its pretrained weights.
-        place: where this process stands.
+        fabric: device and processes.
         records: see `Task.records`.
     """
 
@@ -175,31 +177,34 @@ class DiffusionTask:
         inference: InferenceDiffusion,
         data: TrainingData,
         encoder: SpeechEncoder,
-        place: DeviceAndRank,
+        fabric: Fabric,
         records: dict[str, Any],
     ) -> None:
         self.actors = [source.actor for source in data.sources]
-        self._train, self._data, self._device, self._records = train, data, place.device, records
+        self._train, self._data, self._fabric, self._records = train, data, fabric, records
         self._constants = _constants(data.sources)
         self._settings = _settings(train, data, encoder)
-        self.network = DiffusionNetwork(self._settings, self._constants, encoder).to(place.device)
+        self.network = DiffusionNetwork(self._settings, self._constants, encoder).to(fabric.device)
         self._poses = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(
-            place.device
+            fabric.device
         )
         faces = [_face(source, train) for source in data.sources]
-        self._objective = DiffusionLoss(self._settings.sizes, _loss_weights(train), faces).to(place.device)
+        self._objective = DiffusionLoss(self._settings.sizes, _loss_weights(train), faces).to(fabric.device)
         self._schedule = make_noise_schedule(
             train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, train.TIMESTEP_RESPACING
         )
         self._loader, self._sampler = data.segments(
-            train, batch_size=train.BATCH_SIZE * place.world_size, rank=place.rank, world_size=place.world_size
+            train,
+            batch_size=train.BATCH_SIZE * fabric.world_size,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
         )
         self.num_batches = self._sampler.batches_per_epoch
         self.items_per_batch = train.BATCH_SIZE
-        seed = train.RNG_SEED_TORCH + place.rank
+        seed = train.RNG_SEED_TORCH + fabric.global_rank
         self.generators = {
             "steps": torch.Generator().manual_seed(seed),
-            "noise": torch.Generator(place.device).manual_seed(seed),
+            "noise": torch.Generator(fabric.device).manual_seed(seed),
         }
         self._validation = DiffusionValidation(self.network, self._poses, data, train, inference)
         self.best_metric = LIP_ERROR if self._validation.has_lips else SKIN_ERROR
@@ -211,7 +216,7 @@ class DiffusionTask:
         return [ParameterGroup([weight for weight in self.network.parameters() if weight.requires_grad])]
 
     def learning_rate(self, epoch: int) -> float:
-        """See `diffusion_learning_rate`."""
+        """A line to the base rate, then half a cosine; see `diffusion_learning_rate`."""
         return diffusion_learning_rate(epoch, self._train.NUM_EPOCHS, self._train.LEARNING_RATE)
 
     def batches(self, epoch: int, first_batch: int) -> Generator[SegmentBatch, None, None]:
@@ -219,26 +224,12 @@ class DiffusionTask:
         yield from self._loader.batches(self._sampler.epoch(epoch, first_batch))
 
     def losses(self, network: Callable[..., Any], batch: SegmentBatch) -> Mapping[str, Tensor]:
-        """Makes the poses of a batch, and has them learnt."""
-        batch = batch.to(self._device)
-        return self.losses_of(network, batch, self.poses(batch))
-
-    def poses(self, batch: SegmentBatch) -> Tensor:
-        """What the network is to give for a batch on the task's device, `[batch, frames, values]`."""
+        """Adds noise to the poses of a batch, lets the network denoise them, and compares; speech is encoded once."""
+        batch = batch.to(self._fabric.device)
         target: Tensor = self._poses(batch)
-        return target
-
-    def losses_of(self, network: Callable[..., Any], batch: SegmentBatch, target: Tensor) -> Mapping[str, Tensor]:
-        """Adds noise to poses, and lets the network take it away; speech is encoded once.
-
-        Args:
-            network: see `losses`.
-            batch: on the task's device.
-            target: its poses, see `poses`.
-        """
         objective = self._masked_objective(batch)
         steps = sample_timesteps(self._schedule, len(target), self.generators["steps"])
-        noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._device)
+        noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._fabric.device)
         learnt = DiffusionLossBatch(
             target=target,
             speech=batch.audio,
@@ -291,7 +282,7 @@ class DiffusionTask:
 
     def _masked_objective(self, batch: SegmentBatch) -> Callable[..., Losses]:
         """The objective without the parts that some of the items have no data of: they have no loss there."""
-        mask = value_mask(batch.valid, self._settings.sizes, self._device)
+        mask = value_mask(batch.valid, self._settings.sizes, self._fabric.device)
         if mask is None:
             return self._objective
         valid = mask[:, None]
@@ -301,6 +292,31 @@ class DiffusionTask:
             return masked
 
         return compare
+
+
+def diffusion_learning_rate(
+    epoch: int, epochs: int, base: float, *, start: float = 1e-4, lowest: float = 1e-5, warmup: int = 10
+) -> float:
+    """The learning rate of the diffusion network: a straight line to the base rate, then half a cosine.
+
+    It equals timm's CosineLRScheduler when that is told, after each epoch, the number of the epoch just done: the first
+    two epochs share a rate, and the cosine, which counts from the first epoch, begins a little below the base rate. The
+    start lies above the base rate of 5e-5; the "warm-up" of the reference comes down.
+
+    Args:
+        epoch: from 0.
+        epochs: length of the whole training; at most `warmup` of them never leave the line.
+        base: the rate configured.
+        start: the rate of the first epoch.
+        lowest: the rate that the cosine ends at.
+        warmup: epochs of the line.
+    """
+    done = max(epoch - 1, 0)
+    if done < warmup:
+        return start + (base - start) * done / warmup
+    if done >= epochs:
+        return lowest
+    return lowest + 0.5 * (base - lowest) * (1 + math.cos(math.pi * done / epochs))
 
 
 def _constants(sources: tuple[ActorSource, ...]) -> ActorConstants:

@@ -23,9 +23,8 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
-from audio2face.config_base.types import Device
+from audio2face.config_base.types import Device, Precision
 from audio2face.errors import UserError
-from audio2face.training.task import DeviceAndRank, FabricSettings
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)  # of one step of training, in which all processes have alike to do
 _WAITING_TIMEOUT = timedelta(days=30)
@@ -66,25 +65,29 @@ _ATTENTION: tuple[tuple[Callable[[], bool], Callable[[bool], None]], ...] = (
 )
 
 
-def make_fabric(settings: FabricSettings) -> Fabric:
-    """Starts the engine, on one device, or on those that `torchrun` started a process each for.
+def make_fabric(device: Device = "auto", precision: Precision = "auto") -> Fabric:
+    """Starts Fabric, on one device, or on those for each of which `torchrun` started a process.
+
+    Args:
+        device: DEVICE.
+        precision: PRECISION.
 
     Raises:
         UserError: the device is not there, or there are fewer of them than processes.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its advice is not for whoever runs a stage
-    device = choose_device(settings.device)
+    accelerator = choose_device(device)
     processes = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-    _check_processes(device, local)
+    _check_processes(accelerator, local)
     # Layer drop leaves weights unused in a step, which has to be looked for.
     strategy = DDPStrategy(find_unused_parameters=True, timeout=COLLECTIVE_TIMEOUT) if processes > 1 else "auto"
     fabric = Fabric(
-        accelerator=device,
+        accelerator=accelerator,
         devices=local,
         num_nodes=processes // local,
         strategy=strategy,
-        precision=_precision(device, settings.precision),
+        precision=_precision(accelerator, precision),
     )
     fabric.launch()
     if processes > 1:
@@ -108,11 +111,6 @@ def choose_device(wanted: Device) -> Literal["cuda", "mps", "cpu"]:
     device = wanted if wanted != "auto" else _best_device()
     _check_device(device)
     return device
-
-
-def device_and_rank(fabric: Fabric) -> DeviceAndRank:
-    """Where this process stands."""
-    return DeviceAndRank(fabric.device, fabric.global_rank, fabric.world_size)
 
 
 def all_reduce_sum(fabric: Fabric, values: Tensor) -> Tensor:
@@ -162,17 +160,21 @@ def gather_objects(fabric: Fabric, own: Gathered) -> list[Gathered]:
     return together
 
 
-def seed_everything(settings: FabricSettings, rank: int) -> None:
-    """Seeds the global generators, differently in every process."""
-    seed = settings.seed + rank
+def seed_everything(seed: int, rank: int = 0) -> None:
+    """Seeds the global random number generators, differently in every process."""
+    seed += rank
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)  # libraries draw from the global generator
     random.seed(seed)
 
 
 @contextmanager
-def deterministic_algorithms(settings: FabricSettings) -> Iterator[None]:
-    """Chooses algorithms, reproducible ones where that is wished, and gives the choice back afterwards."""
+def deterministic_algorithms(reproducible: bool) -> Iterator[None]:
+    """Chooses algorithms, and restores the choice afterwards.
+
+    Args:
+        reproducible: REPRODUCIBLE; algorithms that give the same bits in every run.
+    """
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -181,7 +183,7 @@ def deterministic_algorithms(settings: FabricSettings) -> Iterator[None]:
     attention = [is_on() for is_on, _ in _ATTENTION]
     # cuDNN plans its attention anew for every length: longer than the attention itself takes, and segments differ.
     torch.backends.cuda.enable_cudnn_sdp(False)
-    if settings.reproducible:
+    if reproducible:
         # The gradients of all fused kinds are added up in any order as long as other operations are merely warned of.
         torch.backends.cuda.enable_flash_sdp(False)
         torch.backends.cuda.enable_mem_efficient_sdp(False)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from lightning_fabric import Fabric
 from torch import nn
 
 from audio2face.config import Configuration
 from audio2face.errors import UserError
 from audio2face.families import FAMILIES, resolve
 from audio2face.training.run_folder import TrainingRun
-from audio2face.training.task import DeviceAndRank, ResumeState, Task
+from audio2face.training.task import ResumeState, Task
 
 
 class TrainingModule(Protocol):
     """What a family's module for training offers, as functions of the module; `audio2face.families` names it."""
 
-    def open_task(self, configuration: Configuration, place: DeviceAndRank, begun: ResumeState | None) -> Task:
+    def open_task(self, configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> Task:
         """Opens data and network of a configuration.
 
         Args:
             configuration: for stage "train" and a network of the family.
-            place: device and rank of this process.
-            begun: what a resumed run recorded at its start; None for a new one.
+            fabric: device and processes.
+            state: metadata of a resumed run; None for a new one.
 
         Raises:
             UserError: data, speech encoder or weights to start from are missing or do not fit.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from audio2face.config import Configuration, InferenceRegression, TrainRegression
@@ -41,7 +42,7 @@ from audio2face.training.distributed import all_reduce_mean
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import TrainingRun, run_records
-from audio2face.training.task import DeviceAndRank, ParameterGroup, ResumeState, regression_learning_rate
+from audio2face.training.task import ParameterGroup, ResumeState
 
 
 def network_settings(
@@ -167,13 +168,13 @@ DEPLOY_FOLDER = "deploy"  # of a run: what consumers of the model read
 _NETWORK = "network."  # what the names of the network's weights begin with in a run
 
 
-def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeState | None) -> RegressionTask:
+def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> RegressionTask:
     """Opens data and network of a configuration.
 
     Args:
         configuration: for stage "train" and network type "regression".
-        place: where this process stands.
-        begun: what a run that is gone on with recorded; None for a new one.
+        fabric: device and processes.
+        state: metadata of a resumed run; None for a new one.
 
     Raises:
         UserError: data, speech encoder or weights to start from are missing or do not fit.
@@ -182,7 +183,7 @@ def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeS
         configuration.section("train", TrainRegression),
         configuration.section("inference", InferenceRegression),
     )
-    data = TrainingData.open(configuration.dataset, train, None if begun is None else begun.preproc_runs)
+    data = TrainingData.open(configuration.dataset, train, None if state is None else state.preproc_runs)
     check_source(
         inference.CONFIG,
         data.shots,
@@ -193,11 +194,11 @@ def open_task(configuration: Configuration, place: DeviceAndRank, begun: ResumeS
     if train.NETWORK_HYPER_PARAMS["use_w2v_features"]:
         sizes = train.NETWORK_HYPER_PARAMS
         wishes = {"num_layers": sizes["w2v_num_layers"], "fine_tune": not sizes["w2v_freeze"]}
-        encoder = open_encoder(train, begun, wishes)
-    phonemes = phoneme_tables(data.training_clips, configuration.dataset, train, place) if encoder else None
+        encoder = open_encoder(train, state, wishes)
+    phonemes = phoneme_tables(data.training_clips, configuration.dataset, train, fabric) if encoder else None
     records = run_records("regression", data, configuration)
-    task = RegressionTask(train, inference, data, encoder, phonemes, place, records)
-    if train.PRETRAINED_NET_FPATH is not None and (begun is None or not begun.has_weights):
+    task = RegressionTask(train, inference, data, encoder, phonemes, fabric, records)
+    if train.PRETRAINED_NET_FPATH is not None and (state is None or not state.has_weights):
         languages = () if phonemes is None else phonemes.languages
         load_pretrained_regression(task.network.network, train.PRETRAINED_NET_FPATH, languages)
     return task
@@ -226,7 +227,7 @@ class RegressionTask:
         data: all clips.
         encoder: the speech encoder with its pretrained weights; None where speech features are not heard.
         phonemes: of the clips that are learnt from; None where they are not learnt.
-        place: where this process stands.
+        fabric: device and processes.
         records: see `Task.records`.
     """
 
@@ -237,12 +238,12 @@ class RegressionTask:
         data: TrainingData,
         encoder: SpeechEncoder | None,
         phonemes: PhonemeTables | None,
-        place: DeviceAndRank,
+        fabric: Fabric,
         records: dict[str, Any],
     ) -> None:
         source = data.sources[0]
         self.actor = source.actor
-        self._train, self._data, self._place, self._records = train, data, place, records
+        self._train, self._data, self._fabric, self._records = train, data, fabric, records
         self._source_row = (inference.CONFIG["source_shot"], inference.CONFIG["source_frame"])
         self._phonemes = phonemes
         self._settings = network_settings(train, data, encoder, phonemes)
@@ -250,31 +251,31 @@ class RegressionTask:
         length = self._settings.implicit_emotion_len
         self.network = RegressionTrainingModule(
             network, ImplicitEmotions(num_rows(data.shots), length, train.EMO_INIT_SIGMA)
-        ).to(place.device)
-        self.generators = {"gains": torch.Generator().manual_seed(train.RNG_SEED_TORCH + place.rank)}
+        ).to(fabric.device)
+        self.generators = {"gains": torch.Generator().manual_seed(train.RNG_SEED_TORCH + fabric.global_rank)}
         network.set_noise_generator(self.generators["gains"])
         self._objective = RegressionLoss(
             self._settings.sizes,
             loss_weights(train),
             skin_shapes(source, train),
             {} if phonemes is None else {name: (len(own), own.silence) for name, own in phonemes.phones.items()},
-            all_reduce_mean if place.world_size > 1 else None,
-        ).to(place.device)
+            all_reduce_mean if fabric.world_size > 1 else None,
+        ).to(fabric.device)
         self._hears_once = _uses_feature_cache(train, network)
         width = train.AUGMENT["timeshift"]
         shifts = TimeShiftGrid(width, (train.SPEECH_FEATURE_SHIFTS if width else 1) if self._hears_once else None)
         self._loader, self._sampler = data.sequences(
             train,
             shifts,
-            batch_size=train.BATCH_SIZE * place.world_size,
-            rank=place.rank,
-            world_size=place.world_size,
+            batch_size=train.BATCH_SIZE * fabric.world_size,
+            rank=fabric.global_rank,
+            world_size=fabric.world_size,
         )
         self._loader = dataclasses.replace(self._loader, phonemes=phonemes)
         self.num_batches = self._sampler.batches_per_epoch
         self.items_per_batch = train.BATCH_SIZE
         self._held_out, self._held_out_plans = data.validation_sequences(train, FRAMES_AT_ONCE)
-        self._validation = RegressionValidation(network, source).to(place.device)
+        self._validation = RegressionValidation(network, source).to(fabric.device)
         self.best_metric = LIP_ERROR if self._validation.lips is not None else SKIN_ERROR
         self._lip_weights = [
             emotion_weights(table, data.training_clips)
@@ -292,20 +293,23 @@ class RegressionTask:
         ]
 
     def learning_rate(self, epoch: int) -> float:
-        """See `regression_learning_rate`."""
-        return regression_learning_rate(epoch, self._train.LEARNING_RATE, self._train.LR_STEP_GAMMA)
+        """LEARNING_RATE, smaller by the factor LR_STEP_GAMMA after every epoch."""
+        rate: float = self._train.LEARNING_RATE * self._train.LR_STEP_GAMMA**epoch
+        return rate
 
     def batches(self, epoch: int, first_batch: int) -> Generator[SequenceBatch, None, None]:
         """Sequences drawn for their position, loaded in the background."""
         if self._hears_once and self._loader.features is None:
-            shifts, place = self._sampler.shifts.grid, self._place
-            features = self._feature_cache().prepare(self._loader.windows, shifts, place.rank, place.world_size)
+            shifts, fabric = self._sampler.shifts.grid, self._fabric
+            features = self._feature_cache().prepare(
+                self._loader.windows, shifts, fabric.global_rank, fabric.world_size
+            )
             self._loader = dataclasses.replace(self._loader, features=features)
         yield from self._loader.batches(self._sampler.epoch(epoch, first_batch))
 
     def losses(self, network: Callable[..., Any], batch: SequenceBatch) -> Mapping[str, Tensor]:
         """Predicts a batch, and compares."""
-        device = self._place.device
+        device = self._fabric.device
         known, phonemes = value_mask(batch.valid, self._settings.sizes, device), self._phonemes_of(batch)
         distance, size = (None if table is None else table[batch.clips].to(device) for table in self._lip_weights)
         batch = batch.to(device)
@@ -344,7 +348,7 @@ class RegressionTask:
         database = self._database()
         row = database.find(*database.source(*self._source_row))
         assert row is not None  # `check_source` made sure
-        implicit = torch.from_numpy(row).to(self._place.device)
+        implicit = torch.from_numpy(row).to(self._fabric.device)
         return self._validation.run(self._held_out, self._held_out_plans, implicit)
 
     def state(self) -> dict[str, Any]:
@@ -381,7 +385,7 @@ class RegressionTask:
         network = self.network.network
         assert network.encoder is not None
         return FeatureCache(
-            self._train.SPEECH_FEATURES_ROOT, network.encoder, network.extract_hidden_states, self._place.device
+            self._train.SPEECH_FEATURES_ROOT, network.encoder, network.extract_hidden_states, self._fabric.device
         )
 
     def _phonemes_of(self, batch: SequenceBatch) -> dict[str, PhonemeTargets]:
@@ -393,7 +397,7 @@ class RegressionTask:
             items = torch.from_numpy(np.flatnonzero(batch.languages == number))
             if len(items):
                 spoken = batch.phonemes[items][..., : len(phones)]
-                targets[language] = PhonemeTargets(items.to(self._place.device), spoken.to(self._place.device))
+                targets[language] = PhonemeTargets(items.to(self._fabric.device), spoken.to(self._fabric.device))
         return targets
 
     def _database(self) -> EmotionDatabase:

@@ -37,7 +37,6 @@ from audio2face.training.checkpoint import (
 from audio2face.training.distributed import (
     describe_engine,
     deterministic_algorithms,
-    device_and_rank,
     make_fabric,
     seed_everything,
     wait_for_all,
@@ -46,7 +45,7 @@ from audio2face.training.families import training_module
 from audio2face.training.metrics import RunLog
 from audio2face.training.run_folder import CONFIGURATION_FILE, NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
-from audio2face.training.task import ResumeState, Task, fabric_settings, trainer_settings
+from audio2face.training.task import ResumeState, Task
 from audio2face.training.trainer import StopReason, Trainer
 
 NEWEST = ""  # what `--resume` without a name stands for
@@ -197,16 +196,6 @@ class TrainingResult:
     exported: Path
 
 
-@dataclass(frozen=True)
-class _TrainRequest:
-    """What `train` was asked for."""
-
-    configuration: Configuration
-    exporter: Exporter
-    resume: str | None
-    finish_now: bool
-
-
 def train(
     configuration: Configuration, exporter: Exporter, *, resume: str | None = None, finish_now: bool = False
 ) -> TrainingResult:
@@ -222,22 +211,23 @@ def train(
         UserError: configuration, data, or the run to go on with do not allow it.
         KeyboardInterrupt: a signal asked to stop; the run can be gone on with.
     """
-    order = _TrainRequest(configuration, exporter, resume, finish_now)
-    engine = fabric_settings(configuration.train)
-    fabric = make_fabric(engine)
-    run = _open_run(fabric, order)
+    settings = configuration.train
+    fabric = make_fabric(settings.DEVICE, settings.PRECISION)
+    run = _open_run(fabric, configuration, resume, finish_now)
     stop = InterruptHandler()
-    with _locked(fabric, run), deterministic_algorithms(engine):
+    with _locked(fabric, run), deterministic_algorithms(settings.REPRODUCIBLE):
         try:
             with stop:
-                end = _train(fabric, run, order, stop)
-            if end is StopReason.STOPPED:
+                reason = _train(
+                    fabric, run, configuration, exporter, stop, is_new=resume is None, finish_now=finish_now
+                )
+            if reason is StopReason.STOPPED:
                 stop.reraise()
                 raise KeyboardInterrupt
         except KeyboardInterrupt:
             LOGGER.info("stopped. %s", resume_hint())
             raise
-    return TrainingResult(run, end, _exported(CheckpointStore(run.path / FOLDER), configuration))
+    return TrainingResult(run, reason, _exported(CheckpointStore(run.path / FOLDER), configuration))
 
 
 def _resume_command(configuration: Configuration, run: RunFolder, fabric: Fabric, options: str = "") -> str:
@@ -246,20 +236,20 @@ def _resume_command(configuration: Configuration, run: RunFolder, fabric: Fabric
     return f"python run_train.py {configuration.name} --resume {run.name}{options}{devices}"
 
 
-def _open_run(fabric: Fabric, order: _TrainRequest) -> RunFolder:
-    """Makes or finds the run folder in the first process, and tells the others."""
-    train, path = order.configuration.train, None
-    if fabric.is_global_zero and order.resume is None:
+def _open_run(fabric: Fabric, configuration: Configuration, resume: str | None, finish_now: bool) -> RunFolder:
+    """Makes or finds the run folder in the first process, and broadcasts it to the others."""
+    train, path = configuration.train, None
+    if fabric.is_global_zero and resume is None:
         path = RunFolder.create(train.TRAIN_OUTPUT_ROOT, train.RUN_NAME).path
-    elif fabric.is_global_zero and order.resume is not None:
-        run = find_run_to_resume(order.configuration, order.resume)
-        if run.is_done and not order.finish_now:
+    elif fabric.is_global_zero and resume is not None:
+        run = find_run_to_resume(configuration, resume)
+        if run.is_done and not finish_now:
             raise UserError(
                 "has come to its end",
                 path=run.path,
                 hint="Train on from its weights with PRETRAINED_NET_FPATH, or export it once more with --finish.",
             )
-        check_settings(run, order.configuration)
+        check_settings(run, configuration)
         path = run.path
     path = fabric.broadcast(path)
     assert path is not None
@@ -278,70 +268,78 @@ def _locked(fabric: Fabric, run: RunFolder) -> Iterator[None]:
         yield
 
 
-def _train(fabric: Fabric, run: RunFolder, order: _TrainRequest, stop: InterruptHandler) -> StopReason:
+def _train(
+    fabric: Fabric,
+    run: RunFolder,
+    configuration: Configuration,
+    exporter: Exporter,
+    stop: InterruptHandler,
+    *,
+    is_new: bool,
+    finish_now: bool,
+) -> StopReason:
     """Everything between an open folder and a finished run."""
-    began = time.monotonic()
-    engine, train = fabric_settings(order.configuration.train), order.configuration.train
-    store, begun = CheckpointStore(run.path / FOLDER), None if order.resume is None else read_resume_state(run)
-    last = store.last() if begun is not None else None
-    if order.finish_now and last is None:
+    started = time.monotonic()
+    train, store = configuration.train, CheckpointStore(run.path / FOLDER)
+    state = None if is_new else read_resume_state(run)
+    last = None if is_new else store.last()
+    if finish_now and last is None:
         raise UserError("has no checkpoint to finish with", path=run.path, hint="Let it train: --resume alone.")
-    seed_everything(engine, fabric.global_rank)
-    family = training_module(str(order.configuration.network_type))
-    task = family.open_task(order.configuration, device_and_rank(fabric), begun)
-    if fabric.is_global_zero and begun is None:
-        _record(run, order.configuration, task, fabric)
+    seed_everything(train.RNG_SEED_TORCH, fabric.global_rank)
+    task = training_module(str(configuration.network_type)).open_task(configuration, fabric, state)
+    if fabric.is_global_zero and is_new:
+        _record(run, configuration, task, fabric)
     # A new run can be found from here on; before, the same command starts another one.
-    set_resume_hint(f"Resume with: {_resume_command(order.configuration, run, fabric)}")
+    set_resume_hint(f"Resume with: {_resume_command(configuration, run, fabric)}")
     wait_for_all()
-    progress = Progress() if last is None else read_progress(last)
-    LOGGER.info("%s %s, on %s", "making" if begun is None else "going on with", run.name, describe_engine(fabric))
-    log = RunLog(run.path, progress.step) if fabric.is_global_zero else None
-    loop = Trainer(fabric, task, trainer_settings(train), store, log, stop, compiled=engine.compiled)
+    log = RunLog(run.path, 0 if last is None else read_progress(last).step) if fabric.is_global_zero else None
+    LOGGER.info("%s %s, on %s", "training" if is_new else "resuming", run.name, describe_engine(fabric))
+    trainer = Trainer(fabric, task, train, store, log, stop)
     if last is not None:
-        loop.resume(read_checkpoint(last))
+        trainer.resume(read_checkpoint(last))
     LOGGER.info(
         "%d batches in an epoch, %d of %d epochs done; ready after %.1f s",
         task.num_batches,
-        progress.epoch,
+        trainer.progress.epoch,
         train.NUM_EPOCHS,
-        time.monotonic() - began,
+        time.monotonic() - started,
     )
-    end = loop.run(finish_now=order.finish_now)
+    reason = trainer.run(finish_now=finish_now)
     if log is not None:
-        if end is not StopReason.STOPPED:
-            again = _resume_command(order.configuration, run, fabric, " --finish")
+        if reason is not StopReason.STOPPED:
+            again = _resume_command(configuration, run, fabric, " --finish")
             set_resume_hint(f"The weights are saved. To export them: {again}")
-            _finish(run, order, task, loop.progress, end)
+            _finish(run, configuration, exporter, trainer, reason)
         log.draw()
         log.close()
     wait_for_all()
-    return end
+    return reason
 
 
 def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fabric) -> None:
     """Writes what the run is, before its first step."""
-    records = task.metadata_files()
-    for name, value in records.items():
+    for name, value in task.metadata_files().items():
         write_json(run.path / name, value)
     write_json(run.path / NETWORK_FILE, task.network_config())
     configuration.save(run.path / CONFIGURATION_FILE)
     record(run, configuration, engine=describe_engine(fabric))
 
 
-def _finish(run: RunFolder, order: _TrainRequest, task: Task, progress: Progress, end: StopReason) -> None:
+def _finish(
+    run: RunFolder, configuration: Configuration, exporter: Exporter, trainer: Trainer, reason: StopReason
+) -> None:
     """Writes weights and all that deployment needs."""
-    store = CheckpointStore(run.path / FOLDER)
-    chosen = _exported(store, order.configuration)
+    task = trainer.task
+    chosen = _exported(trainer.store, configuration)
     weights = read_exported_weights(chosen)
     save_tensors(weights, run.path / WEIGHTS_FILE)
-    write_json(run.path / SUMMARY_FILE, _summary(chosen, progress, end))
-    LOGGER.info("%s; exporting step %d", end.value, int(chosen.name))
+    write_json(run.path / SUMMARY_FILE, _summary(chosen, trainer.progress, reason))
+    LOGGER.info("%s; exporting step %d", reason.value, int(chosen.name))
     task.network.load_state_dict(weights)
     task.network.eval()
     try:
         task.export(run.path)
-        order.exporter(run.path, task.network)
+        exporter(run.path, task.network)
     except Exception:
         LOGGER.warning(resume_hint())
         raise
@@ -354,10 +352,10 @@ def _exported(store: CheckpointStore, configuration: Configuration) -> Path:
     return chosen
 
 
-def _summary(chosen: Path, progress: Progress, end: StopReason) -> dict[str, Any]:
+def _summary(chosen: Path, progress: Progress, reason: StopReason) -> dict[str, Any]:
     """How training went, for whoever reads or deploys the run."""
     return {
-        "end": end.value,
+        "end": reason.value,
         "steps": progress.step,
         "epochs": progress.epoch,
         "minutes": round(progress.seconds / 60, 1),

@@ -12,126 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from audio2face.config.sections import TrainDiffusion, TrainRegression
-from audio2face.config_base.types import Device, ExportedWeights, Precision
 
-
-@dataclass(frozen=True, kw_only=True)
-class FabricSettings:
-    """What the network is trained on, and how it calculates; see the parameters of the same names."""
-
-    device: Device = "auto"
-    precision: Precision = "auto"
-    compiled: bool = False
-    reproducible: bool = True
-    seed: int = 42
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainerSettings:
-    """How long and in which steps is trained; see the parameters of the same names in the base modules.
-
-    Attributes:
-        epochs: NUM_EPOCHS.
-        accumulation: batches whose gradients are gathered for a step.
-        reference_accumulation: gathers them as the reference does.
-        clip_norm: GRADIENT_CLIP_NORM.
-        ema_decay: EMA_DECAY.
-        log_period: batches between two lines of the log, counted from the start of each epoch.
-        validation_period: epochs.
-        checkpoint_seconds: time between two checkpoints.
-        limit_seconds: time after which training ends; None: never.
-        exported: EXPORTED_WEIGHTS.
-    """
-
-    epochs: int
-    accumulation: int = 1
-    reference_accumulation: bool = False
-    clip_norm: float | None = None
-    ema_decay: float | None = None
-    log_period: int = 10
-    validation_period: int = 1
-    checkpoint_seconds: float = 600.0
-    limit_seconds: float | None = None
-    exported: ExportedWeights = "best"
-
-    def is_due(self, batch: int, num_batches: int) -> bool:
-        """Whether the weights change after a batch of an epoch, both counted from 0."""
-        if self.reference_accumulation:
-            return batch % self.accumulation == 0
-        return (batch + 1) % self.accumulation == 0 or batch + 1 == num_batches
-
-
-def fabric_settings(train: TrainDiffusion | TrainRegression) -> FabricSettings:
-    """Reads them from a configuration."""
-    return FabricSettings(
-        device=train.DEVICE,
-        precision=train.PRECISION,
-        compiled=train.COMPILE,
-        reproducible=train.REPRODUCIBLE,
-        seed=train.RNG_SEED_TORCH,
-    )
-
-
-def trainer_settings(train: TrainDiffusion | TrainRegression) -> TrainerSettings:
-    """Reads them from a configuration."""
-    limit = train.TIME_LIMIT_MINUTES
-    return TrainerSettings(
-        epochs=train.NUM_EPOCHS,
-        accumulation=train.GRADIENT_ACCUMULATION_STEPS,
-        reference_accumulation=train.REFERENCE_ACCUMULATION,
-        clip_norm=train.GRADIENT_CLIP_NORM,
-        ema_decay=train.EMA_DECAY,
-        log_period=train.LOG_PERIOD,
-        validation_period=train.VALIDATION_PERIOD_EPOCHS,
-        checkpoint_seconds=60 * train.CHECKPOINT_PERIOD_MINUTES,
-        limit_seconds=None if limit is None else 60 * limit,
-        exported=train.EXPORTED_WEIGHTS,
-    )
-
-
-def diffusion_learning_rate(
-    epoch: int, epochs: int, base: float, *, start: float = 1e-4, lowest: float = 1e-5, warmup: int = 10
-) -> float:
-    """The learning rate of the diffusion network: a straight line to the base rate, then half a cosine.
-
-    It equals timm's CosineLRScheduler when that is told, after each epoch, the number of the epoch just done: the first
-    two epochs share a rate, and the cosine, which counts from the first epoch, begins a little below the base rate. The
-    start lies above the base rate of 5e-5; the "warm-up" of the reference comes down.
-
-    Args:
-        epoch: from 0.
-        epochs: length of the whole training; at most `warmup` of them never leave the line.
-        base: the rate configured.
-        start: the rate of the first epoch.
-        lowest: the rate that the cosine ends at.
-        warmup: epochs of the line.
-    """
-    done = max(epoch - 1, 0)
-    if done < warmup:
-        return start + (base - start) * done / warmup
-    if done >= epochs:
-        return lowest
-    return lowest + 0.5 * (base - lowest) * (1 + math.cos(math.pi * done / epochs))
-
-
-def regression_learning_rate(epoch: int, base: float, gamma: float) -> float:
-    """The learning rate of the regression network: smaller by the factor `gamma` after every epoch, from 0 on."""
-    return base * gamma**epoch
-
-
-@dataclass(frozen=True)
-class DeviceAndRank:
-    """Where a process of a training run stands.
-
-    Attributes:
-        device: the device that it calculates on.
-        rank: its number among all processes.
-        world_size: number of processes.
-    """
-
-    device: torch.device
-    rank: int = 0
-    world_size: int = 1
+TrainSection = TrainDiffusion | TrainRegression
 
 
 @dataclass(frozen=True)
@@ -165,6 +47,46 @@ class Batch(Protocol):
 
     def suspects(self) -> Sequence[str]:
         """The names of items whose data alone explain a loss that is not finite; all names where no item's do."""
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """A batch whose gradients are accumulated.
+
+    Attributes:
+        batch: the batch as it was loaded.
+        losses: detached scalars, means over its items.
+        gradient_norm: norm of all gradients accumulated up to and including this batch, in this process; None for the
+            last one of a step, whose norm is that of the step.
+    """
+
+    batch: Batch
+    losses: Mapping[str, Tensor]
+    gradient_norm: Tensor | None
+
+    @classmethod
+    def from_losses(cls, batch: Batch, losses: Mapping[str, Tensor], gradient_norm: Tensor | None) -> MicroBatch:
+        """Detaches the losses of a batch."""
+        return cls(batch, {name: loss.detach() for name, loss in losses.items()}, gradient_norm)
+
+
+def suspects(micro_batches: Sequence[MicroBatch], gradient_norm: Tensor) -> tuple[list[str], list[str]]:
+    """The items of this process that may be why a step is not finite.
+
+    Args:
+        micro_batches: those of the step.
+        gradient_norm: norm of the gradients of the step.
+
+    Returns:
+        The items of batches whose loss is not finite, and those of the first batch with whose gradients the norm is not
+        finite: the latter are the cause only where no process has any of the former.
+    """
+    micros = [micro for micro in micro_batches if micro.batch.sample_ids]
+    by_loss = [micro for micro in micros if not math.isfinite(micro.losses["total"])]
+    norms = [gradient_norm if micro.gradient_norm is None else micro.gradient_norm for micro in micros]
+    by_gradient = [micro for micro, norm in zip(micros, norms, strict=True) if not math.isfinite(norm)][:1]
+    first, second = ([name for micro in some for name in micro.batch.suspects()] for some in (by_loss, by_gradient))
+    return first, second
 
 
 @dataclass(frozen=True)

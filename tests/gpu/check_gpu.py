@@ -28,12 +28,11 @@ from audio2face.deploy import export_run
 from audio2face.preproc.matmul import TorchBackend, fastest_backend
 from audio2face.preproc.selection import GramColumns, select_distinct
 from audio2face.training.diffusion import open_task as open_diffusion
-from audio2face.training.distributed import choose_device
+from audio2face.training.distributed import choose_device, make_fabric
 from audio2face.training.regression import RegressionTask
 from audio2face.training.regression import open_task as open_regression
 from audio2face.training.run import TrainingResult, train
 from audio2face.training.run_folder import TrainingRun
-from audio2face.training.task import DeviceAndRank
 from audio2face.training.trainer import StopReason
 
 KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
@@ -121,7 +120,7 @@ def test_what_is_heard_there_is_what_is_heard_here(device: str, tmp_path: Path) 
     heard = []
     for where in ("cpu", device):
         configuration = small_project(tmp_path / where, kind="regression", SPEECH_FEATURES="fast")
-        task: RegressionTask = open_regression(configuration, DeviceAndRank(torch.device(where)), None)
+        task: RegressionTask = open_regression(configuration, make_fabric(where), None)
         batch = next(task.batches(0, 0))
         assert batch.hidden is not None
         heard.append(batch.hidden.float().cpu())
@@ -133,7 +132,7 @@ def test_errors_are_those_of_the_processor(device: str, kind: NetworkType, tmp_p
     errors = []
     for where in ("cpu", device):
         torch.manual_seed(0)
-        task = OPENERS[kind](small_project(tmp_path / where, kind=kind), DeviceAndRank(torch.device(where)), None)
+        task = OPENERS[kind](small_project(tmp_path / where, kind=kind), make_fabric(where), None)
         task.network.eval()
         with torch.no_grad():
             metrics = task.validate()

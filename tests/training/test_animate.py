@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from lightning_fabric import Fabric
 from small_project import small_project
 
 from audio2face.config import Configuration
@@ -27,7 +28,6 @@ from audio2face.training.diffusion import open_task
 from audio2face.training.inference.animate import RawInference, RawOptions
 from audio2face.training.inference.stream import Mode, SamplingOptions
 from audio2face.training.inference.trained_run import TrainedModel
-from audio2face.training.task import DeviceAndRank
 from runners import run_inference
 
 RUN = "260101_000000_small"
@@ -63,7 +63,7 @@ def write_run(folder: Path) -> None:
     info["scale_skin"] *= 2
     info["translate_skin"][1] += 5
     write_json(path, info)
-    task = open_task(configuration, DeviceAndRank(torch.device("cpu")), None)
+    task = open_task(configuration, Fabric(accelerator="cpu", devices=1), None)
     network = task.network
     assert isinstance(network, DiffusionNetwork)
     torch.manual_seed(0)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from toy import ToyBatch, ToyTask
+from toy import ToyBatch, ToyTask, train_settings
 
 from audio2face.errors import UserError
 from audio2face.models.losses import RunningLossNormalizer
@@ -23,18 +23,24 @@ from audio2face.training.checkpoint import CheckpointStore, read_checkpoint, rea
 from audio2face.training.distributed import make_fabric, seed_everything
 from audio2face.training.metrics import RunLog
 from audio2face.training.signals import InterruptHandler
-from audio2face.training.task import FabricSettings, TrainerSettings
 from audio2face.training.trainer import StopReason, Trainer
 
-ENGINE = FabricSettings(device="cpu")
+SETTINGS = {
+    "NUM_EPOCHS": 4,
+    "EMA_DECAY": 0.9,
+    "LOG_PERIOD": 2,
+    "VALIDATION_PERIOD_EPOCHS": 1,
+    "GRADIENT_ACCUMULATION_STEPS": 1,
+    "GRADIENT_CLIP_NORM": None,
+}
 
 
 def make_loop(
     folder: Path, task: ToyTask, *, stop: InterruptHandler | None = None, log: RunLog | None = None, **settings: object
 ) -> Trainer:
-    seed_everything(ENGINE, 0)
-    chosen = TrainerSettings(**{"epochs": 4, "ema_decay": 0.9, "log_period": 2, **settings})  # type: ignore[arg-type]
-    return Trainer(make_fabric(ENGINE), task, chosen, CheckpointStore(folder), log, stop or InterruptHandler())
+    seed_everything(42)
+    train = train_settings(**{**SETTINGS, **settings})
+    return Trainer(make_fabric("cpu"), task, train, CheckpointStore(folder), log, stop or InterruptHandler())
 
 
 class StoppingTask(ToyTask):
@@ -58,7 +64,7 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 @pytest.mark.parametrize("reference", [False, True])
 def test_stopped_anywhere_it_goes_on_to_the_same_weights(tmp_path: Path, reference: bool) -> None:
-    options = {"accumulation": 2, "reference_accumulation": reference, "clip_norm": 0.5}
+    options = {"GRADIENT_ACCUMULATION_STEPS": 2, "REFERENCE_ACCUMULATION": reference, "GRADIENT_CLIP_NORM": 0.5}
     assert make_loop(tmp_path / "whole", ToyTask(), **options).run() is StopReason.DONE
     whole = CheckpointStore(tmp_path / "whole").last()
     assert whole is not None
@@ -105,14 +111,14 @@ class InterruptedTask(ToyTask):
 @pytest.mark.parametrize(("at", "period"), [(1, 1), (3, 1), (4, 1), (1, 3)])
 def test_a_signal_interrupts_validation_and_the_run_resumes_with_it(tmp_path: Path, at: int, period: int) -> None:
     whole, interrupted, resumed = ToyTask(), InterruptedTask(at), ToyTask()
-    make_loop(tmp_path / "whole", whole, validation_period=period).run()
+    make_loop(tmp_path / "whole", whole, VALIDATION_PERIOD_EPOCHS=period).run()
     with InterruptHandler() as stop:
-        end = make_loop(tmp_path / "cut", interrupted, stop=stop, validation_period=period).run()
+        end = make_loop(tmp_path / "cut", interrupted, stop=stop, VALIDATION_PERIOD_EPOCHS=period).run()
     assert end is StopReason.STOPPED
     assert len(interrupted.errors) == at - 1
     stopped = CheckpointStore(tmp_path / "cut").last()
     assert stopped is not None
-    loop = make_loop(tmp_path / "cut", resumed, validation_period=period)
+    loop = make_loop(tmp_path / "cut", resumed, VALIDATION_PERIOD_EPOCHS=period)
     loop.resume(read_checkpoint(stopped))
     assert loop.run() is StopReason.DONE
     assert interrupted.errors + resumed.errors == whole.errors
@@ -121,28 +127,29 @@ def test_a_signal_interrupts_validation_and_the_run_resumes_with_it(tmp_path: Pa
 def weights_after(folder: Path, task: ToyTask, **settings: object) -> dict[str, Tensor]:
     task.network[2].p = 0.0  # dropout, which draws by batch
     task.losses = lambda network, batch: {"total": (network(batch.x) - 2 * batch.x).square().mean()}  # type: ignore[method-assign]
-    make_loop(folder, task, epochs=3, **settings).run()
+    make_loop(folder, task, NUM_EPOCHS=3, **settings).run()
     return {name: weight.detach() for name, weight in task.network.named_parameters()}
 
 
 def test_gathered_gradients_are_means_over_items_and_flushed_at_the_end_of_an_epoch(tmp_path: Path) -> None:
     # 10 items: batches of 4, 4, 2 against pairs gathered by two: 4, 4, and 2 that are left at the end.
     large = weights_after(tmp_path / "large", ToyTask(items_per_batch=4))
-    gathered = weights_after(tmp_path / "gathered", ToyTask(items_per_batch=2), accumulation=2)
+    gathered = weights_after(tmp_path / "gathered", ToyTask(items_per_batch=2), GRADIENT_ACCUMULATION_STEPS=2)
     for name in large:
         torch.testing.assert_close(large[name], gathered[name], rtol=1e-5, atol=1e-6)
 
 
-def test_the_references_way_steps_after_the_first_batch_and_drops_what_is_left_over() -> None:
-    reference = TrainerSettings(epochs=1, accumulation=4, reference_accumulation=True)
-    ours = TrainerSettings(epochs=1, accumulation=4)
-    assert [index for index in range(11) if reference.is_due(index, 11)] == [0, 4, 8]
-    assert [index for index in range(11) if ours.is_due(index, 11)] == [3, 7, 10]
+def test_the_references_way_steps_after_the_first_batch_and_drops_what_is_left_over(tmp_path: Path) -> None:
+    task, accumulation = ToyTask(items=11, items_per_batch=1), {"GRADIENT_ACCUMULATION_STEPS": 4}
+    reference = make_loop(tmp_path, task, **accumulation, REFERENCE_ACCUMULATION=True)
+    ours = make_loop(tmp_path, task, **accumulation)
+    assert [index for index in range(11) if reference.is_update(index)] == [0, 4, 8]
+    assert [index for index in range(11) if ours.is_update(index)] == [3, 7, 10]
 
 
 def test_a_checkpoint_after_every_step_and_only_last_and_best_stay(tmp_path: Path) -> None:
     task = ToyTask()
-    make_loop(tmp_path, task, checkpoint_seconds=0.0).run()
+    make_loop(tmp_path, task, CHECKPOINT_PERIOD_MINUTES=0.0).run()
     store = CheckpointStore(tmp_path)
     last, best = store.last(), store.best()
     assert last is not None
@@ -156,7 +163,7 @@ def test_a_checkpoint_after_every_step_and_only_last_and_best_stay(tmp_path: Pat
 
 def test_the_average_of_the_weights_is_tried_and_exported(tmp_path: Path) -> None:
     task = ToyTask()
-    loop = make_loop(tmp_path, task, epochs=2)
+    loop = make_loop(tmp_path, task, NUM_EPOCHS=2)
     loop.run()
     last = CheckpointStore(tmp_path).last()
     assert last is not None
@@ -178,7 +185,7 @@ def test_the_average_of_the_weights_is_tried_and_exported(tmp_path: Path) -> Non
 def test_a_step_that_is_not_finite_is_skipped_and_its_clip_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, value: float, reference: bool, accumulation: int
 ) -> None:
-    settings = {"accumulation": accumulation, "reference_accumulation": reference}
+    settings = {"GRADIENT_ACCUMULATION_STEPS": accumulation, "REFERENCE_ACCUMULATION": reference}
     task, sound = ToyTask(poison=3, poison_value=value), ToyTask()
     with caplog.at_level(logging.WARNING, "audio2face"):
         make_loop(tmp_path / "sound", sound, **settings).run()
@@ -207,7 +214,7 @@ def test_running_statistics_are_those_of_the_steps_that_count(tmp_path: Path, ac
         return found
 
     task.losses = recorded  # type: ignore[method-assign]
-    make_loop(tmp_path, task, epochs=3, accumulation=accumulation).run()
+    make_loop(tmp_path, task, NUM_EPOCHS=3, GRADIENT_ACCUMULATION_STEPS=accumulation).run()
     expected = RunningLossNormalizer()
     for first in range(0, len(taken), 5):
         epoch = taken[first : first + 5]
@@ -248,12 +255,12 @@ def test_a_gradient_that_is_not_finite_is_traced_to_its_batch(tmp_path: Path, ca
 
     def steep(network: Callable[..., Any], batch: ToyBatch) -> Mapping[str, Tensor]:
         found = plain(network, batch)
-        slope = (found["total"] * 0.0).sqrt() if "clip 3" in batch.names else 0.0
+        slope = (found["total"] * 0.0).sqrt() if "clip 3" in batch.sample_ids else 0.0
         return {**found, "total": found["total"] + slope}
 
     task.losses = steep  # type: ignore[method-assign]
     with caplog.at_level(logging.WARNING, "audio2face"):
-        make_loop(tmp_path, task, epochs=1, accumulation=4).run()
+        make_loop(tmp_path, task, NUM_EPOCHS=1, GRADIENT_ACCUMULATION_STEPS=4).run()
     (message,) = caplog.messages
     named = message.partition("Clips: ")[2].split(", ")
     assert "clip 3" in named
@@ -264,19 +271,19 @@ def test_a_gradient_that_is_not_finite_is_traced_to_its_batch(tmp_path: Path, ca
 def test_it_gives_up_when_nothing_is_finite_any_more(tmp_path: Path) -> None:
     task = ToyTask(items=1, items_per_batch=1, poison=0)
     with pytest.raises(UserError, match=r"not been finite for 20 steps in a row, last with clip 0"):
-        make_loop(tmp_path, task, epochs=100).run()
+        make_loop(tmp_path, task, NUM_EPOCHS=100).run()
 
 
 def test_time_limit_ends_as_if_all_epochs_were_done(tmp_path: Path) -> None:
     task = ToyTask()
-    assert make_loop(tmp_path, task, limit_seconds=0.0).run() is StopReason.TIME_LIMIT
+    assert make_loop(tmp_path, task, TIME_LIMIT_MINUTES=0.0).run() is StopReason.TIME_LIMIT
     assert len(task.errors) == 1
     assert CheckpointStore(tmp_path).best() is not None
 
 
 def test_figures_survive_a_stop_and_are_drawn(tmp_path: Path) -> None:
     log = RunLog(tmp_path)
-    make_loop(tmp_path / "checkpoints", ToyTask(), log=log, epochs=2).run()
+    make_loop(tmp_path / "checkpoints", ToyTask(), log=log, NUM_EPOCHS=2).run()
     log.draw()
     log.close()
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from small_project import small_project, without_some_parts
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -24,7 +26,6 @@ from audio2face.training.diffusion import open_task as open_diffusion
 from audio2face.training.regression import open_task as open_regression
 from audio2face.training.run import train
 from audio2face.training.run_folder import TrainingRun
-from audio2face.training.task import DeviceAndRank
 
 KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 2, "CHECKPOINT_PERIOD_MINUTES": 10.0}
@@ -85,17 +86,14 @@ def test_a_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bo
     opener = open_diffusion if kind == "diffusion" else open_regression
     changes = without_some_parts(tmp_path / "lacking") if lacks else {}
     task: Any = opener(
-        small_project(tmp_path, kind=kind, BATCH_SIZE=4, **changes), DeviceAndRank(torch.device("cpu")), None
+        small_project(tmp_path, kind=kind, BATCH_SIZE=4, **changes), Fabric(accelerator="cpu", devices=1), None
     )
     batch = next(task.batches(0, 0))
-    assert bool(np.asarray(batch.known).all()) != lacks
+    assert bool(np.asarray(batch.valid).all()) != lacks
     task.network.train()
     for module in (task.network, task._objective, *([task._poses] if kind == "diffusion" else [])):
         put_on_gpu(module)
-    if kind == "diffusion":
-        task._device = GPU
-    else:
-        task._place = DeviceAndRank(GPU)
+    task._fabric = SimpleNamespace(device=GPU)
     with PretendedGpu():
         losses = task.losses(task.network, batch)
         assert {loss.device for loss in losses.values()} == {GPU}

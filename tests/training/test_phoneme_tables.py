@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from lightning_fabric import Fabric
 
 from audio2face.config import Configuration, Roots, TrainRegression
 from audio2face.config.merge import freeze, merge
@@ -19,9 +21,8 @@ from audio2face.models.phonemes import ENGLISH, SILENCE, Detector, PhoneSet, row
 from audio2face.training.data import phonemes
 from audio2face.training.data.clips import TrainingClip, TrainingShot
 from audio2face.training.data.phonemes import PhonemeCache, PhonemeTables, phoneme_tables
-from audio2face.training.task import DeviceAndRank
 
-HERE = DeviceAndRank(torch.device("cpu"))
+HERE = Fabric(accelerator="cpu", devices=1)
 
 
 class Counting:
@@ -95,11 +96,16 @@ def give_times(root: Path, name: str, *rows: tuple[float, float, str]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def make(root: Path, clips: list[TrainingClip], place: DeviceAndRank = HERE, **changes: Any) -> PhonemeTables | None:
+def rank_of_two(rank: int) -> Fabric:
+    """What phonemes need to know of one of two processes."""
+    return cast("Fabric", SimpleNamespace(device=torch.device("cpu"), global_rank=rank, world_size=2))
+
+
+def make(root: Path, clips: list[TrainingClip], fabric: Fabric = HERE, **changes: Any) -> PhonemeTables | None:
     """The tables of clips."""
     setup = configuration(root, **changes)
     assert isinstance(setup.train, TrainRegression)
-    return phoneme_tables(clips, setup.dataset, setup.train, place)
+    return phoneme_tables(clips, setup.dataset, setup.train, fabric)
 
 
 def named(tables: PhonemeTables, item: int, time: float) -> list[str]:
@@ -238,10 +244,10 @@ def test_processes_share_the_recognition(tmp_path: Path, counting: Counting, mon
 
     monkeypatch.setattr(phonemes, "wait_for_all", wait)
     changes = {"TORCH_CACHE_ROOT": str(tmp_path / "cache")}
-    first = make(tmp_path, clips, DeviceAndRank(torch.device("cpu"), 0, 2), **changes)
+    first = make(tmp_path, clips, rank_of_two(0), **changes)
     assert recognised == [3]
     assert len(counting.heard) == 3  # nothing is recognised twice
-    second = make(tmp_path, clips, DeviceAndRank(torch.device("cpu"), 1, 2), **changes)
+    second = make(tmp_path, clips, rank_of_two(1), **changes)
     assert len(counting.heard) == 3
     assert first is not None
     assert second is not None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from small_project import small_project
 
 from audio2face.errors import UserError
@@ -23,10 +24,9 @@ from audio2face.training.checkpoint import get_rng_state
 from audio2face.training.regression import RegressionTask, load_network, open_task
 from audio2face.training.run import TrainingResult, train
 from audio2face.training.run_folder import TrainingRun
-from audio2face.training.task import DeviceAndRank
 
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
-HERE = DeviceAndRank(torch.device("cpu"))
+HERE = Fabric(accelerator="cpu", devices=1)
 
 
 @pytest.fixture(autouse=True)

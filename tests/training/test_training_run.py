@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from small_project import small_project
 
 from audio2face.config import Configuration
@@ -26,11 +27,10 @@ from audio2face.training import diffusion
 from audio2face.training.diffusion import load_network, open_task
 from audio2face.training.run import NEWEST, TrainingResult, train
 from audio2face.training.run_folder import TrainingRun
-from audio2face.training.task import DeviceAndRank
 from audio2face.training.trainer import StopReason
 
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
-HERE = DeviceAndRank(torch.device("cpu"))
+HERE = Fabric(accelerator="cpu", devices=1)
 
 
 @pytest.fixture(autouse=True)

@@ -23,14 +23,13 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed import distributed_c10d
-from toy import ToyBatch, ToyTask
+from toy import ToyBatch, ToyTask, train_settings
 
 from audio2face.config_base.tables import NetworkType
 from audio2face.models.losses import RunningLossNormalizer
 from audio2face.training.checkpoint import CheckpointStore
-from audio2face.training.distributed import all_reduce_mean, device_and_rank, make_fabric, seed_everything
+from audio2face.training.distributed import all_reduce_mean, make_fabric, seed_everything
 from audio2face.training.signals import InterruptHandler
-from audio2face.training.task import DeviceAndRank, FabricSettings, TrainerSettings
 from audio2face.training.trainer import StopReason, Trainer
 
 GLOBAL_BATCH = 4
@@ -42,35 +41,39 @@ PATIENCE, DELAY = 4, 6.0  # seconds, see `be_late`
 class DealtTask(ToyTask):
     """Deals its batches out in turns. Nothing is drawn, so that it does not matter how many share the work."""
 
-    def __init__(self, items: int, place: DeviceAndRank, poison: int | None) -> None:
-        super().__init__(items, GLOBAL_BATCH // place.world_size, poison)
-        self.scale = RunningLossNormalizer(all_reduce_mean if place.world_size > 1 else None)
+    def __init__(self, items: int, fabric: Fabric, poison: int | None) -> None:
+        super().__init__(items, GLOBAL_BATCH // fabric.world_size, poison)
+        self.scale = RunningLossNormalizer(all_reduce_mean if fabric.world_size > 1 else None)
         self.num_batches = -(-items // GLOBAL_BATCH)
         self.network[2].p = 0.0  # dropout
-        self.place = place
+        self.fabric = fabric
 
     def batches(self, epoch: int, first_batch: int) -> Generator[ToyBatch, None, None]:
         order = torch.randperm(self.items, generator=torch.Generator().manual_seed(epoch)).tolist()
         for batch in range(first_batch, self.num_batches):
             whole = order[batch * GLOBAL_BATCH :][:GLOBAL_BATCH]
-            own = whole[self.place.rank :: self.place.world_size]
+            own = whole[self.fabric.global_rank :: self.fabric.world_size]
             x = self.numbers[own, None] if own else torch.tensor([[5.0]])  # counts for nothing, whatever it is
             yield ToyBatch(tuple(f"clip {item}" for item in own), x)
 
     def losses(self, network: nn.Module, batch: ToyBatch) -> Mapping[str, Tensor]:  # type: ignore[override]
         error = (network(batch.x) - 2 * batch.x).square().mean()
-        return {"total": error + 0.0 * self.scale(error, 1.0, len(batch.names)), "square": error}
+        return {"total": error + 0.0 * self.scale(error, 1.0, len(batch.sample_ids)), "square": error}
 
 
 def train_toy(folder: Path, items: int, poison: int | None = None, reference: bool = False) -> None:
-    engine = FabricSettings(device="cpu")
-    fabric = make_fabric(engine)
-    seed_everything(engine, fabric.global_rank)
-    task = DealtTask(items, device_and_rank(fabric), poison)
+    fabric = make_fabric("cpu")
+    seed_everything(42, fabric.global_rank)
+    task = DealtTask(items, fabric, poison)
     epochs = -(-STEPS // task.num_batches)
     store = CheckpointStore(folder / "checkpoints")
-    settings = TrainerSettings(
-        epochs=epochs, ema_decay=0.9, accumulation=2 if reference else 1, reference_accumulation=reference
+    settings = train_settings(
+        NUM_EPOCHS=epochs,
+        EMA_DECAY=0.9,
+        VALIDATION_PERIOD_EPOCHS=1,
+        GRADIENT_ACCUMULATION_STEPS=2 if reference else 1,
+        GRADIENT_CLIP_NORM=None,
+        REFERENCE_ACCUMULATION=reference,
     )
     Trainer(fabric, task, settings, store, None, InterruptHandler()).run()
     keep(task.network, folder)
@@ -109,8 +112,8 @@ def be_late() -> None:
 
     make, validate, extract = run.make_fabric, RegressionTask.validate, features.write_npy
 
-    def make_impatient(engine: FabricSettings) -> Fabric:
-        fabric = make(engine)
+    def make_impatient(*args: Any) -> Fabric:
+        fabric = make(*args)
         distributed_c10d._set_pg_timeout(timedelta(seconds=PATIENCE), None)
         return fabric
 

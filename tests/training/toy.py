@@ -1,26 +1,34 @@
-"""The smallest task that there is to learn, with what makes going on hard: dropout and own random numbers."""
+"""The smallest task that can be trained, with what makes resuming hard: dropout and its own random numbers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from audio2face.config import TrainDiffusion
+from audio2face.config_base import config_train_diffusion_base
 from audio2face.models.losses import RunningLossNormalizer
 from audio2face.training.data.segments import suspect_items
 from audio2face.training.task import ParameterGroup
 
 
+def train_settings(**changes: object) -> TrainDiffusion:
+    """A training section with the defaults of the base module, but for changes."""
+    defaults = {field.name: getattr(config_train_diffusion_base, field.name) for field in fields(TrainDiffusion)}
+    return TrainDiffusion(**{**defaults, **changes})
+
+
 @dataclass(frozen=True)
 class ToyBatch:
-    """Numbers, and their doubles to be learnt."""
+    """Numbers, whose doubles are the targets."""
 
-    names: tuple[str, ...]
+    sample_ids: tuple[str, ...]
     x: Tensor
 
     @property
@@ -28,11 +36,11 @@ class ToyBatch:
         return len(self.x)
 
     def suspects(self) -> Sequence[str]:
-        return suspect_items(self.names, (self.x,))
+        return suspect_items(self.sample_ids, (self.x,))
 
 
 class ToyTask:
-    """Learns to double numbers; its loss is normalised by its running size, as those of regression are.
+    """Is trained to double numbers; its loss is normalised by its running scale, as those of regression are.
 
     Args:
         items: of an epoch.
@@ -95,10 +103,10 @@ class ToyTask:
     def load_state(self, state: Mapping[str, Any]) -> None:
         self.scale.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
 
-    def describe(self) -> dict[str, Any]:
+    def network_config(self) -> dict[str, Any]:
         return {"network_type": "toy"}
 
-    def records(self) -> dict[str, Any]:
+    def metadata_files(self) -> dict[str, Any]:
         return {}
 
     def export(self, folder: Path) -> None:

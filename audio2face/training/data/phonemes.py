@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning_fabric import Fabric
 
 from audio2face.audio import read_header, read_track
 from audio2face.config import Dataset, TrainRegression
@@ -38,7 +39,6 @@ from audio2face.models.phonemes import (
 from audio2face.models.phonemes.registry import open_detector
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.distributed import wait_for_all
-from audio2face.training.task import DeviceAndRank
 from audio2face.types import Float32Array, IntArray
 
 FOLDER = "phonemes"
@@ -155,7 +155,7 @@ _Key = tuple[str, _Recording]  # with the language
 
 
 def phoneme_tables(
-    clips: Sequence[TrainingClip], dataset: Dataset, train: TrainRegression, place: DeviceAndRank
+    clips: Sequence[TrainingClip], dataset: Dataset, train: TrainRegression, fabric: Fabric
 ) -> PhonemeTables | None:
     """Finds the phones of all clips.
 
@@ -166,7 +166,7 @@ def phoneme_tables(
         clips: all clips.
         dataset: PHONEME_TIMES_ROOT.
         train: the PHONEME parameters; what was recognised is kept below TORCH_CACHE_ROOT.
-        place: where this process stands. Each recognises its share of the recordings on its device, waits for the
+        fabric: device and processes. Each process recognises its share of the recordings on its device, waits for the
             others, and reads theirs.
 
     Returns:
@@ -182,7 +182,7 @@ def phoneme_tables(
     tables: dict[_Key, Float32Array] = {}
     for language in train.PHONEME_FORCING_LANGS:
         spoken = [source for source, clip in zip(sources, clips, strict=True) if source and clip.language == language]
-        found = _tables_of(language, list(dict.fromkeys(spoken)), train, place)
+        found = _tables_of(language, list(dict.fromkeys(spoken)), train, fabric)
         if found is not None:
             phones[language], own = found
             tables |= {(language, source): table for source, table in own.items()}
@@ -204,15 +204,15 @@ def _recording(clip: TrainingClip, dataset: Dataset) -> _Recording | None:
 
 
 def _tables_of(
-    language: PhonemeLanguage, sources: Sequence[_Recording], train: TrainRegression, place: DeviceAndRank
+    language: PhonemeLanguage, sources: Sequence[_Recording], train: TrainRegression, fabric: Fabric
 ) -> tuple[PhoneSet, dict[_Recording, Float32Array]] | None:
     """The phones of a language and the tables of its recordings; None where there are none."""
     heard = [source for source in sources if source.times is None]
     spans = {source: _read_spans(source.times, language) for source in sources if source.times is not None}
-    detector = _first_detector(language, len(heard), train, place.device) if heard else None
+    detector = _first_detector(language, len(heard), train, fabric.device) if heard else None
     cache = PhonemeCache(train.TORCH_CACHE_ROOT / FOLDER)
-    if heard and place.world_size > 1:
-        _recognise_share(detector, cache, heard, language, place)
+    if heard and fabric.world_size > 1:
+        _recognise_share(detector, cache, heard, language, fabric)
     if detector is not None:
         phones = detector.phones
     elif spans:
@@ -231,13 +231,13 @@ def _recognise_share(
     cache: PhonemeCache,
     recordings: Sequence[_Recording],
     language: str,
-    place: DeviceAndRank,
+    fabric: Fabric,
 ) -> None:
     """Recognises the recordings that are this process's, and waits until all processes have done so.
 
     The share does not depend on what is kept already, of which processes would not see the same.
     """
-    own = recordings[place.rank :: place.world_size]
+    own = recordings[fabric.global_rank :: fabric.world_size]
     for source in track(own, len(own), f"phonemes ({language})") if detector else ():
         assert detector is not None
         cache.table(detector, source.audio)
