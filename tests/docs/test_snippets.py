@@ -9,12 +9,19 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from snippets import NOT_EXECUTED, ROOT, Block, blocks, commands, why_not_run
 from torch.distributed.run import get_args_parser
+
+sys.path += [str(ROOT / "tests/inference"), str(ROOT / "tests/model_folder")]
+
+from small_graphs import write_graph
+from small_models import REGRESSION, write_model
 
 from audio2face.config import Roots, load
 from tools import arguments, docker, settings
@@ -66,7 +73,12 @@ def folder_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / f"{name}.json").write_text("[1, 2]")
     (tmp_path / "jaw").mkdir()
     np.save(tmp_path / "jaw" / "s001_neutral.npy", pose[None])
-    (tmp_path / "workspace/output_deploy/261123_101500_first-try").mkdir(parents=True)
+    model = tmp_path / "workspace/output_deploy/261123_101500_first-try"
+    model.mkdir(parents=True)
+    info = replace(REGRESSION, actor="mary", emotions=("joy", "anger"), default_emotion=(0.0, 0.0))
+    write_model(model, info)
+    write_graph(model / "network.onnx", info)
+    soundfile.write(tmp_path / "speech.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), 16_000)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
