@@ -1,7 +1,4 @@
-"""Audio files as mono tracks, their levels, and noise that stands for silence.
-
-Knows files, sample rates and samples. Knows nothing of shots, clips or frames of animation.
-"""
+"""Reads audio files as mono tracks, measures their levels, resamples them, and synthesises noise for silence."""
 
 from __future__ import annotations
 

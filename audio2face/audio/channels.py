@@ -1,7 +1,7 @@
-"""Recordings of several channels: do they cancel in the mix, and which of them carries the voice?
+"""Analyses the channels of a recording: whether they cancel in the mix, and which of them carry speech.
 
-Reads a recording once, in blocks. Speech is told by its level, which goes up and down by the syllable; hum, noise, time
-code and silence stay where they are.
+Reads a recording once, in blocks. Speech is detected by its level, which varies by the syllable; the level of hum,
+noise, time code and silence is steady.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ import numpy.typing as npt
 from audio2face.audio.reading import read_header, sample_blocks
 
 _LEVELS_PER_SECOND = 50
-_CANCELLED = 0.5  # of the level that channels without any relation would give when mixed
-_QUIET_DB = -50.0  # of full scale: no speech was recorded so softly
-_WEAK_DB = 25.0  # below the loudest channel: what leaks over from its neighbour
+_CANCELLED = 0.5  # of the level that a mix of uncorrelated channels would have
+_QUIET_DB = -50.0  # relative to full scale: below the level of recorded speech
+_WEAK_DB = 25.0  # below the loudest channel: the level of crosstalk
 _SPEECH_RANGE_DB = 12.0  # between loud and soft passages
-_ALIKE = 0.5  # correlation of channels that hold the same
+_ALIKE = 0.5  # correlation of channels with the same content
 
 
 @dataclass(frozen=True)
 class Channels:
-    """What is known of the channels of a recording.
+    """Properties of the channels of a recording.
 
     Attributes:
-        count: channels.
-        level: root mean square of each, full scale being 1.
-        speaks: whether each carries speech.
+        count: number of channels.
+        level: root mean square of each; full scale is 1.
+        has_speech: whether each carries speech.
         cancel: whether they cancel each other when mixed to mono.
-        differ: whether two that carry speech hold different sound.
+        differ: whether two channels carry different speech.
         best: the channel with the most speech, counted from 0.
     """
 
     count: int
     level: tuple[float, ...]
-    speaks: tuple[bool, ...]
+    has_speech: tuple[bool, ...]
     cancel: bool
     differ: bool
     best: int
 
     @property
     def voice(self) -> int | None:
-        """The channel to take instead of the mix: where channels cancel, or some carry no speech and others do."""
-        some_silent = any(self.speaks) and not all(self.speaks)
+        """The channel to use instead of the mix: where channels cancel, or only some of them carry speech."""
+        some_silent = any(self.has_speech) and not all(self.has_speech)
         return self.best if self.cancel or some_silent else None
 
 
@@ -53,7 +53,7 @@ def inspect_channels(path: Path | str) -> Channels:
     """Compares the channels of a recording.
 
     Raises:
-        UserError, FileFormatError: the file cannot be read; see `sample_blocks`.
+        UserError, FileFormatError: the file cannot be read, as for `sample_blocks`.
     """
     header = read_header(path)
     count = header.num_channels
@@ -73,11 +73,11 @@ def inspect_channels(path: Path | str) -> Channels:
         levels.append(np.square(rest[: whole * hop], dtype=np.float64).reshape(whole, hop, count).mean(axis=1))
         rest = rest[whole * hop :]
     decibels = 10 * np.log10(np.concatenate(levels) + 1e-12) if levels else np.zeros((0, count))
-    return _judged(products / max(samples, 1), decibels if len(decibels) else np.full((1, count), -120.0))
+    return _classify(products / max(samples, 1), decibels if len(decibels) else np.full((1, count), -120.0))
 
 
-def _judged(products: npt.NDArray[np.float64], decibels: npt.NDArray[np.float64]) -> Channels:
-    """Judges by mean products `[channels, channels]` and levels over time `[rows, channels]`."""
+def _classify(products: npt.NDArray[np.float64], decibels: npt.NDArray[np.float64]) -> Channels:
+    """Classifies channels by mean products `[channels, channels]` and levels over time `[rows, channels]`."""
     count = len(products)
     squares = np.diag(products)
     mixed, unrelated = float(products.sum()) / count**2, float(squares.sum()) / count**2
@@ -89,7 +89,7 @@ def _judged(products: npt.NDArray[np.float64], decibels: npt.NDArray[np.float64]
     return Channels(
         count=count,
         level=tuple(float(value) for value in np.sqrt(squares)),
-        speaks=tuple(bool(value) for value in speaks),
+        has_speech=tuple(bool(value) for value in speaks),
         cancel=unrelated > 10 ** (_QUIET_DB / 10) / count and mixed < _CANCELLED**2 * unrelated,
         differ=bool((np.abs(related[np.ix_(speaks, speaks)]) < _ALIKE).any()),
         best=int(np.argmax(scores)),

@@ -1,8 +1,8 @@
-"""What an MP4 or QuickTime file says of when its tracks are played: the edit lists (ISO/IEC 14496-12, 8.6.6).
+"""Reads the edit lists of MP4 and QuickTime files: when each track is played (ISO/IEC 14496-12, 8.6.6).
 
-An edit list tells which part of a track's media is presented at which time: it leaves out the encoder's priming
-samples and trailing padding, delays a track by an empty edit, and holds what an editor cut. FFmpeg applies such lists
-by whole packets where there is more than one edit, and does not cut the end; so the lists are read here, to the sample.
+An edit list defines which part of a track's media is presented at which time: it excludes the encoder's priming
+samples and trailing padding, delays a track by an empty edit, and stores cuts made in an editor. FFmpeg applies lists
+of several edits by whole packets and ignores cuts at the end; this module reads the lists to the sample.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _NORMAL_SPEED = 0x10000  # 1.0 in 16.16 fixed point
 
 @dataclass(frozen=True)
 class TimedEdit:
-    """A stretch of a track's media and where it is presented.
+    """A range of a track's media and its presentation time.
 
     Attributes:
-        at: time of presentation in seconds.
-        start: time in the media in seconds.
-        duration: in seconds; None up to the end of the media.
+        at: time of presentation, in seconds.
+        start: start in the media, in seconds.
+        duration: in seconds; None means to the end of the media.
     """
 
     at: Fraction
@@ -47,8 +47,7 @@ def read_edit_lists(path: Path) -> dict[int, tuple[TimedEdit, ...]]:
     """Reads the edit lists of an MP4 or QuickTime file.
 
     Returns:
-        Edits in order of presentation by the number of the track; tracks without a list, and lists that present
-        nothing, are left out.
+        Edits by track number, in order of presentation; only tracks whose list presents something.
 
     Raises:
         FileFormatError: a list is damaged, too long, or plays a track at another speed.
@@ -91,7 +90,7 @@ def _boxes(handle: IO[bytes], parent: _Box) -> Iterator[_Box]:
 
 
 def _find(handle: IO[bytes], parent: _Box, *kinds: bytes) -> _Box | None:
-    """The first box of a kind, each further kind being looked for inside the one before."""
+    """Finds the first box of a kind; each further kind is searched inside the previous one."""
     found: _Box | None = parent
     for kind in kinds:
         if found is None:
@@ -101,7 +100,7 @@ def _find(handle: IO[bytes], parent: _Box, *kinds: bytes) -> _Box | None:
 
 
 def _contents(handle: IO[bytes], box: _Box, offset: int, layout: str) -> tuple[int, ...]:
-    """Fields of a box; none where it is too short."""
+    """Reads fields of a box; empty if the box is too short."""
     size = struct.calcsize(layout)
     if box.start + offset + size > box.stop:
         return ()
@@ -116,7 +115,7 @@ def _version(handle: IO[bytes], box: _Box) -> int:
 
 
 def _timescale(handle: IO[bytes], header: _Box) -> int:
-    """Units per second of a movie's or a medium's header; 0 where it is damaged."""
+    """Reads the units per second in the header of a movie or a medium; 0 if it is damaged."""
     scale = _contents(handle, header, 20 if _version(handle, header) == 1 else 12, ">I")
     return scale[0] if scale else 0
 
@@ -137,12 +136,12 @@ def _track_edits(
     edits: list[TimedEdit] = []
     at = Fraction(0)
     for length, start, speed in _entries(handle, box, path):
-        # In fragmented files the length is not known when the list is written.
+        # In fragmented files the length is unknown when the list is written.
         duration = None if length == 0 and (is_fragmented or not edits) else Fraction(length, movie_scale)
         if start >= 0 and duration != 0:
             if speed not in (_NORMAL_SPEED, 0):
                 raise FileFormatError(
-                    f"its edit list plays the sound at {speed / _NORMAL_SPEED:g} times its speed",
+                    f"its edit list plays the audio at {speed / _NORMAL_SPEED:g} times its speed",
                     path=path,
                     hint="Export the film with its edits applied.",
                 )
@@ -154,7 +153,7 @@ def _track_edits(
 
 
 def _entries(handle: IO[bytes], box: _Box, path: Path) -> list[tuple[int, int, int]]:
-    """Length, start in the media (-1: nothing is presented) and speed of each edit."""
+    """Reads length, start in the media (-1: nothing is presented) and speed of each edit."""
     layout = ">Qqi" if _version(handle, box) == 1 else ">Iii"
     count = _contents(handle, box, 4, ">I")
     size = struct.calcsize(layout)

@@ -1,4 +1,4 @@
-"""Which files are MP3, and how long they say they are: the count of frames in the Info tag (Xing, LAME)."""
+"""Inspects audio containers: MP3 detection and stated length (Xing, LAME), chained Ogg, truncated files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import IO
 
 _MAX_ID3_TAGS = 8
-_SEARCHED = 1 << 16  # bytes behind the tags in which the first frame begins
+_SEARCHED = 1 << 16  # bytes after the tags in which the first frame starts
 
 
 def is_mp3(path: Path) -> bool:
-    """Whether a file begins with a frame of MP3, or with a tag that such files have (as others may).
+    """Returns whether a file starts with a frame of MP3, or with a tag that is common in MP3 files.
 
     Raises:
         OSError: the file cannot be read.
@@ -24,10 +24,10 @@ def is_mp3(path: Path) -> bool:
 
 
 def stated_samples(path: Path) -> int | None:
-    """The number of samples per channel that the Info tag of an MP3 file promises, padding included.
+    """Reads the number of samples per channel in the Info tag of an MP3 file, including padding.
 
     Returns:
-        None where the file has no such tag, so that nobody knows its length without decoding it.
+        None for a file without this tag, whose length is known only after decoding.
 
     Raises:
         OSError: the file cannot be read.
@@ -47,7 +47,7 @@ def stated_samples(path: Path) -> int | None:
 
 
 def _after_id3(handle: IO[bytes]) -> int:
-    """Position behind the ID3v2 tags at the start, which may hold pictures of megabytes."""
+    """Returns the position after the ID3v2 tags at the start, which may hold pictures of megabytes."""
     position = 0
     for _ in range(_MAX_ID3_TAGS):
         handle.seek(position)
@@ -60,7 +60,7 @@ def _after_id3(handle: IO[bytes]) -> int:
 
 
 def _is_frame(data: bytes, at: int) -> bool:
-    """Whether the header of a frame of layer III stands at a place: sync, version, layer, bit rate and sample rate."""
+    """Checks for the header of a layer III frame at a position: sync, version, layer, bit rate and sample rate."""
     head = data[at : at + 3]
     return (
         head[0] == 0xFF
@@ -76,7 +76,7 @@ _BEGINS_STREAM = 0x02
 
 
 def is_chained(path: Path) -> bool:
-    """Whether a stream begins after the sound of another one has; False for files of other kinds.
+    """Returns whether an Ogg file chains several streams; False for files of other kinds.
 
     Raises:
         OSError: the file cannot be read.
@@ -98,7 +98,7 @@ def is_chained(path: Path) -> bool:
 
 _MAX_BOXES = 1_000_000  # fragments of a recording of days; a file of empty boxes would take hours
 _MP4_BEGINS_WITH = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"sidx")
-_UNKNOWN = (0, 0xFFFFFFFF)  # sizes that a program wrote that could not seek back
+_UNKNOWN = (0, 0xFFFFFFFF)  # sizes written by programs that cannot seek back
 _W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _W64_DATA = b"data" + bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
@@ -106,11 +106,11 @@ _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 
 @dataclass(frozen=True)
 class Flaw:
-    """What is wrong with the end of a file.
+    """A defect at the end of a file.
 
     Attributes:
-        problem: in words.
-        offset: position in bytes of the part that it is about.
+        problem: description for messages.
+        offset: position of the affected part, in bytes.
     """
 
     problem: str
@@ -118,7 +118,7 @@ class Flaw:
 
 
 def find_flaw(path: Path) -> Flaw | None:
-    """Compares the sizes that a container states with the file; None where they fit or nothing is stated.
+    """Compares the sizes stated by a container with the file; None if they match or are missing.
 
     Raises:
         OSError: the file cannot be read.
@@ -132,8 +132,8 @@ def find_flaw(path: Path) -> Flaw | None:
     return None
 
 
-def _cut(what: str, claimed: int, size: int, offset: int) -> Flaw | None:
-    """A flaw where a part that ends at `claimed` does so after the end of the file."""
+def _truncation(what: str, claimed: int, size: int, offset: int) -> Flaw | None:
+    """Returns a flaw if a part that ends at `claimed` exceeds the file."""
     if claimed <= size:
         return None
     return Flaw(f"the file is cut off: {what} should end at byte {claimed:,}, the file ends at byte {size:,}", offset)
@@ -151,14 +151,14 @@ def _check_mp4(handle: IO[bytes], size: int) -> Flaw | None:
         handle.seek(position)
         head = handle.read(16)
         if len(head) < 8 or not head[4:8].isascii() or not head[4:8].decode().isprintable():
-            break  # bytes behind the last box
+            break  # bytes after the last box
         length, kind = struct.unpack(">I4s", head[:8])
         if length == 1 and len(head) == 16:
             length = struct.unpack(">Q", head[8:])[0]
         length = size - position if length == 0 else length
         if length < 8:
             break
-        flaw = _cut(f"box {kind.decode()!r}", position + length, size, position)
+        flaw = _truncation(f"box {kind.decode()!r}", position + length, size, position)
         if flaw is not None:
             return flaw
         has_index = has_index or kind in (b"moov", b"moof")
@@ -175,15 +175,15 @@ def _check_matroska(handle: IO[bytes], size: int) -> Flaw | None:
     position = header[1] + header[0]
     handle.seek(position)
     if handle.read(4) != _SEGMENT:
-        return _cut("its header", position + 5, size, 0)
+        return _truncation("its header", position + 5, size, 0)
     segment = _ebml_size(handle, position + 4)
     if segment is None or segment[0] is None:
         return None
-    return _cut("the segment", segment[1] + segment[0], size, position)
+    return _truncation("the segment", segment[1] + segment[0], size, position)
 
 
 def _ebml_size(handle: IO[bytes], position: int) -> tuple[int | None, int] | None:
-    """Size of an element (None: unknown) and position of its contents; None where there is none."""
+    """Reads the size of an element (None: unknown) and the position of its contents; None if there is no element."""
     handle.seek(position)
     first = handle.read(1)
     if not first or first[0] == 0:
@@ -202,7 +202,7 @@ def _check_avi(handle: IO[bytes], size: int) -> Flaw | None:
             return None
         if length in _UNKNOWN:
             return None
-        flaw = _cut("the film", position + 8 + length, size, position)
+        flaw = _truncation("the video", position + 8 + length, size, position)
         if flaw is not None:
             return flaw
     return None
@@ -213,7 +213,7 @@ def _check_aiff(handle: IO[bytes], size: int) -> Flaw | None:
         is_samples = tag == b"SSND"
         if is_samples and (length in _UNKNOWN or length >= 0x7FFF0000):
             return None
-        flaw = _cut("the samples" if is_samples else f"chunk {tag!r}", position + 8 + length, size, position)
+        flaw = _truncation("the samples" if is_samples else f"chunk {tag!r}", position + 8 + length, size, position)
         if flaw is not None or is_samples:
             return flaw
     return None
@@ -223,14 +223,16 @@ def _check_au(handle: IO[bytes], size: int) -> Flaw | None:
     fields = _read(handle, 4, ">II")
     if fields is None or fields[1] == _UNKNOWN[1]:
         return None
-    return _cut("the samples", fields[0] + fields[1], size, 8)
+    return _truncation("the samples", fields[0] + fields[1], size, 8)
 
 
 def _check_caf(handle: IO[bytes], size: int) -> Flaw | None:
     for position, tag, length in _chunks(handle, 8, ">4sq", 12, align=1):
         if length < 0:
-            return None  # to the end of the file
-        flaw = _cut("the samples" if tag == b"data" else f"chunk {tag!r}", position + 12 + length, size, position)
+            return None  # it extends to the end of the file
+        flaw = _truncation(
+            "the samples" if tag == b"data" else f"chunk {tag!r}", position + 12 + length, size, position
+        )
         if flaw is not None:
             return flaw
     return None
@@ -240,7 +242,7 @@ def _check_w64(handle: IO[bytes], size: int) -> Flaw | None:
     for position, tag, length in _chunks(handle, 40, "<16sQ", 0, align=8):
         if tag == _W64_DATA:
             is_unknown = length <= 24 or length >= 1 << 62
-            return None if is_unknown else _cut("the samples", position + length, size, position)
+            return None if is_unknown else _truncation("the samples", position + length, size, position)
         if length < 24:
             return None
     return None
@@ -249,14 +251,14 @@ def _check_w64(handle: IO[bytes], size: int) -> Flaw | None:
 def _chunks(
     handle: IO[bytes], start: int, layout: str, header: int, align: int = 2
 ) -> Iterator[tuple[int, bytes, int]]:
-    """Position, tag and length of chunks of which each follows the one before.
+    """Yields position, tag and length of consecutive chunks.
 
     Args:
         handle: the file.
         start: position of the first.
-        layout: of tag and length.
-        header: bytes that the length does not count.
-        align: what the position of a chunk is a multiple of, relative to the first.
+        layout: `struct` format of tag and length.
+        header: bytes excluded from the length.
+        align: alignment of a chunk's position relative to the first, in bytes.
     """
     position = start
     for _ in range(_MAX_BOXES):

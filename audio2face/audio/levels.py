@@ -1,4 +1,4 @@
-"""How loud a recording is, and whether it was clipped: measured in blocks, for the checks of a dataset."""
+"""Measures the level of recordings and detects clipping, in blocks; used by the dataset checks."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ import numpy.typing as npt
 from audio2face.audio.reading import BLOCK_SAMPLES, read_header, sample_blocks
 from audio2face.audio.track import QUIET_PEAK, Track
 
-# The largest positive value is one step below 1 in integer formats. 16 bits serve for all finer ones.
+# The largest positive value is one step below 1 in integer formats. The step of 16 bits covers all finer formats.
 _FULL_SCALE = 1 - 2.0**-15
 _FULL_SCALE_8_BIT = 1 - 2.0**-7
 
 
 @dataclass(frozen=True)
 class AudioLevels:
-    """Levels of a recording, full scale being 1.
+    """Levels of a recording; full scale is 1.
 
     Attributes:
         peak: largest magnitude of the mono mix.
         rms: root mean square of the mono mix.
-        clipped_fraction: share of the samples of all channels that stand at or above full scale. Peak normalisation
-            puts one sample there; clipping puts many.
-        silent: whether the peak is at most `QUIET_PEAK`.
+        clipped_fraction: share of the samples of all channels that are at or above full scale. Peak normalisation
+            puts one sample there; clipping many.
+        is_silent: whether the peak is at most `QUIET_PEAK`.
     """
 
     peak: float
     rms: float
     clipped_fraction: float
-    silent: bool
+    is_silent: bool
 
 
 def measure_levels(source: Track | Path | str, block: int = BLOCK_SAMPLES) -> AudioLevels:
-    """Measures a track, or a file at its own rate without holding it in memory.
+    """Measures a track, or a file at its own sample rate with bounded memory.
 
     Args:
         source: the track or file.
-        block: samples at a time.
+        block: samples per block.
 
     Raises:
-        UserError, FileFormatError: the file cannot be read; see `sample_blocks`.
+        UserError, FileFormatError: the file cannot be read, as for `sample_blocks`.
     """
     peak, squares, clipped, num_samples, num_values = 0.0, 0.0, 0, 0, 0
     full_scale = _FULL_SCALE
@@ -61,12 +61,12 @@ def measure_levels(source: Track | Path | str, block: int = BLOCK_SAMPLES) -> Au
         peak=peak,
         rms=math.sqrt(squares / max(num_samples, 1)),
         clipped_fraction=clipped / max(num_values, 1),
-        silent=peak <= QUIET_PEAK,
+        is_silent=peak <= QUIET_PEAK,
     )
 
 
 def _blocks(source: Track | Path | str, block: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Blocks of float32 [samples, channels]."""
+    """Yields blocks of float32 [samples, channels]."""
     if not isinstance(source, Track):
         yield from sample_blocks(source, block)
         return

@@ -1,4 +1,4 @@
-"""A file of which a few bytes read otherwise than they stand: headers that their program could not finish."""
+"""Decodes the audio tracks of films and compressed recordings through FFmpeg, aligned in time to the sample."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from audio2face.audio.media_frames import (
     MOV,
     FrameConverter,
     FrameReader,
-    chosen_track,
-    opened_container,
-    tell_of_other_tracks,
-    translated,
+    converted_errors,
+    log_track_choice,
+    open_container,
+    select_track,
 )
 from audio2face.audio.timeline import WHOLE, Decoded, Edit, Samples, contiguous, presented
 from audio2face.errors import FileFormatError, UserError
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 class PatchedFile(io.RawIOBase):
-    """Reads a file with some bytes replaced.
+    """Reads a file with some bytes replaced, for headers that a program left unfinished.
 
     Args:
         path: the file.
-        replaced: bytes that take the place of what stands there, by their position.
+        replaced: replacement bytes by position.
 
     Raises:
         OSError: the file cannot be opened.
@@ -55,15 +55,15 @@ class PatchedFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves to a position in bytes."""
+        """Seeks to a position in bytes."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """The position in bytes."""
+        """Returns the position in bytes."""
         return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
-        """Fills a buffer from the position on; the number of bytes that were left."""
+        """Fills a buffer from the current position; returns the number of bytes read."""
         start = self._file.tell()
         view = memoryview(buffer).cast("B")
         count = self._file.readinto(view)
@@ -79,13 +79,13 @@ class PatchedFile(io.RawIOBase):
         super().close()
 
 
-# Whose time stamps tell of gaps in the sound. Raw streams have none, and AVI counts packets.
+# Containers whose time stamps show gaps in the audio. Raw streams have none, and AVI counts packets.
 _TIMED = (MOV, MATROSKA, "mpegts", "mpeg", "flv", "asf", "mxf")
 _TIMED_AT_THE_START = (*_TIMED, "avi", "ogg", "nut", "dv", "rm", "wtv", "gxf")
-_MAY_JUMP = ("mpegts", "mpeg", "flv", "asf")  # the clock may be set anew in the middle
+_MAY_JUMP = ("mpegts", "mpeg", "flv", "asf")  # the clock may be reset within the file
 _MAX_JUMP_SECONDS = 10
-_LIVE_SECONDS = 60  # nothing before it: a piece of a live stream, whose clock started long before
-_MISSING_SECONDS = 0.25  # of what a track's header promises; rounding stays far below
+_LIVE_SECONDS = 60  # maximum silence at the start; above it, a segment of a live stream whose clock started earlier
+_MISSING_SECONDS = 0.25  # relative to the length in a track's header; rounding is far below
 _MICROSECONDS = 1_000_000  # FFmpeg's unit of the duration of containers
 _LAYERS = {"mp1": "MPEG_LAYER_I", "mp2": "MPEG_LAYER_II", "mp3": "MPEG_LAYER_III"}
 _LOSSLESS = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_32", "s64": "DOUBLE", "flt": "FLOAT", "dbl": "DOUBLE"}
@@ -93,18 +93,18 @@ _LOSSLESS = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_32", "s64": "DOUBLE", 
 
 @dataclass(frozen=True)
 class MediaTrack:
-    """The sound track of a container, and where it lies in time.
+    """The audio track of a container and its position in time.
 
     Attributes:
         path: the file.
         container: FFmpeg's name of its format.
-        samplerate: in Hz, of the first frame; what has another rate later is brought to it.
-        num_channels: 1, 2, or as many as a track has whose channels have no known places.
-        subtype: as libsndfile calls it for lossless sound, such as "PCM_16"; else the codec, such as "AAC", "OPUS" or
+        samplerate: in Hz, of the first frame; frames of another rate are resampled.
+        num_channels: 1, 2, or the number of channels of a track without known loudspeaker positions.
+        subtype: libsndfile's name for lossless audio, such as "PCM_16"; else the codec, such as "AAC", "OPUS" or
             "MPEG_LAYER_III".
         origin: time stamp in seconds that is position 0 of the edits.
-        edits: what is presented when.
-        promised: length in seconds that its header tells, padding included; None where it tells none that holds.
+        edits: the ranges to present, and when.
+        stated_duration: length in seconds stated by the header, including padding; None if missing or unreliable.
     """
 
     path: Path
@@ -114,14 +114,14 @@ class MediaTrack:
     subtype: str
     origin: Fraction
     edits: tuple[Edit, ...]
-    promised: Fraction | None
+    stated_duration: Fraction | None
 
     def samples(self) -> Iterator[Samples]:
-        """Decodes the track: float32 `[samples, channels]`, full scale being 1, joined from time 0 on.
+        """Decodes the track: float32 `[samples, channels]`, full scale 1, concatenated from time 0 on.
 
         Raises:
             FileFormatError: the file is damaged or cut off; the message gives the time in seconds.
-            UserError: its edit list goes back too often.
+            UserError: its edit list jumps back too often.
         """
         max_jump = _MAX_JUMP_SECONDS * self.samplerate if self.container in _MAY_JUMP else None
         try:
@@ -132,10 +132,10 @@ class MediaTrack:
             raise UserError(error.problem, path=self.path, hint=error.hint) from error
 
     def _decoded(self) -> Iterator[Decoded]:
-        """One pass over the file. The last frame of MP4 files is cut to its duration, which leaves out padding."""
+        """Decodes the file once. The last frame of MP4 files is cut to its duration, which excludes padding."""
         convert = FrameConverter(self.samplerate, self.num_channels)
-        with translated(self.path), opened_container(self.path) as container:
-            track = chosen_track(container, self.path)
+        with converted_errors(self.path), open_container(self.path) as container:
+            track = select_track(container, self.path)
             last: Decoded | None = None
             claimed: int | None = None
             count = 0
@@ -158,36 +158,36 @@ class MediaTrack:
         return round((frame.pts * frame.time_base - self.origin) * self.samplerate)
 
     def _claimed(self, frame: AudioFrame) -> int | None:
-        """How many of its samples a frame presents by its duration, which is exact in MP4 files only."""
+        """Returns the number of samples that a frame presents by its duration, which is exact in MP4 files only."""
         if self.container != MOV or not frame.duration or frame.time_base is None:
             return None
         return round(frame.duration * frame.time_base * self.samplerate)
 
     def _check_end(self, end: int) -> None:
-        """Refuses a track that decodes to less than its header promises.
+        """Refuses a track that decodes to less than the length in its header.
 
         Args:
-            end: position behind the last sample, or their number where the container has no clock.
+            end: position after the last sample, or number of samples in a container without a clock.
         """
         found = Fraction(end, self.samplerate)
-        if self.promised is not None and self.promised - found > _MISSING_SECONDS:
+        if self.stated_duration is not None and self.stated_duration - found > _MISSING_SECONDS:
             raise FileFormatError(
-                f"the sound breaks off at {float(found):.2f} s, the file promises {float(self.promised):.2f} s",
+                f"the audio ends at {float(found):.2f} s, the header states {float(self.stated_duration):.2f} s",
                 path=self.path,
                 hint="The file was cut off or is damaged: copy or export it again.",
             )
 
 
 def open_track(path: Path) -> MediaTrack:
-    """Looks at a film or a compressed recording: its sound track, the format of its first frame, its place in time.
+    """Inspects a film or a compressed recording: its audio track, the format of the first frame, its position in time.
 
     Raises:
-        UserError: it has no sound track, or one that cannot be decoded.
-        FileFormatError: it is no such file, or is damaged.
+        UserError: it has no audio track, or none that can be decoded.
+        FileFormatError: it is not such a file, or is damaged.
     """
-    with translated(path), opened_container(path) as container:
-        track = chosen_track(container, path)
-        tell_of_other_tracks(container, track, path)
+    with converted_errors(path), open_container(path) as container:
+        track = select_track(container, path)
+        log_track_choice(container, track, path)
         kind = container.format.name
         reader = FrameReader(container, track, path)
         frame = next(iter(reader), None)
@@ -205,27 +205,27 @@ def open_track(path: Path) -> MediaTrack:
             subtype=_subtype(track, frame),
             origin=origin,
             edits=_in_samples(edits, frame.sample_rate) or _whole(container),
-            promised=_promised(container, track, frame.sample_rate, origin, path),
+            stated_duration=_stated_duration(container, track, frame.sample_rate, origin, path),
         )
 
 
-def _promised(
+def _stated_duration(
     container: InputContainer, track: AudioStream, rate: int, origin: Fraction, path: Path
 ) -> Fraction | None:
-    """The length in seconds that a header promises; None where it does not, or only estimates."""
+    """Returns the length in seconds stated by a header; None if it is missing or only estimated."""
     kind = container.format.name
     if kind == "mp3":
         count = stated_samples(path)
         return None if count is None else Fraction(count, rate)
     if kind == MATROSKA and len(container.streams) == 1 and container.duration is not None:
-        return Fraction(container.duration, _MICROSECONDS)  # of all tracks, of which others may be longer
+        return Fraction(container.duration, _MICROSECONDS)  # of all tracks, some of which may be longer
     if kind != MOV or track.duration is None or track.time_base is None:
         return None
     return ((track.start_time or 0) + track.duration) * track.time_base - origin
 
 
 def _origin(container: InputContainer, track: AudioStream, first: AudioFrame, first_pts: int | None) -> Fraction:
-    """The time stamp in seconds at which a player starts, for a track without an edit list."""
+    """Returns the time stamp in seconds at which a player starts, for a track without an edit list."""
     kind = container.format.name
     starts = [
         stream.start_time * stream.time_base
@@ -236,7 +236,7 @@ def _origin(container: InputContainer, track: AudioStream, first: AudioFrame, fi
     earliest = min(starts, default=Fraction(0))
     if kind not in (MOV, MATROSKA):
         return earliest
-    # Samples that the decoder left out (iTunSMPB, pre-skip), or needed to start (Vorbis), take no time.
+    # Samples that the decoder dropped (iTunSMPB, pre-skip), or needed to start (Vorbis), take no time.
     skipped = Fraction(0)
     is_skipped = kind == MOV or track.codec_context.codec.canonical_name == "vorbis"
     if is_skipped and first.pts is not None and first.time_base is not None:
@@ -259,7 +259,7 @@ def _in_samples(edits: Iterable[TimedEdit], rate: int) -> tuple[Edit, ...]:
 
 
 def _whole(container: InputContainer) -> tuple[Edit, ...]:
-    """The whole track, or as many samples of it as iTunes says there are without padding."""
+    """Returns the whole track as one edit, without the padding that an iTunes tag states."""
     text = container.metadata.get("iTunSMPB", "") if container.format.name == MOV else ""
     fields = re.fullmatch(r"\s*[0-9A-Fa-f]+ [0-9A-Fa-f]+ [0-9A-Fa-f]+ ([0-9A-Fa-f]{1,16})\b.*", text, re.DOTALL)
     count = int(fields[1], 16) if fields else 0

@@ -1,6 +1,6 @@
-"""Surround sound as two channels: the mix of ITU-R BS.775 that players give to headphones.
+"""Reads decoded audio frames of media containers and mixes surround audio to stereo.
 
-Arrays and names of loudspeakers in, arrays out.
+The mix is that of ITU-R BS.775, as in players with headphones.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _WEIGHTS = (
 
 
 def stereo_weights(speakers: Sequence[str]) -> npt.NDArray[np.float32] | None:
-    """The weights of a track's channels in the left and right channel of the mix.
+    """Computes the weights of a track's channels in the left and right channel of the mix.
 
     Args:
-        speakers: the loudspeaker of each channel in FFmpeg's letters, such as "FL", "FC" and "LFE".
+        speakers: the loudspeaker of each channel in FFmpeg's notation, such as "FL", "FC" and "LFE".
 
     Returns:
-        Float32 [channels, 2], scaled so that no mix exceeds full scale; None for one or two channels, and where a
-        loudspeaker is unknown: such channels are those of microphones.
+        Float32 [channels, 2], scaled so that a mix stays within full scale; None for one or two channels, and for
+        unknown loudspeakers, which are channels of microphones.
     """
     if len(speakers) <= 2 or not all(speaker in _WEIGHTS for speaker in speakers):
         return None
@@ -57,19 +57,19 @@ def stereo_weights(speakers: Sequence[str]) -> npt.NDArray[np.float32] | None:
 
 
 def as_channels(samples: npt.NDArray[np.float32], num_channels: int) -> npt.NDArray[np.float32]:
-    """Gives samples `[samples, channels]` a number of channels: their mean in each where it is another number."""
+    """Returns samples `[samples, channels]` with `num_channels` channels; if the number differs, each is their mean."""
     if samples.shape[1] == num_channels:
         return samples
     return np.repeat(samples.mean(axis=1, keepdims=True, dtype=np.float32), num_channels, axis=1)
 
 
 MOV, MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
-# No playlists, manifests and pictures among them: these open other files, and addresses on the network.
+# Playlists, manifests and pictures are excluded: they open other files, and addresses on the network.
 _FORMATS = (
     f"{MOV},{MATROSKA},mpegts,mpeg,avi,flv,asf,mxf,dv,ogg,aac,loas,mp3,ac3,eac3,dts,amr,amrnb,amrwb,caf,wav,w64,"
     "aiff,au,flac,ape,wv,tta,truehd,mlp,voc,rm,nut,wtv,gxf"
 )
-# May be joined and left at any byte, so that a frame is broken at either end.
+# May be concatenated and split at any byte, so that a frame is broken at either end.
 _STREAMS = ("mpegts", "mpeg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "amr", "amrnb", "amrwb")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")  # between the frames of joined MP3 files
 _MAX_CHANNELS = 64
@@ -77,16 +77,16 @@ _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "fl
 
 
 @contextmanager
-def opened_container(path: Path) -> Iterator[InputContainer]:
+def open_container(path: Path) -> Iterator[InputContainer]:
     """Opens a film or a compressed recording.
 
     Raises:
-        FileFormatError: it is neither, or is damaged.
+        FileFormatError: it is not such a file, or is damaged.
     """
-    import av  # loads for half a second
+    import av  # takes half a second to load
 
-    with translated(path):
-        # Edit lists are applied by our own code, to the sample.
+    with converted_errors(path):
+        # `edit_list` applies edit lists, to the sample.
         options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file", "ignore_editlist": "1"}
         container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     with container:
@@ -94,8 +94,8 @@ def opened_container(path: Path) -> Iterator[InputContainer]:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turns what the video library and the system raise on bad files into our error."""
+def converted_errors(path: Path) -> Iterator[None]:
+    """Converts errors of the video library and the system on bad files to this project's error type."""
     import av
 
     try:
@@ -104,20 +104,20 @@ def translated(path: Path) -> Iterator[None]:
         raise
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        if isinstance(error, av.ArgumentError):  # what FFmpeg recognises and `_FORMATS` leaves out
-            reason = "it is a playlist, a picture or another kind of file that holds no sound of its own"
+        if isinstance(error, av.ArgumentError):  # a format that FFmpeg recognises and `_FORMATS` excludes
+            reason = "it is a playlist, a picture or another kind of file without audio of its own"
         raise FileFormatError(
-            f"cannot be read as audio or film: {reason}",
+            f"cannot be read as audio or video: {reason}",
             path=path,
-            hint="Play it to see whether it is whole; export its sound as a WAV file with 16 or 24 bits per sample.",
+            hint="Play it to check that it is complete; export its audio as a WAV file with 16 or 24 bits per sample.",
         ) from error
 
 
-def chosen_track(container: InputContainer, path: Path) -> AudioStream:
-    """The sound track that players choose: the default one, else the first, leaving out commentary and its like.
+def select_track(container: InputContainer, path: Path) -> AudioStream:
+    """Selects the audio track as players do: the default one, else the first, excluding commentary and similar tracks.
 
     Raises:
-        UserError: there is none that can be decoded.
+        UserError: no track can be decoded.
     """
     from av.stream import Disposition
 
@@ -127,15 +127,15 @@ def chosen_track(container: InputContainer, path: Path) -> AudioStream:
     if not tracks:
         kinds = sorted({stream.type for stream in container.streams if stream.type})
         raise UserError(
-            f"has no sound track: it holds {' and '.join(kinds) or 'nothing'} only",
+            f"has no audio track: it contains {' and '.join(kinds) or 'nothing'} only",
             path=path,
-            hint="Give the recording that belongs to it, or export the film with its sound.",
+            hint="Give the recording that belongs to it, or export the film with its audio.",
         )
     if not usable:
         raise UserError(
-            "its sound is coded in a way that the video library does not know",
+            "its audio is in a codec that the video library cannot decode",
             path=path,
-            hint="Export its sound as a WAV file.",
+            hint="Export its audio as a WAV file.",
         )
     return min(
         usable,
@@ -143,12 +143,12 @@ def chosen_track(container: InputContainer, path: Path) -> AudioStream:
     )
 
 
-def tell_of_other_tracks(container: InputContainer, track: AudioStream, path: Path) -> None:
-    """Logs which of several sound tracks is used."""
+def log_track_choice(container: InputContainer, track: AudioStream, path: Path) -> None:
+    """Logs which of several audio tracks is used."""
     tracks = list(container.streams.audio)
     if len(tracks) > 1:
         LOGGER.warning(
-            "%s has %d sound tracks: number %d is used (%s, %s)",
+            "%s has %d audio tracks: number %d is used (%s, %s)",
             path.name,
             len(tracks),
             tracks.index(track) + 1,
@@ -162,11 +162,11 @@ class FrameReader:
 
     Args:
         container: the open file.
-        track: its sound track.
+        track: its audio track.
         path: the file, for messages.
 
     Attributes:
-        first_pts: time stamp of the first packet in units of the track; None where it has none.
+        first_pts: time stamp of the first packet in units of the track; None if it has none.
     """
 
     def __init__(self, container: InputContainer, track: AudioStream, path: Path) -> None:
@@ -182,14 +182,14 @@ class FrameReader:
             if other.index != track.index:
                 other.discard = Discard.all
         if container.format.name == "caf" and track.codec_context.name == "alac":
-            # The last packet of ALAC is as short as its sound; FFmpeg 8 cuts the padding off once more.
+            # The last packet of ALAC has the exact length; FFmpeg 8 would remove the padding a second time.
             track.codec_context.flags2 |= Flags2.skip_manual
 
     def __iter__(self) -> Iterator[AudioFrame]:
         """Yields the frames.
 
         Raises:
-            FileFormatError: a packet is damaged; at both ends of raw streams, which begin and end anywhere, one may be.
+            FileFormatError: a packet is damaged; raw streams may have one damaged packet at either end.
         """
         has_begun = False
         for packet in self._packets():
@@ -203,14 +203,14 @@ class FrameReader:
             raise self._damaged()
 
     def _packets(self) -> Iterator[Packet[AudioStream]]:
-        """The packets of the track; the last one is empty and makes the decoder give what it holds."""
+        """Yields the packets of the track; the last one is empty and flushes the decoder."""
         import av
 
         packets = self._container.demux(self._track)
         while True:
             try:
                 packet = next(packets, None)
-            except IndexError:  # a packet of a stream that the file did not tell of at its start
+            except IndexError:  # a packet of a stream that the header does not list
                 packets = self._container.demux(self._track)
                 continue
             except av.FFmpegError as error:
@@ -238,30 +238,30 @@ class FrameReader:
 
     def _damaged(self) -> FileFormatError:
         return FileFormatError(
-            f"the sound cannot be decoded after {self._seconds:.2f} s: {self._fault}",
+            f"the audio cannot be decoded after {self._seconds:.2f} s: {self._fault}",
             path=self._path,
             hint="The file was cut off or is damaged: copy or export it again.",
         )
 
 
 class FrameConverter:
-    """Turns frames into arrays of one rate and number of channels, whatever they have.
+    """Converts frames to arrays of one sample rate and number of channels.
 
     Args:
         samplerate: in Hz.
-        num_channels: of the arrays; None to take that of the first frame.
+        num_channels: number of channels of the arrays; None for that of the first frame.
     """
 
     def __init__(self, samplerate: int, num_channels: int | None = None) -> None:
         self.samplerate, self.num_channels = samplerate, num_channels
         self._resampler: AudioResampler | None = None
-        self._resampled: tuple[object, ...] = ()  # what the resampler was made for
+        self._resampled: tuple[object, ...] = ()  # input format of the resampler
 
     def __call__(self, frame: AudioFrame) -> Samples:
-        """Converts a frame to float32 `[samples, channels]`, full scale being 1; surround sound to two channels.
+        """Converts a frame to float32 `[samples, channels]`, full scale 1; surround audio to two channels.
 
         Raises:
-            ValueError: the format of its samples is unknown.
+            ValueError: the sample format is unknown.
         """
         import av
 
@@ -290,7 +290,7 @@ class FrameConverter:
 
 
 def _samples_of(frame: AudioFrame) -> Samples:
-    """The samples of a frame, float32 `[samples, channels]`, full scale being 1."""
+    """Returns the samples of a frame, float32 `[samples, channels]`, full scale 1."""
     num_channels = frame.layout.nb_channels
     if not 1 <= num_channels <= _MAX_CHANNELS:
         raise ValueError(f"{num_channels} channels: expected 1 to {_MAX_CHANNELS}")

@@ -1,6 +1,6 @@
-"""Noise that stands for silence, so that a network learns a resting face for a room and not only for zeros.
+"""Synthesises noise as audio of silence, so that a network learns a neutral face for room noise as well as for zeros.
 
-Arrays and a random generator in, arrays out; the order of draws is part of what is promised.
+The order in which random numbers are drawn is part of the contract.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _FLOOR_DB, _RISE_DB, _FALL_HZ, _SPREAD_DB = -121.0, 39.0, 300.0, 5.85
 def noise(
     num_samples: int, samplerate: int, kind: NoiseKind | None, scale: float, rng: np.random.Generator
 ) -> npt.NDArray[np.float64]:
-    """Draws noise.
+    """Generates noise.
 
     Args:
         num_samples: length.
-        samplerate: samples per second; shapes the spectrum of "mic".
-        kind: None for zeros (nothing is drawn), "gauss" for white noise of deviation 1, "mic" for the hiss of a
-            microphone.
+        samplerate: samples per second; determines the spectrum of "mic".
+        kind: None for zeros (no random numbers are drawn), "gauss" for white noise of standard deviation 1, "mic" for
+            the noise of a microphone.
         scale: factor on the result.
-        rng: drawn from in a fixed order: for "mic" the levels of one column of the spectrogram after the other, then
-            all phases.
+        rng: drawn from in a fixed order: for "mic" first the levels of the spectrogram, column by column, then all
+            phases.
 
     Returns:
         Float64 [num_samples].
@@ -52,7 +52,7 @@ def noise(
 
 
 def _microphone(num_samples: int, samplerate: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """A spectrogram of random levels and phases, turned into float64 [num_samples]."""
+    """Returns a signal from a spectrogram of random levels and phases, float64 [num_samples]."""
     num_columns = math.ceil((num_samples - _WINDOW) / _HOP) + 3
     frequencies = np.linspace(0.0, samplerate // 2, _NUM_BINS)
     mean_db = _FLOOR_DB + _RISE_DB * np.exp(-frequencies / _FALL_HZ)

@@ -1,6 +1,6 @@
-"""Changing the sample rate, with scipy's polyphase filter and the two filters that training has always used.
+"""Resamples audio: scipy's polyphase filter with the two window functions used in training, and a streaming form.
 
-Arrays in, arrays out; `StreamResampler` remembers the samples between two pieces of a stream.
+`StreamResampler` keeps the samples between two chunks of a stream.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from audio2face.errors import UserError
 
 _ZERO_CROSSINGS = 6  # of the windowed sinc, on each side
 _ROLLOFF = 0.99  # cutoff as a share of the lower Nyquist frequency
-# The filters have 12 and 20 taps per step of the larger term. Any rate up to 48 kHz fits, and above it those that share
-# enough factors with the target, as all in use do; a damaged header must not order a filter of gigabytes.
+# The filters have 12 and 20 taps per step of the larger term. All rates up to 48 kHz fit, and higher ones with enough
+# common factors, as all rates in use; a damaged header must not allocate a filter of gigabytes.
 _MAX_TERM = 48_000
 
 
 def resample_hann(samples: npt.NDArray[np.float32], old_rate: int, new_rate: int) -> npt.NDArray[np.float32]:
     """Resamples with a Hann-windowed sinc of 6 zero crossings, cut off at 0.99 of the lower Nyquist frequency.
 
-    With the rates o, n divided by their greatest common divisor, o input samples last as long as n output samples; call
-    that a unit of time. With b = 0.99 min(o, n), an input sample at a distance t from an output sample weighs
-    (b/o) sinc(u) cos(pi u / 12)^2 with u = t b, and nothing beyond |u| = 6. This agrees with torchaudio's default.
+    Let o and n be the rates divided by their greatest common divisor: o input samples last as long as n output samples,
+    one unit of time. With b = 0.99 min(o, n), the weight of an input sample at distance t from an output sample is
+    (b/o) sinc(u) cos(pi u / 12)^2 with u = t b, and zero beyond |u| = 6. This equals torchaudio's default.
 
     Args:
         samples: float32 [samples].
         old_rate: their rate in Hz.
-        new_rate: the rate wanted, in Hz.
+        new_rate: the target rate, in Hz.
 
     Returns:
         Float32 [ceil(samples * new_rate / old_rate)]; the same array when the rates are equal.
 
     Raises:
-        UserError: the rates have too uncommon a ratio.
+        UserError: the ratio of the rates needs too long a filter.
     """
     old, new = rate_ratio(old_rate, new_rate)
     if old == new:
@@ -57,32 +57,32 @@ def resample_exact(samples: npt.NDArray[np.float32], old_rate: int, new_rate: in
 
 
 class StreamResampler:
-    """`resample_hann` for samples that arrive in pieces: joined, the results have the same bits.
+    """`resample_hann` for samples that arrive in chunks: the concatenated results are bit-identical.
 
-    Results come as soon as the input samples around them are known, in whole units of time: for a rate of 16 kHz within
-    1 ms of the samples they stand for from 48 kHz, within 20 ms from 44.1 kHz.
+    Results are returned as soon as the input samples around them are known, in whole units of time: for a rate of
+    16 kHz within 1 ms of the corresponding samples from 48 kHz, within 20 ms from 44.1 kHz.
 
     Args:
-        old_rate: sample rate of what arrives, in Hz.
+        old_rate: sample rate of the input, in Hz.
         new_rate: sample rate of the results, in Hz.
-        min_seconds: the least that is resampled at once, as long as more may arrive: long pieces take less time in all.
+        min_seconds: minimum length to resample at once before the end: longer chunks take less time in total.
 
     Raises:
-        UserError: the rates have too uncommon a ratio.
+        UserError: the ratio of the rates needs too long a filter.
     """
 
     def __init__(self, old_rate: int, new_rate: int, min_seconds: float = 0.0) -> None:
         self._old, self._new = rate_ratio(old_rate, new_rate)
-        # Pieces begin and end with whole units of time, where samples of both rates coincide.
+        # Chunks start and end with whole units of time, where samples of both rates coincide.
         self._context = -(-filter_reach(self._old, self._new) // self._old) * self._old
         self._minimum = max(1, int(min_seconds * old_rate) // self._old) * self._old
         self._known = np.zeros(
             0, np.float32
-        )  # what comes next, after up to `_context` samples that have been resampled
+        )  # pending samples, preceded by up to `_context` samples that have been resampled
         self._before = 0  # samples of `_known` that have been resampled
 
     def push(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Takes the next samples, float32 `[samples]`, and returns the results that are known by now."""
+        """Adds samples, float32 `[samples]`, and returns the results that are complete."""
         if self._old == self._new:
             return samples
         self._known = np.concatenate([self._known, samples])
@@ -95,35 +95,35 @@ class StreamResampler:
         return made
 
     def finish(self) -> npt.NDArray[np.float32]:
-        """The results that are left after the last sample."""
+        """Returns the remaining results after the last sample."""
         count = len(self._known) - self._before
         made = self._resample(self._known, count) if count else self._known[:0]
         self._known, self._before = self._known[:0], 0
         return made
 
     def _resample(self, samples: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
-        """The results of `count` samples after those that have been resampled."""
+        """Returns the results of `count` samples after those that have been resampled."""
         resampled = resample_hann(samples, self._old, self._new)
         end = -(-(self._before + count) * self._new // self._old)
         return resampled[self._before * self._new // self._old : end]
 
 
 def filter_reach(old: int, new: int) -> int:
-    """Input samples, before or after an output sample, that `resample_hann` hears, for a ratio from `rate_ratio`."""
+    """Returns the receptive field of `resample_hann` on each side, in input samples, for a ratio from `rate_ratio`."""
     return math.ceil(_ZERO_CROSSINGS * old / (_ROLLOFF * min(old, new))) + 1
 
 
 def rate_ratio(old_rate: int, new_rate: int) -> tuple[int, int]:
-    """The two rates divided by their greatest common divisor.
+    """Divides the two rates by their greatest common divisor.
 
     Raises:
-        UserError: what is left is too large.
+        UserError: the ratio of the rates needs too long a filter.
     """
     common = math.gcd(old_rate, new_rate)
     old, new = old_rate // common, new_rate // common
     if max(old, new) > _MAX_TERM:
         raise UserError(
-            f"a sample rate of {old_rate:,} Hz cannot be brought to {new_rate:,} Hz: the ratio {old}:{new} needs too "
+            f"a sample rate of {old_rate:,} Hz cannot be converted to {new_rate:,} Hz: the ratio {old}:{new} needs too "
             "long a filter",
             hint="Convert the audio to 48,000 Hz first.",
         )
@@ -133,13 +133,13 @@ def rate_ratio(old_rate: int, new_rate: int) -> tuple[int, int]:
 def _polyphase(
     samples: npt.NDArray[np.float32], old: int, new: int, window: npt.NDArray[np.float32] | tuple[str, float]
 ) -> npt.NDArray[np.float32]:
-    # scipy takes taps as documented; its published types leave them out.
+    # scipy accepts taps as documented; its published types omit them.
     resampled = resample_poly(samples, up=new, down=old, window=cast(Any, window))
     return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
 def _hann_taps(old: int, new: int) -> npt.NDArray[np.float32]:
-    """The kernel at the points of the common grid of both rates, `old * new` to a unit of time.
+    """Computes the kernel at the points of the common grid of both rates, `old * new` per unit of time.
 
     Args:
         old: input samples per unit of time.

@@ -1,7 +1,6 @@
-"""Where decoded sound lies in time: gaps, overlaps and edits, turned into one unbroken recording.
+"""Arranges decoded audio in time: gaps, overlaps and edits become one continuous recording.
 
-Positions are samples per channel at the rate of the recording, relative to the moment at which a player starts. Knows
-no files and no decoders.
+Positions are samples per channel at the rate of the recording, relative to the time at which a player starts.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from audio2face.errors import UserError
 
 Samples = npt.NDArray[np.float32]  # [samples, channels]
 
-# Time stamps are rounded to milliseconds in some containers and jitter in others, and players let that pass; beyond it
-# sound was lost, and a player keeps the rest in step with the picture.
+# Time stamps are rounded to milliseconds in some containers and jitter in others, which players ignore; above this
+# tolerance audio was lost, and a player keeps the rest in sync with the picture.
 _TOLERANCE_SECONDS = 0.05
-_LONGEST_OVERLAP_SECONDS = 1  # files that were joined byte by byte start their clocks again
-_MAX_PASSES = 20  # over one file; an edit list that goes back needs one more each time
+_LONGEST_OVERLAP_SECONDS = 1  # the clock restarts in files that were concatenated byte by byte
+_MAX_PASSES = 20  # over one file; every jump back of an edit list needs one more
 _SILENCE_ROWS = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What a decoder gave for a packet.
+    """Output of a decoder for one packet.
 
     Attributes:
         samples: float32 [samples, channels].
-        position: of the first sample; None where the container does not tell.
+        position: of the first sample; None if the container has no time stamps.
     """
 
     samples: Samples
@@ -39,7 +38,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Edit:
-    """A stretch of the decoded sound and where it is presented, all in samples; `count` None is up to the end."""
+    """A range of the decoded audio and its presentation time, in samples; `count` None means to the end."""
 
     at: int
     start: int
@@ -52,16 +51,16 @@ WHOLE = Edit(0, 0, None)
 def contiguous(
     frames: Iterable[Decoded], samplerate: int, max_jump: int | None = None
 ) -> Iterator[tuple[int, Samples]]:
-    """Fills gaps between decoded frames with silence and leaves out what overlaps.
+    """Fills gaps between decoded frames with silence and drops overlaps.
 
     Args:
         frames: in order of decoding.
         samplerate: in Hz.
-        max_jump: longest gap in samples that is one, beyond which the clock was set anew and the sound goes on without
-            a break; None: a gap of any length is one. After a jump back by more than a second it always goes on so.
+        max_jump: longest gap, in samples; longer ones are resets of the clock, after which the audio continues
+            without a break. None means that gaps may have any length. A jump back of over a second is always a reset.
 
     Yields:
-        Position and samples, each run beginning where the last one ended.
+        Position and samples; each run starts where the last one ended.
     """
     tolerance = round(_TOLERANCE_SECONDS * samplerate)
     longest_overlap = _LONGEST_OVERLAP_SECONDS * samplerate
@@ -87,17 +86,17 @@ def contiguous(
 
 
 def presented(runs: Callable[[], Iterator[tuple[int, Samples]]], edits: Iterable[Edit]) -> Iterator[Samples]:
-    """The sound as a player presents it from time 0 on: silence where nothing is presented yet, then each edit.
+    """Yields the audio as a player presents it from time 0 on: silence before the first edit, then each edit.
 
     Args:
-        runs: starts a pass over the decoded sound; see `contiguous`.
-        edits: in order of presentation. What goes back in the sound starts another pass.
+        runs: starts a pass over the decoded audio, with the items of `contiguous`.
+        edits: in order of presentation. A jump back starts another pass.
 
     Yields:
-        Float32 [samples, channels], joined the whole recording.
+        Float32 [samples, channels]; concatenated, the whole recording.
 
     Raises:
-        UserError: the edits go back too often.
+        UserError: the edits jump back too often.
     """
     written, passes = 0, 1
     cursor = _Cursor(runs())
@@ -106,7 +105,7 @@ def presented(runs: Callable[[], Iterator[tuple[int, Samples]]], edits: Iterable
             passes += 1
             if passes > _MAX_PASSES:
                 raise UserError(
-                    f"its edit list goes back more than {_MAX_PASSES - 1} times",
+                    f"its edit list jumps back more than {_MAX_PASSES - 1} times",
                     hint="Export the film with its edits applied.",
                 )
             cursor.close()
@@ -121,10 +120,10 @@ def presented(runs: Callable[[], Iterator[tuple[int, Samples]]], edits: Iterable
 
 
 class _Cursor:
-    """Takes stretches, in order, out of the runs of one pass.
+    """Takes ranges, in order, from the runs of one pass.
 
     Attributes:
-        position: up to which the sound was taken; what lies before it is gone.
+        position: position up to which the audio was read; earlier samples are no longer available.
     """
 
     def __init__(self, runs: Iterator[tuple[int, Samples]]) -> None:
@@ -133,7 +132,7 @@ class _Cursor:
         self._held: tuple[int, Samples] | None = None
 
     def between(self, start: int, stop: int | None) -> Iterator[Samples]:
-        """The samples from `start` up to `stop`, silence where the sound begins later."""
+        """Yields the samples from `start` up to `stop`, with silence before the start of the audio."""
         wanted = start
         while stop is None or wanted < stop:
             run = self._held or next(self._runs, None)
@@ -157,7 +156,7 @@ class _Cursor:
                 yield taken
 
     def close(self) -> None:
-        """Ends the pass, so that its file is closed."""
+        """Ends the pass and closes its file."""
         close = getattr(self._runs, "close", None)
         if close is not None:
             close()

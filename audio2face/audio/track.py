@@ -1,6 +1,6 @@
-"""One mono track at the rate a network listens at: the one way in which training and inference read audio.
+"""Reads recordings as mono tracks at the network's sample rate, for training and inference alike.
 
-Knows how a file becomes a track. Knows nothing of windows, frames or augmentation.
+Whole tracks (`read_track`) and streams (`stream_mono`) return the same samples.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from audio2face.errors import UserError
 from audio2face.types import Float32Array
 
 Method = Literal["w2v", "nva2f"]
-MIN_SAMPLERATE = 8000  # Hz; below it consonants are gone
-QUIET_PEAK = 0.01  # a track that never exceeds this share of full scale is taken for silence and not normalised
+MIN_SAMPLERATE = 8000  # Hz; lower rates lose consonants
+QUIET_PEAK = 0.01  # a track with a peak up to this share of full scale counts as silence and is not normalised
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class Track:
     """A mono signal.
 
     Attributes:
-        data: float32 [samples], full scale being 1.
+        data: float32 [samples]; full scale is 1.
         samplerate: samples per second.
-        norm_factor: what a network divides the signal by where it wants it normalised; 1.0 for silence.
+        norm_factor: divisor for networks that normalise the signal; 1.0 for silence.
     """
 
     data: npt.NDArray[np.float32]
@@ -43,11 +43,11 @@ class Track:
         return len(self.data) / self.samplerate
 
     def sec_to_sample(self, seconds: float) -> int:
-        """The sample nearest to a time in seconds; of two equally near the even one."""
+        """Returns the sample nearest to a time in seconds; a tie is rounded to the even one."""
         return round(float(seconds) * self.samplerate)
 
     def read(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Copies the samples from `start` up to `stop`, zero where they lie outside the track.
+        """Copies the samples from `start` up to `stop`; zero outside the track.
 
         Args:
             start: first sample; may be negative.
@@ -66,20 +66,20 @@ class Track:
 def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v", channel: int | None = None) -> Track:
     """Reads an audio file as a mono track, the arithmetic mean of its channels.
 
-    - `"w2v"` leaves the level alone; the track's `norm_factor` is the peak after resampling.
+    - `"w2v"` keeps the level; the track's `norm_factor` is the peak after resampling.
     - `"nva2f"` divides by the peak before resampling; `norm_factor` is 1.0.
 
-    Either way a peak of at most `QUIET_PEAK` counts as silence and scales nothing.
+    In both cases a peak of at most `QUIET_PEAK` counts as silence and is not scaled.
 
     Args:
-        path: any recording or film with sound, of 8 kHz or more.
+        path: any recording or film with audio, of 8 kHz or more.
         samplerate: rate of the track, in Hz.
         method: level rule and resampling filter.
-        channel: the channel that is read alone, counted from 0; None for the mean of all.
+        channel: index of the only channel to read, counted from 0; None for the mean of all.
 
     Raises:
-        UserError: there is no such file, its sample rate is too low or too odd, or the method is unknown.
-        FileFormatError: it is no audio file, is damaged or cut off, holds no samples, or a sample is not finite.
+        UserError: the file is missing, its sample rate is too low or too uncommon, or the method is unknown.
+        FileFormatError: it is not an audio file, is damaged or truncated, holds no samples, or a sample is not finite.
     """
     if method not in get_args(Method):
         raise UserError(f"audio method {method!r} is unknown", hint=f"Use one of {', '.join(get_args(Method))}.")
@@ -98,7 +98,7 @@ def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v
 
 
 def check_samplerate(samplerate: int, path: Path) -> None:
-    """Refuses rates at which speech cannot be understood.
+    """Refuses rates that are too low for speech.
 
     Raises:
         UserError: with the file's path.
@@ -140,7 +140,7 @@ def float_samples(samples: npt.ArrayLike) -> Float32Array:
 
 
 def to_mono(block: npt.NDArray[np.float32], channel: int | None = None) -> npt.NDArray[np.float32]:
-    """One channel of a block `[samples, channels]`, or the mean of all, float32 `[samples]`."""
+    """Returns one channel of a block `[samples, channels]`, or the mean of all, float32 `[samples]`."""
     if channel is not None:
         return np.ascontiguousarray(block[:, channel])
     mean: npt.NDArray[np.float32] = block.mean(axis=1, dtype=np.float64).astype(np.float32)
@@ -148,9 +148,9 @@ def to_mono(block: npt.NDArray[np.float32], channel: int | None = None) -> npt.N
 
 
 def _read_mono(path: Path, channel: int | None) -> npt.NDArray[np.float32]:
-    """All samples of a file, float32 [samples].
+    """Reads all samples of a file, float32 [samples].
 
-    The buffer grows with what was decoded, so that no header decides how much memory is taken.
+    The buffer grows with the decoded samples, so that a wrong header cannot allocate memory.
     """
     buffer = bytearray()
     for block in sample_blocks(path):
@@ -159,7 +159,7 @@ def _read_mono(path: Path, channel: int | None) -> npt.NDArray[np.float32]:
 
 
 def _level(samples: npt.NDArray[np.float32]) -> float:
-    """The peak, or 1.0 for silence."""
+    """Returns the peak, or 1.0 for silence."""
     peak = max(float(samples.max()), -float(samples.min()))
     return peak if peak > QUIET_PEAK else 1.0
 
@@ -168,18 +168,18 @@ _PIECE_SECONDS = 4.0  # resampled at once; packets of films are much shorter
 
 
 def stream_mono(path: Path | str, samplerate: int = 16_000, channel: int | None = None) -> Iterator[Float32Array]:
-    """Yields a recording in order, mixed to mono and resampled; joined, the pieces are `read_track(path).data`.
+    """Yields a recording in order, mixed to mono and resampled; the concatenated chunks equal `read_track(path).data`.
 
     Args:
-        path: any recording or film with sound, of 8 kHz or more.
-        samplerate: rate of the pieces, in Hz.
-        channel: the channel that is read alone, counted from 0; None for the mean of all.
+        path: any recording or film with audio, of 8 kHz or more.
+        samplerate: rate of the chunks, in Hz.
+        channel: index of the only channel to read, counted from 0; None for the mean of all.
 
     Yields:
-        Float32 `[samples]`, full scale being 1.
+        Float32 `[samples]`; full scale is 1.
 
     Raises:
-        UserError: as `read_track`; what is wrong behind the header shows when its piece is due.
+        UserError: as `read_track`; errors after the header are raised when their chunk is reached.
     """
     path = Path(path)
     rate = read_header(path).samplerate
@@ -197,7 +197,7 @@ def stream_mono(path: Path | str, samplerate: int = 16_000, channel: int | None 
 
 
 def peak_level(path: Path | str, samplerate: int = 16_000, channel: int | None = None) -> float:
-    """The largest magnitude of a recording at a rate, or 1.0 for silence: `norm_factor` of `read_track`.
+    """Returns the largest magnitude of a recording at a rate, or 1.0 for silence: `norm_factor` of `read_track`.
 
     Arguments are those of `stream_mono`.
 

@@ -1,7 +1,7 @@
-"""Whether a WAV header makes sense and the samples that it promises are in the file.
+"""Checks the headers of WAV files and that all samples they state are in the file.
 
-libsndfile silently shortens a file that was cut, so the chunks are walked here as well. Knows only the layout of
-chunks (RIFF, its big-endian twin RIFX, and RF64 or BW64 with 64-bit sizes); samples are decoded elsewhere.
+libsndfile silently shortens a truncated file, so this module parses the chunks itself: RIFF, its big-endian form RIFX,
+and RF64 or BW64 with 64-bit sizes. Samples are decoded elsewhere.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import IO
 from audio2face.errors import FileFormatError
 
 _BYTE_ORDER = {b"RIFF": "<", b"RF64": "<", b"BW64": "<", b"RIFX": ">"}
-# What programs write that cannot seek back to fill in the size: about the largest number with or without a sign, less a
-# header, or rounded (0xFFFFFFFF ffmpeg, 0x7FFFF000 espeak-ng and sox, 0x80000000 arecord, 0x7FFFFFFF - 36 and others).
+# Placeholder sizes of programs that cannot seek back to fill in the size: about the largest signed or unsigned number,
+# less a header, or rounded (0xFFFFFFFF ffmpeg, 0x7FFFF000 espeak-ng and sox, 0x80000000 arecord, and others).
 _UNKNOWN = 0xFFFFFFFF
 _PLACEHOLDERS = (range(0x7FFF0000, 0x80010000), range(0xFFFF0000, 0x100000000))
-_UNKNOWN_LONG = 1 << 62  # and more: -1, or the largest number with a sign
-_MAX_CHANNELS = 64  # more is a damaged header, not a recording of a voice
-_MAX_SAMPLERATE = 0x7FFFFFFF  # libsndfile holds it in 32 bits with a sign
-_MAX_CHUNKS = 1000  # real files have under ten before the samples; a file of empty chunks would take minutes
+_UNKNOWN_LONG = 1 << 62  # and above: -1, or the largest signed number
+_MAX_CHANNELS = 64  # more indicate a damaged header
+_MAX_SAMPLERATE = 0x7FFFFFFF  # libsndfile stores it as a signed 32-bit integer
+_MAX_CHUNKS = 1000  # normal files have under ten before the samples; a file of empty chunks would take minutes
 
 
 @dataclass
 class _Header:
-    """What was read before the samples.
+    """Header fields before the samples.
 
     Attributes:
         riff_size: claimed size of the file, less 8.
-        ds64: position of the chunk with 64-bit sizes; None where there is none.
+        ds64: position of the chunk with 64-bit sizes; None if there is none.
         long_riff_size: claimed size of the file there.
         long_data_size: claimed size of the samples there.
     """
@@ -43,19 +43,19 @@ class _Header:
 
 
 def check_wav(path: Path) -> Mapping[int, bytes]:
-    """Checks the format of a WAV file and that its data chunk ends within it; other files pass unread.
+    """Checks the format of a WAV file and that its data chunk ends within it; files of other kinds are ignored.
 
-    A size that stands for an unknown one means "to the end of the file", as streaming programs write it: 0xFFFFFFFF,
-    0x7FFFF000, 0x80000000 and their neighbours, 64-bit sizes of 0 or -1, and 0 where the size of the whole file was not
-    filled in either. A size of 0 in a header that is finished otherwise is refused with advice.
+    A placeholder size means "to the end of the file", as streaming programs write it: 0xFFFFFFFF, 0x7FFFF000,
+    0x80000000 and similar values, 64-bit sizes of 0 or -1, and 0 if the size of the whole file is not filled in either.
+    A size of 0 in an otherwise complete header is refused with a hint.
 
     Returns:
-        Bytes of the header to replace, by their position, so that libsndfile reads such files to their end; none for
-        files whose header is finished.
+        Bytes of the header to replace, by position, so that libsndfile reads such files to their end; empty for
+        complete headers.
 
     Raises:
-        FileFormatError: a chunk is cut off, the format cannot be, the data chunk is missing, or it claims more bytes
-            than are there.
+        FileFormatError: a chunk is truncated, the format is invalid, the data chunk is missing, or its size exceeds
+            the file.
     """
     file_size = path.stat().st_size
     with path.open("rb") as handle:
@@ -67,7 +67,7 @@ def check_wav(path: Path) -> Mapping[int, bytes]:
         for tag, size, start in _chunks(handle, order, path):
             if tag == b"data":
                 replaced = _check_samples(path, header, start, size, file_size, order)
-                return replaced | ({0: b"RF64"} if magic[:4] == b"BW64" else {})  # the same for libsndfile
+                return replaced | ({0: b"RF64"} if magic[:4] == b"BW64" else {})  # equivalent for libsndfile
             if start + size > file_size:
                 raise FileFormatError(
                     f"chunk {tag!r} claims {size:,} bytes, {file_size - start:,} are there",
@@ -83,7 +83,7 @@ def check_wav(path: Path) -> Mapping[int, bytes]:
 
 
 def _check_samples(path: Path, header: _Header, start: int, size: int, file_size: int, order: str) -> dict[int, bytes]:
-    """Checks the size of the samples; what to replace in the header where it is unknown."""
+    """Checks the size of the samples; returns the bytes to replace in the header if it is a placeholder."""
     present = file_size - start
     if header.ds64 is not None and size == _UNKNOWN:
         size = header.long_data_size
@@ -92,7 +92,7 @@ def _check_samples(path: Path, header: _Header, start: int, size: int, file_size
             sizes = struct.pack("<QQQ", file_size - 8, present, 0)
             return {header.ds64: sizes}
     elif _is_placeholder(size) and size > present:
-        return {}  # libsndfile reads to the end
+        return {}  # libsndfile reads to the end of the file
     elif size == 0 and (header.riff_size in (0, start - 8) or _is_placeholder(header.riff_size)):
         return {start - 4: struct.pack(f"{order}I", min(present, _UNKNOWN))}
     _check_data(path, start, size, file_size)
@@ -104,14 +104,14 @@ def _is_placeholder(size: int) -> bool:
 
 
 def _chunks(handle: IO[bytes], order: str, path: Path) -> Iterator[tuple[bytes, int, int]]:
-    """Yields tag, claimed size and position of the contents of each chunk."""
+    """Yields tag, stated size and position of the contents of each chunk."""
     position = 12
     for _ in range(_MAX_CHUNKS):
         handle.seek(position)
         head = handle.read(8)
         if len(head) < 8:
             raise FileFormatError(
-                "the file ends before its samples begin: it has no data chunk", path=path, offset=position
+                "the file ends before its samples start: it has no data chunk", path=path, offset=position
             )
         size: int = struct.unpack(f"{order}I", head[4:])[0]
         yield head[:4], size, position + 8
@@ -120,7 +120,7 @@ def _chunks(handle: IO[bytes], order: str, path: Path) -> Iterator[tuple[bytes, 
 
 
 def _fields(handle: IO[bytes], layout: str, path: Path, start: int, size: int) -> tuple[int, ...]:
-    """The first fields of a chunk whose contents lie in the file."""
+    """Reads the first fields of a chunk whose contents are in the file."""
     needed = struct.calcsize(layout)
     if size < needed:
         raise FileFormatError(
@@ -143,14 +143,14 @@ def _check_data(path: Path, start: int, size: int, file_size: int) -> None:
     present = file_size - start
     if size > present:
         raise FileFormatError(
-            f"the header promises {size:,} bytes of samples, {present:,} are there",
+            f"the header states {size:,} bytes of samples, {present:,} are there",
             path=path,
             offset=start - 4,
             hint="The file was cut off or its header is damaged: copy or export it again.",
         )
     if size == 0 and present > 0:
         raise FileFormatError(
-            f"the header promises no samples, yet {present:,} bytes follow it",
+            f"the header states no samples, yet {present:,} bytes follow it",
             path=path,
             offset=start - 4,
             hint="The recording was stopped before its header was finished. Repair it, for instance with "

@@ -23,7 +23,7 @@ from audio2face.dataset.shots import (
     Shot,
     infer_emotion,
     list_recordings,
-    the_recording,
+    only_recording,
     unusual_names,
 )
 from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs, read_faces, read_indices
@@ -208,7 +208,7 @@ class ActorDataset:
             UserError: the shot has several recordings of different suffix.
         """
         found = self._recordings.get(shot)
-        return the_recording(found, shot) if found else self.paths["AUDIO_ROOT"] / f"{shot}{DEFAULT_SUFFIX}"
+        return only_recording(found, shot) if found else self.paths["AUDIO_ROOT"] / f"{shot}{DEFAULT_SUFFIX}"
 
     @cached_property
     def _recordings(self) -> Mapping[str, tuple[Path, ...]]:
@@ -258,7 +258,7 @@ class ActorDataset:
         shots, voices = set(self.shot_names), {}
         for folder in sorted(self.paths["AUDIO_ROOT"].glob("aug/*")):
             found = list_recordings(folder)
-            spoken = {shot: the_recording(paths, shot) for shot, paths in found.items() if shot in shots}
+            spoken = {shot: only_recording(paths, shot) for shot, paths in found.items() if shot in shots}
             if spoken:
                 voices[folder.name] = spoken
         return voices

@@ -28,7 +28,7 @@ def list_recordings(folder: Path) -> dict[str, tuple[Path, ...]]:
     return {name: tuple(paths) for name, paths in found.items()}
 
 
-def the_recording(paths: Sequence[Path], shot: str) -> Path:
+def only_recording(paths: Sequence[Path], shot: str) -> Path:
     """The only recording of a shot.
 
     Raises:

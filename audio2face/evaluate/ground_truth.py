@@ -11,7 +11,7 @@ from audio2face.animation.animation import BLOCK_FRAMES, Animation, Surface
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
-from audio2face.geometry.frame_times import recorded_places
+from audio2face.geometry.frame_times import recorded_indices
 from audio2face.io.frame_buffer import FrameBuffer
 from audio2face.preproc.network_data import display_data
 from audio2face.types import Float32Array, Float64Array
@@ -62,7 +62,7 @@ def _places(frames: int, recorded_fps: float, fps: float | None) -> Float64Array
     if fps is None:
         return np.arange(frames, dtype=np.float64)
     times = np.arange(round(frames * fps / recorded_fps)) * (recorded_fps / fps)  # in recorded frames
-    return np.clip(recorded_places(times), 0, frames - 1)
+    return np.clip(recorded_indices(times), 0, frames - 1)
 
 
 def _positions(cache: PointCache, places: Float64Array, folder: Path) -> Float32Array:

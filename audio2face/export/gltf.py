@@ -241,7 +241,7 @@ class _Scene:
             primitive.mode = gltf.POINTS
             return primitive
         triangles = triangulate(faces)
-        attributes.NORMAL = self.accessors.dense(Normals(triangles, len(points)).of(points), target=array)
+        attributes.NORMAL = self.accessors.dense(Normals(triangles, len(points)).compute(points), target=array)
         corners = triangles.reshape(-1).astype("<u2" if len(points) < 1 << 16 else "<u4")
         primitive.indices = self.accessors.dense(corners, target=gltf.ELEMENT_ARRAY_BUFFER)
         return primitive
@@ -249,12 +249,12 @@ class _Scene:
     def _targets(self, morphs: MorphTargets, faces: npt.NDArray[np.int32] | None) -> list[gltf.Attributes] | None:
         """Morph targets: what each shape adds to positions and, where there are polygons, to normals."""
         normals = None if faces is None else Normals(triangulate(faces), len(morphs.neutral))
-        rest = None if normals is None else normals.of(morphs.neutral)
+        rest = None if normals is None else normals.compute(morphs.neutral)
         found = []
         for delta in morphs.deltas:
             parts = [np.ascontiguousarray(delta * _METRES, np.float32)]
             if normals is not None and rest is not None:
-                parts.append(normals.of(morphs.neutral + delta) - rest)
+                parts.append(normals.compute(morphs.neutral + delta) - rest)
             numbers = self._target_arrays(parts)
             found.append(gltf.Attributes(POSITION=numbers[0], NORMAL=numbers[1] if len(numbers) > 1 else None))
         return found or None

@@ -1,4 +1,4 @@
-"""Vertices in motion: animation caches, read and written in blocks of frames."""
+"""Meshes and animation caches, which are read and written in blocks of frames."""
 
 from audio2face.geometry.cache_files import (
     CACHE_EXTENSIONS,

@@ -1,7 +1,4 @@
-"""Animation caches by file name: which format an extension means, and where the cache of a shot lies.
-
-Knows extensions and folders. Does not know what is inside the files.
-"""
+"""Opens, writes and finds animation caches by file name: the extension decides the format."""
 
 from __future__ import annotations
 
@@ -25,11 +22,11 @@ CACHE_EXTENSIONS = (".npy", ".xml", ".pc2", ".mdd")
 
 @dataclass(frozen=True)
 class FoundCache:
-    """The cache of a shot.
+    """The cache file of a shot.
 
     Attributes:
         path: the file to open.
-        duplicates: caches of the same shot in formats that come later in the order of precedence.
+        duplicates: caches of the same shot in formats of lower precedence.
     """
 
     path: Path
@@ -39,18 +36,18 @@ class FoundCache:
 def open_cache(path: Path, *, channel: str | None = None, num_verts: int | None = None) -> PointCache:
     """Opens an animation cache: .npy, .xml (Maya, with its .mc or .mcx), .pc2 or .mdd.
 
-    Only headers are read; frames are converted when they are asked for.
+    Reads only headers; frames are converted on request.
 
     Args:
         path: the file.
         channel: for Maya caches: the name of the channel of positions, with or without its namespace.
-        num_verts: for Maya caches with several channels of positions and no `channel`: how many vertices the one that
-            is meant has, where that is known.
+        num_verts: for Maya caches with several channels of positions and no `channel`: the expected number of
+            vertices, if known.
 
     Raises:
-        FileFormatError: the file is damaged, or is not what its extension says.
+        FileFormatError: the file is damaged, or does not match its extension.
         UserError: the file is missing or unreadable, or its extension unknown.
-        ChannelError: the channel is not there, or several could be meant.
+        ChannelError: the channel is missing, or several channels match.
     """
     path = Path(path)
     extension = path.suffix.lower()
@@ -78,21 +75,21 @@ def write_cache(
 ) -> None:
     """Writes an animation cache in the format of the extension: .npy, .xml (Maya), .pc2 or .mdd.
 
-    Nothing is left under a final name when the writing fails, and memory holds one block at a time.
+    Writes atomically: a failure leaves no file under a final name. Memory holds one block at a time.
 
     Args:
         path: the file.
         frames: array `[frames, verts, 3]`, or blocks `[n, verts, 3]` of any number of frames each.
-        fps: frames per second; .npy does not keep it, .pc2 only the frame number of `start_time`.
-        num_frames: number of frames; may be left out for an array.
-        num_verts: number of vertices; may be left out for an array.
-        start_time: time of frame 0 in seconds; .npy does not keep it.
+        fps: frames per second; .npy does not store it, .pc2 only the frame number of `start_time`.
+        num_frames: number of frames; optional for an array.
+        num_verts: number of vertices; optional for an array.
+        start_time: time of frame 0 in seconds; .npy does not store it.
         double: float64 instead of float32; .npy and Maya only.
-        channel: for Maya: name of the channel, or vertices of several channels by name, see `write_maya`.
+        channel: for Maya: name of the channel, or number of vertices of several channels by name.
 
     Raises:
         UserError: the file cannot be written, or the extension is unknown.
-        ValueError: arguments or blocks that do not fit together.
+        ValueError: inconsistent arguments or blocks.
     """
     path = Path(path)
     extension = path.suffix.lower()
@@ -123,7 +120,7 @@ def _unknown_extension(path: Path) -> UserError:
 
 
 def find_cache(folder: Path, shot: str) -> FoundCache:
-    """The cache of a shot: `<folder>/<shot>/<shot>` with the first extension of `CACHE_EXTENSIONS` that is there.
+    """Finds the cache of a shot: `<folder>/<shot>/<shot>` with the first existing extension of `CACHE_EXTENSIONS`.
 
     Raises:
         UserError: there is none, or the shot's name is not allowed.
@@ -146,7 +143,7 @@ def _caches(shot_folder: Path) -> list[Path]:
 
 
 def list_shots(root: Path) -> list[str]:
-    """The shots under a cache root, sorted by the bytes of their names: folders with a cache of the same name.
+    """Returns the shots under a cache root, sorted by the bytes of their names: folders with a cache of the same name.
 
     Raises:
         UserError: the root is not a readable folder.
@@ -155,7 +152,7 @@ def list_shots(root: Path) -> list[str]:
 
 
 def list_strays(root: Path) -> list[Path]:
-    """What lies under a cache root and is not a shot: files, and folders without a cache of the same name.
+    """Lists all other entries of a cache root: files, and folders without a cache of the same name.
 
     Raises:
         UserError: the root is not a readable folder.
@@ -168,7 +165,7 @@ def _is_shot(entry: Path) -> bool:
 
 
 def _entries(root: Path) -> list[Path]:
-    """What lies under `root`, without hidden entries."""
+    """Lists the entries of `root`, without hidden ones."""
     try:
         entries = [entry for entry in Path(root).iterdir() if not entry.name.startswith(".")]
     except OSError as error:

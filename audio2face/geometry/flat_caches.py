@@ -1,10 +1,10 @@
-"""The cache formats that are one header and one block of numbers: .npy, .pc2 and .mdd.
+"""Reads and writes the cache formats of one header and one block of numbers: .npy, .pc2 and .mdd.
 
 - .npy: NumPy's own, `[frames, verts, 3]`, any float type, either order.
 - .pc2 (little-endian): signature, version 1, vertices, start frame, samples per frame, samples; then float32 data.
 - .mdd (big-endian): int32 frames, int32 vertices, float32 time of each frame in seconds; then float32 data.
 
-A .pc2 counts in frames of a clock that it does not name, so its frame rate and start time are not known.
+A .pc2 counts frames at an unstated rate, so its frame rate and start time are unknown.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from audio2face.io.atomic import atomic_write
 _PC2_SIGNATURE = b"POINTCACHE2\0"
 _PC2_HEADER = struct.Struct("<12siiffi")
 _MDD_HEADER = struct.Struct(">ii")
-_NPY_HEADER_LIMIT = 16_384  # bytes of prefix handed to NumPy's header parser, which itself takes 10,000 characters
+_NPY_HEADER_LIMIT = 16_384  # bytes passed to NumPy's header parser, which itself accepts 10,000 characters
 
 
 def open_npy(path: Path) -> PointCache:
     """Opens `[frames, verts, 3]` of float16, float32 or float64.
 
     Raises:
-        FileFormatError: not such an array, or the file is shorter than its header says.
+        FileFormatError: another array, or a file shorter than its header states.
     """
     array = map_npy(path)
     shape, dtype = array.shape, array.dtype
@@ -51,10 +51,10 @@ def open_npy(path: Path) -> PointCache:
 
 
 def map_npy(path: Path) -> MappedArray:
-    """The array of a .npy file, whatever it holds; that it is whole is not checked.
+    """Maps the array of a .npy file of any shape and type; its length is not checked.
 
     Raises:
-        FileFormatError: no such file.
+        FileFormatError: the file is not a .npy file.
     """
     file = MappedFile.open(path)
     shape, fortran_order, dtype, offset = _npy_header(path, file.content())
@@ -65,7 +65,7 @@ def map_npy(path: Path) -> MappedArray:
 
 
 def _npy_header(path: Path, mapped: mmap.mmap) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Shape, Fortran order, type and position of the data."""
+    """Reads shape, Fortran order, type and position of the data."""
     prefix = BytesIO(mapped[:_NPY_HEADER_LIMIT])
     try:
         with warnings.catch_warnings():
@@ -87,7 +87,7 @@ def open_pc2(path: Path) -> PointCache:
     """Opens a Point Cache 2 file.
 
     Raises:
-        FileFormatError: a wrong signature, version or count, or a file that is shorter than its header says.
+        FileFormatError: a wrong signature, version or count, or a file shorter than its header states.
     """
     file = MappedFile.open(path)
     mapped = file.content()
@@ -95,7 +95,7 @@ def open_pc2(path: Path) -> PointCache:
         raise FileFormatError("ends inside the header", path=path, offset=len(mapped))
     signature, version, num_verts, _, _, num_frames = _PC2_HEADER.unpack_from(mapped)
     if signature != _PC2_SIGNATURE:
-        raise FileFormatError("does not begin with POINTCACHE2", path=path, offset=0)
+        raise FileFormatError("does not start with POINTCACHE2", path=path, offset=0)
     if version != 1:
         raise FileFormatError(f"has version {version}; 1 expected", path=path, offset=12)
     odd = _check_length(file, _PC2_HEADER.size, num_frames, num_verts, 4)
@@ -107,7 +107,7 @@ def open_mdd(path: Path) -> PointCache:
     """Opens an .mdd file; its frame rate follows from the times of its first and last frame.
 
     Raises:
-        FileFormatError: a wrong count, or a file that is shorter than its header says.
+        FileFormatError: a wrong count, or a file shorter than its header states.
     """
     file = MappedFile.open(path)
     mapped = file.content()
@@ -133,7 +133,7 @@ def open_mdd(path: Path) -> PointCache:
 
 
 def _rate_of_times(times: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float | None, tuple[str, ...]]:
-    """Frames per second of evenly spaced times, and a warning where they are not."""
+    """Returns the frames per second of evenly spaced times, and a warning where they are uneven."""
     if len(times) < 2:
         return None, ()
     span = float(times[-1] - times[0])
@@ -145,7 +145,7 @@ def _rate_of_times(times: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float 
 
 
 def _check_length(file: MappedFile, offset: int, num_frames: int, num_verts: int, itemsize: int) -> tuple[str, ...]:
-    """Refuses counts that the file cannot hold; returns a warning where it holds more."""
+    """Refuses counts that exceed the file; returns a warning where the file is longer."""
     if num_frames < 1 or num_verts < 1:
         raise FileFormatError(
             f"announces {num_frames} frames of {num_verts} vertices; both must be at least 1",
@@ -167,8 +167,8 @@ def _check_length(file: MappedFile, offset: int, num_frames: int, num_verts: int
 def write_npy(
     path: Path, frames: Frames, *, num_frames: int | None = None, num_verts: int | None = None, double: bool = False
 ) -> None:
-    """Writes a little-endian, C-ordered .npy cache of float32, or float64 where `double`; see `write_cache`."""
-    stream = FrameStream.of(frames, num_frames, num_verts)
+    """Writes a little-endian, C-ordered .npy cache of float32, or of float64 if `double`."""
+    stream = FrameStream.create(frames, num_frames, num_verts)
     dtype = np.dtype("<f8" if double else "<f4")
     shape = (stream.num_frames, stream.num_verts, 3)
     with atomic_write(path) as handle:
@@ -187,8 +187,8 @@ def write_pc2(
     num_verts: int | None = None,
     start_time: float = 0.0,
 ) -> None:
-    """Writes a .pc2 cache with one sample per frame; see `write_cache`."""
-    stream = FrameStream.of(frames, num_frames, num_verts)
+    """Writes a .pc2 cache with one sample per frame."""
+    stream = FrameStream.create(frames, num_frames, num_verts)
     header = (_PC2_SIGNATURE, 1, stream.num_verts, start_time * fps, 1.0, stream.num_frames)
     with atomic_write(path) as handle:
         handle.write(_PC2_HEADER.pack(*header))
@@ -205,8 +205,8 @@ def write_mdd(
     num_verts: int | None = None,
     start_time: float = 0.0,
 ) -> None:
-    """Writes an .mdd cache; see `write_cache`."""
-    stream = FrameStream.of(frames, num_frames, num_verts)
+    """Writes an .mdd cache."""
+    stream = FrameStream.create(frames, num_frames, num_verts)
     times = start_time + np.arange(stream.num_frames) / fps
     with atomic_write(path) as handle:
         handle.write(_MDD_HEADER.pack(stream.num_frames, stream.num_verts))

@@ -1,7 +1,7 @@
-"""Files mapped into memory, of which few are open at a time however many are in use.
+"""Memory-mapped files, with a bounded number of open mappings.
 
-A mapping keeps a handle of the system, of which a process may have a thousand or fewer. So what is used of a file is
-asked for again each time, and the mappings that were asked for last stay open. Knows files, not what they hold.
+Each mapping takes a handle of the system, of which a process may have a thousand or fewer. Mappings are therefore
+requested at each use, and the most recently used ones stay open.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import numpy.typing as npt
 
 from audio2face.errors import FileFormatError, UserError, missing_file
 
-# Enough for every thread to read from several files; one that is opened anew costs some 20 microseconds.
+# Enough for every thread to read from several files; opening a file again costs some 20 microseconds.
 _MOST_OPEN = 16
 
 
 @dataclass(frozen=True)
 class MappedFile:
-    """A file that can be mapped as it was when it was opened.
+    """A file that is mapped on request, as long as it is unchanged since it was opened.
 
     Attributes:
         path: the file.
         size: its length in bytes, at least 1.
-        stamp: what tells it from a later file of the same name.
+        stamp: identifies this version of the file.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class MappedFile:
 
     @classmethod
     def open(cls, path: Path) -> MappedFile:
-        """Opens a file; it stays mapped for as long as it is among the last ones used.
+        """Opens a file; its mapping stays open while it is among the most recently used ones.
 
         Raises:
             FileFormatError: the file is empty.
@@ -48,10 +48,10 @@ class MappedFile:
         return _map(path)[0]
 
     def content(self) -> mmap.mmap:
-        """The bytes of the file. Whoever keeps them, or a view of them, keeps a handle.
+        """Returns the bytes of the file. Keeping them, or a view of them, keeps a handle.
 
         Raises:
-            FileFormatError: the file is not the one that was opened.
+            FileFormatError: the file has changed since it was opened.
             UserError: the file cannot be opened any more.
         """
         mapped = _POOL.get(self)
@@ -66,7 +66,7 @@ class MappedFile:
 
 
 class _Pool:
-    """The mappings that were used last, for all threads of the process."""
+    """The most recently used mappings, shared by all threads of the process."""
 
     def __init__(self) -> None:
         self._mapped: OrderedDict[MappedFile, mmap.mmap] = OrderedDict()
@@ -79,7 +79,7 @@ class _Pool:
             return self._mapped.get(file)
 
     def put(self, file: MappedFile, mapped: mmap.mmap) -> None:
-        """Keeps a mapping. One that leaves closes when nobody reads from it any more."""
+        """Adds a mapping. The one that it replaces is closed when its last view is released."""
         with self._lock:
             self._mapped[file] = mapped
             self._mapped.move_to_end(file)
@@ -91,7 +91,7 @@ _POOL = _Pool()
 
 
 def _map(path: Path) -> tuple[MappedFile, mmap.mmap]:
-    """Maps a whole file for reading; see `MappedFile.open`."""
+    """Maps a whole file for reading."""
     try:
         with path.open("rb") as handle:
             status = os.fstat(handle.fileno())
@@ -106,7 +106,7 @@ def _map(path: Path) -> tuple[MappedFile, mmap.mmap]:
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
-    """The error for a file that the system does not let us read."""
+    """Creates the error for a file that the system cannot open."""
     problem = f"cannot be read: {error.strerror or error}"
     if isinstance(error, FileNotFoundError):
         return missing_file(problem, path, "Check the path in config_dataset.py.")
@@ -115,7 +115,7 @@ def unreadable(path: Path, error: OSError) -> UserError:
 
 @dataclass(frozen=True)
 class MappedArray:
-    """An array that lies in a file.
+    """An array within a mapped file.
 
     Attributes:
         file: the file.
@@ -137,9 +137,9 @@ class MappedArray:
 
     @property
     def view(self) -> npt.NDArray[Any]:
-        """The array, read-only; for use at once: keeping it keeps a handle.
+        """Returns the array, read-only, for immediate use: keeping it keeps a handle.
 
         Raises:
-            UserError: the file cannot be opened any more, or (FileFormatError) was changed.
+            UserError: the file cannot be opened any more, or (FileFormatError) has changed.
         """
         return np.ndarray(self.shape, self.dtype, self.file.content(), self.offset, self.strides)

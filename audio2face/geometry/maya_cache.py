@@ -1,7 +1,4 @@
-"""Opens Maya caches: an .xml with one .mc or .mcx beside it, or with one per frame.
-
-Knows how description and data files go together, and chooses the channel.
-"""
+"""Opens Maya caches: an .xml with one .mc or .mcx beside it, or with one per frame; selects the channel."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _CHANNEL_HINT = (
 
 
 class ChannelError(UserError):
-    """Several channels of positions could be meant, or the channel that is named is not there."""
+    """The requested channel is missing, or several channels of positions match."""
 
 
 def open_maya(path: Path, channel: str | None = None, num_verts: int | None = None) -> PointCache:
@@ -38,13 +35,13 @@ def open_maya(path: Path, channel: str | None = None, num_verts: int | None = No
 
     Args:
         path: the .xml.
-        channel: name of the channel of positions, with or without its namespace; None to take the only one.
-        num_verts: where `channel` is None: among several channels of positions the only one of so many vertices is
-            taken; None where that is not known.
+        channel: name of the channel of positions, with or without its namespace; None selects the only one.
+        num_verts: without `channel`: selects the only channel of positions with this number of vertices; None if
+            unknown.
 
     Raises:
-        FileFormatError: the description or a data file is damaged, or they do not belong together.
-        UserError: a file is missing or unreadable; ChannelError: the channel is missing or not named among several.
+        FileFormatError: the description or a data file is damaged, or they do not match.
+        UserError: a file is missing or unreadable; ChannelError: the channel is missing, or not unique.
     """
     described = read_description(path)
 
@@ -65,7 +62,7 @@ def open_maya(path: Path, channel: str | None = None, num_verts: int | None = No
         fps=TICKS_PER_SECOND / step if step else None,
         start_time=int(index.ticks[0]) / TICKS_PER_SECOND,
         channel=index.channel.name,
-        warnings=tuple(_oddities(described, index)),
+        warnings=tuple(_contradictions(described, index)),
     )
 
 
@@ -76,7 +73,7 @@ def _choose_channel(
     wanted: str | None,
     num_verts: int | None,
 ) -> MayaChannel:
-    """The channel of that name, or the only one that can be meant."""
+    """Selects the channel of that name, or the only candidate."""
     names = [channel.name for channel in channels]
     if len(set(names)) < len(names):
         raise FileFormatError(f"has two channels of one name among {_listed(names)}", path=path)
@@ -95,20 +92,20 @@ def _choose_channel(
 
 
 def _by_name(channels: tuple[MayaChannel, ...], wanted: str) -> list[MayaChannel]:
-    """The channel of exactly that name, else those whose name is the same without namespaces."""
+    """Returns the channel of exactly that name, else those with that name without namespaces."""
     exact = [channel for channel in channels if channel.name == wanted]
     return exact or [channel for channel in channels if _bare(channel.name) == _bare(wanted)]
 
 
 def _bare(name: str) -> str:
-    """A channel's name without namespaces and path, which differ from scene to scene."""
+    """Removes namespaces and path, which differ between scenes, from a channel's name."""
     return re.split(r"[:|]", name)[-1]
 
 
 def _by_contents(
     channels: tuple[MayaChannel, ...], described: CacheDescription, num_verts: int | None
 ) -> list[MayaChannel]:
-    """Channels not known to be something else than positions; of several the one with so many vertices."""
+    """Returns the channels that may hold positions; of several, only those with `num_verts` vertices."""
     fitting = [channel for channel in channels if _is_positions(described.channels.get(channel.name))]
     of_size = [channel for channel in fitting if channel.num_verts == num_verts]
     return of_size if len(fitting) > 1 and len(of_size) == 1 else fitting
@@ -128,7 +125,7 @@ def _joined(texts: list[str]) -> str:
 
 
 def _data_file(path: Path, described: CacheDescription) -> Path:
-    """The data file of a one-file cache: that of the announced format, else the other."""
+    """Finds the data file of a one-file cache: in the stated format, else in the other."""
     ordered = _EXTENSIONS[::-1] if described.wide else _EXTENSIONS
     for extension in ordered:
         file = path.with_name(f"{path.stem}.{extension}")
@@ -154,7 +151,7 @@ def _open_file(file: Path, choose: ChooseChannel) -> tuple[FrameIndex, FrameSour
 
 
 def _open_files(path: Path, described: CacheDescription, choose: ChooseChannel) -> tuple[FrameIndex, FrameSource]:
-    """The frames of a one-file-per-frame cache; the first file decides type and number of vertices."""
+    """Indexes the frames of a one-file-per-frame cache; the first file defines type and number of vertices."""
     files = frame_files(path, described.wide)
     if not files:
         raise UserError(f"none of its data files {path.stem}Frame<number>.mc is there", path=path)
@@ -170,11 +167,11 @@ def _open_files(path: Path, described: CacheDescription, choose: ChooseChannel) 
 
 
 def frame_files(path: Path, wide: bool) -> list[Path]:
-    """The data files of a one-file-per-frame cache, `<name>Frame<N>[Tick<M>].mc[x]`, in order of time.
+    """Lists the data files of a one-file-per-frame cache, `<name>Frame<N>[Tick<M>].mc[x]`, in order of time.
 
     Args:
         path: the .xml.
-        wide: whether .mcx goes before .mc where both are there.
+        wide: whether .mcx takes precedence over .mc.
     """
     pattern = re.compile(re.escape(path.stem) + r"Frame(-?\d{1,10})(?:Tick(-?\d{1,10}))?\.(mcx?)", re.ASCII)
     found: dict[str, list[tuple[int, int, Path]]] = {extension: [] for extension in _EXTENSIONS}
@@ -209,7 +206,7 @@ def _same_channel(file: Path, wanted: MayaChannel, channels: tuple[MayaChannel, 
 
 
 def _refuse_gap(files: list[Path], index: FrameIndex, described: CacheDescription) -> None:
-    """A frame file that was lost shows as a wider step, unless the steps are declared to be of any width."""
+    """Detects a missing frame file by a wider time step, unless the channel is declared irregular."""
     note = described.channels.get(index.channel.name)
     steps = np.diff(index.ticks.astype(np.int64))
     if len(steps) == 0 or (note is not None and note.irregular):
@@ -222,7 +219,7 @@ def _refuse_gap(files: list[Path], index: FrameIndex, described: CacheDescriptio
 
 
 def _ticks_between_frames(described: CacheDescription, ticks: npt.NDArray[np.int32]) -> float | None:
-    """Distance of frames: the measured mean, which also shows rates that do not divide 6000, else the announced."""
+    """Returns the distance of frames: the measured mean, exact for all rates, or else the stated distance."""
     if len(ticks) > 1:
         measured = (int(ticks[-1]) - int(ticks[0])) / (len(ticks) - 1)
         if measured > 0:
@@ -230,8 +227,8 @@ def _ticks_between_frames(described: CacheDescription, ticks: npt.NDArray[np.int
     return described.ticks_per_frame
 
 
-def _oddities(described: CacheDescription, index: FrameIndex) -> Iterable[str]:
-    """What the times of the frames and the description do not agree about."""
+def _contradictions(described: CacheDescription, index: FrameIndex) -> Iterable[str]:
+    """Yields the contradictions between the frames' times and the description."""
     ticks = index.ticks.astype(np.float64)
     first, last, announced = described.first_tick, described.last_tick, described.ticks_per_frame
     if first is not None and last is not None and max(abs(first - ticks[0]), abs(last - ticks[-1])) > 1:

@@ -1,7 +1,4 @@
-"""The .xml that describes a Maya cache: layout, time range, channels.
-
-Knows the description alone. Does not know the data files.
-"""
+"""Reads and writes the .xml that describes a Maya cache: layout, time range, channels."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from audio2face.errors import FileFormatError
 from audio2face.geometry.mapped_files import unreadable
 
 ONE_FILE, FILE_PER_FRAME = "OneFile", "OneFilePerFrame"
-_MOST_BYTES = 4 << 20  # a real description has some kilobytes, with scene notes some hundred
+_MOST_BYTES = 4 << 20  # typical descriptions have some kilobytes, with scene notes some hundred
 _MOST_CHANNELS = 4096
 _RANGE = re.compile(r"\s*(-?\d{1,12})\s*-\s*(-?\d{1,12})\s*", re.ASCII)
 _COUNT = re.compile(r"\s*(\d{1,9})\s*", re.ASCII)
@@ -24,15 +21,15 @@ _COUNT = re.compile(r"\s*(\d{1,9})\s*", re.ASCII)
 
 @dataclass(frozen=True)
 class ChannelNote:
-    """What the description says about a channel."""
+    """Description of one channel."""
 
     interpretation: str
-    irregular: bool  # whether its frames may lie at any times
+    irregular: bool  # whether its frames may be unevenly spaced
 
 
 @dataclass
 class CacheDescription:
-    """What the description says about the cache; times in ticks, None where it says nothing."""
+    """Description of a cache; times in ticks, None where the file has none."""
 
     layout: str = ""
     wide: bool = False
@@ -45,7 +42,7 @@ class CacheDescription:
 def read_description(path: Path) -> CacheDescription:
     """Parses the .xml of a cache.
 
-    Document types and entities are refused, so that a small file cannot unfold into a large one.
+    Document types and entities are refused, so that a small file cannot expand into a large one.
 
     Raises:
         FileFormatError: not XML, over 4 MiB, an unknown layout, or a time that is not a number.
@@ -113,7 +110,7 @@ def _count(text: str) -> int:
 def description_text(
     *, per_frame: bool, wide: bool, double: bool, ticks: tuple[int, int], ticks_per_frame: int, names: Mapping[str, int]
 ) -> str:
-    """The .xml as Maya lays it out.
+    """Returns the .xml in Maya's layout.
 
     Args:
         per_frame: whether each frame has a file of its own.

@@ -1,6 +1,6 @@
-"""Colours of what brings none, and the way between colours as people name them (sRGB) and amounts of light.
+"""Meshes for rendering: default colours, triangulation, vertex normals and subdivision.
 
-Page, video and glTF take the same colours from here. The conversion is that of IEC 61966-2-1.
+Page, video and glTF share these default colours. Conversion between sRGB and linear light follows IEC 61966-2-1.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from audio2face.types import Float32Array, Int32Array
 DEFAULT_COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
     {"skin": (214, 164, 140), "tongue": (188, 98, 98), "part": (225, 225, 225)}
 )
-"""sRGB of surfaces whose actor has no colours: skin, tongue, and rigid parts."""
+"""Default sRGB colours of skin, tongue and rigid parts."""
 
 
 def linear(colours: npt.NDArray[Any]) -> Float32Array:
-    """Amounts of red, green and blue light `[..., 3]`, 0 to 1, of sRGB colours from 0 to 255 (opacity is dropped)."""
+    """Converts sRGB colours from 0 to 255 to linear red, green and blue `[..., 3]` from 0 to 1; drops opacity."""
     shares = np.asarray(colours, np.float32)[..., :3] / 255
     return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def triangulate(faces: Int32Array) -> Int32Array:
-    """Triangles of polygons.
+    """Splits polygons into triangles.
 
     Args:
         faces: `[faces, 3 or 4]`; a fourth corner that is -1 or repeats another makes a triangle.
 
     Returns:
-        Int32 `[triangles, 3]`, each with three different corners, turning the way their polygon does.
+        Int32 `[triangles, 3]`, each with three different corners, in the winding order of its polygon.
     """
     faces = np.asarray(faces, np.int32)
     triangles = faces[:, :3]
@@ -47,24 +47,24 @@ def triangulate(faces: Int32Array) -> Int32Array:
 
 
 class Normals:
-    """Smooth normals of one mesh in any pose: at each vertex, those of its triangles weighted by area."""
+    """Smooth vertex normals of one mesh in any pose: the area-weighted mean of the adjacent triangles' normals."""
 
     def __init__(self, triangles: Int32Array, num_verts: int) -> None:
         self._triangles = triangles
         self._num_verts = num_verts
 
     @cached_property
-    def _gather(self) -> sparse.csr_matrix[np.float32]:
-        """`[verts, triangles]`: adds up what the triangles around each vertex hold."""
+    def _sum_around_vertices(self) -> sparse.csr_matrix[np.float32]:
+        """Returns `[verts, triangles]`, which sums the values of the triangles around each vertex."""
         count = len(self._triangles)
         ones = np.ones(3 * count, np.float32)
         places = (self._triangles.reshape(-1), np.repeat(np.arange(count), 3))
         return sparse.csr_matrix((ones, places), shape=(self._num_verts, count))
 
-    def of(self, points: Float32Array) -> Float32Array:
-        """Unit normals `[verts, 3]` of a pose `[verts, 3]`; those of vertices without a triangle point along +z."""
+    def compute(self, points: Float32Array) -> Float32Array:
+        """Returns unit normals `[verts, 3]` of a pose `[verts, 3]`; +z for vertices without a triangle."""
         first, second, third = (points[self._triangles[:, corner]] for corner in range(3))
-        summed = self._gather @ np.cross(second - first, third - first).astype(np.float32, copy=False)
+        summed = self._sum_around_vertices @ np.cross(second - first, third - first).astype(np.float32, copy=False)
         length = np.linalg.norm(summed, axis=1, keepdims=True)
         flat = length[:, 0] < 1e-12
         summed[flat] = (0, 0, 1)
@@ -76,16 +76,16 @@ Matrix = sparse.csr_matrix[np.float32]
 
 
 def refine(faces: Int32Array, num_verts: int) -> tuple[Matrix, Int32Array]:
-    """One step of refinement.
+    """Subdivides a mesh once (Catmull-Clark).
 
     Args:
-        faces: `[faces, 3 or 4]`; -1 for a fourth corner that is not there.
-        num_verts: vertices of the mesh; those in no face stay where they are.
+        faces: `[faces, 3 or 4]`; -1 for a missing fourth corner.
+        num_verts: number of vertices of the mesh; vertices without a face stay in position.
 
     Returns:
-        The matrix `[new verts, num_verts]` that makes the new vertices of the old, and the new quadrilaterals.
+        The matrix `[new verts, num_verts]` that computes new vertices from the old, and the new quadrilaterals.
     """
-    corners, following, face_of, preceding = _sides(faces)
+    corners, following, face_of, preceding = _face_corners(faces)
     sides = np.sort(np.stack([corners, following], axis=1), axis=1)
     edges, edge_of, uses = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
     edge_of = edge_of.reshape(-1)
@@ -103,8 +103,8 @@ def refine(faces: Int32Array, num_verts: int) -> tuple[Matrix, Int32Array]:
     return matrix, quads.astype(np.int32)
 
 
-def _sides(faces: Int32Array) -> tuple[Int32Array, Int32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Every corner of every face: its vertex, the next vertex, the face, and which entry is the corner before it."""
+def _face_corners(faces: Int32Array) -> tuple[Int32Array, Int32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Returns for every corner of every face: vertex, next vertex, face, and index of the previous corner."""
     present = faces >= 0
     sizes = present.sum(axis=1)
     face_of = np.repeat(np.arange(len(faces)), sizes)
@@ -124,7 +124,7 @@ def _vertex_points(
     corners: Int32Array,
     face_of: npt.NDArray[np.int64],
 ) -> Matrix:
-    """Where the old vertices go: between the faces and edges around them, or along the rim of an open mesh."""
+    """Weights for the moved old vertices: of adjacent faces and edges, or of the border edges of an open mesh."""
     ends, numbers = edges.reshape(-1), np.repeat(np.arange(len(edges)), 2)
     valence = np.bincount(ends, minlength=num_verts).astype(np.float64)
     used = np.maximum(valence, 1)
@@ -145,11 +145,11 @@ def _vertex_points(
 
 
 def _averages(rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer], height: int, width: int) -> Matrix:
-    """A matrix whose row r is the mean of the items in `columns` where `rows` is r."""
+    """Returns a matrix whose row r is the mean of the items in `columns` where `rows` is r."""
     shares = 1 / np.maximum(np.bincount(rows, minlength=height), 1)
     return sparse.csr_matrix((shares[rows], (rows, columns)), shape=(height, width))
 
 
 def _rows(factors: npt.NDArray[np.floating]) -> Matrix:
-    """The matrix that multiplies each row by a factor."""
+    """Returns the diagonal matrix that multiplies each row by a factor."""
     return sparse.diags(factors, format="csr")

@@ -1,7 +1,7 @@
-"""Leading eigenpairs of the second moment of many rows, without ever forming what is too large to decompose.
+"""Principal component analysis of many poses, with bounded memory.
 
-Knows rows of numbers about a centre. Does not know what they mean, nor how many pairs are wanted: a callback, asked
-with the eigenvalues so far, decides.
+Computes the leading eigenpairs of the second moment of rows about a centre. A callback, called with the eigenvalues
+found so far, decides on the number of pairs.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import numpy as np
 from audio2face.errors import UserError
 from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, read_rows
 
-# Answers with the number of pairs wanted, given falling eigenvalues; None while these are too few to tell.
+# Returns the number of pairs to keep, given falling eigenvalues; None while more are needed.
 Enough = Callable[[FloatArray], int | None]
 
-_DENSE_LIMIT = 2500  # a full decomposition of this size takes a few seconds, and grows with the cube
-_KRYLOV_BLOCK = 32  # directions per pass over the rows: enough for the matrix product to hide the reading
+_DENSE_LIMIT = 2500  # a full decomposition of this size takes a few seconds, and its cost is cubic
+_KRYLOV_BLOCK = 32  # directions per pass over the rows: enough for compute to hide the reading
 _RESIDUAL = 1e-6  # of an eigenvector, relative to its eigenvalue
 
 
 def leading_eigenpairs(rows: FloatArray, centre: FloatArray, enough: Enough) -> tuple[FloatArray, FloatArray]:
-    """Eigenpairs of `(rows - centre)^T (rows - centre)`, by falling eigenvalue.
+    """Computes eigenpairs of `(rows - centre)^T (rows - centre)`, by falling eigenvalue.
 
-    Takes the full decomposition on the smaller side (rows or columns) up to 2,500, and a block Lanczos iteration with
-    full reorthogonalisation (Golub and Underwood, 1977) beyond.
+    Uses the full decomposition of the smaller side (rows or columns) up to 2,500, and a block Lanczos iteration with
+    full reorthogonalisation (Golub and Underwood, 1977) above.
 
     Args:
         rows: `[rows, columns]` float32, may be a memory map: it is read in blocks.
         centre: `[columns]` float64.
-        enough: how many pairs to return; all there are where it answers None to the end.
+        enough: returns the number of pairs to keep; all pairs are kept if it always returns None.
 
     Returns:
         Eigenvalues `[k]` and unit vectors `[columns, k]`, float64.
@@ -49,20 +49,20 @@ def leading_eigenpairs(rows: FloatArray, centre: FloatArray, enough: Enough) -> 
 
 
 def falling_eigenpairs(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """All eigenpairs of a positive float64 matrix `[n, n]` by falling eigenvalue, negative rounding set to zero."""
+    """Returns all eigenpairs of a positive float64 matrix `[n, n]` by falling eigenvalue; clips negatives to zero."""
     values, vectors = np.linalg.eigh(matrix)
     return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
 
 
 def numerical_rank(values: FloatArray, size: int) -> int:
-    """Number of falling eigenvalues of a positive float64 matrix of `size` that are more than rounding noise."""
+    """Counts the eigenvalues of a positive float64 matrix of `size` above rounding noise."""
     if not values.size or values[0] <= 0:
         return 0
     return int(np.count_nonzero(values > values[0] * size * np.finfo(np.float64).eps))
 
 
 def _from_row_products(rows: FloatArray, centre: FloatArray, enough: Enough) -> tuple[FloatArray, FloatArray]:
-    """With Y = U S V^T: the matrix of inner products Y Y^T gives U and S^2, and V = Y^T U / S."""
+    """Uses Y = U S V^T: the inner products Y Y^T yield U and S^2, and V = Y^T U / S."""
     column_blocks = list(blocks_of(rows.shape[1], len(rows) * 8))
     products = np.zeros((len(rows), len(rows)))
     for columns in column_blocks:
@@ -80,7 +80,7 @@ def _from_row_products(rows: FloatArray, centre: FloatArray, enough: Enough) -> 
 
 def _lanczos(rows: FloatArray, centre: FloatArray, enough: Enough) -> tuple[FloatArray, FloatArray]:
     size = rows.shape[1]
-    # The fixed seed makes two runs agree to the bit.
+    # The fixed seed makes runs bit-identical.
     start = np.random.default_rng(0).standard_normal((size, _KRYLOV_BLOCK))
     space = np.linalg.qr(start)[0]
     image = _times(rows, centre, space)
@@ -95,7 +95,7 @@ def _lanczos(rows: FloatArray, centre: FloatArray, enough: Enough) -> tuple[Floa
             if whole or (residual <= _RESIDUAL * values).all():
                 return values, vectors
         fresh = image[:, -_KRYLOV_BLOCK:]
-        for _ in range(2):  # a second time, as one pass leaves rounding that grows with every block
+        for _ in range(2):  # one pass leaves rounding errors that grow with every block
             fresh = np.linalg.qr(fresh - space @ (space.T @ fresh))[0]
         space = np.hstack([space, fresh])
         image = np.hstack([image, _times(rows, centre, fresh)])
@@ -109,7 +109,7 @@ def _times(rows: FloatArray, centre: FloatArray, vectors: FloatArray) -> FloatAr
 
 
 def _centred_rows(rows: FloatArray, centre: FloatArray) -> Iterator[FloatArray]:
-    """Blocks of `rows - centre` in float64, all in one buffer."""
+    """Yields blocks of `rows - centre` in float64, all in one buffer."""
     cuts = list(blocks_of(len(rows), rows.shape[1] * 8))
     buffer = np.empty((cuts[0].stop, rows.shape[1]))
     for cut in cuts:
@@ -118,16 +118,16 @@ def _centred_rows(rows: FloatArray, centre: FloatArray) -> Iterator[FloatArray]:
 
 @dataclass(frozen=True)
 class PcaBasis:
-    """Orthonormal directions of the largest variance about a mean pose.
+    """Orthonormal components of largest variance about a mean pose.
 
-    The sign of a component is arbitrary in a PCA; here its entry of largest magnitude is positive.
+    The sign of a component, arbitrary in a PCA, is fixed: its entry of largest magnitude is positive.
 
     Attributes:
         components: `[components, coords]` float32, rows of unit length, by falling eigenvalue.
         eigenvalues: `[components]` float32, second moment about the mean along each component, divided by one less
             than the number of poses.
         mean: `[coords]` float32.
-        total_variance: sum of all eigenvalues, those left out included.
+        total_variance: sum of all eigenvalues, including those of dropped components.
     """
 
     components: FloatArray
@@ -147,20 +147,19 @@ def fit_basis(
     variance_threshold: float = 0.9995,
     num_components: int | None = None,
 ) -> PcaBasis:
-    """Fits the fewest components whose share of the variance exceeds a threshold, or exactly so many.
+    """Fits the fewest components whose share of the variance exceeds a threshold, or a fixed number of them.
 
     Works in float64. `rows` may be a memory map: it is read in blocks.
 
     Args:
         rows: poses `[poses, coords]`, float32.
-        mean: `[coords]`, the pose that variance is measured from, a neutral say; the mean of the rows where None.
-        variance_threshold: the share that must be exceeded. Where it is out of reach (1.0), all components that
-            carry variance are taken.
-        num_components: number of components, whatever their share; None for the threshold to decide.
+        mean: `[coords]`, the pose from which variance is measured, such as a neutral pose; None for the rows' mean.
+        variance_threshold: the share to exceed. If it is unreachable (1.0), all components with variance are kept.
+        num_components: number of components, regardless of their share; None to use the threshold.
 
     Raises:
         UserError: a pose is not finite, all poses equal the mean, or they span fewer than `num_components` dimensions.
-        ValueError: shapes do not fit.
+        ValueError: shapes do not match.
     """
     count, coords = rows.shape
     if count < 1 or (mean is not None and mean.shape != (coords,)):
@@ -169,7 +168,7 @@ def fit_basis(
     total = _second_moment(rows, centre)
     if not np.isfinite(total):
         raise UserError("a pose holds a coordinate that is not a finite number", hint="Check the caches.")
-    # Poses that differ from the mean by less than float32 can tell hold no motion.
+    # Poses that differ from the mean by less than the precision of float32 hold no motion.
     if total <= count * coords * (np.finfo(np.float32).eps * float(np.abs(centre).max())) ** 2:
         raise UserError(
             f"all {count} poses are the same as the mean pose; there is no motion to find components in",
@@ -184,14 +183,14 @@ def fit_basis(
         wanted = count_components(values, total, variance_threshold) if num_components is None else None
         if wanted is not None:
             return min(wanted, rank)
-        # Values down to rounding noise mean that all those above it are known.
+        # An eigenvalue at rounding noise means that all larger ones are known.
         return rank if rank < len(values) else None
 
     values, vectors = leading_eigenpairs(rows, centre, enough)
     if num_components is not None and len(values) < num_components:
         raise UserError(
-            f"{num_components} components are asked for, but the poses span only {len(values)} dimensions",
-            hint="Ask for fewer components, or keep more poses.",
+            f"{num_components} components are requested, but the poses span only {len(values)} dimensions",
+            hint="Request fewer components, or keep more poses.",
         )
     divisor = max(count - 1, 1)
     return PcaBasis(
@@ -203,7 +202,7 @@ def fit_basis(
 
 
 def coefficients(poses: PoseReader, basis: PcaBasis) -> FloatArray:
-    """Coordinates of every frame of a shot in the basis, `(pose - mean) . component`.
+    """Projects every frame of a shot onto the basis: `(pose - mean) . component`.
 
     Returns:
         `[frames, components]` float32.
@@ -223,11 +222,11 @@ def coefficients(poses: PoseReader, basis: PcaBasis) -> FloatArray:
 
 
 def count_components(values: FloatArray, total: float, variance_threshold: float) -> int | None:
-    """The fewest leading eigenvalues that exceed a share of the total; None where all of them together do not.
+    """Returns the fewest leading eigenvalues that exceed a share of the total; None if all together do not.
 
     Args:
         values: eigenvalues `[n]`, falling.
-        total: sum of all eigenvalues, also of those not in `values`.
+        total: sum of all eigenvalues, including those missing in `values`.
         variance_threshold: the share to exceed.
     """
     exceeding = np.flatnonzero(np.cumsum(values) > variance_threshold * total)
@@ -237,12 +236,12 @@ def count_components(values: FloatArray, total: float, variance_threshold: float
 def principal_pairs(
     products: FloatArray, variance_threshold: float, beyond: float = 0.0
 ) -> tuple[FloatArray, FloatArray]:
-    """The fewest leading eigenpairs of a small matrix that exceed a share of the variance, or all that carry any.
+    """Returns the fewest leading eigenpairs of a small matrix that exceed a share of the variance, or all nonzero ones.
 
     Args:
         products: `[n, n]` float64, inner products of centred poses, or of their coordinates.
         variance_threshold: the share to exceed.
-        beyond: variance that the matrix does not show.
+        beyond: variance outside the matrix.
 
     Returns:
         Eigenvalues `[k]`, falling, all above rounding noise, and unit vectors `[n, k]`.
@@ -257,7 +256,7 @@ def principal_pairs(
 def _second_moment(rows: FloatArray, centre: FloatArray) -> float:
     total = 0.0
     for part in blocks_of(len(rows), rows.shape[1] * 8):
-        with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses what is not finite
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses non-finite values
             block = rows[part] - centre
             total += float(np.vdot(block, block))
     return total

@@ -1,6 +1,6 @@
-"""The view that every animation cache is read through: frames of vertices, copied out in blocks on demand.
+"""Defines the common view of all animation caches: frames of vertices, copied in blocks on demand.
 
-Knows how to hand out frames from an array, a mapped file, or one file per frame. Does not know any file format.
+Frames come from an array, a mapped file, or one file per frame.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ BLOCK_FRAMES = 64  # frames per block: 18 MB of float32 at 24,000 vertices
 
 
 class FrameSource(Protocol):
-    """Where the frames of a cache come from."""
+    """Source of the frames of a cache."""
 
     def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
-        """Casts frames `start` to `stop` (in range, checked by the caller) into `out` `[stop - start, verts, 3]`."""
+        """Casts frames `start` to `stop` (checked by the caller) into `out` `[stop - start, verts, 3]`."""
 
 
 @dataclass(frozen=True, eq=False)
 class StridedFrames:
-    """Frames at equal distances in one array, in memory or in a file.
+    """Equally spaced frames in one array, in memory or in a file.
 
     Args:
         array: `[frames, verts, 3]`, any float type, byte order and strides.
@@ -39,19 +39,19 @@ class StridedFrames:
 
     def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
         view = self.array.view if isinstance(self.array, MappedArray) else self.array
-        # A float64 beyond the range of float32 becomes infinite; whoever checks values finds it there.
+        # A float64 beyond the range of float32 becomes infinite; checks of values find it there.
         with np.errstate(over="ignore", invalid="ignore"):
             np.copyto(out, view[start:stop], casting="unsafe")
 
 
 @dataclass(frozen=True, eq=False)
 class ScatteredFrames:
-    """Frames at any position of any file.
+    """Frames at arbitrary positions of any files.
 
     Args:
         paths: the file of each frame.
         offsets: position of each frame in its file, in bytes.
-        dtype: type of the numbers as stored.
+        dtype: type of the stored numbers.
     """
 
     paths: Sequence[Path]
@@ -67,7 +67,7 @@ class ScatteredFrames:
             except OSError as error:
                 raise unreadable(path, error) from error
             if stored.size != values:
-                raise FileFormatError("was cut while it was in use", path=path, offset=offset)
+                raise FileFormatError("was truncated while it was in use", path=path, offset=offset)
             with np.errstate(over="ignore", invalid="ignore"):
                 np.copyto(out[row], stored.reshape(out.shape[1:]), casting="unsafe")
 
@@ -76,18 +76,18 @@ class ScatteredFrames:
 class PointCache:
     """Vertex positions over time, `[frames, verts, 3]`, read lazily; the units are those of the file.
 
-    It holds no file open between reads beyond the few that were used last.
+    Between reads only the most recently used files stay open.
 
     Attributes:
         path: the file that was opened.
         num_frames: number of frames, at least 1.
         num_verts: number of vertices of every frame, at least 1.
         dtype: type of the numbers in the file, in native byte order.
-        source: where the frames come from.
-        fps: frames per second, None where the format does not tell.
-        start_time: time of frame 0 in seconds, None where the format does not tell.
-        channel: name of the channel that was chosen, None in formats without channels.
-        warnings: what is odd about the file without making its frames unusable.
+        source: source of the frames.
+        fps: frames per second; None in formats without it.
+        start_time: time of frame 0 in seconds; None in formats without it.
+        channel: name of the selected channel; None in formats without channels.
+        warnings: anomalies of the file; its frames are usable.
     """
 
     path: Path
@@ -107,25 +107,25 @@ class PointCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all frames take as float32."""
+        """Size of all frames as float32, in bytes."""
         return self.num_frames * self.num_verts * 12
 
     def __len__(self) -> int:
         return self.num_frames
 
     def read(self, start: int, stop: int, out: FloatArray | None = None) -> FloatArray:
-        """Frames `start` up to, not including, `stop`; touches only their bytes.
+        """Reads frames `start` up to, not including, `stop`; touches only their bytes.
 
         Args:
             start: first frame.
             stop: frame after the last.
-            out: buffer `[at least stop - start, verts, 3]`, float32 or float64; allocated as float32 where None.
+            out: buffer `[at least stop - start, verts, 3]`, float32 or float64; by default a new float32 array.
 
         Returns:
-            `[stop - start, verts, 3]`, a part of `out` where that was given.
+            `[stop - start, verts, 3]`, a view of `out` if given.
 
         Raises:
-            IndexError: the range leaves the cache.
+            IndexError: the range exceeds the cache.
             ValueError: `out` has another shape or type.
         """
         if not 0 <= start <= stop <= self.num_frames:
@@ -141,7 +141,7 @@ class PointCache:
         return part
 
     def blocks(self, size: int = BLOCK_FRAMES) -> Iterator[FloatArray]:
-        """All frames in order, in new float32 arrays `[up to size, verts, 3]`."""
+        """Yields all frames in order, in new float32 arrays `[up to size, verts, 3]`."""
         for start in range(0, self.num_frames, size):
             yield self.read(start, min(start + size, self.num_frames))
 
@@ -152,20 +152,24 @@ class PointCache:
     def __getitem__(self, frames: slice | Sequence[int] | npt.NDArray[np.integer[Any]]) -> FloatArray: ...
 
     def __getitem__(self, frames: int | slice | Sequence[int] | npt.NDArray[np.integer[Any]]) -> FloatArray:
-        """One frame `[verts, 3]`, or the frames of a slice or list of indices `[n, verts, 3]`, float32.
+        """Returns one frame `[verts, 3]` or the frames of a slice or list of indices `[n, verts, 3]`, float32.
 
         Raises:
-            IndexError: a frame outside the cache; negative indices count from the end.
+            IndexError: a frame is outside the cache; negative indices count from the end.
         """
         if isinstance(frames, int | np.integer):
-            frame: FloatArray = self._gather([int(frames)])[0]
+            frame: FloatArray = self._read_frames([int(frames)])[0]
             return frame
         if isinstance(frames, slice):
             chosen = range(*frames.indices(self.num_frames))
-            return self.read(chosen.start, max(chosen.start, chosen.stop)) if chosen.step == 1 else self._gather(chosen)
-        return self._gather([int(frame) for frame in frames])
+            return (
+                self.read(chosen.start, max(chosen.start, chosen.stop))
+                if chosen.step == 1
+                else self._read_frames(chosen)
+            )
+        return self._read_frames([int(frame) for frame in frames])
 
-    def _gather(self, frames: Sequence[int]) -> FloatArray:
+    def _read_frames(self, frames: Sequence[int]) -> FloatArray:
         out = np.empty((len(frames), self.num_verts, 3), np.float32)
         for row, frame in enumerate(frames):
             index = frame + self.num_frames if frame < 0 else frame
@@ -178,24 +182,24 @@ Frames = FloatArray | Iterable[FloatArray]
 
 @dataclass(frozen=True)
 class FrameStream:
-    """Frames `[num_frames, num_verts, 3]` that are never held as a whole."""
+    """Frames `[num_frames, num_verts, 3]` that are processed block by block."""
 
     num_frames: int
     num_verts: int
     source: Iterable[FloatArray]
 
     @classmethod
-    def of(cls, frames: Frames, num_frames: int | None, num_verts: int | None) -> FrameStream:
-        """A stream over an array `[frames, verts, 3]`, or over blocks `[n, verts, 3]` with the totals given.
+    def create(cls, frames: Frames, num_frames: int | None, num_verts: int | None) -> FrameStream:
+        """Creates a stream over an array `[frames, verts, 3]`, or over blocks `[n, verts, 3]` with given totals.
 
         Raises:
-            ValueError: the totals are missing, below 1, or not those of the array.
+            ValueError: the totals are missing, below 1, or differ from the array's.
         """
         if isinstance(frames, np.ndarray):
             if frames.ndim != 3 or frames.shape[2] != 3:
                 raise ValueError(f"frames of shape {frames.shape}; [frames, verts, 3] expected")
             if num_frames not in (None, frames.shape[0]) or num_verts not in (None, frames.shape[1]):
-                raise ValueError(f"array {frames.shape}, but {num_frames} frames of {num_verts} vertices announced")
+                raise ValueError(f"array {frames.shape}, but {num_frames} frames of {num_verts} vertices expected")
             num_frames, num_verts = frames.shape[:2]
             frames = [frames]
         if num_frames is None or num_verts is None or min(num_frames, num_verts) < 1:
@@ -203,7 +207,7 @@ class FrameStream:
         return cls(num_frames, num_verts, frames)
 
     def blocks(self, dtype: np.dtype[Any]) -> Iterator[FloatArray]:
-        """C-ordered blocks `[up to BLOCK_FRAMES, num_verts, 3]` of `dtype`.
+        """Yields C-ordered blocks `[up to BLOCK_FRAMES, num_verts, 3]` of `dtype`.
 
         Raises:
             ValueError: a block of another shape or not of floats, or another total number of frames.

@@ -1,7 +1,7 @@
-"""Polygons of a mesh in one form, whatever form a file has them in.
+"""Converts polygons of a mesh to one canonical form.
 
-Real meshes mix quadrilaterals and triangles. Files say so in two ways: the fourth corner of a triangle is -1, or it
-repeats another corner. Readers bring both to the first form, so that nothing behind them meets the second.
+Production meshes mix quadrilaterals and triangles. Files mark a triangle in two ways: its fourth corner is -1, or
+it repeats another corner. All readers convert to the first form.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import numpy.typing as npt
 
 from audio2face.types import Int32Array
 
-NO_CORNER = -1  # in place of a triangle's fourth corner
+NO_CORNER = -1  # the missing fourth corner of a triangle
 
 
 def canonical_polygons(faces: npt.NDArray[Any], num_verts: int | None = None) -> Int32Array:
-    """Brings polygons to one form: a triangle among quadrilaterals has the fourth corner -1, no corner is repeated.
+    """Converts polygons to canonical form: a triangle among quadrilaterals has the fourth corner -1, no corner repeats.
 
-    Polygons without an area of their own, which have fewer than three different corners, are dropped.
+    Degenerate polygons, with fewer than three different corners, are dropped.
 
     Args:
-        faces: integers `[faces, 3 or 4]`, vertex numbers; a fourth corner of -1, or a corner that repeats the one
-            before it (the first counts as following the last), makes a triangle.
-        num_verts: vertices of the mesh; None where it is not known.
+        faces: integers `[faces, 3 or 4]`, vertex numbers; a fourth corner of -1, or a corner equal to the previous one
+            (cyclically), makes a triangle.
+        num_verts: number of vertices of the mesh; None if unknown.
 
     Returns:
         Int32 `[faces, 4]`, or `[faces, 3]` where all polygons are triangles; corners keep their order.
 
     Raises:
-        ValueError: another shape or type, or a corner that is no vertex; the message names the polygon.
+        ValueError: another shape or type, or a corner outside the mesh; the message names the polygon.
     """
     faces = np.asarray(faces)
     if faces.ndim != 2 or faces.shape[1] not in (3, 4) or faces.dtype.kind not in "iu":
@@ -43,7 +43,7 @@ def canonical_polygons(faces: npt.NDArray[Any], num_verts: int | None = None) ->
     missing = corners[:, 3] == NO_CORNER
     corners[missing, 3] = corners[missing, 2]
     repeats = corners == np.roll(corners, 1, axis=1)
-    repeats[:, 3] |= repeats[:, 0]  # a fourth corner that closes the ring is dropped, so that the first stays first
+    repeats[:, 3] |= repeats[:, 0]  # drop a fourth corner that equals the first, so that the first stays first
     repeats[:, 0] = False
     crossed = (corners[:, 0] == corners[:, 2]) | (corners[:, 1] == corners[:, 3])
     single = repeats.sum(axis=1) == 1
@@ -58,14 +58,14 @@ def canonical_polygons(faces: npt.NDArray[Any], num_verts: int | None = None) ->
 
 
 def _folded(corners: Int32Array, repeats: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which polygons have fewer than three different corners, beside the marked repetition."""
+    """Returns which polygons have fewer than three different corners, besides the marked repetition."""
     distinct = np.sort(np.where(repeats, NO_CORNER, corners), axis=1)
     folded: npt.NDArray[np.bool_] = ((distinct[:, 1:] == distinct[:, :-1]) & (distinct[:, 1:] >= 0)).any(axis=1)
     return folded
 
 
 def _check_range(faces: npt.NDArray[Any], num_verts: int) -> None:
-    """Refuses corners that are no vertex; -1 may stand in the fourth column alone."""
+    """Refuses corners outside the mesh; -1 is allowed only in the fourth column."""
     wrong = (faces < 0) | (faces >= num_verts)
     if faces.shape[1] == 4:
         wrong[:, 3] &= faces[:, 3] != NO_CORNER
@@ -73,5 +73,5 @@ def _check_range(faces: npt.NDArray[Any], num_verts: int) -> None:
         row, column = np.argwhere(wrong)[0]
         raise ValueError(
             f"corner {column} of polygon {row} is vertex {faces[row, column]}; vertices go from 0 to {num_verts - 1}, "
-            "and -1 stands for the fourth corner of a triangle"
+            "and -1 marks the missing fourth corner of a triangle"
         )

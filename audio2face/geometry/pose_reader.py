@@ -1,7 +1,6 @@
-"""What numerical work asks of an animation cache: frames of vertices, copied out in blocks.
+"""Defines the interface through which numerical code reads animation: frames of vertices, copied out in blocks.
 
-Knows how many poses go into a block of a given size, and that poses must be finite. Does not know files: any object
-of this shape will do.
+Computes block sizes and refuses non-finite poses. Any object with this interface can be read.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from audio2face.types import IntArray
 FloatArray = npt.NDArray[np.floating[Any]]
 Item = TypeVar("Item")
 BLOCK_BYTES = 64 << 20
-_MOST_WORKERS = 4  # each holds a block; more only wait for memory
+_MOST_WORKERS = 4  # each holds a block; more would only wait for memory
 
 
 class PoseReader(Protocol):
@@ -35,16 +34,16 @@ class PoseReader(Protocol):
         """Number of vertices of every frame, at least 1."""
 
     def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-        """Frames `start` up to, not including, `stop` as float32 `[stop - start, verts, 3]`, in `out` where given."""
+        """Reads frames `start` up to, not including, `stop`: float32 `[stop - start, verts, 3]`, in `out` if given."""
 
 
 def blocks_of(count: int, bytes_each: int, block_bytes: int = BLOCK_BYTES) -> Iterator[slice]:
-    """Cuts `0 .. count` into slices whose items take at most `block_bytes` together, one item at least.
+    """Splits `0 .. count` into slices of items of at most `block_bytes` together, at least one item each.
 
     Args:
         count: number of items.
-        bytes_each: bytes that one item takes.
-        block_bytes: bytes that one block may take.
+        bytes_each: size of one item, in bytes.
+        block_bytes: maximum size of one block, in bytes.
     """
     step = max(1, block_bytes // max(bytes_each, 1))
     for start in range(0, count, step):
@@ -52,23 +51,23 @@ def blocks_of(count: int, bytes_each: int, block_bytes: int = BLOCK_BYTES) -> It
 
 
 def in_threads(work: Callable[[Item], object], items: Iterable[Item]) -> None:
-    """Works on all items in a few threads; NumPy leaves the interpreter free while it computes."""
+    """Processes all items in a few threads; NumPy releases the interpreter lock while it computes."""
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_WORKERS)) as pool:
         for _ in pool.map(work, items):
             pass
 
 
 def read_rows(poses: PoseReader, frames: slice) -> FloatArray:
-    """Frames as rows `[frames, 3 * verts]` of float32, in a new array."""
+    """Reads frames as rows `[frames, 3 * verts]` of float32, in a new array."""
     return poses.read(frames.start, frames.stop).reshape(frames.stop - frames.start, -1)
 
 
-def gather(poses: PoseReader, frames: IntArray) -> npt.NDArray[Any]:
-    """Frames of any numbers, float32 `[frames, verts, 3]`; neighbours are read together.
+def read_frames(poses: PoseReader, frames: IntArray) -> npt.NDArray[Any]:
+    """Reads frames of any numbers, float32 `[frames, verts, 3]`; adjacent frames are read together.
 
     Args:
         poses: the shot.
-        frames: numbers of frames, rising.
+        frames: frame numbers, increasing.
     """
     block = np.empty((len(frames), poses.num_verts, 3), np.float32)
     done = 0
@@ -84,7 +83,7 @@ def check_finite(rows: FloatArray, frames: int | IntArray) -> None:
 
     Args:
         rows: `[frames, coords]`.
-        frames: their numbers in the shot `[frames]`, or that of the first where they follow each other; for the
+        frames: their numbers in the shot `[frames]`, or the number of the first of consecutive frames; for the
             message.
 
     Raises:
@@ -96,5 +95,5 @@ def check_finite(rows: FloatArray, frames: int | IntArray) -> None:
         frame = frames + int(bad[0]) if isinstance(frames, int) else int(frames[bad[0]])
         raise UserError(
             f"frame {frame} holds a coordinate that is not a finite number",
-            hint="Export this shot again, or leave it out of the list of shots.",
+            hint="Export this shot again, or remove it from the list of shots.",
         )

@@ -27,7 +27,7 @@ def choose_voice(path: Path) -> int | None:
     """
     found = inspect_channels(path)
     if found.voice is not None:
-        silent = ", ".join(str(number + 1) for number, speaks in enumerate(found.speaks) if not speaks)
+        silent = ", ".join(str(number + 1) for number, speaks in enumerate(found.has_speech) if not speaks)
         why = "its channels cancel each other when mixed" if found.cancel else f"channel {silent} carries no speech"
         LOGGER.warning("%s: %s; channel %d of %d is used alone", path.name, why, found.voice + 1, found.count)
     elif found.differ:

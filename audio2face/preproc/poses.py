@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, gather
+from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, read_frames
 from audio2face.io.atomic import atomic_write
 from audio2face.types import IntArray
 
@@ -127,4 +127,4 @@ def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, IntArray]) -> dict[st
 def _blocks(poses: PoseReader, frames: IntArray) -> Iterator[npt.NDArray[Any]]:
     """The frames in blocks."""
     for part in blocks_of(len(frames), poses.num_verts * 12):
-        yield gather(poses, frames[part])
+        yield read_frames(poses, frames[part])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, check_finite, gather
+from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, check_finite, read_frames
 from audio2face.preproc.matmul import MatmulBackend, NumpyBackend
 from audio2face.types import IntArray
 
@@ -96,7 +96,7 @@ class Distances:
     @classmethod
     def of(cls, poses: PoseReader, radius: float, products: MatmulBackend) -> Distances:
         """Prepares the distances of a shot."""
-        return cls(poses, radius, products, gather(poses, np.zeros(1, np.int64))[0].reshape(-1).astype(np.float64))
+        return cls(poses, radius, products, read_frames(poses, np.zeros(1, np.int64))[0].reshape(-1).astype(np.float64))
 
     def check(self, frames: IntArray) -> None:
         """Refuses frames that hold a coordinate that is not finite.
@@ -151,7 +151,7 @@ class Distances:
 
     def _read(self, frames: IntArray) -> tuple[Any, FloatArray]:
         """Centred poses where products are made, and their squared lengths `[frames]`."""
-        rows = gather(self.poses, frames).reshape(len(frames), -1)
+        rows = read_frames(self.poses, frames).reshape(len(frames), -1)
         check_finite(rows, frames)
         block = self.products.centred(rows, self.centre)
         return block, self.products.squared_norms(block)

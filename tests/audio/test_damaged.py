@@ -113,8 +113,8 @@ def test_any_field_replaced(target: Path, offset: int, value: int) -> None:
 @pytest.mark.parametrize(
     ("content", "offset", "words"),
     [
-        (patched(40, "<I", 2**30), 40, "promises 1,073,741,824 bytes of samples, 1,800 are there"),
-        (PLAIN[:-1], 40, "promises 1,800 bytes of samples, 1,799 are there"),
+        (patched(40, "<I", 2**30), 40, "states 1,073,741,824 bytes of samples, 1,800 are there"),
+        (PLAIN[:-1], 40, "states 1,800 bytes of samples, 1,799 are there"),
         (patched(40, "<I", 0), 40, "stopped before its header was finished"),
         (patched(22, "<H", 65_535), 22, "65,535 channels"),
         (patched(22, "<H", 0), 22, "0 channels"),
@@ -151,7 +151,7 @@ def test_a_long_form_header_is_held_to_its_64_bit_size(target: Path) -> None:
     whole = bytearray(WHOLE["RF64", "PCM_16"])
     struct.pack_into("<Q", whole, whole.index(b"ds64") + 16, 2**40)
     target.write_bytes(whole)
-    with pytest.raises(FileFormatError, match="promises 1,099,511,627,776 bytes"):
+    with pytest.raises(FileFormatError, match="states 1,099,511,627,776 bytes"):
         read_header(target)
 
 

@@ -90,7 +90,7 @@ def test_any_bytes_replaced(name: str, data: st.DataObject) -> None:
 def test_what_is_left_of_a_file_that_was_cut_off_is_told_in_seconds(folder: Path, name: str) -> None:
     path, content = folder / name, whole(name)
     path.write_bytes(content[: len(content) * 3 // 4])
-    with pytest.raises(FileFormatError, match=r"the file is cut off: .* its sound can be decoded up to 0\.\d\d s"):
+    with pytest.raises(FileFormatError, match=r"the file is cut off: .* its audio can be decoded up to 0\.\d\d s"):
         read_track(path)
 
 
@@ -106,7 +106,7 @@ def test_damaged_sound_is_refused_with_its_time(folder: Path) -> None:
     middle = content.index(b"mdat") + 4000
     content[middle : middle + 600] = bytes(index * 37 % 251 for index in range(600))
     path.write_bytes(content)
-    with pytest.raises(FileFormatError, match=r"a\.m4a: the sound cannot be decoded after 0\.\d\d s"):
+    with pytest.raises(FileFormatError, match=r"a\.m4a: the audio cannot be decoded after 0\.\d\d s"):
         read_track(path)
 
 
@@ -126,5 +126,5 @@ def test_an_hour_of_silence_before_half_a_second_of_sound_is_not_believed(folder
     path = folder / "a.m4a"
     path.write_bytes(whole("a.m4a"))
     set_edits(path, [(3_600_000, -1), (500, 1024)])
-    with pytest.raises(FileFormatError, match=r"a\.m4a: the header promises .* more than [0-9,]* bytes can hold"):
+    with pytest.raises(FileFormatError, match=r"a\.m4a: the header states .* more than [0-9,]* bytes can hold"):
         read_track(path)

@@ -192,7 +192,7 @@ def test_the_codecs_of_lossless_tracks_are_told(tmp_path: Path) -> None:
     header = read_header(path)
     assert (header.subtype, header.is_lossy) == ("PCM_16", False)
     np.testing.assert_allclose(read(path), sound, atol=1 / 32768)
-    assert not measure_levels(path).silent
+    assert not measure_levels(path).is_silent
 
 
 def test_the_first_of_several_sound_tracks_is_used_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -202,8 +202,8 @@ def test_the_first_of_several_sound_tracks_is_used_and_said(tmp_path: Path, capl
         assert ends(path, 48_000)[0] == pytest.approx(0, abs=MILLISECOND)
         read_track(path)
     told = [record.getMessage() for record in caplog.records]
-    assert [line for line in told if "sound tracks" in line] == [
-        "a.mp4 has 2 sound tracks: number 1 is used (und, aac)"
+    assert [line for line in told if "audio tracks" in line] == [
+        "a.mp4 has 2 audio tracks: number 1 is used (und, aac)"
     ]
 
 
@@ -239,13 +239,13 @@ def test_another_rate_and_layout_in_the_middle_are_brought_to_the_first(tmp_path
 def test_what_holds_no_sound_is_refused(tmp_path: Path) -> None:
     silent, playlist, picture = (tmp_path / name for name in ("a.mp4", "list.m4a", "b.m4a"))
     write_media(silent, "aac", video="libx264", sounds=[])
-    with pytest.raises(UserError, match=r"a\.mp4: has no sound track: it holds video only"):
+    with pytest.raises(UserError, match=r"a\.mp4: has no audio track: it contains video only"):
         read_header(silent)
     write_media(tmp_path / "sound.ts", "aac")
     playlist.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:2.0,\nsound.ts\n#EXT-X-ENDLIST\n", encoding="ascii")
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     for path in (playlist, picture):
-        with pytest.raises(FileFormatError, match=rf"{path.name}: cannot be read as audio or film"):
+        with pytest.raises(FileFormatError, match=rf"{path.name}: cannot be read as audio or video"):
             read_track(path)
 
 
@@ -253,7 +253,7 @@ def test_another_speed_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "slow.mov"
     write_media(path, "aac", 44_100)
     set_edits(path, [(8000, 1024)], speed=0x4000)
-    with pytest.raises(FileFormatError, match=r"plays the sound at 0\.25 times its speed"):
+    with pytest.raises(FileFormatError, match=r"plays the audio at 0\.25 times its speed"):
         read_track(path)
 
 

@@ -88,7 +88,7 @@ def test_what_was_cut_off_is_refused_where_a_tag_tells_the_length(tmp_path: Path
     path = tmp_path / "a.mp3"
     write_mp3(path, tagged=True)
     path.write_bytes(path.read_bytes()[:10_000])
-    words = r"a\.mp3: the sound breaks off at [01]\.\d\d s, the file promises 2\.\d\d s"
+    words = r"a\.mp3: the audio ends at [01]\.\d\d s, the header states 2\.\d\d s"
     with pytest.raises(FileFormatError, match=words):
         read_track(path)
 
@@ -100,5 +100,5 @@ def test_damage_is_refused_with_its_time(tmp_path: Path, tagged: bool) -> None:
     content = bytearray(path.read_bytes())
     content[12_000:14_000] = bytes(index * 37 % 251 for index in range(2000))
     path.write_bytes(content)
-    with pytest.raises(FileFormatError, match=r"a\.mp3: the sound cannot be decoded after [01]\.\d\d s"):
+    with pytest.raises(FileFormatError, match=r"a\.mp3: the audio cannot be decoded after [01]\.\d\d s"):
         read_track(path)

@@ -125,7 +125,7 @@ def test_other_codings_and_chunks_around_the_samples(
 def test_files_that_were_cut_off_are_refused(tmp_path: Path, riff_size: int, data_size: int) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(wav(riff_size, data_size))
-    with pytest.raises(FileFormatError, match="the header promises"):
+    with pytest.raises(FileFormatError, match="the header states"):
         read_header(path)
 
 

@@ -73,8 +73,8 @@ def test_silence_scales_nothing(tmp_path: Path, method, peak: float) -> None:  #
     track = read_track(path, method=method)
     np.testing.assert_array_equal(track.data, silence)
     assert track.norm_factor == 1.0
-    assert measure_levels(path).silent
-    assert measure_levels(track).silent
+    assert measure_levels(path).is_silent
+    assert measure_levels(track).is_silent
 
 
 def test_reads_are_zero_outside_the_track() -> None:
@@ -103,7 +103,7 @@ def test_levels(tmp_path: Path) -> None:
         assert levels.clipped_fraction == pytest.approx(0.075)
         assert levels.peak == pytest.approx(0.5, abs=0.01)
         assert levels.rms == pytest.approx(0.5 * 0.15**0.5, abs=0.01)
-        assert not levels.silent
+        assert not levels.is_silent
 
 
 def test_a_long_file_costs_two_copies_of_its_samples(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ ROWS = (
     ),
     Row(
         "training",
-        "expected a finite number, full scale being 1",
+        "expected a finite number, with full scale 1",
         "audio-unreadable",
         lambda root: soundfile.write(root / "audio/s2_joy.wav", np.full(50_000, np.nan), 16_000, "FLOAT"),
     ),

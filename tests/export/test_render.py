@@ -94,7 +94,7 @@ def test_refining_follows_catmull_and_clark() -> None:
 def test_quadrilaterals_become_triangles() -> None:
     faces = np.array([[0, 1, 2, 3], [4, 5, 6, -1], [7, 8, 9, 9]], np.int32)
     assert triangulate(faces).tolist() == [[0, 1, 2], [0, 2, 3], [4, 5, 6], [7, 8, 9]]
-    normals = Normals(triangulate(CUBE_FACES), 8).of(CUBE.astype(np.float32))
+    normals = Normals(triangulate(CUBE_FACES), 8).compute(CUBE.astype(np.float32))
     assert (np.sign(normals) == np.sign(CUBE - 0.5)).all()
 
 

@@ -112,6 +112,6 @@ def test_a_failure_leaves_no_file(face: Animation, tmp_path: Path) -> None:
     assert not list(out.iterdir())
     broken = replace(face, audio=tone(tmp_path / "b.wav", 0.1))
     (tmp_path / "b.wav").write_bytes((tmp_path / "b.wav").read_bytes()[:200])
-    with pytest.raises(UserError, match="promises"):
+    with pytest.raises(UserError, match="states"):
         write_sound(broken, out, "x")
     assert not list(out.iterdir())

@@ -82,6 +82,6 @@ def test_what_cannot_be_is_said(face: Animation, tmp_path: Path) -> None:
     cut = tone(tmp_path / "cut.wav", 0.2)
     cut.write_bytes(cut.read_bytes()[:1000])
     out = tmp_path / "out"
-    with pytest.raises(UserError, match="promises"):
+    with pytest.raises(UserError, match="states"):
         write_video(replace(face, audio=cut), out / "x.mp4", size=(128, 96))
     assert not list(out.iterdir())

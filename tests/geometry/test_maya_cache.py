@@ -208,7 +208,7 @@ def test_file_that_shrinks_while_open_is_an_error(tmp_path: Path) -> None:
     write_maya(path, frames_of(3, 2), fps=30, per_frame=True)
     cache = open_cache(path)
     (tmp_path / "aFrame1.mc").write_bytes(b"FOR4")
-    with pytest.raises(FileFormatError, match="cut while it was in use"):
+    with pytest.raises(FileFormatError, match="truncated while it was in use"):
         cache.read(0, 3)
     (tmp_path / "aFrame1.mc").unlink()
     with pytest.raises(UserError, match="cannot be read"):

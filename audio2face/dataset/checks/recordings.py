@@ -69,7 +69,7 @@ def _check_sound(path: Path, shot: str, findings: Findings) -> tuple[AudioHeader
     levels = findings.attempt(lambda: measure_levels(path), "audio-unreadable", path, shot) if header else None
     if header is None or levels is None:
         return None, None
-    if levels.silent:
+    if levels.is_silent:
         findings.error(
             "audio-silent",
             f"is silent: its peak is {levels.peak:.2g} of full scale",
@@ -89,7 +89,7 @@ def _check_sound(path: Path, shot: str, findings: Findings) -> tuple[AudioHeader
     if header.num_channels > 1:
         _check_channels(path, shot, findings)
     _check_words(path, shot, findings)
-    return header, None if levels.silent else sound_features(path)
+    return header, None if levels.is_silent else sound_features(path)
 
 
 def _check_channels(path: Path, shot: str, findings: Findings) -> None:
@@ -102,7 +102,7 @@ def _check_channels(path: Path, shot: str, findings: Findings) -> None:
         f'`ffmpeg -i {path.name} -af "pan=mono|c0=c{found.best}" mono.wav`.'
     )
     place = {"file": path, "shot": shot}
-    silent = [str(number + 1) for number, speaks in enumerate(found.speaks) if not speaks]
+    silent = [str(number + 1) for number, speaks in enumerate(found.has_speech) if not speaks]
     if found.cancel:
         findings.error(
             "audio-channels",
@@ -110,7 +110,7 @@ def _check_channels(path: Path, shot: str, findings: Findings) -> None:
             remedy,
             **place,
         )
-    elif silent and any(found.speaks):
+    elif silent and any(found.has_speech):
         findings.warning(
             "audio-channels",
             f"channel {', '.join(silent)} of {found.count} carries no speech, and training mixes all channels; channel "

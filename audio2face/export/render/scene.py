@@ -101,7 +101,7 @@ class Scene:
 
     def normals(self, points: Float32Array) -> Float32Array:
         """Unit normals of a pose `[verts, 3]`."""
-        found = self._normals.of(points)
+        found = self._normals.compute(points)
         first = 0
         for body in self._bodies:
             if body.outwards is not None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from audio2face.audio import NoiseKind, noise
 from audio2face.config_base.types import Channel
 from audio2face.dataset.emotions import EmotionVectors
-from audio2face.geometry.frame_times import MIDDLE, recorded_places
+from audio2face.geometry.frame_times import MIDDLE, recorded_indices
 from audio2face.models.layout import ChannelSizes
 from audio2face.preproc.network_data import PcaShapes
 from audio2face.training.data.actors import ActorSource
@@ -205,7 +205,7 @@ def frame_positions(
         Positions in frames of the shot, float64 `[num_frames]`.
     """
     times = (np.arange(start, start + num_frames) + MIDDLE) * (clip.shot.fps / fps)  # in frames of the shot
-    frames = recorded_places(times) + time_shift
+    frames = recorded_indices(times) + time_shift
     positions: npt.NDArray[np.float64] = clip.first + np.clip(frames, 0.0, clip.num_frames - 1.0)
     return positions
 
