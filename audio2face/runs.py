@@ -113,6 +113,8 @@ def record(folder: RunFolder, configuration: Configuration, **facts: Any) -> Non
         write_json(target / f"config_{kind}_modifier.json", modifier)
     for kind, full in configuration.full.items():
         write_json(target / f"config_{kind}_full.json", full)
+    if configuration.overrides:
+        write_json(target / "overrides.json", configuration.overrides)
     for stem, value in facts.items():
         write_json(target / f"{stem}.json", value)
     write_json(target / "state.json", state(configuration.roots))

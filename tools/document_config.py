@@ -39,6 +39,7 @@ Written by `tools/document_config.py` from the modules in `audio2face/config_bas
 A configuration is a folder `configs/<name>/` with up to four files: `config_dataset.py`, `config_preproc.py`,
 `config_train.py` and `config_inference.py`. Each sets only what differs from the defaults below. Dictionaries merge
 with the default, key by key; anything else replaces it. Names that begin with `_` are your own helpers.
+`EXTENDS = "example-diffusion"` starts a file from that configuration's file of the same name.
 
 *Per actor* means a dictionary with one entry per actor name; an actor without an entry has no such data. Relative paths
 of data start from the datasets folder, other relative paths from the workspace folder; `/datasets/...` and

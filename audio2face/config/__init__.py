@@ -1,4 +1,4 @@
-"""Loads configurations: user files are merged over the base modules, checked and frozen.
+"""Loads configurations: user files and arguments are merged over the base modules, checked and frozen.
 
 `load` returns a `Configuration`; `Configuration.save` and `.open` pass it from the launcher to a stage.
 """

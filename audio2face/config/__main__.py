@@ -22,10 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("config", metavar="CONFIG", help="name of a folder in configs/")
     parser.add_argument("--stage", required=True, choices=get_args(Stage))
     parser.add_argument("--actor", action="append", default=[], help="an actor to work on; may be given several times")
+    parser.add_argument(
+        "--set", dest="overrides", metavar="NAME=VALUE", action="append", default=[], help="a parameter and its value"
+    )
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     options = parser.parse_args(arguments)
     try:
-        configuration = load(options.config, stage=options.stage, actors=options.actor)
+        configuration = load(options.config, stage=options.stage, actors=options.actor, overrides=options.overrides)
         configuration.save(options.output)
     except UserError as error:
         fail(error)

@@ -58,9 +58,11 @@ class Configuration:
         actors: the actors to work on.
         network_type: the network type; None without a config_train.py.
         roots: folders of datasets and workspace.
-        modifiers: values that the user's files set, by section, as JSON values.
+        modifiers: values that the user's files (with those that they extend) and arguments set, by section, as JSON
+            values.
         full: all values by section, as JSON values; paths as configured, so that the file is portable.
         warnings: possible problems for the user to review.
+        overrides: the arguments, each as `NAME=VALUE`.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Configuration:
     modifiers: Mapping[str, Mapping[str, Any]]
     full: Mapping[str, Mapping[str, Any]]
     warnings: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audio2face.config.merge import explain_unknown, merge, unknown_names, without_unknown
+from audio2face.config.overlay import Place, UserSection
 from audio2face.config.paths import Roots
-from audio2face.config.user_file import UserFile
 from audio2face.config.values import Values, check_values
 from audio2face.config_base.tables import SECTIONS, Base, NetworkType, SectionName, base_of
 from audio2face.config_base.types import Stage
@@ -43,7 +43,7 @@ class Draft:
     Attributes:
         stage: the stage that it is for.
         roots: folders that paths start from.
-        users: the user's files; a missing file is empty.
+        users: the values that the user gives for each section; empty for a missing file.
         actors: the requested actors; empty means all of ACTOR_NAMES.
         network_type: the network type of config_train.py; None if no file depends on it.
         sections: the sections.
@@ -52,30 +52,26 @@ class Draft:
 
     stage: Stage
     roots: Roots
-    users: dict[SectionName, UserFile]
+    users: dict[SectionName, UserSection]
     actors: tuple[str, ...] = ()
     network_type: NetworkType | None = None
     sections: dict[SectionName, Section] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    _problems: list[tuple[int, int, str]] = field(default_factory=list)
+    _problems: list[tuple[int, Place, str]] = field(default_factory=list)
 
     @property
     def problems(self) -> tuple[str, ...]:
         """All problems, in the order of files and lines."""
-        return tuple(text for _, _, text in sorted(self._problems, key=lambda problem: problem[:2]))
+        ordered = sorted(self._problems, key=lambda problem: (problem[0], problem[1].rank, problem[1].line))
+        return tuple(f"{place}: {text}" for _, place, text in ordered)
 
-    def report(self, section: SectionName, name: str, text: str, line: int | None = None) -> None:
-        """Adds a problem of a parameter; the line is that of its assignment unless given."""
-        line = line or self.users[section].lines.get(name)
-        self._problems.append((SECTIONS.index(section), line or 0, f"{self._place(section, line)}: {text}"))
+    def report(self, section: SectionName, name: str, text: str, place: Place | None = None) -> None:
+        """Adds a problem of a parameter; the place is that of its assignment unless given."""
+        self._problems.append((SECTIONS.index(section), place or self.users[section].place_of(name), text))
 
     def warn(self, section: SectionName, name: str, text: str) -> None:
         """Adds a warning about a parameter."""
-        self.warnings.append(f"{self._place(section, self.users[section].lines.get(name))}: {text}")
-
-    def _place(self, section: SectionName, line: int | None) -> str:
-        file = self.users[section].path.name
-        return file if line is None else f"{file}:{line}"
+        self.warnings.append(f"{self.users[section].place_of(name)}: {text}")
 
     def apply(self, rule: Rule) -> None:
         """Reports the problems that a rule finds; a rule whose inputs are unavailable is skipped."""
@@ -110,9 +106,9 @@ def add_section(draft: Draft, name: SectionName, complete: Callable[[Draft, Sect
     """
     user, base = draft.users[name], base_of(name, draft.network_type)
     broken = {parameter for _, parameter, _ in user.problems}
-    for line, parameter, text in user.problems:
+    for place, parameter, text in user.problems:
         if not parameter or parameter in base.types:
-            draft.report(name, parameter, text, line)
+            draft.report(name, parameter, text, place)
     for path, known in unknown_names(base.defaults, user.values):
         draft.report(name, path[0], explain_unknown(path, known, name, draft.network_type))
     if user.failed:

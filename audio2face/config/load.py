@@ -1,7 +1,8 @@
-"""Loads a configuration: runs the user's files, merges them over the base modules, and checks all of it at once."""
+"""Loads a configuration: runs the user's files, merges them and arguments over the base modules, and checks it all."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,8 +11,9 @@ from audio2face.config import rules
 from audio2face.config.configuration import ConfigError, Configuration
 from audio2face.config.draft import Draft, add_section, complete
 from audio2face.config.merge import freeze, nearest, unknown_names
+from audio2face.config.overlay import Place, read_section
+from audio2face.config.overrides import Override, OverrideError, merge_overrides, parse_override
 from audio2face.config.paths import Roots
-from audio2face.config.user_file import UserFile, run_user_file
 from audio2face.config.values import shorten
 from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
 from audio2face.config_base.types import Stage
@@ -33,6 +35,14 @@ OPTIONAL: dict[Stage, tuple[SectionName, ...]] = {
     "deploy": ("inference",),
     "inference": ("inference",),
 }
+# The section that an argument means first where several have the parameter.
+_OWN: dict[Stage, SectionName] = {
+    "check": "dataset",
+    "preproc": "preproc",
+    "train": "train",
+    "deploy": "inference",
+    "inference": "inference",
+}
 
 
 def load(
@@ -43,6 +53,7 @@ def load(
     roots: Roots | None = None,
     configs_folder: Path | None = None,
     check_files: bool = True,
+    overrides: Sequence[str] = (),
 ) -> Configuration:
     """Loads the configuration of one stage.
 
@@ -57,6 +68,7 @@ def load(
         roots: folders of datasets and workspace; by default from the environment.
         configs_folder: the folder of configurations; by default `configs/` of the framework.
         check_files: whether files and runs that the stage reads must exist.
+        overrides: values that replace those of the files, each as `NAME=VALUE` or `NAME.KEY=VALUE`.
 
     Raises:
         ConfigError: the configuration has problems; the error lists all problems of all files.
@@ -67,9 +79,9 @@ def load(
     asked = tuple(check_identifier(actor, "actor name") for actor in actors or ())
     paths = {name: folder / f"config_{name}.py" for name in SECTIONS}
     with ThreadPoolExecutor() as pool:  # each file runs in its own process, so they can run in parallel
-        files = pool.map(lambda path: run_user_file(path) if path.is_file() else UserFile(path), paths.values())
-    users = dict(zip(paths, files, strict=True))
+        users = dict(zip(paths, pool.map(read_section, paths.values()), strict=True))
     draft = Draft(stage, roots, users, asked)
+    _apply_overrides(draft, overrides)
     _add_sections(draft, folder)
     _check(draft, check_files)
     if draft.problems:
@@ -83,6 +95,7 @@ def load(
         modifiers=freeze({name: section.written for name, section in draft.sections.items()}),
         full=freeze({name: section.values for name, section in draft.sections.items()}),
         warnings=tuple(draft.warnings),
+        overrides=tuple(overrides),
     )
 
 
@@ -95,6 +108,20 @@ def _find_folder(config_name: str, folder: Path) -> Path:
     hint = f"There are: {', '.join(names)}." if names else "Make a folder there with your configuration files."
     meant = f"; did you mean {close!r}?" if close else ""
     raise UserError(f"there is no configuration {config_name!r}{meant}", path=folder, hint=hint)
+
+
+def _apply_overrides(draft: Draft, arguments: Sequence[str]) -> None:
+    """Merges arguments over the values of the files; reports invalid ones."""
+    own = _OWN[draft.stage]
+    read = {own: None} | dict.fromkeys(REQUIRED[draft.stage] + OPTIONAL[draft.stage])
+    overrides: list[Override] = []
+    for argument in arguments:
+        try:
+            overrides.append(parse_override(argument, draft.stage, list(read)))
+        except OverrideError as error:
+            draft.report(own, "", str(error), Place(error.source, rank=sys.maxsize))
+    for name, user in draft.users.items():
+        draft.users[name] = user.with_arguments(*merge_overrides(overrides, name))
 
 
 def _add_sections(draft: Draft, folder: Path) -> None:

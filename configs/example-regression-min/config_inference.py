@@ -1,6 +1,3 @@
 """Animation parameters of example-regression-min."""
 
-CONFIG = {
-    "source_shot": "cp1_neutral",
-    "source_frame": 220,
-}
+EXTENDS = "example-regression"

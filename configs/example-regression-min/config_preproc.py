@@ -1,4 +1,3 @@
 """Preprocessing of example-regression-min."""
 
-RUN_NAME = "example-min"
-RUN_INFO = "Only audio and the animation of the skin are needed."
+EXTENDS = "example-diffusion-min"

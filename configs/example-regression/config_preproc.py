@@ -1,4 +1,3 @@
 """Preprocessing of example-regression."""
 
-RUN_NAME = "example"
-RUN_INFO = ""
+EXTENDS = "example-diffusion"

@@ -1,6 +1,3 @@
 """Preprocessing of quickstart-multi."""
 
-RUN_NAME = "quickstart"
-
-# Past about a hundred poses this actor's shapes hardly change; the default suits hours of captured motion.
-SKIN_SELECT_DISTINCT_MAX_ITER = 200
+EXTENDS = "quickstart-diffusion"

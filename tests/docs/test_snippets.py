@@ -50,8 +50,9 @@ def test_every_block_says_its_language() -> None:
 def test_a_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
     match = CONFIGURED.match(block.text)
     assert match is not None
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")  # which a snippet may extend
     folder = tmp_path / "configs" / "my-config"
-    folder.mkdir(parents=True)
+    folder.mkdir()
     for name, text in AROUND.items():
         (folder / name).write_text(text + (block.text if name == match["file"] else ""))
     load(

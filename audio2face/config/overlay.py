@@ -1,0 +1,137 @@
+"""What the user gives for one section: a file, laid over the files that it extends, and arguments laid over both.
+
+`EXTENDS = "example-diffusion"` in `configs/mine/config_train.py` takes all values of
+`configs/example-diffusion/config_train.py`, which may extend another one in turn; the values of the extending file are
+merged over them. Knows files and places; knows nothing of types and defaults.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from audio2face.config.merge import merge, nearest
+from audio2face.config.user_file import UserFile, run_user_file
+from audio2face.config.values import shorten
+
+EXTENDS = "EXTENDS"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value was given, as messages name it.
+
+    Attributes:
+        source: a file, as `config_train.py`, or `example/config_train.py` of an extended configuration; or an argument.
+        line: the line of the file; 0 where it is not known.
+        rank: the order of sources in a report: 0 for the section's own file, 1 for the one that it extends, and so on.
+    """
+
+    source: str
+    line: int = 0
+    rank: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+@dataclass(frozen=True)
+class UserSection:
+    """What the user gives for one section.
+
+    Attributes:
+        path: the section's own file, whether it exists or not.
+        values: the merged parameters in terms of JSON, unchecked.
+        places: where each parameter was given last.
+        problems: what went wrong while files ran: place, parameter ("": none) and message.
+    """
+
+    path: Path
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    problems: tuple[tuple[Place, str, str], ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a file failed to run, or could not be found, so that values are missing."""
+        return any(not parameter for _, parameter, _ in self.problems)
+
+    def place_of(self, name: str) -> Place:
+        """Where a parameter was given; the file as a whole where it was not."""
+        return self.places.get(name, Place(self.path.name))
+
+    def with_arguments(self, values: Mapping[str, Any], sources: Mapping[str, str]) -> UserSection:
+        """The section with the values of arguments merged over it.
+
+        Args:
+            values: parameters in terms of JSON.
+            sources: the argument of each of them.
+        """
+        places = {name: Place(source, rank=sys.maxsize) for name, source in sources.items()}
+        return UserSection(self.path, merge(self.values, dict(values)), self.places | places, self.problems)
+
+
+def read_section(path: Path) -> UserSection:
+    """Runs a file and those that it extends, each in a process of its own, and merges them.
+
+    Args:
+        path: the file, in a folder of the folder of configurations.
+
+    Returns:
+        What they set; trouble is in `problems`, nothing is raised for it. Empty where there is no such file.
+    """
+    if not path.is_file():
+        return UserSection(path)
+    files = [run_user_file(path)]
+    trouble: list[tuple[Place, str, str]] = []
+    while EXTENDS in files[-1].values and not files[-1].failed:
+        try:
+            files.append(run_user_file(_extended_file(files)))
+        except ValueError as error:
+            trouble.append((_place(files, len(files) - 1, EXTENDS), "", f"{EXTENDS}: {error}"))
+            break
+    values: dict[str, Any] = reduce(merge, (file.values for file in reversed(files)))
+    values.pop(EXTENDS, None)
+    places = {name: _place(files, rank, name) for rank in reversed(range(len(files))) for name in files[rank].values}
+    return UserSection(path, values, places, (*_problems(files), *trouble))
+
+
+def _extended_file(files: list[UserFile]) -> Path:
+    """The file that the last of a chain extends.
+
+    Raises:
+        ValueError: there is none, or it is one of the chain; the message says what to write instead.
+    """
+    last, name = files[-1].path, files[-1].values[EXTENDS]
+    configs = last.parent.parent
+    names = sorted(path.name for path in configs.iterdir() if path.is_dir())
+    if not isinstance(name, str):
+        raise ValueError(f"should be the name of a configuration, found {shorten(name)}")
+    if name not in names:
+        close = nearest(name, names)
+        meant = f"; did you mean {close!r}?" if close else f"; there are {', '.join(names)}"
+        raise ValueError(f"there is no configuration {shorten(name)}{meant}")
+    chain = [file.path.parent.name for file in files]
+    if name in chain:
+        raise ValueError(f"a configuration cannot extend itself: {' -> '.join([*chain, name])}")
+    if not (configs / name / last.name).is_file():
+        raise ValueError(f"configuration {name!r} has no {last.name}")
+    return configs / name / last.name
+
+
+def _place(files: list[UserFile], rank: int, name: str) -> Place:
+    """Where the file of a rank assigns to a name."""
+    path = files[rank].path
+    source = path.name if rank == 0 else f"{path.parent.name}/{path.name}"
+    return Place(source, files[rank].lines.get(name, 0), rank)
+
+
+def _problems(files: list[UserFile]) -> Iterable[tuple[Place, str, str]]:
+    for rank, file in enumerate(files):
+        for line, name, text in file.problems:
+            place = _place(files, rank, name)
+            yield Place(place.source, line or place.line, rank), name, text
