@@ -34,7 +34,8 @@ from audio2face.deploy.plan import SamplerSettings
 from audio2face.models import encoders
 from audio2face.models.diffusion.network import ActorConstants, Conditioning, DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.process import fixed_noise, sample
-from audio2face.models.diffusion.sampling import WindowContext, WindowSampler
+from audio2face.models.diffusion.sampling import WindowSampler
+from audio2face.models.windows import WindowSchedule
 
 Feed = Mapping[str, npt.NDArray[np.float32]]
 TARGET = 1.5  # times as fast with the encoder once
@@ -46,27 +47,29 @@ class EncoderPerStep(nn.Module):
 
     def __init__(self, sampler: WindowSampler) -> None:
         super().__init__()
-        self.network, self.schedule, self.frames = sampler.network, sampler.schedule, sampler.frames
+        self.network, self.schedule, self.windows = sampler.network, sampler.schedule, sampler.windows
 
     def forward(
         self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """As `WindowSampler`."""
-        left, stop = self.frames.left_context, self.frames.left_context + self.frames.hop
+        kept = self.windows.kept
         states = list(input_latents.unbind(0))
 
         def predict(step: int, noisy: Tensor) -> Tensor:
             # A factor that differs between steps, lest the runtime find that the encoders are equal, and merge them.
             features = self.network.encode(window * (1.0 + step * 1e-6))
-            whole = self.network.conditions(features, self.frames.total, identity, emotion)
-            kept = Conditioning(whole.speech[:, left:stop], whole.actor, whole.emotion, whole.neutral)
+            whole = self.network.conditions(features, self.windows.frames, identity, emotion)
+            conditions = Conditioning(whole.speech[:, kept], whole.actor, whole.emotion, whole.neutral)
             level = torch.tensor([int(self.schedule.timesteps[step])])
-            x0, states[step] = self.network.denoise(noisy, level, kept, states[step])
+            x0, states[step] = self.network.denoise(noisy, level, conditions, states[step])
             return x0
 
-        values = sample(self.schedule, predict, fixed_noise(noise), (left, stop))
+        values = sample(self.schedule, predict, fixed_noise(noise), (kept.start, kept.stop))
         deltas = self.network.to_deltas(values, identity)
-        return nn.functional.pad(deltas, (0, 0, left, self.frames.right_context)), torch.stack(states)
+        return nn.functional.pad(deltas, (0, 0, self.windows.left_context, self.windows.right_context)), torch.stack(
+            states
+        )
 
 
 def make_plan(small: bool) -> tuple[DiffusionNetwork, DiffusionPlan]:
@@ -105,8 +108,10 @@ def make_plan(small: bool) -> tuple[DiffusionNetwork, DiffusionPlan]:
         has_emotions=True,
         default_emotion=(0.0,) * 10,
         sampling=SamplerSettings(noise_schedule="cosine", respacing="2"),
-        frames=WindowContext(15, 30, 15),
-        audio={"buffer_len": 16000, "padding_left": 16000, "padding_right": 16000, "samplerate": 16000},
+        windows=WindowSchedule.divided(
+            window=16000, left_context=15, hop=30, right_context=15, padding=16000, samplerate=16000
+        ),
+        padding_right=16000,
     )
     return DiffusionNetwork(settings, constants, encoder), plan
 

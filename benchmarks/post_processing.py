@@ -80,7 +80,7 @@ def main() -> None:
     halves = []
     for first in (0, 1):
         part = [clip for clip in clips if clip.shot in own[first::2]]
-        chosen = choose_clips(part, actor, frame_by_frame=model.info.hop == 1)
+        chosen = choose_clips(part, actor, frame_by_frame=model.info.windows().hop == 1)
         halves.append(read_motion(args.folder, run, model, chosen, values_of(start)))
     for one, other, name in ((halves[0], halves[1], "first on second"), (halves[1], halves[0], "second on first")):
         _compare(one, other, f"{name} half", start, defaults)

@@ -45,7 +45,7 @@ def calibrate_actors(
     clips = read_validation(run.path, run.configuration.roots)
     found, graph = {}, None
     for actor in model.info.identities:
-        chosen = choose_clips(clips or (), actor, frame_by_frame=model.info.hop == 1)
+        chosen = choose_clips(clips or (), actor, frame_by_frame=model.info.windows().hop == 1)
         if not chosen:
             found[actor] = _neutral(post, _UNRECORDED if clips is None else _NONE_HELD_OUT)
         else:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from audio2face.config import InferenceDiffusion, TrainDiffusion
-from audio2face.config_base.types import AudioParamsDiffusion
 from audio2face.console import LOGGER
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
@@ -23,9 +22,11 @@ from audio2face.model_folder import AnimationConfig, DiffusionInfo
 from audio2face.model_folder.network_info import SEVERAL_ACTORS
 from audio2face.models.diffusion import process
 from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSettings
-from audio2face.models.diffusion.sampling import WindowContext, WindowSampler
+from audio2face.models.diffusion.sampling import WindowSampler
+from audio2face.models.windows import WindowSchedule
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.diffusion import CONSTANTS_FILE
+from audio2face.training.inference.stream import streaming_windows
 from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.types import MM_PER_CM, Float32Array
 
@@ -48,8 +49,8 @@ class DiffusionPlan:
         has_emotions: False where `emotions` is one stand-in: the data have none, and the SDK cannot do without.
         default_emotion: the vector of the emotion that the model starts with.
         sampling: the steps inside the graph.
-        frames: how the frames of a window divide.
-        audio: the window of audio.
+        windows: samples and frames of a window.
+        padding_right: samples of silence after a recording.
     """
 
     version: str
@@ -59,8 +60,8 @@ class DiffusionPlan:
     has_emotions: bool
     default_emotion: tuple[float, ...]
     sampling: SamplerSettings
-    frames: WindowContext
-    audio: AudioParamsDiffusion
+    windows: WindowSchedule
+    padding_right: int
 
     @property
     def schedule(self) -> process.NoiseSchedule:
@@ -75,7 +76,7 @@ class DiffusionPlan:
     @property
     def info(self) -> DiffusionInfo:
         """What the deployed folder says of the network."""
-        network, audio = self.network, self.audio
+        network, windows = self.network, self.windows
         return DiffusionInfo(
             actor=self.actors[0] if len(self.actors) == 1 else SEVERAL_ACTORS,
             version=self.version,
@@ -89,13 +90,13 @@ class DiffusionPlan:
             num_diffusion_steps=len(self.schedule),
             num_gru_layers=network.num_gru_layers,
             gru_latent_dim=network.gru_feature_dim,
-            num_frames_left_truncate=self.frames.left_context,
-            num_frames_right_truncate=self.frames.right_context,
-            num_frames_center=self.frames.hop,
-            buffer_len=audio["buffer_len"],
-            padding_left=audio["padding_left"],
-            padding_right=audio["padding_right"],
-            samplerate=audio["samplerate"],
+            num_frames_left_truncate=windows.left_context,
+            num_frames_right_truncate=windows.right_context,
+            num_frames_center=windows.hop,
+            buffer_len=windows.window,
+            padding_left=windows.padding,
+            padding_right=self.padding_right,
+            samplerate=windows.samplerate,
         )
 
     def exportable(self, network: DiffusionNetwork) -> ExportableGraph:
@@ -122,7 +123,6 @@ def make_plan(
     dataset = run.configuration.dataset
     emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     _warn_of_what_consumers_need(train, inference)
-    window = train.STREAMING_CFG[str(int(train.TARGET_FPS))]
     plan = DiffusionPlan(
         version=train.NETWORK_VERSION,
         network=network.settings,
@@ -131,8 +131,8 @@ def make_plan(
         has_emotions=not emotions.is_inert,
         default_emotion=tuple(emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist()),
         sampling=sampler_settings(train, inference),
-        frames=WindowContext(window["left_truncate"], window["block_frame_size"], window["right_truncate"]),
-        audio=train.AUDIO_PARAMS,
+        windows=streaming_windows(train),
+        padding_right=train.AUDIO_PARAMS["padding_right"],
     )
     _check_rate(plan.info, train.TARGET_FPS)
     return plan
@@ -211,7 +211,7 @@ def make_sampler(network: DiffusionNetwork, plan: DiffusionPlan) -> WindowSample
     still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval().requires_grad_(False)
     if not plan.has_emotions:
         still.emotion_projection.weight.zero_()
-    return WindowSampler(still, plan.schedule, plan.frames, skip_steps=plan.sampling.skip_steps).eval()
+    return WindowSampler(still, plan.schedule, plan.windows, skip_steps=plan.sampling.skip_steps).eval()
 
 
 def example_inputs(info: DiffusionInfo, batch: int, generator: torch.Generator) -> dict[str, Tensor]:

@@ -15,15 +15,13 @@ from audio2face.inference.sessions import (
     NetworkTracks,
     RegressionSession,
     RegressionTracks,
-    StreamingSession,
     TrackSettings,
     best_device,
     open_graph,
 )
-from audio2face.inference.windows import AudioWindowSchedule, RawWindowSchedule, WindowSchedule, animate_windows
+from audio2face.inference.windows import StreamingSession, WindowStep, animate_windows
 
 __all__ = [
-    "AudioWindowSchedule",
     "DiffusionSession",
     "DiffusionTracks",
     "EmotionCurve",
@@ -35,13 +33,12 @@ __all__ = [
     "NetworkSession",
     "NetworkTracks",
     "Noise",
-    "RawWindowSchedule",
     "RegressionSession",
     "RegressionTracks",
     "SampleBuffer",
     "StreamingSession",
     "TrackSettings",
-    "WindowSchedule",
+    "WindowStep",
     "animate_windows",
     "best_device",
     "open_graph",

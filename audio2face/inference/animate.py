@@ -29,7 +29,6 @@ from audio2face.inference import (
     NetworkSession,
     Noise,
     TrackSettings,
-    WindowSchedule,
     open_graph,
 )
 from audio2face.inference.actor import DisplayData, WeightTrack, load_face
@@ -170,7 +169,7 @@ class AnimationPipeline:
         self._face = load_face(self.actor)
         self.display = DisplayData.from_actor(self.actor)
         wanted = (self.display.fps or STANDARD_FPS) if settings.fps is None else settings.fps
-        self.schedule = WindowSchedule.from_info(model.info, model.info.native_fps or wanted)
+        self.schedule = model.info.windows(model.info.native_fps or wanted)
         self.fps = self.schedule.fps if settings.fps is None else settings.fps
         if not 0 < self.fps <= 1000:
             raise UserError(f"{self.fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")

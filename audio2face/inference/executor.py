@@ -12,8 +12,8 @@ import numpy.typing as npt
 from audio2face.errors import UserError
 from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.sessions import GraphDevice, NetworkSession, NetworkTracks, TrackSettings, open_graph
-from audio2face.inference.windows import WindowSchedule
 from audio2face.model_folder import DeployedActor, DeployedModel
+from audio2face.models.windows import WindowSchedule
 from audio2face.types import Float32Array
 
 
@@ -79,10 +79,11 @@ class NetworkOutput:
 
     Attributes:
         track: the track.
-        stamps: the sample that each frame describes, `[frames]`.
-        next_stamp: that of the frame which will follow.
-        values: float32 `[frames, values]` of skin, tongue, jaw and eyes, see `NetworkInfo.channel_sizes`: deltas in
-            centimetres or coefficients of skin and tongue, deltas of jaw key points, rotations of eyes in degrees.
+        timestamps: the sample that each frame describes, `[frames]`.
+        next_timestamp: that of the frame which will follow.
+        values: network output, float32 `[frames, values]` of skin, tongue, jaw and eyes, see
+            `NetworkInfo.channel_sizes`: deltas in centimetres or coefficients of skin and tongue, deltas of jaw key
+            points, rotations of eyes in degrees.
         emotion: what the network was told, float32 `[frames, emotions]`.
     """
 
@@ -107,8 +108,8 @@ class _Track:
     def ready(self, schedule: WindowSchedule) -> bool:
         """Whether the next window's sound and emotion are known."""
         samples = self.samples
-        needed = schedule.frames.target_sample((self.window + 1) * schedule.hop - 1)
-        return self.window < schedule.windows.count(samples.length, samples.closed) and (
+        needed = schedule.timestamp((self.window + 1) * schedule.hop - 1)
+        return self.window < schedule.available_windows(samples.length, samples.closed) and (
             needed <= self.emotion.defined_until
         )
 
@@ -153,7 +154,7 @@ class Executor:
         """
         if not tracks:
             raise ValueError("an executor needs one track at least")
-        schedule = WindowSchedule.from_info(model.info, fps)
+        schedule = model.info.windows(fps)
         named = [replace(track, actor=_actor(model, track).name) for track in tracks]
         inputs = [(track.emotion, _gain(_actor(model, track), track.gain)) for track in named]
         graph = open_graph(model, device) if graph is None else graph
@@ -212,26 +213,25 @@ class Executor:
         """One call of the network: values `[tracks, block, values]`, and emotions `[tracks, block, emotions]`."""
         schedule = self.schedule
         tracks = len(self._tracks)
-        audio = np.zeros((tracks, schedule.windows.window), np.float32)
+        audio = np.zeros((tracks, schedule.window), np.float32)
         emotion = np.zeros((tracks, schedule.hop, self._tracks[0].emotion.num_emotions), np.float32)
         for index in np.flatnonzero(executed).tolist():
             track = self._tracks[index]
-            window = schedule.windows
-            audio[index] = track.samples.read(window.first_sample(track.window), window.end_sample(track.window))
+            audio[index] = track.samples.read(schedule.first_sample(track.window), schedule.end_sample(track.window))
             emotion[index] = track.emotion.at(schedule.timestamps(track.window)[:-1])
         return self._network.run(audio, emotion, executed), emotion
 
     def _motion(self, index: int, values: Float32Array, emotion: Float32Array) -> NetworkOutput:
         track = self._tracks[index]
-        stamps = self.schedule.timestamps(track.window)
+        timestamps = self.schedule.timestamps(track.window)
         end = track.samples.length  # an open stream's windows end before it
-        kept = [frame for frame in range(self.schedule.hop) if 0 <= stamps[frame] < end]
+        kept = [frame for frame in range(self.schedule.hop) if 0 <= timestamps[frame] < end]
         part = slice(kept[0], kept[-1] + 1) if kept else slice(0)
-        return NetworkOutput(index, tuple(stamps[part]), stamps[part.stop], values[part], emotion[part])
+        return NetworkOutput(index, tuple(timestamps[part]), timestamps[part.stop], values[part], emotion[part])
 
     def _advance(self, track: _Track) -> None:
         track.window += 1
-        track.samples.drop_before(self.schedule.windows.first_sample(track.window))
+        track.samples.drop_before(self.schedule.first_sample(track.window))
 
 
 def _actor(model: DeployedModel, track: TrackSettings) -> DeployedActor:

@@ -61,14 +61,14 @@ def read_noise(path: Path, steps: int, values: int) -> tuple[Noise, int]:
     return read, array.shape[2]
 
 
-def repeated_noise(noise: Noise, left: int, block: int, leading: int) -> Noise:
+def repeated_noise(noise: Noise, left_context: int, hop: int, lead_in_frames: int) -> Noise:
     """The noise that a stream adds to the frames of a recording, for whoever animates it as a whole.
 
-    Windows all have the same noise, and keep `block` frames of it after `left` others; frame 0 of the recording comes
-    `lead_in_frames` frames after the first that is kept.
+    Windows all have the same noise, and keep `hop` frames of it after `left_context` others; frame 0 of the recording
+    comes `lead_in_frames` frames after the first that is kept.
     """
 
     def read(index: int, start: int, stop: int) -> Float32Array:
-        return noise(index, left, left + block)[(np.arange(start, stop) + leading) % block]
+        return noise(index, left_context, left_context + hop)[(np.arange(start, stop) + lead_in_frames) % hop]
 
     return read

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
 import numpy as np
 import onnxruntime
 
-from audio2face.audio import Track
 from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.families import FAMILIES, resolve
 from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.noise import Noise, seeded_noise
-from audio2face.inference.windows import WindowSchedule
 from audio2face.model_folder import DeployedModel, DiffusionInfo, NetworkInfo, RegressionInfo
 from audio2face.model_folder.network_info import open_info_of
 from audio2face.model_folder.trt_info import ONNX_FILE
@@ -91,11 +88,11 @@ class NetworkTracks(Protocol):
 
         Args:
             audio: `[tracks, samples]`.
-            emotion: `[tracks, block, emotions]`.
+            emotion: `[tracks, hop, emotions]`.
             executed: which tracks go on, `[tracks]`; nothing is remembered of the others.
 
         Returns:
-            The frames of the windows, `[tracks, block, values]`.
+            The frames of the windows, `[tracks, hop, values]`.
         """
         ...
 
@@ -178,12 +175,12 @@ class DiffusionTracks:
 
     def reset(self) -> None:
         """As `NetworkTracks`."""
-        self._latents = self._graph.initial_hidden_state(len(self._identities))
+        self._hidden_state = self._graph.initial_hidden_state(len(self._identities))
 
     def run(self, audio: Float32Array, emotion: Float32Array, executed: BoolArray) -> Float32Array:
         """As `NetworkTracks`."""
-        prediction, latents = self._graph.run(audio, self._identities, emotion, self._latents, self._noise)
-        self._latents[:, :, executed] = latents[:, :, executed]
+        prediction, hidden_state = self._graph.run(audio, self._identities, emotion, self._hidden_state, self._noise)
+        self._hidden_state[:, :, executed] = hidden_state[:, :, executed]
         kept: Float32Array = prediction[:, self._kept]
         return kept
 
@@ -208,26 +205,6 @@ class RegressionTracks:
         implicit = np.broadcast_to(self._implicit, (len(audio), len(self._implicit)))
         values = self._graph.run(audio, np.concatenate([implicit, emotion[:, 0]], axis=1))
         frames: Float32Array = values[:, None]
-        return frames
-
-
-class StreamingSession:
-    """Animates one recording with an exported diffusion network, window after window.
-
-    Args:
-        graph: the network.
-        identity: `[identities]`.
-        emotion: `[emotions]`.
-        noise: of a window.
-    """
-
-    def __init__(self, graph: DiffusionSession, identity: Float32Array, emotion: Float32Array, noise: Noise) -> None:
-        self._batch = DiffusionTracks(graph, identity[None], [noise])
-        self._emotion = np.tile(emotion, (1, graph.info.num_frames_center, 1))
-
-    def __call__(self, window: Float32Array) -> Float32Array:
-        """The frames kept of the next window: audio `[samples]` to displacements `[block, values]`."""
-        frames: Float32Array = self._batch.run(window[None], self._emotion, np.ones(1, np.bool_))[0]
         return frames
 
 
@@ -293,7 +270,7 @@ class DiffusionSession:
         window: Float32Array,
         identity: Float32Array,
         emotion: Float32Array,
-        latents: Float32Array,
+        hidden_state: Float32Array,
         noise: Float32Array,
     ) -> tuple[Float32Array, Float32Array]:
         """Animates one window of each item of a batch.
@@ -301,22 +278,23 @@ class DiffusionSession:
         Args:
             window: audio `[batch, samples]`.
             identity: `[batch, identities]`.
-            emotion: for each frame that is kept, `[batch, block, emotions]`.
-            latents: what the windows before gave; at first `initial_hidden_state`.
+            emotion: for each frame that is kept, `[batch, hop, emotions]`.
+            hidden_state: what the windows before gave; at first `initial_hidden_state`.
             noise: `[batch, steps + 1, frames, values]`.
 
         Returns:
             Displacements from the face at rest `[batch, frames, values]`, zero outside the frames that are kept, and
             the memory for the next window.
         """
-        feed = {"window": window, "identity": identity, "emotion": emotion, "input_latents": latents, "noise": noise}
-        prediction, latents = self._session.run(["prediction", "output_latents"], feed)
-        return prediction, latents
-
-
-# Audio [batch, samples] and emotions [batch, implicit + explicit] to values [batch, values]: RegressionSession.run.
-FrameNetwork = Callable[[Float32Array, Float32Array], Float32Array]
-_WINDOWS_AT_ONCE = 16
+        feed = {
+            "window": window,
+            "identity": identity,
+            "emotion": emotion,
+            "input_latents": hidden_state,
+            "noise": noise,
+        }
+        prediction, hidden_state = self._session.run(["prediction", "output_latents"], feed)
+        return prediction, hidden_state
 
 
 class RegressionSession:
@@ -363,30 +341,3 @@ class RegressionSession:
             0
         ]
         return result[:, 0]
-
-
-def animate_frames(
-    network: FrameNetwork, info: RegressionInfo, track: Track, emotion: Float32Array, fps: Fraction
-) -> Iterator[Float32Array]:
-    """Animates a recording; what lies outside of it sounds silent.
-
-    Args:
-        network: `RegressionSession.run`, or the trained network itself.
-        info: its windows.
-        track: the recording, at the network's rate and level.
-        emotion: implicit emotion, then explicit, `[implicit + explicit]`.
-        fps: frames per second.
-
-    Yields:
-        Values `[n, values]` as `RegressionSession.run` gives them, one for each frame of the recording; frame i
-        describes the sample at floor(i * samplerate / fps).
-
-    Raises:
-        UserError: the rate is out of reach.
-    """
-    schedule = WindowSchedule.from_info(info, fps)
-    windows, count = schedule.windows, schedule.num_frames(len(track.data))
-    for first in range(0, count, _WINDOWS_AT_ONCE):
-        numbers = range(first, min(first + _WINDOWS_AT_ONCE, count))
-        audio = np.stack([track.read(windows.first_sample(number), windows.end_sample(number)) for number in numbers])
-        yield network(audio, np.tile(emotion, (len(numbers), 1)))

@@ -18,12 +18,14 @@ from audio2face.errors import (
     FILE_LABEL_WORDS,
     LABEL_WORDS,
     FileFormatError,
+    UserError,
     is_file_label,
     is_identifier,
     is_label,
 )
 from audio2face.families import FAMILIES, resolve
 from audio2face.model_folder.validation import Accepts, Diagnostics, JsonObject, is_number, read_object
+from audio2face.models.windows import WindowSchedule
 from audio2face.types import Float32Array
 
 INFO_FILE = "network_info.json"
@@ -161,20 +163,16 @@ class NetworkInfo(ABC):
         """Frames per second of the network; None where it can be asked for any moment."""
         return None
 
-    @property
-    def hop(self) -> int:
-        """Frames that a window gives."""
-        return 1
-
-    @property
     @abstractmethod
-    def window_start(self) -> int:
-        """First sample of the first window, from the start of the recording."""
+    def windows(self, fps: Fraction | None = None) -> WindowSchedule:
+        """The windows that audio is cut into.
 
-    @property
-    @abstractmethod
-    def window_target(self) -> int:
-        """The sample of a window that its first frame describes."""
+        Args:
+            fps: frames per second; None: those of the network, or 30 where it can be asked for any moment.
+
+        Raises:
+            UserError: the network cannot give that rate, or it would give no first frame of a recording.
+        """
 
     # --- an actor's files --------------------------------------------------------------------------------------------
 
@@ -281,20 +279,25 @@ class DiffusionInfo(NetworkInfo):
         """Frames per second, which follow from the window."""
         return self.fps
 
-    @property
-    def hop(self) -> int:
-        """Frames in the middle of a window, those that count."""
-        return self.num_frames_center
+    def windows(self, fps: Fraction | None = None) -> WindowSchedule:
+        """The windows that audio is cut into.
 
-    @property
-    def window_start(self) -> int:
-        """The first window begins with silence."""
-        return -self.padding_left
+        Args:
+            fps: frames per second that are asked for; None: the network's own, which are the only ones.
 
-    @property
-    def window_target(self) -> int:
-        """The sample at which the first frame in the middle of a window begins."""
-        return self.buffer_len * self.num_frames_left_truncate // self.frames
+        Raises:
+            UserError: the network has another rate, or it would give no first frame of a recording.
+        """
+        if fps not in (None, self.fps):
+            raise UserError(f"the network gives {self.fps} frames per second, it cannot give {fps}")
+        return WindowSchedule.divided(
+            window=self.buffer_len,
+            left_context=self.num_frames_left_truncate,
+            hop=self.num_frames_center,
+            right_context=self.num_frames_right_truncate,
+            padding=self.padding_left,
+            samplerate=self.samplerate,
+        ).require_beginning()
 
     @property
     def noise_shape(self) -> tuple[int, int, int]:
@@ -456,15 +459,21 @@ class RegressionInfo(NetworkInfo):
         """How many values of a frame are those of skin, tongue, jaw and eyes, in this order."""
         return self.num_shapes_skin, self.num_shapes_tongue, self.jaw_size, self.eyes_size
 
-    @property
-    def window_start(self) -> int:
-        """The first window describes the start of the recording."""
-        return -self.buffer_ofs
+    def windows(self, fps: Fraction | None = None) -> WindowSchedule:
+        """The windows that audio is cut into.
 
-    @property
-    def window_target(self) -> int:
-        """The sample of a window that its frame describes."""
-        return self.buffer_ofs
+        Args:
+            fps: frames per second that are asked for; None: 30.
+
+        Raises:
+            UserError: the rate is out of reach.
+        """
+        return WindowSchedule.centred(
+            window=self.buffer_len,
+            offset=self.buffer_ofs,
+            samplerate=self.samplerate,
+            fps=Fraction(30) if fps is None else fps,
+        )
 
     @property
     def inputs(self) -> tuple[TensorShape, ...]:

@@ -10,7 +10,7 @@ from audio2face.deploy.diffusion import DiffusionPlan
 from audio2face.deploy.plan import SamplerSettings
 from audio2face.models import encoders
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
-from audio2face.models.diffusion.sampling import WindowContext
+from audio2face.models.windows import WindowSchedule
 
 TINY_HUBERT = {
     "config": {
@@ -53,8 +53,22 @@ def network(name: str = "logmel", fps: float = 60.0, **changes: int) -> Diffusio
     return made.eval()
 
 
+def windows(left_context: int, hop: int, right_context: int) -> WindowSchedule:
+    return WindowSchedule.divided(
+        window=16000,
+        left_context=left_context,
+        hop=hop,
+        right_context=right_context,
+        padding=16000,
+        samplerate=16000,
+    )
+
+
+WINDOWS_60, WINDOWS_30 = windows(15, 30, 15), windows(7, 15, 8)
+
+
 def plan(
-    of: DiffusionNetwork, respacing: str = "2", frames: WindowContext | None = None, has_emotions: bool = True
+    of: DiffusionNetwork, respacing: str = "2", windows: WindowSchedule = WINDOWS_60, has_emotions: bool = True
 ) -> DiffusionPlan:
     return DiffusionPlan(
         version="0.1",
@@ -64,6 +78,6 @@ def plan(
         has_emotions=has_emotions,
         default_emotion=(0.0,) * of.settings.emotions,
         sampling=SamplerSettings(noise_schedule="cosine", respacing=respacing),
-        frames=frames or WindowContext(15, 30, 15),
-        audio={"buffer_len": 16000, "padding_left": 16000, "padding_right": 16000, "samplerate": 16000},
+        windows=windows,
+        padding_right=16000,
     )

@@ -15,7 +15,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
-from small_networks import network, plan
+from small_networks import WINDOWS_30, network, plan
 
 from audio2face.deploy import export as export_module
 from audio2face.deploy import export_network, finish_export
@@ -31,7 +31,6 @@ from audio2face.deploy.onnx_graph import check_graph, export_graph
 from audio2face.deploy.parity import ParityLimit, measure_parity
 from audio2face.errors import FileFormatError, UserError
 from audio2face.models.diffusion.network import DiffusionNetwork
-from audio2face.models.diffusion.sampling import WindowContext
 
 
 def export(path: Path, made: DiffusionNetwork, planned: DiffusionPlan) -> onnx.ModelProto:
@@ -91,7 +90,7 @@ def test_encoder_is_in_the_graph_once(tmp_path: Path, steps: int) -> None:
 
 def test_frames_outside_the_block_are_zero(tmp_path: Path) -> None:
     made = network(fps=30.0)
-    planned = plan(made, frames=WindowContext(7, 15, 8))
+    planned = plan(made, windows=WINDOWS_30)
     path = tmp_path / "network.onnx"
     export(path, made, planned)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -24,7 +24,7 @@ def test_seeded_noise_is_the_documented_one_in_any_order() -> None:
 def test_a_whole_recording_meets_the_noise_of_its_windows() -> None:
     noise = seeded_noise(0, 60, 3)
     kept = noise(1, 15, 45)
-    whole = repeated_noise(noise, left=15, block=30, leading=45)(1, 0, 100)
+    whole = repeated_noise(noise, left_context=15, hop=30, lead_in_frames=45)(1, 0, 100)
     np.testing.assert_array_equal(whole[:15], kept[15:])  # frame 0 is number 45 of the stream: 15 of its second block
     np.testing.assert_array_equal(whole[15:45], kept)
     np.testing.assert_array_equal(repeated_noise(noise, 15, 30, 45)(1, 70, 100), whole[70:])

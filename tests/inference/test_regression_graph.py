@@ -12,7 +12,8 @@ from onnx import TensorProto, helper
 
 from audio2face.audio import Track
 from audio2face.errors import FileFormatError, UserError
-from audio2face.inference.sessions import DiffusionSession, RegressionSession, animate_frames
+from audio2face.inference import animate_windows
+from audio2face.inference.sessions import DiffusionSession, RegressionSession
 from audio2face.io.atomic import write_json
 from audio2face.model_folder import RegressionInfo
 
@@ -75,7 +76,11 @@ def test_windows_and_emotions_go_in_as_they_are(tmp_path: Path) -> None:
 def test_every_frame_is_heard_at_its_time(tmp_path: Path, fps: Fraction, samples: int) -> None:
     graph = RegressionSession.open(write_graph(tmp_path))
     track = Track(np.arange(1, samples + 1, dtype=np.float32), 1600)
-    blocks = list(animate_frames(graph.run, INFO, track, emotions(1)[0], fps))
+    blocks = list(
+        animate_windows(
+            INFO.windows(fps), track, lambda audio: graph.run(audio, np.repeat(emotions(1), len(audio), 0)), 16
+        )
+    )
     frames = np.concatenate(blocks)
     assert max(map(len, blocks)) <= 16
     described = [int(index * 1600 / fps) for index in range(len(frames))]
@@ -87,10 +92,9 @@ def test_every_frame_is_heard_at_its_time(tmp_path: Path, fps: Fraction, samples
     np.testing.assert_array_equal(frames[:, 4:], np.tile(emotions(1), (len(frames), 1)))
 
 
-def test_rate_out_of_reach(tmp_path: Path) -> None:
-    graph = RegressionSession.open(write_graph(tmp_path))
+def test_rate_out_of_reach() -> None:
     with pytest.raises(UserError, match="out of reach"):
-        list(animate_frames(graph.run, INFO, Track(np.zeros(9, np.float32), 1600), emotions(1)[0], Fraction(1601)))
+        INFO.windows(Fraction(1601))
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

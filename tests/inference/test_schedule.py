@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face.errors import UserError
-from audio2face.inference import AudioWindowSchedule, WindowSchedule
+from audio2face.models.windows import WindowSchedule
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model_folder"))
 from small_models import DIFFUSION, REGRESSION
@@ -22,9 +22,18 @@ NTSC = Fraction(30000, 1001)
 DIFFUSION_30 = dataclasses.replace(
     DIFFUSION, num_frames_left_truncate=7, num_frames_center=15, num_frames_right_truncate=8
 )
-TWO = AudioWindowSchedule(window=3, start=0, target=1, stride=Fraction(2))
-HALF = AudioWindowSchedule(window=2, start=0, target=1, stride=Fraction(2))
-THIRDS = AudioWindowSchedule(window=8, start=-4, target=4, stride=Fraction(10, 3))
+
+
+def schedule(window: int, start: int, target: int, stride: Fraction) -> WindowSchedule:
+    """Windows of one frame each: samples, first sample of window 0, the sample described, distance."""
+    return WindowSchedule(
+        window=window, padding=-start, offset=Fraction(target), frame_stride=stride, hop=1, samplerate=16000
+    )
+
+
+TWO = schedule(window=3, start=0, target=1, stride=Fraction(2))
+HALF = schedule(window=2, start=0, target=1, stride=Fraction(2))
+THIRDS = schedule(window=8, start=-4, target=4, stride=Fraction(10, 3))
 
 
 @pytest.mark.parametrize(
@@ -36,28 +45,28 @@ THIRDS = AudioWindowSchedule(window=8, start=-4, target=4, stride=Fraction(10, 3
         (TWO, 13, 6, 6),
         (TWO, 14, 6, 7),
         (TWO, 15, 7, 7),
-        (AudioWindowSchedule(16000, -16000, 1, Fraction(8000)), 16000, 3, None),
+        (schedule(16000, -16000, 1, Fraction(8000)), 16000, 3, None),
         *((HALF, samples, count, count) for samples, count in ((4, 2), (5, 2), (6, 3), (7, 3))),
-        (AudioWindowSchedule(8320, -4160, 4160, Fraction(16000, 30)), 7360, 7, None),
+        (schedule(8320, -4160, 4160, Fraction(16000, 30)), 7360, 7, None),
         *((THIRDS, n, 3, 3 if n == 10 else 4) for n in range(10, 14)),
         *((THIRDS, n, 4, 4 if n == 13 else 5 if n < 17 else 6) for n in range(14, 17)),
         (THIRDS, 17, 5, 6),
         (THIRDS, 18, 5, None),
-        (AudioWindowSchedule(1, -2, 0, Fraction(1)), 4, 6, None),
+        (schedule(1, -2, 0, Fraction(1)), 4, 6, None),
     ],
 )
-def test_counts_of_windows(windows: AudioWindowSchedule, samples: int, opened: int, closed: int | None) -> None:
-    assert windows.count(samples, closed=False) == opened
-    assert closed is None or windows.count(samples, closed=True) == closed
+def test_counts_of_windows(windows: WindowSchedule, samples: int, opened: int, closed: int | None) -> None:
+    assert windows.available_windows(samples, closed=False) == opened
+    assert closed is None or windows.available_windows(samples, closed=True) == closed
 
 
 def test_places_of_windows() -> None:
-    places = [(TWO.first_sample(k), TWO.target_sample(k), TWO.end_sample(k)) for k in range(4)]
+    places = [(TWO.first_sample(k), TWO.timestamp(k), TWO.end_sample(k)) for k in range(4)]
     assert places == [(0, 1, 3), (2, 3, 5), (4, 5, 7), (6, 7, 9)]
-    ahead = AudioWindowSchedule(16000, -16000, 1, Fraction(8000))
+    ahead = schedule(16000, -16000, 1, Fraction(8000))
     assert [ahead.first_sample(k) for k in range(3)] == [-16000, -8000, 0]
-    regression = WindowSchedule.from_info(REGRESSION).windows
-    assert [regression.target_sample(k) for k in range(7)] == [0, 533, 1066, 1600, 2133, 2666, 3200]
+    regression = REGRESSION.windows()
+    assert [regression.timestamp(k) for k in range(7)] == [0, 533, 1066, 1600, 2133, 2666, 3200]
 
 
 @given(
@@ -68,10 +77,10 @@ def test_places_of_windows() -> None:
     samples=st.integers(0, 200),
 )
 def test_counts_are_the_rule(window: int, start: int, target: int, stride: Fraction, samples: int) -> None:
-    windows = AudioWindowSchedule(window, start, target, stride)
+    windows = schedule(window, start, target, stride)
     some = range(400)
-    assert windows.count(samples, closed=True) == sum(windows.target_sample(k) < samples for k in some)
-    assert windows.count(samples, closed=False) == sum(windows.end_sample(k) <= samples for k in some)
+    assert windows.available_windows(samples, closed=True) == sum(windows.timestamp(k) < samples for k in some)
+    assert windows.available_windows(samples, closed=False) == sum(windows.end_sample(k) <= samples for k in some)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +88,19 @@ def test_counts_are_the_rule(window: int, start: int, target: int, stride: Fract
     [(16000, 60, 30, 4, 3), (64000, 240, 120, 10, 9), (65000, 244, 121, 10, 9)],
 )
 def test_diffusion(samples: int, frames: int, frames_30: int, closed: int, opened: int) -> None:
-    fast, slow = WindowSchedule.from_info(DIFFUSION), WindowSchedule.from_info(DIFFUSION_30)
-    assert (fast.fps, fast.lead_in_frames, fast.windows.target, fast.windows.stride) == (60, 45, 4000, 8000)
-    assert (slow.fps, slow.lead_in_frames, slow.windows.target, slow.windows.stride) == (30, 24, 3733, 8000)
-    assert (fast.num_frames(samples), slow.num_frames(samples)) == (frames, frames_30)
-    for schedule in (fast, slow):
-        assert schedule.windows.count(samples, closed=True) == closed
-        assert schedule.windows.count(samples, closed=False) == opened
+    fast, slow = DIFFUSION.windows(), DIFFUSION_30.windows()
+    assert (fast.fps, fast.lead_in_frames, fast.timestamp(0), fast.first_sample(1)) == (60, 45, -12000, -8000)
+    assert (slow.fps, slow.lead_in_frames, slow.timestamp(0), slow.first_sample(1)) == (30, 23, -12267, -8000)
+    for windows, expected in ((fast, frames), (slow, frames_30)):
+        assert windows.available_windows(samples, closed=True) == closed
+        assert windows.available_windows(samples, closed=False) == opened
+        stamps = [stamp for window in range(closed) for stamp in windows.timestamps(window)[:-1]]
+        assert sum(0 <= stamp < samples for stamp in stamps) == expected
 
 
 def test_time_stamps_of_diffusion() -> None:
-    assert WindowSchedule.from_info(DIFFUSION).timestamps(1)[15:20] == [0, 266, 533, 800, 1066]
-    slow = WindowSchedule.from_info(DIFFUSION_30)
+    assert DIFFUSION.windows().timestamps(1)[15:20] == [0, 266, 533, 800, 1066]
+    slow = DIFFUSION_30.windows()
     stamps = slow.timestamps(1)[:-1] + slow.timestamps(2)[:-1] + slow.timestamps(3)[:-1]
     given = [stamp for stamp in stamps if 0 <= stamp < 16000]
     assert given[:5] == [533, 1066, 1599, 2133, 2666]
@@ -108,24 +118,30 @@ def test_time_stamps_of_diffusion() -> None:
     ],
 )
 def test_regression(fps: Fraction, closed: int, opened: int | None, stamps: list[int]) -> None:
-    schedule = WindowSchedule.from_info(REGRESSION, fps)
-    assert (schedule.fps, schedule.lead_in_frames, schedule.hop) == (fps, 0, 1)
-    assert schedule.num_frames(64000) == schedule.windows.count(64000, closed=True) == closed
-    assert opened in (None, schedule.windows.count(64000, closed=False))
-    assert [schedule.timestamps(k)[0] for k in range(len(stamps))] == stamps
+    windows = REGRESSION.windows(fps)
+    assert (windows.fps, windows.lead_in_frames, windows.hop) == (fps, 0, 1)
+    assert windows.num_frames(64000) == windows.available_windows(64000, closed=True) == closed
+    assert opened in (None, windows.available_windows(64000, closed=False))
+    assert [windows.timestamps(k)[0] for k in range(len(stamps))] == stamps
 
 
-@pytest.mark.parametrize("schedule", [WindowSchedule.from_info(DIFFUSION), WindowSchedule.from_info(REGRESSION, NTSC)])
-def test_frames_cover_the_recording(schedule: WindowSchedule) -> None:
+@pytest.mark.parametrize("windows", [DIFFUSION.windows(), DIFFUSION_30.windows(), REGRESSION.windows(NTSC)])
+def test_frames_cover_the_recording(windows: WindowSchedule) -> None:
     for samples in (1, 160, 16000, 64001, 123_457):
-        assert schedule.num_frames(samples) == math.ceil(samples * schedule.fps / schedule.samplerate)
+        assert windows.num_frames(samples) == math.ceil(samples * windows.fps / windows.samplerate)
+
+
+def test_a_padding_between_two_frames_has_no_lead_in() -> None:
+    """Timestamps are whole samples: the first frame, a third of a sample late, counts as the recording's first."""
+    windows = dataclasses.replace(DIFFUSION_30, padding_left=3733).windows()
+    assert (windows.lead_in_frames, windows.timestamp(0)) == (0, 0)
 
 
 def test_rates_out_of_reach() -> None:
     for fps in (Fraction(0), Fraction(-30), Fraction(20000)):
         with pytest.raises(UserError, match="out of reach"):
-            WindowSchedule.from_info(REGRESSION, fps)
+            REGRESSION.windows(fps)
     with pytest.raises(UserError, match="gives 60 frames per second, it cannot give 24"):
-        WindowSchedule.from_info(DIFFUSION, Fraction(24))
+        DIFFUSION.windows(Fraction(24))
     with pytest.raises(UserError, match="padding_left"):
-        WindowSchedule.from_info(dataclasses.replace(DIFFUSION, padding_left=3000))
+        dataclasses.replace(DIFFUSION, padding_left=3000).windows()

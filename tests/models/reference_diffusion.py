@@ -9,10 +9,15 @@ import torch
 from torch import Tensor
 
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
-from audio2face.models.diffusion.sampling import WindowContext
+from audio2face.models.windows import WindowSchedule
 from audio2face.training.pretrained import convert_reference_weights
 
-WINDOWS = {60: WindowContext(15, 30, 15), 30: WindowContext(7, 15, 8)}
+WINDOWS = {
+    fps: WindowSchedule.divided(
+        window=16000, left_context=left, hop=hop, right_context=right, padding=16000, samplerate=16000
+    )
+    for fps, (left, hop, right) in {60: (15, 30, 15), 30: (7, 15, 8)}.items()
+}
 
 
 def settings(fps: int = 60, actors: int = 2, **changes: int) -> DiffusionSettings:

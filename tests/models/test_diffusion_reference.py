@@ -80,7 +80,7 @@ def test_two_windows_of_a_stream(vectors: Vectors) -> None:
     network, window = vectors.network(), vectors.window
     sampler = WindowSampler(network, TWO_STEPS, window)
     latents = initial_hidden_state(network, TWO_STEPS, 2)
-    kept = slice(window.left_context, window.left_context + window.hop)
+    kept = window.kept
     for index in range(2):
         prediction, latents = sampler(
             vectors["stream_features"][index],

@@ -87,7 +87,7 @@ def test_windows_of_any_batch_and_any_number_of_actors(actors: int) -> None:
     network, window = random_network(actors), WINDOWS[60]
     sampler = WindowSampler(network, SCHEDULE, window, skip_steps=1)
     _, _, features, actor, _ = inputs(3, 1, actors)
-    emotion, noise = torch.rand(3, window.hop, 2), torch.randn(3, 4, window.total, VALUES)
+    emotion, noise = torch.rand(3, window.hop, 2), torch.randn(3, 4, window.frames, VALUES)
     latents = torch.randn_like(initial_hidden_state(network, SCHEDULE, 3))
     together, after = sampler(features, actor, emotion, latents, noise)
     assert torch.equal(after[2], latents[2]), "the state of a step that is skipped passes through"
@@ -107,11 +107,11 @@ def test_deltas_are_normalised_values_times_scale() -> None:
         actor,
         emotion,
         initial_hidden_state(network, SCHEDULE, 2),
-        torch.randn(1, 4, window.total, VALUES),
+        torch.randn(1, 4, window.frames, VALUES),
     )
     normalised, _ = WindowSampler(network, SCHEDULE, window, deltas=False)(*arguments)
     deltas, _ = WindowSampler(network, SCHEDULE, window)(*arguments)
-    kept = slice(window.left_context, window.left_context + window.hop)
+    kept = window.kept
     torch.testing.assert_close(
         deltas[:, kept], (normalised[:, kept] - network.neutral[:, None]) * network.scale[:, None]
     )
@@ -205,7 +205,7 @@ def test_a_window_is_one_graph_for_any_batch() -> None:
 
     def arguments(batch: int) -> tuple[Tensor, ...]:
         _, _, _, actor, _ = inputs(batch, 1)
-        noise = torch.randn(batch, 4, window.total, VALUES)
+        noise = torch.randn(batch, 4, window.frames, VALUES)
         latents = torch.randn(3, 2, batch, 16)
         return torch.randn(batch, 16000), actor, torch.rand(batch, window.hop, 2), latents, noise
 

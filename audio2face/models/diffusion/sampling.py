@@ -6,7 +6,6 @@ Knows the network and the process. Knows neither audio files nor what is done wi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,29 +13,10 @@ from torch.nn import functional
 
 from audio2face.models.diffusion.network import Conditioning, DiffusionNetwork
 from audio2face.models.diffusion.process import NoiseSchedule, NoiseSource, fixed_noise, random_noise, sample
+from audio2face.models.windows import WindowSchedule
 
 # Frames that a clip is sampled by; at 90,000 values a frame, some 100 MB for each tensor.
 BLOCK_FRAMES = 256
-
-
-@dataclass(frozen=True)
-class WindowContext:
-    """How the frames of a window divide; only those in the middle are kept.
-
-    Attributes:
-        left: frames before them.
-        block: frames kept, as many as one window is later than the one before.
-        right: frames after them.
-    """
-
-    left_context: int
-    hop: int
-    right_context: int
-
-    @property
-    def total(self) -> int:
-        """Frames that the audio of a window spans."""
-        return self.left_context + self.hop + self.right_context
 
 
 def initial_hidden_state(network: DiffusionNetwork, schedule: NoiseSchedule, batch: int) -> Tensor:
@@ -65,9 +45,9 @@ def sample_clip(
         network: in evaluation mode.
         schedule: the steps to go through.
         conditions: of all frames of the clip.
-        noise: see `diffusion_process`.
-        skip_steps: see `diffusion_process.sample`.
-        deterministic: likewise.
+        noise: of each step, for a range of frames.
+        skip_steps: how many of the noisiest steps are skipped.
+        deterministic: add no noise on the way (DDIM).
         block_frames: bounds memory.
 
     Yields:
@@ -77,15 +57,15 @@ def sample_clip(
         UserError: no step is left.
     """
     batch, frames = conditions.speech.shape[:2]
-    latents = initial_hidden_state(network, schedule, batch)
+    hidden_state = initial_hidden_state(network, schedule, batch)
     for start in range(0, frames, block_frames):
         stop = min(start + block_frames, frames)
         with torch.no_grad():
-            values, latents = _sample_frames(
+            values, hidden_state = _sample_frames(
                 network,
                 schedule,
                 conditions.slice_frames(start, stop),
-                latents,
+                hidden_state,
                 noise,
                 (start, stop),
                 skip_steps=skip_steps,
@@ -100,17 +80,17 @@ class WindowSampler(nn.Module):
     Args:
         network: in evaluation mode.
         schedule: the steps to go through.
-        frames: how the frames of a window divide.
+        windows: which frames of a window are kept.
         deltas: give differences from the neutral face in the mesh's unit; otherwise normalised values.
-        skip_steps: see `diffusion_process.sample`; the state of steps left out passes through.
-        deterministic: likewise.
+        skip_steps: how many of the noisiest steps are skipped; their hidden state passes through.
+        deterministic: add no noise on the way (DDIM).
     """
 
     def __init__(
         self,
         network: DiffusionNetwork,
         schedule: NoiseSchedule,
-        frames: WindowContext,
+        windows: WindowSchedule,
         *,
         deltas: bool = True,
         skip_steps: int = 0,
@@ -119,7 +99,7 @@ class WindowSampler(nn.Module):
         super().__init__()
         self.network = network
         self.schedule = schedule
-        self.frames = frames
+        self.windows = windows
         self.deltas = deltas
         self.skip_steps = skip_steps
         self.deterministic = deterministic
@@ -132,7 +112,7 @@ class WindowSampler(nn.Module):
         Args:
             window: audio `[batch, samples]`, or features `[batch, steps, encoder_width]`.
             identity: `[batch, actors]`.
-            emotion: `[batch, emotions]`, or for each frame that is kept, `[batch, block, emotions]`.
+            emotion: `[batch, emotions]`, or for each frame that is kept, `[batch, hop, emotions]`.
             input_latents: what the window before gave; at first `initial_hidden_state`.
             noise: `[batch, steps + 1, frames, values]`; the last step is where sampling starts from, step i is added at
                 step i of the schedule, step 0 never. None: drawn from torch's global generator.
@@ -148,24 +128,24 @@ class WindowSampler(nn.Module):
         self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: NoiseSource
     ) -> tuple[Tensor, Tensor]:
         """As `forward`, with noise that is made when it is needed: for frames of the window, counted from its first."""
-        left, block, right = self.frames.left_context, self.frames.hop, self.frames.right_context
         features = self.network.encode(window)
-        whole = self.network.conditions(features, self.frames.total, identity, emotion)
-        # Frames outside the block never reach the GRU, so nothing of them is computed; emotion has none of them.
-        kept = Conditioning(whole.speech[:, left : left + block], whole.actor, whole.emotion, whole.neutral)
-        values, latents = _sample_frames(
+        whole = self.network.conditions(features, self.windows.frames, identity, emotion)
+        # Frames of the context never reach the GRU, so nothing of them is computed; emotion has none of them.
+        kept = self.windows.kept
+        conditions = Conditioning(whole.speech[:, kept], whole.actor, whole.emotion, whole.neutral)
+        values, hidden_state = _sample_frames(
             self.network,
             self.schedule,
-            kept,
+            conditions,
             input_latents,
             noise,
-            (left, left + block),
+            (kept.start, kept.stop),
             skip_steps=self.skip_steps,
             deterministic=self.deterministic,
         )
         if self.deltas:
             values = self.network.to_deltas(values, identity)
-        return functional.pad(values, (0, 0, left, right)), latents
+        return functional.pad(values, (0, 0, self.windows.left_context, self.windows.right_context)), hidden_state
 
     def _sample_window(self, window: Tensor) -> NoiseSource:
         values = self.network.settings.sizes.total
@@ -176,7 +156,7 @@ def _sample_frames(
     network: DiffusionNetwork,
     schedule: NoiseSchedule,
     conditions: Conditioning,
-    latents: Tensor,
+    hidden_state: Tensor,
     noise: NoiseSource,
     frames: tuple[int, int],
     *,
@@ -184,7 +164,7 @@ def _sample_frames(
     deterministic: bool,
 ) -> tuple[Tensor, Tensor]:
     """Samples a range of frames, and carries the state of each step from before them to behind them."""
-    states = list(latents.unbind(0))
+    states = list(hidden_state.unbind(0))
     batch = conditions.speech.shape[0]  # len() would make it a constant of an exported graph
 
     def predict(step: int, noisy: Tensor) -> Tensor:

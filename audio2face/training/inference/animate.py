@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -22,18 +22,17 @@ from audio2face.inference import (
     DiffusionSession,
     GraphDevice,
     Noise,
-    RawWindowSchedule,
     StreamingSession,
     animate_windows,
     best_device,
     read_noise,
     seeded_noise,
 )
-from audio2face.inference.sessions import FrameNetwork, RegressionSession, animate_frames
-from audio2face.inference.windows import WindowSchedule
+from audio2face.inference.sessions import RegressionSession
 from audio2face.io.atomic import write_json
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.models.regression.network import ExportedRegression as TorchGraph
+from audio2face.models.windows import WindowSchedule
 from audio2face.training.distributed import choose_device
 from audio2face.training.inference.stream import Mode, NetworkStream, SamplingOptions, sample_whole, whole_noise
 from audio2face.training.inference.trained_run import ActorNormalization, TrainedModel, TrainedRegression
@@ -113,6 +112,7 @@ def graph_device(device: Device) -> GraphDevice:
 
 _DEPLOY_FOLDER = "deploy"  # of a training run
 _BLOCK_FRAMES = 64
+_WINDOWS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +191,7 @@ class RawInference:
         recording = model.read_track(audio)
         values = self._buffered(recording, wish.mode, folder, name)
         animation = RawMotion(
-            fps=float(model.plan.fps),
+            fps=float(model.windows.fps),
             values=values,
             neutral_skin=self._face.skin,
             neutral_tongue=self._face.tongue,
@@ -218,18 +218,18 @@ class RawInference:
         identity, emotion = model.identity(wish.condition), model.emotions.vector(wish.emotion)
         if not mode.windows:
             noise = self._whole_noise(recording)
-            return sample_whole(self._network, wish.sampling, model.plan, recording, identity, emotion, noise)
+            return sample_whole(self._network, wish.sampling, model.windows, recording, identity, emotion, noise)
         if mode.onnx:
             graph = self._graph
             noise = self._window_noise(graph.info.num_diffusion_steps)
-            return animate_windows(model.plan, recording, StreamingSession(graph, identity, emotion, noise))
+            return animate_windows(model.windows, recording, StreamingSession(graph, identity, emotion, noise))
         noise = self._window_noise(len(wish.sampling.schedule))
-        step = NetworkStream(self._network, wish.sampling, model.plan, identity, emotion, noise)
-        return animate_windows(model.plan, recording, step)
+        step = NetworkStream(self._network, wish.sampling, model.windows, identity, emotion, noise)
+        return animate_windows(model.windows, recording, step)
 
     def _buffered(self, recording: Track, mode: Mode, folder: Path, label: str) -> Float32Array:
         """Displacements of the actor's face from rest, `[frames, values]`, in a file that has no name."""
-        num_frames = self.model.plan.num_frames(len(recording.data))
+        num_frames = self.model.windows.num_frames(len(recording.data))
         blocks = track(self.motion(recording, mode), num_frames, label, len)
         moved = (block * self._ratio for block in blocks)
         return buffer_frames(moved, num_frames, self.model.settings.sizes.total, folder)
@@ -249,10 +249,10 @@ class RawInference:
         """The exported network of the run."""
         graph = DiffusionSession.open(self.model.run.path / _DEPLOY_FOLDER, graph_device(self.wish.device))
         own, model, steps = graph.info, self.model, len(self.wish.sampling.schedule)
-        if (own.identities, own.emotions, RawWindowSchedule.from_info(own)) != (
+        if (own.identities, own.emotions, own.windows()) != (
             model.actors,
             model.emotions.names,
-            model.plan,
+            model.windows,
         ):
             raise FileFormatError(
                 "is not the network of this run: actors, emotions or windows differ",
@@ -267,7 +267,7 @@ class RawInference:
         return graph
 
     def _window_noise(self, steps: int) -> Noise:
-        frames, values = self.model.plan.frames, self.model.settings.sizes.total
+        frames, values = self.model.windows.frames, self.model.settings.sizes.total
         if self.wish.noise_path is None:
             return seeded_noise(self.wish.seed, frames, values)
         noise, available = read_noise(self.wish.noise_path, steps, values)
@@ -279,7 +279,7 @@ class RawInference:
 
     def _whole_noise(self, recording: Track) -> Noise:
         """That of a stream for every frame; or that of a file which has enough for the whole recording."""
-        plan, steps = self.model.plan, len(self.wish.sampling.schedule)
+        plan, steps = self.model.windows, len(self.wish.sampling.schedule)
         if self.wish.noise_path is not None:
             noise, available = read_noise(self.wish.noise_path, steps, self.model.settings.sizes.total)
             if available >= plan.num_frames(len(recording.data)):
@@ -403,8 +403,12 @@ class RegressionRawInference:
             What it says, `[n, values]`: coefficients of skin and tongue, jaw, eyes; a row for each frame.
         """
         louder = Track(self.wish.gain * recording.data, recording.samplerate)
-        return animate_frames(
-            self._graph.run if mode.onnx else self._network, self.model.info, louder, self._emotion, self.wish.fps
+        network = self._graph.run if mode.onnx else self._network
+        return animate_windows(
+            self._windows,
+            louder,
+            lambda audio: network(audio, np.tile(self._emotion, (len(audio), 1))),
+            _WINDOWS_AT_ONCE,
         )
 
     def motion(self, recording: Track, mode: Mode) -> Iterator[Float32Array]:
@@ -438,8 +442,12 @@ class RegressionRawInference:
         self, blocks: Iterable[Float32Array], width: int, recording: Track, label: str, folder: Path
     ) -> Float32Array:
         """Frames `[frames, width]` in a file that has no name."""
-        frames = WindowSchedule.from_info(self.model.info, self.wish.fps).num_frames(len(recording.data))
+        frames = self._windows.num_frames(len(recording.data))
         return buffer_frames(track(blocks, frames, label, len), frames, width, folder)
+
+    @cached_property
+    def _windows(self) -> WindowSchedule:
+        return self.model.info.windows(self.wish.fps)
 
     @cached_property
     def _skin(self) -> tuple[Float32Array, Float32Array]:
@@ -454,7 +462,7 @@ class RegressionRawInference:
         return shapes.matrix.reshape(len(shapes.matrix), -1), shapes.mean
 
     @cached_property
-    def _network(self) -> FrameNetwork:
+    def _network(self) -> Callable[[Float32Array, Float32Array], Float32Array]:
         device = choose_device(self.wish.device)
         module = TorchGraph(self.model.network.to(device))
 

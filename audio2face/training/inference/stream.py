@@ -9,13 +9,15 @@ from typing import get_args
 import torch
 
 from audio2face.audio import Track
+from audio2face.config import TrainDiffusion
 from audio2face.config_base.types import InferenceMode
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
-from audio2face.inference import Noise, RawWindowSchedule, repeated_noise
+from audio2face.inference import Noise, repeated_noise
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.models.diffusion.process import NoiseSchedule, NoiseSource
-from audio2face.models.diffusion.sampling import WindowContext, WindowSampler, initial_hidden_state, sample_clip
+from audio2face.models.diffusion.sampling import WindowSampler, initial_hidden_state, sample_clip
+from audio2face.models.windows import WindowSchedule
 from audio2face.training.data.segments import num_segment_samples
 from audio2face.types import Float32Array
 
@@ -80,10 +82,23 @@ class SamplingOptions:
     deterministic: bool = False
 
 
+def streaming_windows(train: TrainDiffusion) -> WindowSchedule:
+    """The windows of a stream that a diffusion network was trained for."""
+    window, audio = train.STREAMING_CFG[str(int(train.TARGET_FPS))], train.AUDIO_PARAMS
+    return WindowSchedule.divided(
+        window=window["window_size"],
+        left_context=window["left_truncate"],
+        hop=window["block_frame_size"],
+        right_context=window["right_truncate"],
+        padding=audio["padding_left"],
+        samplerate=audio["samplerate"],
+    )
+
+
 def sample_whole(
     network: DiffusionNetwork,
     sampling: SamplingOptions,
-    plan: RawWindowSchedule,
+    windows: WindowSchedule,
     track: Track,
     identity: Float32Array,
     emotion: Float32Array,
@@ -94,19 +109,19 @@ def sample_whole(
     Args:
         network: in evaluation mode.
         sampling: how noise is taken away.
-        plan: tells rate and number of frames.
-        track: the recording, at the plan's rate.
+        windows: tell rate and number of frames.
+        track: the recording, at their sample rate.
         identity: `[actors]`.
         emotion: `[emotions]`.
         noise: for all frames of the recording, see `whole_noise`.
 
     Yields:
-        Displacements from the face at rest `[n, values]`, `plan.num_frames` in total.
+        Displacements from the face at rest `[n, values]`, `windows.num_frames` in total.
     """
     device = network.neutral.device
-    num_frames = plan.num_frames(len(track.data))
+    num_frames = windows.num_frames(len(track.data))
     # As many samples as so many frames were trained with; what lies behind the recording sounds silent.
-    audio = track.read(0, num_segment_samples(num_frames, float(plan.fps), plan.samplerate))
+    audio = track.read(0, num_segment_samples(num_frames, float(windows.fps), windows.samplerate))
     actor = torch.from_numpy(identity)[None].to(device)
     with torch.inference_mode():
         features = network.encode(torch.from_numpy(audio)[None].to(device))
@@ -123,9 +138,9 @@ def sample_whole(
         yield network.to_deltas(values, actor)[0].cpu().numpy()
 
 
-def whole_noise(noise: Noise, plan: RawWindowSchedule) -> Noise:
+def whole_noise(noise: Noise, windows: WindowSchedule) -> Noise:
     """The noise that each frame of a recording meets in a stream, so that whole and stream differ by what they hear."""
-    return repeated_noise(noise, plan.left_context, plan.hop, plan.lead_in_frames)
+    return repeated_noise(noise, windows.left_context, windows.hop, windows.lead_in_frames)
 
 
 class NetworkStream:
@@ -134,7 +149,7 @@ class NetworkStream:
     Args:
         network: in evaluation mode.
         sampling: how noise is taken away.
-        plan: the windows.
+        windows: the windows.
         identity: `[actors]`.
         emotion: `[emotions]`.
         noise: of a window.
@@ -144,7 +159,7 @@ class NetworkStream:
         self,
         network: DiffusionNetwork,
         sampling: SamplingOptions,
-        plan: RawWindowSchedule,
+        windows: WindowSchedule,
         identity: Float32Array,
         emotion: Float32Array,
         noise: Noise,
@@ -153,22 +168,22 @@ class NetworkStream:
         self._sampler = WindowSampler(
             network,
             sampling.schedule,
-            WindowContext(plan.left_context, plan.hop, plan.right_context),
+            windows,
             skip_steps=sampling.skip_steps,
             deterministic=sampling.deterministic,
         )
         self._identity = torch.from_numpy(identity)[None].to(self._device)
         self._emotion = torch.from_numpy(emotion)[None].to(self._device)
         self._noise = _on_device(noise, self._device)
-        self._latents = initial_hidden_state(network, sampling.schedule, 1)
-        self._kept = slice(plan.left_context, plan.left_context + plan.hop)
+        self._hidden_state = initial_hidden_state(network, sampling.schedule, 1)
+        self._kept = windows.kept
 
     @torch.inference_mode()
     def __call__(self, window: Float32Array) -> Float32Array:
-        """The frames kept of the next window: audio `[samples]` to displacements `[block, values]`."""
-        audio = torch.from_numpy(window)[None].to(self._device)
-        prediction, self._latents = self._sampler.sample(
-            audio, self._identity, self._emotion, self._latents, self._noise
+        """The frames kept of the next window: audio `[1, samples]` to displacements `[hop, values]`, float32."""
+        audio = torch.from_numpy(window).to(self._device)
+        prediction, self._hidden_state = self._sampler.sample(
+            audio, self._identity, self._emotion, self._hidden_state, self._noise
         )
         frames: Float32Array = prediction[0, self._kept].cpu().numpy()
         return frames

@@ -16,18 +16,19 @@ from audio2face.audio import Track, read_track
 from audio2face.config import Dataset, InferenceRegression, TrainDiffusion, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import FileFormatError, UserError
-from audio2face.inference import RawWindowSchedule
 from audio2face.inference.retiming import choose_voice
 from audio2face.io.arrays import read_json
 from audio2face.model_folder import EmotionDatabase, RegressionInfo
 from audio2face.model_folder.emotion_database import open_database
 from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSettings
 from audio2face.models.regression.network import RegressionNetwork, RegressionSettings
+from audio2face.models.windows import WindowSchedule
 from audio2face.preproc.artifacts import Part, PreprocArtifacts
 from audio2face.preproc.network_data import PcaShapes
 from audio2face.training import diffusion, regression
 from audio2face.training.data import actors
 from audio2face.training.diffusion import CONSTANTS_FILE
+from audio2face.training.inference.stream import streaming_windows
 from audio2face.training.regression import DEPLOY_FOLDER
 from audio2face.training.run_folder import INFO_FILE, NETWORK_FILE, Origin, TrainingRun, read_origins
 from audio2face.types import Float32Array
@@ -151,28 +152,20 @@ class TrainedModel(TrainedRun):
             ) from error
 
     @cached_property
-    def plan(self) -> RawWindowSchedule:
+    def windows(self) -> WindowSchedule:
         """The windows of a stream.
 
         Raises:
-            UserError: their rate is not the one that was trained.
+            UserError: their rate is not the one that was trained, or they give no first frame of a recording.
         """
-        window, audio = self.train.STREAMING_CFG[str(int(self.train.TARGET_FPS))], self.train.AUDIO_PARAMS
-        plan = RawWindowSchedule(
-            left_context=window["left_truncate"],
-            hop=window["block_frame_size"],
-            right_context=window["right_truncate"],
-            window=window["window_size"],
-            padding=audio["padding_left"],
-            samplerate=audio["samplerate"],
-        )
-        if plan.fps != self.train.TARGET_FPS:
+        windows = streaming_windows(self.train).require_beginning()
+        if windows.fps != self.train.TARGET_FPS:
             raise UserError(
-                f"was trained at {self.train.TARGET_FPS:g} frames per second, its windows have {float(plan.fps):g}",
+                f"was trained at {self.train.TARGET_FPS:g} frames per second, its windows have {float(windows.fps):g}",
                 path=self.run.path,
                 hint="Correct STREAMING_CFG and AUDIO_PARAMS in config_train.py, and train again.",
             )
-        return plan
+        return windows
 
     def identity(self, actor: str) -> Float32Array:
         """The input that stands for an actor, `[actors]`."""
