@@ -58,8 +58,7 @@ class AnimationStream:
 
         Where frames have another rate than the network's, or samples another rate, a few milliseconds are added.
         """
-        windows = self._pipeline.schedule.windows
-        return (windows.window - windows.target) / self._executor.samplerate
+        return self._pipeline.schedule.lookahead / self._executor.samplerate
 
     @property
     def weight_names(self) -> Mapping[Part, tuple[str, ...]]:

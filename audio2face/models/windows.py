@@ -117,6 +117,11 @@ class WindowSchedule:
         return self.samplerate / self.frame_stride
 
     @property
+    def lookahead(self) -> int:
+        """Samples of a window from the one that its first kept frame describes to the end."""
+        return self.window - math.floor(self.offset)
+
+    @property
     def lead_in_frames(self) -> int:
         """Whole frames before the recording; they are computed and dropped."""
         return max(0, math.floor((self.padding - self.offset) / self.frame_stride))
