@@ -253,6 +253,11 @@ class AnimationPipeline:
         """The weights `[frames, poses]` of the next frames, as of `postprocess`, of a part that has blend shapes."""
         return self._solvers[part](frames.skin if part == "skin" else frames.tongue)
 
+    def reset_solvers(self) -> None:
+        """Prepares `solve_weights` for a new recording, which has no frame before its first."""
+        for weights in self._solvers.values():
+            weights.reset()
+
     def finished(self, frames: FrameBlock) -> FrameBlock:
         """Frames of `postprocess` with the tongue carried by the jaw, as everything that is finished shows it."""
         seat = self.display.tongue_seat
@@ -317,8 +322,7 @@ class AnimationPipeline:
 
     def _frames(self, executor: Executor, audio: Path) -> Iterator[FrameBlock]:
         """All frames of a recording at the animation's rate, and some that come after its end."""
-        for weights in self._solvers.values():
-            weights.reset()
+        self.reset_solvers()
         frames = self.track_frames()
         for motion in group_frames(self.run_network(executor, audio)):
             yield frames(motion)

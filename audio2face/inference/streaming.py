@@ -41,8 +41,14 @@ class AnimationStream:
             raise UserError(
                 f"a sample rate of {self.samplerate:,} Hz is too low for speech: expected {MIN_SAMPLERATE:,} Hz or more"
             )
+        self.reset()
+
+    def reset(self) -> None:
+        """Goes back to the start, for the next recording: opening another stream would prepare the solvers anew."""
+        self._pipeline.reset_solvers()
+        self._executor.reset()
         self._resampler = StreamResampler(self.samplerate, self._executor.samplerate)
-        self._track = pipeline.track_frames()
+        self._track = self._pipeline.track_frames()
         self._due: deque[AnimationFrame] = deque()
         self._num_frames = 0  # frames that have been made
         self._finished = self._complete = False
@@ -77,7 +83,7 @@ class AnimationStream:
             ValueError: the stream is finished.
         """
         if self._finished:
-            raise ValueError("the stream is finished: open a new one for the next recording")
+            raise ValueError("the stream is finished: call reset() before the next recording")
         added = float_samples(samples)
         if added.ndim != 1:
             raise UserError(f"audio of the shape {list(added.shape)} arrived, expected one channel [samples]")

@@ -146,6 +146,18 @@ def test_two_streams_of_a_model_are_independent(deployed: Path) -> None:
         assert_equal(found, expected)
 
 
+def test_a_stream_starts_again_after_a_reset(deployed: Path) -> None:
+    samples, stream = noise(rate=22050), audio2face.load(deployed).stream(22050, actor="ada")
+    expected = streamed(stream, samples, 1000)
+    stream.reset()
+    stream.push(samples[::-1])
+    assert list(stream.frames())
+    stream.reset()
+    found = streamed(stream, samples, 1000)
+    for frame, other in zip(found, expected, strict=True):
+        assert_equal(frame, other)
+
+
 def test_frames_are_due_after_the_lookahead(deployed: Path) -> None:
     model, samples = audio2face.load(deployed), noise()
     stream = model.stream(actor="ada")
@@ -183,7 +195,7 @@ def test_what_a_stream_refuses(deployed: Path) -> None:
     stream.push([])
     stream.finish()
     assert list(stream.frames()) == []
-    with pytest.raises(ValueError, match="open a new one"):
+    with pytest.raises(ValueError, match="call reset"):
         stream.push(noise())
 
 
