@@ -94,7 +94,7 @@ class ReferenceWay:
         return frames
 
     def _load(self, draw: SegmentSpec) -> SegmentBatch:
-        return self._loader.load(SegmentBatchSpec(0, 0, ends_epoch=False, segments=(draw,))).to(self._device)
+        return self._loader.load(SegmentBatchSpec(0, (draw,))).to(self._device)
 
     def _whole(self, draw: SegmentSpec) -> SegmentSpec:
         return replace(draw, start=0, num_frames=self._loader.reader.clip_frames[draw.clip])

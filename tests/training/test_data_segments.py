@@ -23,7 +23,6 @@ from audio2face.training.data.clips import TrainingClip, TrainingShot
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.samplers import (
-    SegmentAugmentation,
     SegmentBatchSpec,
     SegmentSampler,
     SegmentSpec,
@@ -39,7 +38,6 @@ from audio2face.training.data.segments import (
 )
 
 RATE = 16_000
-NO_CHANCE = SegmentAugmentation(least_frames=30, most_frames=30)
 
 
 def open_both(configuration: Configuration) -> tuple[TrainingData, TrainDiffusion]:
@@ -52,7 +50,7 @@ def load(configuration: Configuration, *draws: SegmentSpec) -> tuple[SegmentBatc
     data, train = open_both(configuration)
     loader, _ = data.segments(train, batch_size=1)
     poses = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA)
-    return loader.load(SegmentBatchSpec(0, 0, True, draws)), data, poses
+    return loader.load(SegmentBatchSpec(0, draws)), data, poses
 
 
 def poses_of_shot(source: ActorSource, shot: str) -> torch.Tensor:
@@ -226,12 +224,12 @@ def test_no_pose_of_a_whole_clip_is_ever_made(configure: Configure) -> None:
     """Memory is that of the segment's coefficients and sound, however long the clip and large the mesh."""
     data, train = open_both(configure())
     loader, _ = data.segments(train, batch_size=1)
-    loader.load(SegmentBatchSpec(0, 0, True, (SegmentSpec(0, 0, 30),)))  # the recording is in memory now
+    loader.load(SegmentBatchSpec(0, (SegmentSpec(0, 0, 30),)))  # the recording is in memory now
     long = data.motions["s1_neutral"].hold(5, 100_000, neutral_skin=False, neutral_tongue=False)
     loader, _ = replace(data, motions={**data.motions, "s1_neutral": long}).segments(train, batch_size=1)
     tracemalloc.start()
     try:
-        batch = loader.load(SegmentBatchSpec(0, 0, True, (SegmentSpec(0, 0, 30),)))
+        batch = loader.load(SegmentBatchSpec(0, (SegmentSpec(0, 0, 30),)))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -245,9 +243,12 @@ def sampler(batch_size: int = 1, **changes: object) -> SegmentSampler:
     values: dict[str, object] = {
         "clip_frames": [200, 40, 640, 25, 300, 90, 1000],
         "clip_muted": [False] * 5 + [True] * 2,
-        "chances": SegmentAugmentation(
-            30, 600, time_shift=1.0, pitch_share=0.5, semitones=(-2.0, 2.0), noise_gain=(0.0, 1.0)
-        ),
+        "min_frames": 30,
+        "max_frames": 600,
+        "time_shift": 1.0,
+        "pitch_probability": 0.5,
+        "semitones": (-2.0, 2.0),
+        "noise_gain": (0.0, 1.0),
         "order_seed": 42,
         "draw_seed": 43,
     }
@@ -255,12 +256,10 @@ def sampler(batch_size: int = 1, **changes: object) -> SegmentSampler:
 
 
 def test_every_clip_once_an_epoch_and_ranges_respected() -> None:
-    plans = [sampler().plan(position) for position in range(7 * 40)]
+    plans = [sampler().batch_spec(position) for position in range(7 * 40)]
     for epoch in range(40):
         part = plans[7 * epoch : 7 * epoch + 7]
         assert sorted(plan.segments[0].clip for plan in part) == list(range(7))
-        assert [plan.ends_epoch for plan in part] == [False] * 6 + [True]
-        assert {plan.epoch for plan in part} == {epoch}
     frames = sampler().clip_frames
     draws = [plan.segments[0] for plan in plans]
     for draw in draws:
@@ -279,19 +278,24 @@ def test_every_clip_once_an_epoch_and_ranges_respected() -> None:
 
 
 def test_a_position_says_all() -> None:
-    whole = [sampler(3).plan(position) for position in range(9)]
-    assert [sampler(3).plan(position) for position in range(4, 9)] == whole[4:]
+    whole = [sampler(3).batch_spec(position) for position in range(9)]
+    assert [sampler(3).batch_spec(position) for position in range(4, 9)] == whole[4:]
     assert list(sampler(3).epoch(1, 1)) == whole[4:6]
     assert [len(plan.segments) for plan in whole] == [3, 3, 1] * 3
-    other = sampler(3, draw_seed=44).plan(0)
+    other = sampler(3, draw_seed=44).batch_spec(0)
     assert [draw.clip for draw in other.segments] == [draw.clip for draw in whole[0].segments]
     assert other != whole[0]
 
 
 def test_lengths_in_a_batch() -> None:
     for position in range(9):
-        shared, own = sampler(3).plan(position).segments, sampler(3, own_lengths=True).plan(position).segments
-        single = [sampler().plan(7 * (position // 3) + item).segments[0] for item in range(7)][3 * (position % 3) :][:3]
+        shared, own = (
+            sampler(3).batch_spec(position).segments,
+            sampler(3, own_lengths=True).batch_spec(position).segments,
+        )
+        single = [sampler().batch_spec(7 * (position // 3) + item).segments[0] for item in range(7)][
+            3 * (position % 3) :
+        ][:3]
         assert own == tuple(single)  # what is drawn does not depend on the size of batches
         length = min(single[0].num_frames, *(sampler().clip_frames[draw.clip] for draw in single))
         assert {draw.num_frames for draw in shared} == {length}
@@ -300,13 +304,13 @@ def test_lengths_in_a_batch() -> None:
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_processes_share_a_batch(world_size: int) -> None:
     for position in range(8):
-        whole = sampler(6).plan(position).segments
-        plans = [sampler(6, rank=rank, world_size=world_size).plan(position) for rank in range(world_size)]
+        whole = sampler(6).batch_spec(position).segments
+        plans = [sampler(6, rank=rank, world_size=world_size).batch_spec(position) for rank in range(world_size)]
         assert all(plan.segments for plan in plans)  # who has nothing to learn keeps in step
         parts = [() if plan.is_padding else plan.segments for plan in plans]
         dealt = [draw for turn in itertools.zip_longest(*parts) for draw in turn if draw is not None]
         assert dealt == list(whole)
-    with pytest.raises(ValueError, match="dealt out"):
+    with pytest.raises(ValueError, match="shared equally"):
         sampler(3, world_size=2)
 
 
@@ -317,10 +321,7 @@ def test_whole_clips() -> None:
         (SegmentSpec(1, 0, 1000),),
         (SegmentSpec(2, 0, 601),),
     ]
-    assert [plan.ends_epoch for plan in plans] == [False, False, True]
-    with_chance = [
-        sampler(chances=SegmentAugmentation(30, 600, whole_clips=True)).plan(position) for position in range(7)
-    ]
+    with_chance = [sampler(whole_clips=True).batch_spec(position) for position in range(7)]
     assert {(plan.segments[0].clip, plan.segments[0].num_frames) for plan in with_chance} == set(
         enumerate(sampler().clip_frames)
     )
@@ -341,11 +342,11 @@ def test_resumed_training_sees_the_same_batches(configure: Configure) -> None:
     changes = {"AUGMENT": augment, "AUG_MUTED_SHOTS": [("ann", ("s2_joy", 9), 50, "joy")], "SUBSEGMENT_MAX_FRAME": 90}
     data, train = open_both(configure(**changes))
     loader, numbers = data.segments(train, batch_size=2)
-    every = list(loader.batches(map(numbers.plan, range(6))))
+    every = list(loader.batches(map(numbers.batch_spec, range(6))))
     assert [batch.spec.position for batch in every] == list(range(6))
     again, train = open_both(configure(**changes, AUDIO_DATA_CACHING=False))
     loader, numbers = again.segments(train, batch_size=2)
-    with_rest = itertools.islice(loader.batches(map(numbers.plan, itertools.count(3))), 3)
+    with_rest = itertools.islice(loader.batches(map(numbers.batch_spec, itertools.count(3))), 3)
     assert all(same(one, other) for one, other in zip(every[3:], with_rest, strict=True))
     assert not again.recordings._tracks
 
@@ -354,7 +355,7 @@ def test_padded_batch(configure: Configure) -> None:
     configuration = configure(TRAIN_ON_RANDOM_SUBSEGMENT=False)
     data, train = open_both(configuration)
     loader, numbers = data.segments(train, batch_size=4)
-    batch = loader.load(numbers.plan(0))
+    batch = loader.load(numbers.batch_spec(0))
     frames = [2 * loader.reader.clips[draw.clip].num_frames for draw in batch.spec.segments]
     assert batch.lengths is not None
     assert batch.audio_lengths is not None

@@ -130,11 +130,21 @@ def test_jaw_and_eyes_are_scaled_where_asked_for(reference_data: Path, workspace
 
 def sampler(batch_size: int = 6, **changes: Any) -> SequenceSampler:
     frames, muted = [10, 2, 1, 7], [False, True, False, False]
-    return SequenceSampler(frames, muted, 2, 3, TimeShiftGrid(1.0), batch_size, 1, 2, **changes)
+    return SequenceSampler(
+        clip_frames=frames,
+        clip_muted=muted,
+        length=2,
+        stride=3,
+        shifts=TimeShiftGrid(1.0),
+        batch_size=batch_size,
+        order_seed=1,
+        draw_seed=2,
+        **changes,
+    )
 
 
 def items(plans: Any) -> list[tuple[int, int, float, int]]:
-    rows = [zip(p.clips, p.starts, p.time_shifts, p.variants, strict=True) for p in plans]
+    rows = [zip(p.clips, p.starts, p.time_shifts, p.augmentation_ids, strict=True) for p in plans]
     return [(int(clip), int(start), float(shift), int(variant)) for row in rows for clip, start, shift, variant in row]
 
 
@@ -159,12 +169,12 @@ def test_processes_share_a_batch(world_size: int) -> None:
     whole = sampler(world_size * 4)
     assert shared[0].batches_per_epoch == whole.batches_per_epoch
     for position in range(4):
-        plans = [own.plan(position) for own in shared]
+        plans = [own.batch_spec(position) for own in shared]
         parts = [[] if own.is_padding else items([own]) for own in plans]
         dealt = [item for turn in itertools.zip_longest(*parts) for item in turn if item is not None]
-        assert dealt == items([whole.plan(position)])
+        assert dealt == items([whole.batch_spec(position)])
         assert all(len(own.clips) for own in plans)
-    with pytest.raises(ValueError, match="dealt out"):
+    with pytest.raises(ValueError, match="shared equally"):
         sampler(3, world_size=2)
 
 

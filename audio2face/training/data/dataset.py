@@ -36,7 +36,6 @@ from audio2face.training.data.clips import (
 )
 from audio2face.training.data.motion import PARTS, ShotMotion, add_muted_shots, fit_shots, read_motions
 from audio2face.training.data.samplers import (
-    SegmentAugmentation,
     SegmentBatchSpec,
     SegmentSampler,
     SequenceBatchSpec,
@@ -127,14 +126,11 @@ class TrainingData:
             world_size: number of processes.
         """
         loader = self._loader(train, self.training_clips)
-        sampler = SegmentSampler(
-            clip_frames=loader.reader.clip_frames,
-            clip_muted=[clip.shot.is_muted for clip in self.training_clips],
-            chances=SegmentAugmentation.from_config(train),
+        sampler = SegmentSampler.from_config(
+            train,
+            loader.reader.clip_frames,
+            [clip.shot.is_muted for clip in self.training_clips],
             batch_size=batch_size,
-            order_seed=train.RNG_SEED_TORCH,
-            draw_seed=train.RNG_SEED_DATASET,
-            own_lengths=train.PAD_BATCHES or not train.TRAIN_ON_RANDOM_SUBSEGMENT,
             rank=rank,
             world_size=world_size,
         )
