@@ -22,6 +22,7 @@ from audio2face.errors import UserError, check_identifier
 from audio2face.io.atomic import write_json, write_text
 
 STATUS_FILE = "status.json"
+OVERRIDES_FILE = "configs/overrides.json"  # of a run that was given parameters as arguments
 _FULL_NAME = re.compile(r"\d{6}_\d{6}_(?P<run_name>.+)", re.ASCII)
 _RECORDED_PACKAGES = ("numpy", "scipy", "torch", "onnxruntime", "transformers", "soundfile")
 
@@ -114,7 +115,7 @@ def record(folder: RunFolder, configuration: Configuration, **facts: Any) -> Non
     for kind, full in configuration.full.items():
         write_json(target / f"config_{kind}_full.json", full)
     if configuration.overrides:
-        write_json(target / "overrides.json", configuration.overrides)
+        write_json(folder.path / OVERRIDES_FILE, configuration.overrides)
     for stem, value in facts.items():
         write_json(target / f"{stem}.json", value)
     write_json(target / "state.json", state(configuration.roots))

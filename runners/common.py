@@ -31,7 +31,11 @@ _USERS_PLACES: dict[int | None, tuple[str, str]] = {
 
 
 def open_configuration(
-    stage: Stage, config_name: str, config_file: str | None, actors: Sequence[str] = ()
+    stage: Stage,
+    config_name: str,
+    config_file: str | None,
+    actors: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> Configuration:
     """The configuration that the launcher checked and wrote, or, without a launcher, checked here and now.
 
@@ -43,7 +47,7 @@ def open_configuration(
             return Configuration.open(Path(config_file))
         finally:
             _remove(Path(config_file))
-    configuration = load(config_name, stage=stage, actors=list(actors))
+    configuration = load(config_name, stage=stage, actors=list(actors), overrides=overrides)
     for warning in configuration.warnings:
         print(f"[WARNING] {warning}", file=sys.stderr)
     return configuration

@@ -11,6 +11,7 @@ import math
 import sys
 from pathlib import Path
 
+from audio2face.config import Configuration
 from audio2face.console import console
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.checks import HEAD_MOTION_LIMIT, check_actor, compare_actors
@@ -27,7 +28,10 @@ def main(argv: list[str]) -> int:
     only_json = args.json == "-"
     # Standard output then holds the JSON alone; progress and tables stay visible on the other channel.
     with contextlib.redirect_stdout(sys.stderr) if only_json else contextlib.nullcontext():
-        reports = _check(args.config_name, args.config_file, args.actor_names, args.head_motion_limit)
+        configuration = open_configuration(
+            "check", args.config_name, args.config_file, args.actor_names, args.overrides
+        )
+        reports = _check(configuration, args.head_motion_limit)
         show(reports, console())
     text = json.dumps(as_json(reports), indent=4)
     if only_json:
@@ -37,10 +41,7 @@ def main(argv: list[str]) -> int:
     return 1 if any(report.errors for report in reports) else 0
 
 
-def _check(
-    config_name: str, config_file: str | None, actors: list[str], head_motion_limit: float | None
-) -> list[CheckReport]:
-    configuration = open_configuration("check", config_name, config_file, actors)
+def _check(configuration: Configuration, head_motion_limit: float | None) -> list[CheckReport]:
     limit = HEAD_MOTION_LIMIT if head_motion_limit is None else head_motion_limit
     if not (math.isfinite(limit) and limit > 0):
         raise UserError(f"--head-motion-limit is {limit}", hint="Give a length in centimetres above 0.")

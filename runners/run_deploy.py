@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     start_logging()
     if args.check is not None:
         return check(Path(args.check))
-    configuration = open_configuration("deploy", args.config_name, args.config_file)
+    configuration = open_configuration("deploy", args.config_name, args.config_file, overrides=args.overrides)
     target = deploy(configuration, args.training_run_name_full, export=args.export, force=args.force)
     say_where(
         {"Deployed model:": target, "About it:": target / "README.md"},

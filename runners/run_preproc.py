@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit status; a mistake of the user is a UserError."""
     args = arguments.parse("preproc", argv)
     start_logging()
-    configuration = open_configuration("preproc", args.config_name, args.config_file, args.actor_names)
+    configuration = open_configuration("preproc", args.config_name, args.config_file, args.actor_names, args.overrides)
     outcomes = [preprocess(configuration, actor) for actor in _chosen(configuration, args.actor_names, args.all)]
     for outcome in outcomes:
         _show_clips(outcome)

@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit status; a mistake of the user is a UserError."""
     args = arguments.parse("train", argv)
     start_logging()
-    configuration = open_configuration("train", args.config_name, args.config_file)
+    configuration = open_configuration("train", args.config_name, args.config_file, overrides=args.overrides)
     if args.finish and args.resume is None:
         raise UserError("--finish needs --resume", hint="It ends a run that was begun, at the step it has come to.")
     if args.devices > 1 and "WORLD_SIZE" not in os.environ:

@@ -50,6 +50,14 @@ def _parameter(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{text!a} is not NAME=NUMBER, such as lower_face_strength=1.2") from None
 
 
+def _setting(text: str) -> str:
+    """NAME=VALUE; the configuration knows the names and reads the values."""
+    name, equals, _ = text.partition("=")
+    if equals and name.strip():
+        return text
+    raise argparse.ArgumentTypeError(f"{text!a} is not NAME=VALUE, such as NUM_EPOCHS=3")
+
+
 def parse(stage: str, argv: Sequence[str]) -> argparse.Namespace:
     """Parses the arguments of a stage; ends with status 2 and a message where they are wrong.
 
@@ -70,7 +78,7 @@ def _parse_deploy(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argpa
     args = parser.parse_args(argv)
     if args.check is None and args.training_run_name_full is None:
         parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --check FOLDER")
-    if args.check is not None and (args.config_name or args.export or args.force):
+    if args.check is not None and (args.config_name or args.export or args.force or args.overrides):
         parser.error("--check takes no other argument")
     return args
 
@@ -101,7 +109,21 @@ def _configured(stage: str, description: str, example: str) -> argparse.Argument
     result = _base(stage, description, example)
     result.add_argument("config_name", metavar="CONFIG_NAME", type=identifier, help=_CONFIG)
     result.add_argument("--config-file", help=argparse.SUPPRESS)
+    _add_settings(result)
     return result
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="NAME=VALUE",
+        action="append",
+        type=_setting,
+        default=[],
+        help="a parameter of the configuration for this call, such as NUM_EPOCHS=3 or CACHE_FPS.ada=60; may be given "
+        "several times",
+    )
 
 
 def _check() -> argparse.ArgumentParser:
@@ -189,6 +211,7 @@ def _deploy() -> argparse.ArgumentParser:
         "--export", action="store_true", help="first export the run's weights anew, sampled as the configuration says"
     )
     result.add_argument("--force", action="store_true", help="replace the model folder where there is one")
+    _add_settings(result)
     result.add_argument("--check", metavar="FOLDER", help="only check a model folder, whoever made it")
     return result
 

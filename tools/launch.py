@@ -91,6 +91,8 @@ def write_configuration(python: Path, stage: str, args: argparse.Namespace, vari
     command = ["-m", "audio2face.config", args.config_name, "--stage", stage, "--output", str(to)]
     for actor in getattr(args, "actor_names", None) or []:
         command += ["--actor", actor]
+    for override in getattr(args, "overrides", []):
+        command.append(f"--set={override}")
     return supervise(python, command, {**variables, "TMPDIR": str(to.parent)})
 
 

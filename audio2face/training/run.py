@@ -6,6 +6,7 @@ Knows what run folders record of their settings. Knows no checkpoint's content.
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,7 @@ from audio2face.interrupts import resume_hint, set_resume_hint
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import write_json
 from audio2face.preproc.run import clear_half_written, run_lock
-from audio2face.runs import RunFolder, record
+from audio2face.runs import OVERRIDES_FILE, RunFolder, record
 from audio2face.training.checkpoint import (
     FOLDER,
     CheckpointStore,
@@ -134,9 +135,18 @@ def check_settings(run: RunFolder, configuration: Configuration) -> None:
         raise UserError(
             f"was begun with other settings:{listed}{more}",
             path=run.path,
-            hint="Set them back to go on with this run; or start a new one, from its weights if you like "
-            "(PRETRAINED_NET_FPATH).",
+            hint=f"{_given_arguments(run)}Restore them to resume this run; or start a new one, if you like from its "
+            "weights (PRETRAINED_NET_FPATH).",
         )
+
+
+def _given_arguments(run: RunFolder) -> str:
+    """A sentence about the parameters that a run was given as arguments; empty where there are none."""
+    path = run.path / OVERRIDES_FILE
+    overrides = read_json(path) if path.is_file() else []
+    if not isinstance(overrides, list) or not overrides:
+        return ""
+    return f"It was started with {' '.join(f'--set {shlex.quote(str(each))}' for each in overrides)}. "
 
 
 def read_resume_state(run: RunFolder) -> ResumeState:
@@ -231,7 +241,8 @@ def train(
 
 
 def _resume_command(configuration: Configuration, run: RunFolder, fabric: Fabric, options: str = "") -> str:
-    """What to type to resume a run, by as many processes as made its checkpoints."""
+    """What to type to resume a run: with the same arguments, by as many processes as made its checkpoints."""
+    options += "".join(f" --set {shlex.quote(override)}" for override in configuration.overrides)
     devices = f" --devices {fabric.world_size}" if fabric.world_size > 1 else ""
     return f"python run_train.py {configuration.name} --resume {run.name}{options}{devices}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
 import subprocess
@@ -203,3 +205,17 @@ def test_resume_may_name_a_run() -> None:
     assert arguments.parse("train", ["my-config", "--resume", "261123_101500_run"]).resume == "261123_101500_run"
     with pytest.raises(SystemExit):
         arguments.parse("train", ["my-config", "--resume", "../run"])
+
+
+def test_parameters_are_handed_to_the_configuration(tmp_path: Path) -> None:
+    words = {"train": [], "preproc": ["ada"], "check": [], "deploy": ["261123_101500_run", "--export"]}
+    for stage, more in words.items():
+        given = ["--set", "RUN_NAME=-1", "--set", "CONFIG={'a': 1}"]
+        args = arguments.parse(stage, ["quickstart-diffusion", *more, *given])
+        assert args.overrides == ["RUN_NAME=-1", "CONFIG={'a': 1}"]
+    args = arguments.parse("train", ["quickstart-diffusion", "--set", "NUM_EPOCHS=3"])
+    checked = tmp_path / "configuration.json"
+    assert launch.write_configuration(Path(sys.executable), "deploy", args, dict(os.environ), checked) == 0
+    content = json.loads(checked.read_text(encoding="utf-8"))
+    assert content["overrides"] == ["NUM_EPOCHS=3"]
+    assert content["full"]["train"]["NUM_EPOCHS"] == 3

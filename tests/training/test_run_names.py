@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from audio2face.config import Configuration, Roots, load
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_json
 from audio2face.preproc.artifacts import identity_facts
 from audio2face.preproc.run import find_resumable
-from audio2face.runs import RunFolder
-from audio2face.training.run import NEWEST, find_resumable_run, find_run_to_resume
+from audio2face.runs import RunFolder, record
+from audio2face.training.run import NEWEST, check_settings, find_resumable_run, find_run_to_resume
 from audio2face.training.run_folder import PREPROC_FILE
 from runners import run_quickstart
 
@@ -99,3 +100,19 @@ def test_the_quickstart_reuses_its_own_run(tmp_path: Path, monkeypatch: pytest.M
     )
     monkeypatch.setattr(run_quickstart.TrainingRun, "open", lambda _: opened)
     assert run_quickstart._trained(settings(tmp_path, "try"), {"ann": "run"}) == own
+
+
+def test_a_run_resumes_with_the_arguments_that_it_was_given(tmp_path: Path) -> None:
+    def configured(*overrides: str) -> Configuration:
+        roots = Roots(tmp_path, tmp_path)
+        return load("quickstart-diffusion", stage="train", roots=roots, check_files=False, overrides=overrides)
+
+    run = training_run(tmp_path, "261123_101500_try")
+    given = ("LEARNING_RATE=0.5", "NETWORK_HYPER_PARAMS={'gru_feature_dim': 8}")
+    record(run, configured(*given))
+    write_json(run.path / PREPROC_FILE, {"preproc_run_name_full": {"ada": "261123_101400_run"}})
+    check_settings(run, configured(*given))
+    check_settings(run, configured(*given, "LOG_PERIOD=99"))  # which may change
+    with pytest.raises(UserError, match=r"LEARNING_RATE was 0.5, is 0.001") as caught:
+        check_settings(run, configured())
+    assert str(caught.value.hint).startswith("It was started with --set LEARNING_RATE=0.5 --set 'NETWORK_HYPER_PARAMS=")
