@@ -8,7 +8,7 @@ from pathlib import Path
 
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
-from audio2face.evaluate.ground_truth import true_animation
+from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.model_folder import DeployedModel
 from audio2face.outputs import write_outputs
@@ -34,7 +34,7 @@ def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, f
     performer = AnimationPipeline(DeployedModel.open(model), AnimationOptions(actor=dataset.actor, emotion=emotion))
     folder.parent.mkdir(parents=True, exist_ok=True)
     animation = performer.animate(dataset.audio_path(shot), folder.parent)
-    truth = true_animation(dataset, shot, folder.parent, animation.fps)
+    truth = ground_truth_animation(dataset, shot, folder.parent, animation.fps)
     write_outputs(animation, folder, folder.name, FORMATS, truth, _LABELS)
     LOGGER.info("%s: %d frames at %g per second", folder.name, animation.num_frames, animation.fps)
 

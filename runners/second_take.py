@@ -11,7 +11,7 @@ from audio2face.config import Configuration
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
-from audio2face.evaluate.ground_truth import true_animation
+from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.inference.animate import AnimationPipeline
 from audio2face.model_folder import DeployedModel
 from runners.inference_order import deployed_folder
@@ -65,4 +65,4 @@ class ComparisonSource:
         if recording.stem not in self.source.shot_names:
             LOGGER.warning("actor %r has no shot %r to compare with", self.source.actor, recording.stem)
             return None
-        return true_animation(self.source, recording.stem, folder, float(self.fps))
+        return ground_truth_animation(self.source, recording.stem, folder, float(self.fps))

@@ -17,7 +17,7 @@ from PIL import Image
 from audio2face.animation.animation import Animation
 from audio2face.config import load
 from audio2face.dataset import ActorDataset
-from audio2face.evaluate.ground_truth import true_animation
+from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.export.video import write_video
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         animation = AnimationPipeline(DeployedModel.open(model), settings).animate(
             unseen.audio_path(shot), Path(folder)
         )
-        truth = true_animation(unseen, shot, Path(folder), animation.fps)
+        truth = ground_truth_animation(unseen, shot, Path(folder), animation.fps)
         write_animation(animation, truth, Path(folder) / "speech.mp4", target)
     print(f"{target}: {target.stat().st_size / 1e6:.2f} MB")
     return 0

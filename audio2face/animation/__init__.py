@@ -1,4 +1,4 @@
-"""From the motion that a network gives to a face: arrays in, arrays out, with numpy and scipy alone."""
+"""Post-processing of network output into a finished face: arrays in, arrays out, with NumPy and SciPy only."""
 
 from audio2face.animation.animator import FaceAnimator, FaceFrames
 from audio2face.animation.bounded import unproject

@@ -1,6 +1,6 @@
-"""A finished animation of one face: what the animator makes, and every export and the player read.
+"""A finished animation of one face: the result of the animation pipeline and the input of every export and the player.
 
-Long arrays may be mapped from a file; whoever reads them goes through `blocks` and holds a few frames at a time.
+Long arrays may be memory-mapped; read them with `blocks`, which yields a few frames at a time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Surface:
     """One deforming mesh.
 
     Attributes:
-        neutral: the mesh at rest, float32 `[verts, 3]`, centimetres, y upwards, z out of the face.
+        neutral: the neutral mesh, float32 `[verts, 3]`, centimetres, y upwards, z out of the face.
         frames: positions, float32 `[frames, verts, 3]`, centimetres.
-        faces: vertex numbers of polygons, int32 `[faces, 3 or 4]`, kept in the form of `geometry.canonical_polygons`
-            (the fourth corner of a triangle among quadrilaterals is -1); None where nobody knows them, and points are
-            drawn.
+        faces: vertex indices of polygons, int32 `[faces, 3 or 4]`, in the form of `geometry.canonical_polygons` (the
+            fourth corner of a triangle among quadrilaterals is -1); None if they are unknown: the mesh is drawn as
+            points.
 
     Raises:
-        UserError: a polygon names a vertex that the mesh does not have.
+        UserError: a vertex index of a polygon is out of range.
     """
 
     neutral: Float32Array
@@ -40,7 +40,7 @@ class Surface:
     faces: Int32Array | None = None
 
     def __post_init__(self) -> None:
-        """Brings polygons to the one form that all exports read."""
+        """Converts polygons to the canonical form that all exports read."""
         if self.faces is None:
             return
         try:
@@ -50,24 +50,24 @@ class Surface:
 
     @property
     def num_verts(self) -> int:
-        """Vertices."""
+        """Number of vertices."""
         return len(self.neutral)
 
     def blocks(self, num_frames: int = BLOCK_FRAMES) -> Iterator[Float32Array]:
-        """Positions in order, blocks `[up to num_frames, verts, 3]`."""
+        """Yields the positions in order, in blocks `[up to num_frames, verts, 3]`."""
         for first in range(0, len(self.frames), num_frames):
             yield np.asarray(self.frames[first : first + num_frames])
 
 
 @dataclass(frozen=True, eq=False)
 class BlendWeights:
-    """Weights of blend shapes, as the solver found them.
+    """Solved weights of blend shapes.
 
     Attributes:
         names: of the poses.
         values: float32 `[frames, poses]`.
-        neutral: the mesh of the blend shapes at rest, float32 `[verts, 3]`, centimetres.
-        deltas: what a weight of 1 adds, float32 `[poses, verts, 3]`, centimetres.
+        neutral: the neutral mesh of the blend shapes, float32 `[verts, 3]`, centimetres.
+        deltas: offsets that a weight of 1 adds, float32 `[poses, verts, 3]`, centimetres.
     """
 
     names: tuple[str, ...]
@@ -106,21 +106,21 @@ class Animation:
     """The finished motion of one face.
 
     Attributes:
-        actor: whose face it is.
+        actor: name of the actor.
         fps: frames per second; frame i shows the time i / fps of the recording.
         skin: the skin.
-        tongue: the tongue, carried by the jaw; None for an actor without one.
-        jaw: maps the lower teeth at rest to each frame, float32 `[frames, 4, 4]`: `p' = M[:3, :3] p + M[:3, 3]`.
+        tongue: the tongue, moved with the jaw; None for an actor without one.
+        jaw: rigid transform of the neutral lower teeth, float32 `[frames, 4, 4]`: `p' = M[:3, :3] p + M[:3, 3]`.
         eyes: float32 `[frames, 4]`, degrees: pitch (about x) and yaw (about y) of the right eye, then of the left.
         emotions: names of the emotions.
-        emotion: how strong each is, float32 `[frames, emotions]`.
-        skin_weights: weights of the skin's blend shapes; None where none were solved.
-        tongue_weights: likewise of the tongue, solved in the jaw's space as the SDK does: they leave out what the jaw
-            does to it.
-        parts: further arrays for drawing, as `preproc.display.display_data` gathered them (eyes, teeth, marked vertices
-            of lips and lids), by name.
-        audio: the recording, as a file that can be played; None without one.
-        facts: how it was made, for people: model, actor, settings, seed.
+        emotion: strength of each, float32 `[frames, emotions]`.
+        skin_weights: weights of the skin's blend shapes; None if they were not solved.
+        tongue_weights: weights of the tongue's blend shapes, solved in the jaw's space as in the SDK: without the jaw's
+            motion.
+        parts: further arrays for drawing by name, from `preproc.network_data.display_data`: eyes, teeth, vertices of
+            lips and lids.
+        audio: a playable file of the recording; None without one.
+        facts: metadata for display: model, actor, settings, seed.
     """
 
     actor: str
@@ -155,7 +155,7 @@ class Animation:
 
     @property
     def surfaces(self) -> dict[str, Surface]:
-        """The moving meshes by name: `skin`, and `tongue` where the actor has one."""
+        """The deforming meshes by name: `skin`, and `tongue` if the actor has one."""
         found = {"skin": self.skin}
         if self.tongue is not None and self.tongue.num_verts:
             found["tongue"] = self.tongue
@@ -163,7 +163,7 @@ class Animation:
 
     @property
     def num_frames(self) -> int:
-        """Frames."""
+        """Number of frames."""
         return len(self.skin.frames)
 
     @property

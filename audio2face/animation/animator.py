@@ -1,7 +1,7 @@
-"""From the network's motion of a face to animation of all its parts, in blocks of frames.
+"""Post-processing of network output for all parts of a face, in blocks of frames.
 
-Blocks may have any length: what a frame looks like depends on the frames before it, and never, not even in the last
-bit, on how they were cut into blocks. Lengths are centimetres, angles degrees.
+Blocks may have any length: results are bit-equal for every division of the frames into blocks. Lengths are centimetres,
+angles degrees.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class FaceFrames:
     Attributes:
         skin: positions, `[frames, verts, 3]`.
         tongue: positions, `[frames, tongue verts, 3]`.
-        jaw: maps the lower teeth at rest to the frame, `p' = M[:3, :3] p + M[:3, 3]`, `[frames, 4, 4]`.
+        jaw: rigid transform of the neutral lower teeth, `p' = M[:3, :3] p + M[:3, 3]`, `[frames, 4, 4]`.
         eyes: pitch (about x) and yaw (about y) of the right eye, then of the left, `[frames, 4]`.
     """
 
@@ -37,15 +37,15 @@ class FaceFrames:
 
 
 class FaceAnimator:
-    """Animates one face. Parts are independent: each keeps its own place in time, and any of them may be left out.
+    """Post-processes the motion of one face. Parts are independent: each has its own state in time and is optional.
 
-    Motion may be given flat, `[frames, values]`, as it comes out of a network, or in the shapes named below.
+    Motion may be flat, `[frames, channels]`, as a network outputs it, or in the shapes given below.
 
     Args:
-        face: the actor.
-        settings: the parameters.
-        fps: frames per second of motion and animation.
-        blinks: blinks at that rate; None: the face never blinks.
+        face: constant arrays of the actor.
+        settings: animation parameters.
+        fps: frames per second of network output and animation.
+        blinks: blinks at this rate; None: no blinks.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class FaceAnimator:
         self._face, self._settings, self._blinks = face, settings, blinks
         self._skin = SkinPostProcess(face, settings, seconds)
         self._eyes = EyePostProcess(face, settings, seconds)
-        self._tongue_rest = face.tongue + np.array(
+        self._tongue_neutral = face.tongue + np.array(
             [0, settings.tongue_height_offset, settings.tongue_depth_offset], np.float32
         )
 
     def reset(self) -> None:
-        """Forgets all frames so far: the next one is the first again."""
+        """Clears the state: the next frame is the first one."""
         self._skin.reset()
         self._eyes.reset()
         if self._blinks is not None:
@@ -73,47 +73,47 @@ class FaceAnimator:
         jaw: npt.NDArray[np.floating],
         eyes: npt.NDArray[np.floating],
     ) -> FaceFrames:
-        """The next frames of all parts, blinks included; arguments as of the methods below."""
+        """Processes the next frames of all parts, including blinks; the arguments are those of the methods below."""
         blink = None if self._blinks is None else self._blinks(len(skin))
         return FaceFrames(self.skin(skin, blink), self.tongue(tongue), self.jaw(jaw), self.eyes(eyes))
 
     def skin(self, delta: npt.NDArray[np.floating], blink: npt.NDArray[np.floating] | None = None) -> Float32Array:
-        """The next frames of the skin.
+        """Processes the next frames of the skin.
 
         Args:
-            delta: motion from the neutral, `[frames, verts, 3]`.
-            blink: how far blinks shut the eyes, `[frames]`, 0 to 1, beside the fixed `blink_offset` (together at
-                most 1); None: no blinks.
+            delta: offsets from the neutral, `[frames, verts, 3]`.
+            blink: closure of the eyes by blinks, `[frames]`, 0 to 1, added to the constant `blink_offset` (the sum is
+                clipped to 1); None: no blinks.
 
         Returns:
             Positions, `[frames, verts, 3]`.
         """
         flat = _flat(delta, self._face.skin.size, "skin")
-        shut = np.full(len(flat), self._settings.blink_offset, np.float32)
+        closure = np.full(len(flat), self._settings.blink_offset, np.float32)
         if blink is not None:
-            shut = np.minimum(shut + np.asarray(blink, np.float32), np.float32(1))
-        return self._skin(flat, shut).reshape(len(flat), *self._face.skin.shape)
+            closure = np.minimum(closure + np.asarray(blink, np.float32), np.float32(1))
+        return self._skin(flat, closure).reshape(len(flat), *self._face.skin.shape)
 
     def tongue(self, delta: npt.NDArray[np.floating]) -> Float32Array:
-        """The next frames of the tongue: positions `[frames, tongue verts, 3]` for motion of that shape."""
+        """Processes the next frames of the tongue: offsets to positions, both `[frames, tongue verts, 3]`."""
         flat = _flat(delta, self._face.tongue.size, "tongue")
         positions = flat * np.float32(self._settings.tongue_strength)
-        positions += self._tongue_rest.reshape(-1)
+        positions += self._tongue_neutral.reshape(-1)
         return positions.reshape(len(flat), *self._face.tongue.shape)
 
     def jaw(self, delta: npt.NDArray[np.floating]) -> Float32Array:
-        """The next frames of the lower teeth: `[frames, 4, 4]` of `jaw_transforms` for motion `[frames, points, 3]`."""
+        """Processes the next frames of the jaw: offsets `[frames, points, 3]` to `jaw_transforms` `[frames, 4, 4]`."""
         flat = _flat(delta, self._face.jaw.size, "jaw")
         return jaw_transforms(self._face, self._settings, flat.reshape(len(flat), *self._face.jaw.shape))
 
     def eyes(self, rotations: npt.NDArray[np.floating]) -> Float32Array:
-        """The next frames of the eyes: degrees `[frames, 4]`, see `EyePostProcess`, for rotations `[frames, 4]`."""
+        """Processes the next frames of the eyes: rotations in degrees, `[frames, 4]`, with offsets and saccades."""
         return self._eyes(_flat(rotations, 4, "eyes"))
 
 
-def _flat(motion: npt.NDArray[np.floating], values: int, part: str) -> Float32Array:
-    """The frames as float32 `[frames, values]`; a view where that is possible."""
+def _flat(motion: npt.NDArray[np.floating], channels: int, part: str) -> Float32Array:
+    """The frames as float32 `[frames, channels]`; a view if possible."""
     flat = np.asarray(motion, np.float32)
-    if flat.ndim < 2 or flat[:1].size != values * len(flat[:1]):
-        raise ValueError(f"motion of the {part} has shape {list(motion.shape)}, expected {values} values in each frame")
-    return flat.reshape(len(flat), values)
+    if flat.ndim < 2 or flat[:1].size != channels * len(flat[:1]):
+        raise ValueError(f"motion of the {part} has shape {list(motion.shape)}, expected {channels} channels per frame")
+    return flat.reshape(len(flat), channels)

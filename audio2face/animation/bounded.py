@@ -1,10 +1,10 @@
-"""Least squares between bounds, one small dense problem after the other, each started from the answer before.
+"""Bounded least squares: a sequence of small dense problems, each warm-started from the previous solution.
 
-Block principal pivoting (J. J. Júdice and F. M. Pires, Computers & Operations Research 21, 1994): guess which variables
-are free, solve for those, move all variables that are on the wrong side to where they belong, and repeat. From frame to
-frame few variables change sides, so mostly the first or second guess is right. Should guesses stop getting better,
-variables are moved one by one instead, down the function (C. L. Lawson and R. J. Hanson, Solving Least Squares
-Problems, 1974, chapter 23, with upper bounds as well), which always ends.
+Block principal pivoting (J. J. Júdice and F. M. Pires, Computers & Operations Research 21, 1994): guess the set of free
+variables, solve for them, exchange all variables that violate their bounds or optimality, and repeat. Between frames
+few variables change sets, so the first or second guess is usually right. If the guesses stop improving, an active-set
+method moves variables one at a time (C. L. Lawson and R. J. Hanson, Solving Least Squares Problems, 1974, chapter 23,
+extended to upper bounds), which always terminates.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from scipy.linalg import lapack
 from audio2face.types import Float32Array, Float64Array
 
 _FREE, _LOWER, _UPPER = 0, -1, 1
-_TOLERANCE = 1e-11  # of a variable: how far on the wrong side is right enough
-_PATIENCE = 6  # guesses that may be no better than the best so far
-_STEPS_PER_VARIABLE = 20  # downwards; beyond, rounding alone keeps the search going
+_TOLERANCE = 1e-11  # of a variable: accepted violation of a bound
+_PATIENCE = 6  # guesses without improvement before the fallback
+_STEPS_PER_VARIABLE = 20  # of the active-set method; more steps are caused by rounding alone
 
 
 class BoundedQuadratic:
-    """Minimises a quadratic function of w for `0 <= w <= upper`; there is one minimum.
+    """Minimises a quadratic function of w for `0 <= w <= upper`; the minimum is unique.
 
     Args:
         matrix: symmetric, positive definite, `[n, n]`; A below.
-        squared: the function is `|A w - b|² / 2` instead of `w A w / 2 - b w`. Without bounds both have the same
-            minimum; between them they have not.
+        squared: the function is `|A w - b|² / 2` instead of `w A w / 2 - b w`. Both have the same unconstrained
+            minimum, but different bounded ones.
     """
 
     def __init__(self, matrix: Float64Array, squared: bool) -> None:
@@ -36,11 +36,11 @@ class BoundedQuadratic:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the last answer."""
+        """Clears the warm start."""
         self._side = np.full(len(self._matrix), _FREE, np.int8)
 
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array:
-        """The minimum `[n]`.
+        """Returns the minimum, `[n]`.
 
         Args:
             linear: b, `[n]`.
@@ -50,7 +50,7 @@ class BoundedQuadratic:
         while True:
             weights, gradient = self._solve(linear, upper)
             free = side == _FREE
-            # What is on the wrong side: a free variable beyond a bound, a bound one that wants to come inside.
+            # Violations: a free variable beyond a bound, or a bound one whose gradient points inwards.
             inwards = gradient * side / self._scale
             below, above = free & (weights < -_TOLERANCE), free & (weights > upper + _TOLERANCE)
             wrong = below | above | (inwards > _TOLERANCE)
@@ -67,13 +67,13 @@ class BoundedQuadratic:
             side[below], side[above] = _LOWER, _UPPER
 
     def _solve(self, linear: Float64Array, upper: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """The minimum over free variables, the others at their bounds, and the gradient there."""
+        """The minimum over the free variables, with the others at their bounds, and the gradient there."""
         weights = np.where(self._side == _UPPER, upper, 0.0)
         free = np.flatnonzero(self._side == _FREE)
         gradient = self._gradient(weights, linear)
         if free.size:
             factor, _ = lapack.dpotrf(self._hessian[free[:, None], free], lower=1, overwrite_a=1)
-            for _ in range(2):  # the second time for what rounding left
+            for _ in range(2):  # the second iteration refines rounding errors
                 step, _ = lapack.dpotrs(factor, gradient[free], lower=1)
                 weights[free] -= step
                 gradient = self._gradient(weights, linear)
@@ -91,15 +91,15 @@ class BoundedQuadratic:
             step = goal - weights
             edge = np.where(step < 0, 0.0, upper)
             beyond = (goal < 0) | (goal > upper)
-            if beyond.any():  # go as far as no variable leaves, and hold the one that would
+            if beyond.any():  # step up to the first bound, and fix the variable that reaches it
                 share = np.full(len(weights), np.inf)
                 np.divide(edge - weights, step, out=share, where=beyond)
-                held = int(share.argmin())
-                if held == freed and share[held] <= 0:
-                    break  # it was freed for a rounding error
-                weights = np.clip(weights + min(share[held], 1.0) * step, 0, upper)
-                weights[held] = edge[held]
-                self._side[held] = _LOWER if step[held] < 0 else _UPPER
+                fixed = int(share.argmin())
+                if fixed == freed and share[fixed] <= 0:
+                    break  # it was freed because of a rounding error
+                weights = np.clip(weights + min(share[fixed], 1.0) * step, 0, upper)
+                weights[fixed] = edge[fixed]
+                self._side[fixed] = _LOWER if step[fixed] < 0 else _UPPER
                 continue
             weights = goal
             inwards = gradient * self._side / self._scale
@@ -110,28 +110,28 @@ class BoundedQuadratic:
         return weights
 
 
-# Frames multiplied at once, zeros standing in for those that are missing: the order in which a matrix product adds
-# depends on its size, and a frame must not depend on those it happens to come with.
+# Frames per matrix product, padded with zeros: the summation order of a product depends on its size, and the result of
+# a frame must be independent of the other frames in its block.
 ROWS = 8
-_COLUMNS = 1024  # of the matrix, which all rows pass before the next, while the cache of a core holds them
+_COLUMNS = 1024  # of the matrix per product: they stay in a core's cache for all rows
 
 
-def unproject(coefficients: Float32Array, shapes: Float32Array) -> Float32Array:
-    """Offsets from the neutral that coefficients stand for; bit-equal however frames are cut into blocks.
+def unproject(coefficients: Float32Array, components: Float32Array) -> Float32Array:
+    """Reconstructs offsets from coefficients; bit-equal for every division of the frames into blocks.
 
     Args:
-        coefficients: float32 `[frames, shapes]`.
-        shapes: float32 `[shapes, verts, 3]`, centimetres.
+        coefficients: float32 `[frames, components]`.
+        components: principal components or blend shapes, float32 `[components, verts, 3]`, centimetres.
 
     Returns:
         Float32 `[frames, verts, 3]`.
     """
-    matrix = shapes.reshape(len(shapes), shapes[0].size)
-    return _product(coefficients, matrix).reshape(len(coefficients), *shapes.shape[1:])
+    matrix = components.reshape(len(components), components[0].size)
+    return _product(coefficients, matrix).reshape(len(coefficients), *components.shape[1:])
 
 
 def _product(rows: Float32Array, matrix: Float32Array) -> Float32Array:
-    """`rows @ matrix`, in which a row of the result depends on that row alone, to the last bit.
+    """`rows @ matrix`, where each row of the result depends bit for bit only on its own row.
 
     Args:
         rows: float32 `[rows, inner]`.

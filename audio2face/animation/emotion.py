@@ -1,6 +1,6 @@
-"""Emotions over time from the output of an emotion classifier: the post-process of Audio2Emotion, for given logits.
+"""Emotions over time from the logits of an emotion classifier: the post-processing of Audio2Emotion.
 
-Knows no classifier. Formulas: contract of the Audio2Face-3D SDK.
+Formulas: contract of the Audio2Face-3D SDK.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from audio2face.errors import UserError
 from audio2face.types import Float32Array
 
 CLASSIFIED = ("angry", "disgust", "fear", "happy", "neutral", "sad")
-"""What the logits stand for, in order."""
-_LEAST_TRANSITION = 1e-3  # seconds
+"""Classes of the logits, in order."""
+_MIN_TRANSITION = 1e-3  # seconds
 _RANGES = {
     "emotion_contrast": (0.3, 3.0),
     "max_emotions": (0, len(CLASSIFIED)),
@@ -36,16 +36,16 @@ class EmotionSettings:
 
     Attributes:
         output_emotion_length: number of the face's emotions.
-        emotion_correspondence: for each of `CLASSIFIED` the number of the face's emotion; -1: it has none.
+        emotion_correspondence: for each of `CLASSIFIED` the index of the face's emotion; -1: none.
         emotion_contrast: gain on the logits.
-        max_emotions: how many of the strongest classified emotions are kept.
-        live_blend_coef: share of the frame before in a frame, 0 to 1.
+        max_emotions: number of strongest classified emotions that are kept.
+        live_blend_coef: weight of the previous frame, 0 to 1.
         enable_preferred_emotion: whether `preferred_emotion` is mixed in.
-        preferred_emotion_strength: its share.
-        transition_smoothing: seconds in which the result follows a change.
+        preferred_emotion_strength: its weight.
+        transition_smoothing: time constant of a change, seconds.
         emotion_strength: gain on the result.
-        preferred_emotion: `[output_emotion_length]`; none given: zeros.
-        beginning_emotion: what the first frame blends with, likewise.
+        preferred_emotion: `[output_emotion_length]`; empty: zeros.
+        beginning_emotion: state before the first frame, `[output_emotion_length]`; empty: zeros.
 
     Raises:
         UserError: a value is out of its range, or a list has another length.
@@ -80,7 +80,7 @@ class EmotionSettings:
 
 
 class EmotionPostProcess:
-    """Turns logits into the strengths of the face's emotions, frame after frame.
+    """Converts logits to strengths of the face's emotions, frame by frame.
 
     Args:
         settings: the parameters.
@@ -91,18 +91,18 @@ class EmotionPostProcess:
         self._settings = settings
         self._sources = np.flatnonzero(np.asarray(settings.emotion_correspondence) >= 0)
         self._slots = np.asarray(settings.emotion_correspondence)[self._sources]
-        self._follow = min(float(1 / fps) / max(settings.transition_smoothing, _LEAST_TRANSITION), 1.0)
+        self._follow = min(float(1 / fps) / max(settings.transition_smoothing, _MIN_TRANSITION), 1.0)
         self._preferred = self._vector(settings.preferred_emotion)
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the frames so far."""
+        """Clears the state."""
         self._working = self._vector(self._settings.beginning_emotion)
         self._live = self._working
         self._smooth: npt.NDArray[np.float64] | None = None
 
     def __call__(self, logits: npt.NDArray[np.floating]) -> Float32Array:
-        """The next frames.
+        """Processes the next frames.
 
         Args:
             logits: in the order of `CLASSIFIED`, `[frames, 6]`.
@@ -118,7 +118,7 @@ class EmotionPostProcess:
         return strengths
 
     def _classify(self, logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Strengths of the classified emotions that the face has, `[frames, mapped]`, weak ones left out."""
+        """Strengths of the classified emotions that the face has, `[frames, mapped]`; weak ones are zero."""
         shares = softmax(logits.astype(np.float64) * self._settings.emotion_contrast, axis=1)
         mapped = np.zeros_like(shares)
         mapped[:, self._sources] = shares[:, self._sources]
@@ -128,7 +128,7 @@ class EmotionPostProcess:
 
     def _next(self, classified: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         settings = self._settings
-        now = self._working.copy()  # emotions that nothing maps to go on from the frame before, strength included
+        now = self._working.copy()  # unmapped emotions keep the value of the previous frame, strength included
         for slot, value in zip(self._slots, classified, strict=True):
             now[slot] = value
         now = self._live = (1 - settings.live_blend_coef) * now + settings.live_blend_coef * self._live

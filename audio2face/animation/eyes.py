@@ -1,4 +1,4 @@
-"""The eyes: the network's rotations, fixed offsets, and the small jumps of a gaze that a table holds."""
+"""Eyes: rotations of the network with offsets and saccades, and blinks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SACCADE_FPS = 30.0
 
 
 class EyePostProcess:
-    """Turns the network's rotation of the eyes into animation; remembers where in the table of saccades it is.
+    """Post-processes the rotations of the eyes; its state is the position in the table of saccades.
 
-    The table plays at 30 rows a second, whatever the rate of the output, over and over. Its clock is float32, as in the
-    SDK: where `30 / fps` rounds down, some rows come a frame later than exact arithmetic has them.
+    The table plays in a loop at 30 rows per second, independent of the output rate. Its clock is float32, as in the
+    SDK: where `30 / fps` rounds down, some rows appear one frame later than in exact arithmetic.
 
     Args:
-        face: the actor.
-        settings: the parameters.
-        seconds: from frame to frame.
+        face: constant arrays of the actor.
+        settings: animation parameters.
+        seconds: duration of a frame.
     """
 
     def __init__(self, face: FaceData, settings: AnimatorSettings, seconds: float) -> None:
@@ -45,17 +45,17 @@ class EyePostProcess:
         self._clock = np.float32(0)
 
     def reset(self) -> None:
-        """Begins the saccades anew."""
+        """Restarts the saccades."""
         self._clock = np.float32(0)
 
     def __call__(self, rotations: Float32Array) -> Float32Array:
-        """The next frames.
+        """Processes the next frames.
 
         Args:
             rotations: degrees, `[frames, 4]`: pitch (about x) and yaw (about y) of the right eye, then of the left.
 
         Returns:
-            Likewise; the SDK puts a roll of 0 after each eye's two.
+            The same angles with strength, offsets and saccades applied; the SDK adds a roll of 0 for each eye.
         """
         gaze = self._saccades[self._next_rows(len(rotations))]
         angles = rotations * self._strength
@@ -74,23 +74,23 @@ class EyePostProcess:
 
 KEYS_FPS = 30.0
 NATURAL_BLINK: tuple[float, ...] = (0.0, 0.35, 0.9, 1.0, 0.95, 0.7, 0.42, 0.2, 0.07, 0.0)
-"""For actors without a recorded blink: 0 open to 1 shut, 30 values a second; lids fall twice as fast as they rise."""
-# Seconds: 20 blinks a minute. People at rest have 17, in conversation 26 (A. R. Bentivoglio et al., Movement Disorders
-# 12, 1997).
+"""For actors without a recorded blink: 0 open to 1 shut, 30 per second; lids close twice as fast as they open."""
+# Seconds: 20 blinks per minute. People have 17 in silence and 26 in conversation (A. R. Bentivoglio et al., Movement
+# Disorders 12, 1997).
 INTERVAL = 3.0
 SPREAD = 0.5  # of the logarithm of a pause
-LEAST_PAUSE = 0.2  # seconds between two blinks
-_SHORTEST, _LONGEST = 0.5, 600.0  # seconds that may be asked for as an interval
+MIN_PAUSE = 0.2  # seconds between two blinks
+_SHORTEST, _LONGEST = 0.5, 600.0  # allowed intervals, seconds
 
 
 class BlinkTrack:
-    """How far blinks shut the eyes, frame after frame; bit-equal however frames are cut into blocks.
+    """Closure of the eyes by blinks; bit-equal for every division of the frames into blocks.
 
     Args:
-        keys: one blink, values from 0 (open) to 1 (shut), 30 a second. All zeros never blink.
-        fps: frames per second of what is asked for.
-        interval: seconds from blink to blink, on average.
-        seed: chooses the pauses, 0 or above.
+        keys: one blink, values from 0 (open) to 1 (shut), 30 per second; all zeros: no blinks.
+        fps: frames per second of the output.
+        interval: mean time between blinks, seconds.
+        seed: seed of the pauses, 0 or above.
 
     Raises:
         UserError: a value is out of its range.
@@ -108,7 +108,7 @@ class BlinkTrack:
         if self._keys.ndim != 1 or not self._keys.size or not np.all((self._keys >= 0) & (self._keys <= 1)):
             raise UserError(
                 "the keys of a blink are not a list of numbers from 0 (open) to 1 (shut)",
-                hint="Correct EYE_BLINK_KEYS_FPATH of the dataset, or leave it out.",
+                hint="Correct EYE_BLINK_KEYS_FPATH of the dataset, or remove it.",
             )
         check_range("the interval between blinks", interval, _SHORTEST, _LONGEST)
         check_range("the seed of blinks", seed, 0, 2**63)
@@ -118,14 +118,14 @@ class BlinkTrack:
         self.reset()
 
     def reset(self) -> None:
-        """Begins anew, with the same pauses."""
+        """Restarts with the same pauses."""
         self._draw = np.random.default_rng(self._seed)
         self._frame = 0
-        self._due = 0.0  # when the blink begins that is being played or comes next, seconds
-        self._await(self._pause() / 2)
+        self._due = 0.0  # start of the current or next blink, seconds
+        self._schedule(self._pause() / 2)
 
     def __call__(self, frames: int) -> Float32Array:
-        """The next frames, `[frames]`, 0 open to 1 shut; frame i shows the time i / fps."""
+        """Returns the next frames, `[frames]`, 0 open to 1 shut; frame i is at the time i / fps."""
         numbers = np.arange(self._frame, self._frame + frames)
         shut = np.zeros(frames)
         self._frame += frames
@@ -136,14 +136,14 @@ class BlinkTrack:
             shut[done : done + reached] = np.interp(since[:reached], self._times, self._keys, left=0)
             done += reached
             if done < frames:
-                self._await(self._pause())
+                self._schedule(self._pause())
         return shut.astype(np.float32)
 
     def _pause(self) -> float:
         drawn = self._interval * math.exp(SPREAD * self._draw.standard_normal() - SPREAD**2 / 2)
-        return max(drawn, float(self._times[-1]) + LEAST_PAUSE)
+        return max(drawn, float(self._times[-1]) + MIN_PAUSE)
 
-    def _await(self, pause: float) -> None:
-        """Sets the next blink such that its peak falls on a frame."""
+    def _schedule(self, pause: float) -> None:
+        """Schedules the next blink so that its peak coincides with a frame."""
         self._due += pause
         self._shut_frame = round((self._due + self._peak) * self._fps)

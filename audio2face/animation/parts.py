@@ -1,4 +1,4 @@
-"""Turns of jaw and eyes as quaternions and matrices. Arrays in, arrays out."""
+"""Rigid parts of a face (eyeballs, teeth) for drawing and export, and rotations of jaw and eyes as quaternions."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from audio2face.types import Float32Array
 
 
 def jaw_quaternions(jaw: Float32Array) -> Float32Array:
-    """Rotations of jaw matrices `[frames, 4, 4]` as unit quaternions `[frames, 4]` (x, y, z, w), without jumps."""
-    return _steady(Rotation.from_matrix(jaw[:, :3, :3]))
+    """Rotations of jaw matrices `[frames, 4, 4]` as unit quaternions `[frames, 4]` (x, y, z, w), without sign flips."""
+    return _continuous(Rotation.from_matrix(jaw[:, :3, :3]))
 
 
 def eye_quaternions(eyes: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Turns of the right and the left eye, each as `jaw_quaternions` gives them.
+    """Rotations of the right and the left eye, each as continuous unit quaternions `[frames, 4]` (x, y, z, w).
 
     Args:
-        eyes: `[frames, 4]`, see `Animation`; an eye turns by its pitch about x first, then by its yaw about y.
+        eyes: `[frames, 4]`, see `Animation`; an eye rotates by its pitch about x first, then by its yaw about y.
     """
-    right, left = (_steady(_eye_rotations(eyes[:, side : side + 2])) for side in (0, 2))
+    right, left = (_continuous(_eye_rotations(eyes[:, side : side + 2])) for side in (0, 2))
     return right, left
 
 
 def eye_matrices(eyes: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Turns of the right and the left eye as matrices `[frames, 3, 3]` for column vectors; see `eye_quaternions`."""
+    """Rotations of the right and the left eye as matrices `[frames, 3, 3]` for column vectors, from `[frames, 4]`."""
     right, left = (np.asarray(_eye_rotations(eyes[:, side : side + 2]).as_matrix(), np.float32) for side in (0, 2))
     return right, left
 
@@ -42,8 +42,8 @@ def _eye_rotations(pitch_yaw: Float32Array) -> Rotation:
     return Rotation.from_euler("xy", pitch_yaw, degrees=True)
 
 
-def _steady(rotations: Rotation) -> Float32Array:
-    """Of the two quaternions of each rotation the one nearer to the frame before."""
+def _continuous(rotations: Rotation) -> Float32Array:
+    """Of the two quaternions of each rotation the one closer to the previous frame."""
     found = rotations.as_quat()
     found[0] *= np.copysign(1.0, found[0, 3])
     turned = np.sign(np.einsum("fq,fq->f", found[1:], found[:-1]))
@@ -60,7 +60,7 @@ _EYEBALL_CM = 1.2  # radius
 _ARCH_CM = (2.2, 2.4)  # half the width and the depth of a lower dental arch
 _ARCH_TUBE_CM = 0.18
 _ARCH_DROP_CM = 0.9  # of the lower teeth's edge below the parting of the lips
-_ARCH_BEHIND_CM = 1.1  # the lips
+_ARCH_BEHIND_CM = 1.1  # behind the lips
 _RINGS, _SEGMENTS = 16, 24
 
 
@@ -69,11 +69,11 @@ class RigidPart:
     """A rigid part.
 
     Attributes:
-        name: for people.
-        kind: how it shines.
-        follows: what moves it.
-        pivot: what an eye turns about, `[3]`, centimetres.
-        vertices: at rest, float32 `[verts, 3]`, centimetres.
+        name: display name.
+        kind: selects the material.
+        follows: the part that moves it.
+        pivot: centre of rotation of an eye, `[3]`, centimetres.
+        vertices: neutral positions, float32 `[verts, 3]`, centimetres.
         faces: int32 `[faces, 3 or 4]`, as `geometry.canonical_polygons` makes them.
         colours: sRGB, uint8 `[verts, 3]`.
     """
@@ -88,18 +88,18 @@ class RigidPart:
 
 
 def rigid_parts(animation: Animation) -> list[RigidPart]:
-    """Rigid parts of an animated face.
+    """Rigid parts of an animated face: those of the actor, else stand-ins at marked lids and lips.
 
     Raises:
-        UserError: polygons of a part name a vertex that it does not have.
+        UserError: a vertex index of a part's polygons is out of range.
     """
-    props = _own_parts(animation.parts)
-    kinds = {prop.follows for prop in props}
+    found = _own_parts(animation.parts)
+    kinds = {part.follows for part in found}
     if not kinds & {"right_eye", "left_eye"}:
-        props += _eyeballs(animation)
+        found += _eyeballs(animation)
     if "jaw" not in kinds:
-        props += _jaw_arch(animation)
-    return props
+        found += _jaw_arch(animation)
+    return found
 
 
 def _own_parts(parts: Parts) -> list[RigidPart]:
@@ -132,7 +132,7 @@ def _polygons(faces: npt.NDArray[Any], name: str, num_verts: int) -> npt.NDArray
     except ValueError as error:
         raise UserError(
             f"array '{name}_faces' of the extra parts: {error}",
-            hint="Correct EXTRA_PARTS_FPATH and run preprocessing and deployment once more.",
+            hint="Correct EXTRA_PARTS_FPATH and run preprocessing and deployment again.",
         ) from error
 
 
@@ -150,25 +150,25 @@ def _pivot(parts: Parts, follows: Follows, vertices: Float32Array) -> Float32Arr
 
 
 def _eyeballs(animation: Animation) -> list[RigidPart]:
-    """Balls behind the middle of marked lids; none where no lids are marked."""
+    """Eyeballs behind the centres of marked lids; none without marked lids."""
     parts, skin = animation.parts, animation.skin.neutral
     if not {"eye_upper", "eye_lower"} <= parts.keys():
         return []
     lids = (skin[parts["eye_upper"]] + skin[parts["eye_lower"]]) / 2
-    props = []
+    eyeballs = []
     names: tuple[tuple[Follows, bool], ...] = (("right_eye", False), ("left_eye", True))
     for follows, is_left in names:
         own = lids[(lids[:, 0] > 0) == is_left]
         if len(own):
             centre = own.mean(axis=0) - np.array([0, 0, _EYEBALL_CM], np.float32)
             vertices, faces, colours = _ball()
-            props.append(RigidPart(follows, "eye", follows, centre, centre + vertices * _EYEBALL_CM, faces, colours))
-    return props
+            eyeballs.append(RigidPart(follows, "eye", follows, centre, centre + vertices * _EYEBALL_CM, faces, colours))
+    return eyeballs
 
 
 def _ball() -> tuple[Float32Array, npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """A unit ball with its pole, an iris and a pupil on +z."""
-    # Rings stand close where the iris ends, so that its edge is sharp.
+    """A unit sphere with iris and pupil at its pole on +z."""
+    # Rings are dense at the edge of the iris, to keep it sharp.
     from_pole = np.radians(np.concatenate([[0, 9, 10], np.linspace(14, 27, 4), [28], np.linspace(40, 180, _RINGS)]))
     around = np.linspace(0, 2 * np.pi, _SEGMENTS, endpoint=False)
     sines, heights = np.sin(from_pole)[:, None], np.cos(from_pole)[:, None]
@@ -185,7 +185,7 @@ def _ball() -> tuple[Float32Array, npt.NDArray[np.int32], npt.NDArray[np.uint8]]
 
 
 def _jaw_arch(animation: Animation) -> list[RigidPart]:
-    """A tube along a dental arch, placed below and behind the lips; none where no lips are marked."""
+    """A tube along a dental arch, below and behind the lips; none without marked lips."""
     parts, skin = animation.parts, animation.skin.neutral
     if not {"lip_upper", "lip_lower"} <= parts.keys():
         return []

@@ -1,4 +1,4 @@
-"""What of one actor never changes: the face at rest, and the poses and gazes that the animator adds. No files."""
+"""Inputs of post-processing: the constant arrays of an actor, and the animation parameters with their ranges."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from audio2face.types import Float32Array
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FaceData:
-    """The constant arrays of one actor; whatever is given is kept as contiguous float32.
+    """The constant arrays of one actor, converted to contiguous float32.
 
     Attributes:
-        skin: the skin at rest, `[verts, 3]`, centimetres, y upwards, z out of the face.
-        tongue: the tongue at rest, `[tongue verts, 3]`; no rows for an actor without one.
-        jaw: key points on the lower teeth at rest, `[points, 3]`.
-        lip_open: what opens the lips, offsets from the neutral, `[verts, 3]`.
-        eye_close: what shuts both eyes, likewise.
-        saccades: pitch and yaw of both eyes, degrees, `[rows, 2]`, 30 rows a second.
+        skin: the neutral skin, `[verts, 3]`, centimetres, y upwards, z out of the face.
+        tongue: the neutral tongue, `[tongue verts, 3]`; no rows for an actor without one.
+        jaw: neutral key points on the lower teeth, `[points, 3]`.
+        lip_open: offsets from the neutral that open the lips, `[verts, 3]`.
+        eye_close: offsets from the neutral that shut both eyes, `[verts, 3]`.
+        saccades: pitch and yaw of both eyes, degrees, `[rows, 2]`, 30 rows per second.
 
     Raises:
         UserError: an array has another shape, holds NaN or infinity, or the skin has no height.
@@ -46,7 +46,7 @@ class FaceData:
             object.__setattr__(self, field.name, array)
         if not np.ptp(self.skin[:, 1]) > 0:
             raise UserError(
-                "the neutral skin is flat: all vertices have the same y, so upper and lower face cannot be told apart",
+                "the neutral skin is flat: all vertices have the same y, so there is no upper and lower face",
                 hint="The y axis must point upwards.",
             )
 
@@ -63,7 +63,7 @@ class FaceData:
 
 @cache
 def parameter_ranges() -> dict[str, tuple[float, float]]:
-    """Lowest and highest value of each parameter, both allowed; outside, the SDK refuses to run a model."""
+    """Inclusive range of each parameter; the SDK rejects models with values outside of it."""
     hints = get_type_hints(AnimationParameters, include_extras=True)
     return {name: _range(hint) for name, hint in hints.items()}
 
@@ -79,7 +79,7 @@ def _range(hint: Any) -> tuple[float, float]:
 
 
 def check_range(name: str, value: float, lowest: float, highest: float) -> None:
-    """Refuses a value that is not a number from `lowest` to `highest`, both allowed.
+    """Checks that a value is a number from `lowest` to `highest`, inclusive.
 
     Raises:
         UserError: with the name, the value and the range.
@@ -87,25 +87,25 @@ def check_range(name: str, value: float, lowest: float, highest: float) -> None:
     if not lowest <= value <= highest:
         raise UserError(
             f"{name} is {value:g}, expected a number from {lowest:g} to {highest:g}",
-            hint="Values outside of their range are not clamped; choose one inside.",
+            hint="Values are not clamped; choose one in this range.",
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnimatorSettings:
-    """How the network's motion becomes animation.
+    """Animation parameters.
 
     Attributes:
-        lower_face_smoothing: half-life of each of two filters on the lower face, seconds; 0 switches them off.
-        upper_face_smoothing: likewise, upper face.
+        lower_face_smoothing: half-life of each of two filters on the lower face, seconds; 0 disables them.
+        upper_face_smoothing: half-life of each of two filters on the upper face, seconds; 0 disables them.
         lower_face_strength: gain on all motion of the lower face.
         upper_face_strength: gain on all motion of the upper face.
-        face_mask_level: height at which the lower face becomes the upper, as a share of the neutral's height.
-        face_mask_softness: half the height over which it goes from 27 % to 73 %, likewise.
-        skin_strength: gain on the network's motion of the skin.
+        face_mask_level: height of the boundary between lower and upper face, as a fraction of the neutral's height.
+        face_mask_softness: half the height over which the mask rises from 27 % to 73 %, as a fraction of that height.
+        skin_strength: gain on the skin's network output.
         blink_strength: gain on blinks.
-        eyelid_open_offset: share of the shut pose that is taken off: positive opens the eyes.
-        lip_open_offset: share of the open-lips pose that is added: positive opens the lips.
+        eyelid_open_offset: multiple of the eye-close pose that is subtracted: positive opens the eyes.
+        lip_open_offset: multiple of the lip-open pose that is added: positive opens the lips.
         tongue_strength: gain on the motion of the tongue.
         tongue_height_offset: moves the tongue along +y, centimetres.
         tongue_depth_offset: moves the tongue along +z, centimetres.
@@ -119,7 +119,7 @@ class AnimatorSettings:
         left_eye_rot_x_offset: pitch added to the left eye, degrees.
         left_eye_rot_y_offset: yaw added to the left eye, degrees.
         eye_saccade_seed: row of the table of saccades that playback starts from.
-        blink_offset: how far the eyes are shut in every frame, 0 to 1. No file holds it; a program sets it.
+        blink_offset: constant closure of the eyes, 0 to 1; set by programs, not by model folders.
 
     Raises:
         UserError: a value is out of its range.
@@ -165,7 +165,5 @@ class AnimatorSettings:
         names = [field.name for field in fields(cls) if field.name != "blink_offset"]
         missing = [name for name in names if name not in parameters]
         if missing:
-            raise UserError(
-                f"animation parameters are missing: {', '.join(missing)}", hint="Deploy the model once more."
-            )
+            raise UserError(f"animation parameters are missing: {', '.join(missing)}", hint="Deploy the model again.")
         return cls(**{name: parameters[name] for name in names}, blink_offset=blink_offset)

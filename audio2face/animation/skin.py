@@ -1,12 +1,12 @@
-"""The skin: offsets, a mask that parts the face in upper and lower, smoothing and strength for each.
+"""The skin: offsets, a mask of upper and lower face, and smoothing and strength for each of them.
 
 Formulas: contract of the Audio2Face-3D SDK's animator, in float32. Each frame is, with m the mask,
 
     d = skin_strength delta + eye_close (blink_strength blink - eyelid_open_offset) + lip_open lip_open_offset
     neutral + lower_face_strength m smooth_lower(d) + upper_face_strength (1 - m) smooth_upper(d)
 
-where smoothing is two filters in a row, `s += (input - s) a`, which start at the first input. It is linear and leaves
-what never changes as it is. So only the network's motion is filtered vertex by vertex; blinks are one number a frame.
+where smoothing is two cascaded filters, `s += (input - s) a`, initialised with the first input. It is linear and keeps
+constants unchanged, so only the network output is filtered per vertex; blinks are one number per frame.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from scipy.special import expit
 from audio2face.animation.settings import AnimatorSettings, FaceData
 from audio2face.types import Float32Array
 
-# Values worked on at once: the arrays that belong to them stay in the cache of a core from frame to frame.
-_PART = 24 * 1024
+# Values per block: their arrays stay in a core's cache from frame to frame.
+_BLOCK = 24 * 1024
 
 
 def face_mask(skin: Float32Array, level: float, softness: float) -> Float32Array:
-    """How far each vertex belongs to the lower face, `[verts]`: 1 below, 0 above.
+    """Membership of each vertex in the lower face, `[verts]`: 1 below, 0 above.
 
     Args:
-        skin: the skin at rest, `[verts, 3]`, y upwards.
-        level: where the mask is a half, as a share of the height from the lowest to the highest vertex.
-        softness: the distance from there, likewise, at which it has gone to 0.73 and 0.27.
+        skin: the neutral skin, `[verts, 3]`, y upwards.
+        level: height at which the mask is 0.5, as a fraction of the height from the lowest to the highest vertex.
+        softness: distance from there, as the same fraction, at which the mask is 0.73 and 0.27.
     """
     height = skin[:, 1].astype(np.float64)
     share = (height - height.min()) / np.ptp(height)
@@ -35,21 +35,21 @@ def face_mask(skin: Float32Array, level: float, softness: float) -> Float32Array
 
 
 class SkinPostProcess:
-    """Turns the network's motion of the skin into positions, frame after frame; remembers what smoothing needs.
+    """Converts the network output of the skin to positions, frame by frame; its state is that of the filters.
 
     Args:
-        face: the actor.
-        settings: the parameters.
-        seconds: from frame to frame.
+        face: constant arrays of the actor.
+        settings: animation parameters.
+        seconds: duration of a frame.
     """
 
     def __init__(self, face: FaceData, settings: AnimatorSettings, seconds: float) -> None:
         mask = face_mask(face.skin, settings.face_mask_level, settings.face_mask_softness)
         lower = mask[:, None] * np.float32(settings.lower_face_strength)
         upper = (1 - mask)[:, None] * np.float32(settings.upper_face_strength)
-        still = face.lip_open * np.float32(settings.lip_open_offset)
-        still -= face.eye_close * np.float32(settings.eyelid_open_offset)
-        self._rest = (face.skin + (lower + upper) * still).reshape(-1)
+        constant = face.lip_open * np.float32(settings.lip_open_offset)
+        constant -= face.eye_close * np.float32(settings.eyelid_open_offset)
+        self._neutral = (face.skin + (lower + upper) * constant).reshape(-1)
         lids = face.eye_close.any(axis=1)
         shut = (face.eye_close * np.float32(settings.blink_strength))[lids]
         self._lids = np.flatnonzero(np.repeat(lids, 3))
@@ -61,15 +61,15 @@ class SkinPostProcess:
         self._is_first = True
 
     def reset(self) -> None:
-        """Forgets the frames so far."""
+        """Clears the state."""
         self._is_first = True
 
     def __call__(self, delta: Float32Array, blink: Float32Array) -> Float32Array:
-        """The next frames.
+        """Processes the next frames.
 
         Args:
-            delta: motion, `[frames, verts * 3]`, centimetres.
-            blink: how far the eyes are shut, `[frames]`, 0 to 1.
+            delta: offsets from the neutral, `[frames, verts * 3]`, centimetres.
+            blink: closure of the eyes, `[frames]`, 0 to 1.
 
         Returns:
             Positions, `[frames, verts * 3]`.
@@ -77,9 +77,9 @@ class SkinPostProcess:
         positions = np.empty(delta.shape, np.float32)
         if not len(delta):
             return positions
-        for start in range(0, len(self._rest), _PART):
-            part = slice(start, start + _PART)
-            self._move(part, delta[:, part], positions[:, part])
+        for start in range(0, len(self._neutral), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            self._process(block, delta[:, block], positions[:, block])
         for half in self._halves:
             smooth = half.blink(blink, self._is_first)
             for frame in np.flatnonzero(smooth):
@@ -87,25 +87,26 @@ class SkinPostProcess:
         self._is_first = False
         return positions
 
-    def _move(self, part: slice, delta: Float32Array, positions: Float32Array) -> None:
-        """Positions of some values in all frames, blinks left out."""
-        rest, room, restart = self._rest[part], np.empty(len(self._rest[part]), np.float32), self._is_first
-        lower, upper = (half.filter(part) for half in self._halves)
-        for moved, placed in zip(delta, positions, strict=True):
-            np.multiply(lower.smooth(moved, restart), lower.gain, out=placed)
-            placed += rest
-            np.multiply(upper.smooth(moved, restart), upper.gain, out=room)
-            placed += room
+    def _process(self, block: slice, delta: Float32Array, positions: Float32Array) -> None:
+        """Computes the positions of a block of values in all frames, without blinks."""
+        neutral, restart = self._neutral[block], self._is_first
+        scratch = np.empty(len(neutral), np.float32)
+        lower, upper = (half.filter(block) for half in self._halves)
+        for offsets, position in zip(delta, positions, strict=True):
+            np.multiply(lower.smooth(offsets, restart), lower.gain, out=position)
+            position += neutral
+            np.multiply(upper.smooth(offsets, restart), upper.gain, out=scratch)
+            position += scratch
             restart = False
 
 
 class _Filter:
-    """Two filters in a row on some values. States are kept divided by a and a², which saves a multiplication each.
+    """Two cascaded filters on a block of values. States are stored divided by a and a², which saves multiplications.
 
     Args:
-        states: `[2, values]`; filled here.
-        gain: what the second state is multiplied with to have the result, `[values]`.
-        factor: a; 1 lets everything pass.
+        states: `[2, values]`; updated in place.
+        gain: factor from the second state to the result, `[values]`.
+        factor: a; 1 disables filtering.
     """
 
     def __init__(self, states: Float32Array, gain: Float32Array, factor: float) -> None:
@@ -114,16 +115,16 @@ class _Filter:
         self._second: Float32Array = states[1]
         self._factor, self._kept = np.float32(factor), np.float32(1 - factor)
 
-    def smooth(self, moved: Float32Array, restart: bool) -> Float32Array:
-        """The next frame, to be multiplied with the gain; may be a view of what is remembered, or `moved`."""
+    def smooth(self, offsets: Float32Array, restart: bool) -> Float32Array:
+        """The next frame, to be multiplied by the gain; may be a view of the state, or `offsets`."""
         if self._factor == 1:
-            return moved
+            return offsets
         if restart:
-            np.divide(moved, self._factor, out=self._first)
+            np.divide(offsets, self._factor, out=self._first)
             np.divide(self._first, self._factor, out=self._second)
             return self._second
         self._first *= self._kept
-        self._first += moved
+        self._first += offsets
         self._second *= self._kept
         self._second += self._first
         return self._second
@@ -133,10 +134,10 @@ class _FaceHalf:
     """The lower or the upper face.
 
     Args:
-        gain: on the network's motion, `[verts, 3]`.
-        shut: what a blink adds to the values of lids, `[lids, 3]`.
-        half_life: of each filter, seconds; 0 lets everything pass.
-        seconds: from frame to frame.
+        gain: on the network output, `[verts, 3]`.
+        shut: offsets of a full blink at the lids' vertices, `[lids, 3]`.
+        half_life: of each filter, seconds; 0 disables filtering.
+        seconds: duration of a frame.
     """
 
     def __init__(self, gain: Float32Array, shut: Float32Array, half_life: float, seconds: float) -> None:
@@ -147,9 +148,9 @@ class _FaceHalf:
         self._states = np.empty((2, self._gain.size), np.float32)
         self._blink = _Filter(np.empty((2, 1), np.float32), np.full(1, scale), self._factor)
 
-    def filter(self, part: slice) -> _Filter:
-        """The filters of some values."""
-        return _Filter(self._states[:, part], self._gain[part], self._factor)
+    def filter(self, block: slice) -> _Filter:
+        """The filters of a block of values."""
+        return _Filter(self._states[:, block], self._gain[block], self._factor)
 
     def blink(self, blink: Float32Array, restart: bool) -> Float32Array:
         """The smoothed blink, `[frames]`."""

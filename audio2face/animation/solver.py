@@ -1,4 +1,4 @@
-"""What a blend-shape solver is told about its poses, beside their geometry. Names follow `blendshape_params`."""
+"""Blend-shape solver: weights between 0 and 1 whose poses approximate a surface, with the SDK's regularisation."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _LISTS = ("active", "cancel_pairs", "symmetry_pairs", "multipliers", "offsets")
 
 @dataclass(frozen=True, kw_only=True)
 class SolverSettings:
-    """Settings of a solver; lists have one value for each pose without the neutral.
+    """Settings of a solver, named as in `blendshape_params`; lists have one value per pose, without the neutral.
 
     Attributes:
-        l1: strength of the preference for few poses.
-        l2: strength of the preference for small weights.
-        temporal: strength of the preference for the weights of the frame before.
-        symmetry: strength of the preference for equal weights of paired poses.
-        template_size: diagonal of the face's bounding box that the strengths are meant for, centimetres.
-        active: whether a pose is used.
+        l1: sparsity: penalty on the sum of weights.
+        l2: penalty on squared weights.
+        temporal: penalty on changes since the previous frame.
+        symmetry: penalty on different weights of paired poses.
+        template_size: diagonal of the bounding box that the strengths refer to, centimetres.
+        active: whether a pose is solved.
         cancel_pairs: poses with the same number, other than -1, exclude each other.
-        symmetry_pairs: poses with the same number, other than -1, belong together.
+        symmetry_pairs: poses with the same number, other than -1, are a left-right pair.
         multipliers: applied to the solved weights.
-        offsets: added then.
+        offsets: added to the multiplied weights.
     """
 
     l1: float
@@ -49,11 +49,11 @@ class SolverSettings:
     offsets: Sequence[float]
 
     def check(self) -> None:
-        """Refuses what no solver can work with.
+        """Checks that the settings are valid.
 
         Raises:
             UserError: a strength is negative, lists have unequal lengths, no pose is active, or the number of a pair
-                is not there exactly twice.
+                does not occur exactly twice.
         """
         for name in ("l1", "l2", "temporal", "symmetry"):
             check_range(f"the strength {name} of the blend-shape solver", getattr(self, name), 0, 1e9)
@@ -73,15 +73,15 @@ class SolverSettings:
 
 
 def active_pairs(numbers: Sequence[int], active: Sequence[bool]) -> list[tuple[int, int]]:
-    """The pairs among active poses, by the places that those have among each other.
+    """The pairs of active poses, as indices among the active poses.
 
-    A pose whose partner is not active has none. As in the SDK, exactly two active poses that carry -1, which means "no
-    pair", are taken for a pair too; with one such pose, or more than two, there is none.
+    A pose whose partner is inactive has no pair. As in the SDK, exactly two active poses with -1, which means "no
+    pair", also form a pair; one such pose, or more than two, form none.
     """
     members = defaultdict(list)
-    for place, number in enumerate(compress(numbers, active)):
-        members[number].append(place)
-    return [(places[0], places[1]) for places in members.values() if len(places) == 2]
+    for index, number in enumerate(compress(numbers, active)):
+        members[number].append(index)
+    return [(indices[0], indices[1]) for indices in members.values() if len(indices) == 2]
 
 
 _STEPS = 4
@@ -89,7 +89,7 @@ _RELAXATION = 1.9
 
 
 class AdmmSteps:
-    """Approximates the minimum of `|A w - b|² / 2` for `0 <= w <= upper`; keeps no state.
+    """Approximates the minimum of `|A w - b|² / 2` for `0 <= w <= upper` with a fixed number of ADMM steps; stateless.
 
     Args:
         matrix: A, symmetric, positive definite, `[n, n]`.
@@ -103,7 +103,7 @@ class AdmmSteps:
         self._resolvent = np.linalg.inv(square + np.diag(self._penalty))
 
     def reset(self) -> None:
-        """There is nothing to forget."""
+        """Does nothing: there is no state."""
 
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array:
         """Weights `[rows, n]` for b `[rows, n]` and upper bounds, of the same shape or for all rows `[n]`."""
@@ -118,45 +118,45 @@ class AdmmSteps:
 
 
 SolverMethod = Literal["cpu", "admm", "qp"]
-"""How the bounds `0 <= w <= 1` are kept, A and b being the matrix and the right side of the normal equations:
+"""How the bounds `0 <= w <= 1` are enforced, with A and b the matrix and right-hand side of the normal equations:
 
-- `cpu`: as the SDK does on CPUs, and its tests take for true: the minimum of `|A w - b|²`;
-- `admm`: as the SDK does on GPUs: four steps towards the same minimum, differing by a few hundredths;
-- `qp`: the minimum of `w A w / 2 - b w`, which is that of the distance between the surfaces and of the preferences.
+- `cpu`: the minimum of `|A w - b|²`, as in the SDK on CPUs, the reference of its tests;
+- `admm`: four steps towards the same minimum, as in the SDK on GPUs; weights differ by a few hundredths;
+- `qp`: the minimum of `w A w / 2 - b w`: that of the distance between the surfaces plus the penalties.
 """
-_CANCELLED = 1e-10  # upper bound of the pose of a pair that gives way
+_CANCELLED = 1e-10  # upper bound of the cancelled pose of a pair
 _WORST_CONDITION = 1e7  # of the matrix; `cpu` squares it, and float64 has 16 digits
 
 
-class _Pass(Protocol):
+class _BoundedSolver(Protocol):
     def reset(self) -> None: ...
 
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array: ...
 
 
 class BlendshapeSolver:
-    """Finds the weights of one surface, skin or tongue, frame after frame.
+    """Solves for the weights of one surface, skin or tongue, frame by frame.
 
-    With D the offsets of the active poses at the vertices looked at, n the neutral there, s the squared ratio of the
+    With D the offsets of the active poses at the masked vertices, n the neutral there, s the squared ratio of the
     neutral's bounding-box diagonal and the template size, and one row +1, -1 in Q for each symmetry pair:
 
         A = D'D + l1² s / 4 · 11' + 10 l2 s · I + 100 temporal s · I + 10 symmetry s · Q'Q
-        b = D'(positions - n) + temporal s · (weights of the frame before, zeros at first)
+        b = D'(positions - n) + temporal s · (weights of the previous frame, initially zeros)
 
-    Where there are pairs that cancel, a second pass gives up the smaller weight of each (of equals, the second). Every
-    pose, active or not, then has `weight * multiplier + offset`, which may lie outside of 0 to 1. The surface that
-    weights stand for is `neutral + unproject(weights, deltas)`.
+    For pairs that cancel, a second pass suppresses the smaller weight of each pair (the second one if they are equal).
+    The result of every pose, active or not, is `weight * multiplier + offset`, which may be outside of 0 to 1. Weights
+    reconstruct the surface `neutral + unproject(weights, deltas)`.
 
     Args:
-        deltas: what a weight of 1 adds, `[poses, verts, 3]`, centimetres.
-        neutral: the surface at rest, `[verts, 3]`.
+        deltas: offsets of a weight of 1, `[poses, verts, 3]`, centimetres.
+        neutral: the neutral surface, `[verts, 3]`.
         settings: of the solver.
-        mask: the vertices looked at, in any order; None: all.
-        method: see `SolverMethod`.
+        mask: indices of the vertices that are compared, in any order; None: all.
+        method: how the bounds are enforced.
 
     Raises:
-        UserError: arrays do not fit to each other or to the settings, or the weights cannot be told from the surface:
-            a pose that moves nothing, or the same as others, and no preference that decides between them.
+        UserError: arrays do not match each other or the settings, or the weights are not determined by the surface: a
+            pose without effect, or with the same effect as others, and no penalty that decides between them.
     """
 
     def __init__(
@@ -171,14 +171,14 @@ class BlendshapeSolver:
         _check(deltas, neutral, settings, mask, method)
         self._settings, self._verts = settings, len(neutral)
         self._active = np.flatnonzero(settings.active)
-        # Places of the values looked at in a flat surface; None: all of them, in order.
-        self._places = None if mask is None else (3 * np.asarray(mask, np.intp)[:, None] + np.arange(3)).ravel()
-        self._rest = self._project(np.asarray(neutral, np.float32).reshape(1, -1))[0]
+        # Indices of the compared values in a flat surface; None: all of them, in order.
+        self._indices = None if mask is None else (3 * np.asarray(mask, np.intp)[:, None] + np.arange(3)).ravel()
+        self._neutral = self._project(np.asarray(neutral, np.float32).reshape(1, -1))[0]
         poses = self._project(np.asarray(deltas, np.float32)[self._active].reshape(len(self._active), -1))
         self._deltas = np.ascontiguousarray(poses.T)
         diagonal = np.linalg.norm(np.ptp(np.asarray(neutral, np.float64), axis=0))
         scale = float(diagonal / settings.template_size) ** 2
-        self._pull = settings.temporal * scale
+        self._temporal = settings.temporal * scale
         self._cancel = active_pairs(settings.cancel_pairs, settings.active)
         matrix = normal_matrix(poses, settings, scale)
         _check_condition(matrix, self._active)
@@ -187,13 +187,13 @@ class BlendshapeSolver:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets the frames so far: the next one is not pulled."""
-        self._before = np.zeros(len(self._active))
+        """Clears the state: the next frame has no temporal penalty."""
+        self._previous = np.zeros(len(self._active))
         for solve in self._passes:
             solve.reset()
 
     def __call__(self, positions: npt.NDArray[np.floating]) -> Float32Array:
-        """The weights of the next frames; bit-equal however frames are cut into blocks.
+        """Solves the next frames; bit-equal for every division of the frames into blocks.
 
         Args:
             positions: the surface, `[frames, verts, 3]`, centimetres.
@@ -205,12 +205,12 @@ class BlendshapeSolver:
             raise ValueError(f"positions have shape {list(positions.shape)}, expected [frames, {self._verts}, 3]")
         flat = np.asarray(positions, np.float32).reshape(len(positions), 3 * self._verts)
         weights = np.zeros((len(flat), len(self._settings.active)))
-        # Always that many rows, see `shapes.ROWS`; what stands in those that are left over does not matter.
-        motion = np.zeros((ROWS, len(self._rest)), np.float32)
+        # The number of rows is constant (`bounded.ROWS`); unused rows do not affect the others.
+        motion = np.zeros((ROWS, len(self._neutral)), np.float32)
         for start in range(0, len(flat), ROWS):
             block = flat[start : start + ROWS]
             for row, surface in zip(motion, block, strict=False):
-                np.subtract(self._project(surface), self._rest, out=row)
+                np.subtract(self._project(surface), self._neutral, out=row)
             right = (motion @ self._deltas).astype(np.float64)
             weights[start : start + ROWS, self._active] = self._smooth(right, len(block))
         weights *= self._settings.multipliers
@@ -218,20 +218,20 @@ class BlendshapeSolver:
         return weights.astype(np.float32)
 
     def _project(self, surfaces: Float32Array) -> Float32Array:
-        """The values looked at, of surfaces `[any, verts * 3]`."""
-        return surfaces if self._places is None else surfaces.take(self._places, axis=-1)
+        """The compared values of surfaces `[any, verts * 3]`."""
+        return surfaces if self._indices is None else surfaces.take(self._indices, axis=-1)
 
     def _smooth(self, right: Float64Array, frames: int) -> Float64Array:
-        """Weights of the active poses in the first frames of a block of right sides."""
-        if self._method == "admm" and self._pull == 0:
+        """Weights of the active poses in the first frames of a block of right-hand sides."""
+        if self._method == "admm" and self._temporal == 0:
             return self._solve(right)[:frames]
         weights = np.empty((frames, right.shape[1]))
         for row, linear in zip(weights, right, strict=False):
-            self._before = row[:] = self._solve(linear + self._pull * self._before)
+            self._previous = row[:] = self._solve(linear + self._temporal * self._previous)
         return weights
 
     def _solve(self, linear: Float64Array) -> Float64Array:
-        """Both passes, for one frame `[active]` or several that do not pull on each other."""
+        """Both passes, for one frame `[active]` or several independent ones."""
         upper = np.ones_like(linear)
         weights = self._passes[0](linear, upper)
         if self._cancel:
@@ -242,7 +242,7 @@ class BlendshapeSolver:
         return weights
 
 
-def _make_pass(matrix: Float64Array, method: SolverMethod) -> _Pass:
+def _make_pass(matrix: Float64Array, method: SolverMethod) -> _BoundedSolver:
     return AdmmSteps(matrix) if method == "admm" else BoundedQuadratic(matrix, squared=method == "cpu")
 
 
@@ -266,7 +266,7 @@ def _check(
     mask: npt.NDArray[np.integer] | None,
     method: str,
 ) -> None:
-    """Refuses arrays that do not fit to each other or to the settings."""
+    """Checks that arrays match each other and the settings."""
     settings.check()
     if method not in get_args(SolverMethod):
         raise UserError(f"blend-shape solver {method!a} is unknown, expected {', '.join(get_args(SolverMethod))}")
@@ -280,13 +280,13 @@ def _check(
 
 
 def _check_condition(matrix: Float64Array, active: npt.NDArray[np.intp]) -> None:
-    """Refuses poses whose weights cannot be told from a surface."""
+    """Checks that a surface determines the weights of the poses."""
     values, vectors = np.linalg.eigh(matrix)
     if values[0] * _WORST_CONDITION <= values[-1]:
         shares = np.abs(vectors[:, 0])
         poses = active[shares >= 0.5 * shares.max()]
         raise UserError(
             f"the weights of blend shapes {', '.join(map(str, poses[:8]))} (counted from 0, without the neutral) "
-            "cannot be told from a face: they move nothing that the solver looks at, or all the same",
+            "are not determined by a face: they move no vertex of the mask, or are linearly dependent",
             hint="Raise strengthL2regularization, or set these poses to 0 in bsSolveActivePoses.",
         )

@@ -34,8 +34,8 @@ Half = Literal["lower", "upper"]
 _STRENGTHS = (0.7, 1.5)
 _OFFSETS = (-0.1, 0.1)  # of the open-lips pose
 _SMOOTHINGS = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03)  # seconds
-_LEAST_CM, _LEAST_DEGREES = 0.01, 0.3  # standard deviation of a curve: less is no motion
-_LEAST_CORRELATION = 0.5
+_MIN_CM, _LEAST_DEGREES = 0.01, 0.3  # standard deviation of a curve: less is no motion
+_MIN_CORRELATION = 0.5
 _LEAST_POSE_CM = 0.02  # what an open-lips pose has to open to be of use
 _MOST_POINTS = 64  # of the tongue
 _CERTAIN = 2.0  # standard errors that a constant offset has to be away from 0
@@ -168,8 +168,8 @@ class _Calibration:
             weights=marked.weights,
             search=SearchRange(_STRENGTHS if strength in free else (given, given), _OFFSETS if pose else (0.0, 0.0)),
             neutral=Adjustment(given, 0.0, self._choices[smoothing].value),
-            least_spread=_LEAST_CM,
-            least_correlation=_LEAST_CORRELATION,
+            min_spread=_MIN_CM,
+            min_correlation=_MIN_CORRELATION,
             pose=pose,
         ).fit()
         found = fit.adjustment
@@ -242,7 +242,7 @@ class _Calibration:
             )
             for clip, moved, recorded in zip(known, made, true, strict=True)
         ]
-        fit = self._fit_strength(strength, clips, _LEAST_CM)
+        fit = self._fit_strength(strength, clips, _MIN_CM)
         gain = self._choices[strength].value
         for name, axis, most, least in offsets:
             means = [float((clip.true - clip.fixed - gain * clip.moving)[..., axis].mean()) for clip in clips]
@@ -265,15 +265,15 @@ class _Calibration:
             means = [float((clip.true - gain * clip.moving)[:, index].mean()) for clip in clips]
             self._take_constant(name, means, 3.0, 0.1, fit)
 
-    def _fit_strength(self, name: str, clips: Sequence[ClipPoints], least_spread: float) -> Fit:
+    def _fit_strength(self, name: str, clips: Sequence[ClipPoints], min_spread: float) -> Fit:
         given = self._choices[name].value
         fit = AmplitudeProblem(
             clips={0.0: clips},
             weights=principal_weights([clip.true for clip in clips]),
             search=SearchRange(_STRENGTHS if self._is_free(name) else (given, given)),
             neutral=Adjustment(given),
-            least_spread=least_spread,
-            least_correlation=_LEAST_CORRELATION,
+            min_spread=min_spread,
+            min_correlation=_MIN_CORRELATION,
         ).fit()
         if self._is_free(name):
             self._take([name], {name: fit.adjustment.strength}, fit)

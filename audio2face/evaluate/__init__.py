@@ -1,4 +1,4 @@
-"""How good an animation is: measures on lips and meshes, and the floor that every network must beat."""
+"""Evaluation of animations: metrics on lips and meshes, and a linear baseline."""
 
 from audio2face.evaluate.difference import Difference, compare_motion
 from audio2face.evaluate.lips import ClosureScore, LipScore, lip_distance, resample_frames, score_closure, score_lips

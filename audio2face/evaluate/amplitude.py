@@ -1,11 +1,11 @@
-"""Which strength, offset and smoothing bring an animation nearest to the recorded one.
+"""Calibration of strength, offset and smoothing against recorded motion.
 
-A network that minimises an error averages over what speech leaves open, so that its motion is smaller than the recorded
-one. The strength is therefore the one at which the 95th percentile of an opening curve equals the recorded one, within
-a bound on the error of that curve. Offset and smoothing minimise that error. All of them stay near their neutral values
-where there is little to go by, and are neutral where held-out clips contradict them (cross-validation).
+A network that minimises an error averages over motion that speech does not determine, so its motion is smaller than the
+recorded motion. The strength therefore matches the 95th percentile of an opening curve to the recorded one, within a
+bound on the error of that curve. Offset and smoothing minimise that error. All of them are regularised towards their
+neutral values when data are scarce, and are neutral if cross-validation shows no improvement.
 
-Knows positions of points over time, in any unit; knows no face, no network and no files.
+The positions of points over time may have any unit.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from audio2face.evaluate.lips import correlation, vertex_error
 from audio2face.types import Float64Array
 
 PERCENTILE = 95.0
-ERROR_BOUND = 1.05  # times the least error: what reaching the percentile may cost
-LEAST_SECONDS = 3.0  # of held-out motion: less says nothing about amplitude
-_PRIOR_SECONDS = 2.0  # the neutral value counts like a recording of this length
+ERROR_BOUND = 1.05  # times the smallest error: accepted for matching the percentile
+MIN_SECONDS = 3.0  # of held-out motion: less does not determine the amplitude
+_PRIOR_SECONDS = 2.0  # the weight of the neutral value, as a recording of this length
 _STRENGTH_STEP = 0.01
-_LEAST_GAIN = 0.02  # share of the error that smoothing has to save to be worth its delay
-_MOST_FOLDS = 8
+_MIN_GAIN = 0.02  # relative reduction of the error that justifies the latency of smoothing
+_MAX_FOLDS = 8
 _BISECTIONS = 8
 
 
@@ -34,7 +34,7 @@ class ClipPoints:
 
     Attributes:
         fixed: positions at strength 0, float64 `[frames, points, axes]`.
-        moving: what a strength of 1 adds, `[frames, points, axes]`.
+        moving: motion of a strength of 1, `[frames, points, axes]`.
         true: the recorded positions, `[frames, points, axes]`.
         fps: frames per second.
     """
@@ -49,14 +49,14 @@ class ClipPoints:
         """Length of the clip."""
         return len(self.true) / self.fps
 
-    def part(self, frames: slice) -> ClipPoints:
-        """Some of the frames."""
+    def slice_frames(self, frames: slice) -> ClipPoints:
+        """A range of the frames."""
         return ClipPoints(self.fixed[frames], self.moving[frames], self.true[frames], self.fps)
 
 
 @dataclass(frozen=True, eq=False)
 class OffsetPose:
-    """What an offset of 1 adds to every frame: `fixed + strength * moving`, each `[points, axes]`."""
+    """The effect of an offset of 1 on every frame: `fixed + strength * moving`, each `[points, axes]`."""
 
     fixed: Float64Array
     moving: Float64Array
@@ -79,7 +79,7 @@ class Adjustment:
 
 @dataclass(frozen=True)
 class SearchRange:
-    """Lowest and highest value of each parameter; equal where it is given.
+    """Lowest and highest value of each parameter; equal if the parameter is fixed.
 
     Attributes:
         strength: of the gain.
@@ -92,12 +92,12 @@ class SearchRange:
 
 @dataclass(frozen=True)
 class Fit:
-    """The outcome.
+    """The result of a calibration.
 
     Attributes:
         adjustment: the parameters.
-        reason: why they are neutral; empty where they were fitted.
-        correlation: of the opening curve with the recorded one before any adjustment; nan where one never changes.
+        reason: why they are neutral; empty if they were fitted.
+        correlation: of the opening curve with the recorded one before any adjustment; nan if one is constant.
     """
 
     adjustment: Adjustment
@@ -107,34 +107,34 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class AmplitudeProblem:
-    """Held-out clips and what may be changed.
+    """Held-out clips and the parameters to fit.
 
     Attributes:
         clips: by half-life of the smoothing, the same clips; the first entry is the neutral smoothing.
         weights: the opening curve is the sum of positions times these, `[points, axes]`.
-        pose: what the offset adds; None where there is no offset.
+        pose: effect of the offset; None without an offset.
         search: ranges of the parameters.
-        neutral: values that change nothing, given ones in their place.
-        least_spread: standard deviation of the recorded curve below which nothing is fitted.
-        least_correlation: of the curves, below which nothing is fitted.
+        neutral: values without effect, or the fixed values.
+        min_spread: standard deviation of the recorded curve below which nothing is fitted.
+        min_correlation: correlation of the curves below which nothing is fitted.
     """
 
     clips: Mapping[float, Sequence[ClipPoints]]
     weights: Float64Array
     search: SearchRange
     neutral: Adjustment
-    least_spread: float
-    least_correlation: float
+    min_spread: float
+    min_correlation: float
     pose: OffsetPose | None = None
 
     def fit(self) -> Fit:
         """Chooses the parameters."""
         found = self._correlation()
-        reason = self._too_little() or self._cannot_show(found)
+        reason = self._insufficient_data() or self._unreliable(found)
         if reason:
             return Fit(self.neutral, reason, found)
         fitted = _rounded(self._fitted(range(self._num_clips)))
-        if self._hurts():
+        if self._overfits():
             return Fit(self.neutral, "fitted values do not carry over from one held-out part to the other", found)
         return Fit(fitted, "", found)
 
@@ -146,16 +146,16 @@ class AmplitudeProblem:
     def _num_clips(self) -> int:
         return len(self._neutral_clips)
 
-    def _too_little(self) -> str:
+    def _insufficient_data(self) -> str:
         seconds = sum(clip.seconds for clip in self._neutral_clips)
-        return f"only {seconds:.1f} s are held out" if seconds < LEAST_SECONDS else ""
+        return f"only {seconds:.1f} s are held out" if seconds < MIN_SECONDS else ""
 
-    def _cannot_show(self, found: float) -> str:
+    def _unreliable(self, found: float) -> str:
         curves = [self._curves(clip, self.neutral.strength, self.neutral.offset) for clip in self._neutral_clips]
         spread = np.concatenate([true for _, true in curves]).std()
-        if spread < self.least_spread:
+        if spread < self.min_spread:
             return "it does not move on the held-out shots"
-        if not found >= self.least_correlation:  # nan included
+        if not found >= self.min_correlation:  # nan included
             return f"the network does not follow it there (correlation {found:.2f})"
         return ""
 
@@ -163,33 +163,33 @@ class AmplitudeProblem:
         curves = [self._curves(clip, self.neutral.strength, self.neutral.offset) for clip in self._neutral_clips]
         if not curves:
             return float("nan")
-        made, true = (np.concatenate([pair[side] for pair in curves]) for side in (0, 1))
-        return correlation(made, true)
+        predicted, true = (np.concatenate([pair[side] for pair in curves]) for side in (0, 1))
+        return correlation(predicted, true)
 
     def _curves(self, clip: ClipPoints, strength: float, offset: float) -> tuple[Float64Array, Float64Array]:
         """The opening curve of a clip and the recorded one, `[frames]`."""
-        made = self._curve(clip.fixed) + strength * self._curve(clip.moving) + offset * self._effect(strength)
-        return made, self._curve(clip.true)
+        predicted = self._curve(clip.fixed) + strength * self._curve(clip.moving) + offset * self._effect(strength)
+        return predicted, self._curve(clip.true)
 
     def _curve(self, positions: Float64Array) -> Float64Array:
         return np.asarray(np.tensordot(positions, self.weights, axes=2))
 
     def _effect(self, strength: float) -> float:
-        """What an offset of 1 adds to the opening curve."""
+        """Effect of an offset of 1 on the opening curve."""
         if self.pose is None:
             return 0.0
         return float((self.weights * (self.pose.fixed + strength * self.pose.moving)).sum())
 
     def _fitted(self, chosen: Iterable[int]) -> Adjustment:
-        """Fits some of the clips, and draws the result towards the neutral values."""
+        """Fits some of the clips, and shrinks the result towards the neutral values."""
         indices = list(chosen)
         options = {
             smoothing: _Curves.of(self, [clips[index] for index in indices]) for smoothing, clips in self.clips.items()
         }
-        least = {smoothing: curves.least_error() for smoothing, curves in options.items()}
+        least = {smoothing: curves.smallest_error() for smoothing, curves in options.items()}
         best = min(least.values())
         smoothing = next(
-            (option for option, error in least.items() if error * (1 - _LEAST_GAIN) <= best), self.neutral.smoothing
+            (option for option, error in least.items() if error * (1 - _MIN_GAIN) <= best), self.neutral.smoothing
         )
         strength = self._within_error(options[smoothing].match_percentile(), smoothing, indices)
         seconds = sum(self._neutral_clips[index].seconds for index in indices)
@@ -199,7 +199,7 @@ class AmplitudeProblem:
         return Adjustment(strength, offset, smoothing)
 
     def _within_error(self, strength: float, smoothing: float, indices: Sequence[int]) -> float:
-        """The strength itself, or one nearer to neutral at which the points are not much further off than there."""
+        """The strength itself, or the one closest to it whose vertex error is within the bound of the neutral's."""
         near, far = self.neutral.strength, strength
         bound = ERROR_BOUND * self._vertex_error(near, smoothing, indices)
         if self._vertex_error(far, smoothing, indices) <= bound:
@@ -216,10 +216,10 @@ class AmplitudeProblem:
         clips = [self.clips[smoothing][index] for index in indices]
         return float(np.mean([vertex_error(clip.fixed + strength * clip.moving, clip.true) for clip in clips]))
 
-    def _hurts(self) -> bool:
-        """Whether parameters fitted to some of the clips are worse on the others than neutral ones, on average."""
+    def _overfits(self) -> bool:
+        """Whether fitted parameters are worse than neutral ones on other clips, on average (cross-validation)."""
         halved = self if self._num_clips > 1 else self._halved()
-        folds = np.array_split(np.arange(halved._num_clips), min(_MOST_FOLDS, halved._num_clips))
+        folds = np.array_split(np.arange(halved._num_clips), min(_MAX_FOLDS, halved._num_clips))
         fitted, neutral = [], []
         for fold in folds:
             others = np.setdiff1d(np.arange(halved._num_clips), fold)
@@ -228,9 +228,9 @@ class AmplitudeProblem:
         return float(np.mean(fitted)) > float(np.mean(neutral))
 
     def _halved(self) -> AmplitudeProblem:
-        """The same with every clip cut in two."""
+        """The same problem with every clip split in two."""
         clips = {
-            smoothing: [clip.part(half) for clip in whole for half in _halves(len(clip.true))]
+            smoothing: [clip.slice_frames(half) for clip in whole for half in _halves(len(clip.true))]
             for smoothing, whole in self.clips.items()
         }
         return replace(self, clips=clips)
@@ -239,9 +239,9 @@ class AmplitudeProblem:
         """Error of the curve together with that of its percentile, in the unit of the positions."""
         clips = [self.clips[adjustment.smoothing][index] for index in indices]
         curves = [self._curves(clip, adjustment.strength, adjustment.offset) for clip in clips]
-        made, true = (np.concatenate([pair[side] for pair in curves]) for side in (0, 1))
-        apart = np.percentile(made, PERCENTILE) - np.percentile(true, PERCENTILE)
-        return float(np.sqrt(np.mean(np.square(made - true)) + apart**2))
+        predicted, true = (np.concatenate([pair[side] for pair in curves]) for side in (0, 1))
+        difference = np.percentile(predicted, PERCENTILE) - np.percentile(true, PERCENTILE)
+        return float(np.sqrt(np.mean(np.square(predicted - true)) + difference**2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,19 +259,19 @@ class _Curves:
         fixed, moving, true = (np.concatenate(side) for side in zip(*parts, strict=True))
         return cls(problem, fixed, moving, true)
 
-    def least_error(self) -> float:
-        """The least error of the curve at any strength."""
+    def smallest_error(self) -> float:
+        """The smallest error of the curve at any strength."""
         return min(self._error(strength) for strength in self._strengths())
 
     def match_percentile(self) -> float:
-        """The strength at which the percentile is nearest to the recorded one, among those of little error."""
-        bound = ERROR_BOUND * self.least_error() + 1e-9
-        wanted = np.percentile(self.true, PERCENTILE)
+        """The strength whose percentile is closest to the recorded one, among those within the error bound."""
+        bound = ERROR_BOUND * self.smallest_error() + 1e-9
+        target = np.percentile(self.true, PERCENTILE)
         near = [strength for strength in self._strengths() if self._error(strength) <= bound]
-        return min(near, key=lambda strength: abs(np.percentile(self._made(strength), PERCENTILE) - wanted))
+        return min(near, key=lambda strength: abs(np.percentile(self._predicted(strength), PERCENTILE) - target))
 
     def best_offset(self, strength: float) -> float:
-        """The offset of least error."""
+        """The offset with the smallest error."""
         (lowest, highest), effect = self.problem.search.offset, self.problem._effect(strength)
         if lowest == highest or not effect:
             return self.problem.neutral.offset
@@ -283,12 +283,12 @@ class _Curves:
         steps = round((highest - lowest) / _STRENGTH_STEP)
         return [lowest + _STRENGTH_STEP * step for step in range(steps + 1)]
 
-    def _made(self, strength: float) -> Float64Array:
+    def _predicted(self, strength: float) -> Float64Array:
         offset = self.best_offset(strength)
         return self.fixed + strength * self.moving + offset * self.problem._effect(strength)
 
     def _error(self, strength: float) -> float:
-        return float(np.sqrt(np.mean(np.square(self._made(strength) - self.true))))
+        return float(np.sqrt(np.mean(np.square(self._predicted(strength) - self.true))))
 
 
 def principal_weights(true: Sequence[Float64Array]) -> Float64Array:
@@ -298,14 +298,14 @@ def principal_weights(true: Sequence[Float64Array]) -> Float64Array:
         true: recorded positions of each clip, `[frames, points, axes]`.
 
     Returns:
-        `[points, axes]`, scaled such that the curve is the displacement of a typical point in the unit of the
-        positions. Of three axes the second one points upwards, and the curve grows where most points go down.
+        `[points, axes]`, scaled so that the curve is the motion of a typical point in the unit of the positions. The
+        second of three axes points upwards; the curve increases when most points move down.
     """
     poses = np.concatenate([clip.reshape(len(clip), -1) for clip in true])
     centred = poses - poses.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
     direction: Float64Array = vectors[:, -1].reshape(len(true[0][0]), -1)
-    # A mouth opens downwards: chin and lower lip move farthest.
+    # A mouth opens downwards: chin and lower lip move most.
     down = -direction[:, 1].sum() if direction.shape[1] == 3 else direction.sum()
     return np.asarray((direction if down >= 0 else -direction) / np.sqrt(len(direction)))
 
@@ -315,5 +315,5 @@ def _halves(frames: int) -> tuple[slice, slice]:
 
 
 def _rounded(adjustment: Adjustment) -> Adjustment:
-    """Two decimals of strength, three of the offset: the same on every machine, and as exact as a clip can tell."""
+    """Rounded to two decimals of strength and three of the offset: the same on every machine, and precise enough."""
     return replace(adjustment, strength=round(adjustment.strength, 2), offset=round(adjustment.offset, 3))

@@ -1,4 +1,4 @@
-"""How far two animations of one face lie apart. Knows displacements in centimetres; knows no network and no files."""
+"""The difference of two animations of one face, from offsets in centimetres."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Difference:
     Attributes:
         mean_mm: over all vertices and frames.
         largest_mm: of all.
-        largest_frame: where that is.
-        motion_mm: how far the vertices of the first are from rest, mean over all, to compare with.
+        largest_frame: the frame with that maximum.
+        motion_mm: mean distance of the first animation's vertices from neutral, for comparison.
     """
 
     mean_mm: float
@@ -28,7 +28,7 @@ class Difference:
     motion_mm: float
 
     def __str__(self) -> str:
-        """For a line of a log."""
+        """One line for a log."""
         return (
             f"{self.mean_mm:.2g} mm on average, {self.largest_mm:.2g} mm at most (frame {self.largest_frame}), where "
             f"the face moves by {self.motion_mm:.2g} mm on average"
@@ -41,13 +41,13 @@ def compare_motion(
     """Compares the skin of two animations.
 
     Args:
-        one: displacements from the face at rest `[frames, values]`, centimetres, the skin first.
-        other: likewise.
-        skin_size: values of the skin, three a vertex.
-        block_frames: bounds memory.
+        one: offsets from the neutral face, `[frames, channels]`, centimetres, the skin first.
+        other: offsets of the same shape.
+        skin_size: channels of the skin, three per vertex.
+        block_frames: frames processed at once, which bounds memory.
 
     Raises:
-        ValueError: they do not have the same shape.
+        ValueError: the shapes differ.
     """
     if one.shape != other.shape:
         raise ValueError(f"animations {one.shape} and {other.shape} cannot be compared")
@@ -55,9 +55,9 @@ def compare_motion(
     for start in range(0, len(one), block_frames):
         rows = slice(start, start + block_frames)
         vertices = one[rows, :skin_size].reshape(-1, skin_size // 3, 3)
-        apart = np.linalg.norm(vertices - other[rows, :skin_size].reshape(vertices.shape), axis=-1)
-        means.append(apart.mean(axis=1))
-        largest.append(apart.max(axis=1))
+        distances = np.linalg.norm(vertices - other[rows, :skin_size].reshape(vertices.shape), axis=-1)
+        means.append(distances.mean(axis=1))
+        largest.append(distances.max(axis=1))
         motion.append(np.linalg.norm(vertices, axis=-1).mean(axis=1))
     by_frame = np.concatenate(largest)
     return Difference(

@@ -1,4 +1,4 @@
-"""The recorded motion of a dataset as a finished animation, to show beside what a network makes of the same sound."""
+"""The recorded motion of a shot as a finished animation: the ground truth beside an inferred animation."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from audio2face.types import Float32Array, Float64Array
 _DRAWN_ELSEWHERE = ("skin_faces", "tongue_faces", "blink_keys", "fps")
 
 
-def true_animation(dataset: ActorDataset, shot_name: str, folder: Path, fps: float | None = None) -> Animation:
-    """The motion of a shot as it was recorded: no gains, offsets or blinks of an animator.
+def ground_truth_animation(dataset: ActorDataset, shot_name: str, folder: Path, fps: float | None = None) -> Animation:
+    """The recorded motion of a shot, without gains, offsets or blinks of post-processing.
 
     Args:
         dataset: the actor's data.
-        shot_name: the shot.
-        folder: where the frames lie while the animation is in use, in files without a name; it exists.
-        fps: of an animation to stand beside, frame by frame at the same times: a recorded frame shows the middle of its
-            time (`geometry.frame_times`), so that what lies between two is drawn from both. None leaves the frames as
-            they were recorded, half a frame early.
+        shot_name: name of the shot.
+        folder: existing folder for unnamed temporary files of the frames, in use as long as the animation.
+        fps: rate of an animation to compare with, at the same times: a recorded frame is at (i + 0.5) / fps, one of the
+            animation at i / fps, so frames are interpolated. None keeps the recorded frames, half a frame early.
 
     Raises:
         UserError: there is no such shot, a file of it cannot be read, or the actor has no neutral pose.
@@ -41,56 +40,58 @@ def true_animation(dataset: ActorDataset, shot_name: str, folder: Path, fps: flo
     skin, tongue = shot.skin(), shot.tongue()
     jaw, eyes = shot.jaw_deltas(), shot.eye_rotations()
     lengths = [len(part) for part in (skin, tongue, jaw, eyes) if part is not None]
-    places = _places(min(lengths), dataset.fps, fps)
+    positions = _positions(min(lengths), dataset.fps, fps)
     return Animation(
         actor=dataset.actor,
         fps=fps or dataset.fps,
-        skin=Surface(dataset.skin_neutral, _positions(skin, places, folder), dataset.skin_faces),
-        tongue=_tongue(dataset, tongue, places, folder),
-        jaw=_jaw(dataset.jaw_keypoints_neutral, jaw, places),
-        eyes=np.zeros((len(places), 4), np.float32) if eyes is None else _between(eyes, places).reshape(-1, 4),
+        skin=Surface(dataset.skin_neutral, _resampled(skin, positions, folder), dataset.skin_faces),
+        tongue=_tongue(dataset, tongue, positions, folder),
+        jaw=_jaw(dataset.jaw_keypoints_neutral, jaw, positions),
+        eyes=np.zeros((len(positions), 4), np.float32)
+        if eyes is None
+        else _interpolate(eyes, positions).reshape(-1, 4),
         emotions=(shot.emotion,),
-        emotion=np.ones((len(places), 1), np.float32),
+        emotion=np.ones((len(positions), 1), np.float32),
         parts={name: array for name, array in display_data(dataset).items() if name not in _DRAWN_ELSEWHERE},
         audio=shot.audio if shot.audio.is_file() else None,
         facts={"actor": dataset.actor, "shot": shot.name, "emotion": shot.emotion, "fps": dataset.fps},
     )
 
 
-def _places(frames: int, recorded_fps: float, fps: float | None) -> Float64Array:
-    """Where in the recorded frames those of the animation lie, `[animation frames]`."""
+def _positions(frames: int, recorded_fps: float, fps: float | None) -> Float64Array:
+    """Positions of the animation's frames in recorded frames, `[animation frames]`."""
     if fps is None:
         return np.arange(frames, dtype=np.float64)
     times = np.arange(round(frames * fps / recorded_fps)) * (recorded_fps / fps)  # in recorded frames
     return np.clip(recorded_indices(times), 0, frames - 1)
 
 
-def _positions(cache: PointCache, places: Float64Array, folder: Path) -> Float32Array:
-    spool = FrameBuffer((cache.num_verts, 3), folder)
-    for start in range(0, len(places), BLOCK_FRAMES):
-        part = places[start : start + BLOCK_FRAMES]
+def _resampled(cache: PointCache, positions: Float64Array, folder: Path) -> Float32Array:
+    buffer = FrameBuffer((cache.num_verts, 3), folder)
+    for start in range(0, len(positions), BLOCK_FRAMES):
+        part = positions[start : start + BLOCK_FRAMES]
         first = int(part[0])
-        spool.append(_between(cache.read(first, min(int(part[-1]) + 2, cache.num_frames)), part - first))
-    return spool.finish()
+        buffer.append(_interpolate(cache.read(first, min(int(part[-1]) + 2, cache.num_frames)), part - first))
+    return buffer.finish()
 
 
-def _between(frames: Float32Array, places: Float64Array) -> Float32Array:
-    """Frames `[places, ...]` on straight lines between those given."""
-    before = np.floor(places).astype(np.intp)
-    share = (places - before).astype(np.float32).reshape(-1, *(1,) * (frames.ndim - 1))
+def _interpolate(frames: Float32Array, positions: Float64Array) -> Float32Array:
+    """Frames `[positions, ...]`, linearly interpolated."""
+    before = np.floor(positions).astype(np.intp)
+    share = (positions - before).astype(np.float32).reshape(-1, *(1,) * (frames.ndim - 1))
     if not share.any():
         return frames[before]
     return np.asarray(frames[before] * (1 - share) + frames[np.minimum(before + 1, len(frames) - 1)] * share)
 
 
-def _tongue(dataset: ActorDataset, cache: PointCache | None, places: Float64Array, folder: Path) -> Surface | None:
+def _tongue(dataset: ActorDataset, cache: PointCache | None, positions: Float64Array, folder: Path) -> Surface | None:
     if cache is None or dataset.tongue_neutral is None:
         return None
-    return Surface(dataset.tongue_neutral, _positions(cache, places, folder), dataset.tongue_faces)
+    return Surface(dataset.tongue_neutral, _resampled(cache, positions, folder), dataset.tongue_faces)
 
 
-def _jaw(rest: Float32Array | None, deltas: Float32Array | None, places: Float64Array) -> Float32Array:
-    """Rigid motion of the lower teeth, `[frames, 4, 4]`; none where the dataset has no jaw."""
-    if rest is None or deltas is None:
-        return np.tile(np.eye(4, dtype=np.float32), (len(places), 1, 1))
-    return rigid_transforms(rest, rest + _between(deltas, places))
+def _jaw(neutral: Float32Array | None, deltas: Float32Array | None, positions: Float64Array) -> Float32Array:
+    """Rigid transforms of the lower teeth, `[frames, 4, 4]`; the identity if the dataset has no jaw."""
+    if neutral is None or deltas is None:
+        return np.tile(np.eye(4, dtype=np.float32), (len(positions), 1, 1))
+    return rigid_transforms(neutral, neutral + _interpolate(deltas, positions))

@@ -1,6 +1,6 @@
-"""Measures on the lips: how far they are off, and whether they part and close when the recorded ones do.
+"""Metrics on the lips: position error, correlation of their distance, and closures on p, b and m.
 
-Knows positions in centimetres. Knows no network and no files.
+All positions are centimetres.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _MM_PER_CM = 10.0
 
 @dataclass(frozen=True)
 class LipScore:
-    """How good the lips of some shots are.
+    """Lip metrics of some shots.
 
     Attributes:
-        error_mm: distance of the worst of the marked vertices from its true place, mean over frames and then shots.
-        correlation: of the lip distance over time with the true one, mean over shots; nan where it never changes.
+        error_mm: largest distance of a listed vertex from the ground truth, mean over frames and then shots.
+        correlation: Pearson correlation of the lip distance with the ground truth, mean over shots; nan if constant.
     """
 
     error_mm: float
@@ -32,64 +32,64 @@ class LipScore:
 
 
 def lip_distance(lips: FloatArray) -> npt.NDArray[np.float64]:
-    """How far the lips are apart.
+    """Distance of the lips.
 
     Args:
         lips: positions of paired vertices of the upper and the lower lip, `[frames, 2, pairs, 3]`, y up.
 
     Returns:
-        Height of the upper above the lower, mean over the pairs, float64 `[frames]`, in the unit of the positions.
+        Height of the upper lip above the lower, mean over the pairs, float64 `[frames]`, in the unit of the positions.
     """
     return np.asarray((lips[:, 0, :, 1] - lips[:, 1, :, 1]).mean(axis=1), np.float64)
 
 
 def vertex_error(predicted: FloatArray, true: FloatArray) -> float:
-    """Distance of the worst vertex from its true place, mean over frames, in the unit of the positions.
+    """Largest distance of a vertex from the ground truth, mean over frames, in the unit of the positions.
 
     Args:
         predicted: `[frames, ..., 3]`.
-        true: likewise.
+        true: ground truth, `[frames, ..., 3]`.
     """
     distances = np.linalg.norm(np.asarray(predicted, np.float64) - true, axis=-1)
     return float(distances.reshape(len(distances), -1).max(axis=1).mean())
 
 
 def correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
-    """Pearson's correlation of two curves `[frames]`; nan where one of them does not change."""
+    """Pearson's correlation of two curves `[frames]`; nan if one of them is constant."""
     first, second = one - one.mean(), other - other.mean()
     spread = np.sqrt((first @ first) * (second @ second))
     return float(first @ second / spread) if spread > 0 else float("nan")
 
 
 def resample_frames(
-    values: FloatArray, fps: float, num_frames: int, wanted_fps: float, moment: float = MIDDLE
+    values: FloatArray, fps: float, num_frames: int, target_fps: float, frame_offset: float = MIDDLE
 ) -> FloatArray:
-    """Reads an animation at another frame rate, linearly; a frame read stands for the middle of its time.
+    """Resamples an animation linearly to another frame rate; a resampled frame is at the middle of its interval.
 
     Args:
         values: `[frames, ...]` at `fps`.
         fps: frames per second.
-        num_frames: frames wanted; beyond its ends the animation stands still.
-        wanted_fps: their rate.
-        moment: frame i of `values` stands for the time (i + moment) / fps: the middle of its time in recordings and
-            what diffusion networks give; its beginning (0) where a regression network was asked for it.
+        num_frames: number of resampled frames; the animation is constant beyond its ends.
+        target_fps: their rate.
+        frame_offset: frame i of `values` is at the time (i + frame_offset) / fps: 0.5 for recordings and diffusion
+            networks, 0 for frames that a regression network computed at i / fps.
 
     Returns:
         `[num_frames, ...]`.
     """
-    places = np.clip((np.arange(num_frames) + MIDDLE) * (fps / wanted_fps) - moment, 0, len(values) - 1)
-    before = np.floor(places).astype(np.intp)
-    share = (places - before).reshape(-1, *(1,) * (values.ndim - 1))
+    positions = np.clip((np.arange(num_frames) + MIDDLE) * (fps / target_fps) - frame_offset, 0, len(values) - 1)
+    before = np.floor(positions).astype(np.intp)
+    share = (positions - before).reshape(-1, *(1,) * (values.ndim - 1))
     resampled: FloatArray = (1 - share) * values[before] + share * values[np.minimum(before + 1, len(values) - 1)]
     return resampled
 
 
 def score_lips(predicted: Sequence[FloatArray], true: Sequence[FloatArray]) -> LipScore:
-    """Scores the lips of shots.
+    """Evaluates the lips of shots.
 
     Args:
         predicted: positions of each shot, `[frames, 2, pairs, 3]`, centimetres.
-        true: likewise.
+        true: ground truth of each shot, `[frames, 2, pairs, 3]`, centimetres.
 
     Raises:
         ValueError: there is no shot.
@@ -99,24 +99,24 @@ def score_lips(predicted: Sequence[FloatArray], true: Sequence[FloatArray]) -> L
         raise ValueError("no shot to score")
     errors = [vertex_error(*pair) for pair in pairs]
     correlations = [correlation(lip_distance(one), lip_distance(other)) for one, other in pairs]
-    known = [value for value in correlations if not np.isnan(value)]
+    defined = [value for value in correlations if not np.isnan(value)]
     return LipScore(
         error_mm=_MM_PER_CM * float(np.mean(errors)),
-        correlation=float(np.mean(known)) if known else float("nan"),
+        correlation=float(np.mean(defined)) if defined else float("nan"),
     )
 
 
 BILABIALS = frozenset("pbm")
-TOUCH_MM = 1.0  # above the distance at rest that still counts as closed
+TOUCH_MM = 1.0  # above the neutral distance: closed up to here
 
 
 @dataclass(frozen=True)
 class ClosureScore:
-    """How many of the phones that close the lips do.
+    """Closures of the lips on bilabial phones.
 
     Attributes:
-        phones: p, b and m that sound within the animation.
-        closed: those on which the lips meet.
+        phones: number of p, b and m within the animation.
+        closed: number of those on which the lips close.
     """
 
     phones: int
@@ -124,25 +124,25 @@ class ClosureScore:
 
     @property
     def share(self) -> float:
-        """Share of those that close; nan where there are none."""
+        """Fraction of closed phones; nan if there are none."""
         return self.closed / self.phones if self.phones else float("nan")
 
     def __add__(self, other: ClosureScore) -> ClosureScore:
-        """Both together."""
+        """The sum of both counts."""
         return ClosureScore(self.phones + other.phones, self.closed + other.closed)
 
 
 def score_closure(
-    distance: npt.NDArray[np.float64], rest: float, phones: Sequence[PhonemeTime], fps: float
+    distance: npt.NDArray[np.float64], neutral: float, phones: Sequence[PhonemeTime], fps: float
 ) -> ClosureScore:
-    """Counts the p, b and m of a shot, and those whose smallest lip distance is at most that at rest and 1 mm.
+    """Counts the p, b and m of a shot, and those whose smallest lip distance is at most 1 mm above the neutral one.
 
-    The smallest is taken from one frame before the phone to one frame behind it, since a closure that is drawn a frame
-    early or late is not seen. When frames are says `geometry.frame_times`.
+    The minimum covers one frame before the phone to one frame after it, because a shift of one frame is imperceptible.
+    Frame i is at (i + 0.5) / fps.
 
     Args:
-        distance: of the lips, `lips.lip_distance`, `[frames]`, centimetres.
-        rest: that of the face at rest.
+        distance: result of `lip_distance`, `[frames]`, centimetres.
+        neutral: lip distance of the neutral face, centimetres.
         phones: of the shot.
         fps: frames per second.
     """
@@ -153,5 +153,5 @@ def score_closure(
         near = distance[max(first, 0) : max(last + 1, 0)]
         if phone.symbol in BILABIALS and len(near):
             total += 1
-            closed += bool(_MM_PER_CM * (near.min() - rest) <= TOUCH_MM)
+            closed += bool(_MM_PER_CM * (near.min() - neutral) <= TOUCH_MM)
     return ClosureScore(total, closed)

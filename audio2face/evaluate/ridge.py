@@ -1,7 +1,6 @@
-"""The floor under every trained network: ridge regression from the spectrum of speech to the lips.
+"""Baseline for trained networks: ridge regression from the spectrum of speech to the lips.
 
-A linear map knows nothing of context beyond its window, so a network that does not beat it has learnt nothing worth its
-cost. Knows samples and positions; knows no files and no network.
+A linear map has no context beyond its window; a useful network performs better.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from audio2face.types import Float64Array
 
 BANDS = 64
 TAPS = 9
-REACH = 0.16  # seconds that the first and the last tap lie from the frame
+REACH = 0.16  # seconds from the frame to the first and the last tap
 PENALTY = 1000.0  # on squared weights, features having unit variance
 _WINDOW, _HOP = 0.025, 0.01  # seconds
 _HIGHEST_HZ = 8000.0
-_FLOOR = 1e-3  # of band power: keeps the hiss between words from looking like a change
+_FLOOR = 1e-3  # of band power: suppresses changes of the noise between words
 
 
 def speech_features(track: Track, num_frames: int, fps: float) -> Float64Array:
-    """Logarithmic mel bands around each frame of animation; when frames are says `geometry.frame_times`.
+    """Logarithmic mel bands around each frame of animation; frame i is at (i + 0.5) / fps.
 
     Args:
         track: the speech.
@@ -59,14 +58,15 @@ class Ridge:
 
     @classmethod
     def fit(cls, features: Sequence[Float64Array], values: Sequence[Float64Array], penalty: float = PENALTY) -> Ridge:
-        """Fits shots.
+        """Fits a map to shots.
 
-        Regression commutes with linear maps: fitting PCA coefficients or blend weights and posing the face with them
-        gives the same lips as fitting the lips, as far as the shapes can express them.
+        Regression commutes with linear maps: fitting PCA coefficients or blend-shape weights and reconstructing the
+            face
+        gives the same lips as fitting the lips directly, up to the reconstruction error.
 
         Args:
             features: of each shot, `[frames, features]`.
-            values: likewise, `[frames, values]`.
+            values: targets of each shot, `[frames, values]`.
             penalty: on squared weights.
         """
         x, y = np.concatenate(features), np.concatenate(values)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face.animation import NATURAL_BLINK, BlinkTrack
-from audio2face.animation.eyes import INTERVAL, LEAST_PAUSE, SPREAD
+from audio2face.animation.eyes import INTERVAL, MIN_PAUSE, SPREAD
 from audio2face.errors import UserError
 
 
@@ -25,7 +25,7 @@ def test_an_hour_of_blinks_at_natural_intervals(fps: float) -> None:
     assert shut.dtype == np.float32
     assert pauses.mean() == pytest.approx(INTERVAL, rel=0.05)
     assert np.log(pauses).std() == pytest.approx(SPREAD, rel=0.1)
-    assert pauses.min() >= 0.3 + LEAST_PAUSE - 1 / fps  # a blink, a pause, and what bringing it onto a frame may take
+    assert pauses.min() >= 0.3 + MIN_PAUSE - 1 / fps  # a blink, a pause, and the rounding to a frame
     # At any rate, a frame shows the eyes fully shut in every blink.
     assert np.count_nonzero(shut == 1) == len(pauses) + 1
 

@@ -227,7 +227,7 @@ ROWS = (
     Row(
         "inference", "has the number … times, expected twice", "blendshape-config", settings(bsSolveCancelPoses=[0, -1])
     ),
-    Row("inference", "cannot be told from a face", "blendshape-solvable", twins),
+    Row("inference", "are not determined by a face", "blendshape-solvable", twins),
     Row("inference", "expected a number of 0 or above", "blendshape-config", settings(strengthSymmetry=-1)),
 )
 

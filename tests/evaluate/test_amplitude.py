@@ -48,8 +48,8 @@ def problem(clips: Sequence[ClipPoints], **changes: object) -> AmplitudeProblem:
         weights=WEIGHTS,
         search=SearchRange((0.7, 1.5)),
         neutral=Adjustment(),
-        least_spread=0.01,
-        least_correlation=0.5,
+        min_spread=0.01,
+        min_correlation=0.5,
     )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 

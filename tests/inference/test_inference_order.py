@@ -17,7 +17,7 @@ from audio2face.config.merge import freeze, merge
 from audio2face.config_base.tables import NetworkType, SectionName, base_of
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
-from audio2face.evaluate.ground_truth import true_animation
+from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.geometry import find_cache, open_cache
 from runners import run_inference
 
@@ -138,7 +138,7 @@ def test_truth_and_another_run_beside_it(stage: Any, tmp_path: Path, capsys: pyt
 
 def test_the_recorded_truth(tmp_path: Path) -> None:
     dataset = ActorDataset.open("ada", configuration(tmp_path, "diffusion", {}).dataset)
-    made = true_animation(dataset, "s2_joy", tmp_path)
+    made = ground_truth_animation(dataset, "s2_joy", tmp_path)
     skin = open_cache(find_cache(DATA / "cache/skin", "s2_joy").path)
     np.testing.assert_array_equal(made.skin.frames, skin[:][: made.num_frames])
     assert (made.fps, made.actor, made.emotions) == (30, "ada", ("joy",))
@@ -153,9 +153,9 @@ def test_the_recorded_truth(tmp_path: Path) -> None:
     eyes = np.load(DATA / "xform/eye_rotations_all.npz")["s2_joy"][: made.num_frames]
     np.testing.assert_allclose(made.eyes, eyes.reshape(-1, 4))
     with pytest.raises(UserError, match="has no shot 's9'"):
-        true_animation(dataset, "s9", tmp_path)
+        ground_truth_animation(dataset, "s9", tmp_path)
     # At twice the rate a recorded frame, which shows the middle of its time, stands between two others.
-    doubled = true_animation(dataset, "s2_joy", tmp_path, 60)
+    doubled = ground_truth_animation(dataset, "s2_joy", tmp_path, 60)
     assert (doubled.fps, doubled.num_frames) == (60, 2 * made.num_frames)
     np.testing.assert_array_equal(doubled.skin.frames[1::2], made.skin.frames)
     np.testing.assert_allclose(doubled.skin.frames[2::2], (made.skin.frames[:-1] + made.skin.frames[1:]) / 2, atol=1e-5)

@@ -16,7 +16,7 @@ from audio2face.animation import rigid_transforms
 from audio2face.animation.animation import Animation
 from audio2face.config import Configuration, Roots, load
 from audio2face.dataset import ActorDataset
-from audio2face.evaluate.ground_truth import true_animation
+from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.example.head import Head
 from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES
 from audio2face.geometry.rigid import fit_rigid
@@ -133,7 +133,7 @@ def perform(
     dataset: ActorDataset, folder: Path, monkeypatch: pytest.MonkeyPatch, **parameters: float
 ) -> tuple[Animation, Animation, AnimationPipeline]:
     """The held-out shot by a network without error, in the SDK's form; and as it was recorded."""
-    truth = true_animation(dataset, HELD_OUT, folder, FPS)
+    truth = ground_truth_animation(dataset, HELD_OUT, folder, FPS)
     neutral, root, jaw = dataset.tongue_neutral, dataset.tongue_rigid_vertices, dataset.jaw_keypoints_neutral
     assert neutral is not None
     assert root is not None
