@@ -1,4 +1,4 @@
-"""Animation on disk, in the forms that other programs read. NumPy only, but for the libraries of single formats.
+"""Export of animations to file formats of other programs. NumPy, plus a library for some formats.
 
 What a network says itself (`RawMotion`) is written as the reference does; a finished face (`Animation`), which went
 through the animator, in the forms that artists use.

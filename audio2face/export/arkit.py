@@ -1,4 +1,4 @@
-"""Weights of blend shapes under ARKit's names: the table of the Live Link Face app, and Audio2Face's JSON.
+"""Blend-shape weights under ARKit's names: the table of the Live Link Face app, and Audio2Face's JSON.
 
 Knows columns, order, time codes and signs of both; names are matched by `dataset.arkit_names`.
 """
@@ -39,17 +39,18 @@ _ANGLES = (
     "RightEyeRoll",
 )
 _ROWS = 4096
-_TICKS = 60  # a second, that the last field of a time code counts, whatever the rate of the rows
+_TICKS = 60  # per second, counted by the last field of a time code at every frame rate
 _THOUSANDTHS = 1000
 
 
 def write_arkit(animation: Animation, folder: Path, name: str) -> list[Path]:
     """Writes `<name>_arkit.csv`, as the Live Link Face app records, and `<name>_arkit.json`, as Audio2Face exports.
 
-    The table has the 52 weights, the head's angles (0: the head is still) and the eyes' in radians, with the signs of
-    the app: yaw falls when an eye looks to the actor's left, pitch rises when it looks down. The JSON has the 52 in
-    Audio2Face's order under ARKit's own names, then the tongue's poses, and lists in `posesWithoutColumn` the poses
-    that are none of the 52. A shape without a pose is 0 and is named in the log.
+    The table has the 52 weights, the angles of the head (0) and of the eyes in radians, with the signs of
+    the app: yaw decreases when an eye turns to the actor's left, pitch increases when it turns down. The JSON has the
+        52
+    in Audio2Face's order under ARKit's names, then the tongue's poses; `posesWithoutColumn` lists the poses that match
+    none of the 52. A shape without a pose is 0 and is logged.
 
     Raises:
         UserError: no weights were solved, most poses have no counterpart among the 52, or a file cannot be written.
@@ -82,7 +83,7 @@ def _report(match: NameMatch) -> None:
 
 
 def _in_order(weights: BlendWeights, columns: Mapping[str, int], order: Sequence[str], frames: slice) -> Float32Array:
-    """Weights `[frames, 52]` of ARKit's shapes in an order of theirs; 0 where the set has no pose."""
+    """Weights `[frames, 52]` of ARKit's shapes in the given order; 0 if the set has no pose."""
     block = np.asarray(weights.values[frames], np.float32)
     found = np.zeros((len(block), len(order)), np.float32)
     for target, shape in enumerate(order):
@@ -96,22 +97,22 @@ def _live_link_rows(
 ) -> Iterator[tuple[object, ...]]:
     count = len(LIVE_LINK_NAMES) + len(_ANGLES)
     order = [shape[0].lower() + shape[1:] for shape in LIVE_LINK_NAMES]
-    for cut in _cuts(animation):
-        shapes = _in_order(weights, columns, order, cut)
-        right_pitch, right_yaw, left_pitch, left_yaw = np.radians(animation.eyes[cut]).T
+    for frames in _blocks(animation):
+        shapes = _in_order(weights, columns, order, frames)
+        right_pitch, right_yaw, left_pitch, left_yaw = np.radians(animation.eyes[frames]).T
         still = np.zeros(len(shapes), np.float32)
-        # Yaw against ours: in takes of the app it is -0.6 times (EyeLookOutLeft - EyeLookInLeft), and likewise right.
+        # The app's yaw has the opposite sign: in its takes it is -0.6 times (EyeLookOutLeft - EyeLookInLeft).
         angles = [still, still, still, -left_yaw, left_pitch, still, -right_yaw, right_pitch, still]
         rows = np.concatenate([shapes, np.stack(angles, axis=1) + np.float32(0)], axis=1)  # + 0: no -0.0 in the text
-        for frame, row in enumerate(rows.tolist(), cut.start):
+        for frame, row in enumerate(rows.tolist(), frames.start):
             yield timecode(frame, animation.fps), count, *(f"{value:.9f}" for value in row)
 
 
 def timecode(frame: int, fps: float) -> str:
     """The time of a frame as hours, minutes, seconds and sixtieths of a second with a fraction, `00:00:02:13.500`.
 
-    The app counts sixtieths at every rate. Readers that take the field for frames of the take's own rate squeeze each
-    second together unless it counts so.
+    The app counts sixtieths at every rate. Readers interpret the field that way, so frames of the take's own rate would
+    compress each second.
     """
     total = round(frame * _TICKS * _THOUSANDTHS / fps)
     ticks, thousandths = divmod(total, _THOUSANDTHS)
@@ -120,7 +121,7 @@ def timecode(frame: int, fps: float) -> str:
 
 
 def _write_json(path: Path, animation: Animation, match: NameMatch, sound: str) -> None:
-    """Writes the JSON row by row, so that a long animation is never held as text."""
+    """Writes the JSON row by row, so a long animation is never in memory as text."""
     skin, tongue = animation.skin_weights, animation.tongue_weights
     assert skin is not None
     names = [*ARKIT_NAMES, *(_tongue_names(tongue.names) if tongue is not None else ())]
@@ -134,21 +135,21 @@ def _write_json(path: Path, animation: Animation, match: NameMatch, sound: str) 
     }
     with atomic_write(path) as handle:
         handle.write((json.dumps(head)[:-1] + ', "weightMat": [').encode())
-        for cut in _cuts(animation):
-            block = _in_order(skin, match.columns, ARKIT_NAMES, cut)
+        for frames in _blocks(animation):
+            block = _in_order(skin, match.columns, ARKIT_NAMES, frames)
             if tongue is not None:
-                block = np.concatenate([block, tongue.values[cut]], axis=1)
+                block = np.concatenate([block, tongue.values[frames]], axis=1)
             rows = ",\n".join(json.dumps(row) for row in np.round(block.astype(np.float64), 9).tolist())
-            handle.write(f"{',' if cut.start else ''}\n{rows}".encode())
+            handle.write(f"{',' if frames.start else ''}\n{rows}".encode())
         handle.write(b"\n]}\n")
 
 
 def _tongue_names(poses: Sequence[str]) -> list[str]:
-    """Audio2Face's name of every pose of the tongue that it knows, else the pose's own in lower camel case."""
-    known = {index: name for name, index in match_names(poses, TONGUE_NAMES).columns.items()}
-    return [known.get(index, pose[:1].lower() + pose[1:]) for index, pose in enumerate(poses)]
+    """Audio2Face's name of each pose of the tongue, or the pose's own name in lower camel case if there is none."""
+    standard = {index: name for name, index in match_names(poses, TONGUE_NAMES).columns.items()}
+    return [standard.get(index, pose[:1].lower() + pose[1:]) for index, pose in enumerate(poses)]
 
 
-def _cuts(animation: Animation) -> Iterator[slice]:
+def _blocks(animation: Animation) -> Iterator[slice]:
     for first in range(0, animation.num_frames, _ROWS):
         yield slice(first, min(first + _ROWS, animation.num_frames))

@@ -1,4 +1,4 @@
-"""Every form in which a finished animation can be written, by the name that the command line knows it by."""
+"""The export formats of a finished animation, by their names on the command line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from audio2face.export.tables import write_sound, write_table
 
 
 def _write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
-    from audio2face.export.gltf import write_glb  # its library takes a third of a second to load
+    from audio2face.export.gltf import write_glb  # loads in a third of a second
 
     return write_glb(animation, folder, name)
 
 
 def _write_usd(animation: Animation, folder: Path, name: str) -> list[Path]:
-    from audio2face.export.usd import write_usd  # likewise, most of a second
+    from audio2face.export.usd import write_usd  # loads in most of a second
 
     return write_usd(animation, folder, name)
 
@@ -31,13 +31,13 @@ Writer = Callable[[Animation, Path, str], list[Path]]
 
 @dataclass(frozen=True)
 class Format:
-    """One form of an animation on disk.
+    """An export format.
 
     Attributes:
-        description: what the files hold.
-        opened_by: the tools that read it.
-        write: writes an animation into a folder under a name; the files appear together, those to open first. What
-            refers to the sound takes it to be `<name>.wav` in the same folder (`write_sound`).
+        description: contents of the files.
+        opened_by: programs that read it.
+        write: writes an animation into a folder under a name and returns the files to open; all files appear together.
+            References to the audio are to `<name>.wav` in the same folder (`write_sound`).
     """
 
     description: str
@@ -50,7 +50,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "maya": Format("caches of skin and tongue, .xml with .mc", "Maya", write_maya),
         "pc2": Format("point caches of skin and tongue", "Blender, 3ds Max", write_pc2),
         "mdd": Format("motion designer caches of skin and tongue", "Blender, LightWave, Modo", write_mdd),
-        "npy": Format("NumPy arrays of skin, tongue, jaw and eyes", "programs of your own", write_arrays),
+        "npy": Format("NumPy arrays of skin, tongue, jaw and eyes", "your own programs", write_arrays),
         "csv": Format("jaw, eyes, emotion and weights per frame", "spreadsheets, any program", write_table),
         "arkit": Format(
             "52 ARKit weights: Live Link Face CSV and Audio2Face JSON", "Unreal Engine, Unity, Maya", write_arkit
@@ -70,19 +70,19 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 
 
 def write_formats(animation: Animation, folder: Path, name: str, formats: Iterable[str]) -> list[Path]:
-    """Writes an animation in several formats, and its sound beside them.
+    """Writes an animation in several formats, and its audio beside them.
 
     Args:
         animation: the animation.
-        folder: where the files go; made where it is missing.
-        name: what the names of all files begin with.
+        folder: output folder; created if it is missing.
+        name: prefix of all file names.
         formats: keys of `FORMATS`.
 
     Returns:
-        The files to open, and the sound where there is one.
+        The files to open, then the audio file if there is one.
 
     Raises:
-        UserError: a format is unknown or needs what the animation lacks, or a file cannot be written.
+        UserError: a format is unknown or needs data that the animation lacks, or a file cannot be written.
     """
     chosen = [_format(key) for key in dict.fromkeys(formats)]
     sound = write_sound(animation, folder, name)

@@ -1,4 +1,4 @@
-"""The binary half of a glTF file: arrays as accessors, and the container that joins them with the JSON.
+"""glTF export: arrays as accessors of a binary container, and the scene of an animated face.
 
 Knows numbers and bytes (glTF 2.0, sections 3.6 and 4); the scene is put together in `gltf`.
 """
@@ -35,7 +35,7 @@ _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 
 
 class Accessors:
-    """Collects arrays for one binary chunk, each in a buffer view of its own, and tells their accessors' numbers."""
+    """Collects arrays for one binary chunk, each in its own buffer view, and returns their accessor indices."""
 
     def __init__(self, document: gltf.GLTF2) -> None:
         self._document = document
@@ -51,13 +51,13 @@ class Accessors:
         bounds: bool = False,
         normalized: bool = False,
     ) -> int:
-        """Adds an array `[count]` or `[count, 2 to 4]` as it is.
+        """Adds an array `[count]` or `[count, 2 to 4]`.
 
         Args:
             array: float32, or unsigned integers of 8, 16 or 32 bits.
-            target: what a graphics card uses it for, `gltf.ARRAY_BUFFER` or `gltf.ELEMENT_ARRAY_BUFFER`.
-            bounds: whether minimum and maximum are told, as positions and times need.
-            normalized: whether integers stand for 0 to 1.
+            target: its use on a graphics card, `gltf.ARRAY_BUFFER` or `gltf.ELEMENT_ARRAY_BUFFER`.
+            bounds: whether to store minimum and maximum, as positions and times require.
+            normalized: whether integers represent 0 to 1.
         """
         accessor = self._described(array, bounds)
         accessor.bufferView = self._view(array, target)
@@ -66,16 +66,16 @@ class Accessors:
         return self._added(accessor)
 
     def sparse(self, array: Float32Array, rows: Int64Array, rows_view: int, bounds: bool) -> int:
-        """Adds `array` `[count, 3]`, of which only `rows` are stored and all others read as zero.
+        """Adds `array` `[count, 3]`, of which only `rows` are stored and all others are zero.
 
         Args:
             array: all rows.
-            rows: numbers of those to store, rising.
-            rows_view: where these numbers lie, from `row_numbers`.
-            bounds: whether minimum and maximum are told.
+            rows: ascending indices of the rows to store.
+            rows_view: buffer view of these indices, from `row_numbers`.
+            bounds: whether to store minimum and maximum.
         """
         accessor = self._described(array, bounds)
-        # The format lets this view be left out; a reader (VTK's) then takes whatever is in its memory for zeros.
+        # This view is optional in the format; without it VTK's reader uses uninitialised memory instead of zeros.
         accessor.bufferView = self._zero_view(len(array))
         accessor.sparse = gltf.Sparse(
             count=len(rows),
@@ -85,11 +85,11 @@ class Accessors:
         return self._added(accessor)
 
     def row_numbers(self, rows: Int64Array, count: int) -> int:
-        """Stores numbers of rows for `sparse` accessors of `count` rows; gives their buffer view."""
+        """Stores row indices for `sparse` accessors of `count` rows; returns their buffer view."""
         return self._view(rows.astype("<u2" if _row_component(count) == gltf.UNSIGNED_SHORT else "<u4"), None)
 
     def container(self) -> Iterator[bytes]:
-        """The bytes of the .glb file, in pieces; nothing may be added afterwards."""
+        """The bytes of the .glb file, in chunks; call it last."""
         self._document.buffers = [gltf.Buffer(byteLength=self._size)]
         text = self._document.gltf_to_json(separators=(",", ":"), indent=None).encode()
         text += b" " * (-len(text) % 4)
@@ -110,7 +110,7 @@ class Accessors:
     def _zero_view(self, count: int) -> int:
         if count not in self._zeros:
             self._zeros[count] = self._view(np.zeros((count, 3), np.float32), gltf.ARRAY_BUFFER)
-            self._document.bufferViews[-1].byteStride = 12  # must be told of a view that several accessors share
+            self._document.bufferViews[-1].byteStride = 12  # required for a view shared by several accessors
         return self._zeros[count]
 
     def _view(self, array: npt.NDArray[np.generic], target: int | None) -> int:
@@ -132,9 +132,9 @@ def _row_component(count: int) -> int:
 
 
 _METRES = np.float32(0.01)  # of a centimetre
-_STILL_M = 1e-6  # a vertex that a shape moves by less stays out of it
-_SAME_NORMAL = 2e-3  # likewise a normal, as a difference of unit vectors
-_SPARSE_COST = 26 / 24  # bytes of a stored vertex in a sparse pair of position and normal, against a dense one
+_STILL_M = 1e-6  # smaller offsets of a vertex are omitted from a target
+_SAME_NORMAL = 2e-3  # smaller differences of unit normals are omitted
+_SPARSE_COST = 26 / 24  # bytes per vertex of a sparse pair of position and normal, relative to a dense pair
 
 _ROUGHNESS = {"skin": 0.55, "tongue": 0.35, "teeth": 0.25, "eye": 0.08, "marker": 0.6}
 
@@ -142,17 +142,16 @@ _ROUGHNESS = {"skin": 0.55, "tongue": 0.35, "teeth": 0.25, "eye": 0.08, "marker"
 def write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
     """Writes `<name>.glb`.
 
-    The skin's morph targets are its blend shapes where weights were solved, else principal shapes of its frames, as
-    the tongue's are always (`fit_morph_targets`, which logs how near they come); a face whose polygons nobody knows is
-    a cloud of points. The nodes `jaw`, `right_eye` and `left_eye` are keyed and carry lower teeth and eyeballs.
-    There is no sound in glTF.
+    The skin's morph targets are its blend shapes if weights were solved, otherwise principal components of its frames,
+    which the tongue always uses (`fit_morph_targets` logs the error). A face without polygons is a point cloud. The
+    nodes `jaw`, `right_eye` and `left_eye` are keyed and move the lower teeth and eyeballs. glTF has no audio.
 
     Raises:
         UserError: the file cannot be written.
     """
     scene = _Scene(animation)
     for part, surface in animation.surfaces.items():
-        # Blend shapes of the tongue leave out what the jaw does to it: solved weights can be centimetres off.
+        # The tongue's weights are solved without the jaw's motion: with them it would be off by centimetres.
         scene.add_surface(part, surface, animation.skin_weights if part == "skin" else None)
     scene.add_rigid_parts()
     path = folder / f"{name}.glb"
@@ -197,30 +196,30 @@ class _Scene:
             self._key(node, "weights", np.asarray(morphs.weights, np.float32).reshape(-1))
 
     def add_rigid_parts(self) -> None:
-        """Adds the nodes of jaw and eyes, keyed, and every rigid part under what it follows."""
+        """Adds the keyed nodes of jaw and eyes, and every rigid part as a child of the node that moves it."""
         animation = self._animation
-        props = rigid_parts(animation)
-        pivots = {str(prop.follows): prop.pivot * _METRES for prop in props if prop.follows not in ("head", "jaw")}
+        rigid = rigid_parts(animation)
+        pivots = {str(part.follows): part.pivot * _METRES for part in rigid if part.follows not in ("head", "jaw")}
         nodes = {"head": 0}
         for follows in ("jaw", "right_eye", "left_eye"):
-            place = pivots[follows].tolist() if follows in pivots else None
-            nodes[follows] = self._add_node(gltf.Node(name=follows, translation=place))
+            position = pivots[follows].tolist() if follows in pivots else None
+            nodes[follows] = self._add_node(gltf.Node(name=follows, translation=position))
         self._key(nodes["jaw"], "translation", np.asarray(animation.jaw[:, :3, 3] * _METRES, np.float32))
         self._key(nodes["jaw"], "rotation", jaw_quaternions(animation.jaw))
         right, left = eye_quaternions(animation.eyes)
         self._key(nodes["right_eye"], "rotation", right)
         self._key(nodes["left_eye"], "rotation", left)
-        for prop in props:
-            self._add_prop(prop, nodes[prop.follows], pivots.get(prop.follows))
+        for part in rigid:
+            self._add_part(part, nodes[part.follows], pivots.get(part.follows))
 
-    def _add_prop(self, prop: RigidPart, parent: int, pivot: Float32Array | None) -> None:
-        points = prop.vertices * _METRES
+    def _add_part(self, part: RigidPart, parent: int, pivot: Float32Array | None) -> None:
+        points = part.vertices * _METRES
         if pivot is not None:
             points -= pivot
-        primitive = self._primitive(prop.kind, points, prop.faces, prop.colours)
-        mesh = gltf.Mesh(name=prop.name, primitives=[primitive], weights=None)
-        # The eyes' own nodes bear their names already.
-        name = f"{prop.name}_mesh" if prop.name == prop.follows else prop.name
+        primitive = self._primitive(part.kind, points, part.faces, part.colours)
+        mesh = gltf.Mesh(name=part.name, primitives=[primitive], weights=None)
+        # The eyes' nodes already have these names.
+        name = f"{part.name}_mesh" if part.name == part.follows else part.name
         self._add_node(gltf.Node(name=name, mesh=self._add_mesh(mesh)), parent)
 
     def _primitive(
@@ -247,20 +246,20 @@ class _Scene:
         return primitive
 
     def _targets(self, morphs: MorphTargets, faces: npt.NDArray[np.int32] | None) -> list[gltf.Attributes] | None:
-        """Morph targets: what each shape adds to positions and, where there are polygons, to normals."""
+        """Morph targets: offsets of positions and, if there are polygons, of normals."""
         normals = None if faces is None else Normals(triangulate(faces), len(morphs.neutral))
-        rest = None if normals is None else normals.compute(morphs.neutral)
+        neutral = None if normals is None else normals.compute(morphs.neutral)
         found = []
         for delta in morphs.deltas:
             parts = [np.ascontiguousarray(delta * _METRES, np.float32)]
-            if normals is not None and rest is not None:
-                parts.append(normals.compute(morphs.neutral + delta) - rest)
+            if normals is not None and neutral is not None:
+                parts.append(normals.compute(morphs.neutral + delta) - neutral)
             numbers = self._target_arrays(parts)
             found.append(gltf.Attributes(POSITION=numbers[0], NORMAL=numbers[1] if len(numbers) > 1 else None))
         return found or None
 
     def _target_arrays(self, parts: Sequence[Float32Array]) -> list[int]:
-        """Accessors of one target's arrays, sparse where that is smaller."""
+        """Accessors of one target's arrays, sparse if that is smaller."""
         moved = np.abs(parts[0]).max(axis=1) > _STILL_M
         if len(parts) > 1:
             moved |= np.abs(parts[1]).max(axis=1) > _SAME_NORMAL
@@ -305,5 +304,5 @@ class _Scene:
 
 
 def _opaque(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
-    """Opaque linear colours `[verts, 4]` of sRGB ones, uint8 `[verts, 3]`."""
+    """Converts sRGB colours, uint8 `[verts, 3]`, to opaque linear ones, `[verts, 4]`."""
     return np.asarray(np.rint(65535 * np.pad(linear(colours), ((0, 0), (0, 1)), constant_values=1)), np.uint16)

@@ -12,26 +12,26 @@ from audio2face.io.atomic import atomic_files, write_npy
 
 
 def write_maya(animation: Animation, folder: Path, name: str) -> list[Path]:
-    """Writes Maya caches, `<name>.xml` and `<name>_tongue.xml` with an `.mc` beside each; see `_write`."""
+    """Writes Maya caches, `<name>.xml` and `<name>_tongue.xml` with an `.mc` beside each."""
     return _write(animation, folder, name, ".xml")
 
 
 def write_pc2(animation: Animation, folder: Path, name: str) -> list[Path]:
-    """Writes point caches, `<name>.pc2` and `<name>_tongue.pc2`; see `_write`."""
+    """Writes point caches, `<name>.pc2` and `<name>_tongue.pc2`."""
     return _write(animation, folder, name, ".pc2")
 
 
 def write_mdd(animation: Animation, folder: Path, name: str) -> list[Path]:
-    """Writes motion designer caches, `<name>.mdd` and `<name>_tongue.mdd`; see `_write`."""
+    """Writes motion designer caches, `<name>.mdd` and `<name>_tongue.mdd`."""
     return _write(animation, folder, name, ".mdd")
 
 
 def write_arrays(animation: Animation, folder: Path, name: str) -> list[Path]:
-    """Writes NumPy arrays, float32: what a program of one's own reads most easily.
+    """Writes float32 NumPy arrays, for your own programs.
 
     Returns:
         `<name>_skin.npy` and `<name>_tongue.npy` `[frames, verts, 3]`, centimetres; `<name>_jaw.npy` `[frames, 4, 4]`
-        and `<name>_eyes.npy` `[frames, 4]`, see `Animation`.
+        and `<name>_eyes.npy` `[frames, 4]`, degrees.
 
     Raises:
         UserError: a file cannot be written.
@@ -46,12 +46,12 @@ def write_arrays(animation: Animation, folder: Path, name: str) -> list[Path]:
 
 
 def _write(animation: Animation, folder: Path, name: str, extension: str) -> list[Path]:
-    """Writes a cache of the skin and, where there is one, of the tongue.
+    """Writes a cache of the skin and, if there is one, of the tongue.
 
     Args:
         animation: the animation.
-        folder: where the files go, together.
-        name: of the skin's file; the tongue's is called `<name>_tongue`.
+        folder: output folder; the files appear together.
+        name: of the skin's file; the tongue's is `<name>_tongue`.
         extension: of a format of `write_cache`.
 
     Returns:
@@ -73,5 +73,5 @@ def _write_surface(path: Path, surface: Surface, fps: float) -> None:
 
 
 def _names(folder: Path, extension: str) -> list[str]:
-    """Names of the files with an extension, the shorter first where one begins like the other."""
+    """Sorted names of the files with an extension; a prefix comes before the longer name."""
     return sorted(file.name for file in folder.iterdir() if file.suffix == extension)

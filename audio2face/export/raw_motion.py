@@ -1,4 +1,4 @@
-"""What a network says of a face, before the animator: displacements from rest, read in blocks of frames."""
+"""Network output before post-processing: offsets from neutral, read in blocks of frames, and its files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ BLOCK_FRAMES = 64
 
 @dataclass(frozen=True, eq=False)
 class RawMotion:
-    """The motion of one face as a network gives it.
+    """The network output for one face.
 
     Attributes:
         fps: frames per second; frame i spans the time from i / fps to (i + 1) / fps.
-        values: displacements from the face at rest, float32 `[frames, values]`, in memory or mapped from a file: skin
+        values: offsets from the neutral face, float32 `[frames, channels]`, in memory or memory-mapped: skin
             and tongue in centimetres (three a vertex), jaw key points in centimetres, eye rotations in degrees.
-        neutral_skin: the skin at rest, float32 `[verts, 3]`, centimetres.
-        neutral_tongue: the tongue at rest, likewise; its motion is that in the jaw's space, see `attach_to_jaw`.
-        jaw_size: values of the jaw, three a key point; the eyes' follow up to the end.
+        neutral_skin: the neutral skin, float32 `[verts, 3]`, centimetres.
+        neutral_tongue: the neutral tongue, float32 `[verts, 3]`, centimetres; its motion is in the jaw's space
+            (`animation.attach_to_jaw`).
+        jaw_size: channels of the jaw, three per key point; the remaining channels are those of the eyes.
     """
 
     fps: float
@@ -38,20 +39,20 @@ class RawMotion:
 
     @property
     def num_frames(self) -> int:
-        """Frames."""
+        """Number of frames."""
         return len(self.values)
 
     def skin(self) -> Iterator[Float32Array]:
-        """Positions of the skin's vertices, blocks `[n, verts, 3]`, centimetres."""
+        """Yields positions of the skin's vertices in blocks `[n, verts, 3]`, centimetres."""
         return self._positions(0, self.neutral_skin)
 
     def tongue(self) -> Iterator[Float32Array]:
-        """Positions of the tongue's vertices, blocks `[n, verts, 3]`, centimetres."""
+        """Yields positions of the tongue's vertices in blocks `[n, verts, 3]`, centimetres."""
         return self._positions(self.neutral_skin.size, self.neutral_tongue)
 
     @property
     def jaw(self) -> Float32Array:
-        """Displacements of the jaw's key points, `[frames, jaw_size]`, centimetres."""
+        """Offsets of the jaw's key points, `[frames, jaw_size]`, centimetres."""
         return self.values[:, self._rigid : self._rigid + self.jaw_size]
 
     @property
@@ -70,13 +71,13 @@ class RawMotion:
 
 
 def write_maya_caches(motion: RawMotion, folder: Path, name: str, suffix: str = "") -> list[Path]:
-    """Writes the skin and, where there is one, the tongue: positions in centimetres, `.xml` with `.mc` beside it.
+    """Writes Maya caches (`.xml` with `.mc`) of the skin and, if there is one, the tongue, in centimetres.
 
     Args:
         motion: the motion.
-        folder: where the files go.
-        name: of the skin's files; those of the tongue are called `<name>_tongue`.
-        suffix: follows either name.
+        folder: output folder.
+        name: of the skin's files; the tongue's are `<name>_tongue`.
+        suffix: appended to both names.
 
     Returns:
         The `.xml` files.
@@ -98,7 +99,7 @@ def write_maya_caches(motion: RawMotion, folder: Path, name: str, suffix: str = 
 
 
 def write_transforms(motion: RawMotion, folder: Path, name: str) -> list[Path]:
-    """Writes `<name>_jaw.npy` `[frames, 3 * points]` and `<name>_eye.npy` `[frames, 4]`; see `RawMotion`.
+    """Writes `<name>_jaw.npy` `[frames, 3 * points]` and `<name>_eye.npy` `[frames, 4]`, in degrees.
 
     Raises:
         UserError: a file cannot be written.
@@ -112,7 +113,7 @@ def write_transforms(motion: RawMotion, folder: Path, name: str) -> list[Path]:
 
 
 def write_rows(path: Path, blocks: Iterable[npt.NDArray[np.float32]], num_frames: int, num_values: int) -> Path:
-    """Writes blocks `[n, num_values]` as one `.npy` file, float32 `[num_frames, num_values]`, without gathering them.
+    """Writes blocks `[n, num_values]` as one `.npy` file, float32 `[num_frames, num_values]`, as a stream.
 
     Raises:
         UserError: the file cannot be written.

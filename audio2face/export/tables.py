@@ -1,4 +1,4 @@
-"""What a finished face says in a few numbers per frame, as one table: jaw, eyes, emotion and weights."""
+"""Jaw, eyes, emotion and blend-shape weights of an animation as a CSV table, and its audio as a WAV file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_table(animation: Animation, folder: Path, name: str) -> list[Path]:
 
     Columns: `frame`, `seconds`; the jaw's translation in centimetres and rotation in degrees, about x first, then y,
     then z, each axis fixed (Maya's and Blender's order "xyz"); pitch and yaw of the eyes in degrees; `emotion_<name>`;
-    `skin_<pose>` and `tongue_<pose>` where weights of blend shapes were solved.
+    `skin_<pose>` and `tongue_<pose>` if blend-shape weights were solved.
 
     Raises:
         UserError: the file cannot be written.
@@ -41,7 +41,7 @@ def write_table(animation: Animation, folder: Path, name: str) -> list[Path]:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table as comma-separated UTF-8 with a line of names, in one pass over `rows`.
+    """Writes a table as comma-separated UTF-8 with a header line, in one pass over `rows`.
 
     Raises:
         UserError: the file cannot be written.
@@ -55,7 +55,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def jaw_angles(jaw: Float32Array) -> Float32Array:
-    """Rotations of jaw matrices `[frames, 4, 4]` in degrees `[frames, 3]`, about the fixed axes x, y and z in turn."""
+    """Rotations of jaw matrices `[frames, 4, 4]` in degrees `[frames, 3]`, about the fixed axes x, y, z in order."""
     return np.asarray(Rotation.from_matrix(jaw[:, :3, :3]).as_euler("xyz", degrees=True), np.float32)
 
 
@@ -70,14 +70,14 @@ def _rows(animation: Animation) -> Iterator[list[object]]:
             yield [frame, f"{frame / animation.fps:.6f}", *(f"{value:.6g}" for value in row)]
 
 
-_SIXTEEN_BITS = ("PCM_16", "PCM_S8", "PCM_U8", "ALAC_16")  # the lossless codings that 16 bits hold
+_SIXTEEN_BITS = ("PCM_16", "PCM_S8", "PCM_U8", "ALAC_16")  # lossless encodings of at most 16 bits
 
 
 def write_sound(animation: Animation, folder: Path, name: str) -> Path | None:
-    """Writes the recording as `<name>.wav` at its own rate with all its channels, whatever file or film it comes from.
+    """Writes the recording as `<name>.wav` at its own sample rate with all channels, from any audio or video file.
 
-    Sources of up to 16 bits, and lossy ones, become 16-bit PCM (for 16-bit sources without a change of any sample),
-    finer ones 32-bit floats. The file is read and written in blocks.
+    Sources of up to 16 bits, and lossy ones, become 16-bit PCM (identical samples for 16-bit sources), others 32-bit
+    floats. The file is read and written in blocks.
 
     Returns:
         The file; None for an animation without a recording.
@@ -102,5 +102,5 @@ def write_sound(animation: Animation, folder: Path, name: str) -> Path | None:
 
 
 def _as_integers(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """The exact inverse of reading 16 bits as floats; libsndfile's own conversion is off by one here and there."""
+    """The exact inverse of reading 16 bits as floats; libsndfile's conversion is off by one for some values."""
     return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), np.int16)

@@ -1,4 +1,4 @@
-"""What both USD files have in common: a stage in centimetres with +y up, meshes with colours, and the sound.
+"""USD export: a stage with the positions of every frame, and a UsdSkel character with blend shapes.
 
 Knows prims and attributes; which of them move, and how, is decided in `usd`.
 """
@@ -31,7 +31,7 @@ from audio2face.geometry.mesh import linear
 from audio2face.io.atomic import atomic_files
 from audio2face.types import Float32Array
 
-_POINT_CM = 0.08  # diameter of a vertex where polygons are not known
+_POINT_CM = 0.08  # diameter of a vertex of a mesh without polygons
 
 
 def new_stage(path: Path, animation: Animation, root: type[Any]) -> Usd.Stage:
@@ -39,8 +39,8 @@ def new_stage(path: Path, animation: Animation, root: type[Any]) -> Usd.Stage:
 
     Args:
         path: the file, `.usdc`.
-        animation: gives rate, length and name.
-        root: schema of the default prim, `UsdGeom.Xform` say.
+        animation: provides rate, length and name.
+        root: schema of the default prim, such as `UsdGeom.Xform`.
     """
     stage = Usd.Stage.CreateNew(str(path))
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
@@ -57,19 +57,19 @@ def new_stage(path: Path, animation: Animation, root: type[Any]) -> Usd.Stage:
 
 
 def identifier(name: str) -> str:
-    """A name that USD allows a prim."""
+    """A valid name of a prim."""
     return str(Tf.MakeValidIdentifier(name))
 
 
 def vectors(points: npt.NDArray[Any]) -> Vt.Vec3fArray:
-    """An array `[count, 3]` as USD takes it."""
+    """Converts an array `[count, 3]` to USD's type."""
     return Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(points, np.float32))
 
 
-def matrix(turn: npt.NDArray[Any], shift: npt.NDArray[Any]) -> Gf.Matrix4d:
-    """The transform `x -> turn x + shift`; USD's matrices act on rows."""
+def matrix(rotation: npt.NDArray[Any], shift: npt.NDArray[Any]) -> Gf.Matrix4d:
+    """The transform `x -> rotation x + shift`; USD's matrices act on row vectors."""
     whole = np.eye(4)
-    whole[:3, :3], whole[3, :3] = turn.T, shift
+    whole[:3, :3], whole[3, :3] = rotation.T, shift
     return Gf.Matrix4d(whole.tolist())
 
 
@@ -80,14 +80,14 @@ def add_surface(
     faces: npt.NDArray[np.int32] | None,
     colours: npt.NDArray[Any] | None,
 ) -> UsdGeom.PointBased:
-    """Adds a mesh, or points where there are no polygons, at rest.
+    """Adds a neutral mesh, or points if there are no polygons.
 
     Args:
-        stage: where to.
+        stage: the stage.
         path: of the new prim.
         points: `[verts, 3]`, centimetres.
-        faces: `[faces, 3 or 4]`, -1 for a corner that is not there; None for points.
-        colours: sRGB, uint8 `[verts, 3]`; None to leave them to the program.
+        faces: `[faces, 3 or 4]`, -1 for the missing fourth corner of a triangle; None for points.
+        colours: sRGB, uint8 `[verts, 3]`; None for the program's defaults.
     """
     if faces is None:
         surface = UsdGeom.Points.Define(stage, path)
@@ -107,7 +107,7 @@ def add_surface(
 
 
 def add_sound(stage: Usd.Stage, animation: Animation, file: str) -> None:
-    """Adds the sound `file`, which lies beside the stage, where the animation has one."""
+    """Adds a reference to the audio `file` beside the stage, if the animation has audio."""
     if animation.audio is None:
         return
     sound = UsdMedia.SpatialAudio.Define(stage, stage.GetDefaultPrim().GetPath().AppendChild("sound"))
@@ -116,8 +116,8 @@ def add_sound(stage: Usd.Stage, animation: Animation, file: str) -> None:
     sound.CreatePlaybackModeAttr(UsdMedia.Tokens.onceFromStart)
 
 
-_SAVED_BYTES = 64 << 20  # of frames that wait in memory; saving sends them to the file
-_STILL_CM = 1e-4  # a vertex that a shape moves by less stays out of it
+_SAVED_BYTES = 64 << 20  # of frames in memory before they are saved to the file
+_STILL_CM = 1e-4  # smaller offsets of a vertex are omitted from a shape
 _JOINTS = ("head", "head/jaw", "head/right_eye", "head/left_eye")
 
 
@@ -125,8 +125,8 @@ def write_usd(animation: Animation, folder: Path, name: str) -> list[Path]:
     """Writes `<name>.usdc` and, for a face with polygons, `<name>_blendshapes.usdc`.
 
     The first has the exact positions of every frame as time samples, and jaw and eyes as moving transforms. The second
-    is a UsdSkel character, smaller and made for game engines: shapes with animated weights (the skin's blend shapes
-    where weights were solved, else principal shapes; see `fit_morph_targets`) and joints for jaw and eyes.
+    is a UsdSkel character, smaller and suited to game engines: shapes with animated weights (the skin's blend shapes
+    if weights were solved, otherwise principal components of `fit_morph_targets`) and joints for jaw and eyes.
 
     Raises:
         UserError: a file cannot be written.
@@ -153,7 +153,7 @@ def _write_frames(animation: Animation, path: Path, sound: str) -> None:
 
 
 def _sample(stage: Usd.Stage, mesh: UsdGeom.PointBased, surface: Surface) -> None:
-    """Gives a mesh the positions of every frame, a limited number of them in memory."""
+    """Writes the positions of every frame to a mesh, with bounded memory."""
     waiting, frame = 0, 0
     for block in surface.blocks():
         for points in block:
@@ -167,73 +167,73 @@ def _sample(stage: Usd.Stage, mesh: UsdGeom.PointBased, surface: Surface) -> Non
 
 
 def _add_moving_parts(stage: Usd.Stage, animation: Animation) -> None:
-    """Adds transforms of jaw and eyes with a sample per frame, and the rigid parts under what they follow."""
+    """Adds transforms of jaw and eyes with a sample per frame, and the rigid parts as children of what moves them."""
     face = stage.GetDefaultPrim().GetPath()
-    props = rigid_parts(animation)
+    parts = rigid_parts(animation)
     jaw = UsdGeom.Xform.Define(stage, face.AppendChild("jaw"))
     transform = jaw.AddTransformOp()
     for frame, moved in enumerate(animation.jaw):
         transform.Set(matrix(moved[:3, :3], moved[:3, 3]), frame)
     for side, follows in enumerate(("right_eye", "left_eye")):
-        pivots = [prop.pivot for prop in props if prop.follows == follows] or [np.zeros(3, np.float32)]
+        pivots = [part.pivot for part in parts if part.follows == follows] or [np.zeros(3, np.float32)]
         eye = UsdGeom.Xform.Define(stage, face.AppendChild(follows))
         eye.AddTranslateOp(opSuffix="pivot").Set(Gf.Vec3d(*pivots[0].tolist()))
         turn = eye.AddRotateXYZOp()
         eye.AddTranslateOp(opSuffix="pivot", isInverseOp=True)
         for frame, (pitch, yaw) in enumerate(animation.eyes[:, 2 * side : 2 * side + 2].tolist()):
             turn.Set(Gf.Vec3f(pitch, yaw, 0), frame)
-    for prop in props:
-        parent = face if prop.follows == "head" else face.AppendChild(prop.follows)
-        add_surface(stage, parent.AppendChild(_prim_name(prop)), prop.vertices, prop.faces, prop.colours)
+    for part in parts:
+        parent = face if part.follows == "head" else face.AppendChild(part.follows)
+        add_surface(stage, parent.AppendChild(_prim_name(part)), part.vertices, part.faces, part.colours)
 
 
-def _prim_name(prop: RigidPart) -> str:
-    return f"{identifier(prop.name)}_mesh" if prop.name == prop.follows else identifier(prop.name)
+def _prim_name(part: RigidPart) -> str:
+    return f"{identifier(part.name)}_mesh" if part.name == part.follows else identifier(part.name)
 
 
 def _write_character(animation: Animation, path: Path, sound: str) -> None:
     stage = new_stage(path, animation, UsdSkel.Root)
     face = stage.GetDefaultPrim().GetPath()
     add_sound(stage, animation, sound)
-    props = rigid_parts(animation)
-    pivots = {str(prop.follows): prop.pivot for prop in props}
+    rigid = rigid_parts(animation)
+    pivots = {str(part.follows): part.pivot for part in rigid}
     skeleton = _add_skeleton(stage, pivots)
     morphs = {
-        part: fit_morph_targets(surface, animation.skin_weights if part == "skin" else None, part)
-        for part, surface in animation.surfaces.items()
+        name: fit_morph_targets(surface, animation.skin_weights if name == "skin" else None, name)
+        for name, surface in animation.surfaces.items()
         if surface.faces is not None
     }
-    _add_performance(stage, skeleton, animation, pivots, morphs)
-    for part, shapes in morphs.items():
-        colours = animation.parts.get(f"extra_{part}_colours")
-        faces = animation.surfaces[part].faces
-        mesh = add_surface(stage, face.AppendChild(part), shapes.neutral, faces, colours)
+    _add_animation(stage, skeleton, animation, pivots, morphs)
+    for name, shapes in morphs.items():
+        colours = animation.parts.get(f"extra_{name}_colours")
+        faces = animation.surfaces[name].faces
+        mesh = add_surface(stage, face.AppendChild(name), shapes.neutral, faces, colours)
         _bind(mesh, skeleton, 0)
         _add_shapes(stage, mesh, shapes)
     joints = {joint.rpartition("/")[2]: number for number, joint in enumerate(_JOINTS)}
-    for prop in props:
-        mesh = add_surface(stage, face.AppendChild(_prim_name(prop)), prop.vertices, prop.faces, prop.colours)
-        _bind(mesh, skeleton, joints[prop.follows])
+    for part in rigid:
+        mesh = add_surface(stage, face.AppendChild(_prim_name(part)), part.vertices, part.faces, part.colours)
+        _bind(mesh, skeleton, joints[part.follows])
     stage.GetRootLayer().Save()
 
 
 def _add_skeleton(stage: Usd.Stage, pivots: Mapping[str, Float32Array]) -> UsdSkel.Skeleton:
     skeleton = UsdSkel.Skeleton.Define(stage, stage.GetDefaultPrim().GetPath().AppendChild("rig"))
     skeleton.CreateJointsAttr(_JOINTS)
-    # All joints hang on a head at the origin, so a pose is the same in the joint's space and in that of its parent.
-    rest = Vt.Matrix4dArray([matrix(np.eye(3), shift) for shift in _rest_places(pivots)])
-    skeleton.CreateBindTransformsAttr(rest)
-    skeleton.CreateRestTransformsAttr(rest)
+    # All joints are children of a head at the origin, so local and parent space are the same.
+    rest_pose = Vt.Matrix4dArray([matrix(np.eye(3), shift) for shift in _rest_positions(pivots)])
+    skeleton.CreateBindTransformsAttr(rest_pose)
+    skeleton.CreateRestTransformsAttr(rest_pose)
     return skeleton
 
 
-def _rest_places(pivots: Mapping[str, Float32Array]) -> Float32Array:
-    """Where the joints are at rest, `[4, 3]`: the eyes in their centres, head and jaw at the origin."""
-    still = np.zeros(3, np.float32)
-    return np.stack([still, still, pivots.get("right_eye", still), pivots.get("left_eye", still)])
+def _rest_positions(pivots: Mapping[str, Float32Array]) -> Float32Array:
+    """Rest positions of the joints, `[4, 3]`: the eyes at their centres, head and jaw at the origin."""
+    origin = np.zeros(3, np.float32)
+    return np.stack([origin, origin, pivots.get("right_eye", origin), pivots.get("left_eye", origin)])
 
 
-def _add_performance(
+def _add_animation(
     stage: Usd.Stage,
     skeleton: UsdSkel.Skeleton,
     animation: Animation,
@@ -245,23 +245,23 @@ def _add_performance(
     motion.CreateJointsAttr(_JOINTS)
     motion.CreateScalesAttr(Vt.Vec3hArray([Gf.Vec3h(1, 1, 1)] * len(_JOINTS)))
     motion.CreateBlendShapesAttr([shape for shapes in morphs.values() for shape in shapes.names])
-    places = np.repeat(_rest_places(pivots)[None], animation.num_frames, axis=0)
-    places[:, 1] = animation.jaw[:, :3, 3]
-    turns = np.zeros((animation.num_frames, len(_JOINTS), 4), np.float32)
-    turns[:, 0, 3] = 1
-    turns[:, 1] = jaw_quaternions(animation.jaw)
-    turns[:, 2], turns[:, 3] = eye_quaternions(animation.eyes)
+    positions = np.repeat(_rest_positions(pivots)[None], animation.num_frames, axis=0)
+    positions[:, 1] = animation.jaw[:, :3, 3]
+    rotations = np.zeros((animation.num_frames, len(_JOINTS), 4), np.float32)
+    rotations[:, 0, 3] = 1
+    rotations[:, 1] = jaw_quaternions(animation.jaw)
+    rotations[:, 2], rotations[:, 3] = eye_quaternions(animation.eyes)
     weights = np.concatenate([shapes.weights for shapes in morphs.values()], axis=1)
     for frame in range(animation.num_frames):
-        motion.GetTranslationsAttr().Set(vectors(places[frame]), frame)
-        quaternions = [Gf.Quatf(w, x, y, z) for x, y, z, w in turns[frame].tolist()]
+        motion.GetTranslationsAttr().Set(vectors(positions[frame]), frame)
+        quaternions = [Gf.Quatf(w, x, y, z) for x, y, z, w in rotations[frame].tolist()]
         motion.GetRotationsAttr().Set(Vt.QuatfArray(quaternions), frame)
         motion.GetBlendShapeWeightsAttr().Set(Vt.FloatArray.FromNumpy(np.asarray(weights[frame], np.float32)), frame)
     UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([motion.GetPath()])
 
 
 def _bind(mesh: UsdGeom.PointBased, skeleton: UsdSkel.Skeleton, joint: int) -> None:
-    """Makes a mesh follow one joint as a whole."""
+    """Binds a mesh rigidly to one joint."""
     binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
     binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
     binding.CreateJointIndicesPrimvar(constant=True).Set([joint])
@@ -270,7 +270,7 @@ def _bind(mesh: UsdGeom.PointBased, skeleton: UsdSkel.Skeleton, joint: int) -> N
 
 
 def _add_shapes(stage: Usd.Stage, mesh: UsdGeom.PointBased, morphs: MorphTargets) -> None:
-    """Adds the shapes of a mesh, each with the vertices that it moves."""
+    """Adds the blend shapes of a mesh, each with the vertices that it moves."""
     targets: list[Sdf.Path] = []
     for shape, delta in zip(morphs.names, morphs.deltas, strict=True):
         target = UsdSkel.BlendShape.Define(stage, mesh.GetPath().AppendChild(identifier(shape)))

@@ -74,8 +74,8 @@ def test_pictures_and_captions(face: Animation, tmp_path: Path) -> None:
         write_picture(face, 24, tmp_path / "x.png")
 
 
-def test_what_cannot_be_is_said(face: Animation, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not the name of a video"):
+def test_invalid_names_and_sizes_raise(face: Animation, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not have the suffix of a video"):
         write_video(face, tmp_path / "x.avi")
     with pytest.raises(UserError, match="not possible"):
         write_video(face, tmp_path / "x.mp4", size=(1279, 720))

@@ -1,7 +1,7 @@
-"""Soft studio light on moving surfaces: large lamps, shadows of one part on another, the shine of skin and wet eyes.
+"""Lighting of deforming surfaces: area lights, ambient occlusion and shadows, and specular reflections.
 
-Light comes from a fixed set of directions. Which of them a vertex can see is found once for a pose, by looking at the
-scene from each; a moving face goes between two such poses. Knows positions, normals and materials, not whose they are.
+Light arrives from a fixed set of directions. The visibility of each vertex from them is computed once per pose by
+rendering a depth map from each direction; frames interpolate between two such poses.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from audio2face.export.render.raster import VisibilityBuffer, rasterise
 from audio2face.types import Float32Array, Int32Array
 
 _DIRECTIONS = 48
-_MAP_PIXELS = 160  # of a view of the scene from one direction
-_OFF_SURFACE_CM = 0.12  # a vertex looks around from a little above itself
-_BIAS_CM = 0.12  # what lies in front of it by less is its own surface
+_MAP_PIXELS = 160  # of the depth map of one direction
+_OFF_SURFACE_CM = 0.12  # offset of a vertex along its normal before the depth test
+_BIAS_CM = 0.12  # of the depth test, against self-shadowing
 
-# Towards the lamp, its light (linear red, green, blue), and how wide it is (cosine at which it has faded to half).
+# Direction to the lamp, its light (linear red, green, blue), and its width (cosine at half of the intensity).
 _LIGHTS = (
     ((-0.60, 0.55, 0.70), (4.30, 4.00, 3.70), 0.86),  # key, upper left
     ((0.90, 0.10, 0.55), (0.55, 0.63, 0.76), 0.65),  # fill, right
@@ -27,18 +27,18 @@ _LIGHTS = (
     ((-0.85, 0.30, -0.60), (1.20, 1.15, 1.10), 0.80),  # rim, behind left
 )
 _SKY, _GROUND = (0.32, 0.34, 0.38), (0.17, 0.14, 0.12)
-# Which lamps a surface mirrors, and where in them: of the key its lower edge, which lids do not hide from the eyes.
+# Lamps with specular reflections, and the reflected direction: of the key its lower edge, which lids do not occlude.
 _MIRRORED = ((0, (-0.46, 0.30, 0.84)), (1, (0.85, 0.09, 0.52)), (2, (0.66, 0.35, -0.66)))
 
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface answers to light.
+    """Reflection of light by a surface.
 
     Attributes:
-        scatter: share of the light that wanders below the surface, in red, green and blue: softer shadows, redder.
-        shine: strength of the reflection of lamps.
-        sharpness: how small and crisp that reflection is: 10 for skin, hundreds for wet surfaces.
+        scatter: fraction of subsurface scattering in red, green and blue: softer, redder shadows.
+        shine: strength of specular reflections.
+        sharpness: specular exponent: 10 for skin, hundreds for wet surfaces.
     """
 
     scatter: tuple[float, float, float]
@@ -56,16 +56,16 @@ MATERIALS = {
 
 
 def directions() -> Float32Array:
-    """Where light comes from, unit vectors `[directions, 3]` spread evenly over the sphere (a Fibonacci lattice)."""
-    number = np.arange(_DIRECTIONS) + 0.5
-    height = 1 - 2 * number / _DIRECTIONS
-    around = number * np.pi * (1 + 5**0.5)
+    """Directions of incoming light, unit vectors `[directions, 3]` on a Fibonacci lattice of the sphere."""
+    index = np.arange(_DIRECTIONS) + 0.5
+    height = 1 - 2 * index / _DIRECTIONS
+    around = index * np.pi * (1 + 5**0.5)
     radius = np.sqrt(1 - height**2)
     return np.stack([radius * np.cos(around), height, radius * np.sin(around)], axis=1).astype(np.float32)
 
 
 def radiance(towards: Float32Array) -> Float32Array:
-    """Light that arrives from unit directions `[n, 3]`: lamps before a sky that is brighter above. `[n, 3]`."""
+    """Radiance from unit directions `[n, 3]`: lamps and a vertical sky gradient; `[n, 3]`."""
     up = (towards[:, 1:2] + 1) / 2
     light = up * np.array(_SKY) + (1 - up) * np.array(_GROUND)
     for lamp, colour, half in _LIGHTS:
@@ -75,28 +75,28 @@ def radiance(towards: Float32Array) -> Float32Array:
 
 
 def visibility(points: Float32Array, normals: Float32Array, triangles: Int32Array) -> Float32Array:
-    """How freely each vertex of a scene sees in each of `directions`, 0 to 1, float32 `[verts, directions]`.
+    """Visibility of each of `directions` from each vertex of a scene, 0 to 1, float32 `[verts, directions]`.
 
     Args:
         points: `[verts, 3]`, centimetres.
         normals: `[verts, 3]`.
-        triangles: `[triangles, 3]`, all that stands in the way.
+        triangles: `[triangles, 3]`, all occluders.
     """
     found = np.empty((len(points), _DIRECTIONS), np.float32)
     centre = (points.max(axis=0) + points.min(axis=0)) / 2
     reach = float(np.linalg.norm(points - centre, axis=1).max()) + 1.0
     scale = (_MAP_PIXELS - 4) / (2 * reach)
-    eyes = points + _OFF_SURFACE_CM * normals
+    raised = points + _OFF_SURFACE_CM * normals
     for number, towards in enumerate(directions()):
         across = _across(towards)
         scene = _onto_map(points - centre, across, towards, scale, reach)
-        seen = VisibilityBuffer.nearness(rasterise(scene, triangles, _MAP_PIXELS, _MAP_PIXELS, samples=1).keys[0])
-        found[:, number] = _unhidden(seen, _onto_map(eyes - centre, across, towards, scale, reach), _BIAS_CM)
+        depth = VisibilityBuffer.nearness(rasterise(scene, triangles, _MAP_PIXELS, _MAP_PIXELS, samples=1).keys[0])
+        found[:, number] = _unoccluded(depth, _onto_map(raised - centre, across, towards, scale, reach), _BIAS_CM)
     return found
 
 
 def _across(towards: Float32Array) -> Float32Array:
-    """Two unit vectors `[2, 3]` at right angles to a direction, right and up for who looks against it."""
+    """Two unit vectors `[2, 3]` orthogonal to a direction: right and up of a view against it."""
     helper = np.array([0.0, 1.0, 0.0] if abs(towards[1]) < 0.9 else [0.0, 0.0, 1.0])
     right = np.cross(helper, towards)
     right /= np.linalg.norm(right)
@@ -106,35 +106,35 @@ def _across(towards: Float32Array) -> Float32Array:
 def _onto_map(
     points: Float32Array, across: Float32Array, towards: Float32Array, scale: float, reach: float
 ) -> Float32Array:
-    """Map positions in pixels, and nearness in centimetres from a plane behind everything."""
+    """Map positions in pixels, and nearness in centimetres from a plane behind the scene."""
     flat = points @ across.T * scale
     middle = _MAP_PIXELS / 2
     return np.stack([middle + flat[:, 0], middle - flat[:, 1], points @ towards + reach], axis=1).astype(np.float32)
 
 
-def _unhidden(seen: Float32Array, places: Float32Array, bias: float) -> Float32Array:
-    """The share of the four map pixels around each place that hold nothing nearer than it."""
-    corner = np.floor(places[:, :2] - 0.5)
-    share = places[:, :2] - 0.5 - corner
+def _unoccluded(depth: Float32Array, positions: Float32Array, bias: float) -> Float32Array:
+    """Bilinear fraction of the four map pixels around each position without a nearer surface."""
+    corner = np.floor(positions[:, :2] - 0.5)
+    share = positions[:, :2] - 0.5 - corner
     column, row = corner.astype(np.int64).T
-    total = np.zeros(len(places), np.float32)
+    total = np.zeros(len(positions), np.float32)
     for right in (0, 1):
         for below in (0, 1):
             weight = np.abs(1 - right - share[:, 0]) * np.abs(1 - below - share[:, 1])
-            total += weight * (places[:, 2] + bias >= seen[row + below, column + right])
+            total += weight * (positions[:, 2] + bias >= depth[row + below, column + right])
     return total
 
 
 class Lighting:
-    """Lights the vertices of one scene."""
+    """Computes the shaded colours of the vertices of one scene."""
 
     def __init__(self, albedo: Float32Array, materials: list[Material], material_of: Int32Array) -> None:
-        """Prepares what no frame changes.
+        """Prepares the constants of all frames.
 
         Args:
             albedo: colours of the vertices in linear light, `[verts, 3]`.
             materials: the materials of the scene.
-            material_of: which of them each vertex has, `[verts]`.
+            material_of: index of the material of each vertex, `[verts]`.
         """
         self._directions = directions()
         self._light = radiance(self._directions) / _DIRECTIONS
@@ -151,48 +151,48 @@ class Lighting:
         self,
         points: Float32Array,
         normals: Float32Array,
-        seen: Float32Array,
+        visible: Float32Array,
         eye: Float32Array,
         rows: npt.NDArray[np.int64],
     ) -> Float32Array:
-        """Light that vertices send to the eye.
+        """Light from vertices to the camera.
 
         Args:
             points: `[rows, 3]`, centimetres.
             normals: `[rows, 3]`.
-            seen: `[rows, directions]`, see `visibility`.
-            eye: where it is, `[3]`.
-            rows: numbers of these vertices in the scene.
+            visible: result of `visibility`, `[rows, directions]`.
+            eye: position of the camera, `[3]`.
+            rows: indices of these vertices in the scene.
 
         Returns:
             Linear red, green and blue, `[rows, 3]`, about 1 for white.
         """
         cosines = normals @ self._directions.T
         direct = np.maximum(cosines, 0)
-        direct *= seen
+        direct *= visible
         wrapped = np.maximum(cosines + 0.45, 0)
         wrapped *= 1 / 1.45
-        wrapped *= 0.35 + 0.65 * seen
+        wrapped *= 0.35 + 0.65 * visible
         light = self._direct[rows] * (direct @ self._light)
         light += self._scattered[rows] * (wrapped @ self._light)
-        light *= 4.0  # mean of a cosine over the sphere is a quarter
-        gaze = eye - points
-        gaze /= np.linalg.norm(gaze, axis=1, keepdims=True)
-        return np.asarray(light + self._reflections(normals, gaze, seen, rows), np.float32)
+        light *= 4.0  # the mean of a clamped cosine over the sphere is a quarter
+        view = eye - points
+        view /= np.linalg.norm(view, axis=1, keepdims=True)
+        return np.asarray(light + self._reflections(normals, view, visible, rows), np.float32)
 
     def _reflections(
-        self, normals: Float32Array, gaze: Float32Array, seen: Float32Array, rows: npt.NDArray[np.int64]
+        self, normals: Float32Array, view: Float32Array, visible: Float32Array, rows: npt.NDArray[np.int64]
     ) -> Float32Array:
-        """Lamps mirrored by the surface (Blinn and Phong), more so where it is seen from the side (Schlick)."""
-        lamp_seen = seen @ self._lamp_share
-        facing = np.clip(np.einsum("vc,vc->v", normals, gaze), 0, 1)
+        """Specular reflections of lamps (Blinn and Phong) with a Fresnel term (Schlick)."""
+        lamp_visible = visible @ self._lamp_share
+        facing = np.clip(np.einsum("vc,vc->v", normals, view), 0, 1)
         fresnel = self._shine[rows] * (0.25 + 0.75 * (1 - facing) ** 4)
         sharpness = self._sharpness[rows]
         total = np.zeros_like(normals)
-        for number, place in _MIRRORED:
-            half = gaze + np.array(place, np.float32)
+        for lamp, direction in _MIRRORED:
+            half = view + np.array(direction, np.float32)
             half /= np.linalg.norm(half, axis=1, keepdims=True)
             cosine = np.clip(np.einsum("vc,vc->v", normals, half), 1e-4, 1)
-            strength = np.exp(sharpness * np.log(cosine)) * fresnel * lamp_seen[:, number]
-            total += strength[:, None] * self._lamp_light[number]
+            strength = np.exp(sharpness * np.log(cosine)) * fresnel * lamp_visible[:, lamp]
+            total += strength[:, None] * self._lamp_light[lamp]
         return total

@@ -1,9 +1,7 @@
-"""Which triangle is seen where: a z-buffer over several samples a pixel, with nothing but array operations.
+"""Rasterisation with a z-buffer and several samples per pixel, with array operations only.
 
-Works by rows: a triangle covers one run of samples in each row that crosses it, and the ends of all runs of all
-triangles are found at once. Knows screen positions and depths; not what is drawn or how it is lit.
-
-Arrays are kept one per quantity and in 32 bits: what takes time here is moving numbers, not computing them.
+A triangle covers one span of samples in each row that crosses it; the spans of all triangles are computed at once.
+Quantities are separate 32-bit arrays, because memory bandwidth limits the speed.
 """
 
 from __future__ import annotations
@@ -21,17 +19,17 @@ PATTERNS = {
     4: (0.375, 0.875, 0.125, 0.625),
     8: (0.5625, 0.1875, 0.8125, 0.3125, 0.9375, 0.0625, 0.6875, 0.4375),
 }
-"""By number of samples: where they lie across the pixel, each in a row of its own and no two in a column."""
-_SLIVER = 1e-2  # square pixels; across less, rounding would outweigh the slope of nearness
+"""Horizontal sample positions within a pixel by number of samples, one per row and column."""
+_SLIVER = 1e-2  # square pixels; for smaller triangles rounding errors dominate the slope of nearness
 
 
 @dataclass(frozen=True, eq=False)
 class VisibilityBuffer:
-    """What the samples show.
+    """The nearest triangle of each sample.
 
     Attributes:
-        keys: uint64 `[samples, height, width]`: the bits of the nearness above the number of the triangle, so that a
-            larger key is nearer; 0 where nothing is.
+        keys: uint64 `[samples, height, width]`: the bits of the nearness above the index of the triangle, so that a
+            larger key is nearer; 0 for the background.
     """
 
     keys: npt.NDArray[np.uint64]
@@ -50,7 +48,7 @@ class _Edge:
     start: Float32Array
 
     def at(self, triangle: Int32Array, y: Float32Array) -> Float32Array:
-        """Where the lines of some triangles cross heights `y`."""
+        """The x at which the lines of some triangles cross heights `y`."""
         x = self.slope.take(triangle)
         x *= y
         x += self.start.take(triangle)
@@ -59,15 +57,15 @@ class _Edge:
 
 @dataclass(frozen=True, eq=False)
 class _Outlines:
-    """The triangles that may be seen.
+    """Front-facing triangles inside the picture.
 
     Attributes:
-        number: of each, `[n]`.
-        left: two edges that bound it on the left; the same twice where there is one.
-        right: likewise on the right.
+        number: index of each triangle, `[n]`.
+        left: two edges that bound it on the left; equal if there is only one.
+        right: two edges that bound it on the right; equal if there is only one.
         nearness: its change per pixel right and down, and its value in the corner of the picture, each `[n]`.
         first_row: the first row of samples that crosses it.
-        num_rows: how many do.
+        num_rows: number of rows of samples that cross it.
     """
 
     number: npt.NDArray[np.intp]
@@ -81,43 +79,43 @@ class _Outlines:
 def rasterise(points: Float32Array, triangles: Int32Array, width: int, height: int, samples: int) -> VisibilityBuffer:
     """Finds the nearest triangle at each sample.
 
-    A triangle counts where its corners turn counter-clockwise to the eye. Triangles that share an edge leave no gap
-    and no overlap.
+    Only triangles with counter-clockwise corners on the screen are drawn. Triangles that share an edge leave neither
+    gap nor overlap.
 
     Args:
-        points: `[points, 3]`: x and y in pixels from the upper left corner, y downwards, and nearness: positive, larger
-            nearer, and linear on the screen along a straight line (one over the distance, in perspective).
+        points: `[points, 3]`: x and y in pixels from the upper left corner, y downwards, and nearness: positive,
+            larger when nearer, and linear on the screen (in perspective, one over the distance).
         triangles: `[triangles, 3]`.
         width: pixels.
         height: pixels.
-        samples: of a pixel; a key of `PATTERNS`.
+        samples: per pixel; a key of `PATTERNS`.
     """
     buffer = np.zeros(samples * height * width, np.uint64)
     outlines = _outlines(points, triangles, width, height, samples)
     triangle = np.repeat(np.arange(len(outlines.number), dtype=np.int32), outlines.num_rows)
     row = _counted(outlines.num_rows)
     row += outlines.first_row.take(triangle)
-    begin, count, nearness = _runs(outlines, triangle, row, width, samples)
+    begin, count, nearness = _spans(outlines, triangle, row, width, samples)
     filled = np.flatnonzero(count > 0)
     triangle, row, begin = triangle.take(filled), row.take(filled), begin.take(filled)
     count, nearness = count.take(filled), nearness.take(filled)
 
     run = np.repeat(np.arange(len(filled), dtype=np.int32), count)
     along = _counted(count)
-    place = (row % samples * height + row // samples) * width + begin
+    offset = (row % samples * height + row // samples) * width + begin
     keys = np.empty((len(run), 2), np.uint32)
     near = outlines.nearness[0].take(triangle).take(run)
     near *= along
     near += nearness.take(run)
     keys[:, 0] = outlines.number.astype(np.uint32).take(triangle).take(run)
-    keys[:, 1] = near.view(np.uint32)  # positive floats are ordered like their bits
-    along += place.take(run)
+    keys[:, 1] = near.view(np.uint32)  # positive floats have the order of their bits
+    along += offset.take(run)
     np.maximum.at(buffer, along.astype(np.intp), keys.view(np.uint64)[:, 0])
     return VisibilityBuffer(buffer.reshape(samples, height, width))
 
 
 def _outlines(points: Float32Array, triangles: Int32Array, width: int, height: int, samples: int) -> _Outlines:
-    """What the triangles look like that turn to the eye and touch a sample row of the picture."""
+    """Finds the front-facing triangles that cross a sample row of the picture."""
     across, down = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
     corners = np.ascontiguousarray(triangles.T)
     x, y = across.take(corners), down.take(corners)
@@ -150,11 +148,11 @@ def _edges(
 ) -> tuple[tuple[_Edge, _Edge], tuple[_Edge, _Edge]]:
     """Two left and two right edges of triangles; edge i runs from corner i to the next.
 
-    Of the three edges, one or two go down the screen, which bounds the triangle on the left, and the others up; a
-    level edge bounds no run.
+    Of the three edges, one or two go down the screen and bound the triangle on the left, the others go up and bound it
+    on the right; a horizontal edge bounds no span.
     """
     following = corners[[1, 2, 0]]
-    # Both triangles at an edge must find the same line to the last bit.
+    # Both triangles of an edge must compute bit-identical lines.
     low, high = np.minimum(corners, following), np.maximum(corners, following)
     high_x, low_x, low_y = across.take(high), across.take(low), down.take(low)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -170,10 +168,10 @@ def _edges(
     return pair(fall > 0), pair(fall < 0)
 
 
-def _runs(
+def _spans(
     outlines: _Outlines, triangle: Int32Array, row: Int32Array, width: int, samples: int
 ) -> tuple[Int32Array, Int32Array, Float32Array]:
-    """For each crossing of a triangle and a row: the first pixel, how many (or less than 1), nearness at the first."""
+    """The span of each crossing of a triangle and a row: first pixel, count (may be below 1), nearness at the first."""
     y = row.astype(np.float32)
     y += 0.5
     y *= 1 / samples
@@ -195,7 +193,7 @@ def _runs(
 
 
 def _counted(counts: Int32Array) -> Int32Array:
-    """0, 1, ... within each of the groups that have `counts` items."""
+    """Indices 0, 1, ... within consecutive groups of `counts` items."""
     total = np.cumsum(counts, dtype=np.int32)
     numbers = np.arange(total[-1] if len(total) else 0, dtype=np.int32)
     numbers -= np.repeat(total - counts, counts)

@@ -1,4 +1,4 @@
-"""Colours in a picture: triangles shaded between their corners, outlines mixed of what lies on either side."""
+"""Shading of a rasterised picture: Gouraud shading of triangles, and antialiased outlines."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy.typing as npt
 from audio2face.export.render.raster import PATTERNS, VisibilityBuffer
 from audio2face.types import Float32Array, Int32Array, Picture
 
-_GAP = 2e-3  # relative difference of distance that makes an outline, some millimetres
+_GAP = 2e-3  # relative depth difference of an outline, some millimetres
 
 
 @dataclass(frozen=True, eq=False)
 class VisibleSurface:
-    """The pixels of a picture that show something.
+    """The covered pixels of a picture.
 
     Attributes:
-        pixels: their numbers along the rows, `[pixels]`.
-        keys: what their samples show, see `VisibilityBuffer`, one `[pixels]` for each sample.
-        triangles: the triangles in these keys; 0 where a sample shows nothing.
+        pixels: their row-major indices, `[pixels]`.
+        keys: keys of `VisibilityBuffer`, one array `[pixels]` per sample.
+        triangles: the triangles of these keys; 0 for an empty sample.
     """
 
     pixels: npt.NDArray[np.intp]
@@ -28,15 +28,15 @@ class VisibleSurface:
     triangles: list[npt.NDArray[np.uint32]]
 
     @classmethod
-    def from_seen(cls, seen: VisibilityBuffer) -> VisibleSurface:
-        """The pixels in which a sample shows something."""
-        anything = np.bitwise_or.reduce(seen.keys, axis=0)
+    def from_buffer(cls, buffer: VisibilityBuffer) -> VisibleSurface:
+        """The pixels with at least one covered sample."""
+        anything = np.bitwise_or.reduce(buffer.keys, axis=0)
         pixels = np.flatnonzero(anything)
-        keys = [plane.reshape(-1).take(pixels) for plane in seen.keys]
+        keys = [plane.reshape(-1).take(pixels) for plane in buffer.keys]
         return cls(pixels, keys, [plane.astype(np.uint32) for plane in keys])
 
     def inside(self, surface_of: Int32Array) -> npt.NDArray[np.bool_]:
-        """Whether all samples of a pixel show one surface, without a step in its depth, `[pixels]`."""
+        """Whether all samples of a pixel show one surface without a depth discontinuity, `[pixels]`."""
         nearest, farthest = self.keys[0], self.keys[0]
         for keys in self.keys[1:]:
             nearest, farthest = np.maximum(nearest, keys), np.minimum(farthest, keys)
@@ -49,47 +49,47 @@ class VisibleSurface:
 
 def shade(
     window: Picture,
-    shown: VisibleSurface,
-    places: Float32Array,
+    visible: VisibleSurface,
+    positions: Float32Array,
     triangles: Int32Array,
     surface_of: Int32Array,
     colours: Float32Array,
 ) -> None:
-    """Colours a window of a picture: inside a surface one sample stands for a pixel, at outlines all are mixed.
+    """Shades a window of a picture: one sample per pixel inside a surface, the mean of all samples at outlines.
 
     Args:
-        window: `[height, width, 3]`; what it holds shows where there is nothing.
-        shown: what it shows.
-        places: of the vertices in the window, `[verts, 2 or more]`, pixels.
+        window: `[height, width, 3]`, containing the background; modified in place.
+        visible: its covered pixels.
+        positions: screen positions of the vertices in the window, `[verts, 2 or more]`, pixels.
         triangles: `[triangles, 3]`.
-        surface_of: the surface that each triangle belongs to.
+        surface_of: index of the surface of each triangle.
         colours: sRGB of the vertices, 0 to 255, `[verts, 3]`.
     """
     width = window.shape[1]
-    planes = _Planes(places, triangles, colours, len(shown.keys))
+    planes = _ColourPlanes(positions, triangles, colours, len(visible.keys))
     flat = window.reshape(-1, 3).copy()
-    inside = shown.inside(surface_of)
+    inside = visible.inside(surface_of)
     chosen = np.flatnonzero(inside)
-    pixels = shown.pixels.take(chosen)
-    flat[pixels] = planes.lit(shown.triangles[0].take(chosen), pixels % width, pixels // width, 0)
+    pixels = visible.pixels.take(chosen)
+    flat[pixels] = planes.at(visible.triangles[0].take(chosen), pixels % width, pixels // width, 0)
     chosen = np.flatnonzero(~inside)
-    pixels = shown.pixels.take(chosen)
+    pixels = visible.pixels.take(chosen)
     behind = flat[pixels].astype(np.float32)
     total = np.zeros_like(behind)
-    for sample, (keys, numbers) in enumerate(zip(shown.keys, shown.triangles, strict=True)):
-        lit = planes.lit(numbers.take(chosen), pixels % width, pixels // width, sample)
-        total += np.where(keys.take(chosen)[:, None] > 0, lit, behind)
-    flat[pixels] = total / len(shown.keys) + 0.5
+    for sample, (keys, numbers) in enumerate(zip(visible.keys, visible.triangles, strict=True)):
+        colour = planes.at(numbers.take(chosen), pixels % width, pixels // width, sample)
+        total += np.where(keys.take(chosen)[:, None] > 0, colour, behind)
+    flat[pixels] = total / len(visible.keys) + 0.5
     window[:] = flat.reshape(window.shape)
 
 
-class _Planes:
-    """The colour of each triangle as a function of the place in the picture."""
+class _ColourPlanes:
+    """The colour of each triangle as a linear function of the screen position."""
 
-    def __init__(self, places: Float32Array, triangles: Int32Array, colours: Float32Array, samples: int) -> None:
+    def __init__(self, positions: Float32Array, triangles: Int32Array, colours: Float32Array, samples: int) -> None:
         self._offsets = PATTERNS[samples]
         corners = np.ascontiguousarray(triangles.T)
-        x, y = np.ascontiguousarray(places[:, 0]).take(corners), np.ascontiguousarray(places[:, 1]).take(corners)
+        x, y = np.ascontiguousarray(positions[:, 0]).take(corners), np.ascontiguousarray(positions[:, 1]).take(corners)
         x_1, x_2, y_1, y_2 = x[1] - x[0], x[2] - x[0], y[1] - y[0], y[2] - y[0]
         area = x_1 * y_2 - x_2 * y_1
         share = np.where(np.abs(area) < 1e-2, 0, 1 / np.where(area == 0, 1, area))
@@ -100,7 +100,7 @@ class _Planes:
             right, below = one * y_2 - two * y_1, two * x_1 - one * x_2
             self._channels.append((corner[0] - right * x[0] - below * y[0], right, below))
 
-    def lit(
+    def at(
         self, numbers: npt.NDArray[np.uint32], across: npt.NDArray[np.intp], down: npt.NDArray[np.intp], sample: int
     ) -> Picture:
         """Colours of triangles at a sample of pixels, `[pixels, 3]`."""
