@@ -1,10 +1,31 @@
-"""The families of networks: one row says which modules and classes make a network trainable, deployable and animatable.
+"""The families of networks: one row names the modules and classes that train, deploy and run one kind of network.
 
-Every layer asks this table instead of asking which network it has: configuration for the parameters, training for the
-task, deployment for the export, the model folder for `network_info.json`, inference for the session. A row names things
-by reference ("package.module" or "package.module:name"), which is imported when it is first needed, so that whoever
-only animates loads no torch. A package of its own adds a row with `register_family`, or lets it be found by declaring
-an entry point in the group "audio2face.families".
+All other code asks this table instead of asking which network it has. A row names things by reference
+("package.module" or "package.module:name"), which is imported when it is first needed, so that a process that only
+animates loads no torch.
+
+A family provides:
+
+1. `train_parameters`: a base module for `config_train.py`. It has the parameters of `config_base.train_common` (all of
+   them: `from audio2face.config_base.train_common import *`), and beside its own at least NETWORK_TYPE (a `Literal` of
+   the family's name), NETWORK_NAME, TARGET_CHANNELS, AUDIO_PARAMS (with "samplerate"), NUM_EPOCHS, LOG_PERIOD,
+   VALIDATION_PERIOD_EPOCHS and GRADIENT_ACCUMULATION_STEPS.
+2. `inference_parameters`: a base module for `config_inference.py` with at least CONFIG, CALIBRATE_POST_PROCESSING,
+   AUDIO_PATH, ACTOR_NAME, EMOTION_LABEL and INFERENCE_OUTPUT_ROOT.
+3. `training`: a module with the functions of `training.families.TrainingModule`: `open_task` returns the
+   `training.task.Task` with batches, losses and validation; `load_network` restores a trained network.
+4. `deploy`: a module with the functions of `deploy.plan.DeployModule`: `make_plan` (the ONNX export and its parity
+   check), `sampler_settings`, `checked_arrays` and `describe`.
+5. `info`: a subclass of `model_folder.network_info.NetworkInfo`, which reads and writes `network_info.json` and says
+   how windows, frames and channels are laid out.
+6. `session`: an `inference.sessions.NetworkSession`, which runs the exported graph. It and `info` import no torch.
+
+A package adds its family with `register_family`, or with an entry point in the group "audio2face.families"::
+
+    [project.entry-points."audio2face.families"]
+    loudness = "loudness:FAMILY"
+
+`tests/stages/loudness` is the smallest complete example.
 """
 
 from __future__ import annotations
@@ -15,6 +36,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Any
+
+from audio2face.console import LOGGER
 
 ENTRY_POINTS = "audio2face.families"
 
@@ -27,12 +50,13 @@ class Family:
         name: NETWORK_TYPE in a configuration, "type" in `network_info.json` and in the record of a run.
         train_parameters: module of the parameters of `config_train.py` and their defaults.
         inference_parameters: module of those of `config_inference.py`.
-        training: module that offers what `training.families.TrainingModule` lists.
-        deploy: module that offers what `deploy.plan.DeployModule` lists.
-        info: class of `network_info.json`, a `model_folder.NetworkInfo`.
+        training: module with the functions of `training.families.TrainingModule`.
+        deploy: module with the functions of `deploy.plan.DeployModule`.
+        info: class of `network_info.json`, a subclass of `model_folder.NetworkInfo`.
         session: class that runs the exported graph, an `inference.NetworkSession`.
         multi_actor: whether one network holds several actors.
-        unused_parameters: common parameters of `config_train.py` without effect on this network.
+        unused_parameters: parameters of `config_train.py` without effect on this network; a value of the user's gets a
+            warning.
     """
 
     name: str
@@ -100,6 +124,14 @@ def resolve(reference: str) -> Any:
     return getattr(found, name) if name else found
 
 
+def _add_installed() -> None:
+    """Adds the families that installed packages declare; one that fails to load is reported and skipped."""
+    for found in entry_points(group=ENTRY_POINTS):
+        try:
+            register_family(found.load())
+        except Exception as error:  # the code of another package may raise anything
+            LOGGER.warning("the family of networks %r (%s) cannot be loaded: %s", found.name, found.value, error)
+
+
 _OWN = frozenset(_FAMILIES)
-for _found in entry_points(group=ENTRY_POINTS):
-    register_family(_found.load())
+_add_installed()

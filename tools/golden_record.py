@@ -66,7 +66,7 @@ _MINUTES = re.compile(rb"[0-9]+\.[0-9](?= minutes, )")  # how long training took
 
 Record = dict[str, dict[str, Any]]
 
-_DATASET = """
+DATASET_CONFIG = """
 ACTOR_NAMES = ["ann"]
 CACHE_FPS = {"ann": 30.0}
 AUDIO_ROOT = {"ann": "/datasets/audio"}
@@ -86,7 +86,7 @@ EYE_BLINK_KEYS_FPATH = {"ann": "/datasets/xform/eye_blink_keys.npy"}
 EYE_SACCADE_ROTATIONS_FPATH = {"ann": "/datasets/xform/eye_saccade_rotations.npy"}
 SHOT_EMOTION_NAMES = ["neutral", "joy", "anger"]
 """
-_PREPROC = """
+PREPROC_CONFIG = """
 RUN_NAME = "golden"
 SKIN_PRUNE_SIM_DIST = 40.0
 SKIN_SELECT_DISTINCT_MAX_ITER = 60
@@ -241,8 +241,8 @@ def _write_configuration(folder: Path, network: str) -> Path:
     configs = folder / network / "configs"
     target = configs / network
     target.mkdir(parents=True)
-    (target / "config_dataset.py").write_text(_DATASET)
-    (target / "config_preproc.py").write_text(_PREPROC)
+    (target / "config_dataset.py").write_text(DATASET_CONFIG)
+    (target / "config_preproc.py").write_text(PREPROC_CONFIG)
     (target / "config_train.py").write_text(_TRAIN + _NETWORK[network])
     (target / "config_inference.py").write_text(_INFERENCE[network])
     return configs

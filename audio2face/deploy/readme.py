@@ -114,7 +114,7 @@ def _origin(provenance: Provenance) -> str:
 
 def _encoder(encoder: Mapping[str, Any]) -> list[str]:
     if not encoder:
-        return ["- Speech encoder: none; the network hears autocorrelation alone"]
+        return ["- Speech encoder: none"]
     return [
         f"- Speech encoder: {encoder.get('name')}, from {encoder.get('source')}",
         f"    - licence of its weights: {encoder.get('licence')}",

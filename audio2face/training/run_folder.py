@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -21,13 +21,11 @@ from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.dataset import TrainingData
 
 
-def run_records(
-    kind: Literal["diffusion", "regression"], data: TrainingData, configuration: Configuration
-) -> dict[str, Any]:
+def run_records(kind: str, data: TrainingData, configuration: Configuration) -> dict[str, Any]:
     """The JSON files of a run, by their path in its folder, see `Task.records`.
 
     Args:
-        kind: of network.
+        kind: the name of the family of networks.
         data: what is learnt from.
         configuration: for stage "train".
     """
