@@ -30,7 +30,7 @@ from audio2face.inference.streaming import AnimationStream
 from audio2face.io.claims import temporary_folder
 from audio2face.model_folder import DeployedModel
 
-Emotion = str | PathLike[str] | Mapping[str, float] | None
+EmotionInput = str | PathLike[str] | Mapping[str, float] | None
 _NO_EMOTION = "neutral"
 
 
@@ -102,7 +102,7 @@ class Model:
         samplerate: int | None = None,
         *,
         actor: str | None = None,
-        emotion: Emotion = None,
+        emotion: EmotionInput = None,
         fps: float | Fraction | None = None,
         parameters: Mapping[str, float] | None = None,
         seed: int = 0,
@@ -161,7 +161,7 @@ class Model:
         samplerate: int | None = None,
         *,
         actor: str | None = None,
-        emotion: Emotion = None,
+        emotion: EmotionInput = None,
         fps: float | Fraction | None = None,
         parameters: Mapping[str, float] | None = None,
         seed: int = 0,
@@ -284,7 +284,7 @@ def _animate_samples(pipeline: AnimationPipeline, samples: npt.ArrayLike, sample
     return animation
 
 
-def _emotion_text(emotion: Emotion) -> str | None:
+def _emotion_text(emotion: EmotionInput) -> str | None:
     """An emotion as the command line writes it."""
     if isinstance(emotion, Mapping):
         return ",".join(f"{name}={float(value)!r}" for name, value in emotion.items()) or _NO_EMOTION

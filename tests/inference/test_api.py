@@ -69,6 +69,10 @@ def test_every_format_and_names(deployed: Path, speech: Path, tmp_path: Path) ->
     animation.save(tmp_path / "all", formats=[key for key in FORMATS if key != "arkit"], name="take")
     assert {path.suffix for path in (tmp_path / "all/take").iterdir()} >= {".glb", ".mc", ".npy", ".csv", ".pc2"}
     assert [path.suffix for path in animation.save(tmp_path / "one", "csv")][:1] == [".csv"]
+    other = model.animate(speech, actor="ada", emotion={})
+    assert other.name == "speech_ada_neutral"
+    written = animation.save(tmp_path / "usual", compare=other, labels=("quarter", "none"))
+    assert "quarter" in written[0].read_text()
     with pytest.raises(audio2face.UserError, match="export format 'gltf' is unknown"):
         animation.save(tmp_path / "wrong", "gltf")
     with pytest.raises(audio2face.UserError, match="made of recording, actor and emotion"):
