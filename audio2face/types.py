@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+Float16Array = npt.NDArray[np.float16]
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.floating[Any]]  # any of them
 Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
-IntArray = npt.NDArray[np.int64]
+UInt8Array = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
-Picture = npt.NDArray[np.uint8]  # [height, width, 3], sRGB
+AnyArray = npt.NDArray[Any]
+Picture = UInt8Array  # [height, width, 3], sRGB
 
 # What moves in a face: the meshes, which have PCA components and blend shapes, and all channels of a frame in order.
 Mesh = Literal["skin", "tongue"]

@@ -28,8 +28,8 @@ from audio2face.config import Configuration, Roots, Stage, load
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.checks import check_actor
 from audio2face.geometry import write_cache
-from audio2face.geometry.pose_reader import FloatArray
 from audio2face.preproc.run import preprocess
+from audio2face.types import FloatArray
 
 ACTOR = "m"
 SKIN_VERTS, TONGUE_VERTS, MODES = 60, 12, 6

@@ -23,7 +23,7 @@ from audio2face.config_base.tables import NetworkType, SectionName, base_of
 from audio2face.io.atomic import write_json, write_npz
 from audio2face.models.encoders.weights import transformer
 from audio2face.preproc import artifacts, network_data
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Mesh
 
 NAME = "large"
 FPS = 30.0
@@ -51,7 +51,7 @@ def make_actor(folder: Path, sizes: Sizes) -> None:
     run, data = folder / "output_preproc" / NAME, folder / "data"
     skin = _shapes(rng, sizes.skin_shapes, sizes.skin_verts)
     tongue = _shapes(rng, sizes.tongue_shapes, sizes.tongue_verts)
-    parts: dict[artifacts.Part, network_data.PcaShapes] = {"skin": skin, "tongue": tongue}
+    parts: dict[Mesh, network_data.PcaShapes] = {"skin": skin, "tongue": tongue}
     for part, shapes in parts.items():
         artifacts.write_shapes(run, part, shapes)
         motion = {name: _motion(rng, sizes, len(shapes.matrix)) for name in names}

@@ -21,7 +21,6 @@ from audio2face.deploy import diffusion, regression
 from audio2face.deploy.onnx_graph import export_graph
 from audio2face.io.atomic import write_json, write_npz
 from audio2face.model_folder import AnimationConfig, EmotionDatabase, NetworkInfo, RegressionInfo
-from audio2face.model_folder.model import PARTS, Part
 from audio2face.model_folder.network_info import DiffusionInfo
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import blendshape_names, write_actor, write_model_file, write_network_facts
@@ -33,6 +32,7 @@ from audio2face.models.regression.network import (
     RegressionNetwork,
     RegressionSettings,
 )
+from audio2face.types import MESHES, Mesh
 from benchmarks.animation import SETTINGS, Rig, make_face, make_rigs
 from benchmarks.onnx_diffusion import make_plan
 
@@ -63,11 +63,11 @@ def write_large_model(folder: Path, kind: NetworkType, small: bool = False) -> N
     parameters = {**{name: float(value or 0) for name, value in defaults.items() if name[:6] != "source"}}
     parameters |= {name: value for name, value in asdict(SETTINGS).items() if name in parameters}
     config = AnimationConfig(parameters, "shot", 0) if info.has_emotion_database else AnimationConfig(parameters)
-    rigs = dict(zip(PARTS, make_rigs(face, False, rng), strict=True))
+    rigs = dict(zip(MESHES, make_rigs(face, False, rng), strict=True))
     verts = {"skin": info.skin_verts, "tongue": info.tongue_verts}
     for actor in info.identities:
         write_actor(folder, info, actor, config, arrays)
-        for part in PARTS:
+        for part in MESHES:
             _write_blendshapes(folder, part, actor, rigs[part], verts[part])
     write_model_file(folder, info, dict.fromkeys(info.identities, ("skin", "tongue")))
     if info.has_emotion_database:
@@ -121,7 +121,7 @@ def _write_regression(folder: Path, small: bool) -> RegressionInfo:
     return info
 
 
-def _write_blendshapes(folder: Path, part: Part, actor: str, rig: Rig, verts: int) -> None:
+def _write_blendshapes(folder: Path, part: Mesh, actor: str, rig: Rig, verts: int) -> None:
     names = blendshape_names(part, actor)
     poses = [f"pose{index}" for index in range(len(rig.deltas))]
     arrays: dict[str, Any] = {"poseNames": np.array(["neutral", *poses], "S"), "neutral": rig.neutral[:verts]}

@@ -30,7 +30,7 @@ from scipy.spatial.transform import Rotation
 
 from audio2face.geometry import open_cache
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
-from audio2face.geometry.pose_reader import FloatArray, PoseReader
+from audio2face.geometry.pose_reader import PoseReader
 from audio2face.io.atomic import atomic_write
 from audio2face.preproc.matmul import fastest_backend
 from audio2face.preproc.poses import stack_poses
@@ -38,7 +38,7 @@ from audio2face.preproc.prune import prune_similar
 from audio2face.preproc.selection import GramColumns, select_distinct
 from audio2face.preproc.steps import PeakMemory, each_shot
 from audio2face.preproc.tongue import stabilise
-from audio2face.types import IntArray
+from audio2face.types import FloatArray, Int64Array
 
 NUM_SHOTS, NUM_FRAMES, LONGEST_SHOT = 54, 21_039, 898
 SKIN_VERTS, TONGUE_VERTS, ROOT_VERTS = 24_002, 5_602, 300
@@ -157,7 +157,7 @@ def open_actor(folder: Path) -> Actor:
     )
 
 
-def prune(shots: Mapping[str, PoseReader], radius: float, repeat: bool) -> dict[str, IntArray]:
+def prune(shots: Mapping[str, PoseReader], radius: float, repeat: bool) -> dict[str, Int64Array]:
     kept = dict(
         each_shot(shots, lambda _, shot: prune_similar(shot, radius, repeat=repeat, products=fastest_backend()), None)
     )

@@ -24,7 +24,7 @@ import numpy as np
 
 from audio2face.audio import read_track
 from audio2face.dataset.shots import infer_emotion
-from audio2face.dataset.vertex_lists import Indices, VertexPairs
+from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.evaluate import LipScore, Ridge, resample_frames, score_lips, speech_features
 from audio2face.geometry import find_cache, list_shots, open_cache
 from audio2face.inference.actor import exact_rate
@@ -33,7 +33,7 @@ from audio2face.training.inference.animate import RawInference, RawOptions, Regr
 from audio2face.training.inference.stream import Mode, SamplingOptions
 from audio2face.training.inference.trained_run import TrainedModel, TrainedRegression
 from audio2face.training.run_folder import TrainingRun
-from audio2face.types import Float32Array, Float64Array
+from audio2face.types import Float32Array, Float64Array, Int64Array
 
 REMAINDERS, DIVISOR = (7, 3), 8
 LESS_ERROR, MORE_CORRELATION = 0.08, 0.02
@@ -54,7 +54,7 @@ class ShotData:
     lips: Float64Array
 
 
-def read_shots(folder: Path, fps: float) -> tuple[dict[str, ShotData], Indices]:
+def read_shots(folder: Path, fps: float) -> tuple[dict[str, ShotData], Int64Array]:
     """Reads all shots, a block of frames at a time, and the marked vertices `[2, pairs]`."""
     pairs = VertexPairs.read(folder / "geom" / "skin" / "lip_dist_vertex_list.json")
     marked = np.stack([pairs.upper, pairs.lower])
@@ -81,7 +81,7 @@ def score_run(
     model: TrainedModel | TrainedRegression,
     shots: Mapping[str, ShotData],
     held_out: Sequence[str],
-    marked: Indices,
+    marked: Int64Array,
     fps: float,
 ) -> LipScore:
     """Animates the held-out shots with a trained network, each as a whole, and scores them."""
@@ -97,7 +97,7 @@ def score_run(
     return score_lips(predicted, [shots[name].lips for name in held_out])
 
 
-def animate_diffusion(model: TrainedModel, audio: Path, emotion: str, marked: Indices) -> Float64Array:
+def animate_diffusion(model: TrainedModel, audio: Path, emotion: str, marked: Int64Array) -> Float64Array:
     """Marked vertices `[frames, 2, pairs, 3]` of a recording, at the network's own rate."""
     train, offline = model.train, Mode.parse("offline")
     schedule = make_noise_schedule(train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, "2")
@@ -108,7 +108,7 @@ def animate_diffusion(model: TrainedModel, audio: Path, emotion: str, marked: In
 
 
 def animate_regression(
-    model: TrainedRegression, audio: Path, emotion: str, marked: Indices, fps: float
+    model: TrainedRegression, audio: Path, emotion: str, marked: Int64Array, fps: float
 ) -> Float64Array:
     """The same at the rate of the recorded animation.
 
@@ -121,10 +121,11 @@ def animate_regression(
     return _marked(blocks, model.shapes("skin").mean, marked)[1::2]
 
 
-def _marked(blocks: Iterable[Float32Array], rest: Float32Array, marked: Indices) -> Float64Array:
+def _marked(blocks: Iterable[Float32Array], rest: Float32Array, marked: Int64Array) -> Float64Array:
     """Positions of marked vertices of the skin, which comes first among the displacements of `blocks`."""
     moved = [block[:, : rest.size].reshape(len(block), -1, 3)[:, marked] for block in blocks]
-    return (np.concatenate(moved) + rest[marked]).astype(np.float64)
+    positions: Float64Array = (np.concatenate(moved) + rest[marked]).astype(np.float64)
+    return positions
 
 
 def open_run(path: Path) -> TrainedModel | TrainedRegression:

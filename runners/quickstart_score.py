@@ -12,9 +12,10 @@ from audio2face.config import Configuration
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.shots import read_phoneme_times
 from audio2face.errors import UserError
-from audio2face.evaluate.lips import ClosureScore, FloatArray, lip_distance, resample_frames, score_closure, score_lips
+from audio2face.evaluate.lips import ClosureScore, lip_distance, resample_frames, score_closure, score_lips
 from audio2face.geometry import PointCache, find_cache, open_cache
 from audio2face.model_folder.network_info import info_class
+from audio2face.types import FloatArray
 
 VOICES = ("ada", "ben")  # of the example; one of them is learnt from, the other is strange to the network
 

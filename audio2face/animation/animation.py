@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.geometry import canonical_polygons
-from audio2face.types import Float32Array, Int32Array
+from audio2face.types import AnyArray, Float32Array, Int32Array
 
 BLOCK_FRAMES = 64
 
@@ -133,7 +132,7 @@ class Animation:
     emotion: Float32Array
     skin_weights: BlendWeights | None = None
     tongue_weights: BlendWeights | None = None
-    parts: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    parts: Mapping[str, AnyArray] = field(default_factory=dict)
     audio: Path | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 

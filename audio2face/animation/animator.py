@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.animation.eyes import BlinkTrack, EyePostProcess
 from audio2face.animation.jaw import jaw_transforms
 from audio2face.animation.settings import AnimatorSettings, FaceData
 from audio2face.animation.skin import SkinPostProcess
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +67,16 @@ class FaceAnimator:
 
     def __call__(
         self,
-        skin: npt.NDArray[np.floating],
-        tongue: npt.NDArray[np.floating],
-        jaw: npt.NDArray[np.floating],
-        eyes: npt.NDArray[np.floating],
+        skin: FloatArray,
+        tongue: FloatArray,
+        jaw: FloatArray,
+        eyes: FloatArray,
     ) -> FaceFrames:
         """Processes the next frames of all parts, including blinks; the arguments are those of the methods below."""
         blink = None if self._blinks is None else self._blinks(len(skin))
         return FaceFrames(self.skin(skin, blink), self.tongue(tongue), self.jaw(jaw), self.eyes(eyes))
 
-    def skin(self, delta: npt.NDArray[np.floating], blink: npt.NDArray[np.floating] | None = None) -> Float32Array:
+    def skin(self, delta: FloatArray, blink: FloatArray | None = None) -> Float32Array:
         """Processes the next frames of the skin.
 
         Args:
@@ -94,24 +93,24 @@ class FaceAnimator:
             closure = np.minimum(closure + np.asarray(blink, np.float32), np.float32(1))
         return self._skin(flat, closure).reshape(len(flat), *self._face.skin.shape)
 
-    def tongue(self, delta: npt.NDArray[np.floating]) -> Float32Array:
+    def tongue(self, delta: FloatArray) -> Float32Array:
         """Processes the next frames of the tongue: offsets to positions, both `[frames, tongue verts, 3]`."""
         flat = _flat(delta, self._face.tongue.size, "tongue")
         positions = flat * np.float32(self._settings.tongue_strength)
         positions += self._tongue_neutral.reshape(-1)
         return positions.reshape(len(flat), *self._face.tongue.shape)
 
-    def jaw(self, delta: npt.NDArray[np.floating]) -> Float32Array:
+    def jaw(self, delta: FloatArray) -> Float32Array:
         """Processes the next frames of the jaw: offsets `[frames, points, 3]` to `jaw_transforms` `[frames, 4, 4]`."""
         flat = _flat(delta, self._face.jaw.size, "jaw")
         return jaw_transforms(self._face, self._settings, flat.reshape(len(flat), *self._face.jaw.shape))
 
-    def eyes(self, rotations: npt.NDArray[np.floating]) -> Float32Array:
+    def eyes(self, rotations: FloatArray) -> Float32Array:
         """Processes the next frames of the eyes: rotations in degrees, `[frames, 4]`, with offsets and saccades."""
         return self._eyes(_flat(rotations, 4, "eyes"))
 
 
-def _flat(motion: npt.NDArray[np.floating], channels: int, part: str) -> Float32Array:
+def _flat(motion: FloatArray, channels: int, part: str) -> Float32Array:
     """The frames as float32 `[frames, channels]`; a view if possible."""
     flat = np.asarray(motion, np.float32)
     if flat.ndim < 2 or flat[:1].size != channels * len(flat[:1]):

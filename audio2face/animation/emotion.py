@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import softmax
 
 from audio2face.animation.settings import check_range
 from audio2face.errors import UserError
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Float64Array, FloatArray
 
 CLASSIFIED = ("angry", "disgust", "fear", "happy", "neutral", "sad")
 """Classes of the logits, in order."""
@@ -99,9 +98,9 @@ class EmotionPostProcess:
         """Clears the state."""
         self._working = self._vector(self._settings.beginning_emotion)
         self._live = self._working
-        self._smooth: npt.NDArray[np.float64] | None = None
+        self._smooth: Float64Array | None = None
 
-    def __call__(self, logits: npt.NDArray[np.floating]) -> Float32Array:
+    def __call__(self, logits: FloatArray) -> Float32Array:
         """Processes the next frames.
 
         Args:
@@ -117,7 +116,7 @@ class EmotionPostProcess:
             row[:] = self._next(classified)
         return strengths
 
-    def _classify(self, logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    def _classify(self, logits: FloatArray) -> Float64Array:
         """Strengths of the classified emotions that the face has, `[frames, mapped]`; weak ones are zero."""
         shares = softmax(logits.astype(np.float64) * self._settings.emotion_contrast, axis=1)
         mapped = np.zeros_like(shares)
@@ -126,7 +125,7 @@ class EmotionPostProcess:
         np.put_along_axis(mapped, weakest, 0.0, axis=1)
         return mapped[:, self._sources]
 
-    def _next(self, classified: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _next(self, classified: Float64Array) -> Float64Array:
         settings = self._settings
         now = self._working.copy()  # unmapped emotions keep the value of the previous frame, strength included
         for slot, value in zip(self._slots, classified, strict=True):
@@ -141,5 +140,5 @@ class EmotionPostProcess:
         self._working = now * settings.emotion_strength
         return self._working
 
-    def _vector(self, values: Sequence[float]) -> npt.NDArray[np.float64]:
+    def _vector(self, values: Sequence[float]) -> Float64Array:
         return np.array(values, np.float64) if len(values) else np.zeros(self._settings.output_emotion_length)

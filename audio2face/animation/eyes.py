@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from audio2face.animation.settings import AnimatorSettings, FaceData, check_range
 from audio2face.errors import UserError
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, FloatArray
 
 SACCADE_FPS = 30.0
 
@@ -98,7 +98,7 @@ class BlinkTrack:
 
     def __init__(
         self,
-        keys: Sequence[float] | npt.NDArray[np.floating],
+        keys: Sequence[float] | FloatArray,
         fps: float | Fraction,
         *,
         interval: float = INTERVAL,

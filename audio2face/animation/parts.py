@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from audio2face.animation.animation import Animation
 from audio2face.errors import UserError
 from audio2face.geometry import canonical_polygons
 from audio2face.geometry.mesh import DEFAULT_COLOURS
-from audio2face.types import Float32Array
+from audio2face.types import AnyArray, Float32Array, Int32Array, UInt8Array
 
 
 def jaw_quaternions(jaw: Float32Array) -> Float32Array:
@@ -51,7 +50,7 @@ def _continuous(rotations: Rotation) -> Float32Array:
     return np.asarray(found, np.float32)
 
 
-Parts = Mapping[str, npt.NDArray[Any]]
+Parts = Mapping[str, AnyArray]
 Follows = Literal["head", "jaw", "right_eye", "left_eye"]
 Kind = Literal["eye", "teeth", "marker"]
 
@@ -83,8 +82,8 @@ class RigidPart:
     follows: Follows
     pivot: Float32Array
     vertices: Float32Array
-    faces: npt.NDArray[np.int32]
-    colours: npt.NDArray[np.uint8]
+    faces: Int32Array
+    colours: UInt8Array
 
 
 def rigid_parts(animation: Animation) -> list[RigidPart]:
@@ -126,7 +125,7 @@ def _own_part(parts: Parts, name: str) -> RigidPart:
     )
 
 
-def _polygons(faces: npt.NDArray[Any], name: str, num_verts: int) -> npt.NDArray[np.int32]:
+def _polygons(faces: AnyArray, name: str, num_verts: int) -> Int32Array:
     try:
         return canonical_polygons(faces, num_verts)
     except ValueError as error:
@@ -166,7 +165,7 @@ def _eyeballs(animation: Animation) -> list[RigidPart]:
     return eyeballs
 
 
-def _ball() -> tuple[Float32Array, npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+def _ball() -> tuple[Float32Array, Int32Array, UInt8Array]:
     """A unit sphere with iris and pupil at its pole on +z."""
     # Rings are dense at the edge of the iris, to keep it sharp.
     from_pole = np.radians(np.concatenate([[0, 9, 10], np.linspace(14, 27, 4), [28], np.linspace(40, 180, _RINGS)]))
@@ -204,7 +203,7 @@ def _jaw_arch(animation: Animation) -> list[RigidPart]:
     return [RigidPart("jaw", "marker", "jaw", pivot, vertices, _grid_faces(_SEGMENTS, _RINGS), colours)]
 
 
-def _grid_faces(rows: int, columns: int) -> npt.NDArray[np.int32]:
+def _grid_faces(rows: int, columns: int) -> Int32Array:
     """Quadrilaterals between rows of vertices that are closed around."""
     row, column = np.meshgrid(np.arange(rows - 1), np.arange(columns), indexing="ij")
     beside = (column + 1) % columns

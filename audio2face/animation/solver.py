@@ -14,7 +14,7 @@ import numpy.typing as npt
 from audio2face.animation.bounded import ROWS, BoundedQuadratic
 from audio2face.animation.settings import check_range
 from audio2face.errors import UserError
-from audio2face.types import Float32Array, Float64Array
+from audio2face.types import Float32Array, Float64Array, FloatArray
 
 UNPAIRED = -1
 _LISTS = ("active", "cancel_pairs", "symmetry_pairs", "multipliers", "offsets")
@@ -161,8 +161,8 @@ class BlendshapeSolver:
 
     def __init__(
         self,
-        deltas: npt.NDArray[np.floating],
-        neutral: npt.NDArray[np.floating],
+        deltas: FloatArray,
+        neutral: FloatArray,
         settings: SolverSettings,
         *,
         mask: npt.NDArray[np.integer] | None = None,
@@ -192,7 +192,7 @@ class BlendshapeSolver:
         for solve in self._passes:
             solve.reset()
 
-    def __call__(self, positions: npt.NDArray[np.floating]) -> Float32Array:
+    def __call__(self, positions: FloatArray) -> Float32Array:
         """Solves the next frames; bit-equal for every division of the frames into blocks.
 
         Args:
@@ -260,8 +260,8 @@ def normal_matrix(poses: Float32Array, settings: SolverSettings, scale: float) -
 
 
 def _check(
-    deltas: npt.NDArray[np.floating],
-    neutral: npt.NDArray[np.floating],
+    deltas: FloatArray,
+    neutral: FloatArray,
     settings: SolverSettings,
     mask: npt.NDArray[np.integer] | None,
     method: str,

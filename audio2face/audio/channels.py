@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.audio.reading import read_header, sample_blocks
+from audio2face.types import Float64Array
 
 _LEVELS_PER_SECOND = 50
 _CANCELLED = 0.5  # of the level that a mix of uncorrelated channels would have
@@ -61,7 +61,7 @@ def inspect_channels(path: Path | str) -> Channels:
         return Channels(1, (0.0,), (True,), cancel=False, differ=False, best=0)
     hop = max(1, round(header.samplerate / _LEVELS_PER_SECOND))
     products = np.zeros((count, count))
-    levels: list[npt.NDArray[np.float64]] = []
+    levels: list[Float64Array] = []
     rest = np.zeros((0, count), np.float32)
     samples = 0
     for block in sample_blocks(path):
@@ -76,7 +76,7 @@ def inspect_channels(path: Path | str) -> Channels:
     return _classify(products / max(samples, 1), decibels if len(decibels) else np.full((1, count), -120.0))
 
 
-def _classify(products: npt.NDArray[np.float64], decibels: npt.NDArray[np.float64]) -> Channels:
+def _classify(products: Float64Array, decibels: Float64Array) -> Channels:
     """Classifies channels by mean products `[channels, channels]` and levels over time `[rows, channels]`."""
     count = len(products)
     squares = np.diag(products)

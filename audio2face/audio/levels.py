@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.audio.reading import BLOCK_SAMPLES, read_header, sample_blocks
 from audio2face.audio.track import QUIET_PEAK, Track
+from audio2face.types import Float32Array
 
 # The largest positive value is one step below 1 in integer formats. The step of 16 bits covers all finer formats.
 _FULL_SCALE = 1 - 2.0**-15
@@ -65,7 +65,7 @@ def measure_levels(source: Track | Path | str, block: int = BLOCK_SAMPLES) -> Au
     )
 
 
-def _blocks(source: Track | Path | str, block: int) -> Iterator[npt.NDArray[np.float32]]:
+def _blocks(source: Track | Path | str, block: int) -> Iterator[Float32Array]:
     """Yields blocks of float32 [samples, channels]."""
     if not isinstance(source, Track):
         yield from sample_blocks(source, block)

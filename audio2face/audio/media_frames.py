@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.audio.timeline import Samples
 from audio2face.console import LOGGER
 from audio2face.errors import FileFormatError, UserError
+from audio2face.types import Float32Array
 
 if TYPE_CHECKING:
     from av import AudioFrame, AudioResampler, AudioStream, Packet
@@ -39,7 +39,7 @@ _WEIGHTS = (
 )
 
 
-def stereo_weights(speakers: Sequence[str]) -> npt.NDArray[np.float32] | None:
+def stereo_weights(speakers: Sequence[str]) -> Float32Array | None:
     """Computes the weights of a track's channels in the left and right channel of the mix.
 
     Args:
@@ -56,7 +56,7 @@ def stereo_weights(speakers: Sequence[str]) -> npt.NDArray[np.float32] | None:
     return weights / loudest if loudest else None
 
 
-def as_channels(samples: npt.NDArray[np.float32], num_channels: int) -> npt.NDArray[np.float32]:
+def as_channels(samples: Float32Array, num_channels: int) -> Float32Array:
     """Returns samples `[samples, channels]` with `num_channels` channels; if the number differs, each is their mean."""
     if samples.shape[1] == num_channels:
         return samples

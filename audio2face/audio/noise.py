@@ -9,10 +9,10 @@ import math
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import istft
 
 from audio2face.errors import UserError
+from audio2face.types import Float64Array
 
 NoiseKind = Literal["gauss", "mic"]
 
@@ -24,7 +24,7 @@ _FLOOR_DB, _RISE_DB, _FALL_HZ, _SPREAD_DB = -121.0, 39.0, 300.0, 5.85
 
 def noise(
     num_samples: int, samplerate: int, kind: NoiseKind | None, scale: float, rng: np.random.Generator
-) -> npt.NDArray[np.float64]:
+) -> Float64Array:
     """Generates noise.
 
     Args:
@@ -51,7 +51,7 @@ def noise(
     raise UserError(f"noise type {kind!r} is unknown", hint="Use 'gauss', 'mic' or None.")
 
 
-def _microphone(num_samples: int, samplerate: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _microphone(num_samples: int, samplerate: int, rng: np.random.Generator) -> Float64Array:
     """Returns a signal from a spectrogram of random levels and phases, float64 [num_samples]."""
     num_columns = math.ceil((num_samples - _WINDOW) / _HOP) + 3
     frequencies = np.linspace(0.0, samplerate // 2, _NUM_BINS)

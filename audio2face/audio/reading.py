@@ -13,13 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from audio2face.audio.framing import find_flaw, is_chained, is_mp3
 from audio2face.audio.media import MediaTrack, PatchedFile, open_track
 from audio2face.audio.wav import check_wav
 from audio2face.errors import FileFormatError, UserError, missing_file
+from audio2face.types import Float32Array
 
 BLOCK_SAMPLES = 65_536
 _BLOCK_VALUES = 1 << 18  # samples times channels in memory at once
@@ -97,7 +97,7 @@ def read_header(path: Path | str) -> AudioHeader:
         return _media_header(source)
 
 
-def sample_blocks(path: Path | str, block: int = BLOCK_SAMPLES) -> Iterator[npt.NDArray[np.float32]]:
+def sample_blocks(path: Path | str, block: int = BLOCK_SAMPLES) -> Iterator[Float32Array]:
     """Yields the samples of an audio file or of a film's audio track in order; full scale is 1.
 
     The first sample is the one that a player plays at time 0 (`audio2face.audio.media`).
@@ -130,14 +130,12 @@ def sample_blocks(path: Path | str, block: int = BLOCK_SAMPLES) -> Iterator[npt.
             raise FileFormatError("the file holds no samples", path=path)
 
 
-def _libsndfile_blocks(sound: soundfile.SoundFile, path: Path, block: int) -> Iterator[npt.NDArray[np.float32]]:
+def _libsndfile_blocks(sound: soundfile.SoundFile, path: Path, block: int) -> Iterator[Float32Array]:
     rows = max(1, min(block, _BLOCK_VALUES // sound.channels))
     done = 0
     while done < sound.frames:
         with _converted_errors(path):
-            samples: npt.NDArray[np.float32] = sound.read(
-                min(rows, sound.frames - done), dtype="float32", always_2d=True
-            )
+            samples: Float32Array = sound.read(min(rows, sound.frames - done), dtype="float32", always_2d=True)
         if len(samples) == 0:
             raise FileFormatError(
                 f"the header states {sound.frames:,} samples, {done:,} could be decoded",
@@ -148,9 +146,9 @@ def _libsndfile_blocks(sound: soundfile.SoundFile, path: Path, block: int) -> It
         done += len(samples)
 
 
-def _regroup(parts: Iterable[npt.NDArray[np.float32]], rows: int) -> Iterator[npt.NDArray[np.float32]]:
+def _regroup(parts: Iterable[Float32Array], rows: int) -> Iterator[Float32Array]:
     """Regroups parts `[samples, channels]` into blocks of `rows` samples; the last one may be shorter."""
-    held: list[npt.NDArray[np.float32]] = []
+    held: list[Float32Array] = []
     count = 0
     for part in parts:
         held.append(part)
@@ -283,7 +281,7 @@ def _too_long(num_samples: int, num_channels: int, path: Path, file_size: int) -
     )
 
 
-def _check_finite(samples: npt.NDArray[np.float32], first: int, path: Path) -> None:
+def _check_finite(samples: Float32Array, first: int, path: Path) -> None:
     """Refuses NaN, infinity and implausible magnitudes.
 
     Args:

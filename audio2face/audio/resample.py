@@ -9,10 +9,10 @@ import math
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import resample_poly
 
 from audio2face.errors import UserError
+from audio2face.types import Float32Array
 
 _ZERO_CROSSINGS = 6  # of the windowed sinc, on each side
 _ROLLOFF = 0.99  # cutoff as a share of the lower Nyquist frequency
@@ -21,7 +21,7 @@ _ROLLOFF = 0.99  # cutoff as a share of the lower Nyquist frequency
 _MAX_TERM = 48_000
 
 
-def resample_hann(samples: npt.NDArray[np.float32], old_rate: int, new_rate: int) -> npt.NDArray[np.float32]:
+def resample_hann(samples: Float32Array, old_rate: int, new_rate: int) -> Float32Array:
     """Resamples with a Hann-windowed sinc of 6 zero crossings, cut off at 0.99 of the lower Nyquist frequency.
 
     Let o and n be the rates divided by their greatest common divisor: o input samples last as long as n output samples,
@@ -45,7 +45,7 @@ def resample_hann(samples: npt.NDArray[np.float32], old_rate: int, new_rate: int
     return _polyphase(samples, old, new, _hann_taps(old, new))
 
 
-def resample_exact(samples: npt.NDArray[np.float32], old_rate: int, new_rate: int) -> npt.NDArray[np.float32]:
+def resample_exact(samples: Float32Array, old_rate: int, new_rate: int) -> Float32Array:
     """Resamples with scipy's default polyphase filter (Kaiser window) at the exact ratio of the rates.
 
     Arguments, result and errors are those of `resample_hann`.
@@ -81,7 +81,7 @@ class StreamResampler:
         )  # pending samples, preceded by up to `_context` samples that have been resampled
         self._before = 0  # samples of `_known` that have been resampled
 
-    def push(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def push(self, samples: Float32Array) -> Float32Array:
         """Adds samples, float32 `[samples]`, and returns the results that are complete."""
         if self._old == self._new:
             return samples
@@ -94,14 +94,14 @@ class StreamResampler:
         self._known, self._before = self._known[keep:], self._before + count - keep
         return made
 
-    def finish(self) -> npt.NDArray[np.float32]:
+    def finish(self) -> Float32Array:
         """Returns the remaining results after the last sample."""
         count = len(self._known) - self._before
         made = self._resample(self._known, count) if count else self._known[:0]
         self._known, self._before = self._known[:0], 0
         return made
 
-    def _resample(self, samples: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+    def _resample(self, samples: Float32Array, count: int) -> Float32Array:
         """Returns the results of `count` samples after those that have been resampled."""
         resampled = resample_hann(samples, self._old, self._new)
         end = -(-(self._before + count) * self._new // self._old)
@@ -130,15 +130,13 @@ def rate_ratio(old_rate: int, new_rate: int) -> tuple[int, int]:
     return old, new
 
 
-def _polyphase(
-    samples: npt.NDArray[np.float32], old: int, new: int, window: npt.NDArray[np.float32] | tuple[str, float]
-) -> npt.NDArray[np.float32]:
+def _polyphase(samples: Float32Array, old: int, new: int, window: Float32Array | tuple[str, float]) -> Float32Array:
     # scipy accepts taps as documented; its published types omit them.
     resampled = resample_poly(samples, up=new, down=old, window=cast(Any, window))
     return np.ascontiguousarray(resampled, dtype=np.float32)
 
 
-def _hann_taps(old: int, new: int) -> npt.NDArray[np.float32]:
+def _hann_taps(old: int, new: int) -> Float32Array:
     """Computes the kernel at the points of the common grid of both rates, `old * new` per unit of time.
 
     Args:

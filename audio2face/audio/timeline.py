@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import UserError
+from audio2face.types import Float32Array
 
-Samples = npt.NDArray[np.float32]  # [samples, channels]
+Samples = Float32Array  # [samples, channels]
 
 # Time stamps are rounded to milliseconds in some containers and jitter in others, which players ignore; above this
 # tolerance audio was lost, and a player keeps the rest in sync with the picture.

@@ -33,7 +33,7 @@ class Track:
         norm_factor: divisor for networks that normalise the signal; 1.0 for silence.
     """
 
-    data: npt.NDArray[np.float32]
+    data: Float32Array
     samplerate: int
     norm_factor: float = 1.0
 
@@ -46,7 +46,7 @@ class Track:
         """Returns the sample nearest to a time in seconds; a tie is rounded to the even one."""
         return round(float(seconds) * self.samplerate)
 
-    def read(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+    def read(self, start: int, stop: int) -> Float32Array:
         """Copies the samples from `start` up to `stop`; zero outside the track.
 
         Args:
@@ -139,15 +139,15 @@ def float_samples(samples: npt.ArrayLike) -> Float32Array:
     return floats
 
 
-def to_mono(block: npt.NDArray[np.float32], channel: int | None = None) -> npt.NDArray[np.float32]:
+def to_mono(block: Float32Array, channel: int | None = None) -> Float32Array:
     """Returns one channel of a block `[samples, channels]`, or the mean of all, float32 `[samples]`."""
     if channel is not None:
         return np.ascontiguousarray(block[:, channel])
-    mean: npt.NDArray[np.float32] = block.mean(axis=1, dtype=np.float64).astype(np.float32)
+    mean: Float32Array = block.mean(axis=1, dtype=np.float64).astype(np.float32)
     return mean
 
 
-def _read_mono(path: Path, channel: int | None) -> npt.NDArray[np.float32]:
+def _read_mono(path: Path, channel: int | None) -> Float32Array:
     """Reads all samples of a file, float32 [samples].
 
     The buffer grows with the decoded samples, so that a wrong header cannot allocate memory.
@@ -158,7 +158,7 @@ def _read_mono(path: Path, channel: int | None) -> npt.NDArray[np.float32]:
     return np.frombuffer(buffer, dtype=np.float32)
 
 
-def _level(samples: npt.NDArray[np.float32]) -> float:
+def _level(samples: Float32Array) -> float:
     """Returns the peak, or 1.0 for silence."""
     peak = max(float(samples.max()), -float(samples.min()))
     return peak if peak > QUIET_PEAK else 1.0

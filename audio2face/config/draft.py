@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from audio2face.config.merge import explain_unknown, merge, unknown_names, without_unknown
 from audio2face.config.overlay import Place, UserSection
 from audio2face.config.paths import Roots
 from audio2face.config.values import Values, check_values
 from audio2face.config_base.tables import SECTIONS, Base, NetworkType, SectionName, base_of
-from audio2face.config_base.types import Stage
+from audio2face.config_base.types import BodyPart, Stage
 
 
 class Unavailable(Exception):  # noqa: N818 - a signal, not an error
@@ -126,7 +126,6 @@ def add_section(draft: Draft, name: SectionName, complete: Callable[[Draft, Sect
 
 
 ENCODER_WIDTH_AT_60_FPS = 768  # one step of the speech encoder per frame; two steps at 30 fps
-BODY_PARTS = ("skin", "tongue", "jaw", "eye")
 NO_AUGMENT = {"timeshift": 0.0, "pitch_shift": None}
 
 
@@ -143,7 +142,7 @@ def complete(draft: Draft, section: Section, merged: Values) -> None:
 
 def _complete_scales(merged: Values) -> None:
     """Sets the scale 1 for parts without a scale."""
-    scales, ones = merged["TRANSFORM_SCALE"], dict.fromkeys(BODY_PARTS, 1.0)
+    scales, ones = merged["TRANSFORM_SCALE"], dict.fromkeys(get_args(BodyPart), 1.0)
     if isinstance(scales, dict):
         merged["TRANSFORM_SCALE"] = {
             actor: ones | scale if isinstance(scale, dict) else scale for actor, scale in scales.items()

@@ -13,9 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from audio2face.config import Dataset
 from audio2face.dataset.shots import (
     DEFAULT_SUFFIX,
@@ -26,11 +23,11 @@ from audio2face.dataset.shots import (
     only_recording,
     unusual_names,
 )
-from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs, read_faces, read_indices
+from audio2face.dataset.vertex_lists import LipSize, VertexPairs, read_faces, read_indices
 from audio2face.errors import UserError, check_identifier
 from audio2face.geometry import list_shots, list_strays
 from audio2face.io.arrays import Archive, read_npy, read_points
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Int32Array, Int64Array
 
 Value = TypeVar("Value")
 
@@ -301,7 +298,7 @@ class ActorDataset:
         return self._optional("SKIN_LIP_SIZE_VERTEX_LIST_FPATH", LipSize.read)
 
     @cached_property
-    def skin_faces(self) -> npt.NDArray[np.int32] | None:
+    def skin_faces(self) -> Int32Array | None:
         """Polygons of the skin, int32 `[faces, 3 or 4]`."""
         return self._optional("SKIN_FACES_FPATH", read_faces)
 
@@ -318,12 +315,12 @@ class ActorDataset:
         return self._points("TONGUE_NEUTRAL_INFERENCE_FPATH", None, 3)
 
     @cached_property
-    def tongue_rigid_vertices(self) -> Indices | None:
+    def tongue_rigid_vertices(self) -> Int64Array | None:
         """Vertices of the tongue that move with the jaw only, `[vertices]`."""
         return self._optional("TONGUE_RIGID_VERTEX_LIST_FPATH", read_indices)
 
     @cached_property
-    def tongue_faces(self) -> npt.NDArray[np.int32] | None:
+    def tongue_faces(self) -> Int32Array | None:
         """Polygons of the tongue, int32 `[faces, 3 or 4]`."""
         return self._optional("TONGUE_FACES_FPATH", read_faces)
 

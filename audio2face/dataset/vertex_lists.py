@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import FileFormatError
 from audio2face.geometry import canonical_polygons
 from audio2face.io.arrays import read_json, read_npy
-
-Indices = npt.NDArray[np.int64]
+from audio2face.types import Int32Array, Int64Array
 
 _POLYGON_HINT = (
     "Export the polygons of the caches' mesh as vertex numbers counted from 0, one row per polygon; a triangle among "
@@ -32,8 +30,8 @@ class VertexPairs:
         lower: vertices below it, `[pairs]`.
     """
 
-    upper: Indices
-    lower: Indices
+    upper: Int64Array
+    lower: Int64Array
 
     @classmethod
     def read(cls, path: Path) -> VertexPairs:
@@ -50,7 +48,7 @@ class VertexPairs:
             )
         return cls(upper, lower)
 
-    def all(self) -> Indices:
+    def all(self) -> Int64Array:
         """Every vertex of both lists, `[2 * pairs]`."""
         return np.concatenate([self.upper, self.lower])
 
@@ -77,17 +75,17 @@ class LipSize:
         lips = _require_keys(path, read_json(path), ("upper_lip", "lower_lip"))
         return cls(_edges(path, lips["upper_lip"], "upper_lip"), _edges(path, lips["lower_lip"], "lower_lip"))
 
-    def all(self) -> Indices:
+    def all(self) -> Int64Array:
         """Every vertex of all four lists."""
         return np.concatenate([self.upper_lip.all(), self.lower_lip.all()])
 
 
-def read_indices(path: Path) -> Indices:
+def read_indices(path: Path) -> Int64Array:
     """Reads a JSON list of vertices, such as those of the tongue that move rigidly, `[vertices]`."""
     return _indices(path, read_json(path), "the list")
 
 
-def read_faces(path: Path) -> npt.NDArray[np.int32]:
+def read_faces(path: Path) -> Int32Array:
     """Reads polygons from a `.npy` file in the form of `geometry.canonical_polygons`.
 
     Returns:
@@ -123,7 +121,7 @@ def _require_keys(path: Path, value: object, keys: tuple[str, ...]) -> Mapping[s
     return value
 
 
-def _indices(path: Path, value: object, name: str) -> Indices:
+def _indices(path: Path, value: object, name: str) -> Int64Array:
     is_list = isinstance(value, list) and len(value) > 0
     if not is_list or any(type(item) is not int or not 0 <= item < 2**31 for item in value):  # type: ignore[attr-defined]
         problem = f"{name} should be a list of vertex numbers (0 or above)"

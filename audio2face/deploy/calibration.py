@@ -15,7 +15,7 @@ import numpy as np
 
 from audio2face.animation import AnimatorSettings, FaceAnimator
 from audio2face.animation.skin import face_mask
-from audio2face.deploy.held_out_motion import ClipMotion, HeldOutMotion, Indices, PartMotion
+from audio2face.deploy.held_out_motion import ClipMotion, HeldOutMotion, PartMotion
 from audio2face.deploy.neutral import NEUTRAL, Choice, values_of
 from audio2face.evaluate.amplitude import (
     Adjustment,
@@ -27,7 +27,7 @@ from audio2face.evaluate.amplitude import (
     principal_weights,
 )
 from audio2face.evaluate.lips import resample_frames
-from audio2face.types import Float64Array
+from audio2face.types import Float64Array, Int64Array
 
 Half = Literal["lower", "upper"]
 
@@ -58,7 +58,7 @@ class Mouth:
     """
 
     half: Half
-    vertices: Indices
+    vertices: Int64Array
     weights: Float64Array
     has_lips: bool
 
@@ -94,13 +94,13 @@ def calibrate(motion: HeldOutMotion, start: Mapping[str, Choice]) -> dict[str, C
     return _Calibration(motion, dict(start)).run()
 
 
-def true_skin(motion: HeldOutMotion, clip: ClipMotion, vertices: Indices) -> Float64Array:
+def true_skin(motion: HeldOutMotion, clip: ClipMotion, vertices: Int64Array) -> Float64Array:
     """Recorded positions of kept vertices, `[recorded frames, vertices, 3]`, centimetres."""
     return (motion.face.skin[vertices] + clip.true.skin[:, vertices]).astype(np.float64)
 
 
 def finished_skin(
-    motion: HeldOutMotion, clip: ClipMotion, vertices: Indices, parameters: Mapping[str, Any]
+    motion: HeldOutMotion, clip: ClipMotion, vertices: Int64Array, parameters: Mapping[str, Any]
 ) -> Float64Array:
     """Positions of kept vertices in the finished animation, at the recorded frames.
 

@@ -13,11 +13,10 @@ from audio2face.deploy.held_out_motion import HeldOutMotion
 from audio2face.deploy.neutral import Choice, values_of
 from audio2face.evaluate.amplitude import PERCENTILE
 from audio2face.evaluate.lips import correlation, vertex_error
-from audio2face.types import Float32Array, Float64Array
+from audio2face.types import MM_PER_CM, Float32Array, Float64Array
 
 CALIBRATION_FILE = "calibration.json"  # of a deployed folder
 NETWORK, DEFAULTS, FINISHED = "network output", "CONFIG without calibration", "finished animation"
-_MM_PER_CM = 10.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def _score(made: Sequence[Float64Array], true: Sequence[Float64Array], rest: Flo
     alike = [correlation(_curve(one, mouth), _curve(other, mouth)) for one, other in pairs]
     known = [value for value in alike if not np.isnan(value)]
     return MouthScore(
-        error_mm=_MM_PER_CM * float(np.mean([vertex_error(*pair) for pair in pairs])),
+        error_mm=MM_PER_CM * float(np.mean([vertex_error(*pair) for pair in pairs])),
         correlation=float(np.mean(known)) if known else float("nan"),
         opening_mm=_opening(made, rest, mouth),
     )
@@ -127,7 +126,7 @@ def _curve(positions: Float64Array, mouth: Mouth) -> Float64Array:
 
 def _opening(positions: Sequence[Float64Array], rest: Float32Array, mouth: Mouth) -> float:
     curve = np.concatenate([_curve(clip - rest, mouth) for clip in positions])
-    return _MM_PER_CM * float(np.percentile(curve, PERCENTILE))
+    return MM_PER_CM * float(np.percentile(curve, PERCENTILE))
 
 
 # --- For people --------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.animation import FaceData
 from audio2face.animation.skin import face_mask
@@ -27,9 +26,7 @@ from audio2face.inference.animate import check_finite_motion, group_frames
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.run_folder import ValidationClip
-from audio2face.types import Float32Array
-
-Indices = npt.NDArray[np.int64]
+from audio2face.types import Float32Array, Float64Array, Int64Array
 
 MOST_SECONDS = 60.0  # of all clips together: the network runs in about a minute on a CPU
 _MOST_FRAMES = 1200  # of a network that is run once for each frame
@@ -50,10 +47,10 @@ class MarkedVertices:
         upper: likewise in the upper half.
     """
 
-    kept: Indices
-    lips: Indices | None
-    lower: Indices
-    upper: Indices
+    kept: Int64Array
+    lips: Int64Array | None
+    lower: Int64Array
+    upper: Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +220,7 @@ class HeldOutReader:
             upper=np.searchsorted(kept, upper),
         )
 
-    def _variance(self, clips: Sequence[ValidationClip]) -> npt.NDArray[np.float64]:
+    def _variance(self, clips: Sequence[ValidationClip]) -> Float64Array:
         """Variance of the recorded position of each vertex over some frames of all clips, `[verts]`."""
         count, total, squares = 0, np.zeros(self._skin_rest.shape), np.zeros(self._skin_rest.shape)
         for clip in clips:
@@ -231,7 +228,7 @@ class HeldOutReader:
             for frame in range(clip.first, clip.last + 1, _STATISTICS_STEP):
                 moved = skin.read(frame, frame + 1)[0].astype(np.float64) - self._skin_rest
                 count, total, squares = count + 1, total + moved, squares + np.square(moved)
-        variance: npt.NDArray[np.float64] = (squares / count - np.square(total / count)).sum(axis=1)
+        variance: Float64Array = (squares / count - np.square(total / count)).sum(axis=1)
         return variance
 
     # --- motion ------------------------------------------------------------------------------------------------------
@@ -306,7 +303,7 @@ def _stretch(values: Float32Array | None, frames: slice) -> Float32Array | None:
     return values[frames]
 
 
-def _most_moving(variance: npt.NDArray[np.float64]) -> Indices:
+def _most_moving(variance: Float64Array) -> Int64Array:
     """The vertices of largest variance that move at all, `[up to _MOVING_VERTS]`, rising."""
     order = np.argsort(-variance, kind="stable")[:_MOVING_VERTS]
     return np.sort(order[variance[order] > 0])

@@ -22,7 +22,7 @@ from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_write, write_json, write_text
 from audio2face.model_folder import AnimationConfig, DeployedModel, NetworkInfo
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, open_database
-from audio2face.model_folder.model import PARTS, Part, display_name
+from audio2face.model_folder.model import display_name
 from audio2face.model_folder.network_info import open_info
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import (
@@ -37,7 +37,7 @@ from audio2face.model_folder.writer import (
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.blendshapes import copy_blendshapes
 from audio2face.training.run_folder import INFO_FILE, Origin, TrainingRun, read_origins
-from audio2face.types import Float32Array
+from audio2face.types import MESHES, Float32Array, Mesh
 
 
 def read_arrays(
@@ -114,7 +114,7 @@ def package_run(
             configs[info.identities[0]],
             _provenance(run, record),
             has_emotions=record.has_emotions,
-            weights={actor: len(parts) == len(PARTS) for actor, parts in sets.items()},
+            weights={actor: len(parts) == len(MESHES) for actor, parts in sets.items()},
             displayed=[actor for actor in sets if (folder / display_name(actor)).is_file()],
             post_processing=readme_section(calibrations),
         )
@@ -158,10 +158,10 @@ def _copy(source: Path, folder: Path) -> None:
         shutil.copyfileobj(read, write, 1 << 24)
 
 
-def _copy_extras(folder: Path, actor: str, source: PreprocArtifacts) -> tuple[Part, ...]:
+def _copy_extras(folder: Path, actor: str, source: PreprocArtifacts) -> tuple[Mesh, ...]:
     """Copies blend shapes and what is drawn of an actor; returns which sets of blend shapes there are."""
-    parts: list[Part] = []
-    for part in PARTS:
+    parts: list[Mesh] = []
+    for part in MESHES:
         files = source.blendshapes(part)
         if files is not None:
             names = blendshape_names(part, actor)

@@ -19,13 +19,12 @@ from audio2face.dataset.shots import list_recordings
 from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
 from audio2face.deploy.plan import check_sizes
 from audio2face.model_folder import AnimationConfig, RegressionInfo
-from audio2face.model_folder.model import PARTS
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.data import actors
 from audio2face.training.inference.trained_run import regression_info
 from audio2face.training.run_folder import Origin, TrainingRun
-from audio2face.types import Float32Array
+from audio2face.types import MESHES, Float32Array
 
 PARITY_LIMIT_SHARE = 1e-5
 PARITY_BATCHES = (1, 3, 8)
@@ -171,7 +170,7 @@ def checked_arrays(
         UserError: an array has another size.
     """
     named = dict(arrays)
-    for part in PARTS:
+    for part in MESHES:
         path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
         if path is not None:
             shapes = actors.read_shapes(path)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-_MM_PER_CM = 10.0
+from audio2face.types import MM_PER_CM, Float32Array
+
 _BLOCK_FRAMES = 64
 
 
@@ -36,7 +36,7 @@ class Difference:
 
 
 def compare_motion(
-    one: npt.NDArray[np.float32], other: npt.NDArray[np.float32], skin_size: int, block_frames: int = _BLOCK_FRAMES
+    one: Float32Array, other: Float32Array, skin_size: int, block_frames: int = _BLOCK_FRAMES
 ) -> Difference:
     """Compares the skin of two animations.
 
@@ -61,8 +61,8 @@ def compare_motion(
         motion.append(np.linalg.norm(vertices, axis=-1).mean(axis=1))
     by_frame = np.concatenate(largest)
     return Difference(
-        mean_mm=_MM_PER_CM * float(np.concatenate(means).mean()),
-        largest_mm=_MM_PER_CM * float(by_frame.max()),
+        mean_mm=MM_PER_CM * float(np.concatenate(means).mean()),
+        largest_mm=MM_PER_CM * float(by_frame.max()),
         largest_frame=int(by_frame.argmax()),
-        motion_mm=_MM_PER_CM * float(np.concatenate(motion).mean()),
+        motion_mm=MM_PER_CM * float(np.concatenate(motion).mean()),
     )

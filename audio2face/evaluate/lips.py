@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.shots import PhonemeTime
 from audio2face.geometry.frame_times import MIDDLE
-
-FloatArray = npt.NDArray[np.floating]
-_MM_PER_CM = 10.0
+from audio2face.types import MM_PER_CM, Float64Array, FloatArray
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class LipScore:
     correlation: float
 
 
-def lip_distance(lips: FloatArray) -> npt.NDArray[np.float64]:
+def lip_distance(lips: FloatArray) -> Float64Array:
     """Distance of the lips.
 
     Args:
@@ -54,7 +51,7 @@ def vertex_error(predicted: FloatArray, true: FloatArray) -> float:
     return float(distances.reshape(len(distances), -1).max(axis=1).mean())
 
 
-def correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+def correlation(one: Float64Array, other: Float64Array) -> float:
     """Pearson's correlation of two curves `[frames]`; nan if one of them is constant."""
     first, second = one - one.mean(), other - other.mean()
     spread = np.sqrt((first @ first) * (second @ second))
@@ -101,7 +98,7 @@ def score_lips(predicted: Sequence[FloatArray], true: Sequence[FloatArray]) -> L
     correlations = [correlation(lip_distance(one), lip_distance(other)) for one, other in pairs]
     defined = [value for value in correlations if not np.isnan(value)]
     return LipScore(
-        error_mm=_MM_PER_CM * float(np.mean(errors)),
+        error_mm=MM_PER_CM * float(np.mean(errors)),
         correlation=float(np.mean(defined)) if defined else float("nan"),
     )
 
@@ -132,9 +129,7 @@ class ClosureScore:
         return ClosureScore(self.phones + other.phones, self.closed + other.closed)
 
 
-def score_closure(
-    distance: npt.NDArray[np.float64], neutral: float, phones: Sequence[PhonemeTime], fps: float
-) -> ClosureScore:
+def score_closure(distance: Float64Array, neutral: float, phones: Sequence[PhonemeTime], fps: float) -> ClosureScore:
     """Counts the p, b and m of a shot, and those whose smallest lip distance is at most 1 mm above the neutral one.
 
     The minimum covers one frame before the phone to one frame after it, because a shift of one frame is imperceptible.
@@ -153,5 +148,5 @@ def score_closure(
         near = distance[max(first, 0) : max(last + 1, 0)]
         if phone.symbol in BILABIALS and len(near):
             total += 1
-            closed += bool(_MM_PER_CM * (near.min() - neutral) <= TOUCH_MM)
+            closed += bool(MM_PER_CM * (near.min() - neutral) <= TOUCH_MM)
     return ClosureScore(total, closed)

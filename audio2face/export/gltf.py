@@ -21,7 +21,7 @@ from audio2face.export.morph_targets import MorphTargets, fit_morph_targets
 from audio2face.geometry.frame_times import written_times
 from audio2face.geometry.mesh import DEFAULT_COLOURS, Normals, linear, triangulate
 from audio2face.io.atomic import atomic_write
-from audio2face.types import Float32Array, Int64Array
+from audio2face.types import AnyArray, Float32Array, Int32Array, Int64Array
 
 _TYPES = {(): gltf.SCALAR, (2,): gltf.VEC2, (3,): gltf.VEC3, (4,): gltf.VEC4}
 _COMPONENTS = {
@@ -226,8 +226,8 @@ class _Scene:
         self,
         kind: str,
         points: Float32Array,
-        faces: npt.NDArray[np.int32] | None,
-        colours: npt.NDArray[Any] | None,
+        faces: Int32Array | None,
+        colours: AnyArray | None,
     ) -> gltf.Primitive:
         array = gltf.ARRAY_BUFFER
         attributes = gltf.Attributes(POSITION=self.accessors.dense(points, target=array, bounds=True))
@@ -245,7 +245,7 @@ class _Scene:
         primitive.indices = self.accessors.dense(corners, target=gltf.ELEMENT_ARRAY_BUFFER)
         return primitive
 
-    def _targets(self, morphs: MorphTargets, faces: npt.NDArray[np.int32] | None) -> list[gltf.Attributes] | None:
+    def _targets(self, morphs: MorphTargets, faces: Int32Array | None) -> list[gltf.Attributes] | None:
         """Morph targets: offsets of positions and, if there are polygons, of normals."""
         normals = None if faces is None else Normals(triangulate(faces), len(morphs.neutral))
         neutral = None if normals is None else normals.compute(morphs.neutral)
@@ -303,6 +303,6 @@ class _Scene:
         self._motion.channels.append(gltf.AnimationChannel(sampler=len(self._motion.samplers) - 1, target=target))
 
 
-def _opaque(colours: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+def _opaque(colours: AnyArray) -> npt.NDArray[np.uint16]:
     """Converts sRGB colours, uint8 `[verts, 3]`, to opaque linear ones, `[verts, 4]`."""
     return np.asarray(np.rint(65535 * np.pad(linear(colours), ((0, 0), (0, 1)), constant_values=1)), np.uint16)

@@ -13,13 +13,12 @@ import numpy as np
 from audio2face.animation.animation import BlendWeights, Surface
 from audio2face.console import LOGGER
 from audio2face.geometry.pca import fit_basis
-from audio2face.types import Float32Array
+from audio2face.types import MM_PER_CM, Float32Array
 
 MAX_SHAPES = 48
 """Maximum of components: 48 of a face of 24,002 vertices need 28 MB with their normals."""
 _TARGET_MM = 0.05  # root mean square over vertices and frames
 _FIT_FRAMES = 300  # frames used for the components; all frames of 5 s at 60 per second
-_MM_PER_CM = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +110,7 @@ class _Approximation:
         chosen = np.unique(np.linspace(0, count - 1, min(count, _FIT_FRAMES)).round().astype(int))
         rows = self._residual(np.asarray(self.surface.frames[chosen], np.float32), self.weights[chosen])
         moment = float(np.einsum("fc,fc->", rows, rows, dtype=np.float64))
-        allowed = (_TARGET_MM / _MM_PER_CM) ** 2 * rows.size / 3
+        allowed = (_TARGET_MM / MM_PER_CM) ** 2 * rows.size / 3
         if moment <= allowed:
             return np.zeros((0, *self.neutral.shape), np.float32), np.zeros((count, 0), np.float32)
         basis = fit_basis(rows, np.zeros(rows.shape[1], np.float32), variance_threshold=1 - allowed / moment)
@@ -133,7 +132,7 @@ class _Approximation:
             total += float(squares.sum(dtype=np.float64))
             worst = max(worst, float(squares.max()))
             count += len(points)
-        return _MM_PER_CM * (total / count) ** 0.5, _MM_PER_CM * worst**0.5
+        return MM_PER_CM * (total / count) ** 0.5, MM_PER_CM * worst**0.5
 
     def _residuals(self) -> Iterator[Float32Array]:
         """The residuals of the frames, in blocks `[n, 3 * verts]`."""

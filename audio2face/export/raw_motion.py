@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.geometry import write_cache
 from audio2face.io.atomic import atomic_write, write_npy
@@ -112,7 +111,7 @@ def write_transforms(motion: RawMotion, folder: Path, name: str) -> list[Path]:
     return written
 
 
-def write_rows(path: Path, blocks: Iterable[npt.NDArray[np.float32]], num_frames: int, num_values: int) -> Path:
+def write_rows(path: Path, blocks: Iterable[Float32Array], num_frames: int, num_values: int) -> Path:
     """Writes blocks `[n, num_values]` as one `.npy` file, float32 `[num_frames, num_values]`, as a stream.
 
     Raises:

@@ -101,6 +101,6 @@ def write_sound(animation: Animation, folder: Path, name: str) -> Path | None:
     return path
 
 
-def _as_integers(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+def _as_integers(samples: Float32Array) -> npt.NDArray[np.int16]:
     """The exact inverse of reading 16 bits as floats; libsndfile's conversion is off by one for some values."""
     return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), np.int16)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pxr import (  # type: ignore[import-untyped]
     Gf,
     Kind,
@@ -29,7 +28,7 @@ from audio2face.animation.parts import RigidPart, eye_quaternions, jaw_quaternio
 from audio2face.export.morph_targets import MorphTargets, fit_morph_targets
 from audio2face.geometry.mesh import linear
 from audio2face.io.atomic import atomic_files
-from audio2face.types import Float32Array
+from audio2face.types import AnyArray, Float32Array, Int32Array
 
 _POINT_CM = 0.08  # diameter of a vertex of a mesh without polygons
 
@@ -61,12 +60,12 @@ def identifier(name: str) -> str:
     return str(Tf.MakeValidIdentifier(name))
 
 
-def vectors(points: npt.NDArray[Any]) -> Vt.Vec3fArray:
+def vectors(points: AnyArray) -> Vt.Vec3fArray:
     """Converts an array `[count, 3]` to USD's type."""
     return Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(points, np.float32))
 
 
-def matrix(rotation: npt.NDArray[Any], shift: npt.NDArray[Any]) -> Gf.Matrix4d:
+def matrix(rotation: AnyArray, shift: AnyArray) -> Gf.Matrix4d:
     """The transform `x -> rotation x + shift`; USD's matrices act on row vectors."""
     whole = np.eye(4)
     whole[:3, :3], whole[3, :3] = rotation.T, shift
@@ -77,8 +76,8 @@ def add_surface(
     stage: Usd.Stage,
     path: Sdf.Path,
     points: Float32Array,
-    faces: npt.NDArray[np.int32] | None,
-    colours: npt.NDArray[Any] | None,
+    faces: Int32Array | None,
+    colours: AnyArray | None,
 ) -> UsdGeom.PointBased:
     """Adds a neutral mesh, or points if there are no polygons.
 

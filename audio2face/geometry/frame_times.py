@@ -7,27 +7,24 @@ are counted from 0 in both conventions, so frame numbers of one instant differ b
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from audio2face.types import Float64Array
+from audio2face.types import AnyArray, Float64Array
 
 MIDDLE = 0.5
 """Time of a recorded frame within its interval, in frames."""
 
 
-def recorded_times(frames: npt.NDArray[Any], fps: float | npt.NDArray[Any]) -> Float64Array:
+def recorded_times(frames: AnyArray, fps: float | AnyArray) -> Float64Array:
     """Returns the times of recorded frames, in seconds; `fps` may be an array that broadcasts."""
     return np.asarray((frames + MIDDLE) / fps, np.float64)
 
 
-def written_times(frames: npt.NDArray[Any], fps: float) -> Float64Array:
+def written_times(frames: AnyArray, fps: float) -> Float64Array:
     """Returns the times from which written frames are shown, in seconds."""
     return np.asarray(frames / fps, np.float64)
 
 
-def recorded_indices(times_in_frames: npt.NDArray[Any]) -> Float64Array:
+def recorded_indices(times_in_frames: AnyArray) -> Float64Array:
     """Returns the fractional indices of recorded frames at times given in frames of the recording."""
     return np.asarray(times_in_frames - MIDDLE, np.float64)

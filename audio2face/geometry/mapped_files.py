@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import FileFormatError, UserError, missing_file
+from audio2face.types import AnyArray
 
 # Enough for every thread to read from several files; opening a file again costs some 20 microseconds.
 _MOST_OPEN = 16
@@ -136,7 +136,7 @@ class MappedArray:
         return self.shape[0]
 
     @property
-    def view(self) -> npt.NDArray[Any]:
+    def view(self) -> AnyArray:
         """Returns the array, read-only, for immediate use: keeping it keeps a handle.
 
         Raises:

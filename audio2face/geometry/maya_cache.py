@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry.mapped_files import MappedArray, MappedFile, unreadable
@@ -16,6 +15,7 @@ from audio2face.geometry.maya_chunks import TICKS_PER_SECOND, ChooseChannel, Fra
 from audio2face.geometry.maya_xml import FILE_PER_FRAME, CacheDescription, ChannelNote, read_description
 from audio2face.geometry.point_cache import FrameSource, PointCache, ScatteredFrames, StridedFrames
 from audio2face.placeholders import find_placeholder
+from audio2face.types import Int32Array
 
 _EXTENSIONS = ("mc", "mcx")
 
@@ -218,7 +218,7 @@ def _refuse_gap(files: list[Path], index: FrameIndex, described: CacheDescriptio
         raise FileFormatError(f"the file of the frame after {after.name} is missing or out of order", path=after)
 
 
-def _ticks_between_frames(described: CacheDescription, ticks: npt.NDArray[np.int32]) -> float | None:
+def _ticks_between_frames(described: CacheDescription, ticks: Int32Array) -> float | None:
     """Returns the distance of frames: the measured mean, exact for all rates, or else the stated distance."""
     if len(ticks) > 1:
         measured = (int(ticks[-1]) - int(ticks[0])) / (len(ticks) - 1)

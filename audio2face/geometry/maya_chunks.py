@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import FileFormatError
 from audio2face.geometry.mapped_files import unreadable
+from audio2face.types import Int32Array, Int64Array, UInt8Array
 
 TICKS_PER_SECOND = 6000
 VECTOR_TYPES: dict[bytes, np.dtype[Any]] = {b"FVCA": np.dtype(">f4"), b"DVCA": np.dtype(">f8")}
@@ -230,8 +230,8 @@ class FrameIndex:
     """
 
     channel: MayaChannel
-    offsets: npt.NDArray[np.int64]
-    ticks: npt.NDArray[np.int32]
+    offsets: Int64Array
+    ticks: Int32Array
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -299,7 +299,7 @@ def _layout_ranges(start: int, frame: Frame) -> list[tuple[int, int]]:
     return [(low, high) for low, high in zip(lows, highs, strict=True) if low < high]
 
 
-def _same_range_of_all(parser: ChunkParser, low: int, high: int, num_frames: int, length: int) -> npt.NDArray[np.uint8]:
+def _same_range_of_all(parser: ChunkParser, low: int, high: int, num_frames: int, length: int) -> UInt8Array:
     """Returns the bytes `low` to `high` of frame 0 and the same range of every frame, `[frames, high - low]`."""
     if length < _FAR_APART:
         return np.ndarray((num_frames, high - low), np.uint8, parser.mapped, low, (length, 1)).copy()

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.geometry.maya_cache import frame_files
 from audio2face.geometry.maya_chunks import CHUNKS_32, CHUNKS_64, TICKS_PER_SECOND, ChunkFormat
 from audio2face.geometry.maya_xml import description_text
-from audio2face.geometry.point_cache import FloatArray, Frames, FrameStream
+from audio2face.geometry.point_cache import Frames, FrameStream
 from audio2face.io.atomic import atomic_write, write_text
+from audio2face.types import AnyArray, Int64Array
 
 DEFAULT_CHANNEL = "faceShape"
 MOST_MC_BYTES = 2**31 - 1
@@ -41,14 +41,14 @@ class _Layout:
     chunk_format: ChunkFormat
     dtype: np.dtype[Any]
     channels: Mapping[str, int]
-    ticks: npt.NDArray[np.int64]
+    ticks: Int64Array
 
     def file_header(self, first: int, last: int) -> bytes:
         """Returns the CACH group for frames from tick `first` to `last`."""
         payloads = (b"VRSN", b"0.1\0"), (b"STIM", _INT32.pack(first)), (b"ETIM", _INT32.pack(last))
         return self._group(b"CACH", b"".join(self._chunk(tag, payload) for tag, payload in payloads))
 
-    def frame(self, vertices: FloatArray, tick: int | None) -> bytes:
+    def frame(self, vertices: AnyArray, tick: int | None) -> bytes:
         """Returns the MYCH group of one frame `[verts, 3]`; without a tick for a file of its own."""
         chunks = [] if tick is None else [self._chunk(b"TIME", _INT32.pack(tick))]
         values_tag = b"DVCA" if self.dtype.itemsize == 8 else b"FVCA"
@@ -142,7 +142,7 @@ def _check_channels(channels: Mapping[str, int], num_verts: int) -> None:
         raise ValueError(f"channel names {list(channels)}; printable text expected")
 
 
-def _ticks(path: Path, num_frames: int, fps: float, start_time: float) -> npt.NDArray[np.int64]:
+def _ticks(path: Path, num_frames: int, fps: float, start_time: float) -> Int64Array:
     last = (start_time + (num_frames - 1) / fps) * TICKS_PER_SECOND
     if max(abs(start_time) * TICKS_PER_SECOND, abs(last)) >= 2**31 - 1:
         raise UserError("frames beyond 99 hours do not fit into a Maya cache", path=path)
@@ -154,7 +154,7 @@ def _extension(layout: _Layout) -> str:
     return "mcx" if layout.chunk_format is CHUNKS_64 else "mc"
 
 
-def _blocks(layout: _Layout, stream: FrameStream) -> Iterator[list[tuple[FloatArray, int]]]:
+def _blocks(layout: _Layout, stream: FrameStream) -> Iterator[list[tuple[AnyArray, int]]]:
     """Yields the frames `[verts, 3]` of each block with their ticks."""
     passed = 0
     for block in stream.blocks(layout.dtype):

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from audio2face.types import Float32Array, Int32Array
+from audio2face.types import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array, Int64Array
 
 DEFAULT_COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
     {"skin": (214, 164, 140), "tongue": (188, 98, 98), "part": (225, 225, 225)}
@@ -22,7 +21,7 @@ DEFAULT_COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
 """Default sRGB colours of skin, tongue and rigid parts."""
 
 
-def linear(colours: npt.NDArray[Any]) -> Float32Array:
+def linear(colours: AnyArray) -> Float32Array:
     """Converts sRGB colours from 0 to 255 to linear red, green and blue `[..., 3]` from 0 to 1; drops opacity."""
     shares = np.asarray(colours, np.float32)[..., :3] / 255
     return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4).astype(np.float32)
@@ -103,7 +102,7 @@ def refine(faces: Int32Array, num_verts: int) -> tuple[Matrix, Int32Array]:
     return matrix, quads.astype(np.int32)
 
 
-def _face_corners(faces: Int32Array) -> tuple[Int32Array, Int32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _face_corners(faces: Int32Array) -> tuple[Int32Array, Int32Array, Int64Array, Int64Array]:
     """Returns for every corner of every face: vertex, next vertex, face, and index of the previous corner."""
     present = faces >= 0
     sizes = present.sum(axis=1)
@@ -118,11 +117,11 @@ def _face_corners(faces: Int32Array) -> tuple[Int32Array, Int32Array, npt.NDArra
 def _vertex_points(
     num_verts: int,
     edges: Int32Array,
-    inner: npt.NDArray[np.bool_],
+    inner: BoolArray,
     middles: Matrix,
     face_points: Matrix,
     corners: Int32Array,
-    face_of: npt.NDArray[np.int64],
+    face_of: Int64Array,
 ) -> Matrix:
     """Weights for the moved old vertices: of adjacent faces and edges, or of the border edges of an open mesh."""
     ends, numbers = edges.reshape(-1), np.repeat(np.arange(len(edges)), 2)
@@ -150,6 +149,6 @@ def _averages(rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer], h
     return sparse.csr_matrix((shares[rows], (rows, columns)), shape=(height, width))
 
 
-def _rows(factors: npt.NDArray[np.floating]) -> Matrix:
+def _rows(factors: FloatArray) -> Matrix:
     """Returns the diagonal matrix that multiplies each row by a factor."""
     return sparse.diags(factors, format="csr")

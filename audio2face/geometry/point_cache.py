@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from audio2face.errors import FileFormatError
 from audio2face.geometry.mapped_files import MappedArray, unreadable
+from audio2face.types import AnyArray, Int64Array
 
-FloatArray = npt.NDArray[Any]
 BLOCK_FRAMES = 64  # frames per block: 18 MB of float32 at 24,000 vertices
 
 
 class FrameSource(Protocol):
     """Source of the frames of a cache."""
 
-    def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
+    def copy_frames(self, start: int, stop: int, out: AnyArray) -> None:
         """Casts frames `start` to `stop` (checked by the caller) into `out` `[stop - start, verts, 3]`."""
 
 
@@ -35,9 +35,9 @@ class StridedFrames:
         array: `[frames, verts, 3]`, any float type, byte order and strides.
     """
 
-    array: FloatArray | MappedArray
+    array: AnyArray | MappedArray
 
-    def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
+    def copy_frames(self, start: int, stop: int, out: AnyArray) -> None:
         view = self.array.view if isinstance(self.array, MappedArray) else self.array
         # A float64 beyond the range of float32 becomes infinite; checks of values find it there.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -55,10 +55,10 @@ class ScatteredFrames:
     """
 
     paths: Sequence[Path]
-    offsets: npt.NDArray[np.int64]
+    offsets: Int64Array
     dtype: np.dtype[Any]
 
-    def copy_frames(self, start: int, stop: int, out: FloatArray) -> None:
+    def copy_frames(self, start: int, stop: int, out: AnyArray) -> None:
         values = out[0].size if len(out) else 0
         for row, frame in enumerate(range(start, stop)):
             path, offset = self.paths[frame], int(self.offsets[frame])
@@ -113,7 +113,7 @@ class PointCache:
     def __len__(self) -> int:
         return self.num_frames
 
-    def read(self, start: int, stop: int, out: FloatArray | None = None) -> FloatArray:
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """Reads frames `start` up to, not including, `stop`; touches only their bytes.
 
         Args:
@@ -140,25 +140,25 @@ class PointCache:
         self.source.copy_frames(start, stop, part)
         return part
 
-    def blocks(self, size: int = BLOCK_FRAMES) -> Iterator[FloatArray]:
+    def blocks(self, size: int = BLOCK_FRAMES) -> Iterator[AnyArray]:
         """Yields all frames in order, in new float32 arrays `[up to size, verts, 3]`."""
         for start in range(0, self.num_frames, size):
             yield self.read(start, min(start + size, self.num_frames))
 
     @overload
-    def __getitem__(self, frames: int) -> FloatArray: ...
+    def __getitem__(self, frames: int) -> AnyArray: ...
 
     @overload
-    def __getitem__(self, frames: slice | Sequence[int] | npt.NDArray[np.integer[Any]]) -> FloatArray: ...
+    def __getitem__(self, frames: slice | Sequence[int] | npt.NDArray[np.integer[Any]]) -> AnyArray: ...
 
-    def __getitem__(self, frames: int | slice | Sequence[int] | npt.NDArray[np.integer[Any]]) -> FloatArray:
+    def __getitem__(self, frames: int | slice | Sequence[int] | npt.NDArray[np.integer[Any]]) -> AnyArray:
         """Returns one frame `[verts, 3]` or the frames of a slice or list of indices `[n, verts, 3]`, float32.
 
         Raises:
             IndexError: a frame is outside the cache; negative indices count from the end.
         """
         if isinstance(frames, int | np.integer):
-            frame: FloatArray = self._read_frames([int(frames)])[0]
+            frame: AnyArray = self._read_frames([int(frames)])[0]
             return frame
         if isinstance(frames, slice):
             chosen = range(*frames.indices(self.num_frames))
@@ -169,7 +169,7 @@ class PointCache:
             )
         return self._read_frames([int(frame) for frame in frames])
 
-    def _read_frames(self, frames: Sequence[int]) -> FloatArray:
+    def _read_frames(self, frames: Sequence[int]) -> AnyArray:
         out = np.empty((len(frames), self.num_verts, 3), np.float32)
         for row, frame in enumerate(frames):
             index = frame + self.num_frames if frame < 0 else frame
@@ -177,7 +177,7 @@ class PointCache:
         return out
 
 
-Frames = FloatArray | Iterable[FloatArray]
+Frames = AnyArray | Iterable[AnyArray]
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class FrameStream:
 
     num_frames: int
     num_verts: int
-    source: Iterable[FloatArray]
+    source: Iterable[AnyArray]
 
     @classmethod
     def create(cls, frames: Frames, num_frames: int | None, num_verts: int | None) -> FrameStream:
@@ -206,7 +206,7 @@ class FrameStream:
             raise ValueError(f"{num_frames} frames of {num_verts} vertices; both must be known and at least 1")
         return cls(num_frames, num_verts, frames)
 
-    def blocks(self, dtype: np.dtype[Any]) -> Iterator[FloatArray]:
+    def blocks(self, dtype: np.dtype[Any]) -> Iterator[AnyArray]:
         """Yields C-ordered blocks `[up to BLOCK_FRAMES, num_verts, 3]` of `dtype`.
 
         Raises:

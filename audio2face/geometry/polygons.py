@@ -6,17 +6,14 @@ it repeats another corner. All readers convert to the first form.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from audio2face.types import Int32Array
+from audio2face.types import AnyArray, BoolArray, Int32Array
 
 NO_CORNER = -1  # the missing fourth corner of a triangle
 
 
-def canonical_polygons(faces: npt.NDArray[Any], num_verts: int | None = None) -> Int32Array:
+def canonical_polygons(faces: AnyArray, num_verts: int | None = None) -> Int32Array:
     """Converts polygons to canonical form: a triangle among quadrilaterals has the fourth corner -1, no corner repeats.
 
     Degenerate polygons, with fewer than three different corners, are dropped.
@@ -57,14 +54,14 @@ def canonical_polygons(faces: npt.NDArray[Any], num_verts: int | None = None) ->
     return np.ascontiguousarray(corners)
 
 
-def _folded(corners: Int32Array, repeats: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _folded(corners: Int32Array, repeats: BoolArray) -> BoolArray:
     """Returns which polygons have fewer than three different corners, besides the marked repetition."""
     distinct = np.sort(np.where(repeats, NO_CORNER, corners), axis=1)
-    folded: npt.NDArray[np.bool_] = ((distinct[:, 1:] == distinct[:, :-1]) & (distinct[:, 1:] >= 0)).any(axis=1)
+    folded: BoolArray = ((distinct[:, 1:] == distinct[:, :-1]) & (distinct[:, 1:] >= 0)).any(axis=1)
     return folded
 
 
-def _check_range(faces: npt.NDArray[Any], num_verts: int) -> None:
+def _check_range(faces: AnyArray, num_verts: int) -> None:
     """Refuses corners outside the mesh; -1 is allowed only in the fourth column."""
     wrong = (faces < 0) | (faces >= num_verts)
     if faces.shape[1] == 4:

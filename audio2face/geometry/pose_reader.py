@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.types import IntArray
+from audio2face.types import AnyArray, FloatArray, Int64Array
 
-FloatArray = npt.NDArray[np.floating[Any]]
 Item = TypeVar("Item")
 BLOCK_BYTES = 64 << 20
 _MOST_WORKERS = 4  # each holds a block; more would only wait for memory
@@ -33,7 +31,7 @@ class PoseReader(Protocol):
     def num_verts(self) -> int:
         """Number of vertices of every frame, at least 1."""
 
-    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """Reads frames `start` up to, not including, `stop`: float32 `[stop - start, verts, 3]`, in `out` if given."""
 
 
@@ -62,7 +60,7 @@ def read_rows(poses: PoseReader, frames: slice) -> FloatArray:
     return poses.read(frames.start, frames.stop).reshape(frames.stop - frames.start, -1)
 
 
-def read_frames(poses: PoseReader, frames: IntArray) -> npt.NDArray[Any]:
+def read_frames(poses: PoseReader, frames: Int64Array) -> AnyArray:
     """Reads frames of any numbers, float32 `[frames, verts, 3]`; adjacent frames are read together.
 
     Args:
@@ -78,7 +76,7 @@ def read_frames(poses: PoseReader, frames: IntArray) -> npt.NDArray[Any]:
     return block
 
 
-def check_finite(rows: FloatArray, frames: int | IntArray) -> None:
+def check_finite(rows: FloatArray, frames: int | Int64Array) -> None:
     """Refuses frames with a coordinate that is NaN or infinite.
 
     Args:

@@ -6,12 +6,10 @@ Uses the Kabsch algorithm (W. Kabsch, Acta Cryst. A32, 1976), vectorised over fr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from audio2face.geometry.pose_reader import FloatArray
+from audio2face.types import AnyArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,14 @@ class RigidTransform:
     rotations: FloatArray
     translations: FloatArray
 
-    def apply(self, points: npt.NDArray[Any]) -> FloatArray:
+    def apply(self, points: AnyArray) -> FloatArray:
         """Transforms the points `[frames, points, 3]` of each frame; float64."""
         turned = np.matmul(points.astype(np.float64, copy=False), self.rotations.transpose(0, 2, 1))
         turned += self.translations[:, None, :]
         return np.asarray(turned)
 
 
-def fit_rigid(points: npt.NDArray[Any], target: npt.NDArray[Any]) -> RigidTransform:
+def fit_rigid(points: AnyArray, target: AnyArray) -> RigidTransform:
     """Fits the motion of each frame that maps its points to the target, in the least-squares sense.
 
     Args:
@@ -53,7 +51,7 @@ def fit_rigid(points: npt.NDArray[Any], target: npt.NDArray[Any]) -> RigidTransf
     return RigidTransform(rotations, translations)
 
 
-def spans_a_plane(points: npt.NDArray[Any]) -> bool:
+def spans_a_plane(points: AnyArray) -> bool:
     """Returns whether points `[points, 3]` determine a rotation: at least three, not all on one line."""
     if len(points) < 3:
         return False

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.animation import NATURAL_BLINK, BlendshapeSolver, FaceData, SolverMethod
 from audio2face.animation.animation import BlendWeights
@@ -17,7 +15,7 @@ from audio2face.model_folder import BlendshapeSet, DeployedActor
 from audio2face.model_folder.display import read_display
 from audio2face.model_folder.validation import Diagnostics
 from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
-from audio2face.types import Float32Array, Int32Array
+from audio2face.types import AnyArray, Float32Array, Int32Array
 
 _NTSC = Fraction(1000, 1001)
 _NOT_TO_DRAW = ("skin_faces", "tongue_faces", "blink_keys", "fps", SEAT_ARRAY, FOLLOWS_ARRAY)
@@ -58,7 +56,7 @@ class DisplayData:
     blink: tuple[float, ...] = NATURAL_BLINK
     fps: Fraction | None = None
     tongue_seat: Float32Array | None = field(default_factory=lambda: np.eye(4, dtype=np.float32))
-    parts: Mapping[str, npt.NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
+    parts: Mapping[str, AnyArray] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def from_actor(cls, actor: DeployedActor) -> DisplayData:
@@ -92,7 +90,7 @@ def exact_rate(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(10_000)
 
 
-def _tongue_seat(arrays: Mapping[str, npt.NDArray[Any]]) -> Float32Array | None:
+def _tongue_seat(arrays: Mapping[str, AnyArray]) -> Float32Array | None:
     if FOLLOWS_ARRAY in arrays and not arrays[FOLLOWS_ARRAY].any():
         return None
     return np.asarray(arrays.get(SEAT_ARRAY, np.eye(4)), np.float32)

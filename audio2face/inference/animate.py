@@ -35,8 +35,7 @@ from audio2face.inference.actor import DisplayData, WeightTrack, load_face
 from audio2face.inference.retiming import FrameBlock, TrackFrames, choose_voice
 from audio2face.io.frame_buffer import FrameBuffer
 from audio2face.model_folder import DeployedActor, DeployedModel, parameter_ranges
-from audio2face.model_folder.model import PARTS, Part
-from audio2face.types import Float32Array
+from audio2face.types import MESHES, Float32Array, Mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +248,7 @@ class AnimationPipeline:
         face = animate(skin, tongue, jaw, eyes)
         return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, motion.emotion)
 
-    def solve_weights(self, part: Part, frames: FrameBlock) -> Float32Array:
+    def solve_weights(self, part: Mesh, frames: FrameBlock) -> Float32Array:
         """The weights `[frames, poses]` of the next frames, as of `postprocess`, of a part that has blend shapes."""
         return self._solvers[part](frames.skin if part == "skin" else frames.tongue)
 
@@ -270,13 +269,13 @@ class AnimationPipeline:
         return f"{audio.stem}_{self.actor.name}_{self.emotion.label}"
 
     @property
-    def solved_parts(self) -> tuple[Part, ...]:
+    def solved_parts(self) -> tuple[Mesh, ...]:
         """The parts whose weights are solved."""
         return tuple(self._solvers)
 
     @cached_property
     def _shapes(self) -> dict[str, Float32Array]:
-        return {part: self.actor.array(f"shapes_matrix_{part}") for part in PARTS}
+        return {part: self.actor.array(f"shapes_matrix_{part}") for part in MESHES}
 
     @property
     def _can_blink(self) -> bool:
@@ -288,7 +287,7 @@ class AnimationPipeline:
         info = self.model.info
         return EmotionNames(info.emotions, info.default_emotion, self.settings.zero_emotion, info.samplerate, self.fps)
 
-    def _make_solvers(self) -> dict[Part, WeightTrack]:
+    def _make_solvers(self) -> dict[Mesh, WeightTrack]:
         method = self.settings.solver
         if method is None:
             return {}
@@ -380,7 +379,7 @@ class AnimationPipeline:
             facts=self._facts(audio),
         )
 
-    def _weights(self, part: Part, kept: Mapping[str, Float32Array]) -> BlendWeights | None:
+    def _weights(self, part: Mesh, kept: Mapping[str, Float32Array]) -> BlendWeights | None:
         return self._solvers[part].weights(kept[f"{part}_weights"]) if part in self._solvers else None
 
     def _facts(self, audio: Path) -> dict[str, Any]:

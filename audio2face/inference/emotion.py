@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import FileFormatError, UserError
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Float64Array
 
 
 class EmotionCurve:
@@ -37,7 +36,7 @@ class EmotionCurve:
     def __init__(self, num_emotions: int) -> None:
         self.num_emotions = num_emotions
         self._samples: list[int] = []
-        self._vectors: list[npt.NDArray[np.float64]] = []
+        self._vectors: list[Float64Array] = []
         self._closed = False
 
     @classmethod
@@ -113,7 +112,7 @@ class EmotionCurve:
         values = np.array([self._at(sample) for sample in samples], np.float32)
         return values.reshape(-1, self.num_emotions)
 
-    def _at(self, sample: int) -> npt.NDArray[np.float64]:
+    def _at(self, sample: int) -> Float64Array:
         after = bisect.bisect_right(self._samples, sample)
         if after in (0, len(self._samples)):
             return self._vectors[min(after, len(self._samples) - 1)]

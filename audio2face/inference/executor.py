@@ -14,7 +14,7 @@ from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.sessions import GraphDevice, NetworkSession, NetworkTracks, TrackSettings, open_graph
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.models.windows import WindowSchedule
-from audio2face.types import Float32Array
+from audio2face.types import BoolArray, Float32Array
 
 
 class SampleBuffer:
@@ -209,7 +209,7 @@ class Executor:
                 if len(motion.values):
                     yield motion
 
-    def _run_windows(self, executed: npt.NDArray[np.bool_]) -> tuple[Float32Array, Float32Array]:
+    def _run_windows(self, executed: BoolArray) -> tuple[Float32Array, Float32Array]:
         """One call of the network: values `[tracks, block, values]`, and emotions `[tracks, block, emotions]`."""
         schedule = self.schedule
         tracks = len(self._tracks)

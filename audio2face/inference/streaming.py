@@ -14,8 +14,7 @@ from audio2face.audio import MIN_SAMPLERATE, StreamResampler, float_samples
 from audio2face.errors import UserError
 from audio2face.inference.animate import AnimationPipeline, check_finite_motion
 from audio2face.inference.retiming import FrameBlock
-from audio2face.model_folder.model import Part
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Mesh
 
 
 class AnimationStream:
@@ -67,7 +66,7 @@ class AnimationStream:
         return self._pipeline.schedule.lookahead / self._executor.samplerate
 
     @property
-    def weight_names(self) -> Mapping[Part, tuple[str, ...]]:
+    def weight_names(self) -> Mapping[Mesh, tuple[str, ...]]:
         """Names of the blend shapes behind `skin_weights` and `tongue_weights` of a frame, by part."""
         shapes = self._pipeline.actor.blendshapes
         return MappingProxyType({part: shapes[part].names for part in self._pipeline.solved_parts})

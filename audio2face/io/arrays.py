@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import FileFormatError, UserError, missing_file, reason_of
 from audio2face.io.npz import Member, read_header, read_member, read_members
-from audio2face.types import Float32Array
+from audio2face.types import AnyArray, Float32Array
 
 Result = TypeVar("Result")
 
@@ -67,7 +66,7 @@ def _guarded(path: Path, what: str, read: Callable[[], Result]) -> Result:
         raise FileFormatError(f"is not a readable {what}: {reason_of(error)}", path=path, hint=hint) from error
 
 
-def read_npy(path: Path) -> npt.NDArray[Any]:
+def read_npy(path: Path) -> AnyArray:
     """Maps one array from a `.npy` file, whatever its type and shape, read-only.
 
     Raises:
@@ -76,7 +75,7 @@ def read_npy(path: Path) -> npt.NDArray[Any]:
     return _guarded(path, ".npy array", lambda: _map_npy(path))
 
 
-def _map_npy(path: Path) -> npt.NDArray[Any]:
+def _map_npy(path: Path) -> AnyArray:
     with path.open("rb") as handle:
         magic = handle.read(len(_NPY_MAGIC))
         if magic != _NPY_MAGIC:
@@ -88,7 +87,7 @@ def _map_npy(path: Path) -> npt.NDArray[Any]:
         handle.seek(0)
         if read_header(handle)[2].hasobject:
             raise FileFormatError("holds Python objects instead of numbers", path=path, hint=_OBJECTS_HINT)
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 
@@ -167,7 +166,7 @@ class Archive:
         """
         return cls(path, _guarded(path, ".npz archive", lambda: read_members(path)))
 
-    def read(self, name: str) -> npt.NDArray[Any]:
+    def read(self, name: str) -> AnyArray:
         """Reads one array.
 
         Raises:

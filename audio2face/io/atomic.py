@@ -12,9 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from audio2face.errors import UserError
 from audio2face.io.claims import temporary_file, temporary_folder
+from audio2face.types import AnyArray
 
 if TYPE_CHECKING:
-    import numpy.typing as npt  # loaded by the array writers only: configurations start without it
+    pass  # loaded by the array writers only: configurations start without it
 
 _JSON_WIDTH = 120
 
@@ -147,7 +148,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, pretty_json(value))
 
 
-def write_npy(path: Path, array: npt.NDArray[Any]) -> None:
+def write_npy(path: Path, array: AnyArray) -> None:
     """Writes one array atomically, C-ordered, never as objects."""
     import numpy as np
 
@@ -155,7 +156,7 @@ def write_npy(path: Path, array: npt.NDArray[Any]) -> None:
         np.save(handle, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def write_npz(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     """Writes named arrays atomically: uncompressed, C-ordered, in the order given, never as objects."""
     import numpy as np
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
+
+from audio2face.types import AnyArray
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENTRY = b"PK\x03\x04"
@@ -114,7 +115,7 @@ def read_header(handle: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]
     return np.lib.format.read_array_header_2_0(handle)
 
 
-def read_member(path: Path, member: Member) -> npt.NDArray[Any]:
+def read_member(path: Path, member: Member) -> AnyArray:
     """Reads one array.
 
     Raises:

@@ -17,7 +17,7 @@ from audio2face.errors import is_label
 from audio2face.model_folder.network_info import NetworkInfo, Shape
 from audio2face.model_folder.npz import StoredArchive
 from audio2face.model_folder.validation import FileDiagnostics, JsonObject
-from audio2face.types import Float32Array
+from audio2face.types import AnyArray, Float32Array
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ _BLOCK = 1 << 22  # values looked at in one go
 _CAST = "Cast it to float32 (numpy astype) and write the archive with numpy.savez."
 
 
-def select_arrays(info: NetworkInfo, found: Mapping[str, npt.NDArray[Any]]) -> dict[str, Float32Array]:
+def select_arrays(info: NetworkInfo, found: Mapping[str, AnyArray]) -> dict[str, Float32Array]:
     """The arrays of the archive, taken from more than those, as they must be stored.
 
     Raises:
@@ -112,7 +112,7 @@ def check_actor_values(archive: StoredArchive, info: NetworkInfo, faults: FileDi
             faults.error(f"array {name!a} has no height (y): the SDK divides by it", "Give a neutral face, y upwards.")
 
 
-def is_finite(array: npt.NDArray[Any]) -> bool:
+def is_finite(array: AnyArray) -> bool:
     """Whether all values are finite; looks at them in blocks."""
     flat = array.reshape(-1)
     return all(bool(np.isfinite(flat[start : start + _BLOCK]).all()) for start in range(0, flat.size, _BLOCK))

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.animation import SolverSettings
 from audio2face.errors import LABEL_WORDS
 from audio2face.model_folder.actor import decoded_names, is_finite
 from audio2face.model_folder.npz import StoredArchive
 from audio2face.model_folder.validation import FileDiagnostics, JsonObject
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Int32Array
 
 NEUTRAL = "neutral"
 _MASK = "frontalMask"
@@ -91,7 +90,7 @@ class BlendshapeSet:
         return np.stack([self.archive.read(name) for name in self.names])
 
     @cached_property
-    def mask(self) -> npt.NDArray[np.int32] | None:
+    def mask(self) -> Int32Array | None:
         """The vertices that the solver looks at, int32 `[any]`; None: all."""
         return self.archive.read(_MASK) if _MASK in self.archive.entries else None
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import LABEL_WORDS, UserError, is_label
 from audio2face.geometry import canonical_polygons
 from audio2face.io.arrays import Archive
 from audio2face.model_folder.validation import FileDiagnostics
 from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
+from audio2face.types import AnyArray
 
-Arrays = dict[str, npt.NDArray[Any]]
+Arrays = dict[str, AnyArray]
 Verts = Mapping[str, int]
 
 _EXTRA = "extra_"
@@ -59,7 +58,7 @@ def read_display(path: Path, verts: Verts, faults: FileDiagnostics) -> Arrays:
     return found
 
 
-def _read(archive: Archive, name: str, verts: Verts) -> npt.NDArray[Any]:
+def _read(archive: Archive, name: str, verts: Verts) -> AnyArray:
     """One array, checked.
 
     Raises:
@@ -111,16 +110,16 @@ def _own_verts(archive: Archive, name: str, verts: Verts) -> int | None:
     return vertices.shape[0] if vertices is not None and vertices.shape else None
 
 
-def _is_rigid(values: npt.NDArray[Any], _verts: Verts) -> bool:
+def _is_rigid(values: AnyArray, _verts: Verts) -> bool:
     turn = values[:3, :3].astype(np.float64)
     return bool(np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0)
 
 
-def _are_vertices(values: npt.NDArray[Any], verts: Verts) -> bool:
+def _are_vertices(values: AnyArray, verts: Verts) -> bool:
     return values.dtype.kind in "iu" and int(values.min()) >= 0 and int(values.max()) < verts["skin"]
 
 
-_VALUES: Mapping[str, tuple[str, Callable[[npt.NDArray[Any], Verts], bool]]] = {
+_VALUES: Mapping[str, tuple[str, Callable[[AnyArray, Verts], bool]]] = {
     "fps": (
         f"one number of frames per second, from 1 to {_FASTEST}",
         lambda values, _: values.size == 1 and bool(1 <= float(values.reshape(-1)[0]) <= _FASTEST),
@@ -135,7 +134,7 @@ _VALUES: Mapping[str, tuple[str, Callable[[npt.NDArray[Any], Verts], bool]]] = {
 }
 
 
-def _check_values(name: str, values: npt.NDArray[Any], verts: Verts) -> None:
+def _check_values(name: str, values: AnyArray, verts: Verts) -> None:
     words, fits = "", True
     if name in _VALUES:
         words, check = _VALUES[name]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import LABEL_WORDS, UserError
 from audio2face.model_folder.actor import decoded_names, is_finite
 from audio2face.model_folder.npz import StoredArchive, open_archive
 from audio2face.model_folder.validation import Diagnostics, FileDiagnostics
+from audio2face.types import AnyArray, Float32Array
 
 EMOTION_DATABASE_FILE = "implicit_emo_db.npz"
 _SHOTS_LISTED = 8
@@ -33,9 +32,9 @@ class EmotionDatabase:
     names: tuple[str, ...]
     starts: tuple[int, ...]
     sizes: tuple[int, ...]
-    rows: npt.NDArray[np.float32]
+    rows: Float32Array
 
-    def find(self, shot: str, frame: int) -> npt.NDArray[np.float32] | None:
+    def find(self, shot: str, frame: int) -> Float32Array | None:
         """The row of a frame; None where the database does not have it. Of equal names the last counts."""
         for name, start, size in reversed(list(zip(self.names, self.starts, self.sizes, strict=True))):
             if name == shot:
@@ -80,7 +79,7 @@ class EmotionDatabase:
             )
         return chosen, number
 
-    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def as_arrays(self) -> dict[str, AnyArray]:
         """The arrays of the file, shots as bytes."""
         return {
             "emo_spec_names": np.array([name.encode() for name in self.names]),

@@ -15,8 +15,9 @@ from audio2face.io.arrays import Archive
 from audio2face.model_folder.actor import check_actor_values
 from audio2face.model_folder.blendshapes import check_blendshape_values
 from audio2face.model_folder.display import read_display
-from audio2face.model_folder.model import PARTS, DeployedActor, DeployedModel, read_model
+from audio2face.model_folder.model import DeployedActor, DeployedModel, read_model
 from audio2face.model_folder.validation import Diagnostic, Diagnostics
+from audio2face.types import MESHES
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -46,7 +47,7 @@ def lint(folder: Path) -> tuple[DeployedModel | None, list[Diagnostic]]:
 def _check_actor(actor: DeployedActor, faults: Diagnostics) -> None:
     data = faults.for_file(actor.data.name)
     check_actor_values(actor.data, actor.info, data)
-    neutrals = dict(zip(PARTS, actor.info.neutral_arrays, strict=True))
+    neutrals = dict(zip(MESHES, actor.info.neutral_arrays, strict=True))
     for part, shapes in actor.blendshapes.items():
         poses = faults.for_file(shapes.archive.name)
         if poses.is_sound:

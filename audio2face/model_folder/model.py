@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.model_folder.actor import AnimationConfig, check_actor_arrays
@@ -25,11 +23,9 @@ from audio2face.model_folder.npz import StoredArchive, open_archive
 from audio2face.model_folder.trt_info import ONNX_FILE, TRT_FILE, check_trt_info
 from audio2face.model_folder.validation import Diagnostics, FileDiagnostics, JsonObject, read_object
 from audio2face.placeholders import find_placeholder
-from audio2face.types import Float32Array
+from audio2face.types import MESHES, AnyArray, Float32Array, Mesh
 
 MODEL_FILE = "model.json"
-Part = Literal["skin", "tongue"]
-PARTS: tuple[Part, ...] = ("skin", "tongue")
 
 
 def display_name(actor: str) -> str:
@@ -53,7 +49,7 @@ class DeployedActor:
     name: str
     config: AnimationConfig
     data: StoredArchive
-    blendshapes: Mapping[Part, BlendshapeSet]
+    blendshapes: Mapping[Mesh, BlendshapeSet]
     display: Path | None
     info: NetworkInfo
 
@@ -63,7 +59,7 @@ class DeployedActor:
         Raises:
             FileFormatError: there is no such array.
         """
-        array: npt.NDArray[Any] = self.data.read(name)
+        array: AnyArray = self.data.read(name)
         return array.astype(np.float32, copy=False)
 
     @cached_property
@@ -255,9 +251,9 @@ def _read_actor(
     )
 
 
-def _read_blendshapes(files: _Files, info: NetworkInfo, actor: str, shapes: JsonObject) -> dict[Part, BlendshapeSet]:
-    found: dict[Part, BlendshapeSet] = {}
-    present = [part for part in PARTS if shapes.has(part)]
+def _read_blendshapes(files: _Files, info: NetworkInfo, actor: str, shapes: JsonObject) -> dict[Mesh, BlendshapeSet]:
+    found: dict[Mesh, BlendshapeSet] = {}
+    present = [part for part in MESHES if shapes.has(part)]
     for part in present:
         paths = shapes.child(part)
         config, data = files.json(paths, "config"), paths.path("data")

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.errors import FileFormatError
 from audio2face.model_folder.validation import FileDiagnostics
+from audio2face.types import AnyArray
 
 _ENTRY, _DIRECTORY = b"PK\x03\x04", b"PK\x01\x02"
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
@@ -66,7 +66,7 @@ class StoredArchive:
     name: str
     entries: Mapping[str, NpyEntry]
 
-    def read(self, name: str) -> npt.NDArray[Any]:
+    def read(self, name: str) -> AnyArray:
         """Reads one array into memory.
 
         Raises:

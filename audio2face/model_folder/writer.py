@@ -8,22 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
 from audio2face.errors import UserError
 from audio2face.io.atomic import make_durable, write_json, write_npz
 from audio2face.io.claims import exclusive, temporary_folder
 from audio2face.model_folder.actor import AnimationConfig, select_arrays
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.lint import lint
-from audio2face.model_folder.model import MODEL_FILE, Part
+from audio2face.model_folder.model import MODEL_FILE
 from audio2face.model_folder.network_info import INFO_FILE, NetworkInfo
 from audio2face.model_folder.trt_info import ENGINE_FILE, TRT_FILE, make_trt_info
+from audio2face.types import AnyArray, Mesh
 
 README_FILE = "README.md"
 
 
-def blendshape_names(part: Part, actor: str) -> dict[str, str]:
+def blendshape_names(part: Mesh, actor: str) -> dict[str, str]:
     """The files of a set of blend shapes, as `model.json` names them: "config" and "data"."""
     return {"config": f"bs_{part}_config_{actor}.json", "data": f"bs_{part}_{actor}.npz"}
 
@@ -35,7 +34,7 @@ def write_network_facts(folder: Path, info: NetworkInfo) -> None:
 
 
 def write_actor(
-    folder: Path, info: NetworkInfo, actor: str, config: AnimationConfig, arrays: Mapping[str, npt.NDArray[Any]]
+    folder: Path, info: NetworkInfo, actor: str, config: AnimationConfig, arrays: Mapping[str, AnyArray]
 ) -> None:
     """Writes what a consumer animates an actor with.
 
@@ -55,7 +54,7 @@ def write_config(folder: Path, info: NetworkInfo, actor: str, config: AnimationC
     write_json(folder / info.config_file(actor), config.as_json())
 
 
-def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, Sequence[Part]]) -> None:
+def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, Sequence[Mesh]]) -> None:
     """Writes `model.json`, from which every other file is found.
 
     Args:

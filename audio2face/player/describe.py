@@ -13,7 +13,6 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.animation.animation import Animation, Surface
 from audio2face.animation.parts import RigidPart, rigid_parts
@@ -22,11 +21,10 @@ from audio2face.geometry.mesh import DEFAULT_COLOURS
 from audio2face.inference.retiming import FrameBlock, Retimer
 from audio2face.player.motion_codec import check_finite, encode_motion
 from audio2face.player.payload import Payload
-from audio2face.types import Float32Array
+from audio2face.types import MM_PER_CM, AnyArray, Float32Array, Int32Array
 
 Description = dict[str, Any]
 
-_MM_PER_CM = 10.0
 _BLOCK_FRAMES = 64
 _SAMPLED_FRAMES = 64  # for the percentile
 _USUAL_PERCENT = 98.0
@@ -71,7 +69,7 @@ def _curves(values: Float32Array, payload: Payload) -> Description:
     return payload.add(np.asarray(values, np.float32))
 
 
-def _mesh(name: str, surface: Surface, parts: Mapping[str, npt.NDArray[Any]], payload: Payload) -> Description:
+def _mesh(name: str, surface: Surface, parts: Mapping[str, AnyArray], payload: Payload) -> Description:
     code = encode_motion(surface.frames)
     colours = parts.get(f"extra_{name}_colours")
     faces = None if surface.faces is None else _with_outward_normals(surface.neutral, surface.faces)
@@ -101,7 +99,7 @@ def _rigid_part(part: RigidPart, payload: Payload) -> Description:
     }
 
 
-def _with_outward_normals(vertices: Float32Array, faces: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def _with_outward_normals(vertices: Float32Array, faces: Int32Array) -> Int32Array:
     """Polygons oriented so that the mesh encloses a positive volume around its centroid, int32 `[faces, 3 or 4]`."""
     around = vertices - vertices.mean(axis=0, dtype=np.float64)
     first, second, third = (around[faces[:, corner]] for corner in range(3))
@@ -132,7 +130,7 @@ def lip_curve(animation: Animation) -> Float32Array | None:
         return None
     pairs = np.stack([upper, lower])
     found = [lip_distance(block[:, pairs]) for block in animation.skin.blocks()]
-    return np.asarray(_MM_PER_CM * np.concatenate(found), np.float32)
+    return np.asarray(MM_PER_CM * np.concatenate(found), np.float32)
 
 
 def comparable(one: Animation, other: Animation) -> bool:
@@ -145,7 +143,7 @@ def describe_difference(one: Animation, other: Animation, payload: Payload) -> D
     mean, largest = error_curves(one, other)
     sample = slice(None, None, math.ceil(one.num_frames / _SAMPLED_FRAMES))
     distances = np.linalg.norm(one.skin.frames[sample] - other.skin.frames[sample], axis=-1)
-    usual = _MM_PER_CM * float(np.percentile(distances, _USUAL_PERCENT))
+    usual = MM_PER_CM * float(np.percentile(distances, _USUAL_PERCENT))
     return {"mean": payload.add(mean), "largest": payload.add(largest), "usual": usual}
 
 
@@ -157,7 +155,7 @@ def error_curves(one: Animation, other: Animation) -> tuple[Float32Array, Float3
         distances = np.linalg.norm(one.skin.frames[cut] - other.skin.frames[cut], axis=-1)
         means.append(distances.mean(axis=1))
         largest.append(distances.max(axis=1))
-    mean, worst = (np.asarray(_MM_PER_CM * np.concatenate(parts), np.float32) for parts in (means, largest))
+    mean, worst = (np.asarray(MM_PER_CM * np.concatenate(parts), np.float32) for parts in (means, largest))
     return mean, worst
 
 

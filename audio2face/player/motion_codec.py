@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.geometry.pca import leading_eigenpairs
-from audio2face.types import Float32Array
+from audio2face.types import MM_PER_CM, Float32Array, Float64Array, FloatArray
 
 Int16Array = npt.NDArray[np.int16]
 
-_MM_PER_CM = 10.0
 _BLOCK_FRAMES = 64
 _FITTED_FRAMES = 800  # components are computed from this many frames, evenly spread; the error is measured on all
 _MAX_COMPONENTS = 512
@@ -85,7 +84,7 @@ def encode_motion(frames: Float32Array, tolerance: Tolerance | None = None) -> M
     check_finite(frames)
     rows = _flat(frames[:: math.ceil(len(frames) / _FITTED_FRAMES)])
     centre = rows.mean(axis=0, dtype=np.float64)
-    allowance = tolerance.mean_mm / _MM_PER_CM
+    allowance = tolerance.mean_mm / MM_PER_CM
     code = _encode(frames, rows, centre, allowance)
     for _ in range(_MAX_ITERATIONS):
         within = code.mean_mm <= tolerance.mean_mm and code.worst_mm <= tolerance.worst_mm
@@ -96,7 +95,7 @@ def encode_motion(frames: Float32Array, tolerance: Tolerance | None = None) -> M
     return code
 
 
-def check_finite(values: npt.NDArray[np.floating]) -> None:
+def check_finite(values: FloatArray) -> None:
     """Checks all frames `[frames, ...]`, block by block.
 
     Raises:
@@ -112,7 +111,7 @@ def check_finite(values: npt.NDArray[np.floating]) -> None:
             )
 
 
-def _encode(frames: Float32Array, rows: Float32Array, centre: npt.NDArray[np.float64], allowance: float) -> MotionCode:
+def _encode(frames: Float32Array, rows: Float32Array, centre: Float64Array, allowance: float) -> MotionCode:
     """The code with a mean error of about `allowance`, centimetres."""
     shapes_kc = _components(rows, centre, allowance * _TRUNCATION_SHARE)
     weights_fk = np.concatenate([(block - centre.astype(np.float32)) @ shapes_kc.T for block in _flat_blocks(frames)])
@@ -132,11 +131,11 @@ def _encode(frames: Float32Array, rows: Float32Array, centre: npt.NDArray[np.flo
     return _with_errors(code, frames)
 
 
-def _components(rows: Float32Array, centre: npt.NDArray[np.float64], error: float) -> Float32Array:
+def _components(rows: Float32Array, centre: Float64Array, error: float) -> Float32Array:
     """The fewest principal components `[k, coords]` with an RMS error per vertex of at most `error`."""
     residual = error**2 * rows.size / 3
 
-    def enough(values: npt.NDArray[np.floating]) -> int:
+    def enough(values: FloatArray) -> int:
         residuals = np.cumsum(values[::-1])[::-1]  # energy of each component and all after it
         return min(int(np.count_nonzero(residuals > residual)), _MAX_COMPONENTS)
 
@@ -153,7 +152,7 @@ def _with_errors(code: MotionCode, frames: Float32Array) -> MotionCode:
         total += float(apart.sum(dtype=np.float64))
         worst = max(worst, float(apart.max(initial=0.0)))
     mean = total / (len(frames) * len(code.mean))
-    return MotionCode(code.mean, code.components, code.weights, code.scales, _MM_PER_CM * mean, _MM_PER_CM * worst)
+    return MotionCode(code.mean, code.components, code.weights, code.scales, MM_PER_CM * mean, MM_PER_CM * worst)
 
 
 def _flat(frames: Float32Array) -> Float32Array:

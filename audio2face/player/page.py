@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from audio2face.animation.animation import Animation
@@ -25,6 +24,7 @@ from audio2face.errors import UserError
 from audio2face.io.atomic import write_text
 from audio2face.player.describe import comparable, describe_clip, describe_difference, resample_to
 from audio2face.player.payload import Payload
+from audio2face.types import Float32Array, UInt8Array
 
 _HIGHEST_RATE = 48_000  # Hz
 WAVEFORM_RATE = 200  # columns of the waveform per second
@@ -43,7 +43,7 @@ class Sound:
 
     flac: bytes
     seconds: float
-    waveform: npt.NDArray[np.uint8]
+    waveform: UInt8Array
 
 
 def page_sound(path: Path, seconds: float) -> Sound:
@@ -67,7 +67,7 @@ def page_sound(path: Path, seconds: float) -> Sound:
     return Sound(file.getvalue(), len(samples) / rate, _waveform(samples, rate))
 
 
-def _waveform(samples: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.uint8]:
+def _waveform(samples: Float32Array, rate: int) -> UInt8Array:
     columns = max(1, len(samples) * WAVEFORM_RATE // rate)
     starts = np.arange(columns) * len(samples) // columns
     edges = [np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)]

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset import BlendshapeFiles
 from audio2face.errors import FileFormatError, UserError
@@ -22,9 +21,7 @@ from audio2face.geometry.pca import PcaBasis
 from audio2face.io.arrays import Archive, read_json, read_npy
 from audio2face.io.atomic import write_json, write_npy, write_npz, write_text
 from audio2face.preproc.network_data import ClipRow, DataInfo, PcaShapes, ShotRow, clips_text, parse_clips, shots_text
-from audio2face.types import Float32Array
-
-Part = Literal["skin", "tongue"]
+from audio2face.types import Float32Array, Float64Array, Int64Array, Mesh
 
 # Version of the folder's layout; a reader refuses a later one. The reference's folders carry none and count as 1.
 SCHEMA_VERSION = 1
@@ -40,22 +37,22 @@ _MEAN_GEOMETRY = "deploy/mean_geometry.npy"
 _COMPONENTS = {"skin": ("evecs_t", "evals_t"), "tongue": ("evecs", "evals")}  # the reference's names differ
 
 
-def shapes_file(part: Part) -> str:
+def shapes_file(part: Mesh) -> str:
     """Where the shapes of a part lie in the folder."""
     return f"pca/{part}/{part}_pca_shapes.npz"
 
 
-def coefficients_file(part: Part) -> str:
+def coefficients_file(part: Mesh) -> str:
     """Where the coefficients of a part lie in the folder."""
     return f"pca/{part}/{part}_pca_coeffs_all.npz"
 
 
-def intermediate_folder(part: Part) -> str:
+def intermediate_folder(part: Mesh) -> str:
     """Where the folder keeps what only a study of preprocessing reads."""
     return f"pca/{part}/intermediate"
 
 
-def blendshape_files(folder: Path, part: Part, actor: str) -> BlendshapeFiles:
+def blendshape_files(folder: Path, part: Mesh, actor: str) -> BlendshapeFiles:
     """Where the blend shapes of a part lie."""
     deploy = folder / "deploy"
     return BlendshapeFiles(deploy / f"bs_{part}_{actor}.npz", deploy / f"bs_{part}_config_{actor}.json")
@@ -172,7 +169,7 @@ class PreprocArtifacts:
         return Archive.open(self.folder / _NETWORK_DATA)
 
     @cached_property
-    def mean_geometry(self) -> npt.NDArray[np.float64]:
+    def mean_geometry(self) -> Float64Array:
         """The normalised face at rest, `[3 verts + 3 tongue verts + 3 points + 2 angles]` float64."""
         path = self.folder / _MEAN_GEOMETRY
         values = read_npy(path)
@@ -183,7 +180,7 @@ class PreprocArtifacts:
             raise FileFormatError(f"has the shape {list(values.shape)}, expected [{length}] numbers", path=path)
         return np.array(values, np.float64)
 
-    def blendshapes(self, part: Part) -> BlendshapeFiles | None:
+    def blendshapes(self, part: Mesh) -> BlendshapeFiles | None:
         """Blend shapes of a part; None where the actor has none."""
         files = blendshape_files(self.folder, part, self.actor)
         return files if files.data.is_file() and files.config.is_file() else None
@@ -194,7 +191,7 @@ class PreprocArtifacts:
         path = display_file(self.folder, self.actor)
         return Archive.open(path) if path.is_file() else None
 
-    def _shapes(self, part: Part) -> PcaShapes:
+    def _shapes(self, part: Mesh) -> PcaShapes:
         archive = Archive.open(self.folder / shapes_file(part))
         mean = archive.read_floats("shapes_mean", (None, 3))
         return PcaShapes(archive.read_floats("shapes_matrix", (None, len(mean), 3)), mean)
@@ -239,7 +236,7 @@ def read_identity(folder: Path) -> tuple[str, str] | None:
     return str(actor), str(fingerprint)
 
 
-def write_pca(folder: Path, part: Part, basis: PcaBasis, variance_threshold: float) -> PcaShapes:
+def write_pca(folder: Path, part: Mesh, basis: PcaBasis, variance_threshold: float) -> PcaShapes:
     """Writes the shapes of a part, and the same beside them as plain eigenvectors."""
     shapes = PcaShapes(basis.components.reshape(basis.num_components, -1, 3), basis.mean.reshape(-1, 3))
     write_shapes(folder, part, shapes)
@@ -251,12 +248,12 @@ def write_pca(folder: Path, part: Part, basis: PcaBasis, variance_threshold: flo
     return shapes
 
 
-def write_shapes(folder: Path, part: Part, shapes: PcaShapes) -> None:
+def write_shapes(folder: Path, part: Mesh, shapes: PcaShapes) -> None:
     """Writes the shapes of a part."""
     write_npz(folder / shapes_file(part), {"shapes_matrix": shapes.matrix, "shapes_mean": shapes.mean})
 
 
-def write_coefficients(folder: Path, part: Part, coefficients: Mapping[str, Float32Array]) -> None:
+def write_coefficients(folder: Path, part: Mesh, coefficients: Mapping[str, Float32Array]) -> None:
     """Writes the coefficients of all shots of a part, `[frames, components]` each, in the order given."""
     write_npz(folder / coefficients_file(part), coefficients)
 
@@ -271,7 +268,7 @@ def write_placeholder_tongue(folder: Path, shape: tuple[int, int, int]) -> PcaSh
     return shapes
 
 
-def write_frame_lists(folder: Path, name: str, frames: Mapping[str, npt.NDArray[np.int64]]) -> None:
+def write_frame_lists(folder: Path, name: str, frames: Mapping[str, Int64Array]) -> None:
     """Writes rising frame numbers by shot, shots sorted, as `skin_pruned_poses_<name>.json`."""
     plain = {shot: frames[shot].tolist() for shot in sorted(frames)}
     path = folder / intermediate_folder("skin") / f"skin_pruned_poses_{name}.json"
@@ -282,7 +279,7 @@ def write_deploy(
     folder: Path,
     data: Mapping[str, Float32Array],
     info: DataInfo,
-    geometry: npt.NDArray[np.float64],
+    geometry: Float64Array,
     shots: Iterable[ShotRow],
     voices: Mapping[str, Iterable[str]],
     recordings: Mapping[str, str] | None = None,

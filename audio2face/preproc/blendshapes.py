@@ -8,7 +8,7 @@ be mended is an error. Whether the poses are any good is the business of the dat
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from audio2face.dataset.checks.static import resembles_pose
 from audio2face.errors import LABEL_WORDS, FileFormatError, UserError, is_label
 from audio2face.io.arrays import Archive, read_json
 from audio2face.io.atomic import write_json, write_npz
-from audio2face.types import Float32Array
+from audio2face.types import AnyArray, Float32Array, Int32Array
 
 NEUTRAL = "neutral"
 _NOT_POSES = ("poseNames", "frontalMask", "rig_version")
@@ -49,11 +49,11 @@ def copy_blendshapes(source: BlendshapeFiles, target: BlendshapeFiles) -> list[s
     return list(dict.fromkeys(repairs))  # once for each kind, not for each pose
 
 
-def _repaired(archive: Archive, repairs: list[str]) -> dict[str, npt.NDArray[Any]]:
+def _repaired(archive: Archive, repairs: list[str]) -> dict[str, AnyArray]:
     """The arrays in the order that every reader takes: names, neutral, poses, mask, version."""
     neutral = _pose(archive, NEUTRAL, None, repairs)
     names = _pose_names(archive, repairs)
-    arrays: dict[str, npt.NDArray[Any]] = {"poseNames": np.array([name.encode() for name in names]), NEUTRAL: neutral}
+    arrays: dict[str, AnyArray] = {"poseNames": np.array([name.encode() for name in names]), NEUTRAL: neutral}
     for name in names[1:]:
         pose = _pose(archive, name, len(neutral), repairs)
         if resembles_pose(pose, neutral):
@@ -105,7 +105,7 @@ def _pose(archive: Archive, name: str, verts: int | None, repairs: list[str]) ->
     return pose
 
 
-def _mask(archive: Archive, verts: int, repairs: list[str]) -> npt.NDArray[np.int32]:
+def _mask(archive: Archive, verts: int, repairs: list[str]) -> Int32Array:
     mask = archive.read("frontalMask")
     if mask.ndim != 1 or mask.dtype.kind not in "iu" or not mask.size:
         _refuse(archive, f"frontalMask is {mask.dtype} of shape {list(mask.shape)}, expected vertex numbers")

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset import VertexPairs
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
-from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of
-from audio2face.preproc.artifacts import Part, write_coefficients, write_pca
+from audio2face.geometry.pose_reader import PoseReader, blocks_of
+from audio2face.preproc.artifacts import write_coefficients, write_pca
 from audio2face.preproc.network_data import PcaShapes
 from audio2face.preproc.poses import stack_poses
 from audio2face.preproc.steps import Steps, StepStore, each_shot
-from audio2face.types import Float32Array, IntArray
+from audio2face.types import MM_PER_CM, AnyArray, Float32Array, FloatArray, Int64Array, Mesh
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,9 @@ class FitRequest:
         project_share: share that the coefficients take.
     """
 
-    part: Part
+    part: Mesh
     poses: Mapping[str, PoseReader]
-    frames: Mapping[str, IntArray]
+    frames: Mapping[str, Int64Array]
     mean: FloatArray | None
     variance_threshold: float
     num_components: int | None
@@ -101,7 +99,7 @@ def fit_and_project(wanted: FitRequest, store: StepStore) -> Steps[FitResult]:
 class _StoredCoefficients(Mapping[str, Float32Array]):
     """The coefficients of all shots, each read when it is asked for."""
 
-    part: Part
+    part: Mesh
     names: tuple[str, ...]
     store: StepStore
 
@@ -132,7 +130,6 @@ def _find_basis(wanted: FitRequest, store: StepStore) -> PcaBasis:
     )
 
 
-MM_PER_CM = 10.0
 # Distances are counted by the upper bits of the float32 of their square: 128 bins per doubling, 0.3 % in distance.
 _BIN_SHIFT = 16
 _NUM_BINS = 1 << (32 - _BIN_SHIFT)
@@ -156,7 +153,7 @@ class ShotMeasure:
     """
 
     coefficients: Float32Array
-    histogram: npt.NDArray[np.int64]
+    histogram: Int64Array
     total: float
     worst: float
     worst_frame: int
@@ -197,14 +194,14 @@ class ShotMeasure:
             lips_made,
         )
 
-    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def as_arrays(self) -> dict[str, AnyArray]:
         """The measure as named arrays; of the histogram the bins that are not empty."""
         arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         bins = np.flatnonzero(arrays["histogram"])
         return arrays | {"histogram": np.stack([bins, arrays["histogram"][bins]])}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> ShotMeasure:
+    def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> ShotMeasure:
         """Reads what `as_arrays` gave."""
         bins, counts = arrays["histogram"]
         histogram = np.zeros(_NUM_BINS, np.int64)
@@ -225,7 +222,7 @@ class ShotMeasure:
 class _InMemory:
     """A block of poses as a reader, for what works on readers."""
 
-    poses: npt.NDArray[Any]
+    poses: AnyArray
 
     @property
     def num_frames(self) -> int:
@@ -235,7 +232,7 @@ class _InMemory:
     def num_verts(self) -> int:
         return int(self.poses.shape[1])
 
-    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         if out is None:
             return self.poses[start:stop].copy()
         out[...] = self.poses[start:stop]
@@ -275,7 +272,7 @@ class ReconstructionSum:
     """Takes shots into account one by one, in any order; keeps a few numbers for each, and two for each frame."""
 
     def __init__(self) -> None:
-        self._histogram: npt.NDArray[np.int64] = np.zeros(_NUM_BINS, np.int64)
+        self._histogram: Int64Array = np.zeros(_NUM_BINS, np.int64)
         self._shots: dict[str, _ShotSummary] = {}
 
     def add(self, name: str, shot: ShotMeasure) -> None:
@@ -317,7 +314,7 @@ class _ShotSummary:
     lips_made: Float32Array
 
 
-def _percentile(histogram: npt.NDArray[np.int64], share: float) -> float:
+def _percentile(histogram: Int64Array, share: float) -> float:
     """Upper edge, mm, of the bin in which a share of all counts is reached."""
     reached = int(np.searchsorted(np.cumsum(histogram), share * histogram.sum()))
     edge = np.array([(reached + 1) << _BIN_SHIFT], np.uint32).view(np.float32)[0]

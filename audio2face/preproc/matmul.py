@@ -21,7 +21,8 @@ import numpy as np
 
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import FloatArray, blocks_of, in_threads
+from audio2face.geometry.pose_reader import blocks_of, in_threads
+from audio2face.types import FloatArray
 
 _SCORE_BYTES = 4 << 20
 _TABLE_BYTES = 256 << 20  # of columns in memory: 787 of them for 42,000 poses

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset import ActorDataset
-from audio2face.types import Float32Array
+from audio2face.types import CHANNELS, AnyArray, Float32Array, Float64Array
 
 ClipRow = tuple[str, str, tuple[int, int], str, str, str, float]
 
-CHANNELS = ("skin", "tongue", "jaw", "eye")
 # The array of the network data that each channel is centred and scaled by.
 _REFERENCE = {
     "skin": "shapes_mean_skin",
@@ -172,7 +170,7 @@ class DataInfo:
         return values
 
 
-def mean_geometry(data: Mapping[str, Float32Array], info: DataInfo) -> npt.NDArray[np.float64]:
+def mean_geometry(data: Mapping[str, Float32Array], info: DataInfo) -> Float64Array:
     """The normalised face at rest as one vector of length `3 verts + 3 tongue verts + 3 points + 2 angles`, float64.
 
     Skin and tongue are normalised as in `DataInfo`; jaw and eyes rest at zero.
@@ -264,7 +262,7 @@ def parse_clips(text: str) -> list[ClipRow]:
     return clips
 
 
-def display_data(dataset: ActorDataset) -> dict[str, npt.NDArray[Any]]:
+def display_data(dataset: ActorDataset) -> dict[str, AnyArray]:
     """The arrays of the display archive; what the actor lacks is left out.
 
     Returns:
@@ -272,7 +270,7 @@ def display_data(dataset: ActorDataset) -> dict[str, npt.NDArray[Any]]:
         `lip_upper`, `lip_lower`, `eye_upper`, `eye_lower` int32 vertex numbers, paired by position; `blink_keys`
         float32 `[keys]` at 30 frames per second; `fps` float32, frames per second of the actor's animation.
     """
-    found: dict[str, npt.NDArray[Any] | None] = {
+    found: dict[str, AnyArray | None] = {
         "skin_faces": dataset.skin_faces,
         "tongue_faces": dataset.tongue_faces,
         "blink_keys": dataset.eye_blink_keys,

@@ -15,9 +15,9 @@ import numpy as np
 from audio2face.config import Preproc
 from audio2face.errors import UserError
 from audio2face.geometry import write_maya
-from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of
+from audio2face.geometry.pose_reader import PoseReader, blocks_of
 from audio2face.io.arrays import read_npy
-from audio2face.preproc.artifacts import Part, intermediate_folder, write_frame_lists
+from audio2face.preproc.artifacts import intermediate_folder, write_frame_lists
 from audio2face.preproc.fit import FitRequest, FitResult, fit_and_project
 from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.matmul import fastest_backend
@@ -26,7 +26,7 @@ from audio2face.preproc.prune import prune_similar
 from audio2face.preproc.selection import SELECT_SHARE, STACK_SHARE, select_and_record
 from audio2face.preproc.steps import Steps, StepStore, each_shot
 from audio2face.preproc.tongue import stabilise
-from audio2face.types import IntArray
+from audio2face.types import FloatArray, Int64Array, Mesh
 
 # What each step takes of the whole stage, measured on a face of 24,000 vertices with all of its 787 selections.
 _PRUNE_SHARE, _FIT_SHARE, _PROJECT_SHARE = 0.17, 0.03, 0.15
@@ -47,8 +47,8 @@ class PartResult:
         fitted: shapes, and how well they serve.
     """
 
-    kept: Mapping[str, IntArray]
-    selected: Mapping[str, IntArray]
+    kept: Mapping[str, Int64Array]
+    selected: Mapping[str, Int64Array]
     pick_errors: FloatArray
     fitted: FitResult
 
@@ -126,8 +126,8 @@ def _masked(inputs: ActorInputs) -> Mapping[str, PoseReader]:
 
 
 def _prune(
-    part: Part, poses: Mapping[str, PoseReader], settings: Preproc, store: StepStore
-) -> Steps[dict[str, IntArray]]:
+    part: Mesh, poses: Mapping[str, PoseReader], settings: Preproc, store: StepStore
+) -> Steps[dict[str, Int64Array]]:
     """Frames of each shot that are unlike the others of it."""
     prune = partial(prune_similar, stride=settings.PRUNE_STRIDE, products=fastest_backend())
     if part == "skin":
@@ -137,7 +137,7 @@ def _prune(
         prune = partial(prune, radius=settings.TONGUE_PRUNE_SIM_DIST, keep_whole=0, repeat=False)
         share = _TONGUE_PRUNE_SHARE
 
-    def work(name: str, shot: PoseReader) -> IntArray:
+    def work(name: str, shot: PoseReader) -> Int64Array:
         return store.once(f"{part}_kept/{name}", lambda: {"frames": prune(shot)})["frames"]
 
     label = f"{part}, similar poses"

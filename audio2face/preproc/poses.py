@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, read_frames
+from audio2face.geometry.pose_reader import PoseReader, blocks_of, read_frames
 from audio2face.io.atomic import atomic_write
-from audio2face.types import IntArray
+from audio2face.types import AnyArray, FloatArray, Int64Array
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class MaskedPoses:
     """
 
     poses: PoseReader
-    vertices: IntArray
+    vertices: Int64Array
 
     @property
     def num_frames(self) -> int:
@@ -41,7 +40,7 @@ class MaskedPoses:
         """Number of vertices chosen."""
         return len(self.vertices)
 
-    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """Frames `start` up to `stop`, float32 `[stop - start, verts, 3]`."""
         chosen = self.poses.read(start, stop)[:, self.vertices]
         if out is None:
@@ -50,7 +49,7 @@ class MaskedPoses:
         return out[: stop - start]
 
 
-def vertex_indices(mask: npt.NDArray[Any], num_verts: int) -> IntArray:
+def vertex_indices(mask: AnyArray, num_verts: int) -> Int64Array:
     """Rising vertex indices, without repeats, from a list of indices or a boolean mask over all vertices.
 
     Args:
@@ -76,7 +75,7 @@ def vertex_indices(mask: npt.NDArray[Any], num_verts: int) -> IntArray:
     return chosen.astype(np.int64)
 
 
-def stack_poses(shots: Mapping[str, PoseReader], frames: Mapping[str, IntArray], path: Path) -> FloatArray:
+def stack_poses(shots: Mapping[str, PoseReader], frames: Mapping[str, Int64Array], path: Path) -> FloatArray:
     """Writes the chosen frames of all shots, one after the other, as rows of one matrix, and maps it.
 
     Args:
@@ -108,7 +107,7 @@ def stack_poses(shots: Mapping[str, PoseReader], frames: Mapping[str, IntArray],
     return rows
 
 
-def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, IntArray]) -> dict[str, IntArray]:
+def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, Int64Array]) -> dict[str, Int64Array]:
     """Rows of a stacked matrix as rising frame indices of their shots, every shot of `kept` named.
 
     Args:
@@ -124,7 +123,7 @@ def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, IntArray]) -> dict[st
     return found
 
 
-def _blocks(poses: PoseReader, frames: IntArray) -> Iterator[npt.NDArray[Any]]:
+def _blocks(poses: PoseReader, frames: Int64Array) -> Iterator[AnyArray]:
     """The frames in blocks."""
     for part in blocks_of(len(frames), poses.num_verts * 12):
         yield read_frames(poses, frames[part])

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, check_finite, read_frames
+from audio2face.geometry.pose_reader import PoseReader, blocks_of, check_finite, read_frames
 from audio2face.preproc.matmul import MatmulBackend, NumpyBackend
-from audio2face.types import IntArray
+from audio2face.types import BoolArray, FloatArray, Int64Array
 
 _BLOCK_BYTES = 128 << 20  # of poses in float64
 _MOST_ROWS = 1024  # of a block, however small poses are: distances between two blocks take 8 MB
@@ -28,7 +27,7 @@ def prune_similar(
     keep_whole: int = 10,
     repeat: bool = True,
     products: MatmulBackend | None = None,
-) -> IntArray:
+) -> Int64Array:
     """Keeps every so many frames as an anchor, and of the others those that are far from all anchors; then again.
 
     A pass goes over the frames that the pass before it kept, so that other frames become anchors; it ends when a
@@ -98,7 +97,7 @@ class Distances:
         """Prepares the distances of a shot."""
         return cls(poses, radius, products, read_frames(poses, np.zeros(1, np.int64))[0].reshape(-1).astype(np.float64))
 
-    def check(self, frames: IntArray) -> None:
+    def check(self, frames: Int64Array) -> None:
         """Refuses frames that hold a coordinate that is not finite.
 
         Raises:
@@ -107,7 +106,7 @@ class Distances:
         for cut in self._blocks(len(frames)):
             self._read(frames[cut])
 
-    def near_pairs(self, frames: IntArray) -> npt.NDArray[np.bool_]:
+    def near_pairs(self, frames: Int64Array) -> BoolArray:
         """Which pairs of frames are near each other, `[frames, frames]`.
 
         Raises:
@@ -123,7 +122,7 @@ class Distances:
                 near[columns, rows] = near[rows, columns].T
         return near
 
-    def far_from_anchors(self, frames: IntArray, stride: int) -> npt.NDArray[np.bool_]:
+    def far_from_anchors(self, frames: Int64Array, stride: int) -> BoolArray:
         """Which frames are near no anchor, `[frames]`; every so many of them is one.
 
         A frame that is near one anchor is compared with no further one. Anchors of the same time come first: most
@@ -149,13 +148,13 @@ class Distances:
     def _blocks(self, count: int) -> Iterator[slice]:
         return blocks_of(count, max(self.centre.nbytes, _BLOCK_BYTES // _MOST_ROWS), _BLOCK_BYTES)
 
-    def _read(self, frames: IntArray) -> tuple[Any, FloatArray]:
+    def _read(self, frames: Int64Array) -> tuple[Any, FloatArray]:
         """Centred poses where products are made, and their squared lengths `[frames]`."""
         rows = read_frames(self.poses, frames).reshape(len(frames), -1)
         check_finite(rows, frames)
         block = self.products.centred(rows, self.centre)
         return block, self.products.squared_norms(block)
 
-    def _near(self, one: tuple[Any, FloatArray], other: tuple[Any, FloatArray]) -> npt.NDArray[np.bool_]:
+    def _near(self, one: tuple[Any, FloatArray], other: tuple[Any, FloatArray]) -> BoolArray:
         squared = one[1][:, None] + other[1] - 2.0 * self.products.inner(one[0], other[0])
         return np.asarray(squared <= self.radius**2)

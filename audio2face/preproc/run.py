@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from audio2face.config import Configuration
 from audio2face.console import LOGGER, console, follow
@@ -22,7 +21,6 @@ from audio2face.io.atomic import write_json, write_npz
 from audio2face.io.claims import exclusive, exclusive_or_fail, remove_leftovers
 from audio2face.preproc import network_data
 from audio2face.preproc.artifacts import (
-    Part,
     PreprocArtifacts,
     blendshape_files,
     display_file,
@@ -40,6 +38,7 @@ from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
 from audio2face.preproc.steps import PeakMemory, Steps, StepStore
 from audio2face.preproc.tongue_seat import measure_seat
 from audio2face.runs import RunFolder, record
+from audio2face.types import MESHES
 
 _LOCK = ".lock"
 
@@ -293,7 +292,7 @@ def _write_deploy(
 def _pass_on(inputs: ActorInputs, store: StepStore) -> list[str]:
     """Copies blend shapes and gathers what drawing needs; returns what people should know about it."""
     dataset, notes = inputs.dataset, []
-    for part in get_args(Part):
+    for part in MESHES:
         files = dataset.blendshapes(part)
         if files is not None:
             mended = copy_blendshapes(files, blendshape_files(store.run, part, inputs.actor))

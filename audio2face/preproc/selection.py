@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.config import Preproc
 from audio2face.console import LOGGER
 from audio2face.geometry.pca import principal_pairs
-from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, in_threads
+from audio2face.geometry.pose_reader import PoseReader, blocks_of, in_threads
 from audio2face.preproc.artifacts import intermediate_folder, write_frame_lists
 from audio2face.preproc.matmul import ColumnTable, MatmulBackend, NumpyBackend, fastest_backend
 from audio2face.preproc.poses import frames_by_shot, stack_poses
 from audio2face.preproc.steps import Steps, StepStore
-from audio2face.types import IntArray
+from audio2face.types import AnyArray, FloatArray, Int64Array
 
 _ANCHOR_BYTES = 384 << 20  # of the poses whose columns are computed in one pass, in float64
 
@@ -71,12 +69,12 @@ class GramColumns:
         """The inner products `[poses]` with a pose that was fetched; the column is then forgotten here."""
         return self._fetched.pop(row)
 
-    def fetch(self, rows: IntArray) -> None:
+    def fetch(self, rows: Int64Array) -> None:
         """Computes the columns of these poses, in one pass as a rule; earlier ones that were not taken stay."""
         for part in blocks_of(len(rows), len(self._centre) * 8, _ANCHOR_BYTES):
             self._fetch(rows[part])
 
-    def _fetch(self, rows: IntArray) -> None:
+    def _fetch(self, rows: Int64Array) -> None:
         """Computes the columns of some poses in one pass."""
         products = self.products
         anchors = products.centred(self._poses[rows], self._centre)
@@ -103,7 +101,7 @@ class NystromGram:
     Exact on its diagonal, and where the few poses span all the others.
     """
 
-    def __init__(self, columns: GramColumns, sample: IntArray) -> None:
+    def __init__(self, columns: GramColumns, sample: Int64Array) -> None:
         """Fetches the columns of `sample`, in one pass."""
         columns.fetch(sample)
         taken = np.stack([columns.take(row) for row in sample.tolist()])
@@ -130,7 +128,7 @@ class Selections:
         errors: `[picks]` distance of each from what those before it express; infinite for seeds.
     """
 
-    rows: IntArray
+    rows: Int64Array
     errors: FloatArray
 
     @classmethod
@@ -138,13 +136,13 @@ class Selections:
         """Puts the picks of a selection into arrays."""
         return cls(np.array([pick.row for pick in picks]), np.array([pick.error for pick in picks]))
 
-    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def as_arrays(self) -> dict[str, AnyArray]:
         """The attributes by name."""
         return {"rows": self.rows, "errors": self.errors}
 
 
 def select_and_record(
-    poses: Mapping[str, PoseReader], kept: Mapping[str, IntArray], settings: Preproc, store: StepStore
+    poses: Mapping[str, PoseReader], kept: Mapping[str, Int64Array], settings: Preproc, store: StepStore
 ) -> Steps[Selections]:
     """The kept poses that differ most from each other, in the order they are picked."""
     label = "skin, distinct poses"
@@ -182,7 +180,7 @@ def select_and_record(
     return picks
 
 
-def _write_lists(picks: Selections, kept: Mapping[str, IntArray], settings: Preproc, run: Path) -> None:
+def _write_lists(picks: Selections, kept: Mapping[str, Int64Array], settings: Preproc, run: Path) -> None:
     """The picked frames by shot; for study, also what was picked after every hundred iterations."""
     write_frame_lists(run, "pca_final", frames_by_shot(picks.rows, kept))
     if settings.VERBOSE:

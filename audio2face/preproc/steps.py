@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
-
-import numpy.typing as npt
+from typing import TypeVar
 
 from audio2face.errors import UserError
 from audio2face.io.arrays import Archive
 from audio2face.io.atomic import write_npz
+from audio2face.types import AnyArray
 
 _INTERVAL = 0.2  # seconds
 _STATUS = Path("/proc/self/status")
@@ -66,7 +65,7 @@ def anonymous_bytes() -> int | None:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Arrays = Mapping[str, npt.NDArray[Any]]
+Arrays = Mapping[str, AnyArray]
 # Does the work while it is gone through: what goes on, and the share of the whole stage just done.
 Steps = Generator[tuple[str, float], None, Result]
 
@@ -89,7 +88,7 @@ class StepStore:
         """Where results lie until the run is whole."""
         return self.run / "work"
 
-    def once(self, name: str, make: Callable[[], Arrays]) -> dict[str, npt.NDArray[Any]]:
+    def once(self, name: str, make: Callable[[], Arrays]) -> dict[str, AnyArray]:
         """The arrays of a step: read where it is done, otherwise made and kept."""
         path = self.folder / f"{name}.npz"
         if not path.is_file():
@@ -97,7 +96,7 @@ class StepStore:
         archive = Archive.open(path)
         return {array: archive.read(array) for array in archive.members}
 
-    def read(self, name: str, array: str) -> npt.NDArray[Any]:
+    def read(self, name: str, array: str) -> AnyArray:
         """One array of a step that is done."""
         return Archive.open(self.folder / f"{name}.npz").read(array)
 

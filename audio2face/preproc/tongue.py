@@ -8,15 +8,14 @@ consumers of the deployed folder parent it to the jaw.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import FloatArray, PoseReader, blocks_of, check_finite
+from audio2face.geometry.pose_reader import PoseReader, blocks_of, check_finite
 from audio2face.geometry.rigid import fit_rigid, spans_a_plane
-from audio2face.types import IntArray
+from audio2face.types import AnyArray, FloatArray, Int64Array
 
 _BLOCK_BYTES = 16 << 20  # float64 copies of the frames of one block are made
 
@@ -34,7 +33,7 @@ class StabilisedTongue:
     """
 
     poses: PoseReader
-    root: IntArray
+    root: Int64Array
     root_target: FloatArray
 
     @property
@@ -47,7 +46,7 @@ class StabilisedTongue:
         """Number of vertices."""
         return self.poses.num_verts
 
-    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
         """Frames `start` up to, not including, `stop`, float32 `[stop - start, verts, 3]`.
 
         Raises:
@@ -61,7 +60,7 @@ class StabilisedTongue:
         return frames
 
 
-def stabilise(poses: PoseReader, neutral: npt.NDArray[Any], root: npt.ArrayLike) -> StabilisedTongue:
+def stabilise(poses: PoseReader, neutral: AnyArray, root: npt.ArrayLike) -> StabilisedTongue:
     """Holds a tongue shot still at its root.
 
     Args:

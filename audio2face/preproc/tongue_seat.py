@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset import ActorDataset
-from audio2face.geometry.pose_reader import FloatArray
 from audio2face.geometry.rigid import fit_rigid, spans_a_plane
-from audio2face.types import Float32Array
+from audio2face.types import AnyArray, Float32Array, FloatArray
 
 SEAT_ARRAY, FOLLOWS_ARRAY = "tongue_to_jaw", "tongue_follows_jaw"
 
@@ -43,7 +42,7 @@ class TongueSeat:
     error: float
     motion: float
 
-    def as_arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def as_arrays(self) -> dict[str, AnyArray]:
         """Arrays for the display archive, by name."""
         return {SEAT_ARRAY: self.matrix, FOLLOWS_ARRAY: np.asarray(self.follows, np.uint8)}
 

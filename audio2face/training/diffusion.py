@@ -38,6 +38,7 @@ from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeState
+from audio2face.types import CHANNELS
 
 _SEED = 0  # the same noise every time, so that validations can be compared
 
@@ -116,7 +117,6 @@ class DiffusionValidation:
 
 
 CONSTANTS_FILE = "actor_constants.safetensors"
-_PARTS = ("skin", "tongue", "jaw", "eye")
 
 
 def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> DiffusionTask:
@@ -320,7 +320,7 @@ def diffusion_learning_rate(
 
 
 def _constants(sources: tuple[ActorSource, ...]) -> ActorConstants:
-    scales = [[source.info.scale[part] for part in _PARTS] for source in sources]
+    scales = [[source.info.scale[part] for part in CHANNELS] for source in sources]
     neutral = np.stack([source.mean_geometry for source in sources])
     return ActorConstants(torch.from_numpy(neutral), torch.tensor(scales, dtype=torch.float32))
 

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from audio2face.errors import UserError
-from audio2face.evaluate.lips import FloatArray, score_lips
+from audio2face.evaluate.lips import score_lips
 from audio2face.io.atomic import atomic_write, write_text
 from audio2face.training.checkpoint import Progress
 from audio2face.training.distributed import all_reduce_sum
+from audio2face.types import MM_PER_CM, FloatArray, Int64Array
 
 _FIGURES = ("gradient_norm", "r2")  # that are no losses
 
@@ -110,7 +110,6 @@ def _label(name: str) -> str:
 
 
 LIP_ERROR, LIP_CORRELATION, SKIN_ERROR = "lip_error_mm", "lip_correlation", "skin_error_mm"
-_MM_PER_CM = 10.0
 
 
 class FaceScores:
@@ -120,7 +119,7 @@ class FaceScores:
         self._skin: dict[int, list[Tensor]] = {}
         self._lips: dict[int, list[tuple[FloatArray, FloatArray]]] = {}
 
-    def add(self, clip: int, predicted: Tensor, true: Tensor, lips: npt.NDArray[np.int64] | None) -> None:
+    def add(self, clip: int, predicted: Tensor, true: Tensor, lips: Int64Array | None) -> None:
         """Takes in frames of a clip.
 
         Args:
@@ -129,7 +128,7 @@ class FaceScores:
             true: likewise.
             lips: vertices of the upper and of the lower lip, `[2, pairs]`; None: they are not known.
         """
-        error = _MM_PER_CM * (predicted - true).norm(dim=-1).mean(dim=-1)
+        error = MM_PER_CM * (predicted - true).norm(dim=-1).mean(dim=-1)
         self._skin.setdefault(clip, []).append(error.cpu())
         if lips is not None:
             self._lips.setdefault(clip, []).append((predicted[:, lips].cpu().numpy(), true[:, lips].cpu().numpy()))

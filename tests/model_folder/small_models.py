@@ -10,8 +10,8 @@ import numpy as np
 from audio2face.config_base.tables import base_of
 from audio2face.io.atomic import write_json, write_npz
 from audio2face.model_folder import AnimationConfig, DiffusionInfo, EmotionDatabase, NetworkInfo, RegressionInfo
-from audio2face.model_folder.model import PARTS
 from audio2face.model_folder.writer import blendshape_names, write_actor, write_model_file, write_network_facts
+from audio2face.types import MESHES
 
 POSES = ("jawOpen", "mouthLeft", "mouthRight")
 
@@ -69,10 +69,10 @@ def write_model(folder: Path, info: NetworkInfo) -> None:
         }
         write_actor(folder, info, actor, config, {**arrays, "blink_keys": np.zeros(10)})
         for part, neutral in zip(
-            PARTS, [name for name in arrays if "neutral_" in name or "mean_" in name], strict=False
+            MESHES, [name for name in arrays if "neutral_" in name or "mean_" in name], strict=False
         ):
             _write_blendshapes(folder, part, actor, arrays[neutral])
-    write_model_file(folder, info, dict.fromkeys(info.identities, PARTS))
+    write_model_file(folder, info, dict.fromkeys(info.identities, MESHES))
     if regression:
         rows = random.standard_normal((5, info.implicit_emotion_len))
         write_npz(folder / "implicit_emo_db.npz", EmotionDatabase(("s1", "s2"), (0, 3), (3, 2), rows).as_arrays())

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.checks.face_frame import FaceMotion
 from audio2face.dataset.checks.pose_match import Kind, Mismatch, Reference, changes_within, compare
 from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.samples import SampledShot
-from audio2face.types import Float32Array
+from audio2face.types import AnyArray, Float32Array, Float64Array
 
 _MOST_GROUPS = 4
 _MOST_WAITING = 3
@@ -43,9 +42,9 @@ class ShotPose:
 
     shot: str
     path: Path
-    mean: npt.NDArray[np.float64]
+    mean: Float64Array
     motion: Float32Array
-    error: npt.NDArray[np.float64]
+    error: Float64Array
     sample: SampledShot
 
     @classmethod
@@ -78,7 +77,7 @@ class Group:
     """
 
     reference: Reference
-    error: npt.NDArray[np.float64]
+    error: Float64Array
     mismatch: Mismatch | None = None
     shots: list[tuple[str, Path]] = field(default_factory=list)
     _frames: int = 0
@@ -204,7 +203,7 @@ class Agreement:
         for shot, path, mismatch in self._odd:
             self._report_shot(shot, path, mismatch, findings)
 
-    def _begin(self, points: npt.NDArray[Any], error: npt.NDArray[np.float64], name: str) -> Group | None:
+    def _begin(self, points: AnyArray, error: Float64Array, name: str) -> Group | None:
         reference = Reference.of(points, name)
         if reference is None:
             return None

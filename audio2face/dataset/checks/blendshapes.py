@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
 from audio2face.dataset.checks.report import Findings, Severity, first_few
 from audio2face.dataset.checks.static import check_finite, resembles_pose
 from audio2face.errors import LABEL_WORDS, UserError, is_label
 from audio2face.io.arrays import Archive, read_json, require_shape
-from audio2face.types import Float32Array
+from audio2face.types import AnyArray, Float32Array
 
 _NEUTRAL = "neutral"
 _NOT_POSES = ("poseNames", _NEUTRAL, "frontalMask", "rig_version")
@@ -133,7 +132,7 @@ def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
     return [name for name in names if name != _NEUTRAL]
 
 
-def _decoded(names: npt.NDArray[Any]) -> list[str]:
+def _decoded(names: AnyArray) -> list[str]:
     """Names as texts, bytes as UTF-8."""
     return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names.tolist()]
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.caches import ShotCaches, check_frame_count
@@ -16,7 +15,7 @@ from audio2face.dataset.checks.eyes import check_gaze, check_saccades
 from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.static import check_finite, resembles_pose
 from audio2face.io.arrays import Archive
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, FloatArray
 
 _LINE = 0.01  # spread of points across their main direction, relative to that along it
 _FEWEST_POINTS = 3
@@ -54,7 +53,7 @@ def check_channels(dataset: ActorDataset, caches: Iterable[ShotCaches], findings
             check_saccades(rotations, saccades, findings)
 
 
-def spread(points: npt.NDArray[np.floating]) -> float:
+def spread(points: FloatArray) -> float:
     """How far points `[points, 3]` lie from one line: second over first singular value, 0 where all are one point."""
     singular = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     return float(singular[1] / singular[0]) if singular[0] > 0 else 0.0

@@ -7,10 +7,8 @@ import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.actor import DEFAULT_EMOTION, PHONEME_TIMES_SUFFIX, ActorDataset
 from audio2face.dataset.checks.blendshapes import check_names
@@ -19,6 +17,7 @@ from audio2face.dataset.shots import infer_emotion, read_phoneme_times
 from audio2face.geometry import canonical_polygons
 from audio2face.io.arrays import Archive
 from audio2face.models.phonemes import ENGLISH, plain_symbol
+from audio2face.types import AnyArray
 
 # Words that tell an emotion or a manner of speech when they stand in the name of a shot.
 # fmt: off
@@ -190,7 +189,7 @@ def _check_parts(dataset: ActorDataset, findings: Findings) -> None:
             )
 
 
-def _check_shape(archive: Archive, name: str, array: npt.NDArray[Any], findings: Findings) -> None:
+def _check_shape(archive: Archive, name: str, array: AnyArray, findings: Findings) -> None:
     """Reports vertices, colours and centres of eyes of a shape that drawing could not use."""
     vertices = archive.members.get(f"{name.removesuffix('_colours')}_vertices")
     expected: tuple[int | None, ...] | None = None

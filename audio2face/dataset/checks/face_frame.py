@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from itertools import permutations, product
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.checks.pose_match import Reference
 from audio2face.dataset.checks.units import FACTORS
-
-Array = npt.NDArray[np.float64]
+from audio2face.types import Float64Array, Int64Array
 
 MOUTH_SIZE = 3.05  # cm: root mean square distance of the moving points from their centre; 2.7 to 3.6 was measured
 _HEAD_SIZES = (12.0, 120.0)  # cm, diagonal: half a mask, a bust
@@ -46,8 +44,8 @@ class FaceMotion:
     """
 
     rest: Reference
-    motion: Array
-    shift: Array | None
+    motion: Float64Array
+    shift: Float64Array | None
     coherence: float
 
 
@@ -61,7 +59,7 @@ class Orientation:
     front: int
     front_sign: int
 
-    def matrix(self) -> npt.NDArray[np.int64]:
+    def matrix(self) -> Int64Array:
         """What turns the file's coordinates into x to the left, y up, z to the front, a rotation, int `[3, 3]`."""
         matrix = np.zeros((3, 3), np.int64)
         matrix[1, self.up], matrix[2, self.front], matrix[0, self.lateral] = self.up_sign, self.front_sign, 1
@@ -85,7 +83,7 @@ class FaceFrame:
         decisive: whether that is beyond doubt.
     """
 
-    mouth: Array
+    mouth: Float64Array
     mouth_size: float
     size: float
     orientation: Orientation
@@ -148,7 +146,7 @@ def _orientations() -> list[Orientation]:
     ]
 
 
-def _mouth(rest: Reference, energy: Array) -> tuple[Array, Array, float]:
+def _mouth(rest: Reference, energy: Float64Array) -> tuple[Float64Array, Float64Array, float]:
     """Weights of the vertices that belong to the mouth `[verts]`, its centre `[3]` and its size."""
     area = np.square(np.linalg.norm(rest.points[rest.neighbours] - rest.points[:, None], axis=2).mean(axis=1))
     weights = np.where(energy >= _MOVES * np.quantile(energy, 0.99), area * energy, 0.0)
@@ -177,16 +175,16 @@ class _Evidence:
         widening: width at the low and the high end over the width at the mouth, by lateral and other axis `[3, 3, 2]`.
     """
 
-    place: Array
-    edges: Array
-    asymmetry: Array
-    share: Array
-    opening: Array
-    extent: Array
-    widening: Array
+    place: Float64Array
+    edges: Float64Array
+    asymmetry: Float64Array
+    share: Float64Array
+    opening: Float64Array
+    extent: Float64Array
+    widening: Float64Array
 
     @classmethod
-    def of(cls, face: FaceMotion, weights: Array, centre: Array, size: float) -> _Evidence:
+    def of(cls, face: FaceMotion, weights: Float64Array, centre: Float64Array, size: float) -> _Evidence:
         """Measures a face around the mouth at `centre`."""
         points = face.rest.points
         near = points[np.linalg.norm(points - centre, axis=1) < _REACH * size]
@@ -232,7 +230,7 @@ class _Evidence:
         return float(sideways + forwards + upwards + shoulders)
 
 
-def _widening(points: Array, centre: Array, size: float) -> Array:
+def _widening(points: Float64Array, centre: Float64Array, size: float) -> Float64Array:
     """Width at both ends of an axis over the width at the mouth, by lateral and other axis `[3, 3, 2]`."""
     low, high = points.min(axis=0), points.max(axis=0)
     widths = np.ones((3, 3, 2))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+from audio2face.types import Float32Array, Int64Array
 
 MAX_POINTS = 200  # a sample of the mesh this large tells the motion to a fraction of a millimetre
 _ROUNDS = 10
@@ -29,17 +28,17 @@ class HeadMotion:
         by_chance: a size that the points' other motion could feign, `[frames]`.
     """
 
-    size: Floats
-    angle: Floats
-    by_chance: Floats
+    size: Float32Array
+    angle: Float32Array
+    by_chance: Float32Array
 
 
-def sample_points(num_verts: int) -> npt.NDArray[np.int64]:
+def sample_points(num_verts: int) -> Int64Array:
     """Vertices spread evenly over the list of vertices, at most `MAX_POINTS`."""
     return np.unique(np.linspace(0, num_verts - 1, min(num_verts, MAX_POINTS)).astype(np.int64))
 
 
-def rigid_motion(frames: npt.NDArray[np.float32], still: npt.NDArray[np.float32]) -> HeadMotion:
+def rigid_motion(frames: Float32Array, still: Float32Array) -> HeadMotion:
     """Fits the rigid motion from a still pose to each frame.
 
     Weights are Geman and McClure's, 1 / (1 + (r/s)^2)^2 of the residual r, with s of 1.5 times its median.
@@ -65,7 +64,7 @@ def rigid_motion(frames: npt.NDArray[np.float32], still: npt.NDArray[np.float32]
     return HeadMotion(size, np.degrees(np.arccos(np.clip(cosine, -1, 1))), by_chance)
 
 
-def _align(rest: Floats, posed: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def _align(rest: Float32Array, posed: Float32Array, weights: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Weighted Kabsch alignment of points at rest with each frame.
 
     Args:

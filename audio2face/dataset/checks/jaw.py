@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from audio2face.dataset.checks.face_frame import FaceFrame
@@ -20,9 +19,7 @@ from audio2face.dataset.checks.units import nearest_factor, scale_remedy, unit_w
 from audio2face.errors import UserError
 from audio2face.geometry.rigid import fit_rigid
 from audio2face.io.arrays import Archive
-from audio2face.types import Float32Array
-
-Array = npt.NDArray[np.float64]
+from audio2face.types import BoolArray, Float32Array, Float64Array, FloatArray, Int64Array
 
 _MOST_FRAMES = 200  # of a shot that are looked at
 _STILL = 0.02  # of the mouth's motion
@@ -109,7 +106,7 @@ def _read(neutral: Float32Array, archive: Archive, shots: Mapping[str, Any]) -> 
     return found
 
 
-def lower_lip(places: Float32Array, face: FaceFrame) -> npt.NDArray[np.bool_]:
+def lower_lip(places: Float32Array, face: FaceFrame) -> BoolArray:
     """Which tracked vertices `[frames, verts, 3]` lie at the mouth or under it, `[verts]`: the jaw carries these.
 
     The upper lip opens against the lower one, so its motion would tell the opposite.
@@ -117,15 +114,15 @@ def lower_lip(places: Float32Array, face: FaceFrame) -> npt.NDArray[np.bool_]:
     away = places.mean(axis=0) - face.mouth
     distance = np.linalg.norm(away, axis=1)
     axes = face.orientation
-    under: npt.NDArray[np.bool_] = np.asarray(axes.up_sign * away[:, axes.up] < 0)
+    under: BoolArray = np.asarray(axes.up_sign * away[:, axes.up] < 0)
     if not under.any():
         return under
     reach = max(1.5 * face.mouth_size, float(np.sort(distance[under])[:_FEWEST_VERTS][-1]))
-    below: npt.NDArray[np.bool_] = under & (distance <= reach)
+    below: BoolArray = under & (distance <= reach)
     return below
 
 
-def common_vertices(skin: Tracks, face: FaceFrame) -> npt.NDArray[np.bool_] | None:
+def common_vertices(skin: Tracks, face: FaceFrame) -> BoolArray | None:
     """The tracked vertices of `lower_lip`, by the first shot; None without any."""
     for _, places in skin.shots.values():
         chosen = lower_lip(places, face)
@@ -133,13 +130,13 @@ def common_vertices(skin: Tracks, face: FaceFrame) -> npt.NDArray[np.bool_] | No
     return None
 
 
-def around_mean(places: Float32Array, chosen: npt.NDArray[np.bool_]) -> Array:
+def around_mean(places: Float32Array, chosen: BoolArray) -> Float64Array:
     """Motion of the chosen vertices around their mean, `[frames, verts, 3]`."""
     some = places[:, chosen].astype(np.float64)
     return np.asarray(some - some.mean(axis=0))
 
 
-def _motion(jaws: Mapping[str, Float32Array], skin: Tracks, chosen: npt.NDArray[np.bool_]) -> Motion | None:
+def _motion(jaws: Mapping[str, Float32Array], skin: Tracks, chosen: BoolArray) -> Motion | None:
     """How the jaw moves with the skin over all shots; None where either stands still or they have nothing in common."""
     steps, mouths = [], []
     for shot, offsets in jaws.items():
@@ -152,7 +149,7 @@ def _motion(jaws: Mapping[str, Float32Array], skin: Tracks, chosen: npt.NDArray[
 
 
 def _check_directions(
-    jaws: Mapping[str, Float32Array], skin: Tracks, chosen: npt.NDArray[np.bool_], troubles: _Troubles
+    jaws: Mapping[str, Float32Array], skin: Tracks, chosen: BoolArray, troubles: _Troubles
 ) -> set[str]:
     """Offsets in another unit or in other axes, in all shots or in one; the shots concerned."""
     odd = set()
@@ -189,11 +186,11 @@ def _check_directions(
     return odd
 
 
-def _direction(vector: Array) -> str:
+def _direction(vector: Float64Array) -> str:
     return f"({', '.join(f'{value:.1f}' for value in vector)})"
 
 
-def common_motion(steps: Array, mouth: Array) -> Motion | None:
+def common_motion(steps: Float64Array, mouth: Float64Array) -> Motion | None:
     """The motion of a part `[frames, 3]` and that of the skin `[frames, verts, 3]` that goes with it, around the mean.
 
     None where either stands still, or where they have too little in common to compare directions.
@@ -215,7 +212,7 @@ def common_motion(steps: Array, mouth: Array) -> Motion | None:
     return Motion(right[0], skin / length, 1 / float(np.quantile(strength, 0.9)))
 
 
-def _check_motion(offsets: Float32Array, mouth: Array, face: FaceFrame, shot: str, troubles: _Troubles) -> None:
+def _check_motion(offsets: Float32Array, mouth: Float64Array, face: FaceFrame, shot: str, troubles: _Troubles) -> None:
     """A jaw that stands still, or goes its own way, while the mouth moves."""
     around = offsets - offsets.mean(axis=0)
     moves = float(np.sqrt(np.square(around).sum(axis=2).mean()))
@@ -239,7 +236,7 @@ def _check_motion(offsets: Float32Array, mouth: Array, face: FaceFrame, shot: st
         )
 
 
-def _correlation(around: Array | Float32Array, mouth: Array) -> float:
+def _correlation(around: Float64Array | Float32Array, mouth: Float64Array) -> float:
     """Strongest correlation of the jaw's main motion with motion at the mouth, the third quartile of it."""
     steps = np.asarray(around, np.float64).mean(axis=1)
     signal = steps @ np.linalg.svd(steps, full_matrices=False)[2][0]
@@ -281,17 +278,17 @@ def _spread(neutral: Float32Array) -> float:
     return float(np.linalg.norm(np.ptp(neutral, axis=0)))
 
 
-def _residual(frames: Array, neutral: npt.NDArray[np.floating[Any]]) -> float:
+def _residual(frames: Float64Array, neutral: FloatArray) -> float:
     """Root mean square distance that the best rigid motion leaves."""
     return float(np.sqrt(np.square(fit_rigid(frames, neutral).apply(frames) - neutral).sum(axis=2).mean()))
 
 
-def _order(frames: Array, neutral: Array, residual: float) -> npt.NDArray[np.int64] | None:
+def _order(frames: Float64Array, neutral: Float64Array, residual: float) -> Int64Array | None:
     """Which point of the frames lies where each point of the neutral belongs `[points]`; None where that is its own."""
     if len(neutral) > _MOST_POINTS:
         return None
     mean = frames.mean(axis=0)
     apart = np.linalg.norm((mean - mean.mean(axis=0))[None] - (neutral - neutral.mean(axis=0))[:, None], axis=2)
-    order: npt.NDArray[np.int64] = linear_sum_assignment(np.square(apart))[1].astype(np.int64)
+    order: Int64Array = linear_sum_assignment(np.square(apart))[1].astype(np.int64)
     changed = bool((order != np.arange(len(order))).any())
     return order if changed and _residual(frames[:, order], neutral) < _IN_ORDER * residual else None

@@ -11,9 +11,9 @@ from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings
-from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs
+from audio2face.dataset.vertex_lists import LipSize, VertexPairs
 from audio2face.geometry.rigid import spans_a_plane
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Int64Array
 
 _FEWEST_RIGID = 4
 
@@ -51,7 +51,7 @@ def check_ranges(
         )
 
 
-def _check_rotation(rigid: Indices, neutral: Float32Array | None, path: Path, findings: Findings) -> None:
+def _check_rotation(rigid: Int64Array, neutral: Float32Array | None, path: Path, findings: Findings) -> None:
     """Reports vertices of the tongue's root from whose places no rotation follows."""
     distinct = np.unique(rigid)
     if neutral is None or distinct.max() >= len(neutral) or len(distinct) < _FEWEST_RIGID:
@@ -127,7 +127,7 @@ def _lip_size_pairs(lip_size: LipSize) -> dict[str, VertexPairs | None]:
     return {"edges": edges, "both lips": VertexPairs(upper.all(), lower.all())}
 
 
-def _check_range(indices: Indices, verts: int, path: Path, findings: Findings) -> None:
+def _check_range(indices: Int64Array, verts: int, path: Path, findings: Findings) -> None:
     wrong = indices[indices >= verts]
     if len(wrong):
         findings.error(

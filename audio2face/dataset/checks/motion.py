@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.head_motion import sample_points
 from audio2face.dataset.checks.relation import SoundFeatures
 from audio2face.dataset.checks.report import Findings, first_few
 from audio2face.geometry import PointCache
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Int64Array
 
 SKETCH_SIZE = 16  # numbers per frame that stand for the positions of all sampled points
 _SKETCH_SEED = 20_240_117
@@ -49,7 +48,7 @@ class MotionTrace:
     """
 
     cache: PointCache
-    points: npt.NDArray[np.int64]
+    points: Int64Array
     num_frames: int = field(init=False)
     sketch: Float32Array = field(init=False)
     steps: Float32Array = field(init=False)
@@ -67,14 +66,14 @@ class MotionTrace:
         self.steps = np.full(self.num_frames, np.nan, np.float32)
 
     @classmethod
-    def start(cls, cache: PointCache, lips: npt.NDArray[np.int64] | None) -> MotionTrace:
+    def start(cls, cache: PointCache, lips: Int64Array | None) -> MotionTrace:
         """Samples vertices all over the mesh, and those of the lips where they are marked."""
         points = sample_points(cache.num_verts)
         if lips is not None:
             points = np.union1d(points, lips[lips < cache.num_verts][:_MOST_LIP_POINTS])
         return cls(cache, points)
 
-    def feed(self, block: Float32Array, frames: npt.NDArray[np.int64], rest: Float32Array) -> None:
+    def feed(self, block: Float32Array, frames: Int64Array, rest: Float32Array) -> None:
         """Takes finite frames `[frames, verts, 3]` with these numbers `[frames]`; `rest` is `[verts, 3]`."""
         flat = block[:, self.points].reshape(len(block), -1)
         if self._rest is None:

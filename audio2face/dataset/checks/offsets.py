@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.face_frame import FaceFrame
@@ -21,9 +20,7 @@ from audio2face.dataset.checks.units import FACTORS, nearest_factor, scale_remed
 from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.errors import UserError
 from audio2face.io.arrays import Archive
-from audio2face.types import Float32Array
-
-Array = npt.NDArray[np.float64]
+from audio2face.types import Float32Array, Float64Array
 
 _MOVES = 0.3  # of the largest offset: vertices that count as moving
 _FEWEST_MOVING = 6
@@ -126,9 +123,9 @@ def _check_pose(
         )
 
 
-def _read_poses(path: Path, rest: Reference) -> dict[str, Array]:
+def _read_poses(path: Path, rest: Reference) -> dict[str, Float64Array]:
     """The offsets of all poses of a set that can be used; what is wrong with the others is reported elsewhere."""
-    poses: dict[str, Array] = {}
+    poses: dict[str, Float64Array] = {}
     still = rest.points.astype(np.float32)
     try:
         archive = Archive.open(path)
@@ -142,7 +139,9 @@ def _read_poses(path: Path, rest: Reference) -> dict[str, Array]:
     return poses
 
 
-def _check_set(poses: Mapping[str, Array], rest: Reference, face: FaceFrame, path: Path, findings: Findings) -> None:
+def _check_set(
+    poses: Mapping[str, Float64Array], rest: Reference, face: FaceFrame, path: Path, findings: Findings
+) -> None:
     if _check_size(poses, "set", path, findings):
         return
     rough = [name for name, offsets in poses.items() if _is_rough(offsets, rest)]
@@ -162,7 +161,7 @@ def _plain(name: str) -> str:
 
 
 def _check_regions(
-    poses: Mapping[str, Array], rest: Reference, face: FaceFrame, path: Path, findings: Findings
+    poses: Mapping[str, Float64Array], rest: Reference, face: FaceFrame, path: Path, findings: Findings
 ) -> bool:
     """Poses of mouth and lids, by name, that move another place; whether most do."""
     places = {"jawopen": face.mouth, "mouth": face.mouth, "eyeblink": _eyes(face)}
@@ -188,12 +187,12 @@ def _check_regions(
     return True
 
 
-def _eyes(face: FaceFrame) -> Array:
+def _eyes(face: FaceFrame) -> Float64Array:
     """Where an upright face has the middle between its eyes."""
     return np.asarray(face.mouth + _EYES_ABOVE * face.mouth_size * np.array([0, 1, 0]))
 
 
-def _check_jaw_open(name: str, offsets: Array, path: Path, findings: Findings) -> None:
+def _check_jaw_open(name: str, offsets: Float64Array, path: Path, findings: Findings) -> None:
     weights = np.square(offsets).sum(axis=1)
     main = weights @ offsets / weights.sum()
     length = float(np.linalg.norm(main))
@@ -208,7 +207,9 @@ def _check_jaw_open(name: str, offsets: Array, path: Path, findings: Findings) -
     )
 
 
-def _check_sides(poses: Mapping[str, Array], rest: Reference, face: FaceFrame, path: Path, findings: Findings) -> None:
+def _check_sides(
+    poses: Mapping[str, Float64Array], rest: Reference, face: FaceFrame, path: Path, findings: Findings
+) -> None:
     """Poses of the left that move the right half: the set, or all data, are mirrored left to right."""
     wrong: list[str] = []
     right: list[str] = []
@@ -237,7 +238,7 @@ def _side(name: str) -> int:
     return -1 if re.search(r"(Right|right|RIGHT|_R|_r)$", name) else 0
 
 
-def _check_size(poses: Mapping[str, Array], what: str, path: Path, findings: Findings) -> bool:
+def _check_size(poses: Mapping[str, Float64Array], what: str, path: Path, findings: Findings) -> bool:
     """Reports offsets in another unit; whether it did."""
     least, usual, most = _LARGEST[what]
     largest = max(float(np.linalg.norm(offsets, axis=1).max()) for offsets in poses.values())
@@ -259,7 +260,7 @@ def _check_size(poses: Mapping[str, Array], what: str, path: Path, findings: Fin
     return True
 
 
-def _is_rough(offsets: Array, rest: Reference) -> bool:
+def _is_rough(offsets: Float64Array, rest: Reference) -> bool:
     """Whether most of the vertices that move have no neighbour that moves alike."""
     lengths = np.linalg.norm(offsets, axis=1)
     moving = np.flatnonzero(lengths > _MOVES * lengths.max())

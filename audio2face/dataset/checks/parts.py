@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
 from audio2face.dataset.checks.agreement import CODES
@@ -23,7 +22,7 @@ from audio2face.dataset.checks.static import Static, within_reason
 from audio2face.dataset.checks.tongue import check_follows_jaw, check_rigid_vertices
 from audio2face.errors import UserError
 from audio2face.io.arrays import Archive
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, FloatArray
 
 Value = TypeVar("Value")
 
@@ -153,7 +152,7 @@ def _check_drawn(dataset: ActorDataset, face: FaceFrame, findings: Findings) -> 
     archive = _attempt(lambda: dataset.extra_parts)
     if path is None or archive is None:
         return
-    points: dict[str, list[npt.NDArray[np.floating]]] = {"teeth": [], "eyes": []}
+    points: dict[str, list[FloatArray]] = {"teeth": [], "eyes": []}
     for name in archive.members:
         kind = _kind(name)
         vertices = _attempt(lambda name=name: archive.read_floats(name, (None, 3))) if kind else None  # type: ignore[misc]

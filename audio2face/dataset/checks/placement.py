@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import permutations, product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.checks.face_frame import FaceFrame
 from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.units import FACTORS, axes_formula, is_mirror, scale_remedy, unit_words
-
-Array = npt.NDArray[np.float64]
+from audio2face.types import Float64Array, FloatArray, Int64Array
 
 _SPREAD = 0.5  # natural logarithm: how much sizes of parts differ from face to face
 _DIRECTION = 1.0  # cost of a motion at right angles to that of the mouth
@@ -40,8 +37,8 @@ class Motion:
         ratio: of the part's motion to the skin's.
     """
 
-    direction: Array
-    skin_direction: Array
+    direction: Float64Array
+    skin_direction: Float64Array
     ratio: float
 
 
@@ -58,7 +55,7 @@ class PartPlace:
     """
 
     name: str
-    points: npt.NDArray[np.floating[Any]]
+    points: FloatArray
     usual_size: float
     reach: float
     motion: Motion | None = None
@@ -69,7 +66,7 @@ class _Change:
     """A unit and axes in which a part may be kept; factor and matrix lead to those of the skin."""
 
     factor: float
-    matrix: npt.NDArray[np.int64]
+    matrix: Int64Array
     penalty: float
 
     @property
@@ -137,7 +134,7 @@ def _size(part: PartPlace) -> float:
     return float(np.linalg.norm(np.ptp(part.points, axis=0)))
 
 
-def _cost(part: PartPlace, centre: Array, size: float, face: FaceFrame, change: _Change) -> float:
+def _cost(part: PartPlace, centre: Float64Array, size: float, face: FaceFrame, change: _Change) -> float:
     """How unlikely a part of this centre and size is once it has been changed so."""
     moved = change.factor * change.matrix @ centre
     unit = face.mouth_size

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from audio2face.dataset.checks.units import (
@@ -22,8 +21,7 @@ from audio2face.dataset.checks.units import (
     scale_remedy,
     unit_words,
 )
-
-Floats = npt.NDArray[np.floating[Any]]
+from audio2face.types import BoolArray, Float64Array, FloatArray, Int64Array
 
 _NEIGHBOURS = 8
 _FEWEST_VERTS = 12
@@ -86,15 +84,15 @@ class Reference:
         name: what it is, for messages.
     """
 
-    points: npt.NDArray[np.float64]
+    points: Float64Array
     tree: Any
-    neighbours: npt.NDArray[np.int64]
-    spacing: npt.NDArray[np.float64]
+    neighbours: Int64Array
+    spacing: Float64Array
     size: float
     name: str
 
     @classmethod
-    def of(cls, points: Floats, name: str) -> Reference | None:
+    def of(cls, points: FloatArray, name: str) -> Reference | None:
         """Indexes a pose `[verts, 3]`; None where it has too few vertices or no extent."""
         exact = np.asarray(points, np.float64)
         size = float(np.linalg.norm(np.ptp(exact, axis=0)))
@@ -105,7 +103,7 @@ class Reference:
         return cls(exact, tree, neighbours[:, 1:], distances[:, 1], size, name)
 
 
-def compare(reference: Reference, pose: Floats, uncertainty: Floats | None = None) -> Mismatch | None:
+def compare(reference: Reference, pose: FloatArray, uncertainty: FloatArray | None = None) -> Mismatch | None:
     """What distinguishes a pose from the reference, None where the two are the same mesh in the same place.
 
     Args:
@@ -129,14 +127,14 @@ class _Fit:
     """The similarity `pose = scale * rotation @ point + shift` that carries one pose onto another."""
 
     scale: float
-    rotation: npt.NDArray[np.float64]
-    shift: npt.NDArray[np.float64]
-    centre_shift: npt.NDArray[np.float64]
+    rotation: Float64Array
+    shift: Float64Array
+    centre_shift: Float64Array
     residual: float
     radius: float
 
     @classmethod
-    def of(cls, points: npt.NDArray[np.float64], pose: npt.NDArray[np.float64]) -> _Fit | None:
+    def of(cls, points: Float64Array, pose: Float64Array) -> _Fit | None:
         """Trimmed least squares (the best 70 %), reflections allowed; None where the pose has no extent."""
         chosen = np.unique(np.linspace(0, len(points) - 1, _MOST_FITTED).astype(np.int64))
         points, pose = points[chosen], pose[chosen]
@@ -159,7 +157,7 @@ class _Fit:
         return cls(scale, rotation, shift, centre_posed - centre, float(np.median(away)), radius)
 
 
-def _explained(reference: Reference, pose: npt.NDArray[np.float64], fit: _Fit) -> Mismatch | None:
+def _explained(reference: Reference, pose: Float64Array, fit: _Fit) -> Mismatch | None:
     """Names the scale, axes or shift of a fit; None where it changes nothing."""
     axes = nearest_axes(fit.rotation)
     exchanged = bool((axes != np.eye(3)).any())
@@ -195,7 +193,7 @@ def _explained(reference: Reference, pose: npt.NDArray[np.float64], fit: _Fit) -
     return Mismatch(kinds[0], "; ".join(messages), " ".join(remedies), None, distance)
 
 
-def _region(reference: Reference, pose: npt.NDArray[np.float64], slack: npt.NDArray[np.float64]) -> Mismatch | None:
+def _region(reference: Reference, pose: Float64Array, slack: Float64Array) -> Mismatch | None:
     """Vertices that lie elsewhere although their neighbours, all of them, are displaced otherwise."""
     wrong = _incoherent(reference, pose, slack)
     count = int(np.count_nonzero(wrong))
@@ -213,9 +211,7 @@ def _region(reference: Reference, pose: npt.NDArray[np.float64], slack: npt.NDAr
     )
 
 
-def _unexplained(
-    reference: Reference, pose: npt.NDArray[np.float64], slack: npt.NDArray[np.float64]
-) -> Mismatch | None:
+def _unexplained(reference: Reference, pose: Float64Array, slack: Float64Array) -> Mismatch | None:
     """No scale, turn or shift leads to the reference: another order of its vertices, another mesh or another face."""
     away = np.linalg.norm(pose - reference.points, axis=1)
     distance = float(np.median(away))
@@ -254,15 +250,13 @@ def _unexplained(
     )
 
 
-def _exchanged(reference: Reference, pose: npt.NDArray[np.float64], vertex: int) -> str:
+def _exchanged(reference: Reference, pose: Float64Array, vertex: int) -> str:
     """Where a vertex lies instead."""
     other = int(reference.tree.query(pose[vertex])[1])
     return f"vertex {vertex} lies where vertex {other} belongs"
 
 
-def _incoherent(
-    reference: Reference, pose: npt.NDArray[np.float64], slack: npt.NDArray[np.float64]
-) -> npt.NDArray[np.bool_]:
+def _incoherent(reference: Reference, pose: Float64Array, slack: Float64Array) -> BoolArray:
     """Vertices `[verts]` that no neighbour moves with.
 
     Skin is smooth: a vertex at a slit such as the lips has neighbours on its own side that are displaced as it is.
@@ -276,7 +270,7 @@ def _incoherent(
     return wrong
 
 
-def changes_within(reference: Reference, before: Floats, after: Floats, uncertainty: Floats) -> bool:
+def changes_within(reference: Reference, before: FloatArray, after: FloatArray, uncertainty: FloatArray) -> bool:
     """Whether a mesh is another one, or stands elsewhere, in one of two poses `[verts, 3]` of the same shot.
 
     Quick, and no more than a hint: `compare` tells what it is.
@@ -288,6 +282,6 @@ def changes_within(reference: Reference, before: Floats, after: Floats, uncertai
     return int(np.count_nonzero(wrong)) >= _FEWEST_DISORDERED
 
 
-def _angle(rotation: npt.NDArray[np.float64]) -> float:
+def _angle(rotation: Float64Array) -> float:
     """Angle of a rotation matrix in degrees."""
     return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))

@@ -12,11 +12,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.audio import read_header, sample_blocks
 from audio2face.geometry.frame_times import recorded_times
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Float64Array
 
 _RATE = 50  # rows of features per second, as nearly as whole samples allow
 _EDGES = (80, 300, 600, 1000, 1600, 2400, 3600, 5500, 8000)  # Hz
@@ -88,15 +87,13 @@ def _energies(frames: Float32Array, bands: Float32Array) -> Float32Array:
     return np.asarray(power @ bands, np.float32)
 
 
-def _band_matrix(length: int, samplerate: int, weight: float) -> npt.NDArray[np.float32]:
+def _band_matrix(length: int, samplerate: int, weight: float) -> Float32Array:
     """Sums power spectra `[rows, bins]` to bands `[bins, bands]`, scaled to mean squares."""
     frequency = np.fft.rfftfreq(length, 1 / samplerate)
     low, high = np.array(_EDGES[:-1]), np.array(_EDGES[1:])
     inside = (frequency[:, None] >= low) & (frequency[:, None] < high)
     return (inside * (2 / (weight * length))).astype(np.float32)
 
-
-Floats = npt.NDArray[np.float64]
 
 _TREND_SECONDS = 1.0  # slower changes (mood, posture, loudness of the room) say nothing about time
 _CONTEXT_SECONDS = 0.06  # of sound before and after a frame
@@ -113,8 +110,8 @@ class _Piece:
     """Frames of one shot: motions `[frames, motions]` and the middle of each frame in seconds `[frames]`."""
 
     shot: int
-    motion: Floats
-    times: Floats
+    motion: Float64Array
+    times: Float64Array
 
 
 class Relation:
@@ -130,9 +127,7 @@ class Relation:
         fps: frames per second.
     """
 
-    def __init__(
-        self, sketches: Sequence[npt.NDArray[np.float32]], sounds: Sequence[SoundFeatures], fps: float
-    ) -> None:
+    def __init__(self, sketches: Sequence[Float32Array], sounds: Sequence[SoundFeatures], fps: float) -> None:
         self._sounds = [_levels(sound) for sound in sounds]
         self._rates = [sound.rate for sound in sounds]
         self._pieces = _pieces(sketches, fps)
@@ -151,7 +146,7 @@ class Relation:
         """Length of all motion that is looked at, copies of a shot counted once."""
         return sum(length for shot, length in self.shot_seconds.items() if self.groups[shot] == shot)
 
-    def curve(self, lags: Sequence[float], rate: float = 1.0, without: frozenset[int] = frozenset()) -> Floats:
+    def curve(self, lags: Sequence[float], rate: float = 1.0, without: frozenset[int] = frozenset()) -> Float64Array:
         """How well motion is predicted where the sound is read later by each lag.
 
         Args:
@@ -179,9 +174,9 @@ class Relation:
             true += [y for _, y in held]
         return _alike(np.concatenate(predicted), np.concatenate(true)) if predicted else 0.0
 
-    def judge(self, lag: float, without: frozenset[int] = frozenset()) -> dict[int, Floats]:
+    def judge(self, lag: float, without: frozenset[int] = frozenset()) -> dict[int, Float64Array]:
         """For each shot the weights of a regression that was fitted to the other shots at a lag, by number."""
-        products: dict[int, list[tuple[Floats, Floats]]] = {}
+        products: dict[int, list[tuple[Float64Array, Float64Array]]] = {}
         for piece in self._pieces:
             x, y = self._pair(piece, piece.shot, lag, 1.0)
             products.setdefault(piece.shot, []).append((x.T @ x, x.T @ y))
@@ -197,7 +192,7 @@ class Relation:
                 found[shot] = _fit(rest)
         return found
 
-    def score(self, shot: int, recording: int, weights: Floats, lag: float) -> float:
+    def score(self, shot: int, recording: int, weights: Float64Array, lag: float) -> float:
         """How well a shot's motion is predicted from a recording, its own or another's, at a lag; 0 without overlap."""
         pairs = [self._pair(piece, recording, lag, 1.0) for piece in self._pieces if piece.shot == shot]
         x, y = (np.concatenate(part) for part in zip(*pairs, strict=True))
@@ -212,7 +207,7 @@ class Relation:
             found[piece.shot] = found.get(piece.shot, 0.0) + float(np.ptp(piece.times))
         return found
 
-    def _pair(self, piece: _Piece, recording: int, lag: float, rate: float) -> tuple[Floats, Floats]:
+    def _pair(self, piece: _Piece, recording: int, lag: float, rate: float) -> tuple[Float64Array, Float64Array]:
         """Sound around the frames of a piece `[frames, 3 * bands]` and its motion, where there is sound."""
         sound, per_second = self._sounds[recording], self._rates[recording]
         around = max(1, round(_CONTEXT_SECONDS * per_second))
@@ -222,7 +217,7 @@ class Relation:
         return np.concatenate([sound[rows - around], sound[rows], sound[rows + around]], axis=1), piece.motion[inside]
 
 
-def _levels(sound: SoundFeatures) -> Floats:
+def _levels(sound: SoundFeatures) -> Float64Array:
     """Logarithmic energies without slow changes, all bands and their sum, `[rows, 1 + bands]`."""
     energy = np.concatenate([sound.energy.sum(axis=1, keepdims=True), sound.energy], axis=1).astype(np.float64)
     if not len(energy):
@@ -238,17 +233,17 @@ def _groups(sounds: Sequence[SoundFeatures]) -> tuple[int, ...]:
     return tuple(first.setdefault(digest, number) for number, digest in enumerate(digests))
 
 
-def _pieces(sketches: Sequence[npt.NDArray[np.float32]], fps: float) -> list[_Piece]:
+def _pieces(sketches: Sequence[Float32Array], fps: float) -> list[_Piece]:
     """The principal motions of all shots, without slow changes, in pieces."""
     smooth = []
     for sketch in sketches:
         whole = np.isfinite(sketch).all(axis=1)
-        times: Floats = recorded_times(np.flatnonzero(whole), fps)
+        times: Float64Array = recorded_times(np.flatnonzero(whole), fps)
         values = sketch[whole].astype(np.float64)
         smooth.append((times, _without_trend(values, _TREND_SECONDS * fps) if len(values) else values))
     scatter = sum((values.T @ values for _, values in smooth), np.zeros((sketches[0].shape[1],) * 2))
     strengths, directions = np.linalg.eigh(scatter)
-    kept: Floats = directions[:, ::-1][:, :_MOTIONS] / np.sqrt(max(float(strengths[-1]), 1e-12))
+    kept: Float64Array = directions[:, ::-1][:, :_MOTIONS] / np.sqrt(max(float(strengths[-1]), 1e-12))
     length = max(1, round(_PIECE_SECONDS * fps))
     return [
         _Piece(shot, np.asarray(values[start : start + length] @ kept, np.float64), times[start : start + length])
@@ -257,24 +252,26 @@ def _pieces(sketches: Sequence[npt.NDArray[np.float32]], fps: float) -> list[_Pi
     ]
 
 
-def _without_trend(values: Floats, width: float) -> Floats:
+def _without_trend(values: Float64Array, width: float) -> Float64Array:
     """Values `[rows, columns]` minus their moving average over `width` rows."""
     size = max(1, round(width)) | 1
     padded = np.pad(values, ((size // 2 + 1, size // 2), (0, 0)), mode="edge")
     sums = np.cumsum(padded - values.mean(axis=0), axis=0)
-    trend: Floats = values - values.mean(axis=0) - (sums[size:] - sums[:-size]) / size
+    trend: Float64Array = values - values.mean(axis=0) - (sums[size:] - sums[:-size]) / size
     return trend
 
 
-def _fit(products: Sequence[tuple[Floats, Floats]]) -> Floats:
+def _fit(products: Sequence[tuple[Float64Array, Float64Array]]) -> Float64Array:
     """Ridge regression of sums of products."""
     squares = np.sum([pair[0] for pair in products], axis=0)
     ridge = _RIDGE * float(np.trace(squares)) / len(squares) + 1e-12
-    weights: Floats = np.linalg.solve(squares + ridge * np.eye(len(squares)), np.sum([p[1] for p in products], axis=0))
+    weights: Float64Array = np.linalg.solve(
+        squares + ridge * np.eye(len(squares)), np.sum([p[1] for p in products], axis=0)
+    )
     return weights
 
 
-def _alike(one: Floats, other: Floats) -> float:
+def _alike(one: Float64Array, other: Float64Array) -> float:
     """Correlation of two sets of curves `[frames, curves]`, each about its mean."""
     if len(one) < 2:
         return 0.0

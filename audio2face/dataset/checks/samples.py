@@ -10,10 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.geometry.rigid import fit_rigid
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Int64Array
 
 _MOST_FRAMES = 24  # of one shot
 _MOST_FRAMES_IN_ALL = 4000
@@ -41,9 +40,9 @@ class FrameSample:
     num_frames: int
     most: int
     _frames: list[Float32Array] = field(default_factory=list)
-    _numbers: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _numbers: list[Int64Array] = field(default_factory=list)
 
-    def feed(self, block: Float32Array, numbers: npt.NDArray[np.int64]) -> None:
+    def feed(self, block: Float32Array, numbers: Int64Array) -> None:
         """Takes what it needs of a block `[frames, verts, 3]` with these frame numbers `[frames]`."""
         step = max(1, math.ceil(self.num_frames / self.most))
         rows = np.flatnonzero(numbers % step == step // 2)
@@ -70,7 +69,7 @@ class SampledShot:
     """
 
     frames: Float32Array
-    numbers: npt.NDArray[np.int64]
+    numbers: Int64Array
 
     def steadied(self) -> Float32Array:
         """The frames with the head's own motion taken out, where there is any to speak of, `[frames, verts, 3]`."""
@@ -105,8 +104,8 @@ class Tracks:
         shots: by shot, the numbers of the frames `[frames]` and the places, float32 `[frames, points, 3]`.
     """
 
-    verts: npt.NDArray[np.int64]
-    shots: dict[str, tuple[npt.NDArray[np.int64], Float32Array]] = field(default_factory=dict)
+    verts: Int64Array
+    shots: dict[str, tuple[Int64Array, Float32Array]] = field(default_factory=dict)
 
     @classmethod
     def spread(cls, num_verts: int) -> Tracks:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.report import Findings
-from audio2face.dataset.vertex_lists import Indices, LipSize, VertexPairs
-from audio2face.types import Float32Array
+from audio2face.dataset.vertex_lists import LipSize, VertexPairs
+from audio2face.types import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array, Int64Array
 
 Value = TypeVar("Value")
 
@@ -34,12 +33,12 @@ class Static:
     eye_close: Float32Array | None
     tongue_neutral: Float32Array | None
     tongue_neutral_inference: Float32Array | None
-    skin_faces: npt.NDArray[np.int32] | None
-    tongue_faces: npt.NDArray[np.int32] | None
+    skin_faces: Int32Array | None
+    tongue_faces: Int32Array | None
     lip_dist: VertexPairs | None
     eye_dist: VertexPairs | None
     lip_size: LipSize | None
-    tongue_rigid: Indices | None
+    tongue_rigid: Int64Array | None
 
 
 def read_static(dataset: ActorDataset, findings: Findings) -> Static:
@@ -68,13 +67,13 @@ def read_static(dataset: ActorDataset, findings: Findings) -> Static:
     )
 
 
-def within_reason(array: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def within_reason(array: AnyArray) -> BoolArray:
     """Which values are finite and no larger than anything that is measured in centimetres or degrees."""
-    reasonable: npt.NDArray[np.bool_] = np.abs(array) <= LARGEST
+    reasonable: BoolArray = np.abs(array) <= LARGEST
     return reasonable
 
 
-def check_finite(array: npt.NDArray[Any], path: Path, findings: Findings) -> bool:
+def check_finite(array: AnyArray, path: Path, findings: Findings) -> bool:
     """Whether an array `[points, ...]` has only numbers that can be meant; reports the first point that has not."""
     wrong = ~within_reason(array).reshape(len(array), -1).all(axis=1)
     if wrong.any():
@@ -167,7 +166,7 @@ def _check_deltas(dataset: ActorDataset, static: Static, findings: Findings) -> 
                 )
 
 
-def resembles_pose(delta: npt.NDArray[np.floating[Any]], neutral: npt.NDArray[np.floating[Any]] | None) -> bool:
+def resembles_pose(delta: FloatArray, neutral: FloatArray | None) -> bool:
     """Whether what should be offsets `[points, 3]` is nearly the neutral pose `[points, 3]` itself."""
     if neutral is None or delta.shape != neutral.shape:
         return False

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.console import track
 from audio2face.dataset.checks.head_motion import rigid_motion, sample_points
@@ -21,7 +20,7 @@ from audio2face.dataset.checks.samples import FrameSample, SampledShot
 from audio2face.dataset.checks.static import LARGEST, NOT_FINITE, within_reason
 from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.geometry import PointCache
-from audio2face.types import Float32Array
+from audio2face.types import BoolArray, Float32Array, Int64Array
 
 _BLOCK_BYTES = 1 << 24
 _OPEN = 0.2  # cm
@@ -79,7 +78,7 @@ class _Bad:
     verts: int = 0
     frames: int = 0
 
-    def note(self, wrong: npt.NDArray[np.bool_], frames: npt.NDArray[np.int64]) -> None:
+    def note(self, wrong: BoolArray, frames: Int64Array) -> None:
         """Adds the wrong vertices `[frames, verts]` of a block with these frame numbers `[frames]`."""
         if self.frame is None and wrong.any():
             row, vertex = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
@@ -133,7 +132,7 @@ class Sweep:
             self._feed_finite(block, frames, low, high, self.rest)
 
     def _feed_finite(
-        self, block: Float32Array, frames: npt.NDArray[np.int64], low: float, high: float, rest: Float32Array
+        self, block: Float32Array, frames: Int64Array, low: float, high: float, rest: Float32Array
     ) -> None:
         reach = _FAR * max(float(np.ptp(rest, axis=0).max()), 1.0)
         sampled, numbers = block, frames
@@ -157,7 +156,7 @@ class Sweep:
         if self.head_limit is not None and len(rest) >= _FEWEST_POINTS:
             self._feed_head(block, frames, rest, self.head_limit)
 
-    def _feed_head(self, block: Float32Array, frames: npt.NDArray[np.int64], rest: Float32Array, limit: float) -> None:
+    def _feed_head(self, block: Float32Array, frames: Int64Array, rest: Float32Array, limit: float) -> None:
         points = sample_points(len(rest))
         motion = rigid_motion(block[:, points], rest[points])
         self._steady = min(self._steady, float(motion.size.min()))

@@ -14,8 +14,9 @@ import numpy as np
 
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.motion import MotionTrace
-from audio2face.dataset.checks.relation import Floats, Relation, SoundFeatures
+from audio2face.dataset.checks.relation import Relation, SoundFeatures
 from audio2face.dataset.checks.report import Findings, Severity, first_few
+from audio2face.types import Float64Array
 
 _STEP = 0.05  # s
 _LAGS = [round(number * _STEP, 3) for number in range(-30, 31)]
@@ -129,13 +130,13 @@ class _Check:
             if shot not in done:
                 done |= self._check_swap(shot, weights, own, window) or self._check_shot(shot, weights, own, lag)
 
-    def _best(self, shot: int, recording: int, weights: Mapping[int, Floats], lags: list[float]) -> float:
+    def _best(self, shot: int, recording: int, weights: Mapping[int, Float64Array], lags: list[float]) -> float:
         return max(self.relation.score(shot, recording, weights[shot], value) for value in lags)
 
     def _check_swap(
         self,
         shot: int,
-        weights: Mapping[int, Floats],
+        weights: Mapping[int, Float64Array],
         own: Mapping[int, float],
         window: list[float],
     ) -> set[int]:
@@ -167,7 +168,7 @@ class _Check:
     def _check_shot(
         self,
         shot: int,
-        weights: Mapping[int, Floats],
+        weights: Mapping[int, Float64Array],
         own: Mapping[int, float],
         usual: float,
     ) -> set[int]:

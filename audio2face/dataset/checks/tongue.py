@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.dataset.checks.face_frame import FaceFrame
 from audio2face.dataset.checks.report import Findings
@@ -15,16 +13,14 @@ from audio2face.dataset.checks.static import within_reason
 from audio2face.errors import UserError
 from audio2face.geometry.rigid import fit_rigid, spans_a_plane
 from audio2face.io.arrays import Archive
-from audio2face.types import Float32Array
-
-Points = npt.NDArray[np.floating[Any]]
+from audio2face.types import Float32Array, FloatArray
 
 _BENDS = 0.05  # sizes of the mouth
 _BENDS_SHARE = 0.6  # of the motion
 _FOLLOWS_SHARE = 0.8  # of the motion
 
 
-def check_rigid_vertices(neutral: Points, tracks: Tracks, face: FaceFrame, path: Path, findings: Findings) -> bool:
+def check_rigid_vertices(neutral: FloatArray, tracks: Tracks, face: FaceFrame, path: Path, findings: Findings) -> bool:
     """Reports listed vertices that change their distances as the tongue moves; whether they keep them.
 
     Args:
@@ -53,7 +49,7 @@ def check_rigid_vertices(neutral: Points, tracks: Tracks, face: FaceFrame, path:
 
 
 def check_follows_jaw(
-    neutral: Points,
+    neutral: FloatArray,
     tracks: Tracks,
     jaw_neutral: Float32Array,
     jaw: Archive,
@@ -94,6 +90,6 @@ def _offsets(jaw: Archive, shot: str, points: int) -> Float32Array | None:
     return offsets if within_reason(offsets).all() else None
 
 
-def _length(vectors: Points) -> float:
+def _length(vectors: FloatArray) -> float:
     """Root mean square length of vectors `[..., 3]`."""
     return float(np.sqrt(np.square(vectors).sum(axis=-1).mean()))

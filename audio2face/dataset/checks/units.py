@@ -6,12 +6,10 @@ Pure tables and formulas; knows no file and no face.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
+from audio2face.types import FloatArray, Int64Array
 
 AXES = "xyz"
 # What lengths must be multiplied by to become centimetres, by what they are in.
@@ -50,7 +48,7 @@ def scale_remedy(factor: float) -> str:
     return f"Multiply all its lengths by {factor:g}: lengths are centimetres."
 
 
-def nearest_axes(matrix: Floats) -> npt.NDArray[np.int64]:
+def nearest_axes(matrix: FloatArray) -> Int64Array:
     """The matrix of exchanged and reversed axes `[3, 3]` that is nearest to an orthogonal one."""
     found = np.zeros((3, 3), np.int64)
     free = np.abs(np.asarray(matrix, np.float64))
@@ -61,7 +59,7 @@ def nearest_axes(matrix: Floats) -> npt.NDArray[np.int64]:
     return found
 
 
-def axes_formula(matrix: npt.NDArray[np.int64]) -> str:
+def axes_formula(matrix: Int64Array) -> str:
     """The new coordinates in terms of the old, such as "(x, z, -y)", for `new = matrix @ old`."""
     terms = []
     for row in matrix:
@@ -70,6 +68,6 @@ def axes_formula(matrix: npt.NDArray[np.int64]) -> str:
     return f"({', '.join(terms)})"
 
 
-def is_mirror(matrix: Floats | npt.NDArray[np.int64]) -> bool:
+def is_mirror(matrix: FloatArray | Int64Array) -> bool:
     """Whether an orthogonal matrix turns a left hand into a right one."""
     return bool(np.linalg.det(np.asarray(matrix, np.float64)) < 0)

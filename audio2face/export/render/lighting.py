@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.export.render.raster import VisibilityBuffer, rasterise
-from audio2face.types import Float32Array, Int32Array
+from audio2face.types import Float32Array, Int32Array, Int64Array
 
 _DIRECTIONS = 48
 _MAP_PIXELS = 160  # of the depth map of one direction
@@ -153,7 +152,7 @@ class Lighting:
         normals: Float32Array,
         visible: Float32Array,
         eye: Float32Array,
-        rows: npt.NDArray[np.int64],
+        rows: Int64Array,
     ) -> Float32Array:
         """Light from vertices to the camera.
 
@@ -181,7 +180,7 @@ class Lighting:
         return np.asarray(light + self._reflections(normals, view, visible, rows), np.float32)
 
     def _reflections(
-        self, normals: Float32Array, view: Float32Array, visible: Float32Array, rows: npt.NDArray[np.int64]
+        self, normals: Float32Array, view: Float32Array, visible: Float32Array, rows: Int64Array
     ) -> Float32Array:
         """Specular reflections of lamps (Blinn and Phong) with a Fresnel term (Schlick)."""
         lamp_visible = visible @ self._lamp_share

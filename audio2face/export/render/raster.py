@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.types import Float32Array, Int32Array
+from audio2face.types import BoolArray, Float32Array, Int32Array
 
 PATTERNS = {
     1: (0.5,),
@@ -160,7 +160,7 @@ def _edges(
         start = low_x - slope * low_y
     fall = y[[1, 2, 0]] - y
 
-    def pair(side: npt.NDArray[np.bool_]) -> tuple[_Edge, _Edge]:
+    def pair(side: BoolArray) -> tuple[_Edge, _Edge]:
         ones = [np.where(side[0], array[0], np.where(side[1], array[1], array[2])) for array in (slope, start)]
         others = [np.where(side[2], array[2], np.where(side[1], array[1], array[0])) for array in (slope, start)]
         return _Edge(*ones), _Edge(*others)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.animation.animation import Animation
 from audio2face.export.render.lighting import MATERIALS, Lighting, visibility
@@ -91,7 +90,7 @@ def write_caption(picture: Picture, text: str) -> None:
 
 
 @lru_cache(maxsize=16)
-def _letters(text: str, size: int) -> npt.NDArray[np.float32]:
+def _letters(text: str, size: int) -> Float32Array:
     """Coverage of each pixel by letters, 0 to 1, `[height, width]`; the height fits all letters with descenders."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # loads in most of a second
     from matplotlib.figure import Figure

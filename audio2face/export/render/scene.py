@@ -7,10 +7,8 @@ positions and colours from these vertices.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from scipy.spatial import cKDTree
 
@@ -18,7 +16,7 @@ from audio2face.animation.animation import Animation, Surface
 from audio2face.animation.parts import RigidPart, eye_matrices, rigid_parts
 from audio2face.export.render.lighting import MATERIALS
 from audio2face.geometry.mesh import DEFAULT_COLOURS, Matrix, Normals, linear, refine, triangulate
-from audio2face.types import Float32Array, Int32Array
+from audio2face.types import AnyArray, Float32Array, Int32Array
 
 _COARSE_VERTS = 12_000  # surfaces with fewer vertices are refined, for smooth outlines
 _DISC = 0.45  # size of a point, as a fraction of the distance to the next
@@ -144,7 +142,7 @@ def _joined(triangles: list[Int32Array], counts: list[int]) -> Int32Array:
     return np.concatenate([part + start for part, start in zip(triangles, starts, strict=True)], dtype=np.int32)
 
 
-def _deforming(kind: str, surface: Surface, colours: npt.NDArray[Any] | None) -> _Body:
+def _deforming(kind: str, surface: Surface, colours: AnyArray | None) -> _Body:
     count = surface.num_verts
     if colours is None:
         colours = np.tile(np.array(DEFAULT_COLOURS[kind], np.uint8), (count, 1))

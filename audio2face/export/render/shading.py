@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.export.render.raster import PATTERNS, VisibilityBuffer
-from audio2face.types import Float32Array, Int32Array, Picture
+from audio2face.types import BoolArray, Float32Array, Int32Array, Picture
 
 _GAP = 2e-3  # relative depth difference of an outline, some millimetres
 
@@ -35,7 +35,7 @@ class VisibleSurface:
         keys = [plane.reshape(-1).take(pixels) for plane in buffer.keys]
         return cls(pixels, keys, [plane.astype(np.uint32) for plane in keys])
 
-    def inside(self, surface_of: Int32Array) -> npt.NDArray[np.bool_]:
+    def inside(self, surface_of: Int32Array) -> BoolArray:
         """Whether all samples of a pixel show one surface without a depth discontinuity, `[pixels]`."""
         nearest, farthest = self.keys[0], self.keys[0]
         for keys in self.keys[1:]:

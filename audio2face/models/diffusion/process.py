@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from audio2face.errors import UserError
+from audio2face.types import Float64Array, Int64Array
 
-Table = npt.NDArray[np.float64]
+Table = Float64Array
 _RESPACING = re.compile(r"ddim[0-9]{1,6}|[0-9]{1,6}(,[0-9]{1,6})*", re.ASCII)
 _MAX_BETA = 0.999  # keeps the last steps of the cosine schedule from dividing by zero
 
@@ -39,7 +39,7 @@ class NoiseSchedule:
         posterior_xt: weight of x after the step in that mean.
     """
 
-    timesteps: npt.NDArray[np.int64]
+    timesteps: Int64Array
     betas: Table
     alphas_cumprod: Table
     posterior_variance: Table
@@ -83,7 +83,7 @@ def make_noise_schedule(
     )
 
 
-def space_timesteps(steps: int, respacing: str | Sequence[int] | None = None) -> npt.NDArray[np.int64]:
+def space_timesteps(steps: int, respacing: str | Sequence[int] | None = None) -> Int64Array:
     """The steps that are kept, in rising order, int64 `[kept]`.
 
     Args:
@@ -138,7 +138,7 @@ def _spread(start: int, length: int, count: int) -> list[int]:
     return kept
 
 
-def _even_stride(steps: int, count: int) -> npt.NDArray[np.int64]:
+def _even_stride(steps: int, count: int) -> Int64Array:
     for stride in range(1, steps + 1):
         if len(range(0, steps, stride)) == count:
             return np.arange(0, steps, stride)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +29,7 @@ from audio2face.models.encoders.weights import (
     weights_path,
 )
 from audio2face.models.phonemes import ENGLISH, SILENCE, phones_of, plain_symbol, resample_rows
+from audio2face.types import Float32Array
 
 VOCABULARY_FILE = "vocab.json"
 _LONGEST_SECONDS = 30
@@ -128,14 +127,14 @@ class Charsiu:
             self._merge[column, self.phones.column[symbol]] = 1
 
     @torch.inference_mode()
-    def detect(self, samples: npt.NDArray[np.float32], text: str | None) -> npt.NDArray[np.float32]:
+    def detect(self, samples: Float32Array, text: str | None) -> Float32Array:
         """See `Detector`; text is not needed."""
         wave = torch.from_numpy(samples)
         wave = (wave - wave.mean()) / torch.sqrt(wave.var(correction=0) + _LEAST_VARIANCE)
         logits = self._network(wave[None].to(self._device))[0].float().cpu()
         likely = torch.softmax(logits / self._temperature, dim=-1) @ self._merge
         # What is left for padding and unknown symbols belongs to nobody.
-        table: npt.NDArray[np.float32] = (likely / likely.sum(-1, keepdim=True)).numpy()
+        table: Float32Array = (likely / likely.sum(-1, keepdim=True)).numpy()
         return resample_rows(table, self._rate)
 
 

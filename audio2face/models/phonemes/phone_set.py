@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.types import Float32Array, IntArray
+from audio2face.types import Float32Array, Int64Array
 
 SILENCE = "[SIL]"
 _SILENCES = frozenset(["", "SIL", "SP", "SPN", "PAU", "NSN", "+NSN+", "+SPN+", "<SIL>", SILENCE])
@@ -105,7 +105,7 @@ def row_count(seconds: float) -> int:
     return max(1, round((seconds - _LOST_SECONDS) * RATE))
 
 
-def window_rows(times: npt.ArrayLike, num_rows: int | IntArray) -> IntArray:
+def window_rows(times: npt.ArrayLike, num_rows: int | Int64Array) -> Int64Array:
     """The rows of the windows around frames, half a window before row floor(t n / (n / 50 + 0.02)) and onwards.
 
     Args:
@@ -117,7 +117,7 @@ def window_rows(times: npt.ArrayLike, num_rows: int | IntArray) -> IntArray:
     """
     sizes = np.asarray(num_rows, np.int64)
     centres = np.floor(np.asarray(times, float) * (sizes / (sizes / RATE + _LOST_SECONDS))).astype(np.int64)
-    rows: IntArray = centres[..., None] + np.arange(WINDOW_ROWS) - WINDOW_ROWS // 2
+    rows: Int64Array = centres[..., None] + np.arange(WINDOW_ROWS) - WINDOW_ROWS // 2
     return np.where((rows >= 0) & (rows < sizes[..., None]), rows, _OUTSIDE)
 
 
@@ -171,7 +171,7 @@ class Detector(Protocol):
     phones: PhoneSet
     identity: str
 
-    def detect(self, samples: npt.NDArray[np.float32], text: str | None) -> npt.NDArray[np.float32]:
+    def detect(self, samples: Float32Array, text: str | None) -> Float32Array:
         """How likely each phone sounds over time.
 
         Args:

@@ -12,11 +12,11 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.audio.track import QUIET_PEAK
 from audio2face.console import LOGGER
 from audio2face.models.phonemes.phone_set import ENGLISH, SAMPLE_RATE, Span, plain_symbol, spans_to_rows
+from audio2face.types import Float32Array
 
 NAME = "pocketsphinx"
 _FRAME_SECONDS = 0.01
@@ -36,7 +36,7 @@ class PocketSphinx:
         self.phones = ENGLISH
         self.identity = f"{NAME} {version('pocketsphinx')}"
 
-    def detect(self, samples: npt.NDArray[np.float32], text: str | None) -> npt.NDArray[np.float32]:
+    def detect(self, samples: Float32Array, text: str | None) -> Float32Array:
         """See `Detector`. Words that the dictionary lacks are left out; text that does not fit is not used."""
         spans: list[Span] = []
         if np.abs(samples).max(initial=0) > QUIET_PEAK:  # it hears phones in digital silence
@@ -93,7 +93,7 @@ def _span(symbol: str, first: int, end: int) -> Span:
     return Span(plain_symbol(symbol, "en"), start, end * _FRAME_SECONDS + _FIRST_SECONDS)
 
 
-def _pcm(samples: npt.NDArray[np.float32]) -> bytes:
+def _pcm(samples: Float32Array) -> bytes:
     """16-bit samples, at a level at which quiet recordings keep their detail."""
     scaled = samples * (_PEAK / float(np.abs(samples).max()))
     return (scaled * 32767).astype("<i2").tobytes()

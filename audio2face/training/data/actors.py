@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.config import Dataset, TrainDiffusion, TrainRegression
 from audio2face.console import LOGGER
@@ -19,7 +18,7 @@ from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.network_data import ClipRow as ClipRow
 from audio2face.preproc.network_data import DataInfo, PcaShapes, ShotRow
 from audio2face.training.preproc_runs import LATEST, find_run
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Float64Array
 
 
 def read_data_info(path: Path) -> DataInfo:
@@ -48,7 +47,7 @@ def read_shapes(path: Path) -> PcaShapes:
     return PcaShapes(archive.read_floats("shapes_matrix", (None, len(mean), 3)), mean)
 
 
-def read_mean_geometry(path: Path, info: DataInfo) -> npt.NDArray[np.float64]:
+def read_mean_geometry(path: Path, info: DataInfo) -> Float64Array:
     """Reads the normalised face at rest, float64 `[values]`; raises UserError where its length does not fit."""
     counts = info.counts
     points = counts["num_verts_skin"] + counts["num_verts_tongue"] + counts["num_keypoints_jaw"]

@@ -11,16 +11,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import python_stretch.Signalsmith
 
 from audio2face.audio import Method, NoiseKind, Track, noise, read_header, read_track
 from audio2face.console import LOGGER
 from audio2face.geometry.frame_times import recorded_times
 from audio2face.training.data.clips import TrainingClip, listed
-from audio2face.types import Float32Array, IntArray
-
-FloatArray = npt.NDArray[np.float64]
+from audio2face.types import Float32Array, Float64Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -59,15 +56,15 @@ class AudioWindows:
     noise: NoiseSettings
 
     @cached_property
-    def _rates(self) -> FloatArray:
+    def _rates(self) -> Float64Array:
         return np.array([clip.shot.fps for clip in self.clips])
 
     @cached_property
-    def _offsets(self) -> FloatArray:
+    def _offsets(self) -> Float64Array:
         """Frames by which each clip's recording comes later than the face."""
         return np.array([clip.audio_offset for clip in self.clips], np.float64)
 
-    def times(self, clips: IntArray, frames: IntArray, time_shifts: FloatArray) -> FloatArray:
+    def times(self, clips: Int64Array, frames: Int64Array, time_shifts: Float64Array) -> Float64Array:
         """Where the middles of frames lie in the recordings.
 
         Args:
@@ -81,7 +78,9 @@ class AudioWindows:
         rates, offsets = self._rates[clips, None], self._offsets[clips, None]
         return recorded_times(frames, rates) + offsets / rates + time_shifts[:, None] / rates
 
-    def read(self, clips: IntArray, frames: IntArray, time_shifts: FloatArray, variants: IntArray) -> Float32Array:
+    def read(
+        self, clips: Int64Array, frames: Int64Array, time_shifts: Float64Array, variants: Int64Array
+    ) -> Float32Array:
         """Reads the windows around frames.
 
         Args:
@@ -109,13 +108,13 @@ class AudioWindows:
                 windows[item, index] = track.read(start, start + self.num_samples)
         return windows
 
-    def norm_factors(self, clips: IntArray) -> Float32Array:
+    def norm_factors(self, clips: Int64Array) -> Float32Array:
         """What the windows of each item are to be divided by where they are wanted normalised, `[items]`."""
         paths = [self.clips[clip].audio for clip in clips.tolist()]
         factors = [1.0 if path is None else self.recordings.track(path).norm_factor for path in paths]
         return np.array(factors, np.float32)
 
-    def _noise(self, clip: int, frames: IntArray, variant: int) -> FloatArray:
+    def _noise(self, clip: int, frames: Int64Array, variant: int) -> Float64Array:
         """The noise of each frame by itself, all equally loud, `[length, num_samples]`."""
         settings, rate = self.noise, self.recordings.samplerate
         least, most = settings.gain

@@ -34,7 +34,7 @@ from audio2face.training.data.clips import (
     split_clips,
     without_short,
 )
-from audio2face.training.data.motion import PARTS, ShotMotion, add_muted_shots, fit_shots, read_motions
+from audio2face.training.data.motion import ShotMotion, add_muted_shots, fit_shots, read_motions
 from audio2face.training.data.samplers import (
     SegmentBatchSpec,
     SegmentSampler,
@@ -46,6 +46,7 @@ from audio2face.training.data.samplers import (
 )
 from audio2face.training.data.segments import BatchLoader, SegmentReader
 from audio2face.training.data.sequences import MotionBuffer, SequenceLoader
+from audio2face.types import CHANNELS
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ class TrainingData:
         scale = self.sources[0].info.scale
         rescaled = train.RESCALE_TARGET_CHANNEL_DATA
         # Coefficients stay as they are.
-        scales = [scale[part] if rescaled and part in ("jaw", "eye") else 1.0 for part in PARTS]
+        scales = [scale[part] if rescaled and part in ("jaw", "eye") else 1.0 for part in CHANNELS]
         windows = AudioWindows(
             clips,
             self.recordings,

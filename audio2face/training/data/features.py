@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +29,7 @@ from audio2face.training.data.audio import AudioWindows
 from audio2face.training.distributed import wait_for_all
 from audio2face.training.signals import interruptible
 from audio2face.training.task import ResumeState
-from audio2face.types import Float32Array, IntArray
+from audio2face.types import Float16Array, Float32Array, Float64Array, Int64Array
 
 
 def open_encoder(
@@ -72,8 +71,6 @@ def _pretrained(train: TrainDiffusion | TrainRegression, wishes: Mapping[str, An
     )
 
 
-Float16Array = npt.NDArray[np.float16]
-
 # Part of every file's name. It changes with the way features are computed, so that files made otherwise are not read:
 # those of the first version hold the encoder's dropout.
 _VERSION = b"2: evaluation mode"
@@ -95,7 +92,7 @@ class CachedFeatures:
 
     paths: Sequence[Path] = field(repr=False)
 
-    def read(self, clips: IntArray, starts: IntArray, variants: IntArray, length: int) -> Tensor:
+    def read(self, clips: Int64Array, starts: Int64Array, variants: Int64Array, length: int) -> Tensor:
         """Reads sequences.
 
         Args:
@@ -133,7 +130,7 @@ class FeatureCache:
     device: torch.device
 
     def prepare(
-        self, windows: AudioWindows, shifts: npt.NDArray[np.float64], rank: int = 0, world_size: int = 1
+        self, windows: AudioWindows, shifts: Float64Array, rank: int = 0, world_size: int = 1
     ) -> CachedFeatures:
         """Finds the features of all frames of all clips, and makes those that there are not.
 
@@ -152,9 +149,7 @@ class FeatureCache:
         with interruptible():  # every finished clip is kept
             return self._prepare(windows, shifts, rank, world_size)
 
-    def _prepare(
-        self, windows: AudioWindows, shifts: npt.NDArray[np.float64], rank: int, world_size: int
-    ) -> CachedFeatures:
+    def _prepare(self, windows: AudioWindows, shifts: Float64Array, rank: int, world_size: int) -> CachedFeatures:
         identity = self._identity()
         paths = [self.folder / f"{_key(identity, windows, clip, shifts)}.npy" for clip in range(len(windows.clips))]
         # The share of a process must not depend on how far the others are.
@@ -168,7 +163,7 @@ class FeatureCache:
             _mapped(path)
         return CachedFeatures(paths)
 
-    def _make(self, windows: AudioWindows, shifts: npt.NDArray[np.float64], wanted: list[tuple[int, Path]]) -> None:
+    def _make(self, windows: AudioWindows, shifts: Float64Array, wanted: list[tuple[int, Path]]) -> None:
         LOGGER.info(
             "extracting the speech features of %d of %d clips, at %d shifts in time; kept in %s",
             len(wanted),
@@ -184,7 +179,7 @@ class FeatureCache:
                     hint = f"{error.hint} SPEECH_FEATURES = 'exact' needs no disk."
                     raise UserError(error.problem, path=error.path, hint=hint) from error
 
-    def _hear_clip(self, windows: AudioWindows, shifts: npt.NDArray[np.float64], clip: int) -> Float16Array:
+    def _hear_clip(self, windows: AudioWindows, shifts: Float64Array, clip: int) -> Float16Array:
         """`[frames, variants, layers, steps, features]`."""
         frames = np.arange(windows.clips[clip].first, windows.clips[clip].last + 1)
         blocks = []
@@ -221,7 +216,7 @@ def _evaluation_mode(encoder: nn.Module) -> Iterator[None]:
             module.training = is_training
 
 
-def _key(identity: bytes, windows: AudioWindows, clip: int, shifts: npt.NDArray[np.float64]) -> str:
+def _key(identity: bytes, windows: AudioWindows, clip: int, shifts: Float64Array) -> str:
     """The name of a clip's file: a hash of all that its features depend on."""
     frames = np.arange(windows.clips[clip].first, windows.clips[clip].last + 1)
     digest = hashlib.sha256(identity)

@@ -10,15 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.clips import NEUTRAL, TrainingShot, listed
-from audio2face.types import Float32Array
-
-PARTS = ("skin", "tongue", "jaw", "eye")
+from audio2face.types import CHANNELS, Float32Array, Float64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +55,7 @@ class ShotMotion:
         known = (self.known[0], self.known[1] or neutral_tongue, self.known[2], self.known[3])
         return ShotMotion(skin, tongue, jaw, eye, known)
 
-    def between(self, frames: npt.NDArray[np.float64]) -> ShotMotion:
+    def between(self, frames: Float64Array) -> ShotMotion:
         """The motion at times between frames, by linear interpolation.
 
         Poses are linear in all of this, so it gives the same as interpolating poses.
@@ -97,12 +94,12 @@ def read_motions(
     motions = {}
     for actor, shot in dict.fromkeys(wanted):
         source = by_actor[actor]
-        found = [_read_part(source, part, shot) for part in PARTS]
-        lengths = {part: len(values) for part, values in zip(PARTS, found, strict=True) if values is not None}
+        found = [_read_part(source, part, shot) for part in CHANNELS]
+        lengths = {part: len(values) for part, values in zip(CHANNELS, found, strict=True) if values is not None}
         if len(set(lengths.values())) > 1:
             unequal.append(f"{shot} ({', '.join(f'{part} {length}' for part, length in lengths.items())})")
         motions[actor, shot] = _complete(source, found, min(lengths.values()))
-        for part, is_known in zip(PARTS, motions[actor, shot].known, strict=True):
+        for part, is_known in zip(CHANNELS, motions[actor, shot].known, strict=True):
             if not is_known:
                 missing[f"{actor}, {part}"].append(shot)
     for what, shots in missing.items():
@@ -144,11 +141,11 @@ def _read_part(source: ActorSource, part: str, shot: str) -> Float32Array | None
 def _complete(source: ActorSource, found: Sequence[Float32Array | None], num_frames: int) -> ShotMotion:
     """Puts rest where a part is missing, and cuts all to one length."""
     parts = []
-    for part, values in zip(PARTS, found, strict=True):
+    for part, values in zip(CHANNELS, found, strict=True):
         width = int(np.prod(_item_shape(source, part)))
         parts.append(np.zeros((num_frames, width), np.float32) if values is None else values[:num_frames])
     known = tuple(
-        values is not None or source.animation(part) is None for part, values in zip(PARTS, found, strict=True)
+        values is not None or source.animation(part) is None for part, values in zip(CHANNELS, found, strict=True)
     )
     return ShotMotion(parts[0], parts[1], parts[2], parts[3], (known[0], known[1], known[2], known[3]))
 

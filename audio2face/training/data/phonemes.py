@@ -39,7 +39,7 @@ from audio2face.models.phonemes import (
 from audio2face.models.phonemes.registry import open_detector
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.distributed import wait_for_all
-from audio2face.types import Float32Array, IntArray
+from audio2face.types import Float32Array, Int64Array
 
 FOLDER = "phonemes"
 
@@ -115,16 +115,16 @@ class PhonemeTables:
 
     phones: Mapping[str, PhoneSet]
     values: Float32Array
-    language_of_clip: IntArray
-    first_row: IntArray
-    num_rows: IntArray
+    language_of_clip: Int64Array
+    first_row: Int64Array
+    num_rows: Int64Array
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages, in order."""
         return tuple(self.phones)
 
-    def rows(self, clips: npt.ArrayLike, times: npt.ArrayLike) -> IntArray:
+    def rows(self, clips: npt.ArrayLike, times: npt.ArrayLike) -> Int64Array:
         """Where in `values` the windows around frames stand.
 
         Args:
@@ -139,7 +139,7 @@ class PhonemeTables:
         sizes = self.num_rows[clips][:, None]
         within = window_rows(times, np.broadcast_to(sizes, np.shape(times)))
         silence = self.language_of_clip[clips][:, None, None] + 1  # the row of zeros where nothing is known
-        rows: IntArray = np.where(within < 0, silence, self.first_row[clips][:, None, None] + within)
+        rows: Int64Array = np.where(within < 0, silence, self.first_row[clips][:, None, None] + within)
         return rows
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from audio2face.config import TrainDiffusion
 from audio2face.errors import UserError
-from audio2face.types import Float64Array, IntArray
+from audio2face.types import Float64Array, Int64Array
 
 BatchSpec = TypeVar("BatchSpec")
 
@@ -88,7 +88,7 @@ class BatchSampler(ABC, Generic[BatchSpec]):
         epoch, batch = divmod(position, self.batches_per_epoch)
         return self._draw(position, epoch, batch)
 
-    def order(self, epoch: int) -> IntArray:
+    def order(self, epoch: int) -> Int64Array:
         """The items of an epoch in shuffled order, `[num_items]`."""
         return _permutation(self.order_seed, epoch, self.num_items)
 
@@ -108,7 +108,7 @@ class BatchSampler(ABC, Generic[BatchSpec]):
 
 
 @lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, count: int) -> IntArray:
+def _permutation(seed: int, epoch: int, count: int) -> Int64Array:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
@@ -301,10 +301,10 @@ class SequenceBatchSpec:
     """
 
     position: int
-    clips: IntArray
-    starts: IntArray
+    clips: Int64Array
+    starts: Int64Array
     time_shifts: Float64Array
-    augmentation_ids: IntArray
+    augmentation_ids: Int64Array
     is_padding: bool = False
 
 
@@ -327,7 +327,7 @@ class TimeShiftGrid:
             raise ValueError("shifts are not on a grid")
         return self.width * ((np.arange(self.count) + 0.5) / self.count - 0.5)
 
-    def draw(self, items: int, rng: np.random.Generator) -> tuple[Float64Array, IntArray]:
+    def draw(self, items: int, rng: np.random.Generator) -> tuple[Float64Array, Int64Array]:
         """Draws shifts and augmentation ids, each `[items]`; on a grid the id is the index of the shift."""
         ids = rng.integers(_AUGMENTATION_IDS if self.count is None else self.count, size=items)
         if self.count is not None:
@@ -352,7 +352,7 @@ class SequenceSampler(BatchSampler[SequenceBatchSpec]):
     shifts: TimeShiftGrid
 
     @cached_property
-    def _ends(self) -> IntArray:
+    def _ends(self) -> Int64Array:
         """The cumulative number of sequences up to and including each clip, `[clips]`."""
         frames = np.asarray(self.clip_frames, np.int64)
         return np.cumsum(np.maximum(0, (frames - self.length) // self.stride + 1))
@@ -380,7 +380,7 @@ class SequenceSampler(BatchSampler[SequenceBatchSpec]):
 
 
 @lru_cache(maxsize=2)
-def _epoch_shifts(shifts: TimeShiftGrid, items: int, seed: int, epoch: int) -> tuple[Float64Array, IntArray]:
+def _epoch_shifts(shifts: TimeShiftGrid, items: int, seed: int, epoch: int) -> tuple[Float64Array, Int64Array]:
     return shifts.draw(items, np.random.default_rng([seed, epoch]))
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +26,7 @@ from audio2face.training.data.audio import Recordings
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSpec
-from audio2face.types import BoolArray, Float32Array
+from audio2face.types import BoolArray, Float32Array, Float64Array
 
 
 class PcaDecoder(nn.Module):
@@ -188,7 +187,7 @@ def num_segment_samples(num_frames: int, fps: float, samplerate: int) -> int:
 
 def frame_positions(
     clip: TrainingClip, fps: float, start: int, num_frames: int, time_shift: float = 0.0
-) -> npt.NDArray[np.float64]:
+) -> Float64Array:
     """Where frames of the network lie in a shot.
 
     A frame stands for the middle of its time, at either rate: frame j of the clip lies at (j + 0.5) / ratio - 0.5. What
@@ -206,7 +205,7 @@ def frame_positions(
     """
     times = (np.arange(start, start + num_frames) + MIDDLE) * (clip.shot.fps / fps)  # in frames of the shot
     frames = recorded_indices(times) + time_shift
-    positions: npt.NDArray[np.float64] = clip.first + np.clip(frames, 0.0, clip.num_frames - 1.0)
+    positions: Float64Array = clip.first + np.clip(frames, 0.0, clip.num_frames - 1.0)
     return positions
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -25,7 +24,7 @@ from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.phonemes import PhonemeTables
 from audio2face.training.data.samplers import SequenceBatchSpec
 from audio2face.training.data.segments import PREFETCH_BATCHES, TensorBatch, prefetch, suspect_items
-from audio2face.types import BoolArray, Float32Array, IntArray
+from audio2face.types import BoolArray, Float32Array, Float64Array, Int64Array
 
 
 def num_rows(shots: Iterable[TrainingShot]) -> int:
@@ -104,18 +103,18 @@ def check_source(
 
 def _kept_frames(
     shots: Sequence[TrainingShot], clips: Sequence[TrainingClip], *, compact: bool
-) -> list[tuple[TrainingShot, IntArray]]:
+) -> list[tuple[TrainingShot, Int64Array]]:
     """The shots of the table in order, and which of their frames it holds."""
     ordered = sorted(shots, key=lambda shot: shot.first_global_frame)
     if not compact:
         return [(shot, np.arange(shot.num_frames)) for shot in ordered]
-    used: dict[str, list[IntArray]] = {}
+    used: dict[str, list[Int64Array]] = {}
     for clip in clips:
         used.setdefault(clip.shot.id, []).append(np.arange(clip.first, clip.last + 1))
     return [(shot, np.unique(np.concatenate(used[shot.id]))) for shot in ordered if shot.id in used]
 
 
-def _global_frames(clip: TrainingClip) -> IntArray:
+def _global_frames(clip: TrainingClip) -> Int64Array:
     return clip.shot.first_global_frame + np.arange(clip.first, clip.last + 1)
 
 
@@ -151,7 +150,7 @@ class SequenceBatch(TensorBatch):
     frames: Tensor
     hidden: Tensor | None = None
     phonemes: Tensor | None = None
-    languages: IntArray | None = None
+    languages: Int64Array | None = None
 
     @property
     def num_frames(self) -> int:
@@ -180,8 +179,8 @@ class MotionBuffer:
     """
 
     values: Float32Array
-    first: IntArray
-    frames: IntArray
+    first: Int64Array
+    frames: Int64Array
     valid: BoolArray
 
     @classmethod
@@ -211,7 +210,7 @@ class MotionBuffer:
             np.array([motions[clip.shot.id].known for clip in clips], bool).reshape(-1, len(scales)),
         )
 
-    def interpolate(self, clips: IntArray, frames: npt.NDArray[np.float64]) -> Float32Array:
+    def interpolate(self, clips: Int64Array, frames: Float64Array) -> Float32Array:
         """Values at times between frames, by linear interpolation; beyond its ends a shot stands still.
 
         Args:

@@ -23,7 +23,7 @@ from audio2face.model_folder.emotion_database import open_database
 from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSettings
 from audio2face.models.regression.network import RegressionNetwork, RegressionSettings
 from audio2face.models.windows import WindowSchedule
-from audio2face.preproc.artifacts import Part, PreprocArtifacts
+from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.network_data import PcaShapes
 from audio2face.training import diffusion, regression
 from audio2face.training.data import actors
@@ -31,7 +31,7 @@ from audio2face.training.diffusion import CONSTANTS_FILE
 from audio2face.training.inference.stream import streaming_windows
 from audio2face.training.regression import DEPLOY_FOLDER
 from audio2face.training.run_folder import INFO_FILE, NETWORK_FILE, Origin, TrainingRun, read_origins
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Mesh
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ class TrainedRegression(TrainedRun):
         """Whose face it is."""
         return self.info.actor
 
-    def shapes(self, part: Part) -> PcaShapes:
+    def shapes(self, part: Mesh) -> PcaShapes:
         """The shapes of skin or tongue that the network was trained on, and the face at rest.
 
         Raises:
