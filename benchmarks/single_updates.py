@@ -11,9 +11,10 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
+from audio2face.config import TrainSection
 from audio2face.training.checkpoint import CheckpointStore
 from audio2face.training.signals import InterruptHandler
-from audio2face.training.task import Batch, Task, TrainSection
+from audio2face.training.task import Batch, Task
 from audio2face.training.trainer import Trainer
 
 

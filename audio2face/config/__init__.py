@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from audio2face.config.configuration import ConfigError, Configuration
+from audio2face.config.configuration import ConfigError, Configuration, InferenceSection, TrainSection
 from audio2face.config.load import load
 from audio2face.config.paths import Roots
 from audio2face.config.sections import (
@@ -24,10 +24,12 @@ __all__ = [
     "Dataset",
     "InferenceDiffusion",
     "InferenceRegression",
+    "InferenceSection",
     "Preproc",
     "Roots",
     "Stage",
     "TrainDiffusion",
     "TrainRegression",
+    "TrainSection",
     "load",
 ]

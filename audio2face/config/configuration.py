@@ -28,6 +28,9 @@ from audio2face.families import FAMILIES
 from audio2face.io.atomic import write_json
 
 SCHEMA = 1
+# The sections of the framework's families. Code for any family reads only parameters that all of them have.
+TrainSection = TrainDiffusion | TrainRegression
+InferenceSection = InferenceDiffusion | InferenceRegression
 SectionClass = TypeVar("SectionClass")
 
 
@@ -86,17 +89,15 @@ class Configuration:
         return self.section("preproc", Preproc)
 
     @cached_property
-    def train(self) -> TrainRegression | TrainDiffusion:
+    def train(self) -> TrainSection:
         """Training."""
-        section: TrainRegression | TrainDiffusion = self.section("train", section_class("train", self.network_type))
+        section: TrainSection = self.section("train", section_class("train", self.network_type))
         return section
 
     @cached_property
-    def inference(self) -> InferenceRegression | InferenceDiffusion:
+    def inference(self) -> InferenceSection:
         """Sampling, export, animation parameters."""
-        section: InferenceRegression | InferenceDiffusion = self.section(
-            "inference", section_class("inference", self.network_type)
-        )
+        section: InferenceSection = self.section("inference", section_class("inference", self.network_type))
         return section
 
     def optional(self, section: SectionName, name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pydantic
 from torch import nn
 
-from audio2face.config import Dataset, InferenceDiffusion, InferenceRegression, TrainDiffusion, TrainRegression
+from audio2face.config import Dataset, InferenceSection, TrainSection
 from audio2face.console import LOGGER
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.deploy.onnx_graph import export_graph
@@ -80,11 +80,7 @@ class ExportRecord:
 _READER = pydantic.TypeAdapter(ExportRecord)
 
 
-Train = TrainDiffusion | TrainRegression
-Inference = InferenceDiffusion | InferenceRegression
-
-
-def make_plan(run: TrainingRun, network: nn.Module, train: Train, inference: Inference) -> ExportPlan:
+def make_plan(run: TrainingRun, network: nn.Module, train: TrainSection, inference: InferenceSection) -> ExportPlan:
     """Takes the plan from a configuration.
 
     Args:
@@ -107,7 +103,7 @@ def make_plan(run: TrainingRun, network: nn.Module, train: Train, inference: Inf
     return deploy_module(trained).make_plan(run, network, train, inference)
 
 
-def _warn_of_stand_in(dataset: Dataset, train: Train) -> None:
+def _warn_of_stand_in(dataset: Dataset, train: TrainSection) -> None:
     emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     if emotions.is_inert:
         LOGGER.warning(
@@ -123,7 +119,9 @@ _ONNX_DATA = f"{ONNX_FILE}.data"
 _FINISHED = ".exported"  # a whole export that is on its way to its places
 
 
-def export_run(run_folder: Path, train: Train | None = None, inference: Inference | None = None) -> ExportRecord:
+def export_run(
+    run_folder: Path, train: TrainSection | None = None, inference: InferenceSection | None = None
+) -> ExportRecord:
     """Exports the weights of a training run into the run, from its files alone.
 
     Args:

@@ -183,7 +183,8 @@ def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState |
         configuration.section("train", TrainRegression),
         configuration.section("inference", InferenceRegression),
     )
-    data = TrainingData.open(configuration.dataset, train, None if state is None else state.preproc_runs)
+    runs = None if state is None else state.preproc_runs
+    data = TrainingData.open(configuration.dataset, train, runs, sequence_frames=train.SEQ_LEN)
     check_source(
         inference.CONFIG,
         data.shots,

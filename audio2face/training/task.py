@@ -11,10 +11,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from audio2face.config.sections import TrainDiffusion, TrainRegression
-
-TrainSection = TrainDiffusion | TrainRegression
-
 
 @dataclass(frozen=True)
 class ResumeState:

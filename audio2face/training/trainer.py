@@ -20,6 +20,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from audio2face.config import TrainSection
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.training.checkpoint import (
@@ -38,7 +39,7 @@ from audio2face.training.distributed import all_gather, all_reduce_any, all_redu
 from audio2face.training.ema import ExponentialMovingAverage
 from audio2face.training.metrics import MetricAverager, RunLog
 from audio2face.training.signals import InterruptHandler, interruptible
-from audio2face.training.task import Batch, MicroBatch, Task, TrainSection, suspects
+from audio2face.training.task import Batch, MicroBatch, Task, suspects
 
 _MAX_NON_FINITE_STEPS = 20  # in a row, after which training ends
 

@@ -41,7 +41,7 @@ class Opened:
         setup = configuration(dataset, workspace, ("ann",), changes, "regression")
         assert isinstance(setup.train, TrainRegression)
         self.train = setup.train
-        self.data = TrainingData.open(setup.dataset, setup.train)
+        self.data = TrainingData.open(setup.dataset, setup.train, sequence_frames=setup.train.SEQ_LEN)
         self.loader, self.sampler = self.data.sequences(setup.train, TimeShiftGrid(1.0), batch_size=8)
 
     def load(self, *where: Any) -> SequenceBatch:

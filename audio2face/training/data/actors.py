@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2face.config import Dataset, TrainDiffusion, TrainRegression
+from audio2face.config import Dataset, TrainSection
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.errors import FileFormatError, UserError
@@ -53,8 +53,6 @@ def read_mean_geometry(path: Path, info: DataInfo) -> Float64Array:
     points = counts["num_verts_skin"] + counts["num_verts_tongue"] + counts["num_keypoints_jaw"]
     return read_points(path, (3 * points + 2 * counts["num_angles_eye"],)).astype(np.float64)
 
-
-Train = TrainDiffusion | TrainRegression
 
 # Parameters that name one file of an actor in place of that of its preprocessing run. Regression lacks the last.
 FILE_PARAMETERS = (
@@ -168,7 +166,9 @@ class ActorSource:
         return self.files.get(parameter) or self._run.folder
 
 
-def open_sources(dataset: Dataset, train: Train, runs: Mapping[str, str] | None = None) -> tuple[ActorSource, ...]:
+def open_sources(
+    dataset: Dataset, train: TrainSection, runs: Mapping[str, str] | None = None
+) -> tuple[ActorSource, ...]:
     """Finds the data of all actors, in the order of ACTOR_NAMES.
 
     Args:
@@ -190,7 +190,7 @@ def open_sources(dataset: Dataset, train: Train, runs: Mapping[str, str] | None 
     return sources
 
 
-def _open_source(actor: str, dataset: Dataset, train: Train, run: str | None) -> ActorSource:
+def _open_source(actor: str, dataset: Dataset, train: TrainSection, run: str | None) -> ActorSource:
     parameters = [name for name in FILE_PARAMETERS if hasattr(train, name)]
     files = {name: getattr(train, name)[actor] for name in parameters if actor in getattr(train, name)}
     raw, artifacts = ActorDataset.open(actor, dataset), None

@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audio2face.config import Dataset, TrainDiffusion, TrainRegression
+from audio2face.config import Dataset, TrainDiffusion, TrainRegression, TrainSection
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.dataset.shots import LEAST_CLIP_SECONDS
 from audio2face.errors import UserError
 from audio2face.preproc.network_data import ClipRow as ClipRow
-from audio2face.training.data.actors import ActorSource, Train, open_sources
+from audio2face.training.data.actors import ActorSource, open_sources
 from audio2face.training.data.audio import AudioWindows, NoiseSettings, Recordings, check_recordings
 from audio2face.training.data.clips import (
     TrainingClip,
@@ -72,13 +72,21 @@ class TrainingData:
     validation_clips: tuple[TrainingClip, ...]
 
     @classmethod
-    def open(cls, dataset: Dataset, train: Train, runs: Mapping[str, str] | None = None) -> TrainingData:
+    def open(
+        cls,
+        dataset: Dataset,
+        train: TrainSection,
+        runs: Mapping[str, str] | None = None,
+        sequence_frames: int | None = None,
+    ) -> TrainingData:
         """Finds and checks all data; recordings are read when they are needed.
 
         Args:
             dataset: the dataset section of a configuration.
             train: its training section.
             runs: preprocessing runs by actor, in place of those that it names, see `open_sources`.
+            sequence_frames: frames of the sequences that a network is trained on, which no clip may be shorter than;
+                None: the least length is `LEAST_CLIP_SECONDS`.
 
         Raises:
             UserError: something is missing or does not fit.
@@ -88,9 +96,10 @@ class TrainingData:
         shots, motions = _read_shots(sources, dataset, train)
         by_id = {shot.id: shot for shot in shots}
         every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources))
-        sequence: int | None = getattr(train, "SEQ_LEN", None)  # of networks that are trained on sequences
-        least, unit = (LEAST_CLIP_SECONDS, "seconds") if sequence is None else (sequence, "frames")
-        clips = without_short(every, least, unit)
+        if sequence_frames is None:
+            clips = without_short(every, LEAST_CLIP_SECONDS, "seconds")
+        else:
+            clips = without_short(every, sequence_frames, "frames")
         _check_emotions(clips, emotions)
         check_recordings(clips)
         held_out = choose_shots(
@@ -209,13 +218,13 @@ class TrainingData:
         return BatchLoader(reader, self.emotions, [source.actor for source in self.sources])
 
 
-def _clip_rows(sources: Sequence[ActorSource], train: Train) -> Sequence[ClipRow]:
+def _clip_rows(sources: Sequence[ActorSource], train: TrainSection) -> Sequence[ClipRow]:
     """The configured clips, or the tables that preprocessing left."""
     return train.CLIPS or [row for source in sources for row in source.clip_rows]
 
 
 def _read_shots(
-    sources: Sequence[ActorSource], dataset: Dataset, train: Train
+    sources: Sequence[ActorSource], dataset: Dataset, train: TrainSection
 ) -> tuple[tuple[TrainingShot, ...], dict[tuple[str, str], ShotMotion]]:
     """All shots, and by actor and name the motion of those that are used."""
     rows = [row for source in sources for row in source.shots]

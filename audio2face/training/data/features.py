@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audio2face.config import TrainDiffusion, TrainRegression
+from audio2face.config import TrainSection
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_npy
@@ -33,7 +33,7 @@ from audio2face.types import Float16Array, Float32Array, Float64Array, Int64Arra
 
 
 def open_encoder(
-    train: TrainDiffusion | TrainRegression, begun: ResumeState | None, wishes: Mapping[str, Any] | None = None
+    train: TrainSection, begun: ResumeState | None, wishes: Mapping[str, Any] | None = None
 ) -> SpeechEncoder:
     """Makes the encoder that a configuration names.
 
@@ -54,7 +54,7 @@ def open_encoder(
     return encoder
 
 
-def _pretrained(train: TrainDiffusion | TrainRegression, wishes: Mapping[str, Any]) -> SpeechEncoder:
+def _pretrained(train: TrainSection, wishes: Mapping[str, Any]) -> SpeechEncoder:
     root = os.environ.get(encoders.MODELS_ROOT_VARIABLE)
     if train.SPEECH_ENCODER_LAYERS:
         wishes = {**wishes, "layers": train.SPEECH_ENCODER_LAYERS}
