@@ -94,9 +94,9 @@ class ReferenceWay:
         plan = next(self._plans)
         items = [self._loader.load(_item(plan, index)) for index in range(len(plan.clips))]
         self._optimizer.zero_grad(set_to_none=True)
-        at_once, network._WINDOWS_AT_ONCE = network._WINDOWS_AT_ONCE, 10**6
+        at_once, network._MAX_CPU_WINDOWS = network._MAX_CPU_WINDOWS, 10**6
         torch.autograd.backward(self._task.losses(self._task.network, _collated(plan, items))["total"])
-        network._WINDOWS_AT_ONCE = at_once
+        network._MAX_CPU_WINDOWS = at_once
         self._optimizer.step()
 
 

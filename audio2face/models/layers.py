@@ -1,4 +1,7 @@
-"""Where mixed precision must not reach."""
+"""Building blocks shared by the networks, and the alignment of speech features to frames.
+
+Frame i shows the face i / fps seconds after the first sample of the encoder's input.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,21 @@ from torch.nn import functional
 
 
 def full_precision(device_type: str) -> AbstractContextManager[None]:
-    """A context in which operations keep the precision of what they are given, also under autocast.
+    """Disables autocast, so that operations keep the precision of their inputs.
 
     Args:
         device_type: such as "cuda".
     """
-    # Only where it is needed: exporters do not know the context.
+    # Only where autocast is on: exporters do not support the context manager.
     if torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
 
 
 class Mish(nn.Module):
-    """The activation x tanh(softplus(x)) (Misra 2019), in operators that every ONNX runtime has.
+    """The activation x tanh(softplus(x)) (Misra 2019), in operators that every ONNX runtime supports.
 
-    Exporters turn `nn.Mish` into the operator of that name, for which onnxruntime has no CPU kernel.
+    Exporters turn `nn.Mish` into the ONNX operator Mish, for which onnxruntime has no CPU kernel.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,17 +38,17 @@ class Mish(nn.Module):
 
 
 class Gru(nn.Module):
-    """Gated recurrent units in layers, with dropout between them in training.
+    """A GRU of several layers with dropout between them in training mode.
 
-    Unlike that of `nn.GRU` with several layers, the dropout comes from torch's generator on every device: cuDNN draws
-    its own, which cannot be put back to where it was when a training goes on. It calculates in float32; autocast would
-    take float16, in which small gradients vanish.
+    The dropout draws from torch's generator on every device. That of a multi-layer `nn.GRU` draws from cuDNN's own
+    generator, whose state cannot be restored when training resumes. Computes in float32; autocast would use float16, in
+    which small gradients vanish.
 
     Args:
-        inputs: width of what goes in.
+        inputs: width of the input.
         width: of each layer.
-        layers: how many.
-        dropout: share of values that are zeroed between layers.
+        layers: number of layers.
+        dropout: dropout probability between layers.
     """
 
     def __init__(self, inputs: int, width: int, layers: int, dropout: float) -> None:
@@ -56,14 +59,14 @@ class Gru(nn.Module):
         )
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Goes through time.
+        """Runs the GRU over time.
 
         Args:
             x: `[batch, frames, inputs]`.
-            state: before the first frame, `[layers, batch, width]`. None: zeros.
+            state: hidden state before the first frame, `[layers, batch, width]`. None: zeros.
 
         Returns:
-            The last layer's output `[batch, frames, width]`, and the state after the last frame.
+            The last layer's output `[batch, frames, width]`, and the hidden state after the last frame.
         """
         states = []
         with full_precision(x.device.type):
@@ -77,12 +80,12 @@ class Gru(nn.Module):
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Linear, ReLU, linear."""
+    """Makes a perceptron of two linear layers with ReLU between them."""
     return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
 
 
 def zero_init_last(layers: nn.Sequential) -> nn.Sequential:
-    """Zeroes weight and bias of the last linear layer, so that training starts from an output of zero."""
+    """Zero-initialises the last linear layer, so that training starts from an output of zero."""
     last = layers[-1]
     assert isinstance(last, nn.Linear)
     nn.init.zeros_(last.weight)
@@ -91,10 +94,10 @@ def zero_init_last(layers: nn.Sequential) -> nn.Sequential:
 
 
 def select_rows(weights: Tensor, table: Tensor) -> Tensor:
-    """A weighted sum of the rows of a table, such as one actor's constants picked by a one-hot vector.
+    """Computes a weighted sum of the rows of a table, such as one actor's constants selected by a one-hot vector.
 
-    This is `weights @ table`, but exact for a one-hot vector and kept out of reach of mixed precision: in bfloat16 a
-    vertex 20 cm from the origin would move by up to 0.4 mm.
+    This is `weights @ table`, but exact for a one-hot vector and unaffected by autocast: in bfloat16 a vertex 20 cm
+    from the origin would move by up to 0.4 mm.
 
     Args:
         weights: `[batch, rows]`.
@@ -107,16 +110,15 @@ def select_rows(weights: Tensor, table: Tensor) -> Tensor:
 
 
 def align_corners_grid(rows: int | Tensor, points: int | Tensor, count: int, device: torch.device) -> Tensor:
-    """Where to read rows 0 to rows - 1 so that the first point meets the first row and the last the last.
+    """Computes fractional row positions such that the first point is the first row and the last point the last row.
 
-    Point i lies at i (rows - 1) / (points - 1). Computed in float32, in this order, which agrees with what other
-    implementations call `align_corners`.
+    Point i lies at i (rows - 1) / (points - 1), computed in float32 in this order, as with `align_corners` elsewhere.
 
     Args:
-        rows: rows there are, or `[batch]`.
-        points: points that they spread over, or `[batch]`; a single point lies on the first row.
-        count: positions to return; those past `points` run on beyond the last row.
-        device: where to compute.
+        rows: number of rows, or `[batch]`.
+        points: number of points over which the rows are stretched, or `[batch]`; a single point lies on the first row.
+        count: positions to return; those past `points` continue beyond the last row.
+        device: device of the result.
 
     Returns:
         Float32 `[count]`, or `[batch, count]` where rows or points differ between items.
@@ -127,12 +129,12 @@ def align_corners_grid(rows: int | Tensor, points: int | Tensor, count: int, dev
 
 
 def interpolate_rows(values: Tensor, positions: Tensor, rows: Tensor | None = None) -> Tensor:
-    """Reads rows at fractional positions by linear interpolation; beyond either end lies the row at that end.
+    """Interpolates rows linearly at fractional positions, which are clamped to the first and last row.
 
     Args:
         values: `[batch, rows, width]`.
         positions: in rows, `[points]` or `[batch, points]`.
-        rows: rows of each item that count, int64 `[batch]`; the others are padding. None: all.
+        rows: valid rows of each item, before its padding, int64 `[batch]`. None: all.
 
     Returns:
         `[batch, points, width]`.
@@ -149,11 +151,11 @@ def interpolate_rows(values: Tensor, positions: Tensor, rows: Tensor | None = No
 
 
 def resample_linear(values: Tensor, points: int) -> Tensor:
-    """Stretches a sequence to another length by linear interpolation, first and last row kept.
+    """Resamples a sequence to another length by linear interpolation; the first and last row are preserved.
 
     Args:
         values: `[batch, rows, width]`.
-        points: rows wanted; one gives the first row.
+        points: rows of the result; 1 returns the first row.
 
     Returns:
         `[batch, points, width]`.
@@ -163,7 +165,7 @@ def resample_linear(values: Tensor, points: int) -> Tensor:
 
 
 class NormRelu(nn.Module):
-    """ReLU, times the square root of 2, so that the output has the mean square of a normally distributed input."""
+    """ReLU times the square root of 2, which preserves the mean square of a normally distributed input."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Applies the activation to each value."""
@@ -171,18 +173,18 @@ class NormRelu(nn.Module):
 
 
 class ChannelGainNoise(nn.Module):
-    """Multiplies each channel of each item by a random gain; in training mode only. The reference calls it GDropout.
+    """Multiplies each channel of each item by a random gain in training mode; GDropout in the reference.
 
-    Gains are 1 + strength to the power of a standard normal number, divided by their root mean square over the channels
-    of the item. A gain holds for all time steps and whatever else follows the channels, and for all frames of a
-    sequence; one channel alone would always have the gain 1.
+    Gains are (1 + strength) ** n for a standard normal n, divided by their root mean square over the channels of the
+    item. A gain applies to all frames of a sequence and to all axes after the channels. A single channel always has the
+    gain 1.
 
     Args:
-        channels: channels.
-        strength: see above.
+        channels: number of channels.
+        strength: strength of the gains.
 
     Attributes:
-        generator: where the numbers come from, on the CPU whatever the device; None: torch's global one.
+        generator: random generator on the CPU, whatever the device; None: torch's global one.
     """
 
     def __init__(self, channels: int, strength: float = 0.4) -> None:
@@ -195,8 +197,8 @@ class ChannelGainNoise(nn.Module):
         """Applies the gains.
 
         Args:
-            x: `[batch * sequence, channels, ...]`, the frames of a sequence one after the other.
-            sequence: frames of a sequence.
+            x: `[batch * sequence, channels, ...]`, the frames of each sequence adjacent.
+            sequence: frames per sequence.
         """
         if not self.training:
             return x
@@ -209,12 +211,12 @@ class ChannelGainNoise(nn.Module):
 
 @dataclass(frozen=True)
 class Alignment:
-    """How steps and frames lie in time.
+    """Aligns the steps of a speech encoder, about 50 per second, to frames of animation.
 
     Attributes:
         fps: frames per second.
-        first_step: time that the first step describes, in seconds after the first sample. None stretches the steps over
-            the frames, first on first and last on last, whatever their times; the reference does so with HuBERT.
+        first_step: time of the first step in seconds after the first sample. None stretches the steps over the frames,
+            first on first and last on last, whatever their times; the reference does so with HuBERT.
         step: seconds from one step to the next.
     """
 
@@ -224,34 +226,34 @@ class Alignment:
 
     @property
     def points_per_frame(self) -> int:
-        """How many times a frame reads the steps: once at 60 frames per second, twice at 30, with steps of 0.02 s."""
+        """Points at which a frame reads the steps: one at 60 frames per second, two at 30, with steps of 0.02 s."""
         return max(1, round(1 / (self.fps * self.step)))
 
     def apply(
         self, features: Tensor, frames: int, steps: Tensor | None = None, frame_lengths: Tensor | None = None
     ) -> Tensor:
-        """Reads the steps at the times of the frames.
+        """Interpolates the steps at the times of the frames.
 
         Args:
             features: output of the encoder, `[batch, steps, width]`.
-            frames: frames wanted.
-            steps: steps of each item that are not padding, int64 `[batch]`. None: all.
-            frame_lengths: frames of each item that are not padding, int64 `[batch]`. None: all.
+            frames: number of frames.
+            steps: valid steps of each item, int64 `[batch]`. None: all.
+            frame_lengths: valid frames of each item, int64 `[batch]`. None: all.
 
         Returns:
-            `[batch, frames, points_per_frame * width]`, the points of a frame side by side.
+            `[batch, frames, points_per_frame * width]`, the points of a frame concatenated.
         """
         per_frame = self.points_per_frame
         positions = self._positions(features, frames, steps, frame_lengths)
         return interpolate_rows(features, positions, steps).reshape(-1, frames, per_frame * features.shape[2])
 
     def _positions(self, features: Tensor, frames: int, steps: Tensor | None, frame_lengths: Tensor | None) -> Tensor:
-        """Where each point lies, in steps: `[points]`, or `[batch, points]` where lengths differ."""
+        """Computes the position of each point in steps: `[points]`, or `[batch, points]` where lengths differ."""
         per_frame = self.points_per_frame
         count = per_frame * frames
         if self.first_step is not None:
             seconds = torch.arange(count, dtype=torch.float64) / (self.fps * per_frame)
             return ((seconds - self.first_step) / self.step).to(features.device, torch.float32)
         rows = features.shape[1] if steps is None else steps
-        points_wanted = count if frame_lengths is None else per_frame * frame_lengths
-        return align_corners_grid(rows, points_wanted, count, features.device)
+        points = count if frame_lengths is None else per_frame * frame_lengths
+        return align_corners_grid(rows, points, count, features.device)

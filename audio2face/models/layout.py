@@ -1,4 +1,8 @@
-"""The order in which a frame's values lie: skin, tongue, jaw, eyes. Knows sizes, not what the values mean."""
+"""The layout of a frame: its channels are those of the skin, the tongue, the jaw and the eyes, in this order.
+
+This module knows the sizes of the groups. What a channel means (a coordinate, a PCA coefficient, an angle) differs
+between the networks.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from torch import Tensor
 
 
 class ChannelSlices(NamedTuple):
-    """The values of a frame, or something per part, by part."""
+    """The channels of frames, or one item per group of channels."""
 
     skin: Tensor
     tongue: Tensor
@@ -20,12 +24,12 @@ class ChannelSlices(NamedTuple):
 
 @dataclass(frozen=True)
 class ChannelSizes:
-    """How many values of a frame belong to each part.
+    """The number of channels of each group.
 
     Attributes:
-        skin: three for each vertex, or one for each shape.
-        tongue: likewise.
-        jaw: three for each key point.
+        skin: three per vertex, or one per PCA component.
+        tongue: three per vertex, or one per PCA component.
+        jaw: three per key point.
         eye: rotations, usually four.
     """
 
@@ -36,9 +40,9 @@ class ChannelSizes:
 
     @property
     def total(self) -> int:
-        """Values of one frame."""
+        """Channels of one frame."""
         return self.skin + self.tongue + self.jaw + self.eye
 
     def split(self, values: Tensor) -> ChannelSlices:
-        """Views of the parts of `values` `[..., total]`."""
+        """Splits `values` `[..., total]` into views of its groups."""
         return ChannelSlices(*torch.split(values, [self.skin, self.tongue, self.jaw, self.eye], dim=-1))

@@ -1,4 +1,9 @@
-"""Brings losses of very different sizes to one size, by how large they have been lately."""
+"""Losses shared by the networks: lips, velocity, smoothness, positions, phonemes; and their running normalisation.
+
+Tensors are `[batch, frames, ...]`. Every loss is a mean over an item's frames and then over items, so that a batch
+counts like its items one by one, whatever their lengths. `lengths`, where given, is the number of valid frames of each
+item, before its padding, int64 `[batch]`.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +15,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _DECAY = 0.99
-_SMALLEST_SCALE = 1e-8  # of what is raised to a power: at 0 the slope of a root has no bound
+_SMALLEST_SCALE = 1e-8  # least base of a power: at 0 the slope of a root is infinite
 
-# The mean of a value over all processes of a training, each of which counts by its number of items.
-Mean = Callable[[Tensor, int], Tensor]
+# Averages a value over all processes of a training, weighted by their numbers of items.
+AllReduceMean = Callable[[Tensor, int], Tensor]
 
 
 class RunningLossNormalizer(nn.Module):
-    """Divides a loss by a running root mean square of itself, the present value included; no gradient flows there.
+    """Divides a loss by its running root mean square, the current value included; the divisor has no gradient.
 
-    Values are taken in for the time being: `commit` keeps those of a step that changed the weights, `discard` forgets
-    those of a step that was skipped. A value that is not finite is never taken in. The loss itself is then not finite
-    either, by which the step is recognised, and the losses after it are divided as if it had not been.
+    Updates are provisional: `commit` keeps those of a step that changed the weights, `discard` reverts those of a
+    skipped step. Non-finite values are ignored in the running mean; the loss itself stays non-finite, which identifies
+    the step to skip.
 
     Args:
-        mean: makes the same running value in all processes; None: there is one process.
+        mean: averages a value over all processes; None: there is one process.
 
     Attributes:
-        squares: sum of squared values, older ones faded, of steps that changed the weights; float32 scalar.
-        weight: sum of what the values count in it; float32 scalar.
+        squares: exponentially weighted sum of squared values of committed steps; float32 scalar.
+        weight: sum of the weights in it; float32 scalar.
     """
 
     squares: Tensor
@@ -36,7 +41,7 @@ class RunningLossNormalizer(nn.Module):
     _squares: Tensor
     _weight: Tensor
 
-    def __init__(self, mean: Mean | None = None) -> None:
+    def __init__(self, mean: AllReduceMean | None = None) -> None:
         super().__init__()
         self._mean = mean
         for name in ("squares", "weight"):
@@ -46,14 +51,14 @@ class RunningLossNormalizer(nn.Module):
 
     @torch.no_grad()
     def update(self, loss: Tensor, items: int = 1) -> Tensor:
-        """Takes a value in until `commit` or `discard`; returns the root mean square.
+        """Updates the running mean provisionally; returns the root mean square.
 
         Args:
             loss: a scalar.
-            items: number of items that it is the mean of; 0 where this process has none.
+            items: number of items that it averages; 0 where this process has none.
         """
-        present = loss.detach() if self._mean is None else self._mean(loss.detach(), items)
-        squares = self._squares * _DECAY + present.square()
+        current = loss.detach() if self._mean is None else self._mean(loss.detach(), items)
+        squares = self._squares * _DECAY + current.square()
         is_finite = squares.isfinite()
         self._squares.copy_(torch.where(is_finite, squares, self._squares))
         self._weight.copy_(torch.where(is_finite, self._weight * _DECAY + 1.0, self._weight))
@@ -61,51 +66,49 @@ class RunningLossNormalizer(nn.Module):
         return torch.where(has_values, (self._squares / self._weight).sqrt(), loss.detach().abs())
 
     def commit(self) -> None:
-        """Keeps what was taken in since the last step."""
+        """Keeps the updates since the last step."""
         self.squares.copy_(self._squares)
         self.weight.copy_(self._weight)
 
     def discard(self) -> None:
-        """Forgets what was taken in since the last step."""
+        """Reverts the updates since the last step."""
         self._squares.copy_(self.squares)
         self._weight.copy_(self.weight)
 
     def forward(self, loss: Tensor, exponent: float, items: int = 1) -> Tensor:
-        """The loss divided by its running size, to a power, which fades it out as it goes from 1 to 0.
+        """Normalises a loss and raises it to a power, which anneals it as the exponent falls from 1 to 0.
 
         Args:
-            loss: a scalar, not negative.
+            loss: a scalar of 0 or more.
             exponent: the power.
-            items: see `update`.
+            items: number of items that the loss averages; 0 where this process has none.
 
         Returns:
-            A scalar; not finite where the loss is not finite, whatever the exponent.
+            A scalar; non-finite wherever the loss is, whatever the exponent.
         """
         scaled = loss / (self.update(loss, items) + 1e-8)
-        faded = scaled.clamp(min=_SMALLEST_SCALE) ** exponent
-        return torch.where(loss.isfinite(), faded, loss)
+        annealed = scaled.clamp(min=_SMALLEST_SCALE) ** exponent
+        return torch.where(loss.isfinite(), annealed, loss)
 
 
-_LEAST_SQUARE = 1e-12
-
-
-_TIP = 1e-3  # of the length unit: where a distance stops counting as its square
+_SMALLEST_MEAN_SQUARE = 1e-12
+_ROUNDED_TIP = 1e-3  # in length units: below it a distance counts about quadratically
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The loss that is minimised, and the terms it is made of, before they are weighted."""
+    """The total loss and its unweighted terms, by name."""
 
     total: Tensor
     terms: dict[str, Tensor]
 
 
 def frame_mean(frame_values: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The mean over each item's frames, then over items.
+    """Averages over each item's frames, then over items.
 
     Args:
-        per_frame: `[batch, frames]`; what stands in padding does not matter.
-        lengths: see above. An item of no frames counts as 0.
+        frame_values: `[batch, frames]`; padding is ignored.
+        lengths: valid frames of each item; an item of length 0 counts as 0.
 
     Returns:
         A scalar.
@@ -117,74 +120,72 @@ def frame_mean(frame_values: Tensor, lengths: Tensor | None = None) -> Tensor:
     return (frame_values.where(valid, 0).sum(dim=1) / lengths.clamp(min=1)).mean()
 
 
-def velocity_loss(predicted: Tensor, true: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The mean square of how the change from frame to frame differs from the true one.
+def velocity_loss(predicted: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Computes the mean squared error of the velocity, the difference between consecutive frames.
 
     Args:
-        predicted: `[batch, frames, values]`.
-        true: likewise.
-        lengths: see the module.
+        predicted: `[batch, frames, channels]`.
+        target: `[batch, frames, channels]`.
+        lengths: valid frames of each item.
     """
-    change = (predicted - true).diff(dim=1)
-    return frame_mean(change.square().mean(dim=-1), _between(lengths))
+    change = (predicted - target).diff(dim=1)
+    return frame_mean(change.square().mean(dim=-1), _difference_lengths(lengths))
 
 
 def upper_face_smoothness_loss(predicted: Tensor, weights: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The weighted mean square of the change from frame to frame, whatever the true one is.
+    """Computes the weighted mean square of the predicted velocity; it needs no target.
 
     Args:
         predicted: `[batch, frames, verts * 3]`.
         weights: of each vertex, `[verts]`.
-        lengths: see the module.
+        lengths: valid frames of each item.
     """
     change = predicted.diff(dim=1)
     per_vertex = change.square().reshape(*change.shape[:2], len(weights), 3).mean(dim=-1)
-    return frame_mean((per_vertex * weights).mean(dim=-1), _between(lengths))
+    return frame_mean((per_vertex * weights).mean(dim=-1), _difference_lengths(lengths))
 
 
 def lip_distance_loss(
     predicted: Tensor,
-    true: Tensor,
+    target: Tensor,
     exponent: float,
     item_weights: Tensor | None = None,
     lengths: Tensor | None = None,
 ) -> Tensor:
-    """The mean square of the error in how far the lips are apart, fading where they truly are open.
+    """Computes the mean squared error of the distance between the lips, weighted towards closed lips.
 
-    An error counts by exp(-exponent * true distance), applied before squaring; lips that overlap count as closed.
+    An error is weighted by exp(-exponent * target distance) before squaring; overlapping lips count as closed.
 
     Args:
         predicted: height of the upper above the lower lip at pairs of vertices, `[batch, frames, pairs]`.
-        true: likewise.
-        exponent: per unit of length; 0 weighs open and closed alike.
+        target: `[batch, frames, pairs]`.
+        exponent: per unit of length; 0 weights open and closed lips equally.
         item_weights: weight of each item, `[batch]`.
-        lengths: see the module.
+        lengths: valid frames of each item.
     """
-    closeness = torch.exp(-exponent * true.clamp(min=0))
-    per_frame = (closeness * (predicted - true)).square().mean(dim=-1)
+    closeness = torch.exp(-exponent * target.clamp(min=0))
+    per_frame = (closeness * (predicted - target)).square().mean(dim=-1)
     if item_weights is not None:
         per_frame = per_frame * item_weights[:, None]
     return frame_mean(per_frame, lengths)
 
 
-def lip_size_loss(predicted: Tensor, true: Tensor, item_weights: Tensor | None = None) -> Tensor:
-    """The mean square of the error in how thick a lip is.
+def lip_size_loss(predicted: Tensor, target: Tensor, item_weights: Tensor | None = None) -> Tensor:
+    """Computes the mean squared error of the thickness of a lip.
 
     Args:
         predicted: height of the top above the bottom of the lip at pairs of vertices, `[batch, frames, pairs]`.
-        true: likewise.
+        target: `[batch, frames, pairs]`.
         item_weights: weight of each item, `[batch]`.
     """
-    return lip_distance_loss(predicted, true, 0.0, item_weights)
+    return lip_distance_loss(predicted, target, 0.0, item_weights)
 
 
 def silence_smoothness_loss(predicted: Tensor, loudness: Tensor, exponent: float) -> Tensor:
-    """The mean square of the change from frame to frame, fading with loudness.
-
-    A change counts by exp(-exponent * loudness).
+    """Computes the mean square of the predicted velocity, weighted towards silence by exp(-exponent * loudness).
 
     Args:
-        predicted: `[batch, frames, values]`.
+        predicted: `[batch, frames, channels]`.
         loudness: of each item, `[batch]`.
         exponent: per unit of loudness.
     """
@@ -193,47 +194,47 @@ def silence_smoothness_loss(predicted: Tensor, loudness: Tensor, exponent: float
 
 
 def embedding_smoothness_loss(values: Tensor) -> Tensor:
-    """The mean square of the change from frame to frame over the mean square of the values, `[batch, frames, values]`.
+    """Computes the mean squared velocity of embeddings `[batch, frames, width]`, relative to their mean square.
 
-    Values that are all but zero count as still.
+    The mean square is clamped from below, so that embeddings near zero give a loss near zero.
     """
-    size = values.square().mean().clamp(min=_LEAST_SQUARE)
+    size = values.square().mean().clamp(min=_SMALLEST_MEAN_SQUARE)
     return frame_mean(values.diff(dim=1).square().mean(dim=-1)) / size
 
 
-def explained_variance(predicted: Tensor, true: Tensor) -> Tensor:
-    """R2: 1 less the mean square error over the variance of the true values; 0 where they do not vary.
+def explained_variance(predicted: Tensor, target: Tensor) -> Tensor:
+    """Computes R2: 1 minus the mean squared error over the variance of the target; 0 for a constant target.
 
     Args:
         predicted: `[batch, frames, ...]`.
-        true: likewise; its mean is taken over batch and frames.
+        target: `[batch, frames, ...]`; its mean is taken over batch and frames.
     """
-    variance = (true - true.mean(dim=(0, 1), keepdim=True)).square().mean()
-    error = (predicted - true).square().mean()
+    variance = (target - target.mean(dim=(0, 1), keepdim=True)).square().mean()
+    error = (predicted - target).square().mean()
     return torch.where(variance > 0, 1 - error / variance, 0.0)
 
 
-def position_loss(predicted: Tensor, true: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The mean distance of points from their true places; unlike its square, it is not ruled by the worst frames.
+def position_loss(predicted: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Computes the mean distance of points from their target positions, which outliers dominate less than its square.
 
     Args:
         predicted: `[batch, frames, points, 3]`.
-        true: likewise.
-        lengths: see the module.
+        target: `[batch, frames, points, 3]`.
+        lengths: valid frames of each item.
     """
-    # Rounded at its tip, so that the gradient is defined where a point is in its place.
-    distances = ((predicted - true).square().sum(dim=-1) + _TIP * _TIP).sqrt() - _TIP
+    # Rounded near 0, so that the gradient is defined for a point on its target.
+    distances = ((predicted - target).square().sum(dim=-1) + _ROUNDED_TIP * _ROUNDED_TIP).sqrt() - _ROUNDED_TIP
     return frame_mean(distances.mean(dim=-1), lengths)
 
 
 def upper_face_weights(face: Tensor, lower_lids: Tensor) -> Tensor:
-    """How much each vertex belongs to the front of the face above the lower lids, from 0 to 1.
+    """Computes soft vertex weights of the front of the face above the lower lids, from 0 to 1.
 
-    The borders are soft, over a width that depends on the distance of the eyes; made for centimetres, y up, z forward.
+    The width of the transition depends on the distance between the eyes. Expects centimetres, y up, z forward.
 
     Args:
-        face: a face at rest, `[verts, 3]`.
-        lower_lids: a vertex of the lower lid of either eye, int64 `[2]`.
+        face: a neutral face, `[verts, 3]`.
+        lower_lids: a vertex of the lower lid of each eye, int64 `[2]`.
 
     Returns:
         `[verts]`.
@@ -246,17 +247,17 @@ def upper_face_weights(face: Tensor, lower_lids: Tensor) -> Tensor:
     return above * in_front
 
 
-def _between(lengths: Tensor | None) -> Tensor | None:
-    """Number of steps between the frames of each item."""
+def _difference_lengths(lengths: Tensor | None) -> Tensor | None:
+    """Counts the differences between consecutive frames of each item."""
     return None if lengths is None else (lengths - 1).clamp(min=0)
 
 
 @dataclass(frozen=True)
 class PhonemeTargets:
-    """What is said in a batch, in one language.
+    """The target phonemes of a batch in one language.
 
     Attributes:
-        items: the items of the batch that speak it, int64 `[items]`; not empty.
+        items: indices of the batch's items in this language, int64 `[items]`; at least one.
         probabilities: `[items, sequence, steps, phonemes]`.
     """
 
@@ -267,40 +268,40 @@ class PhonemeTargets:
 def phoneme_loss(
     logits: Mapping[str, Tensor], targets: Mapping[str, PhonemeTargets], weights: Mapping[str, Tensor]
 ) -> Tensor:
-    """The cross entropy of logits and probabilities, the mean over all steps of a language, summed over languages.
+    """Computes the cross entropy with target probabilities, the mean of a language's steps, summed over languages.
 
     Args:
         logits: `[batch, sequence, steps, phonemes]` by language.
-        targets: of the languages that are spoken in the batch.
-        weights: of each phoneme, `[phonemes]` by language.
+        targets: of the languages in the batch.
+        weights: of each phoneme, `[phonemes]` by language; silence may have its own.
     """
     losses = []
     for language, target in targets.items():
-        said = logits[language].index_select(0, target.items).flatten(0, -2).float()
-        losses.append(functional.cross_entropy(said, target.probabilities.flatten(0, -2), weights[language]))
-    return _sum(losses, logits)
+        predicted = logits[language].index_select(0, target.items).flatten(0, -2).float()
+        losses.append(functional.cross_entropy(predicted, target.probabilities.flatten(0, -2), weights[language]))
+    return _sum_or_zero(losses, logits)
 
 
 def phoneme_velocity_loss(
     logits: Mapping[str, Tensor], targets: Mapping[str, PhonemeTargets], *, as_reference: bool = False
 ) -> Tensor:
-    """The mean square of how the change of probabilities from frame to frame differs, summed over languages.
+    """Computes the mean squared error of the velocity of phoneme probabilities, summed over languages.
 
     Args:
-        logits: see `phoneme_loss`.
-        targets: likewise.
-        as_reference: compares the change of logits with that of probabilities.
+        logits: `[batch, sequence, steps, phonemes]` by language.
+        targets: of the languages in the batch.
+        as_reference: uses the velocity of logits instead of predicted probabilities, like the reference.
     """
     losses = []
     for language, target in targets.items():
-        said = logits[language].index_select(0, target.items).float()
-        said = said if as_reference else torch.softmax(said, dim=-1)
-        if said.shape[1] > 1:
-            losses.append(functional.mse_loss(said.diff(dim=1), target.probabilities.diff(dim=1)))
-    return _sum(losses, logits)
+        predicted = logits[language].index_select(0, target.items).float()
+        predicted = predicted if as_reference else torch.softmax(predicted, dim=-1)
+        if predicted.shape[1] > 1:
+            losses.append(functional.mse_loss(predicted.diff(dim=1), target.probabilities.diff(dim=1)))
+    return _sum_or_zero(losses, logits)
 
 
-def _sum(losses: list[Tensor], logits: Mapping[str, Tensor]) -> Tensor:
-    """The sum; of nothing, a 0 with a gradient of 0, so that every process of a training has one."""
-    nothing = torch.stack([value.float().sum() for value in logits.values()]).sum() * 0.0
-    return torch.stack([nothing, *losses]).sum()
+def _sum_or_zero(losses: list[Tensor], logits: Mapping[str, Tensor]) -> Tensor:
+    """Sums losses; an empty sum is 0 with a gradient of 0, so that every process has a gradient to all-reduce."""
+    zero = torch.stack([value.float().sum() for value in logits.values()]).sum() * 0.0
+    return torch.stack([zero, *losses]).sum()

@@ -373,7 +373,7 @@ def _face(source: ActorSource, train: TrainDiffusion) -> ActorGeometry:
         scale=source.info.scale["skin"] if rescaled else 1.0,
         translate=torch.tensor(source.info.translate["skin"] if rescaled else (0.0, 0.0, 0.0)),
         mean=torch.from_numpy(source.skin.mean),
-        shapes=torch.from_numpy(source.skin.matrix),
+        components=torch.from_numpy(source.skin.matrix),
         lips=None if lips is None else torch.from_numpy(np.stack([lips.upper, lips.lower])),
         lower_lids=None if lids is None else torch.from_numpy(lids.lower[:2]),
     )

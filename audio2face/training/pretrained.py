@@ -17,7 +17,7 @@ from audio2face.console import LOGGER
 from audio2face.errors import FileFormatError, UserError, reason_of
 from audio2face.io.arrays import read_json
 from audio2face.models.diffusion.network import DiffusionNetwork, widen_actors
-from audio2face.models.encoders import SpeechEncoder, check_record
+from audio2face.models.encoders import SpeechEncoder, check_encoder_record
 from audio2face.models.regression.network import RegressionNetwork
 from audio2face.training.run_folder import NETWORK_FILE
 
@@ -221,7 +221,7 @@ def _ours(encoder: nn.Module | None, path: Path, kind: str) -> tuple[dict[str, T
     if found != kind:
         raise UserError(f"holds a {found} network, expected a {kind} network", path=path)
     if isinstance(encoder, SpeechEncoder):
-        check_record(encoder, heard or {}, path)
+        check_encoder_record(encoder, heard or {}, path)
     return weights, recorded
 
 

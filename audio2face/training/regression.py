@@ -213,7 +213,7 @@ def load_network(run: TrainingRun) -> RegressionNetwork:
     """
     recorded = run.network
     encoder = None if recorded["encoder"] is None else encoders.rebuild_encoder(recorded["encoder"], run.path)
-    network = RegressionNetwork(RegressionSettings.restored(recorded["settings"]), encoder)
+    network = RegressionNetwork(RegressionSettings.from_dict(recorded["settings"]), encoder)
     weights = run.weights().items()
     network.load_state_dict({name.removeprefix(_NETWORK): w for name, w in weights if name.startswith(_NETWORK)})
     return network.eval()

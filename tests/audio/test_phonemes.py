@@ -117,7 +117,7 @@ def test_pocketsphinx_and_text_that_does_not_help(
     samples, text, true = sentence
     detector = PocketSphinx()
     assert agreement(detector.detect(samples, f"{text} Xyzzyx"), true) > 0.7
-    assert "leaves them out: xyzzyx" in caplog.text
+    assert "missing in the dictionary and skipped: xyzzyx" in caplog.text
     short = samples[16_000:19_200]
     np.testing.assert_array_equal(detector.detect(short, text), detector.detect(short, None))
     assert "does not fit the recording" in caplog.text

@@ -14,8 +14,8 @@ from audio2face.errors import UserError
 from audio2face.models.diffusion.loss import DiffusionLoss, DiffusionLossBatch, DiffusionLossWeights, training_loss
 from audio2face.models.diffusion.process import add_noise, fixed_noise, make_noise_schedule
 from audio2face.models.diffusion.sampling import WindowSampler, initial_hidden_state, sample_clip
+from audio2face.training.diffusion import diffusion_learning_rate
 from audio2face.training.pretrained import convert_reference_weights
-from audio2face.training.task import diffusion_learning_rate
 
 SCHEDULE = make_noise_schedule("cosine", 1000)
 TWO_STEPS = make_noise_schedule("cosine", 1000, "2")

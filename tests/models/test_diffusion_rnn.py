@@ -157,9 +157,9 @@ def test_constants_must_fit() -> None:
 
 
 def test_a_network_without_encoder_wants_features() -> None:
-    with pytest.raises(ValueError, match="without an encoder"):
+    with pytest.raises(ValueError, match="has no encoder"):
         random_network().encode(torch.zeros(1, 16000))
-    with pytest.raises(ValueError, match="go together"):
+    with pytest.raises(ValueError, match="given together"):
         random_network()(*inputs(1, 5), lengths=torch.tensor([5]))
 
 

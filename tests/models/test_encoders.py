@@ -18,7 +18,7 @@ from small_encoders import SMALL
 
 from audio2face.errors import UserError
 from audio2face.models import encoders
-from audio2face.models.encoders.base import window_plan
+from audio2face.models.encoders.base import split_into_windows
 
 ROOT = Path(__file__).parents[2]
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -88,7 +88,7 @@ def test_long_audio_is_encoded_in_windows_on_one_grid() -> None:
     encoder = random_encoder("logmel")
     info = encoder.info
     audio = noise(1, info.longest_samples * 2 + 12_345)
-    plan = window_plan(audio.shape[1], info)
+    plan = split_into_windows(audio.shape[1], info)
     assert [begin for begin, _, _ in plan] == [0, 832_000, 1_664_000]
     assert plan[-1][1] == audio.shape[1]
     with torch.no_grad():
@@ -101,7 +101,7 @@ def test_long_audio_keeps_its_number_of_steps(name: str) -> None:
     info = random_encoder(name).info
     for samples in (info.longest_samples + 1, info.longest_samples + 320, 3 * info.longest_samples + 777):
         kept = 0
-        for begin, end, steps in window_plan(samples, info):
+        for begin, end, steps in split_into_windows(samples, info):
             assert end - begin <= info.longest_samples
             kept += len(range(info.steps(end - begin))[steps])
         assert kept == info.steps(samples)
@@ -122,9 +122,9 @@ def test_a_record_refuses_another_encoder(tmp_path: Path) -> None:
     encoder = random_encoder("logmel")
     recorded = encoders.encoder_record(encoder)
     with pytest.raises(UserError, match=r"run\.json.*'hama'.*'logmel' is chosen"):
-        encoders.check_record(encoder, recorded | {"name": "hama"}, tmp_path / "run.json")
+        encoders.check_encoder_record(encoder, recorded | {"name": "hama"}, tmp_path / "run.json")
     with pytest.raises(UserError, match=r"weights_sha256 differ.*'ab'.*None"):
-        encoders.check_record(encoder, recorded | {"weights_sha256": "ab"})
+        encoders.check_encoder_record(encoder, recorded | {"weights_sha256": "ab"})
     for damaged in ({}, {"name": "logmel"}, recorded | {"options": []}, recorded | {"weights_sha256": 3}):
         with pytest.raises(UserError, match="damaged"):
             encoders.rebuild_encoder(damaged)
@@ -137,7 +137,7 @@ def test_a_record_may_be_older_than_an_option() -> None:
     del recorded["options"]["layers"]
     assert encoders.rebuild_encoder(recorded).info.width == 720
     with pytest.raises(UserError, match="options differ"):
-        encoders.check_record(encoders.build("hama"), recorded)
+        encoders.check_encoder_record(encoders.build("hama"), recorded)
 
 
 @pytest.mark.parametrize("name", ["hama", "whisper-tiny.en"])

@@ -107,7 +107,7 @@ def test_wav2vec2_keeps_the_first_layers(tmp_path: Path) -> None:
         assert layers.shape == (4, 2, 25, 24)
         torch.testing.assert_close(kept.hidden_layers(noise(8_320)), layers[:2], atol=0, rtol=0)
         torch.testing.assert_close(kept(noise(8_320)), layers[:2].mean(0))
-    with pytest.raises(UserError, match="9 layers of wav2vec2-base are asked for, but its weights hold 4"):
+    with pytest.raises(UserError, match="9 layers of wav2vec2-base are requested, but its weights hold 4"):
         encoders.create("wav2vec2-base", folder=folder, options={"num_layers": 9})
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_folder_is_one_clear_error(tmp_path: Path) -> None:
     refuses(r"pytorch_model\.bin: lacks masked_spec_embed|pytorch_model\.bin: lacks feature_")
     torch.save(whole, weights)
     config.write_text(json.dumps(said | {"intermediate_size": 33}))
-    refuses(r"has other shapes than config\.json says for encoder\.layers\.0.* more")
+    refuses(r"has shapes that contradict config\.json for encoder\.layers\.0.* more")
     config.write_text(json.dumps(said | {"model_type": "whisper"}))
     refuses("describes a model of type 'whisper', expected 'hubert'")
     config.write_text("{")

@@ -85,7 +85,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path) -> None:
     write_folder(folder, "en")
     vocabulary = json.loads((folder / "vocab.json").read_text())
     for change, problem in (
-        ({"Q9": 3}, "'Q9', which is no phone of English"),
+        ({"Q9": 3}, "'Q9', which is an unknown phone of English"),
         ({"AA": 99}, "'AA' the column 99, expected 0 to 41"),
     ):
         (folder / "vocab.json").write_text(json.dumps(vocabulary | change))

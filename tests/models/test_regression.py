@@ -122,7 +122,7 @@ def test_whatever_encoder_it_hears_with(name: str | None) -> None:
             network(window, emotion, hidden=network.extract_hidden_states(window)).values, result
         )
         assert network.encoder_is_trainable == (name == "logmel")
-    restored = RegressionSettings.restored(json.loads(json.dumps(dataclasses.asdict(network.settings))))
+    restored = RegressionSettings.from_dict(json.loads(json.dumps(dataclasses.asdict(network.settings))))
     assert restored == network.settings
     again = RegressionNetwork(restored, encoder).eval()
     again.load_state_dict(network.state_dict())
@@ -141,9 +141,9 @@ def test_steps_of_other_encoders_are_read_in_the_middle_of_the_windows() -> None
 
 
 def test_deaf_networks_are_refused() -> None:
-    with pytest.raises(ValueError, match="must hear something"):
+    with pytest.raises(ValueError, match="the network needs an input"):
         settings(None, use_autocorrelation=False)
-    with pytest.raises(ValueError, match="takes 8320 samples, and a window has 8000"):
+    with pytest.raises(ValueError, match="needs 8320 samples, but a window has 8000"):
         settings(None, samples=8000)
 
 

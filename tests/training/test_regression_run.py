@@ -169,7 +169,7 @@ def test_what_it_hears_with_can_be_left_out(folder: Path) -> None:
     assert deaf.network_config()["encoder"] is None
     speech = opened(folder, NETWORK_HYPER_PARAMS={"use_autocorr_features": False}, LOSS_PHONEME_ALPHA=None)
     assert {"mse", "lip_dist"} < set(first_losses(speech))
-    with pytest.raises(UserError, match="must hear something"):
+    with pytest.raises(UserError, match="the network needs an input"):
         opened(folder, NETWORK_HYPER_PARAMS={"use_w2v_features": False, "use_autocorr_features": False})
 
 

@@ -1,8 +1,8 @@
-"""What the diffusion network is trained to do: the main loss on all values, and additional ones on the skin.
+"""The losses of the diffusion network: the denoising loss on all channels, and additional losses on the skin.
 
-Knows normalised animation and facts about each actor's face. Knows neither where they come from nor the training loop.
+They work on normalised animation `[batch, frames, channels]` and on the geometry of each actor's face.
 
-How it is used::
+Usage::
 
     objective = DiffusionLoss(sizes, DiffusionLossWeights(...), [ActorGeometry(...), ...])
     losses = training_loss(network, schedule, objective, batch, steps, noise)
@@ -33,16 +33,16 @@ from audio2face.models.losses import (
 
 @dataclass(frozen=True)
 class DiffusionLossWeights:
-    """How much the losses count; None or 0 leaves one out.
+    """The weights of the losses; None or 0 disables one.
 
     Attributes:
-        tongue: factor on the tongue's values in the main loss, applied before it squares small errors.
-        jaw: likewise on the jaw's.
-        lip_distance: weight of the error in how far the lips are apart.
-        lip_distance_exponent: how quickly that fades where they truly are open, per unit of length.
-        velocity: weight of the error in the skin's motion, in normalised values.
-        stillness: weight of any motion of the upper face, in normalised values.
-        lip_position: weight of the distance of the lips from their true places, in the mesh's unit.
+        tongue: factor on the tongue's channels in the denoising loss, applied before small errors are squared.
+        jaw: factor on the jaw's channels, applied in the same way.
+        lip_distance: weight of the error in the distance between the lips.
+        lip_distance_exponent: decay of that error with the lips' true distance, per unit of length.
+        velocity: weight of the error in the skin's velocity, in normalised channels.
+        upper_face_smoothness: weight of all motion of the upper face, in normalised channels.
+        lip_position: weight of the distance of the lip vertices from their target positions, in the mesh's unit.
     """
 
     tongue: float
@@ -56,37 +56,37 @@ class DiffusionLossWeights:
 
 @dataclass(frozen=True)
 class ActorGeometry:
-    """What the additional losses need to know of an actor's skin.
+    """An actor's skin, as the additional losses use it.
 
     Attributes:
-        scale: what the skin was divided by.
-        translate: what was subtracted before, `[3]`.
-        mean: mean of the shapes, `[verts, 3]`.
-        shapes: orthonormal, `[shapes, verts, 3]`; their number may differ between actors.
-        lips: vertices of the upper and of the lower lip, paired, int64 `[2, pairs]`; None: no loss on them.
-        lower_lids: a vertex of the lower lid of either eye, int64 `[2]`; None: no loss on stillness.
+        scale: divisor of the skin's normalisation.
+        translate: offset that normalisation subtracts before it divides, `[3]`.
+        mean: mean pose of the PCA, `[verts, 3]`.
+        components: orthonormal PCA components, `[components, verts, 3]`; actors may differ in their number.
+        lips: pairs of vertices of the upper and the lower lip, int64 `[2, pairs]`; None disables the lip losses.
+        lower_lids: a vertex of the lower lid of each eye, int64 `[2]`; None disables upper-face smoothness.
     """
 
     scale: float
     translate: Tensor
     mean: Tensor
-    shapes: Tensor
+    components: Tensor
     lips: Tensor | None = None
     lower_lids: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class DiffusionLossBatch:
-    """What one training step learns from.
+    """The inputs and targets of one training step.
 
     Attributes:
-        target: normalised animation, `[batch, frames, values]`.
+        target: normalised animation, `[batch, frames, channels]`.
         speech: audio `[batch, samples]` or features `[batch, steps, encoder_width]`.
         actor: one-hot, `[batch, actors]`.
-        actor_indices: the same as numbers on the host.
+        actor_indices: the same as Python integers.
         emotion: `[batch, emotions]`.
-        lengths: frames of each item that are not padding, int64 `[batch]`; None: all.
-        speech_lengths: samples or steps likewise.
+        lengths: valid frames of each item, before its padding, int64 `[batch]`; None: all.
+        speech_lengths: valid samples or steps of each item, int64 `[batch]`; None: all.
     """
 
     target: Tensor
@@ -99,12 +99,12 @@ class DiffusionLossBatch:
 
 
 class DiffusionLoss(nn.Module):
-    """The weighted sum of all losses; holds the actors' faces on the device.
+    """The weighted sum of all losses; keeps the geometry of the actors' faces on the device.
 
     Args:
-        sizes: the parts of a frame.
-        weights: see `DiffusionLossWeights`.
-        faces: by the actors' order.
+        sizes: channels of each group of a frame.
+        weights: weights of the losses.
+        faces: the geometry of each actor, in the order of the one-hot vectors.
     """
 
     def __init__(self, sizes: ChannelSizes, weights: DiffusionLossWeights, faces: Sequence[ActorGeometry]) -> None:
@@ -122,39 +122,43 @@ class DiffusionLoss(nn.Module):
         self._terms = [(name, weight, term) for name, weight, term in table if weight]
 
     def forward(
-        self, predicted: Tensor, true: Tensor, actor_indices: Sequence[int], lengths: Tensor | None = None
+        self, predicted: Tensor, target: Tensor, actor_indices: Sequence[int], lengths: Tensor | None = None
     ) -> Losses:
-        """Compares a prediction with the truth, in float32 also under mixed precision.
+        """Computes the losses of a prediction, in float32 also under mixed precision.
 
         Args:
-            predicted: `[batch, frames, values]`.
-            true: likewise.
-            actor_indices: whose face each item is.
-            lengths: frames of each item that are not padding, int64 `[batch]`; None: all.
+            predicted: `[batch, frames, channels]`.
+            target: `[batch, frames, channels]`.
+            actor_indices: the actor of each item.
+            lengths: valid frames of each item, int64 `[batch]`; None: all.
         """
         with torch.autocast(predicted.device.type, enabled=False):
-            # Split once: each split of the prediction costs a tensor of its full size on the way back.
-            parts, true_parts = self.sizes.split(predicted.float()), self.sizes.split(true.float())
-            pair = _DiffusionPair(parts, true_parts, actor_indices, lengths)
+            # Split once: each split of the prediction costs a tensor of its full size in the backward pass.
+            slices, target_slices = self.sizes.split(predicted.float()), self.sizes.split(target.float())
+            pair = _DiffusionPair(slices, target_slices, actor_indices, lengths)
             terms = {name: term(pair) for name, _, term in self._terms}
             total = torch.stack([weight * terms[name] for name, weight, _ in self._terms]).sum()
         return Losses(total, terms)
 
     def _diffusion(self, pair: _DiffusionPair) -> Tensor:
         factors = (1.0, self.weights.tongue, self.weights.jaw, 1.0)
-        parts = zip(pair.predicted, pair.true, factors, strict=True)
-        sums = [_scaled_smooth_l1(predicted, true, factor).sum(dim=-1) for predicted, true, factor in parts if factor]
+        parts = zip(pair.predicted, pair.target, factors, strict=True)
+        sums = [
+            _scaled_smooth_l1(predicted, target, factor).sum(dim=-1) for predicted, target, factor in parts if factor
+        ]
         return frame_mean(torch.stack(sums).sum(dim=0) / self.sizes.total, pair.lengths)
 
     def _velocity(self, pair: _DiffusionPair) -> Tensor:
-        return velocity_loss(pair.predicted.skin, pair.true.skin, pair.lengths)
+        return velocity_loss(pair.predicted.skin, pair.target.skin, pair.lengths)
 
     def _lip_distance(self, pair: _DiffusionPair) -> Tensor:
         exponent = self.weights.lip_distance_exponent
-        return self._per_actor(pair, lambda face, skin, true, lengths: face.lip_distance(skin, true, exponent, lengths))
+        return self._per_actor(
+            pair, lambda face, skin, target, lengths: face.lip_distance(skin, target, exponent, lengths)
+        )
 
     def _lip_position(self, pair: _DiffusionPair) -> Tensor:
-        return self._per_actor(pair, lambda face, skin, true, lengths: face.lip_position(skin, true, lengths))
+        return self._per_actor(pair, lambda face, skin, target, lengths: face.lip_position(skin, target, lengths))
 
     def _upper_face_smoothness(self, pair: _DiffusionPair) -> Tensor:
         return self._per_actor(pair, lambda face, skin, _, lengths: face.upper_face_smoothness(skin, lengths))
@@ -162,16 +166,16 @@ class DiffusionLoss(nn.Module):
     def _per_actor(
         self, pair: _DiffusionPair, term: Callable[[_ActorTerms, Tensor, Tensor, Tensor | None], Tensor]
     ) -> Tensor:
-        """The mean of a term over items, each with its own actor's face."""
-        skin, true_skin, actors = pair.predicted.skin, pair.true.skin, pair.actor_indices
+        """Averages a term over items, each with its own actor's geometry."""
+        skin, target_skin, actors = pair.predicted.skin, pair.target.skin, pair.actor_indices
         if len(set(actors)) == 1:
-            return term(self._actor_terms(actors[0]), skin, true_skin, pair.lengths)
-        # All split at once: on the way back, each item split by itself would cost a tensor of the size of the batch.
-        sides = zip(torch.split(skin, 1), torch.split(true_skin, 1), actors, strict=True)
+            return term(self._actor_terms(actors[0]), skin, target_skin, pair.lengths)
+        # All split at once: splitting item by item would cost a tensor of the batch's size each in the backward pass.
+        sides = zip(torch.split(skin, 1), torch.split(target_skin, 1), actors, strict=True)
         lengths = [None] * len(actors) if pair.lengths is None else torch.split(pair.lengths, 1)
         values = [
-            term(self._actor_terms(actor), predicted, true, length)
-            for (predicted, true, actor), length in zip(sides, lengths, strict=True)
+            term(self._actor_terms(actor), predicted, target, length)
+            for (predicted, target, actor), length in zip(sides, lengths, strict=True)
         ]
         return torch.stack(values).mean()
 
@@ -184,33 +188,33 @@ class DiffusionLoss(nn.Module):
 def training_loss(
     network: Callable[..., Tensor],
     schedule: NoiseSchedule,
-    objective: Callable[..., Losses],
+    loss_fn: Callable[..., Losses],
     batch: DiffusionLossBatch,
     steps: Tensor,
     noise: Tensor,
 ) -> Losses:
-    """One forward pass of training: adds noise, lets the network take it away, compares.
+    """Runs the forward pass of a training step: adds noise, denoises with the network, computes the losses.
 
     Args:
-        network: `diffusion_rnn.DiffusionNetwork`, as it is or wrapped (compiled, distributed).
+        network: a `DiffusionNetwork`, plain or wrapped (compiled, distributed).
         schedule: the noise schedule of training.
-        objective: what is compared: a `DiffusionLoss`, as it is or wrapped.
-        batch: what is learnt from.
-        steps: an index into the schedule for each item, int64 `[batch]`, best on the host (`sample_timesteps`).
-        noise: standard normal, as the target.
+        loss_fn: a `DiffusionLoss`, plain or wrapped.
+        batch: inputs and targets.
+        steps: an index into the schedule per item, int64 `[batch]`, preferably on the CPU (`sample_timesteps`).
+        noise: standard normal, of the target's shape.
     """
     noisy = add_noise(schedule, batch.target, steps, noise)
     timesteps = original_timesteps(schedule, steps)
     predicted = network(noisy, timesteps, batch.speech, batch.actor, batch.emotion, batch.lengths, batch.speech_lengths)
-    return objective(predicted, batch.target, batch.actor_indices, batch.lengths)
+    return loss_fn(predicted, batch.target, batch.actor_indices, batch.lengths)
 
 
 @dataclass(frozen=True)
 class _DiffusionPair:
-    """A prediction and the truth, see `DiffusionLoss.forward`."""
+    """Prediction and target of `DiffusionLoss.forward`, split into groups of channels."""
 
     predicted: ChannelSlices
-    true: ChannelSlices
+    target: ChannelSlices
     actor_indices: Sequence[int]
     lengths: Tensor | None
 
@@ -219,7 +223,7 @@ _Term = Callable[[_DiffusionPair], Tensor]
 
 
 class _ActorTerms(nn.Module):
-    """The losses on one actor's face, reduced to what they need of it."""
+    """The losses on one actor's face; keeps only the parts of the geometry that they use."""
 
     mean: Tensor
     lip_columns: Tensor
@@ -233,45 +237,45 @@ class _ActorTerms(nn.Module):
         self.scale = face.scale
         self.has_lips = face.lips is not None
         self.has_lids = face.lower_lids is not None
-        mean, shapes = face.mean.float(), face.shapes.float()
+        mean, shapes = face.mean.float(), face.components.float()
         self._register("mean", (mean - face.translate.float()).flatten() / face.scale)
         if face.lips is not None:
             upper, lower = face.lips
-            # Onto the shapes and back, of which only the heights at the lips are wanted: one matrix [verts * 3, pairs].
-            back = shapes[:, upper, 1] - shapes[:, lower, 1]
-            self._register("lip_projection", face.scale * (shapes.flatten(1).t() @ back))
+            # Projects onto the components and reads the heights of the lips back: one matrix [verts * 3, pairs].
+            difference = shapes[:, upper, 1] - shapes[:, lower, 1]
+            self._register("lip_projection", face.scale * (shapes.flatten(1).t() @ difference))
             self._register("lip_mean", mean[upper, 1] - mean[lower, 1])
             self._register("lip_columns", 3 * face.lips + 1)
             self._register("lip_values", (3 * face.lips.flatten()[:, None] + torch.arange(3)).flatten())
         if face.lower_lids is not None:
             self._register("upper_face", upper_face_weights(mean, face.lower_lids))
 
-    def lip_distance(self, skin: Tensor, true_skin: Tensor, exponent: float, lengths: Tensor | None) -> Tensor:
-        """The loss on the lips of the prediction as the shapes can express it; 0 where no lips are known."""
+    def lip_distance(self, skin: Tensor, target_skin: Tensor, exponent: float, lengths: Tensor | None) -> Tensor:
+        """Computes the lip distance loss on the prediction's PCA projection; 0 without lip vertices."""
         if not self.has_lips:
             return skin.new_zeros(())
         upper, lower = self.lip_columns
-        # The mean is taken away before the product: in TF32 the product of whole faces would be off by millimetres.
+        # The mean is subtracted before the product: in TF32 the product of whole faces would be off by millimetres.
         predicted = (skin - self.mean) @ self.lip_projection + self.lip_mean
-        true = self.scale * (true_skin[..., upper] - true_skin[..., lower])
-        return lip_distance_loss(predicted, true, exponent, lengths=lengths)
+        target = self.scale * (target_skin[..., upper] - target_skin[..., lower])
+        return lip_distance_loss(predicted, target, exponent, lengths=lengths)
 
-    def lip_position(self, skin: Tensor, true_skin: Tensor, lengths: Tensor | None) -> Tensor:
-        """The loss on the places of the marked vertices; 0 where no lips are known."""
+    def lip_position(self, skin: Tensor, target_skin: Tensor, lengths: Tensor | None) -> Tensor:
+        """Computes the loss on the positions of the lip vertices; 0 without lip vertices."""
         if not self.has_lips:
             return skin.new_zeros(())
-        places = [self.scale * side[..., self.lip_values] for side in (skin, true_skin)]
-        predicted, true = (side.reshape(*side.shape[:-1], -1, 3) for side in places)
-        return position_loss(predicted, true, lengths)
+        positions = [self.scale * side[..., self.lip_values] for side in (skin, target_skin)]
+        predicted, target = (side.reshape(*side.shape[:-1], -1, 3) for side in positions)
+        return position_loss(predicted, target, lengths)
 
     def upper_face_smoothness(self, skin: Tensor, lengths: Tensor | None) -> Tensor:
-        """The loss on any motion of the upper face; 0 where no lids are known."""
+        """Computes the loss on all motion of the upper face; 0 without lid vertices."""
         return upper_face_smoothness_loss(skin, self.upper_face, lengths) if self.has_lids else skin.new_zeros(())
 
     def _register(self, name: str, constant: Tensor) -> None:
         self.register_buffer(name, constant, persistent=False)
 
 
-def _scaled_smooth_l1(predicted: Tensor, true: Tensor, factor: float) -> Tensor:
-    """The smooth L1 loss of both values times a factor above 0, without making those products."""
-    return factor * functional.smooth_l1_loss(predicted, true, reduction="none", beta=1 / factor)
+def _scaled_smooth_l1(predicted: Tensor, target: Tensor, factor: float) -> Tensor:
+    """Computes the smooth L1 loss of both tensors times a factor above 0, without forming these products."""
+    return factor * functional.smooth_l1_loss(predicted, target, reduction="none", beta=1 / factor)

@@ -1,4 +1,22 @@
-"""From the values of a frame to a few latent ones, and from a network's features to the values of a frame, by part."""
+"""The diffusion network: predicts clean animation from noisy animation, speech, actor and emotion.
+
+A small network embeds each noisy frame, and a unidirectional GRU models time. A clip can therefore be cut anywhere when
+the GRU's hidden state (one per denoising step) is carried along, and padding at the end of a clip changes nothing
+before it. The noise process is in `process`, sampling of clips and windows in `sampling`, the losses in `loss`.
+
+Usage::
+
+    settings = DiffusionSettings(skin_size=..., ..., **hyper_parameters)    # plain numbers; asdict() returns them
+    network = DiffusionNetwork(settings, ActorConstants(neutral, scale), encoder)      # encoder: audio -> features
+
+    x0 = network(noisy, timesteps, speech, actor, emotion)                  # everything at once: training
+    conditions = network.conditions(network.encode(audio), frames, actor, emotion)     # once per clip or window
+    x0, state = network.denoise(noisy, timesteps, conditions, state)        # once per denoising step
+    deltas = network.to_deltas(x0, actor)
+
+Axes: `channels` are those of `layout`: skin, tongue, jaw and eyes, normalised as in preprocessing. `actor` is one-hot
+or a mixture. Tensors are float32.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +35,7 @@ _FILTER_TAPS = 9
 
 
 class FilteredLinear(nn.Module):
-    """A linear layer whose outputs, in their order, are then smoothed by one short learned filter; ReLU."""
+    """A linear layer, one learned filter over its outputs (as neighbours in their order), and ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -25,26 +43,26 @@ class FilteredLinear(nn.Module):
         self.filter = nn.Conv1d(1, 1, _FILTER_TAPS, padding=_FILTER_TAPS // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[batch, frames, inputs]` to `[batch, frames, outputs]`."""
+        """Maps `[batch, frames, inputs]` to `[batch, frames, outputs]`."""
         rows: Tensor = self.linear(x)
         filtered: Tensor = self.filter(rows.reshape(-1, 1, rows.shape[2]))
         return functional.relu(filtered).reshape(rows.shape)
 
 
 class GeometryEmbedding(nn.Module):
-    """Reduces each frame of noisy animation to a few values, part by part; frames do not mix."""
+    """Embeds each frame of noisy animation by itself, group by group of its channels."""
 
-    def __init__(self, sizes: ChannelSizes, latents: ChannelSizes) -> None:
+    def __init__(self, sizes: ChannelSizes, latent_dims: ChannelSizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.skin = FilteredLinear(sizes.skin, 2 * latents.skin)
-        self.tongue = FilteredLinear(sizes.tongue, 2 * latents.tongue)
-        self.jaw = nn.Sequential(mlp(sizes.jaw, 2 * latents.jaw, 2 * latents.jaw), nn.ReLU())
-        self.eye = nn.Sequential(mlp(sizes.eye, 2 * latents.eye, 2 * latents.eye), nn.ReLU())
-        self.merge = mlp(2 * latents.total, 2 * latents.total, latents.total)
+        self.skin = FilteredLinear(sizes.skin, 2 * latent_dims.skin)
+        self.tongue = FilteredLinear(sizes.tongue, 2 * latent_dims.tongue)
+        self.jaw = nn.Sequential(mlp(sizes.jaw, 2 * latent_dims.jaw, 2 * latent_dims.jaw), nn.ReLU())
+        self.eye = nn.Sequential(mlp(sizes.eye, 2 * latent_dims.eye, 2 * latent_dims.eye), nn.ReLU())
+        self.merge = mlp(2 * latent_dims.total, 2 * latent_dims.total, latent_dims.total)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[batch, frames, values]` to `[batch, frames, latents]`."""
+        """Maps `[batch, frames, channels]` to `[batch, frames, latent_dims.total]`."""
         parts = self.sizes.split(x)
         reduced = [self.skin(parts.skin), self.tongue(parts.tongue), self.jaw(parts.jaw), self.eye(parts.eye)]
         merged: Tensor = self.merge(torch.cat(reduced, dim=-1))
@@ -52,7 +70,7 @@ class GeometryEmbedding(nn.Module):
 
 
 class GeometryHeads(nn.Module):
-    """Unfolds the GRU's output to the difference from the neutral face, part by part; at first that is zero."""
+    """Projects the GRU's output to deltas from the neutral face, group by group; zero-initialised."""
 
     def __init__(self, width: int, sizes: ChannelSizes) -> None:
         super().__init__()
@@ -62,7 +80,7 @@ class GeometryHeads(nn.Module):
         self.eye = zero_init_last(mlp(width, width // 2, sizes.eye))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[batch, frames, width]` to `[batch, frames, values]`."""
+        """Maps `[batch, frames, width]` to `[batch, frames, channels]`."""
         return torch.cat([self.skin(x), self.tongue(x), self.jaw(x), self.eye(x)], dim=-1)
 
 
@@ -71,26 +89,26 @@ _GRU_DROPOUT = 0.3  # between its layers
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionSettings:
-    """All that determines the shapes of the network and the meaning of its inputs.
+    """The hyperparameters of the network and the meaning of its inputs; saved with every checkpoint.
 
     Attributes:
-        skin_size: values of the skin in a frame, 3 a vertex.
-        tongue_size: values of the tongue, 3 a vertex.
-        jaw_size: values of the jaw, 3 a key point.
+        skin_size: channels of the skin, 3 per vertex.
+        tongue_size: channels of the tongue, 3 per vertex.
+        jaw_size: channels of the jaw, 3 per key point.
         eye_size: rotations of the eyes.
         actors: number of actors.
-        emotions: number of emotions besides the one that is all zeros; at least one.
+        emotions: number of emotions besides neutral, which is all zeros; at least one.
         fps: frames per second.
-        encoder_width: width of one step of the speech encoder.
+        encoder_width: features per step of the speech encoder.
         encoder_step: seconds between two steps of the encoder.
-        encoder_first_step: time of its first step in seconds, or None, see `Alignment`.
-        diffusion_steps: number of noise levels that the network can be told.
-        feature_dim: width of speech, skin and noise level on their way into the GRU.
-        tongue_latent_dim: width of the tongue there.
-        jaw_latent_dim: width of the jaw there.
-        eye_latent_dim: width of the eyes there.
-        actor_embedding_dim: width of the actor there.
-        emo_embedding_dim: width of the emotion there.
+        encoder_first_step: time of its first step in seconds; None stretches the steps over the frames.
+        diffusion_steps: number of noise levels.
+        feature_dim: width of the embeddings of speech, skin and noise level.
+        tongue_latent_dim: width of the tongue's embedding.
+        jaw_latent_dim: width of the jaw's embedding.
+        eye_latent_dim: width of the eyes' embedding.
+        actor_embedding_dim: width of the actor's embedding.
+        emo_embedding_dim: width of the emotion's embedding.
         gru_feature_dim: width of the GRU.
         num_gru_layers: layers of the GRU.
     """
@@ -117,27 +135,27 @@ class DiffusionSettings:
 
     @property
     def sizes(self) -> ChannelSizes:
-        """The parts of a frame."""
+        """Channels of each group of a frame."""
         return ChannelSizes(self.skin_size, self.tongue_size, self.jaw_size, self.eye_size)
 
     @property
     def latent_dims(self) -> ChannelSizes:
-        """What the parts are reduced to."""
+        """Embedding width of each group of channels."""
         return ChannelSizes(self.feature_dim, self.tongue_latent_dim, self.jaw_latent_dim, self.eye_latent_dim)
 
     @property
     def alignment(self) -> Alignment:
-        """How the encoder's steps meet the frames."""
+        """How the encoder's steps are aligned to frames."""
         return Alignment(self.fps, self.encoder_first_step, self.encoder_step)
 
 
 @dataclass(frozen=True)
 class ActorConstants:
-    """What normalisation took from each actor's data.
+    """The constants of each actor's normalisation.
 
     Attributes:
-        neutral: the normalised neutral face, zero for jaw and eyes, `[actors, values]`.
-        scale: what skin, tongue, jaw and eyes were divided by, `[actors, 4]`.
+        neutral: the normalised neutral face, zero for jaw and eyes, `[actors, channels]`.
+        scale: divisors of skin, tongue, jaw and eyes, `[actors, 4]`.
     """
 
     neutral: Tensor
@@ -146,13 +164,13 @@ class ActorConstants:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What a clip or window is denoised under, the same at every step.
+    """The embedded conditioning of a clip or window, constant over the denoising steps.
 
     Attributes:
         speech: `[batch, frames, feature_dim]`.
         actor: `[batch, 1, actor_embedding_dim]`.
         emotion: `[batch, frames or 1, emo_embedding_dim]`.
-        neutral: the actors' normalised neutral faces, `[batch, 1, values]`.
+        neutral: the actors' normalised neutral faces, `[batch, 1, channels]`.
     """
 
     speech: Tensor
@@ -161,19 +179,19 @@ class Conditioning:
     neutral: Tensor
 
     def slice_frames(self, start: int, stop: int) -> Conditioning:
-        """The same for the frames from `start` up to `stop`, which is not included."""
+        """Takes the frames [start, stop)."""
         emotion = self.emotion if self.emotion.shape[1] == 1 else self.emotion[:, start:stop]
         return Conditioning(self.speech[:, start:stop], self.actor, emotion, self.neutral)
 
 
 class DiffusionNetwork(nn.Module):
-    """The diffusion network; see the top of the module.
+    """Predicts clean animation with a GRU over embedded noisy frames, speech, actor, emotion and noise level.
 
     Args:
-        settings: sizes and meaning of the inputs.
-        constants: per actor; not among the weights, since they are facts about the data.
-        encoder: float32 audio `[batch, samples]` at 16 kHz to features `[batch, steps, encoder_width]`. Without one,
-            features are given in place of audio.
+        settings: hyperparameters.
+        constants: normalisation of each actor; kept in buffers outside the state dict, since they belong to the data.
+        encoder: maps float32 audio `[batch, samples]` at 16 kHz to features `[batch, steps, encoder_width]`. None: the
+            inputs are features.
     """
 
     neutral: Tensor
@@ -185,14 +203,14 @@ class DiffusionNetwork(nn.Module):
         super().__init__()
         self.settings = settings
         self.alignment = settings.alignment
-        sizes, latents = settings.sizes, settings.latent_dims
+        sizes, latent_dims = settings.sizes, settings.latent_dims
         speech_width = self.alignment.points_per_frame * settings.encoder_width
         token_width = (
-            2 * settings.feature_dim + latents.total + settings.actor_embedding_dim + settings.emo_embedding_dim
+            2 * settings.feature_dim + latent_dims.total + settings.actor_embedding_dim + settings.emo_embedding_dim
         )
         self.encoder = encoder
         self.speech_projection = nn.Linear(speech_width, settings.feature_dim)
-        self.geometry = GeometryEmbedding(sizes, latents)
+        self.geometry = GeometryEmbedding(sizes, latent_dims)
         self.timestep_projection = nn.Linear(settings.diffusion_steps, settings.feature_dim)
         self.mish = Mish()
         self.actor_projection = nn.Linear(settings.actors, settings.actor_embedding_dim, bias=False)
@@ -202,7 +220,7 @@ class DiffusionNetwork(nn.Module):
         if constants.neutral.shape != (settings.actors, sizes.total) or constants.scale.shape != (settings.actors, 4):
             raise ValueError(
                 f"constants {list(constants.neutral.shape)} and {list(constants.scale.shape)} do not fit "
-                f"{settings.actors} actors of {sizes.total} values"
+                f"{settings.actors} actors of {sizes.total} channels"
             )
         widths = torch.tensor([sizes.skin, sizes.tongue, sizes.jaw, sizes.eye])
         scale = constants.scale.to(torch.float32).repeat_interleave(widths, dim=1)
@@ -222,19 +240,19 @@ class DiffusionNetwork(nn.Module):
         """Predicts the clean animation of whole clips.
 
         Args:
-            noisy: `[batch, frames, values]`.
-            timesteps: number of the noise level among all, int64 `[batch]`.
+            noisy: `[batch, frames, channels]`.
+            timesteps: the noise level, from 0 to `diffusion_steps` - 1, int64 `[batch]`.
             speech: audio `[batch, samples]`, or features `[batch, steps, encoder_width]`.
             actor: `[batch, actors]`.
             emotion: `[batch, emotions]`, or per frame `[batch, frames, emotions]`.
-            lengths: frames of each item that are not padding, int64 `[batch]`. None: all.
-            speech_lengths: samples or steps likewise; goes with `lengths`.
+            lengths: valid frames of each item, before its padding, int64 `[batch]`. None: all.
+            speech_lengths: valid samples or steps of each item, int64 `[batch]`; required with `lengths`.
 
         Returns:
-            `[batch, frames, values]`; what stands in padding means nothing.
+            `[batch, frames, channels]`; padding frames are undefined.
         """
         if (lengths is None) != (speech_lengths is None):
-            raise ValueError("lengths of frames and of speech go together")
+            raise ValueError("lengths and speech_lengths are given together or not at all")
         if speech.dim() == 2 and speech_lengths is not None:
             speech, speech_lengths = self.encode_padded(speech, speech_lengths)
         features = self.encode(speech)
@@ -242,20 +260,20 @@ class DiffusionNetwork(nn.Module):
         return self.denoise(noisy, timesteps, conditions)[0]
 
     def encode(self, audio: Tensor) -> Tensor:
-        """Features `[batch, steps, encoder_width]` of audio `[batch, samples]`; of features, themselves."""
+        """Extracts features `[batch, steps, encoder_width]` of audio `[batch, samples]`; returns features unchanged."""
         if audio.dim() == 3:
             return audio
         if self.encoder is None:
-            raise ValueError("this network was made without an encoder: give it features")
+            raise ValueError("this network has no encoder: pass features")
         features: Tensor = self.encoder(audio)
         return features
 
     def encode_padded(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Encodes clips of unequal lengths one by one, since padding would change what encoders make of the rest.
+        """Encodes clips of unequal lengths one by one, since padding would change the features of the whole clip.
 
         Args:
             audio: `[batch, samples]`.
-            lengths: samples of each item that are not padding, int64 `[batch]`.
+            lengths: valid samples of each item, int64 `[batch]`.
 
         Returns:
             Features `[batch, steps, encoder_width]` padded with zeros, and the steps of each item, int64 `[batch]`.
@@ -273,18 +291,18 @@ class DiffusionNetwork(nn.Module):
         lengths: Tensor | None = None,
         steps: Tensor | None = None,
     ) -> Conditioning:
-        """Prepares what stays the same while a clip or window is denoised.
+        """Embeds the conditioning, which is constant over the denoising steps of a clip or window.
 
         Args:
             features: output of `encode`, `[batch, steps, encoder_width]`.
             frames: frames that the features span.
             actor: `[batch, actors]`.
             emotion: `[batch, emotions]`, or `[batch, frames, emotions]` for the frames that will be denoised.
-            lengths: frames of each item that are not padding, int64 `[batch]`. None: all.
-            steps: steps of each item likewise.
+            lengths: valid frames of each item, int64 `[batch]`. None: all.
+            steps: valid steps of each item, int64 `[batch]`. None: all.
 
         Returns:
-            The conditions; a range of frames is taken with `Conditioning.between`.
+            The conditioning of all frames; `Conditioning.slice_frames` takes a range of them.
         """
         aligned = self.alignment.apply(features, frames, steps, lengths)
         return Conditioning(
@@ -295,18 +313,18 @@ class DiffusionNetwork(nn.Module):
         )
 
     def denoise(
-        self, noisy: Tensor, timesteps: Tensor, conditions: Conditioning, latents: Tensor | None = None
+        self, noisy: Tensor, timesteps: Tensor, conditions: Conditioning, hidden_state: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Predicts the clean animation from the noisy one.
 
         Args:
-            noisy: `[batch, frames, values]`.
-            timesteps: number of the noise level among all, int64 `[batch]`, or `[1]` for the whole batch.
-            conditions: as many frames of them.
-            latents: state of the GRU before the first frame, `[layers, batch, gru_feature_dim]`. None: zeros.
+            noisy: `[batch, frames, channels]`.
+            timesteps: the noise level, int64 `[batch]`, or `[1]` for the whole batch.
+            conditions: the conditioning of these frames.
+            hidden_state: of the GRU before the first frame, `[layers, batch, gru_feature_dim]`. None: zeros.
 
         Returns:
-            The prediction `[batch, frames, values]`, and the state after the last frame.
+            The prediction `[batch, frames, channels]`, and the hidden state after the last frame.
         """
         batch, frames = noisy.shape[:2]
         level = self._embed(timesteps)[:, None]
@@ -320,43 +338,43 @@ class DiffusionNetwork(nn.Module):
             ],
             dim=-1,
         )
-        seen, latents = self.gru(tokens, latents)
-        return self.heads(seen) + conditions.neutral, latents
+        features, hidden_state = self.gru(tokens, hidden_state)
+        return self.heads(features) + conditions.neutral, hidden_state
 
     def to_deltas(self, values: Tensor, actor: Tensor) -> Tensor:
-        """Undoes the normalisation and takes the neutral face away.
+        """Denormalises animation and subtracts the neutral face.
 
         Args:
-            values: normalised animation, `[batch, frames, values]`.
-            actor: whose constants apply, `[batch, actors]`.
+            values: normalised animation, `[batch, frames, channels]`.
+            actor: selects the constants, `[batch, actors]`.
 
         Returns:
-            `[batch, frames, values]`: displacements of vertices and jaw key points in the mesh's unit, eye rotations in
+            `[batch, frames, channels]`: deltas of vertices and jaw key points in the mesh's unit, eye rotations in
             degrees.
         """
         neutral, scale = select_rows(actor, self.neutral), select_rows(actor, self.scale)
         return (values - neutral[:, None]) * scale[:, None]
 
     def _embed(self, timesteps: Tensor) -> Tensor:
-        """What the linear layer makes of one-hot vectors, read from its columns: `[batch, feature_dim]`."""
+        """Embeds noise levels: the linear layer of one-hot vectors, read from its columns, `[batch, feature_dim]`."""
         columns = self.timestep_projection.weight.t().index_select(0, timesteps.to(self.neutral.device))
         level: Tensor = self.mish(columns + self.timestep_projection.bias)
         return level
 
 
 def widen_actors(weights: dict[str, Tensor], columns: Sequence[int | None]) -> dict[str, Tensor]:
-    """Fits trained weights to another list of actors; everything but their identities is kept.
+    """Adapts trained weights to another list of actors; only the actor embedding changes.
 
     Args:
-        weights: state of a `DiffusionNetwork`.
-        columns: for each actor of the new network, its place in the old one, or None for one it did not know; that one
-            starts as the average of the old ones.
+        weights: state dict of a `DiffusionNetwork`.
+        columns: for each actor of the new network, its index in the old one; None for a new actor, which starts as the
+            mean of the old ones.
 
     Returns:
-        State of a network with `len(columns)` actors.
+        State dict of a network with `len(columns)` actors.
     """
     name = "actor_projection.weight"
-    known = weights[name]
-    average = known.mean(dim=1)
-    widened = [average if column is None else known[:, column] for column in columns]
+    trained = weights[name]
+    average = trained.mean(dim=1)
+    widened = [average if column is None else trained[:, column] for column in columns]
     return {**weights, name: torch.stack(widened, dim=1)}

@@ -1,7 +1,13 @@
-"""How much noise each step of a diffusion process adds, and the tables that follow from it, in float64.
+"""The diffusion process: noise schedules, adding noise, and sampling with DDPM or DDIM.
 
-Knows numbers only: no tensors, no network. After Ho et al. 2020 (the process) and Nichol and Dhariwal 2021 (the cosine
-schedule, and leaving out steps).
+The network predicts the clean signal x0. Here it is a function of the index of a step and the noisy signal
+`[batch, frames, channels]`; what it computes, and the hidden state it keeps, are up to the caller.
+
+Conventions: a schedule holds the selected steps from the least noise to the most, in float64. A *step* is an index into
+the schedule, a *timestep* the number of that step among all steps of training, which conditions the network.
+
+Sources: Ho et al., Denoising Diffusion Probabilistic Models (2020); Nichol and Dhariwal, Improved Denoising Diffusion
+Probabilistic Models (2021): the cosine schedule and respacing; Song et al., Denoising Diffusion Implicit Models (2020).
 """
 
 from __future__ import annotations
@@ -27,16 +33,16 @@ _MAX_BETA = 0.999  # keeps the last steps of the cosine schedule from dividing b
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """Tables over the steps that are kept, from the least noise to the most; each `[steps]`.
+    """Coefficients of the selected steps, from the least noise to the most; each `[steps]`, float64.
 
     Attributes:
-        timesteps: the numbers that the steps had among all steps, int64; what a network is told.
+        timesteps: the number of each step among all steps, int64; it conditions the network.
         betas: variance of the noise that a step adds.
-        signal_power: share of the signal's variance that is left after a step (the cumulative product of 1 - beta).
+        alphas_cumprod: the cumulative product of 1 - beta: the share of the signal's variance after a step.
         posterior_variance: variance of x before a step, given x after it and x0.
-        posterior_log_variance: its logarithm; the first, of zero, is replaced by the second.
-        posterior_x0: weight of x0 in the mean of x before a step.
-        posterior_xt: weight of x after the step in that mean.
+        posterior_log_variance_clipped: its logarithm; the first, of zero, is replaced by the second.
+        posterior_mean_coef1: weight of x0 in the posterior mean of x before a step.
+        posterior_mean_coef2: weight of x after the step in that mean.
     """
 
     timesteps: Int64Array
@@ -48,19 +54,19 @@ class NoiseSchedule:
     posterior_mean_coef2: Table
 
     def __len__(self) -> int:
-        """Number of steps that are kept."""
+        """Number of selected steps."""
         return len(self.timesteps)
 
 
 def make_noise_schedule(
     kind: Literal["cosine", "linear"], steps: int, respacing: str | Sequence[int] | None = None
 ) -> NoiseSchedule:
-    """Builds the tables.
+    """Computes a noise schedule.
 
     Args:
-        kind: "cosine", or "linear" from 1e-4 to 0.02 (for 1,000 steps, and accordingly more for fewer).
-        steps: number of steps before any are left out.
-        respacing: which are kept, see `space_timesteps`.
+        kind: "cosine", or "linear" from 1e-4 to 0.02 (for 1,000 steps, and in proportion more for fewer).
+        steps: number of steps before respacing.
+        respacing: selects steps, in the notation of `space_timesteps`.
 
     Raises:
         UserError: the respacing does not fit the number of steps.
@@ -84,16 +90,16 @@ def make_noise_schedule(
 
 
 def space_timesteps(steps: int, respacing: str | Sequence[int] | None = None) -> Int64Array:
-    """The steps that are kept, in rising order, int64 `[kept]`.
+    """Selects timesteps in ascending order, int64 `[selected]`.
 
     Args:
         steps: number of steps.
-        respacing: None or "" keeps all. Counts, such as "2" or "10,5" or a list, divide the steps into as many equal
-            sections (the first ones take the remainder) and keep that many of each, evenly spread, ends included.
-            "ddim50" keeps 50 with one distance between all.
+        respacing: None or "" selects all. Counts, such as "2" or "10,5" or a list, divide the steps into one section
+            per count, of equal length (the first ones take the remainder), and select that many of each, evenly spaced,
+            ends included. "ddim50" selects 50 with a constant stride.
 
     Raises:
-        UserError: a section has fewer steps than are to be kept, or no distance gives the number wanted.
+        UserError: a section has fewer steps than its count, or no stride gives the requested number.
     """
     if not respacing:
         return np.arange(steps)
@@ -104,7 +110,7 @@ def space_timesteps(steps: int, respacing: str | Sequence[int] | None = None) ->
             return _even_stride(steps, int(respacing.removeprefix("ddim")))
         respacing = [int(count) for count in respacing.split(",")]
     size, extra = divmod(steps, len(respacing))
-    kept: list[int] = []
+    selected: list[int] = []
     start = 0
     for section, count in enumerate(respacing):
         length = size + (section < extra)
@@ -113,9 +119,9 @@ def space_timesteps(steps: int, respacing: str | Sequence[int] | None = None) ->
                 f"TIMESTEP_RESPACING asks for {count:,} of the {length:,} steps of section {section + 1}",
                 hint=f"Sections share {steps:,} steps; each count must be from 1 to the length of its section.",
             )
-        kept += _spread(start, length, count)
+        selected += _spread_evenly(start, length, count)
         start += length
-    return np.array(kept, np.int64)
+    return np.array(selected, np.int64)
 
 
 def _cosine_betas(steps: int) -> Table:
@@ -127,15 +133,15 @@ def _linear_betas(steps: int) -> Table:
     return np.linspace(0.1 / steps, 20 / steps, steps, dtype=np.float64)
 
 
-def _spread(start: int, length: int, count: int) -> list[int]:
-    """`count` of the numbers from `start` on, ends included, rounded as the reference rounds (halves to even)."""
+def _spread_evenly(start: int, length: int, count: int) -> list[int]:
+    """Spaces `count` integers evenly over [start, start + length), ends included; halves round to even."""
     stride = (length - 1) / (count - 1) if count > 1 else 1.0
-    kept = []
+    selected = []
     position = 0.0
     for _ in range(count):
-        kept.append(start + round(position))
-        position += stride  # summed, not multiplied: halves fall as they do in the reference
-    return kept
+        selected.append(start + round(position))
+        position += stride  # a running sum, so that halves fall as they do in the reference
+    return selected
 
 
 def _even_stride(steps: int, count: int) -> Int64Array:
@@ -143,16 +149,15 @@ def _even_stride(steps: int, count: int) -> Int64Array:
         if len(range(0, steps, stride)) == count:
             return np.arange(0, steps, stride)
     raise UserError(
-        f"TIMESTEP_RESPACING asks for {count:,} evenly spaced steps; no distance between them gives that many of "
-        f"{steps:,}",
+        f"TIMESTEP_RESPACING asks for {count:,} evenly spaced steps; no stride gives this number of {steps:,}",
         hint="Take a count that divides the number of steps.",
     )
 
 
-# Predicts the clean signal: index of the step in the schedule, noisy signal -> signal, both [batch, frames, values].
+# Predicts the clean signal: index of the step in the schedule, noisy signal -> signal, both [batch, frames, channels].
 DenoiseFn = Callable[[int, Tensor], Tensor]
-# Noise for an index and a range of frames [start, stop): the index `len(schedule)` is where sampling starts from, the
-# index i > 0 what step i adds. Nothing is added after step 0.
+# Noise for an index and a range of frames [start, stop): index `len(schedule)` is the initial sample, index i > 0 the
+# noise that step i adds. Step 0 adds none.
 NoiseSource = Callable[[int, int, int], Tensor]
 
 
@@ -162,21 +167,21 @@ def sample_timesteps(schedule: NoiseSchedule, batch: int, generator: torch.Gener
 
 
 def original_timesteps(schedule: NoiseSchedule, steps: Tensor) -> Tensor:
-    """The numbers among all steps, which a network is told, for indices into the schedule, int64 `[batch]`."""
+    """Looks up the timesteps of indices into the schedule, int64 `[batch]`; they condition the network."""
     return torch.from_numpy(schedule.timesteps).to(steps.device)[steps]
 
 
 def add_noise(schedule: NoiseSchedule, x0: Tensor, steps: Tensor, noise: Tensor) -> Tensor:
-    """The signal after the given steps of noise: sqrt(power) x0 + sqrt(1 - power) noise.
+    """Adds noise to a signal: sqrt(alphas_cumprod) x0 + sqrt(1 - alphas_cumprod) noise.
 
     Args:
         schedule: the noise schedule.
-        x0: the clean signal, `[batch, frames, values]`.
+        x0: the clean signal, `[batch, frames, channels]`.
         steps: an index into the schedule for each item, int64 `[batch]`.
-        noise: standard normal, as `x0`.
+        noise: standard normal, of the shape of `x0`.
 
     Returns:
-        As `x0`.
+        The noisy signal, `[batch, frames, channels]`.
     """
     signal = _per_item(np.sqrt(schedule.alphas_cumprod), steps, x0)
     spread = _per_item(np.sqrt(1 - schedule.alphas_cumprod), steps, x0)
@@ -184,21 +189,21 @@ def add_noise(schedule: NoiseSchedule, x0: Tensor, steps: Tensor, noise: Tensor)
 
 
 def fixed_noise(noise: Tensor) -> NoiseSource:
-    """Noise from a tensor `[batch, steps + 1, frames, values]`; a batch of one serves any batch."""
+    """Reads noise from a tensor `[batch, steps + 1, frames, channels]`; a batch of one broadcasts."""
     return lambda index, start, stop: noise[:, index, start:stop]
 
 
 def random_noise(
     batch: int, values: int, generator: torch.Generator | None, device: torch.device | str = "cpu"
 ) -> NoiseSource:
-    """Noise that is drawn when it is needed, and never held for all steps at once.
+    """Draws the noise of each step when it is requested.
 
     Args:
-        batch: items; a batch of one serves any batch.
-        values: values of a frame.
-        generator: a generator for the CPU gives the same noise for every device that samples. For the same noise in
-            every window of a stream, make one of the same seed for each. None: torch's global one of the device.
-        device: where the noise is needed.
+        batch: items; a batch of one broadcasts.
+        values: channels of a frame.
+        generator: on the CPU, it gives the same noise whatever the device. For the same noise in every window of a
+            stream, make a new one from the same seed per window. None: torch's global generator of the device.
+        device: device of the noise.
     """
     source = generator.device if generator is not None else torch.device(device)
 
@@ -217,26 +222,25 @@ def sample(
     skip_steps: int = 0,
     deterministic: bool = False,
 ) -> Tensor:
-    """Starts from noise and takes it away, step by step.
+    """Samples a signal: denoises from pure noise, step by step.
 
     Args:
-        schedule: the steps to go through, from the last to the first.
+        schedule: the steps, taken from the last to the first.
         predict: the network.
-        noise: where noise comes from.
-        frames: the range of frames [start, stop) that is sampled; only this range is asked for noise.
-        skip_steps: how many of the noisiest steps are left out; the start is then as noisy as the first step taken.
-        deterministic: adds no noise on the way (DDIM with eta 0, Song et al. 2020); otherwise that of the posterior
-            (DDPM, Ho et al. 2020).
+        noise: source of noise.
+        frames: the range of frames [start, stop) to sample; noise is requested for this range only.
+        skip_steps: number of the noisiest steps to skip; the initial sample is then as noisy as the first step taken.
+        deterministic: adds no noise between steps (DDIM with eta 0); otherwise the noise of the posterior (DDPM).
 
     Returns:
-        The signal, `[batch, frames, values]`.
+        The signal, `[batch, frames, channels]`.
 
     Raises:
-        UserError: no step is left.
+        UserError: `skip_steps` skips every step.
     """
     if not 0 <= skip_steps < len(schedule):
         raise UserError(
-            f"SKIP_STEPS leaves out {skip_steps:,} of {len(schedule):,} steps; at least one must be taken",
+            f"SKIP_STEPS skips {skip_steps:,} of {len(schedule):,} steps; at least one must be taken",
             hint="Lower SKIP_STEPS, or take more steps with TIMESTEP_RESPACING.",
         )
     first = len(schedule) - 1 - skip_steps
@@ -253,19 +257,19 @@ def sample(
 
 
 def _ddpm_step(schedule: NoiseSchedule, step: int, x: Tensor, x0: Tensor, noise: Tensor) -> Tensor:
-    """A draw from the posterior of x before the step."""
+    """Draws x before the step from its posterior."""
     mean = float(schedule.posterior_mean_coef1[step]) * x0 + float(schedule.posterior_mean_coef2[step]) * x
     return mean + math.exp(0.5 * schedule.posterior_log_variance_clipped[step]) * noise
 
 
 def _ddim_step(schedule: NoiseSchedule, step: int, x: Tensor, x0: Tensor) -> Tensor:
-    """Keeps the noise that x was predicted to hold, scaled to the step before."""
+    """Rescales the predicted noise of x to the step before."""
     power, before = float(schedule.alphas_cumprod[step]), float(schedule.alphas_cumprod[step - 1])
     noise = (x - math.sqrt(power) * x0) / math.sqrt(1 - power)
     return math.sqrt(before) * x0 + math.sqrt(1 - before) * noise
 
 
 def _per_item(table: Table, steps: Tensor, like: Tensor) -> Tensor:
-    """Entries of a table as `[batch, 1, 1]`; rounded to float32 before the device, as some have no float64."""
+    """Gathers entries of a table as `[batch, 1, 1]`; float32, since some devices have no float64."""
     entries = torch.from_numpy(table).to(torch.float32)[steps.cpu()]
     return entries.to(like.device)[:, None, None]

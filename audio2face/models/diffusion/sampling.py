@@ -1,7 +1,4 @@
-"""Animation out of a trained diffusion network: whole clips, and windows of a stream.
-
-Knows the network and the process. Knows neither audio files nor what is done with the animation.
-"""
+"""Sampling with a trained diffusion network: whole clips in blocks of frames, and windows of a stream."""
 
 from __future__ import annotations
 
@@ -15,12 +12,12 @@ from audio2face.models.diffusion.network import Conditioning, DiffusionNetwork
 from audio2face.models.diffusion.process import NoiseSchedule, NoiseSource, fixed_noise, random_noise, sample
 from audio2face.models.windows import WindowSchedule
 
-# Frames that a clip is sampled by; at 90,000 values a frame, some 100 MB for each tensor.
+# Frames sampled at once; at 90,000 channels a frame, about 100 MB per tensor.
 BLOCK_FRAMES = 256
 
 
 def initial_hidden_state(network: DiffusionNetwork, schedule: NoiseSchedule, batch: int) -> Tensor:
-    """The state of the GRU at the start of a stream, `[steps, layers, batch, gru_feature_dim]`."""
+    """Makes the GRU's hidden state at the start of a stream: zeros `[steps, layers, batch, gru_feature_dim]`."""
     settings = network.settings
     shape = (len(schedule), settings.num_gru_layers, batch, settings.gru_feature_dim)
     return torch.zeros(shape, device=network.neutral.device)
@@ -36,25 +33,25 @@ def sample_clip(
     deterministic: bool = False,
     block_frames: int = BLOCK_FRAMES,
 ) -> Iterator[Tensor]:
-    """Samples a clip, block after block of its frames.
+    """Samples a clip in blocks of frames, which bounds memory.
 
-    The speech has been encoded as a whole and each step's GRU goes on where it stopped, so the blocks together are what
-    sampling all frames at once gives for the same noise.
+    The speech is encoded as a whole, and the hidden state of each step is carried from block to block. The blocks
+    together therefore equal a sample of all frames at once from the same noise.
 
     Args:
         network: in evaluation mode.
-        schedule: the steps to go through.
-        conditions: of all frames of the clip.
-        noise: of each step, for a range of frames.
-        skip_steps: how many of the noisiest steps are skipped.
-        deterministic: add no noise on the way (DDIM).
-        block_frames: bounds memory.
+        schedule: the denoising steps.
+        conditions: conditioning of all frames of the clip.
+        noise: source of noise.
+        skip_steps: number of the noisiest steps to skip.
+        deterministic: samples with DDIM instead of DDPM.
+        block_frames: frames per block.
 
     Yields:
-        Normalised animation `[batch, block_frames, values]`; the last block may be shorter.
+        Normalised animation `[batch, block_frames, channels]`; the last block may be shorter.
 
     Raises:
-        UserError: no step is left.
+        UserError: `skip_steps` skips every step.
     """
     batch, frames = conditions.speech.shape[:2]
     hidden_state = initial_hidden_state(network, schedule, batch)
@@ -75,15 +72,15 @@ def sample_clip(
 
 
 class WindowSampler(nn.Module):
-    """One window of a stream, as a function of everything it depends on; this is what is exported.
+    """Samples one window of a stream as a pure function of its inputs; this module is exported to ONNX.
 
     Args:
         network: in evaluation mode.
-        schedule: the steps to go through.
-        windows: which frames of a window are kept.
-        deltas: give differences from the neutral face in the mesh's unit; otherwise normalised values.
-        skip_steps: how many of the noisiest steps are skipped; their hidden state passes through.
-        deterministic: add no noise on the way (DDIM).
+        schedule: the denoising steps.
+        windows: schedule of the windows: output frames and contexts.
+        deltas: returns deltas from the neutral face in the mesh's unit; otherwise normalised channels.
+        skip_steps: number of the noisiest steps to skip; their hidden states pass through unchanged.
+        deterministic: samples with DDIM instead of DDPM.
     """
 
     def __init__(
@@ -107,36 +104,36 @@ class WindowSampler(nn.Module):
     def forward(
         self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Samples the middle of a window.
+        """Samples the output frames of a window.
 
         Args:
             window: audio `[batch, samples]`, or features `[batch, steps, encoder_width]`.
             identity: `[batch, actors]`.
-            emotion: `[batch, emotions]`, or for each frame that is kept, `[batch, hop, emotions]`.
-            input_latents: what the window before gave; at first `initial_hidden_state`.
-            noise: `[batch, steps + 1, frames, values]`; the last step is where sampling starts from, step i is added at
-                step i of the schedule, step 0 never. None: drawn from torch's global generator.
+            emotion: `[batch, emotions]`, or per output frame, `[batch, hop, emotions]`.
+            input_latents: hidden state after the previous window; `initial_hidden_state` for the first.
+            noise: `[batch, steps + 1, frames, channels]`; the last index is the initial sample, index i the noise added
+                at step i of the schedule, index 0 is unused. None: drawn from torch's global generator.
 
         Returns:
-            prediction: `[batch, frames, values]`, zero outside the frames that are kept.
-            output_latents: for the next window.
+            prediction: `[batch, frames, channels]`, zero in the contexts.
+            output_latents: hidden state for the next window.
         """
-        source = fixed_noise(noise) if noise is not None else self._sample_window(window)
+        source = fixed_noise(noise) if noise is not None else self._window_noise(window)
         return self.sample(window, identity, emotion, input_latents, source)
 
     def sample(
         self, window: Tensor, identity: Tensor, emotion: Tensor, input_latents: Tensor, noise: NoiseSource
     ) -> tuple[Tensor, Tensor]:
-        """As `forward`, with noise that is made when it is needed: for frames of the window, counted from its first."""
+        """Samples like `forward`, with noise from a source; its frames count from the first frame of the window."""
         features = self.network.encode(window)
         whole = self.network.conditions(features, self.windows.frames, identity, emotion)
-        # Frames of the context never reach the GRU, so nothing of them is computed; emotion has none of them.
+        # Context frames never reach the GRU and are not computed; `emotion` covers the output frames only.
         kept = self.windows.kept
-        conditions = Conditioning(whole.speech[:, kept], whole.actor, whole.emotion, whole.neutral)
+        hop_conditioning = Conditioning(whole.speech[:, kept], whole.actor, whole.emotion, whole.neutral)
         values, hidden_state = _sample_frames(
             self.network,
             self.schedule,
-            conditions,
+            hop_conditioning,
             input_latents,
             noise,
             (kept.start, kept.stop),
@@ -147,7 +144,7 @@ class WindowSampler(nn.Module):
             values = self.network.to_deltas(values, identity)
         return functional.pad(values, (0, 0, self.windows.left_context, self.windows.right_context)), hidden_state
 
-    def _sample_window(self, window: Tensor) -> NoiseSource:
+    def _window_noise(self, window: Tensor) -> NoiseSource:
         values = self.network.settings.sizes.total
         return random_noise(window.shape[0], values, None, window.device)
 
@@ -163,9 +160,9 @@ def _sample_frames(
     skip_steps: int,
     deterministic: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Samples a range of frames, and carries the state of each step from before them to behind them."""
+    """Samples a range of frames and advances the hidden state of each step past them."""
     states = list(hidden_state.unbind(0))
-    batch = conditions.speech.shape[0]  # len() would make it a constant of an exported graph
+    batch = conditions.speech.shape[0]  # len() would become a constant of the exported graph
 
     def predict(step: int, noisy: Tensor) -> Tensor:
         level = torch.tensor([int(schedule.timesteps[step])], device=noisy.device)

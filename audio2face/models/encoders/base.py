@@ -1,4 +1,9 @@
-"""What is to be known about a speech encoder without running it: its rate, timing, width, origin and licence."""
+"""The base class of all speech encoders: audio of any length in, features about 50 times per second out.
+
+`EncoderInfo` describes an encoder (rate, timing, width, source, licence). `SpeechEncoder` pads audio that is too short,
+encodes audio that is too long in overlapping windows, combines the hidden layers and freezes parameters. A combination
+of layers is a module that maps `[layers, batch, steps, features]` to `[batch, steps, width]`.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +19,29 @@ from torch.nn import functional
 from audio2face.errors import UserError
 from audio2face.models.layers import Alignment
 
-SAMPLE_RATE = 16_000  # Hz; every encoder listens at this rate
+SAMPLE_RATE = 16_000  # Hz, of the audio that every encoder takes
 
 AlignmentRule = Literal["corners", "times"]
 
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Facts about a speech encoder; all of them are recorded in checkpoints.
+    """The properties of a speech encoder; checkpoints record all of them.
 
     Attributes:
         name: its name in the registry.
-        width: values per step of its output.
-        layers: hidden layers it hands out before they are combined.
-        window_samples: samples that its first step needs; one more step for every `step_samples` more.
+        width: features per step of its output.
+        layers: hidden layers that are combined.
+        window_samples: samples that the first step needs; every `step_samples` more give one more step.
         step_samples: distance between two steps.
-        first_sample: the sample that the first step describes (the middle of what it hears).
-        longest_samples: the most samples that one pass takes; longer audio is encoded in overlapping windows.
-        alignment: how its steps are laid on frames. `"corners"`: the first step on the first frame and the last on
-            the last, whatever their times. `"times"`: every frame at its own time.
-        frozen: names of the parts whose parameters are not trained; a part holds all parameters below its name.
-        licence: of the weights, as far as their publisher states it.
-        source: where the weights come from.
-        weights_sha256: of the file with the pretrained weights; None for weights made by chance.
+        first_sample: the sample that the first step describes (the middle of its receptive field).
+        longest_samples: the longest input of one forward pass; longer audio is encoded in overlapping windows.
+        alignment: how steps are aligned to frames. `"corners"`: the first step to the first frame and the last to the
+            last, whatever their times. `"times"`: by time.
+        frozen: names of the submodules whose parameters are frozen.
+        licence: of the weights, as stated by their publisher.
+        source: origin of the weights.
+        weights_sha256: of the file with the pretrained weights; None for randomly initialised weights.
         sample_rate: Hz.
     """
 
@@ -65,11 +70,11 @@ class EncoderInfo:
         return self.step_samples / self.sample_rate
 
     def steps(self, samples: int) -> int:
-        """How many steps `samples` samples give."""
+        """Counts the steps of `samples` samples."""
         return (samples - self.window_samples) // self.step_samples + 1
 
     def frame_alignment(self, fps: float) -> Alignment:
-        """How the encoder's steps are laid on frames, `fps` of them per second."""
+        """Aligns the encoder's steps to frames at `fps` frames per second."""
         first_step = None if self.alignment == "corners" else self.first_step_seconds
         return Alignment(fps, first_step, self.step_seconds)
 
@@ -78,25 +83,25 @@ Combination = Literal["weighted", "concat"]
 
 
 class SingleLayer(nn.Module):
-    """Takes the only layer there is."""
+    """Returns the single layer."""
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """See the module."""
+        """Maps `[1, batch, steps, features]` to `[batch, steps, features]`."""
         return hidden[0]
 
 
 class Concatenation(nn.Module):
-    """All layers side by side: `width` is `layers * features`."""
+    """Concatenates the layers."""
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """See the module."""
+        """Maps `[layers, batch, steps, features]` to `[batch, steps, layers * features]`."""
         return torch.cat(hidden.unbind(0), dim=-1)
 
 
 class WeightedLayers(nn.Module):
-    """A learned mean of the layers, each normalised first; all layers weigh alike at the beginning.
+    """Averages the layers with learned weights (equal at first) after normalising each.
 
-    Normalisation makes weights comparable: the layers of one network differ several times in size.
+    Normalisation makes the weights comparable: the magnitudes of a network's layers differ several times.
     """
 
     def __init__(self, layers: int, features: int) -> None:
@@ -105,63 +110,63 @@ class WeightedLayers(nn.Module):
         self.scores = nn.Parameter(torch.zeros(layers))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """See the module."""
+        """Maps `[layers, batch, steps, features]` to `[batch, steps, features]`."""
         normalised = torch.stack([norm(layer) for norm, layer in zip(self.norms, hidden.unbind(0), strict=True)])
         return (torch.softmax(self.scores, 0)[:, None, None, None] * normalised).sum(0)
 
 
 class WeightedLayerSum(nn.Module):
-    """The reference's way: sum of a_l times layer l over sum of a_l, where a starts as ones."""
+    """Averages the layers like the reference: the sum of a_l times layer l over the sum of a_l; a starts as ones."""
 
     def __init__(self, layers: int) -> None:
         super().__init__()
         self.coefficients = nn.Parameter(torch.ones(layers))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """See the module."""
+        """Maps `[layers, batch, steps, features]` to `[batch, steps, features]`."""
         weights = self.coefficients / self.coefficients.sum()
         return (weights[:, None, None, None] * hidden).sum(0)
 
 
-def chosen_layers(wanted: Sequence[int], there: int) -> tuple[int, ...]:
-    """The hidden layers that are heard, in rising order; all of them where none is named.
+def select_layers(requested: Sequence[int], count: int) -> tuple[int, ...]:
+    """Sorts the requested hidden layers; an empty request selects all.
 
     Raises:
-        UserError: there is no such layer, or one is named twice.
+        UserError: a layer is out of range or named twice.
     """
-    layers = tuple(sorted(wanted)) or tuple(range(there))
-    if len(set(layers)) < len(layers) or not set(layers) <= set(range(there)):
+    layers = tuple(sorted(requested)) or tuple(range(count))
+    if len(set(layers)) < len(layers) or not set(layers) <= set(range(count)):
         raise UserError(
-            f"layers {list(wanted)} of the speech encoder: each may be named once, from 0 to {there - 1}",
-            hint="Layers in the middle tell phonemes apart best.",
+            f"layers {list(requested)} of the speech encoder: each may be named once, from 0 to {count - 1}",
+            hint="The middle layers distinguish phonemes best.",
         )
     return layers
 
 
-def combination(kind: Combination, layers: int, features: int) -> tuple[nn.Module, int]:
-    """The module of a chosen combination, and the width of what it returns."""
+def build_layer_combination(kind: Combination, layers: int, features: int) -> tuple[nn.Module, int]:
+    """Makes the module of a combination; returns it and the width of its output."""
     if kind == "concat":
         return Concatenation(), layers * features
     return WeightedLayers(layers, features), features
 
 
-SHORTEST_SAMPLES = 400  # what the hungriest front end needs for its first step
-CONTEXT_SAMPLES = 4 * SAMPLE_RATE  # what a step of long audio hears at least on either side
+SHORTEST_SAMPLES = 400  # the largest receptive field of a front end's first step
+CONTEXT_SAMPLES = 4 * SAMPLE_RATE  # least context of a step on either side in long audio
 
 
 class SpeechEncoder(nn.Module, ABC):
     """Maps 16 kHz mono audio to features about 50 times per second.
 
-    Audio shorter than `SHORTEST_SAMPLES` is followed by zeros up to that length.
+    Audio shorter than `SHORTEST_SAMPLES` is padded with zeros to that length.
 
     Audio longer than `info.longest_samples` is encoded in windows of that length, each of which overlaps the next by
-    twice `CONTEXT_SAMPLES`; a step is taken from the window in which it lies deeper. Memory is bounded so. The steps
-    are not quite those of one pass, since attention and normalisation then see a window rather than the whole.
+    twice `CONTEXT_SAMPLES`; a step is taken from the window in which it has more context. This bounds memory. The steps
+    differ slightly from those of one pass, since attention and normalisation cover a window instead of the whole.
 
     Attributes:
-        info: facts about the encoder.
-        options: what was chosen when it was made; with its name enough to make it again (JSON values).
-        noise: how much noise the features get in training, as a share of their own size.
+        info: properties of the encoder.
+        options: its options as JSON values; with its name, they rebuild it.
+        noise: standard deviation of the noise added to features in training, relative to their own magnitude.
     """
 
     def __init__(self, info: EncoderInfo, options: dict[str, Any], combine: nn.Module) -> None:
@@ -173,7 +178,7 @@ class SpeechEncoder(nn.Module, ABC):
 
     @abstractmethod
     def encode_window(self, audio: Tensor) -> Tensor:
-        """Hidden layers of audio that fits into one pass.
+        """Computes the hidden layers of audio that fits into one forward pass.
 
         Args:
             audio: float32 `[batch, samples]`.
@@ -194,7 +199,7 @@ class SpeechEncoder(nn.Module, ABC):
         return self.combine_hidden(self.hidden_layers(audio))
 
     def combine_hidden(self, hidden: Tensor) -> Tensor:
-        """What `forward` returns, of the output of `hidden_layers`; with noise in training."""
+        """Combines the output of `hidden_layers` into features and adds noise in training mode."""
         features: Tensor = self.combine(hidden)
         if self.training and self.noise > 0:
             size = features.detach().square().mean(dim=-1, keepdim=True).sqrt()
@@ -202,42 +207,42 @@ class SpeechEncoder(nn.Module, ABC):
         return features
 
     def hidden_layers(self, audio: Tensor) -> Tensor:
-        """The hidden layers before they are combined: `[layers, batch, steps, features]`; see `forward`."""
+        """Computes the hidden layers `[layers, batch, steps, features]` of audio `[batch, samples]` of any length."""
         samples = audio.shape[1]
         if samples < SHORTEST_SAMPLES:
             audio = functional.pad(audio, (0, SHORTEST_SAMPLES - samples))
         if samples <= self.info.longest_samples:
             return self.encode_window(audio)
-        windows = window_plan(samples, self.info)
-        return torch.cat([self.encode_window(audio[:, begin:end])[:, :, kept] for begin, end, kept in windows], dim=2)
+        windows = split_into_windows(samples, self.info)
+        return torch.cat([self.encode_window(audio[:, begin:end])[:, :, steps] for begin, end, steps in windows], dim=2)
 
     def freeze(self) -> None:
-        """Excludes the parameters named by `info.frozen` from training; a subclass calls it when it is complete."""
+        """Freezes the submodules named in `info.frozen`; subclasses call it at the end of `__init__`."""
         for name, parameter in self.named_parameters():
             if any(f"{name}.".startswith(f"{part}.") for part in self.info.frozen):
                 parameter.requires_grad_(False)
 
 
-def window_plan(samples: int, info: EncoderInfo) -> list[tuple[int, int, slice]]:
-    """Cuts long audio into windows.
+def split_into_windows(samples: int, info: EncoderInfo) -> list[tuple[int, int, slice]]:
+    """Splits long audio into overlapping windows.
 
     Args:
         samples: length of the audio, more than `info.longest_samples`.
-        info: facts about the encoder.
+        info: properties of the encoder.
 
     Returns:
-        Per window its first sample, the sample after its last, and which of its steps are kept.
+        Per window its first sample, the sample after its last, and the steps to take from it.
     """
     margin = CONTEXT_SAMPLES // info.step_samples  # steps
     longest = info.longest_samples
     hop = longest // info.step_samples - 2 * margin  # steps, so that windows share one grid of steps
-    begins = range(0, samples - longest + hop * info.step_samples, hop * info.step_samples)
-    last = len(begins) - 1
+    starts = range(0, samples - longest + hop * info.step_samples, hop * info.step_samples)
+    last = len(starts) - 1
     return [
         (
             begin,
             min(begin + longest, samples),
             slice(margin if index > 0 else 0, margin + hop if index < last else None),
         )
-        for index, begin in enumerate(begins)
+        for index, begin in enumerate(starts)
     ]

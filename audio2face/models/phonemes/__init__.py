@@ -1,7 +1,7 @@
-"""Which phone sounds when in a recording: sets of phones, tables over time, and the recogniser that needs no network.
+"""Phoneme recognition: phone sets, phone probabilities over time, and the recognisers.
 
-Knows recordings and seconds. Knows nothing of shots, clips or frames of animation. Recognisers that are networks stand
-in `audio2face.models.phonemes.registry`.
+Everything here is in seconds and rows of a recording. Recognisers that are neural networks are imported through
+`audio2face.models.phonemes.registry`.
 """
 
 from audio2face.models.phonemes.phone_set import (

@@ -1,4 +1,4 @@
-"""Charsiu's frame classifiers: wav2vec 2.0 with one linear layer, which names the phone of every 10 ms without text.
+"""Charsiu's frame classifiers: wav2vec 2.0 with a linear layer that classifies the phone of every 10 ms, without text.
 
 Source: Zhu et al., Phone-to-audio alignment without text: a semi-supervised approach (2022).
 """
@@ -34,18 +34,18 @@ from audio2face.types import Float32Array
 VOCABULARY_FILE = "vocab.json"
 _LONGEST_SECONDS = 30
 _SPECIAL = frozenset(["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]", "<unk>", "<pad>", "<s>", "</s>", "|"])
-_LEAST_VARIANCE = 1e-7  # as in the feature extractor that the networks were trained behind
+_SMALLEST_VARIANCE = 1e-7  # as in the feature extractor of the networks' training
 
 
 @dataclass(frozen=True)
 class CharsiuSource:
-    """Where one of the networks comes from.
+    """The repositories of one of the networks.
 
     Attributes:
         name: of the detector.
-        language: what it listens to.
+        language: language of the recordings.
         network: repository of the network.
-        vocabulary: repository of its phones.
+        vocabulary: repository of its vocabulary.
     """
 
     name: str
@@ -61,12 +61,12 @@ SOURCES = (
 
 
 class FrameClassifier(SpeechEncoder):
-    """A speech encoder whose features are logits of symbols; audio is of zero mean and unit variance.
+    """A speech encoder whose features are logits of symbols; its input has zero mean and unit variance.
 
     Args:
-        source: which one it is.
-        config: sizes of the network, see `hub_folder.read_config`.
-        symbols: how many symbols it knows.
+        source: its repositories.
+        config: sizes of the network, from `encoders.weights.read_config`.
+        symbols: size of the vocabulary.
         weights_sha256: of its weights.
     """
 
@@ -93,20 +93,20 @@ class FrameClassifier(SpeechEncoder):
         self.freeze()
 
     def encode_window(self, audio: Tensor) -> Tensor:
-        """See `SpeechEncoder`."""
+        """Computes the logits of one window, `[1, batch, steps, symbols]`."""
         logits: Tensor = self.head(self.model(audio).last_hidden_state)
         return logits[None]
 
 
 class Charsiu:
-    """See `Detector`.
+    """A `Detector` with a frame classifier; needs no text.
 
     Args:
-        network: the network.
+        network: the classifier.
         columns: the phones among its symbols, by column.
-        language: what it listens to.
-        temperature: above 1, answers are more even; below 1 more decided.
-        device: what it is calculated on.
+        language: language of the recordings.
+        temperature: of the softmax: above 1 flattens the probabilities, below 1 sharpens them.
+        device: device of the network.
     """
 
     def __init__(
@@ -128,25 +128,25 @@ class Charsiu:
 
     @torch.inference_mode()
     def detect(self, samples: Float32Array, text: str | None) -> Float32Array:
-        """See `Detector`; text is not needed."""
+        """Computes phone probabilities `[rows, phones]`; the text is ignored."""
         wave = torch.from_numpy(samples)
-        wave = (wave - wave.mean()) / torch.sqrt(wave.var(correction=0) + _LEAST_VARIANCE)
+        wave = (wave - wave.mean()) / torch.sqrt(wave.var(correction=0) + _SMALLEST_VARIANCE)
         logits = self._network(wave[None].to(self._device))[0].float().cpu()
-        likely = torch.softmax(logits / self._temperature, dim=-1) @ self._merge
-        # What is left for padding and unknown symbols belongs to nobody.
-        table: Float32Array = (likely / likely.sum(-1, keepdim=True)).numpy()
+        probabilities = torch.softmax(logits / self._temperature, dim=-1) @ self._merge
+        # The probability of padding and unknown symbols is spread over the phones.
+        table: Float32Array = (probabilities / probabilities.sum(-1, keepdim=True)).numpy()
         return resample_rows(table, self._rate)
 
 
 def open_charsiu(source: CharsiuSource, models_root: Path | None, temperature: float, device: torch.device) -> Charsiu:
-    """Opens one of the networks, from the models folder or the hub.
+    """Loads one of the networks from the models folder or the hub.
 
     Raises:
-        MissingWeightsError: it is on neither.
+        MissingWeightsError: its files are missing and cannot be downloaded.
         UserError: its files are damaged.
     """
-    where = WeightsLocation(source.name, models_root, kind="phoneme recogniser")
-    folder = source.network.find(where) or source.network.fetch(where)
+    location = WeightsLocation(source.name, models_root, kind="phoneme recogniser")
+    folder = source.network.find(location) or source.network.fetch(location)
     vocabulary = _vocabulary_path(source, folder, models_root)
     size = _vocabulary_size(folder)
     columns = _columns(vocabulary, source.language, size)
@@ -157,7 +157,7 @@ def open_charsiu(source: CharsiuSource, models_root: Path | None, temperature: f
 
 
 def _vocabulary_path(source: CharsiuSource, folder: Path, models_root: Path | None) -> Path:
-    """The file that names the network's symbols: beside the network, or in a repository of its own."""
+    """Finds the file of the network's vocabulary: beside the network, or in its own repository."""
     beside = folder / VOCABULARY_FILE
     if beside.is_file():
         return beside
@@ -168,7 +168,7 @@ def _vocabulary_path(source: CharsiuSource, folder: Path, models_root: Path | No
         return Path(hf_hub_download(source.vocabulary, VOCABULARY_FILE, cache_dir=cache))
     except OSError as error:
         raise MissingWeightsError(
-            f"the phoneme recogniser {source.name!r} lacks {VOCABULARY_FILE}, which could not be fetched",
+            f"the phoneme recogniser {source.name!r} lacks {VOCABULARY_FILE}, which could not be downloaded",
             path=folder,
             hint=f"Put {VOCABULARY_FILE} of {source.vocabulary} there.",
         ) from error
@@ -182,7 +182,7 @@ def _vocabulary_size(folder: Path) -> int:
 
 
 def _columns(path: Path, language: str, size: int) -> dict[int, str]:
-    """The phones among the network's symbols: by column, as `PhoneSet` writes them."""
+    """Reads the phones of the network's vocabulary by column, in the spelling of `PhoneSet`."""
     found = {}
     for symbol, column in _read_object(path).items():
         if symbol in _SPECIAL:
@@ -191,7 +191,7 @@ def _columns(path: Path, language: str, size: int) -> dict[int, str]:
         if not isinstance(column, int) or not 0 <= column < size:
             raise FileFormatError(f"gives {symbol!r} the column {column!r}, expected 0 to {size - 1}", path=path)
         if language == "en" and plain not in ENGLISH.column:
-            raise FileFormatError(f"holds {symbol!r}, which is no phone of English", path=path)
+            raise FileFormatError(f"holds {symbol!r}, which is an unknown phone of English", path=path)
         found[column] = plain
     if SILENCE not in found.values():
         raise FileFormatError(f"holds no {SILENCE}", path=path)

@@ -1,7 +1,11 @@
-"""The phones of a language, as columns of a table, and the spellings in which they come.
+"""Phone sets, their spellings, tables of phone probabilities over time, and the protocol of a recogniser.
 
-English has one set, whoever finds the phones: the 39 phones of the CMU dictionary, and silence. The set of another
-language is that of whoever finds its phones.
+English has one set for all recognisers: the 39 phones of the CMU dictionary, and silence. In other languages each
+recogniser has its own set.
+
+A table has 50 rows per second, less one: a time is mapped to a row by stretching the table, plus 0.02 s, over the
+recording. The reference does so with the table of its recogniser, whose convolutions lose that much at the ends; all
+tables here follow this rule.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ _SILENCES = frozenset(["", "SIL", "SP", "SPN", "PAU", "NSN", "+NSN+", "+SPN+", "
 _ARPABET = """
     AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH
 """
-# Phones of English in the International Phonetic Alphabet, one transcription or another.
+# Phones of English in the International Phonetic Alphabet, in its common transcriptions.
 _IPA = {
     **{"ɑ": "AA", "ɒ": "AA", "æ": "AE", "a": "AE", "ə": "AH", "ɐ": "AH", "ʌ": "AH", "ɔ": "AO", "aʊ": "AW", "aɪ": "AY"},
     **{"b": "B", "ʧ": "CH", "tʃ": "CH", "d": "D", "ð": "DH", "ɛ": "EH", "e": "EH", "ɜ": "ER", "ɝ": "ER", "ɚ": "ER"},
@@ -30,15 +34,15 @@ _IPA = {
     **{"p": "P", "ɹ": "R", "r": "R", "s": "S", "ʃ": "SH", "t": "T", "ɾ": "T", "ʔ": "T", "θ": "TH", "ʊ": "UH"},
     **{"u": "UW", "ʉ": "UW", "v": "V", "w": "W", "ʍ": "W", "j": "Y", "z": "Z", "ʒ": "ZH"},
 }
-_UNSPOKEN = str.maketrans("", "", "ˈˌːˑ͡‿0123456789")  # stress, length, ties
+_DIACRITICS = str.maketrans("", "", "ˈˌːˑ͡‿0123456789")  # stress, length, ties
 
 
 @dataclass(frozen=True)
 class PhoneSet:
-    """The phones of a language in the order of their columns.
+    """The phones of a language, one per column of a table.
 
     Attributes:
-        symbols: the phones; `SILENCE` is one of them.
+        symbols: the phones, `SILENCE` included.
     """
 
     symbols: tuple[str, ...]
@@ -58,7 +62,7 @@ class PhoneSet:
         return {symbol: index for index, symbol in enumerate(self.symbols)}
 
     def __len__(self) -> int:
-        """How many phones there are, silence among them."""
+        """Number of phones, silence included."""
         return len(self.symbols)
 
 
@@ -66,34 +70,34 @@ ENGLISH = PhoneSet((SILENCE, *_ARPABET.split()))
 
 
 def plain_symbol(symbol: str, language: str) -> str:
-    """A phone as its `PhoneSet` writes it.
+    """Converts a phone to the spelling of its `PhoneSet`.
 
-    Silence may be called SIL, sp, spn, pau or nothing. English comes in ARPABET, with stress or without, or in IPA; a
-    symbol of English that is neither is returned as it is, and so is every symbol of another language.
+    Silence may be written SIL, sp, spn, pau or as an empty string. English may be in ARPABET, with or without stress,
+    or in IPA. Other symbols, and symbols of other languages, are returned unchanged.
     """
     if symbol.strip().upper() in _SILENCES:
         return SILENCE
     if language != "en":
         return symbol
-    bare = symbol.translate(_UNSPOKEN)
+    bare = symbol.translate(_DIACRITICS)
     return bare.upper() if bare.upper() in ENGLISH.column and bare not in _IPA else _IPA.get(bare, symbol)
 
 
 def phones_of(symbols: Iterable[str], language: str) -> PhoneSet:
-    """The set of a language of which nothing is known but the symbols that occur; English has its own."""
+    """Makes the phone set of a language from the symbols that occur; English always has its fixed set."""
     if language == "en":
         return ENGLISH
     return PhoneSet((SILENCE, *sorted({plain_symbol(symbol, language) for symbol in symbols} - {SILENCE})))
 
 
 RATE = 50  # rows per second
-WINDOW_ROWS = 25  # of the window around a frame
+WINDOW_ROWS = 25  # rows of the window around a frame
 _LOST_SECONDS = 0.02
 _OUTSIDE = -1
 
 
 class Span(NamedTuple):
-    """When one phone sounds: its symbol, start and end in seconds from the start of the recording."""
+    """One phone: its symbol, start and end in seconds from the start of the recording."""
 
     symbol: str
     start: float
@@ -101,19 +105,19 @@ class Span(NamedTuple):
 
 
 def row_count(seconds: float) -> int:
-    """Rows of the table of a recording, at least one."""
+    """Counts the rows of a recording's table, at least one."""
     return max(1, round((seconds - _LOST_SECONDS) * RATE))
 
 
 def window_rows(times: npt.ArrayLike, num_rows: int | Int64Array) -> Int64Array:
-    """The rows of the windows around frames, half a window before row floor(t n / (n / 50 + 0.02)) and onwards.
+    """Computes the rows of windows around frames, centred on row floor(t n / (n / 50 + 0.02)).
 
     Args:
         times: of the frames, `[...]`, seconds from the start of the recording.
         num_rows: rows of the recording's table; one number, or one for each time, `[...]`.
 
     Returns:
-        `[..., WINDOW_ROWS]`; -1 stands for silence outside the recording.
+        `[..., WINDOW_ROWS]`; -1 marks silence outside the recording.
     """
     sizes = np.asarray(num_rows, np.int64)
     centres = np.floor(np.asarray(times, float) * (sizes / (sizes / RATE + _LOST_SECONDS))).astype(np.int64)
@@ -122,10 +126,10 @@ def window_rows(times: npt.ArrayLike, num_rows: int | Int64Array) -> Int64Array:
 
 
 def spans_to_rows(spans: Sequence[Span], seconds: float, phones: PhoneSet) -> Float32Array:
-    """The table of a recording whose phones have known times: in each row, 1 for the phone at its middle.
+    """Converts timed phones to a one-hot table: each row has 1 for the phone at its middle.
 
     Args:
-        spans: the phones that sound, each one of `phones`; where none does, there is silence.
+        spans: timed phones, each one of `phones`; gaps are silence.
         seconds: length of the recording.
         phones: the columns.
 
@@ -133,7 +137,7 @@ def spans_to_rows(spans: Sequence[Span], seconds: float, phones: PhoneSet) -> Fl
         `[row_count(seconds), phones]`.
 
     Raises:
-        KeyError: a span's symbol is not in `phones`.
+        KeyError: a span's symbol is missing in `phones`.
     """
     ordered = sorted(spans, key=lambda span: span.start)
     count = row_count(seconds)
@@ -142,42 +146,42 @@ def spans_to_rows(spans: Sequence[Span], seconds: float, phones: PhoneSet) -> Fl
     if ordered:
         latest = np.searchsorted([span.start for span in ordered], middles, side="right") - 1
         sounding = (latest >= 0) & (middles < np.array([span.end for span in ordered])[latest])
-        known = np.array([phones.column[span.symbol] for span in ordered])
-        columns = np.where(sounding, known[latest], columns)
+        span_columns = np.array([phones.column[span.symbol] for span in ordered])
+        columns = np.where(sounding, span_columns[latest], columns)
     table = np.zeros((count, len(phones)), np.float32)
     table[np.arange(count), columns] = 1
     return table
 
 
 def resample_rows(table: Float32Array, rate: int) -> Float32Array:
-    """Brings a table of `rate` rows per second, a multiple of `RATE`, to `RATE` by leaving rows out."""
+    """Decimates a table of `rate` rows per second, a multiple of `RATE`, to `RATE`."""
     factor, rest = divmod(rate, RATE)
     if rest or not factor:
-        raise ValueError(f"{rate} rows per second are no multiple of {RATE}")
+        raise ValueError(f"{rate} rows per second: expected a multiple of {RATE}")
     return np.ascontiguousarray(table[::factor])
 
 
-SAMPLE_RATE = 16_000  # Hz; every detector listens at this rate
+SAMPLE_RATE = 16_000  # Hz, of the recordings that every detector takes
 
 
 class Detector(Protocol):
-    """Finds phones.
+    """A phoneme recogniser.
 
     Attributes:
         phones: the columns of its tables.
-        identity: all that its tables depend on beside the recording; one that differs in it is another detector.
+        identity: everything that determines its tables besides the recording; part of cache keys.
     """
 
     phones: PhoneSet
     identity: str
 
     def detect(self, samples: Float32Array, text: str | None) -> Float32Array:
-        """How likely each phone sounds over time.
+        """Computes the probability of each phone over time.
 
         Args:
             samples: float32 `[samples]` at `SAMPLE_RATE`.
-            text: what is said, where that is known.
+            text: transcript of the recording; None: unknown.
 
         Returns:
-            Float32 `[rows, phones]`, see `rows`; every row adds up to 1.
+            Float32 `[row_count(seconds), phones]`; every row adds up to 1.
         """

@@ -1,4 +1,4 @@
-"""The recognisers of phones by name."""
+"""The registry of phoneme recognisers by name: PocketSphinx and Charsiu's networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DetectorSpec:
     """One recogniser.
 
     Attributes:
-        language: what it listens to.
+        language: language of the recordings.
         open: makes it from the models folder, a temperature and a device.
     """
 
@@ -32,14 +32,14 @@ def _open_sphinx(models_root: Path | None, temperature: float, device: torch.dev
     return PocketSphinx()
 
 
-_ENTRIES = {POCKETSPHINX: DetectorSpec("en", _open_sphinx)} | {
+_SPECS = {POCKETSPHINX: DetectorSpec("en", _open_sphinx)} | {
     source.name: DetectorSpec(source.language, partial(open_charsiu, source)) for source in SOURCES
 }
 
 
 def available(language: str | None = None) -> tuple[str, ...]:
-    """The names of all recognisers, or of those for one language."""
-    return tuple(name for name, entry in _ENTRIES.items() if language in (None, entry.language))
+    """Lists the names of all recognisers, or of those for one language."""
+    return tuple(name for name, spec in _SPECS.items() if language in (None, spec.language))
 
 
 def open_detector(
@@ -54,20 +54,21 @@ def open_detector(
 
     Args:
         name: one of `available(language)`.
-        language: what it is to listen to.
-        models_root: a folder that holds one folder per network, named like it; downloads are kept in `hub` below it.
-        temperature: of its answers: above 1 more even, below 1 more decided. One that gives no likelihoods ignores it.
-        device: what it is calculated on.
+        language: language of the recordings.
+        models_root: a folder that holds one folder per network, named like it; downloads are stored in its subfolder
+            `hub`.
+        temperature: of the softmax: above 1 flattens the probabilities, below 1 sharpens them; PocketSphinx ignores it.
+        device: device of the network; None: the CPU.
 
     Raises:
-        MissingWeightsError: its weights are not on this machine and cannot be fetched.
-        UserError: it is unknown, listens to another language, or its files are damaged.
+        MissingWeightsError: its weights are missing and cannot be downloaded.
+        UserError: it is unknown, is for another language, or its files are damaged.
     """
-    entry = _ENTRIES.get(name)
-    if entry is None or entry.language != language:
-        known = ", ".join(available(language)) or "none"
+    spec = _SPECS.get(name)
+    if spec is None or spec.language != language:
+        choices = ", ".join(available(language)) or "none"
         raise UserError(
             f"there is no phoneme recogniser {name!r} for {language!r}",
-            hint=f"PHONEME_DETECTORS: for {language!r} there is {known}.",
+            hint=f"PHONEME_DETECTORS: for {language!r} there is {choices}.",
         )
-    return entry.open(models_root, temperature, device or torch.device("cpu"))
+    return spec.open(models_root, temperature, device or torch.device("cpu"))

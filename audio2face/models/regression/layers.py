@@ -1,6 +1,7 @@
-"""Autocorrelation of short windows of audio: pitch and voicing, without any speech encoder.
+"""The layers of the regression network: autocorrelation of audio, convolutions over time, heads for face and phonemes.
 
-Knows samples. Nothing in here is learnt.
+The autocorrelation of short windows represents pitch and voicing without a speech encoder; it has no parameters.
+Axis `windows` holds the frames of all sequences, flattened.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ _KAISER_BETA = 6.0
 
 @dataclass(frozen=True, kw_only=True)
 class AutocorrelationSettings:
-    """How autocorrelations are made; the defaults are the reference's.
+    """Settings of the autocorrelation; the defaults are the reference's.
 
     Attributes:
-        num_autocorr: values of a window: lags from 0 on, in samples.
-        num_windows: windows.
+        num_autocorr: number of lags, from 0 on, in samples.
+        num_windows: number of windows.
         win_len: samples of a window.
         win_stride: samples from one window to the next.
-        preemph: share of each sample that is subtracted from the next one.
-        remove_dc: whether the mean of each window is subtracted.
-        win_func: what each window is multiplied by; None: nothing.
+        preemph: coefficient of the pre-emphasis filter.
+        remove_dc: subtracts the mean of each window.
+        win_func: window function; None: rectangular.
     """
 
     num_autocorr: int = 32
@@ -46,11 +47,11 @@ class AutocorrelationSettings:
 
     @property
     def num_samples(self) -> int:
-        """Samples that all windows together need."""
+        """Samples that all windows together span."""
         return (self.num_windows - 1) * self.win_stride + self.win_len
 
     def window(self) -> Tensor:
-        """What each window is multiplied by, float32 `[win_len]`."""
+        """Computes the window function, float32 `[win_len]`."""
         shapes = {
             "hanning": np.hanning(self.win_len),
             "kaiser6": np.kaiser(self.win_len, _KAISER_BETA),
@@ -60,11 +61,7 @@ class AutocorrelationSettings:
 
 
 class Autocorrelation(nn.Module):
-    """Audio to the autocorrelation of its windows.
-
-    Args:
-        settings: see `AutocorrelationSettings`.
-    """
+    """Computes the autocorrelation of short windows of audio."""
 
     window: Tensor
 
@@ -74,10 +71,10 @@ class Autocorrelation(nn.Module):
         self.register_buffer("window", settings.window(), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """The mean product of a window with itself, moved by each lag.
+        """Averages the product of each window with itself, shifted by each lag.
 
         Args:
-            audio: float32 `[batch, samples]`; what follows the last window is not heard.
+            audio: float32 `[batch, samples]`; samples after the last window are ignored.
 
         Returns:
             Float32 `[batch, num_windows, num_autocorr]`, also under autocast.
@@ -95,14 +92,14 @@ class Autocorrelation(nn.Module):
 
 
 def lag_sums(values: Tensor, lags: int) -> Tensor:
-    """The sums of x[i] x[i + lag] for each lag, from 0 on.
+    """Sums x[i] x[i + lag] for each lag, from 0 on.
 
-    The values are cut into blocks of `lags`; one product of matrices gives all products of an element of a block with
-    one of that block or the next, and each lag is a diagonal of it, summed by laying the rows out askew.
+    The values are split into blocks of `lags`. One matrix product gives all products of an element of a block with one
+    of that block or the next; each lag is a diagonal of it, summed by skewing the rows.
 
     Args:
-        values: `[..., length]`; zeros follow.
-        lags: how many.
+        values: `[..., length]`; zero-padded at the end.
+        lags: number of lags.
 
     Returns:
         `[..., lags]`.
@@ -111,22 +108,22 @@ def lag_sums(values: Tensor, lags: int) -> Tensor:
     blocks = -(-length // lags)
     padded = functional.pad(values, (0, (blocks + 1) * lags - length))
     padded = padded.reshape(*values.shape[:-1], blocks + 1, lags)
-    here, following = padded[..., :-1, :], padded[..., 1:, :]
-    turned = here.transpose(-1, -2)
-    products = torch.cat([turned @ here, turned @ following], dim=-1)  # [..., lags, 2 * lags]
-    askew = functional.pad(products.flatten(-2), (0, lags)).reshape(*values.shape[:-1], lags, 2 * lags + 1)
-    return askew[..., :lags].sum(dim=-2)
+    current, following = padded[..., :-1, :], padded[..., 1:, :]
+    transposed = current.transpose(-1, -2)
+    products = torch.cat([transposed @ current, transposed @ following], dim=-1)  # [..., lags, 2 * lags]
+    skewed = functional.pad(products.flatten(-2), (0, lags)).reshape(*values.shape[:-1], lags, 2 * lags + 1)
+    return skewed[..., :lags].sum(dim=-2)
 
 
-WIDTH = 256  # channels of whatever is heard, and of all that follows
+WIDTH = 256  # channels of each branch, and of all following layers
 _LAG_WIDTHS = (1, 72, 108, 162, 243)  # channels from one convolution over the lags to the next
 _TIME_LAYERS = 4
 
 
 class AutocorrelationBranch(nn.Module):
-    """Audio to `[windows, 256, steps]`: convolutions over the lags of each step by itself."""
+    """Convolves over the lags of each autocorrelation window."""
 
-    # A constant that brings usual levels of normalised speech to a usual size.
+    # Gain for normalised speech.
     _LEVEL = 8.912028121636435
 
     def __init__(self, settings: AutocorrelationSettings) -> None:
@@ -135,14 +132,14 @@ class AutocorrelationBranch(nn.Module):
         lags, layers = settings.num_autocorr, []
         for before, after in pairwise(_LAG_WIDTHS):
             layers.append(nn.Conv2d(before, after, (1, 3), stride=(1, 2), padding=(0, 1)))
-            lags = _halved(lags)
+            lags = _strided_length(lags)
         layers.append(nn.Conv2d(_LAG_WIDTHS[-1], WIDTH, (1, lags)))
         self.layers = nn.ModuleList(layers)
         self.activation = NormRelu()
         self.noise = nn.ModuleList(ChannelGainNoise(layer.out_channels) for layer in layers)
 
     def forward(self, windows: Tensor, sequence: int) -> Tensor:
-        """Hears windows `[windows, samples]`, of which `sequence` belong together."""
+        """Maps windows `[windows, samples]`, in sequences of `sequence`, to `[windows, 256, steps]`."""
         x = self.autocorrelation(windows * self._LEVEL)[:, None]
         for layer, noise in zip(self.layers, self.noise, strict=True):
             x = noise(self.activation(layer(x)), sequence)
@@ -150,21 +147,21 @@ class AutocorrelationBranch(nn.Module):
 
 
 class TimeLayers(nn.Module):
-    """Steps to one frame, `[windows, channels, steps]` to `[windows, 256 + emotion]`; emotion enters at every layer."""
+    """Reduces the steps of a window to one frame by convolutions over time; emotion is an input of every layer."""
 
     def __init__(self, channels: int, emotion: int, steps: int) -> None:
         super().__init__()
         layers = []
         for _ in range(_TIME_LAYERS):
             layers.append(nn.Conv1d(channels, WIDTH, 3, stride=2, padding=1))
-            channels, steps = WIDTH + emotion, _halved(steps)
+            channels, steps = WIDTH + emotion, _strided_length(steps)
         self.layers = nn.ModuleList(layers)
         self.merge = nn.Linear(channels * steps, WIDTH)
         self.activation = NormRelu()
         self.noise = nn.ModuleList(ChannelGainNoise(WIDTH) for _ in layers)
 
     def forward(self, x: Tensor, emotion: Tensor, sequence: int) -> Tensor:
-        """Merges the steps of windows, of which `sequence` belong together, under emotions `[windows, emotion]`."""
+        """Maps `[windows, channels, steps]` and emotions `[windows, emotion]` to `[windows, 256 + emotion]`."""
         for layer, noise in zip(self.layers, self.noise, strict=True):
             x = noise(self.activation(layer(x)), sequence)
             x = torch.cat([x, emotion[:, :, None].expand(-1, -1, x.shape[2])], dim=1)
@@ -172,7 +169,7 @@ class TimeLayers(nn.Module):
 
 
 class Heads(nn.Module):
-    """A frame's features to its values; the skin's head gives jaw and eyes as well, which move with it."""
+    """Predicts the channels of a frame; skin, jaw and eyes share a head, since they move together."""
 
     def __init__(self, width: int, sizes: ChannelSizes) -> None:
         super().__init__()
@@ -182,14 +179,14 @@ class Heads(nn.Module):
         self.tongue = nn.Sequential(nn.Linear(width, sizes.tongue), nn.Linear(sizes.tongue, sizes.tongue))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features `[windows, width]` to values `[windows, values]`."""
+        """Maps features `[windows, width]` to `[windows, channels]`."""
         sizes = self.sizes
         skin, jaw, eye = torch.split(self.face(x), [sizes.skin, sizes.jaw, sizes.eye], dim=-1)
         return torch.cat(ChannelSlices(skin, self.tongue(x), jaw, eye), dim=-1)
 
 
 class PhonemeHead(nn.Module):
-    """Names the phoneme of each step, `[windows, 256, steps]` to logits `[windows, steps, phonemes]` by language."""
+    """Predicts the phoneme of each step."""
 
     def __init__(self, phonemes: Mapping[str, int]) -> None:
         super().__init__()
@@ -199,12 +196,12 @@ class PhonemeHead(nn.Module):
         self.languages = nn.ModuleDict({language: nn.Linear(WIDTH, count) for language, count in phonemes.items()})
 
     def forward(self, x: Tensor, sequence: int) -> dict[str, Tensor]:
-        """Names the phonemes of windows, of which `sequence` belong together."""
+        """Maps `[windows, 256, steps]` to logits `[windows, steps, phonemes]` by language."""
         for layer, noise in zip(self.layers, self.noise, strict=True):
             x = noise(self.activation(layer(x)), sequence)
         return {language: layer(x.transpose(1, 2)) for language, layer in self.languages.items()}
 
 
-def _halved(length: int) -> int:
-    """What a convolution of 3 with stride 2 and padding 1 leaves of a length."""
+def _strided_length(length: int) -> int:
+    """Computes the output length of a convolution of kernel 3, stride 2 and padding 1."""
     return (length + 1) // 2

@@ -1,8 +1,8 @@
-"""What the regression network is trained to do: its values, their motion, lips, stillness in pauses, phonemes.
+"""The losses of the regression network: coefficients, velocity, lips, smoothness in silence, phonemes.
 
-Some losses are normalised by their running scale and annealed over the training (those in `_ANNEALED`); the rest keep
-their weights, so that lips and smoothness decide more and more. Knows coefficients, and of the face the few heights
-that matter; makes no pose. Knows neither where the data come from nor the training loop.
+Losses in `_ANNEALED` are normalised by their running scale and annealed over the training; the others keep their
+weights, so that lips and smoothness gain influence. The losses work on PCA coefficients `[batch, sequence, channels]`
+and on the few vertices of the lips and lids, never on whole poses.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from audio2face.models.layout import ChannelSizes
 from audio2face.models.losses import (
+    AllReduceMean,
     Losses,
-    Mean,
     PhonemeTargets,
     RunningLossNormalizer,
     embedding_smoothness_loss,
@@ -31,29 +31,29 @@ from audio2face.models.losses import (
 )
 from audio2face.models.regression.network import RegressionOutput
 
-R2 = "r2"  # a figure beside the losses: the share of the variance that is explained
+R2 = "r2"  # name of a metric among the terms: the explained variance
 _ANNEALED = ("mse", "motion", "emo_reg", "phoneme", "phoneme_motion")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionLossWeights:
-    """How much the losses count; None leaves one out.
+    """The weights of the losses; None disables one.
 
     Attributes:
-        mse: weight of the error in all values.
-        velocity: weight of the error in their motion.
-        embedding_smoothness: weight of changes of the implicit emotion, relative to its size.
-        lip_distance: weight of the error in how far the lips are apart.
-        lip_distance_exponent: how quickly that fades where they truly are open, per unit of length.
-        lip_size: weight of the error in how thick the lips are.
-        silence_smoothness: weight of motion where it is quiet.
-        silence_exponent: how quickly that fades with the mean magnitude of the samples.
-        phoneme: weight of naming phonemes; None leaves both losses on phonemes out.
-        phoneme_silence: how much silence counts among them.
-        phoneme_velocity: weight of their changes.
-        reference_phoneme_velocity: compares logits with probabilities, as the reference does.
-        eye_threshold: distance of the lids up to which a sample is left out; None: none is.
-        lip_position: weight of the distance of the lips from their true places, in the mesh's unit.
+        mse: weight of the mean squared error of all channels.
+        velocity: weight of the error in their velocity.
+        embedding_smoothness: weight of the velocity of the implicit emotion, relative to its magnitude.
+        lip_distance: weight of the error in the distance between the lips.
+        lip_distance_exponent: decay of that error with the lips' true distance, per unit of length.
+        lip_size: weight of the error in the thickness of the lips.
+        silence_smoothness: weight of motion in silence.
+        silence_exponent: decay of that weight with the mean magnitude of the samples.
+        phoneme: weight of the phoneme cross entropy; None disables both phoneme losses.
+        phoneme_silence: class weight of silence in it.
+        phoneme_velocity: weight of the velocity of phonemes.
+        reference_phoneme_velocity: computes it like the reference, on logits.
+        eye_threshold: distance of the lids up to which an item counts as a blink and is masked; None: none are.
+        lip_position: weight of the distance of the lip vertices from their target positions, in the mesh's unit.
     """
 
     mse: float | None
@@ -74,15 +74,15 @@ class RegressionLossWeights:
 
 @dataclass(frozen=True)
 class SkinGeometry:
-    """What the losses need to know of the skin; pairs of vertices are int64 `[2, pairs]`, the upper ones first.
+    """The skin, as the losses use it; pairs of vertices are int64 `[2, pairs]`, upper ones first.
 
     Attributes:
-        mean: mean of the shapes, `[verts, 3]`.
-        shapes: `[shapes, verts, 3]`.
-        lips: upper and lower lip; None: no loss on their distance and places.
-        upper_lip: its top and bottom; None: no loss on the size of the lips.
-        lower_lip: likewise.
-        lids: upper and lower lid of each eye; None: no sample is left out for shut eyes.
+        mean: mean pose of the PCA, `[verts, 3]`.
+        components: PCA components, `[components, verts, 3]`.
+        lips: upper and lower lip; None disables the losses on their distance and positions.
+        upper_lip: top and bottom of the upper lip; None disables the loss on lip size.
+        lower_lip: top and bottom of the lower lip.
+        lids: upper and lower lid of each eye; None disables the masking of blinks.
     """
 
     mean: Tensor
@@ -95,17 +95,17 @@ class SkinGeometry:
 
 @dataclass(frozen=True)
 class RegressionLossBatch:
-    """What one training step learns from.
+    """The targets and auxiliary inputs of one training step.
 
     Attributes:
-        target: true values, `[batch, sequence, values]`.
-        audio: windows at their own level, `[batch, sequence, samples]`.
-        implicit: implicit emotions that the network was given, `[batch, sequence, implicit_emotion_len]`.
-        known: whether each value is data to learn from, bool `[batch, values]`; None: all.
+        target: `[batch, sequence, channels]`.
+        audio: windows at their original level, `[batch, sequence, samples]`.
+        implicit: implicit emotions of the network's input, `[batch, sequence, implicit_emotion_len]`.
+        valid: mask of the channels with data, bool `[batch, channels]`; None: all.
         lip_distance_weights: of each item, `[batch]`; None: 1.
-        lip_size_weights: likewise.
-        phonemes: by language, those that are spoken in the batch.
-        items: how many items count in means over processes; 0: the batch only keeps this process in step; None: all.
+        lip_size_weights: of each item, `[batch]`; None: 1.
+        phonemes: target phonemes by language, of the languages in the batch.
+        items: number of items in means over processes; 0 for a padding batch; None: all.
     """
 
     target: Tensor
@@ -119,17 +119,17 @@ class RegressionLossBatch:
 
 
 class RegressionLoss(nn.Module):
-    """The weighted sum of all losses; holds what it needs of the face on the device.
+    """The weighted sum of all losses; keeps the geometry of lips and lids on the device.
 
-    Its buffers are the running sizes of losses, which training keeps. What a batch adds to them counts once `commit` is
-    called, after a step that changed the weights; `discard` forgets it.
+    Its state dict holds the running scales of losses. `commit` keeps their updates after a step that changed the
+    weights; `discard` reverts them after a skipped step.
 
     Args:
-        sizes: the parts of a frame.
-        weights: see `RegressionLossWeights`.
-        skin: see `SkinGeometry`.
-        silence: of each language, how many phonemes it has and which of them is silence; empty: none are learnt.
-        mean: see `RunningLossNormalizer`.
+        sizes: channels of each group of a frame.
+        weights: weights of the losses.
+        skin: geometry of the skin.
+        silence: number of phonemes and column of silence by language; empty: no phoneme losses.
+        mean: averages a value over all processes; None: there is one process.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class RegressionLoss(nn.Module):
         weights: RegressionLossWeights,
         skin: SkinGeometry,
         silence: Mapping[str, tuple[int, int]] | None = None,
-        mean: Mean | None = None,
+        mean: AllReduceMean | None = None,
     ) -> None:
         super().__init__()
         self.sizes = sizes
@@ -147,23 +147,23 @@ class RegressionLoss(nn.Module):
             None if pairs is None else _LipHeights(skin, pairs)
             for pairs in (skin.lips, skin.upper_lip, skin.lower_lip, skin.lids)
         )
-        self.lip_places = None if skin.lips is None else _VertexPositions(skin, skin.lips)
+        self.lip_positions = None if skin.lips is None else _VertexPositions(skin, skin.lips)
         self._phonemes = _PhonemeWeights(silence or {}, weights.phoneme_silence)
-        naming = bool(silence) and weights.phoneme is not None
+        uses_phonemes = bool(silence) and weights.phoneme is not None
         table: list[tuple[str, float | None, _Term]] = [
-            ("mse", weights.mse, lambda pair: (pair.predicted - pair.true).square().mean()),
-            ("motion", weights.velocity, lambda pair: velocity_loss(pair.predicted, pair.true)),
+            ("mse", weights.mse, lambda pair: (pair.predicted - pair.target).square().mean()),
+            ("motion", weights.velocity, lambda pair: velocity_loss(pair.predicted, pair.target)),
             (
                 "emo_reg",
                 weights.embedding_smoothness,
                 lambda pair: embedding_smoothness_loss(pair.batch.implicit.float()),
             ),
             ("lip_dist", weights.lip_distance if self.lips else None, self._lip_distance),
-            ("lip_position", weights.lip_position if self.lip_places else None, self._lip_position),
+            ("lip_position", weights.lip_position if self.lip_positions else None, self._lip_position),
             ("lip_size", weights.lip_size if self.upper_lip else None, self._lip_size),
             ("vol_stab_reg", weights.silence_smoothness, self._silence_smoothness),
-            ("phoneme", weights.phoneme if naming else None, self._phoneme),
-            ("phoneme_motion", weights.phoneme_velocity if naming else None, self._phoneme_velocity),
+            ("phoneme", weights.phoneme if uses_phonemes else None, self._phoneme),
+            ("phoneme_motion", weights.phoneme_velocity if uses_phonemes else None, self._phoneme_velocity),
         ]
         self._terms = [(name, weight, term) for name, weight, term in table if weight is not None]
         self.scales = nn.ModuleDict(
@@ -171,44 +171,44 @@ class RegressionLoss(nn.Module):
         )
 
     def forward(self, output: RegressionOutput, batch: RegressionLossBatch, anneal_exponent: float) -> Losses:
-        """Compares a prediction with the truth, in float32 also under mixed precision.
+        """Computes the losses of a prediction, in float32 also under mixed precision.
 
         Args:
             output: of the network.
-            batch: the truth.
-            exponent: how much of the fading losses is left, from 1 at the start of the training to 0 at its end.
+            batch: the targets.
+            anneal_exponent: exponent of the annealed losses, from 1 at the start of the training to 0 at its end.
 
         Returns:
-            The losses, and beside them `R2`.
+            The losses; their terms include `R2`.
         """
         with torch.autocast(output.values.device.type, enabled=False):
-            predicted, true = self._compare(output.values.float(), batch)
-            pair = _RegressionPair(predicted, true, batch, output.phonemes)
+            predicted, target = self._mask(output.values.float(), batch)
+            pair = _RegressionPair(predicted, target, batch, output.phonemes)
             terms = {name: term(pair) for name, _, term in self._terms}
             items = len(batch.target) if batch.items is None else batch.items
             weighted = [
                 weight * self._annealed(name, terms[name], anneal_exponent, items) for name, weight, _ in self._terms
             ]
-            return Losses(torch.stack(weighted).sum(), {**terms, R2: explained_variance(predicted.detach(), true)})
+            return Losses(torch.stack(weighted).sum(), {**terms, R2: explained_variance(predicted.detach(), target)})
 
-    def _compare(self, predicted: Tensor, batch: RegressionLossBatch) -> tuple[Tensor, Tensor]:
-        """Prediction and truth, equal where nothing is known, and both zero where the eyes are shut."""
-        true = batch.target
+    def _mask(self, predicted: Tensor, batch: RegressionLossBatch) -> tuple[Tensor, Tensor]:
+        """Masks prediction and target: equal in invalid channels, both zero where the eyes are shut."""
+        target = batch.target
         if batch.valid is not None:
-            true = torch.where(batch.valid[:, None], true, predicted.detach())
+            target = torch.where(batch.valid[:, None], target, predicted.detach())
         if self.lids is None or self.weights.eye_threshold is None:
-            return predicted, true
+            return predicted, target
         opening = self.lids(batch.target).mean(dim=(1, 2))
         is_open = (opening > self.weights.eye_threshold).float()[:, None, None]
-        return predicted * is_open, true * is_open
+        return predicted * is_open, target * is_open
 
     def commit(self) -> None:
-        """See `RunningLossNormalizer.commit`."""
+        """Keeps the updates of the running scales since the last step."""
         for scale in self._running_scales():
             scale.commit()
 
     def discard(self) -> None:
-        """See `RunningLossNormalizer.discard`."""
+        """Reverts the updates of the running scales since the last step."""
         for scale in self._running_scales():
             scale.discard()
 
@@ -218,25 +218,25 @@ class RegressionLoss(nn.Module):
     def _annealed(self, name: str, loss: Tensor, exponent: float, items: int) -> Tensor:
         if name not in self.scales:
             return loss
-        faded: Tensor = self.scales[name](loss, exponent, items)
-        return faded
+        annealed: Tensor = self.scales[name](loss, exponent, items)
+        return annealed
 
     def _lip_distance(self, pair: _RegressionPair) -> Tensor:
         assert self.lips is not None
         exponent, weights = self.weights.lip_distance_exponent, pair.batch.lip_distance_weights
-        return lip_distance_loss(self.lips(pair.predicted), self.lips(pair.true), exponent, weights)
+        return lip_distance_loss(self.lips(pair.predicted), self.lips(pair.target), exponent, weights)
 
     def _lip_position(self, pair: _RegressionPair) -> Tensor:
-        assert self.lip_places is not None
-        return position_loss(self.lip_places(pair.predicted), self.lip_places(pair.true))
+        assert self.lip_positions is not None
+        return position_loss(self.lip_positions(pair.predicted), self.lip_positions(pair.target))
 
     def _lip_size(self, pair: _RegressionPair) -> Tensor:
         weights = pair.batch.lip_size_weights
         lips = [lip for lip in (self.upper_lip, self.lower_lip) if lip is not None]
-        return torch.stack([lip_size_loss(lip(pair.predicted), lip(pair.true), weights) for lip in lips]).sum()
+        return torch.stack([lip_size_loss(lip(pair.predicted), lip(pair.target), weights) for lip in lips]).sum()
 
     def _silence_smoothness(self, pair: _RegressionPair) -> Tensor:
-        """Without the eyes, which may move at any time; they are the last values."""
+        """Computes the loss without the eyes, the last channels, which may move at any time."""
         loudness = pair.batch.audio.float().abs().mean(dim=(1, 2))
         moving = pair.predicted[..., : self.sizes.total - self.sizes.eye]
         return silence_smoothness_loss(moving, loudness, self.weights.silence_exponent)
@@ -251,10 +251,10 @@ class RegressionLoss(nn.Module):
 
 @dataclass(frozen=True)
 class _RegressionPair:
-    """A prediction and the truth."""
+    """Masked prediction and target of `RegressionLoss.forward`."""
 
     predicted: Tensor
-    true: Tensor
+    target: Tensor
     batch: RegressionLossBatch
     phonemes: Mapping[str, Tensor]
 
@@ -263,41 +263,41 @@ _Term = Callable[[_RegressionPair], Tensor]
 
 
 class _LipHeights(nn.Module):
-    """How much higher one vertex of each pair lies than the other: values `[..., values]` to `[..., pairs]`."""
+    """Computes the height of one vertex above the other: coefficients `[..., channels]` to `[..., pairs]`."""
 
-    shapes: Tensor
+    components: Tensor
     mean: Tensor
 
     def __init__(self, skin: SkinGeometry, pairs: Tensor) -> None:
         super().__init__()
         upper, lower = pairs
-        shapes, mean = skin.components.float(), skin.mean.float()
-        self.register_buffer("shapes", shapes[:, upper, 1] - shapes[:, lower, 1], persistent=False)
+        components, mean = skin.components.float(), skin.mean.float()
+        self.register_buffer("components", components[:, upper, 1] - components[:, lower, 1], persistent=False)
         self.register_buffer("mean", mean[upper, 1] - mean[lower, 1], persistent=False)
 
     def forward(self, values: Tensor) -> Tensor:
-        return values[..., : len(self.shapes)] @ self.shapes + self.mean
+        return values[..., : len(self.components)] @ self.components + self.mean
 
 
 class _VertexPositions(nn.Module):
-    """Where vertices are: values `[..., values]` to `[..., points, 3]`."""
+    """Computes vertex positions: coefficients `[..., channels]` to `[..., points, 3]`."""
 
-    shapes: Tensor
+    components: Tensor
     mean: Tensor
 
     def __init__(self, skin: SkinGeometry, vertices: Tensor) -> None:
         super().__init__()
         points = vertices.flatten()
-        self.register_buffer("shapes", skin.components.float()[:, points].flatten(1), persistent=False)
+        self.register_buffer("components", skin.components.float()[:, points].flatten(1), persistent=False)
         self.register_buffer("mean", skin.mean.float()[points].flatten(), persistent=False)
 
     def forward(self, values: Tensor) -> Tensor:
-        places = values[..., : len(self.shapes)] @ self.shapes + self.mean
-        return places.reshape(*values.shape[:-1], -1, 3)
+        positions = values[..., : len(self.components)] @ self.components + self.mean
+        return positions.reshape(*values.shape[:-1], -1, 3)
 
 
 class _PhonemeWeights(nn.Module):
-    """How much each phoneme of each language counts."""
+    """The class weights of the phonemes of each language."""
 
     def __init__(self, silence: Mapping[str, tuple[int, int]], weight: float) -> None:
         super().__init__()

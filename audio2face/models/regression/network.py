@@ -1,7 +1,22 @@
-"""The emotion that each frame of the training data has of its own: what of a face cannot be told from its sound.
+"""The regression network: predicts the face in the middle of a window of audio, as PCA coefficients, given an emotion.
 
-The network learns with it beside it, so that it need not average over moods; a consumer picks the row of one frame and
-keeps it. Knows frames by number only.
+It has two branches: the features of a speech encoder, and the autocorrelation of short windows, which represents pitch
+and voicing. Both give the same number of steps and channels; convolutions over time reduce them to one frame. Frames
+are predicted independently of each other.
+
+In training each frame has a learned *implicit emotion*, which represents what the audio does not determine, so that the
+network need not average over moods; a deployed network uses the row of one frame throughout.
+
+Usage::
+
+    network = RegressionNetwork(RegressionSettings(...), encoder)   # asdict() and from_dict() save and load settings
+    output = network(audio, emotion, norm_factor)                   # sequences of frames: training
+    hidden = network.extract_hidden_states(audio)                   # once, with a frozen encoder
+    output = network(audio, emotion, norm_factor, hidden)           # as often as needed
+    result = ExportedRegression(network)(window, emotion)           # single frames: the exported graph
+
+Axes: `sequence` holds consecutive frames; `channels` are the PCA coefficients of skin and tongue, jaw and eyes. Tensors
+are float32. Source: the reference's network `conv_w2v_autocorr`.
 """
 
 from __future__ import annotations
@@ -28,12 +43,12 @@ from audio2face.models.regression.layers import (
 
 
 class ImplicitEmotions(nn.Module):
-    """A trained row for each frame.
+    """A learned embedding for each frame of the training data.
 
     Args:
         frames: frames of all shots.
-        length: values of a row.
-        sigma: spread of the values at the start.
+        length: width of the embedding.
+        sigma: standard deviation of the initial values.
     """
 
     def __init__(self, frames: int, length: int, sigma: float) -> None:
@@ -41,16 +56,16 @@ class ImplicitEmotions(nn.Module):
         self.rows = nn.Parameter(sigma * torch.randn(frames, length))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Rows `[..., length]` of frames, int64 `[...]`."""
+        """Looks up the embeddings `[..., length]` of frames, int64 `[...]`."""
         return functional.embedding(frames, self.rows)
 
 
 class RegressionTrainingModule(nn.Module):
-    """The regression network and the implicit emotions that it is trained with.
+    """The regression network and the implicit emotions, which are trained together.
 
     Attributes:
-        network: what is deployed.
-        emotions: of which consumers pick a row.
+        network: the network to deploy.
+        emotions: the implicit emotions, of which a deployed network uses one row.
     """
 
     def __init__(self, network: RegressionNetwork, emotions: ImplicitEmotions) -> None:
@@ -70,14 +85,14 @@ class RegressionTrainingModule(nn.Module):
 
         Args:
             audio: a window around each frame, `[batch, sequence, samples]`.
-            frames: their numbers, int64 `[batch, sequence]`.
+            frames: indices of the frames, int64 `[batch, sequence]`.
             explicit: explicit emotion, `[batch, emotions]`.
-            norm_factor: see `RegressionNetwork`.
-            hidden: see `RegressionNetwork`.
+            norm_factor: divisor of the audio for autocorrelation, `[batch]`. None: 1.
+            hidden: output of `extract_hidden_states` for the same audio; None: computed here.
 
         Returns:
-            Values and logits of phonemes, as the fields of `RegressionOutput` (in a tuple, which wrappers can look
-            into), and the implicit emotions `[batch, sequence, length]`.
+            The fields of `RegressionOutput` (as a tuple, since wrappers traverse tuples but no dataclasses), and the
+            implicit emotions `[batch, sequence, length]`.
         """
         implicit = self.emotions(frames)
         spread = explicit[:, None].expand(-1, frames.shape[1], -1)
@@ -85,16 +100,16 @@ class RegressionTrainingModule(nn.Module):
         return output.values, dict(output.phonemes), implicit
 
 
-_WINDOWS_AT_ONCE = 8  # on a CPU: what the first layers of an encoder make of more does not stay in its cache
+_MAX_CPU_WINDOWS = 8  # encoded at once on a CPU, so that the first layers' activations fit into its cache
 
 
 @dataclass(frozen=True)
 class EncoderFrames:
-    """The steps that the speech encoder makes of one window.
+    """The features that the speech encoder computes for one window.
 
     Attributes:
-        width: values of a step.
-        count: steps.
+        width: features per step.
+        count: number of steps.
         first_step: time of the first step after the first sample, in seconds.
         step: seconds from one step to the next.
     """
@@ -106,29 +121,29 @@ class EncoderFrames:
 
     @classmethod
     def from_encoder(cls, encoder: SpeechEncoder, samples: int) -> EncoderFrames:
-        """The steps of an encoder in a window of so many samples."""
+        """Describes the features of an encoder for a window of `samples` samples."""
         info = encoder.info
         return cls(info.width, info.steps(samples), info.first_step_seconds, info.step_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionSettings:
-    """All that determines the shapes of the network and the meaning of its inputs.
+    """The hyperparameters of the network and the meaning of its inputs; saved with every checkpoint.
 
     Attributes:
-        skin_size: shapes of the skin.
-        tongue_size: shapes of the tongue.
-        jaw_size: values of the jaw, 3 a key point.
+        skin_size: PCA components of the skin.
+        tongue_size: PCA components of the tongue.
+        jaw_size: channels of the jaw, 3 per key point.
         eye_size: rotations of the eyes.
-        emotions: number of emotions besides the one that is all zeros; at least one.
-        implicit_emotion_len: values of the emotion that a frame has of its own.
-        explicit_emo_emb_len: values that `emotions` are turned into.
+        emotions: number of emotions besides neutral, which is all zeros; at least one.
+        implicit_emotion_len: width of the implicit emotion.
+        explicit_emo_emb_len: width of the embedding of the explicit emotion.
         samples: length of a window.
         samplerate: samples per second.
-        speech: what the speech encoder gives; None: it is not heard.
-        autocorrelation: how audio is cut into windows; its windows are the steps of the network.
-        use_autocorrelation: whether autocorrelation is heard.
-        phonemes: phonemes that can be told apart, by language; empty: none are named.
+        speech: features of the speech encoder; None: the network has no speech branch.
+        autocorrelation: settings of the autocorrelation; its windows are the network's steps.
+        use_autocorrelation: adds the autocorrelation branch.
+        phonemes: number of phonemes by language; empty: the network has no phoneme head.
     """
 
     skin_size: int
@@ -147,15 +162,15 @@ class RegressionSettings:
 
     def __post_init__(self) -> None:
         if self.speech is None and not self.use_autocorrelation:
-            raise ValueError("the network must hear something: speech features, autocorrelation, or both")
+            raise ValueError("the network needs an input: speech features, autocorrelation, or both")
         if self.autocorrelation.num_samples > self.samples:
             raise ValueError(
-                f"autocorrelation takes {self.autocorrelation.num_samples} samples, and a window has {self.samples}"
+                f"autocorrelation needs {self.autocorrelation.num_samples} samples, but a window has {self.samples}"
             )
 
     @classmethod
-    def restored(cls, values: Mapping[str, Any]) -> RegressionSettings:
-        """The settings of which `asdict` made these values."""
+    def from_dict(cls, values: Mapping[str, Any]) -> RegressionSettings:
+        """Makes settings from the output of `dataclasses.asdict`."""
         speech = values["speech"]
         nested = {
             "speech": None if speech is None else EncoderFrames(**speech),
@@ -165,12 +180,12 @@ class RegressionSettings:
 
     @property
     def sizes(self) -> ChannelSizes:
-        """The parts of a frame."""
+        """Channels of each group of a frame."""
         return ChannelSizes(self.skin_size, self.tongue_size, self.jaw_size, self.eye_size)
 
     @property
     def emotion_size(self) -> int:
-        """Values of the emotion input: implicit, then explicit."""
+        """Width of the emotion input: implicit, then explicit."""
         return self.implicit_emotion_len + self.emotions
 
     @property
@@ -179,10 +194,10 @@ class RegressionSettings:
         return self.autocorrelation.num_windows
 
     def step_positions(self) -> Tensor | None:
-        """Where the network's steps lie among those of the encoder, float32 `[steps]`.
+        """Computes the positions of the network's steps in steps of the encoder, float32 `[steps]`.
 
-        Each lies in the middle of a window of autocorrelation. None where the encoder has as many steps: they are taken
-        one by one then, as the reference does with wav2vec 2.0, whose steps come 7.5 ms before.
+        Each step is at the middle of a window of autocorrelation. None where encoder and network have equally many
+        steps: they are paired one to one then, as in the reference with wav2vec 2.0, whose steps are 7.5 ms earlier.
         """
         if self.speech is None or self.speech.count == self.steps:
             return None
@@ -194,11 +209,11 @@ class RegressionSettings:
 
 @dataclass(frozen=True)
 class RegressionOutput:
-    """What the network says.
+    """The output of the network.
 
     Attributes:
-        values: `[batch, sequence, values]`.
-        phonemes: logits by language, `[batch, sequence, steps, phonemes]`; empty outside training.
+        values: `[batch, sequence, channels]`.
+        phonemes: logits by language, `[batch, sequence, steps, phonemes]`; empty in evaluation mode.
     """
 
     values: Tensor
@@ -206,17 +221,17 @@ class RegressionOutput:
 
 
 class RegressionNetwork(nn.Module):
-    """The regression network; see the top of the module.
+    """Predicts the face in the middle of each window of audio.
 
     Args:
-        settings: sizes and meaning of the inputs.
-        encoder: gives the speech features; None where none are heard.
+        settings: hyperparameters.
+        encoder: extracts the speech features; None without a speech branch.
     """
 
     def __init__(self, settings: RegressionSettings, encoder: SpeechEncoder | None) -> None:
         super().__init__()
         if (encoder is None) != (settings.speech is None):
-            raise ValueError("settings and encoder disagree about whether speech is heard")
+            raise ValueError("settings.speech and the encoder are given together or not at all")
         self.settings = settings
         self.encoder = encoder
         self.speech = None if settings.speech is None else _SpeechBranch(settings)
@@ -236,8 +251,8 @@ class RegressionNetwork(nn.Module):
         Args:
             audio: a window around each frame, `[batch, sequence, samples]`.
             emotion: implicit emotion, then explicit, `[batch, sequence, emotion_size]`.
-            norm_factor: what autocorrelation divides the audio by, `[batch]`. None: nothing, as when deployed.
-            hidden: output of `hear` for the same audio; None: the encoder is asked.
+            norm_factor: divisor of the audio for autocorrelation, `[batch]`. None: 1, as when deployed.
+            hidden: output of `extract_hidden_states` for the same audio; None: computed here.
         """
         batch, sequence = audio.shape[:2]
         windows = audio.flatten(0, 1)
@@ -259,22 +274,22 @@ class RegressionNetwork(nn.Module):
 
     @torch.no_grad()
     def extract_hidden_states(self, audio: Tensor) -> Tensor:
-        """The hidden layers of an encoder that is not trained; with its dropout in training mode.
+        """Computes the hidden layers of a frozen encoder; with dropout in training mode.
 
         Args:
             audio: `[..., samples]`.
 
         Returns:
-            `[layers, windows, steps, features]`, windows in the order of the audio.
+            `[layers, windows, steps, features]`, the leading axes of `audio` flattened.
         """
         assert self.encoder is not None
         windows = audio.flatten(0, -2)
-        at_once = _WINDOWS_AT_ONCE if audio.device.type == "cpu" else len(windows)
-        return torch.cat([self.encoder.hidden_layers(some) for some in torch.split(windows, at_once)], dim=1)
+        at_once = _MAX_CPU_WINDOWS if audio.device.type == "cpu" else len(windows)
+        return torch.cat([self.encoder.hidden_layers(chunk) for chunk in torch.split(windows, at_once)], dim=1)
 
     @property
     def encoder_is_trainable(self) -> bool:
-        """Whether the encoder learns, beyond how its layers are combined; `hear` cannot stand in for it then."""
+        """Whether parameters of the encoder, beyond the combination of its layers, are trained."""
         if self.encoder is None:
             return False
         return any(
@@ -282,13 +297,13 @@ class RegressionNetwork(nn.Module):
         )
 
     def set_noise_generator(self, generator: torch.Generator) -> None:
-        """Makes all gains of training come from a generator on the CPU."""
+        """Sets the CPU generator of all gain noise."""
         for module in self.modules():
             if isinstance(module, ChannelGainNoise):
                 module.generator = generator
 
     def _features(self, windows: Tensor, hidden: Tensor | None) -> Tensor:
-        """Features of windows, `[batch * sequence, steps, width]`."""
+        """Computes the features of windows, `[batch * sequence, steps, width]`."""
         assert self.encoder is not None
         if hidden is None and self.training and not self.encoder_is_trainable:
             hidden = self.extract_hidden_states(windows)
@@ -302,25 +317,25 @@ class RegressionNetwork(nn.Module):
 
 
 class ExportedRegression(nn.Module):
-    """The network as it is exported: tensors in, a tensor out, frame by frame, audio at its own level.
+    """The exported form of the network: one frame per window, audio at its original level.
 
     Args:
-        network: the network; it is put into evaluation mode.
+        network: the network; it is set to evaluation mode.
     """
 
     def __init__(self, network: RegressionNetwork) -> None:
         super().__init__()
         self.network = network
-        self.eval()  # itself too: exporters put everything back into the mode of the outermost module
+        self.eval()  # this module too: exporters restore the mode of the outermost module everywhere
 
     def forward(self, window: Tensor, emotion: Tensor) -> Tensor:
-        """Windows `[batch, 1, samples]` and emotions `[batch, 1, emotion_size]` to faces `[batch, 1, values]`."""
+        """Maps windows `[batch, 1, samples]` and emotions `[batch, 1, emotion_size]` to `[batch, 1, channels]`."""
         output: RegressionOutput = self.network(window, emotion)
         return output.values
 
 
 class _SpeechBranch(nn.Module):
-    """The encoder's steps, brought to those of the network: `[windows, steps, width]` to `[windows, 256, steps]`."""
+    """Resamples the encoder's steps and projects them: `[windows, steps, width]` to `[windows, 256, steps]`."""
 
     positions: Tensor | None
 

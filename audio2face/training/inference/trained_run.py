@@ -223,7 +223,7 @@ class TrainedRegression(TrainedRun):
     def settings(self) -> RegressionSettings:
         """Sizes of the network."""
         try:
-            return RegressionSettings.restored(self.run.network["settings"])
+            return RegressionSettings.from_dict(self.run.network["settings"])
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(
                 f"is no record of a regression network: {error}", path=self.run.path / NETWORK_FILE

@@ -1,7 +1,7 @@
-"""hama: a small network that recognises phonemes; its weights come in a Python package, so it works without a hub.
+"""hama: a small phoneme recogniser whose weights come in a Python package, so it works offline.
 
-A conformer of 2.0 million parameters for English and Korean. Its hidden layers serve as features; the phonemes that
-it would emit are left out, since they come as isolated peaks 40 to 60 ms late.
+A conformer of 2.0 million parameters for English and Korean. Its hidden layers serve as features; its phoneme outputs
+are isolated peaks 40 to 60 ms late and are omitted.
 
 Source of the blocks: Gulati et al., Conformer: Convolution-augmented Transformer for Speech Recognition (2020); here
 without positions in the attention.
@@ -24,8 +24,8 @@ from audio2face.models.encoders.base import (
     Combination,
     EncoderInfo,
     SpeechEncoder,
-    chosen_layers,
-    combination,
+    build_layer_combination,
+    select_layers,
 )
 from audio2face.models.encoders.mel import BANDS, HOP, MelPower
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
@@ -40,20 +40,20 @@ SOURCE = PackagedFile(
     install="hama==1.7.0",
 )
 FEATURES, HEADS, BLOCKS, TAPS = 144, 4, 4, 31
-LAYERS = BLOCKS + 1  # what enters the first block counts as a layer
-_LONGEST_SECONDS = 30  # what the package's own engine takes
+LAYERS = BLOCKS + 1  # layer 0 is the input of the first block
+_LONGEST_SECONDS = 30  # the limit of the package's own engine
 
 
 @dataclass(frozen=True)
 class HamaOptions:
-    """What may be chosen.
+    """The options of this encoder.
 
     Attributes:
-        combine: how the layers become one vector: `"weighted"`, a learned mean of 144 values, or `"concat"`, 720
-            values, from which a linear layer reads speech slightly better.
-        fine_tune: whether the network is trained; else only the weights of its layers are.
-        layers: which layers are heard, from 0, what enters the first block, to 4; none named: all. Layer 2 alone tells
-            most about lips (`docs/quality.md`).
+        combine: how layers are combined: `"weighted"`, a learned mean of 144 features, or `"concat"`, 720 features,
+            from which a linear layer predicts speech slightly better.
+        fine_tune: trains the network; otherwise only the weights of its layers are trained.
+        layers: the layers to use, from 0, the input of the first block, to 4; empty: all. Layer 2 alone predicts lips
+            best (`docs/quality.md`).
     """
 
     combine: Combination = "weighted"
@@ -62,7 +62,7 @@ class HamaOptions:
 
 
 class HamaFeedForward(nn.Module):
-    """Half a step of a feed-forward layer."""
+    """Half-step feed-forward layer with a residual connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,13 +91,13 @@ class HamaAttention(nn.Module):
             part.unflatten(-1, (HEADS, FEATURES // HEADS)).transpose(1, 2)
             for part in self.qkv(self.norm(hidden)).chunk(3, dim=-1)
         )
-        heard = functional.scaled_dot_product_attention(query, key, value)
-        step: Tensor = self.out(heard.transpose(1, 2).flatten(2))
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        step: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return hidden + step
 
 
 class Convolution(nn.Module):
-    """Mixes 31 neighbouring steps, each feature on its own."""
+    """Depthwise convolution over 31 steps with a residual connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class HamaBlock(nn.Module):
 
 
 class HamaNetwork(nn.Module):
-    """Audio to hidden layers, of five that there are; blocks that none of them needs are left out."""
+    """Computes the selected of five hidden layers; blocks after the last selected one are omitted."""
 
     def __init__(self, layers: Sequence[int] = range(LAYERS)) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ class HamaNetwork(nn.Module):
         self.blocks = nn.ModuleList(HamaBlock() for _ in range(max(layers)))
 
     def forward(self, audio: Tensor) -> Tensor:
-        """`[batch, samples]` to `[layers, batch, steps, features]`."""
+        """Maps `[batch, samples]` to `[layers, batch, steps, features]`."""
         layers = [functional.gelu(self.stem(self.mel(audio))).transpose(1, 2)]
         for block in self.blocks:
             layers.append(block(layers[-1]))
@@ -149,11 +149,11 @@ class HamaNetwork(nn.Module):
 
 
 class HamaEncoder(SpeechEncoder):
-    """The network and the combination of its layers."""
+    """The hama network with a combination of its layers."""
 
     def __init__(self, options: HamaOptions, weights_sha256: str | None = None) -> None:
-        layers = chosen_layers(options.layers, LAYERS)
-        combine, width = combination(options.combine, len(layers), FEATURES)
+        layers = select_layers(options.layers, LAYERS)
+        combine, width = build_layer_combination(options.combine, len(layers), FEATURES)
         info = EncoderInfo(
             name=NAME,
             width=width,
@@ -174,14 +174,14 @@ class HamaEncoder(SpeechEncoder):
         self.freeze()
 
     def encode_window(self, audio: Tensor) -> Tensor:
-        """See `SpeechEncoder`."""
+        """Computes the hidden layers `[layers, batch, steps, features]` of one window."""
         layers: Tensor = self.network(audio)
         return layers
 
 
 def load(options: HamaOptions, path: Path) -> SpeechEncoder:
-    """The encoder with the package's weights."""
-    tensors = read_tensors(SOURCE.checked(path))
+    """Makes the encoder with the package's weights."""
+    tensors = read_tensors(SOURCE.verify(path))
     encoder = HamaEncoder(options, SOURCE.sha256)
     state = network_state(tensors)
     encoder.network.load_state_dict({name: state[name] for name in encoder.network.state_dict()})
@@ -197,17 +197,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     content = path.read_bytes()
     (count,) = struct.unpack_from("<I", content, 8)
-    place, table = 12, []
+    offset_in_file, table = 12, []
     for _ in range(count):
-        (length,) = struct.unpack_from("<H", content, place)
-        name = content[place + 2 : place + 2 + length].decode()
-        place += 2 + length
-        kind, rank = content[place], content[place + 1]
-        sizes = struct.unpack_from(f"<{rank}I", content, place + 2)
-        offset, size = struct.unpack_from("<QQ", content, place + 2 + 4 * rank)
-        place += 2 + 4 * rank + 16
+        (length,) = struct.unpack_from("<H", content, offset_in_file)
+        name = content[offset_in_file + 2 : offset_in_file + 2 + length].decode()
+        offset_in_file += 2 + length
+        kind, rank = content[offset_in_file], content[offset_in_file + 1]
+        sizes = struct.unpack_from(f"<{rank}I", content, offset_in_file + 2)
+        offset, size = struct.unpack_from("<QQ", content, offset_in_file + 2 + 4 * rank)
+        offset_in_file += 2 + 4 * rank + 16
         table.append((name, "<f2" if kind else "<f4", sizes, offset, size))
-    begin, tensors = -(-place // 16) * 16, {}
+    begin, tensors = -(-offset_in_file // 16) * 16, {}
     for name, kind_code, sizes, offset, size in table:
         values = np.frombuffer(content[begin + offset : begin + offset + size], kind_code)
         tensors[name] = torch.from_numpy(values.astype(np.float32).reshape(sizes))
@@ -215,9 +215,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def network_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state of `HamaNetwork` from the file's tensors.
+    """Converts the file's tensors to the state dict of `HamaNetwork`.
 
-    Products and merged convolutions have lost their names in the file and stand there in the order of their use.
+    Matrix products and merged convolutions have no names in the file and are listed in the order of their use.
     """
     convolutions = iter([tensor for name, tensor in tensors.items() if name.startswith("onnx::Conv_")])
     products = iter([tensor for name, tensor in tensors.items() if name.startswith("onnx::MatMul_")])

@@ -32,17 +32,17 @@ _LONGEST_SECONDS = 60  # the first convolution's output takes 6.5 MB per second 
 
 @dataclass(frozen=True)
 class HubertOptions:
-    """What may be chosen.
+    """The options of this encoder.
 
     Attributes:
-        config: the sizes and dropouts of the network; `create` takes them from the folder with the weights.
+        config: sizes and dropouts of the network; `create` reads them from the folder with the weights.
     """
 
     config: dict[str, Any] = field(default_factory=dict)
 
 
 class HubertEncoder(SpeechEncoder):
-    """Last hidden layer. In training mode its dropouts, layer drop and SpecAugment are on, in frozen parts too."""
+    """Returns the last hidden layer. Training mode enables dropout, layer drop and SpecAugment, in frozen parts too."""
 
     def __init__(self, options: HubertOptions, weights_sha256: str | None = None) -> None:
         model, config = transformer("hubert", options.config)
@@ -71,7 +71,7 @@ class HubertEncoder(SpeechEncoder):
         self.freeze()
 
     def encode_window(self, audio: Tensor) -> Tensor:
-        """See `SpeechEncoder`."""
+        """Computes the last hidden layer of one window, `[1, batch, steps, features]`."""
         model: Any = self.model
         with torch.no_grad():  # frozen, and the library would otherwise differentiate down to the audio
             projected = model.feature_projection(model.feature_extractor(audio).transpose(1, 2))
@@ -79,9 +79,9 @@ class HubertEncoder(SpeechEncoder):
         return hidden[None]
 
     def _masked(self, hidden: Tensor) -> Tensor:
-        """SpecAugment along time: spans of steps are replaced by one learned vector.
+        """Applies SpecAugment along time: replaces spans of steps by one learned vector.
 
-        Chosen by multiplication with a mask rather than by indexing, whose gradient is not deterministic on GPUs.
+        `torch.where` is used since the gradient of indexing is nondeterministic on GPUs.
         """
         model: Any = self.model
         config = model.config
@@ -101,11 +101,11 @@ def span_mask(batch: int, steps: int, *, probability: float, length: int, least:
     """Draws spans of steps from torch's global CPU generator, as SpecAugment of the wav2vec family does.
 
     Args:
-        batch: rows; each has the same number of spans, at starts of its own, which may overlap.
-        steps: length of a row. Rows shorter than one span are left alone.
-        probability: share of steps that would be masked if spans never overlapped.
+        batch: rows; each has the same number of spans at its own random starts, which may overlap.
+        steps: length of a row. Rows shorter than one span get no mask.
+        probability: share of steps masked if no spans overlap.
         length: of a span, in steps.
-        least: the smallest number of spans, as far as they fit side by side.
+        least: the smallest number of spans, limited by how many fit side by side.
 
     Returns:
         bool `[batch, steps]`, true where masked.
@@ -120,7 +120,7 @@ def span_mask(batch: int, steps: int, *, probability: float, length: int, least:
 
 
 def load(options: HubertOptions, folder: Path) -> SpeechEncoder:
-    """The encoder in a model folder."""
+    """Loads the encoder from a model folder."""
     path = weights_path(folder)
     config = read_config(folder, "hubert")
     encoder = HubertEncoder(replace(options, config=config), file_sha256(path))

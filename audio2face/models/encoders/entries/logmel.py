@@ -1,6 +1,6 @@
-"""A small convolutional network on mel bands, trained from scratch together with the face: no weights, no licence.
+"""A small convolutional network on mel bands, trained from scratch with the face; it needs no weights and no licence.
 
-It knows only the voices it was trained on; a pretrained encoder is much better on others.
+It generalises little to new voices; a pretrained encoder is much better there.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from audio2face.models.encoders.registry import EncoderSpec
 
 NAME = "logmel"
 _LONGEST_SECONDS = 60
-_DILATIONS = (1, 2, 4, 8)  # the last reaches 0.3 s to either side together with those before it
+_DILATIONS = (1, 2, 4, 8)  # together a receptive field of 0.3 s to either side
 _MEAN, _SPREAD = -8.0, 4.0  # of the logarithm of band power in speech at usual levels
 
 
 @dataclass(frozen=True)
 class LogMelOptions:
-    """What may be chosen.
+    """The options of this encoder.
 
     Attributes:
-        width: values per step.
-        dropout: share of values that training sets to zero in each residual layer.
+        width: features per step.
+        dropout: dropout probability in each residual layer.
     """
 
     width: Annotated[int, Ge(8)] = 256
@@ -36,7 +36,7 @@ class LogMelOptions:
 
 
 class Residual(nn.Module):
-    """A convolution over time, added to what it hears."""
+    """A dilated convolution over time with a residual connection."""
 
     def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Residual(nn.Module):
 
 
 class LogMelEncoder(SpeechEncoder):
-    """Mel bands every 10 ms, a convolution to steps of 20 ms, residual convolutions."""
+    """Computes mel bands every 10 ms, a convolution to steps of 20 ms, and residual convolutions."""
 
     def __init__(self, options: LogMelOptions, weights_sha256: str | None = None) -> None:
         info = EncoderInfo(
@@ -76,7 +76,7 @@ class LogMelEncoder(SpeechEncoder):
         self.norm = nn.LayerNorm(options.width)
 
     def encode_window(self, audio: Tensor) -> Tensor:
-        """See `SpeechEncoder`."""
+        """Computes the only hidden layer of one window, `[1, batch, steps, features]`."""
         hidden = self.stem((self.mel(audio) - _MEAN) / _SPREAD).transpose(1, 2)
         for layer in self.layers:
             hidden = layer(hidden)

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 base, cut off after its first layers: the speech encoder of the reference's regression network.
+"""wav2vec 2.0 base, truncated after its first layers: the speech encoder of the reference's regression network.
 
 Source: Baevski et al., wav2vec 2.0: A Framework for Self-Supervised Learning of Speech Representations (2020).
 """
@@ -34,12 +34,12 @@ _LONGEST_SECONDS = 60  # the first convolution's output takes 6.5 MB per second 
 
 @dataclass(frozen=True)
 class Wav2Vec2Options:
-    """What may be chosen.
+    """The options of this encoder.
 
     Attributes:
-        num_layers: transformer layers that are kept, from the first on.
-        fine_tune: whether the network is trained; else only the weights of its layers are.
-        config: the sizes and dropouts of the network; `create` takes them from the folder with the weights.
+        num_layers: number of transformer layers, from the first on.
+        fine_tune: trains the network; otherwise only the weights of its layers are trained.
+        config: sizes and dropouts of the network; `create` reads them from the folder with the weights.
     """
 
     num_layers: Annotated[int, Ge(1)] = 1
@@ -48,13 +48,13 @@ class Wav2Vec2Options:
 
 
 class Wav2Vec2Encoder(SpeechEncoder):
-    """All kept transformer layers. In training mode dropouts are on, but neither layer drop nor SpecAugment."""
+    """Returns all its transformer layers. Training mode enables dropout; layer drop and SpecAugment stay off."""
 
     def __init__(self, options: Wav2Vec2Options, weights_sha256: str | None = None) -> None:
         layers = options.num_layers
         if layers > options.config.get("num_hidden_layers", layers):
-            there = options.config["num_hidden_layers"]
-            raise UserError(f"{layers} layers of {NAME} are asked for, but its weights hold {there}")
+            available = options.config["num_hidden_layers"]
+            raise UserError(f"{layers} layers of {NAME} are requested, but its weights hold {available}")
         if options.config.get("do_stable_layer_norm"):
             raise UserError("a wav2vec 2.0 network with layer normalisation before attention is not supported")
         # The reference's network masks no steps and skips no layers.
@@ -81,16 +81,16 @@ class Wav2Vec2Encoder(SpeechEncoder):
         self.freeze()
 
     def encode_window(self, audio: Tensor) -> Tensor:
-        """See `SpeechEncoder`."""
+        """Computes the hidden layers `[layers, batch, steps, features]` of one window."""
         model: Any = self.model
         # Without this the library would differentiate down to the audio of a frozen network.
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.info.frozen):
             hidden = model(audio, output_hidden_states=True).hidden_states
-            return torch.stack(hidden[1:])  # the first is what enters the first layer
+            return torch.stack(hidden[1:])  # the first is the input of the first layer
 
 
 def load(options: Wav2Vec2Options, folder: Path) -> SpeechEncoder:
-    """The encoder in a model folder."""
+    """Loads the encoder from a model folder."""
     path = weights_path(folder)
     config = read_config(folder, "wav2vec2")
     encoder = Wav2Vec2Encoder(replace(options, config=config), file_sha256(path))

@@ -1,8 +1,8 @@
-"""Encoders of Whisper tiny.en and base; their weights come in Python packages, so they work without a hub.
+"""Encoders of Whisper tiny.en and base; their weights come in Python packages, so they work offline.
 
-Source: Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision (2022). Audio is not filled up to
-30 seconds as the recogniser does: that would cost three to four times the work and changes the layers that matter
-little.
+Source: Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision (2022). The recogniser pads audio to
+30 seconds; here audio keeps its length, since padding costs three to four times the work and hardly changes the
+relevant layers.
 """
 
 from __future__ import annotations
@@ -19,18 +19,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.models.encoders.base import Combination, EncoderInfo, SpeechEncoder, chosen_layers, combination
+from audio2face.models.encoders.base import (
+    Combination,
+    EncoderInfo,
+    SpeechEncoder,
+    build_layer_combination,
+    select_layers,
+)
 from audio2face.models.encoders.mel import BANDS, HOP, MelPower
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import PackagedFile
 
-POSITIONS = 1500  # of the learned network: 30 seconds
-_DYNAMICS = 8.0  # powers of ten below the loudest band, where quieter ones are cut off
+POSITIONS = 1500  # steps of the positional embedding: 30 seconds
+_DYNAMIC_RANGE = 8.0  # in powers of ten; quieter bands are clamped to this far below the loudest one
 
 
 @dataclass(frozen=True)
 class Size:
-    """One of the published networks.
+    """One of the published sizes.
 
     Attributes:
         name: in the registry.
@@ -85,12 +91,12 @@ BASE = Size(
 
 @dataclass(frozen=True)
 class WhisperOptions:
-    """What may be chosen.
+    """The options of this encoder.
 
     Attributes:
-        combine: how the layers become one vector: `"weighted"`, a learned mean, or `"concat"`, side by side.
-        fine_tune: whether the network is trained; else only the weights of its layers are.
-        layers: which layers are heard, from 0, what enters the first block, to the number of blocks; none named: all.
+        combine: how layers are combined: `"weighted"`, a learned mean, or `"concat"`.
+        fine_tune: trains the network; otherwise only the weights of its layers are trained.
+        layers: the layers to use, from 0, the input of the first block, to the number of blocks; empty: all.
     """
 
     combine: Combination = "weighted"
@@ -114,13 +120,13 @@ class WhisperAttention(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in self.linear_0(self.layer_norm(hidden)).chunk(3, dim=-1)
         )
-        heard = functional.scaled_dot_product_attention(query, key, value)
-        step: Tensor = self.linear_1(heard.transpose(1, 2).flatten(2))
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        step: Tensor = self.linear_1(attended.transpose(1, 2).flatten(2))
         return hidden + step
 
 
 class WhisperFeedForward(nn.Module):
-    """Two linear layers on every step alone."""
+    """Two linear layers, applied to each step."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -149,9 +155,9 @@ class WhisperBlock(nn.Module):
 
 
 class WhisperNetwork(nn.Module):
-    """Audio to hidden layers: what enters the first block, then every block; the last one normalised.
+    """Computes hidden layers: the input of the first block and the output of each; the last one normalised.
 
-    Blocks that none of the layers wanted needs are left out.
+    Blocks after the last selected layer are omitted.
     """
 
     positions: Tensor
@@ -167,10 +173,10 @@ class WhisperNetwork(nn.Module):
         self.layer_norm = nn.LayerNorm(size.features) if size.blocks in layers else None
 
     def forward(self, audio: Tensor) -> Tensor:
-        """`[batch, samples]`, at most 30 seconds, to `[layers, batch, steps, features]`."""
-        bands = self.mel(audio)[:, :, :-1] / math.log(10.0)  # the network never heard the frame at the very end
+        """Maps `[batch, samples]`, at most 30 seconds, to `[layers, batch, steps, features]`."""
+        bands = self.mel(audio)[:, :, :-1] / math.log(10.0)  # without the last frame, as in Whisper's training
         loudest = bands.amax(dim=(1, 2), keepdim=True)
-        hidden = functional.gelu(self.conv1((torch.maximum(bands, loudest - _DYNAMICS) + 4.0) / 4.0))
+        hidden = functional.gelu(self.conv1((torch.maximum(bands, loudest - _DYNAMIC_RANGE) + 4.0) / 4.0))
         hidden = functional.gelu(self.conv2(hidden)).transpose(1, 2)
         layers = [hidden + self.positions[: hidden.shape[1]]]
         for block in self.blocks:
@@ -181,11 +187,11 @@ class WhisperNetwork(nn.Module):
 
 
 class WhisperEncoder(SpeechEncoder):
-    """The network and the combination of its layers."""
+    """The Whisper encoder network with a combination of its layers."""
 
     def __init__(self, size: Size, options: WhisperOptions, weights_sha256: str | None = None) -> None:
-        layers = chosen_layers(options.layers, size.blocks + 1)
-        combine, width = combination(options.combine, len(layers), size.features)
+        layers = select_layers(options.layers, size.blocks + 1)
+        combine, width = build_layer_combination(options.combine, len(layers), size.features)
         info = EncoderInfo(
             name=size.name,
             width=width,
@@ -205,14 +211,14 @@ class WhisperEncoder(SpeechEncoder):
         self.freeze()
 
     def encode_window(self, audio: Tensor) -> Tensor:
-        """See `SpeechEncoder`."""
+        """Computes the hidden layers `[layers, batch, steps, features]` of one window."""
         layers: Tensor = self.network(audio)
         return layers
 
 
 def load(size: Size, options: WhisperOptions, path: Path) -> SpeechEncoder:
-    """The encoder with the package's weights."""
-    tensors = read_tensors(size.source.checked(path), size.offset)
+    """Makes the encoder with the package's weights."""
+    tensors = read_tensors(size.source.verify(path), size.offset)
     encoder = WhisperEncoder(size, options, size.source.sha256)
     constants = {name: value for name, value in encoder.network.state_dict().items() if name.startswith("mel.")}
     state = constants | network_state(tensors)
@@ -224,29 +230,28 @@ def read_tensors(path: Path, offset: int) -> dict[str, Tensor]:
     """Reads the encoder's tensors of a CTranslate2 file whose hash has been checked, as float32.
 
     Little-endian, per tensor: u16 length of its name with the final zero, the name, u8 rank, u32 sizes, u8 type
-    (4 float16), u32 bytes, the values. Tensors stand in the order of their names, so all of the encoder's are
-    neighbours.
+    (4 float16), u32 bytes, the values. Tensors are sorted by name, so those of the encoder are adjacent.
     """
     content = path.read_bytes()
-    place, tensors = offset, dict[str, Tensor]()
+    position, tensors = offset, dict[str, Tensor]()
     while True:
-        (length,) = struct.unpack_from("<H", content, place)
-        name = content[place + 2 : place + 2 + length]
+        (length,) = struct.unpack_from("<H", content, position)
+        name = content[position + 2 : position + 2 + length]
         if not name.startswith(b"encoder/"):
             return tensors
-        place += 2 + length
-        rank = content[place]
-        sizes = struct.unpack_from(f"<{rank}I", content, place + 1)
-        (size,) = struct.unpack_from("<xI", content, place + 1 + 4 * rank)
-        begin = place + 6 + 4 * rank
-        place = begin + size
+        position += 2 + length
+        rank = content[position]
+        sizes = struct.unpack_from(f"<{rank}I", content, position + 1)
+        (size,) = struct.unpack_from("<xI", content, position + 1 + 4 * rank)
+        begin = position + 6 + 4 * rank
+        position = begin + size
         if rank:
-            values = np.frombuffer(content[begin:place], "<f2").astype(np.float32)
+            values = np.frombuffer(content[begin:position], "<f2").astype(np.float32)
             tensors[name[:-1].decode()] = torch.from_numpy(values.reshape(sizes))
 
 
 def network_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state of `WhisperNetwork` from the file's tensors, save for the mel bands."""
+    """Converts the file's tensors to the state dict of `WhisperNetwork`, except for the mel bands."""
     renamed = {
         "encoder/position_encodings/encodings": "positions",
         "encoder/": "",
