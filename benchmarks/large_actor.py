@@ -51,16 +51,16 @@ def make_actor(folder: Path, sizes: Sizes) -> None:
     run, data = folder / "output_preproc" / NAME, folder / "data"
     skin = _shapes(rng, sizes.skin_shapes, sizes.skin_verts)
     tongue = _shapes(rng, sizes.tongue_shapes, sizes.tongue_verts)
-    parts: dict[Mesh, network_data.PcaShapes] = {"skin": skin, "tongue": tongue}
+    parts: dict[Mesh, network_data.PcaComponents] = {"skin": skin, "tongue": tongue}
     for part, shapes in parts.items():
-        artifacts.write_shapes(run, part, shapes)
+        artifacts.write_components(run, part, shapes)
         motion = {name: _motion(rng, sizes, len(shapes.matrix)) for name in names}
         artifacts.write_coefficients(run, part, motion)
     poses = network_data.OptionalPoses(
         jaw_neutral=rng.standard_normal((5, 3)).astype(np.float32),
         saccades=rng.standard_normal((100, 2)).astype(np.float32),
     )
-    arrays = network_data.network_data(skin, tongue, poses, network_data.StandInShapes((5, 3), (10,), (5000, 2)))
+    arrays = network_data.network_data(skin, tongue, poses, network_data.PlaceholderShapes((5, 3), (10,), (5000, 2)))
     info = network_data.DataInfo.measure(arrays, {})
     shots = [
         network_data.ShotRow(NAME, name, sizes.frames, FPS, EMOTIONS[index % len(EMOTIONS)])
@@ -140,9 +140,9 @@ def configuration(folder: Path, network_type: NetworkType, train: Mapping[str, A
     )
 
 
-def _shapes(rng: np.random.Generator, count: int, verts: int) -> network_data.PcaShapes:
+def _shapes(rng: np.random.Generator, count: int, verts: int) -> network_data.PcaComponents:
     matrix = rng.standard_normal((count, verts, 3), np.float32) / np.sqrt(np.float32(3 * verts))
-    return network_data.PcaShapes(matrix, (rng.standard_normal((verts, 3)) * 8).astype(np.float32))
+    return network_data.PcaComponents(matrix, (rng.standard_normal((verts, 3)) * 8).astype(np.float32))
 
 
 def _motion(rng: np.random.Generator, sizes: Sizes, width: int) -> Float32Array:

@@ -44,7 +44,7 @@ def read_motion(
     raw = ActorDataset.open(actor, configuration.dataset)
     raw = replace(raw, paths={**raw.paths, "SKIN_LIP_DIST_VERTEX_LIST_FPATH": folder / LIPS})
     source = ActorSource(actor, PreprocArtifacts.open(origin.folder), origin.files, raw)
-    emotions = EmotionVectors.of(
+    emotions = EmotionVectors.from_vocabulary(
         configuration.dataset.SHOT_EMOTION_NAMES, configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS
     )
     motion = HeldOutReader(model, source, emotions, open_graph(model)).read(clips, start)

@@ -47,8 +47,8 @@ def rigid_transforms(neutral: Float32Array, posed: Float32Array) -> Float32Array
     return matrices
 
 
-def attach_to_jaw(points: Float32Array, jaw: Float32Array, seat: Float32Array) -> Float32Array:
-    """Moves a surface with the jaw: `p' = jaw (seat p)`.
+def attach_to_jaw(points: Float32Array, jaw: Float32Array, to_jaw: Float32Array) -> Float32Array:
+    """Moves a surface with the jaw: `p' = jaw (to_jaw p)`.
 
     Preprocessing removes the rigid motion of its root from the tongue, so networks and the SDK output the tongue in the
     jaw's space, and other programs parent it to the lower teeth. This function applies the same parenting.
@@ -56,13 +56,13 @@ def attach_to_jaw(points: Float32Array, jaw: Float32Array, seat: Float32Array) -
     Args:
         points: positions in the jaw's space, `[frames, verts, 3]`, centimetres.
         jaw: rigid transforms of `jaw_transforms`, `[frames, 4, 4]`.
-        seat: transform from the surface's neutral to the jaw's neutral, `[4, 4]`; the identity if both belong to one
+        to_jaw: transform from the surface's neutral to the jaw's neutral, `[4, 4]`; the identity if both belong to one
             pose.
 
     Returns:
         Positions in the head's space, float32 `[frames, verts, 3]`.
     """
-    matrices = np.asarray(jaw, np.float64) @ np.asarray(seat, np.float64)
+    matrices = np.asarray(jaw, np.float64) @ np.asarray(to_jaw, np.float64)
     turned = np.matmul(points, matrices[:, :3, :3].transpose(0, 2, 1).astype(np.float32))
     turned += matrices[:, None, :3, 3].astype(np.float32)
     return np.asarray(turned, np.float32)

@@ -1,4 +1,4 @@
-"""One actor's raw data, opened lazily; its checks; the example actors."""
+"""The raw data of one actor, opened lazily, and the checks of a dataset."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One actor's raw dataset: every configured path resolved once, every file opened when it is asked for.
+"""The raw dataset of one actor: configured paths are resolved once, files are opened on request.
 
-Preprocessing, training and the checks read a dataset through this object and nothing else. It refuses what cannot be
-read; whether the data are any good is the business of `audio2face.dataset.checks`.
+Preprocessing, training and the checks read a dataset only through this object. It refuses unreadable files;
+`audio2face.dataset.checks` judges the quality of the data.
 """
 
 from __future__ import annotations
@@ -81,16 +81,16 @@ class BlendshapeFiles:
 class ActorDataset:
     """The raw data of one actor.
 
-    Lengths are centimetres with +y up and +z forward, angles degrees. Arrays that are not configured are None; a
-    configured file that is missing or broken raises a UserError (FileFormatError) when it is asked for.
+    Lengths are centimetres with +y up and +z forward, angles degrees. Arrays that are not configured are None; access
+    to a configured file that is missing or broken raises a UserError (FileFormatError).
 
     Attributes:
         actor: name of the actor.
         fps: frames per second of all animation of the actor.
         paths: every path configured for the actor, by the name of its parameter.
         emotion_names: the vocabulary of emotions, in order.
-        emotion_overrides: emotions that the configuration gives to shots, before any inference from names.
-        channels: names of channels in Maya caches that hold several meshes, by part ("skin", "tongue").
+        emotion_overrides: emotions that the configuration assigns to shots; they override inference from names.
+        channels: names of channels in Maya caches of several meshes, by part ("skin", "tongue").
     """
 
     actor: str
@@ -102,7 +102,7 @@ class ActorDataset:
 
     @classmethod
     def open(cls, actor: str, section: Dataset) -> ActorDataset:
-        """Resolves the dataset of one actor; touches no file.
+        """Resolves the paths of one actor without opening files.
 
         Args:
             actor: name of the actor.
@@ -135,7 +135,7 @@ class ActorDataset:
 
     @cached_property
     def shot_names(self) -> tuple[str, ...]:
-        """Shots in byte order: the folders under SKIN_CACHE_ROOT that hold a cache of their own name.
+        """The actor's shots in byte order: the folders under SKIN_CACHE_ROOT that hold a cache of their own name.
 
         Raises:
             UserError: there is no such folder.
@@ -144,7 +144,7 @@ class ActorDataset:
 
     @cached_property
     def stray_entries(self) -> tuple[Path, ...]:
-        """What else lies under SKIN_CACHE_ROOT: files, folders without a cache, names that are not allowed.
+        """Other entries of SKIN_CACHE_ROOT: files, folders without a cache, names that are not allowed.
 
         Raises:
             UserError: there is no such folder.
@@ -153,28 +153,28 @@ class ActorDataset:
 
     @property
     def has_tongue(self) -> bool:
-        """Whether all that a tongue needs is configured: its caches, neutral pose and rigid vertices."""
+        """Whether a tongue is fully configured: its caches, neutral pose and rigid vertices."""
         return all(name in self.paths for name in TONGUE_PATHS)
 
     @cached_property
     def skin_caches(self) -> CacheFolder:
-        """The animation of the skin, by shot."""
+        """Caches of the skin, by shot."""
         return self._cache_folder("skin", "SKIN_CACHE_ROOT", "SKIN_NEUTRAL_FPATH")
 
     @cached_property
     def tongue_caches(self) -> CacheFolder | None:
-        """The animation of the tongue, by shot; None for an actor without a tongue."""
+        """Caches of the tongue, by shot; None for an actor without a tongue."""
         return self._cache_folder("tongue", "TONGUE_CACHE_ROOT", "TONGUE_NEUTRAL_FPATH") if self.has_tongue else None
 
     def _cache_folder(self, part: str, root: str, neutral: str) -> CacheFolder:
         num_verts = None
-        with suppress(UserError):  # whoever reads the pose itself reports what is wrong with it
+        with suppress(UserError):  # readers of the pose itself report its errors
             shape = () if neutral not in self.paths else read_npy(self.paths[neutral]).shape
             num_verts = shape[0] if len(shape) == 2 else None
         return CacheFolder(self.paths[root], self.channels.get(part), num_verts)
 
     def shot(self, name: str) -> Shot:
-        """The data of one shot.
+        """Returns the data of one shot.
 
         Raises:
             UserError: the actor has no such shot, its name is not allowed, or its emotion is unknown.
@@ -199,10 +199,10 @@ class ActorDataset:
         )
 
     def audio_path(self, shot: str) -> Path:
-        """The recording of a shot; where it belongs, ending in `.wav`, for a shot that has none.
+        """Returns the recording of a shot, or for a shot without one its default path, ending in `.wav`.
 
         Raises:
-            UserError: the shot has several recordings of different suffix.
+            UserError: the shot has several recordings of different suffixes.
         """
         found = self._recordings.get(shot)
         return only_recording(found, shot) if found else self.paths["AUDIO_ROOT"] / f"{shot}{DEFAULT_SUFFIX}"
@@ -212,16 +212,16 @@ class ActorDataset:
         return list_recordings(self.paths["AUDIO_ROOT"])
 
     def has_recording(self, shot: str) -> bool:
-        """Whether there is a recording of a shot, of any suffix."""
+        """Returns whether a shot has a recording, of any suffix."""
         return shot in self._recordings
 
     @property
     def unusual_recordings(self) -> Mapping[str, str]:
-        """Recordings of shots that do not end in `.wav`, also in other voices: the path below AUDIO_ROOT without suffix
-        to the path with it.
+        """Recordings of shots with a suffix other than `.wav`, also in other voices: the path below AUDIO_ROOT without
+        suffix, mapped to the path with it.
 
         Raises:
-            UserError: a shot has several recordings of different suffix.
+            UserError: a shot has several recordings of different suffixes.
         """
         root = self.paths["AUDIO_ROOT"]
         names = unusual_names(root, {shot: self.audio_path(shot) for shot in self.shot_names})
@@ -230,10 +230,10 @@ class ActorDataset:
         return names
 
     def emotion_of(self, shot: str) -> str:
-        """The emotion of a shot: as configured, else as its name tells, else "neutral".
+        """Returns the emotion of a shot: as configured, else inferred from its name, else "neutral".
 
         Raises:
-            UserError: SHOT_EMOTION_MAP gives the shot an emotion that SHOT_EMOTION_NAMES lacks.
+            UserError: SHOT_EMOTION_MAP assigns an emotion that SHOT_EMOTION_NAMES lacks.
         """
         given = self.emotion_overrides.get(shot)
         if given is None:
@@ -250,7 +250,7 @@ class ActorDataset:
         """Recordings of the shots in other voices: voice to shot to file, for `aug/<voice>/<shot>.wav`, sorted.
 
         Raises:
-            UserError: a shot has several recordings of different suffix in a voice.
+            UserError: a shot has several recordings of different suffixes in a voice.
         """
         shots, voices = set(self.shot_names), {}
         for folder in sorted(self.paths["AUDIO_ROOT"].glob("aug/*")):
@@ -264,22 +264,22 @@ class ActorDataset:
 
     @cached_property
     def skin_neutral(self) -> Float32Array | None:
-        """The face at rest, float32 `[verts, 3]`."""
+        """Neutral pose of the face, float32 `[verts, 3]`."""
         return self._points("SKIN_NEUTRAL_FPATH", None, 3)
 
     @cached_property
     def skin_neutral_inference(self) -> Float32Array | None:
-        """The face at rest that a deployed model starts from, float32 `[verts, 3]`."""
+        """Neutral pose of the face for a deployed model, float32 `[verts, 3]`."""
         return self._points("SKIN_NEUTRAL_INFERENCE_FPATH", None, 3)
 
     @cached_property
     def skin_lip_open_delta(self) -> Float32Array | None:
-        """Offsets from the neutral that part the lips, float32 `[verts, 3]`."""
+        """Deltas from the neutral pose that open the lips, float32 `[verts, 3]`."""
         return self._points("SKIN_LIP_OPEN_POSE_DELTA_FPATH", None, 3)
 
     @cached_property
     def skin_eye_close_delta(self) -> Float32Array | None:
-        """Offsets from the neutral that shut the eyes, float32 `[verts, 3]`."""
+        """Deltas from the neutral pose that close the eyes, float32 `[verts, 3]`."""
         return self._points("SKIN_EYE_CLOSE_POSE_DELTA_FPATH", None, 3)
 
     @cached_property
@@ -306,12 +306,12 @@ class ActorDataset:
 
     @cached_property
     def tongue_neutral(self) -> Float32Array | None:
-        """The tongue at rest, float32 `[verts, 3]`."""
+        """Neutral pose of the tongue, float32 `[verts, 3]`."""
         return self._points("TONGUE_NEUTRAL_FPATH", None, 3)
 
     @cached_property
     def tongue_neutral_inference(self) -> Float32Array | None:
-        """The tongue at rest that a deployed model starts from, float32 `[verts, 3]`."""
+        """Neutral pose of the tongue for a deployed model, float32 `[verts, 3]`."""
         return self._points("TONGUE_NEUTRAL_INFERENCE_FPATH", None, 3)
 
     @cached_property
@@ -328,12 +328,12 @@ class ActorDataset:
 
     @cached_property
     def jaw_keypoints_neutral(self) -> Float32Array | None:
-        """Points of the lower jaw at rest, float32 `[points, 3]`."""
+        """Key points of the lower jaw in the neutral pose, float32 `[points, 3]`."""
         return self._points("JAW_KEYPOINTS_NEUTRAL_FPATH", None, 3)
 
     @cached_property
     def jaw_animation(self) -> Archive | None:
-        """Motion of the jaw's points relative to the neutral, per shot `[frames, points, 3]`."""
+        """Deltas of the jaw's key points from the neutral pose, per shot `[frames, points, 3]`."""
         return self._optional("JAW_ANIM_DATA_FPATH", Archive.open)
 
     @cached_property
@@ -343,23 +343,23 @@ class ActorDataset:
 
     @cached_property
     def eye_blink_keys(self) -> Float32Array | None:
-        """One blink at 30 frames per second, 0 open to 1 shut, float32 `[keys]`."""
+        """Blink curve at 30 frames per second, 0 open to 1 closed, float32 `[keys]`."""
         return self._points("EYE_BLINK_KEYS_FPATH", None)
 
     @cached_property
     def eye_saccade_rotations(self) -> Float32Array | None:
-        """Small movements of the eyes at 30 frames per second, float32 `[frames, 2 angles]` in degrees."""
+        """Saccades of the eyes at 30 frames per second, float32 `[frames, 2 angles]` in degrees."""
         return self._points("EYE_SACCADE_ROTATIONS_FPATH", None, 2)
 
-    # --- for drawing and deployment --------------------------------------------------------------------------------
+    # --- for rendering and deployment ------------------------------------------------------------------------------
 
     @cached_property
     def extra_parts(self) -> Archive | None:
-        """Teeth and eyes for drawing: arrays of vertices and of faces."""
+        """Teeth and eyes for rendering: arrays of vertices and of faces."""
         return self._optional("EXTRA_PARTS_FPATH", Archive.open)
 
     def blendshapes(self, part: str) -> BlendshapeFiles | None:
-        """Files of the blend shapes of a part, "skin" or "tongue"; None unless both are configured."""
+        """Returns the files of the blend shapes of a part, "skin" or "tongue"; None unless both are configured."""
         data, config = (self.paths.get(name) for name in BLENDSHAPE_PATHS[part])
         return None if data is None or config is None else BlendshapeFiles(data, config)
 

@@ -1,6 +1,6 @@
-"""Names of ARKit's blend shapes: their two orders, and how they are found under the spellings of other tools.
+"""Names of ARKit's blend shapes: their two orders, and matching of the spellings of other tools.
 
-Every reader and writer that meets ARKit names matches them here. Knows names only, neither geometry nor files.
+All readers and writers match ARKit names here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TONGUE_NAMES: tuple[str, ...] = (
 _SWAPPED = (("jawLeft", "jawRight"), ("mouthLeft", "mouthRight"))
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SIDES = {"left": "left", "l": "left", "lf": "left", "lft": "left", "right": "right", "r": "right", "rt": "right"}
-_LISTED = 8  # names in a message at most
+_LISTED = 8  # maximum number of names in a message
 
 
 def _live_link_order() -> tuple[str, ...]:
@@ -48,16 +48,16 @@ def _live_link_order() -> tuple[str, ...]:
 
 
 LIVE_LINK_NAMES: tuple[str, ...] = _live_link_order()
-"""The 52 columns in the order in which the Live Link Face app writes them: JawRight and MouthRight before the left."""
+"""The 52 columns in the order of the Live Link Face app: JawRight and MouthRight before the left."""
 
 
 @dataclass(frozen=True)
 class NameMatch:
-    """Which poses of a set carry which standard shapes.
+    """The standard shapes found among the poses of a set.
 
     Attributes:
-        columns: index of the pose of every standard shape that was found, by standard name.
-        unmatched: poses that belong to no standard shape, in the order of the set.
+        columns: index of the pose of every standard shape found, by standard name.
+        unmatched: poses that match no standard shape, in the order of the set.
     """
 
     columns: dict[str, int]
@@ -65,15 +65,15 @@ class NameMatch:
 
 
 def match_names(poses: Sequence[str], standard: Sequence[str] = ARKIT_NAMES) -> NameMatch:
-    """Finds standard shapes among the poses of a rig, whatever the habit of the tool that named them.
+    """Finds standard shapes among the poses of a rig, in the naming conventions of common tools.
 
-    Case and separators do not matter; the side may be `Left`, `L`, `Right` or `R` at either end or inside
-    (`eyeBlink_L`, `left_eye_blink`, `EYEBLINKLEFT`); nodes and meshes may stand in front (`blendShape1.jawOpen`,
-    `head_mesh|browDownLeft`), and a running number behind (`jawOpen.001`). Where several poses claim one shape, the
-    one with the least around its name is taken, the first of equals.
+    Case and separators are ignored; the side may be `Left`, `L`, `Right` or `R` at either end or inside
+    (`eyeBlink_L`, `left_eye_blink`, `EYEBLINKLEFT`); prefixes of nodes and meshes (`blendShape1.jawOpen`,
+    `head_mesh|browDownLeft`) and numbers at the end (`jawOpen.001`) are ignored. Of several poses that match one shape,
+    the one with the fewest extra words is taken; of equals the first.
 
     Args:
-        poses: names as the rig has them.
+        poses: names of the rig's poses.
         standard: the names to find.
     """
     known = {key: name for name in standard for key in (_key(_tokens(name)),)}
@@ -89,15 +89,15 @@ def match_names(poses: Sequence[str], standard: Sequence[str] = ARKIT_NAMES) -> 
 
 
 def match_arkit(poses: Sequence[str]) -> NameMatch:
-    """As `match_names`, for a set that is meant to be ARKit's.
+    """Matches the poses of a set that should be ARKit's; otherwise as `match_names`.
 
     Raises:
-        UserError: most of the poses have no counterpart among the 52.
+        UserError: most of the poses match none of the 52.
     """
     match = match_names(poses)
     if not is_arkit(match, len(poses)):
         raise UserError(
-            f"of {len(poses)} poses {len(match.columns)} are ARKit's; these found no column: {listed(match.unmatched)}",
+            f"of {len(poses)} poses {len(match.columns)} are ARKit's; these match no column: {listed(match.unmatched)}",
             hint="Name the poses as ARKit does (jawOpen, eyeBlinkLeft, mouthSmile_R, ...), or choose csv, which keeps "
             "the names of the set.",
         )
@@ -105,18 +105,18 @@ def match_arkit(poses: Sequence[str]) -> NameMatch:
 
 
 def is_arkit(match: NameMatch, num_poses: int) -> bool:
-    """Whether at least half of a set, or of the 52, was found."""
+    """Returns whether at least half of a set, or of the 52, was found."""
     return 2 * len(match.columns) >= min(num_poses, len(ARKIT_NAMES))
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names for a message, the first few of many."""
+    """Formats names for a message; of many only the first few."""
     rest = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _find(tokens: tuple[str, ...], known: dict[str, str]) -> tuple[str, int] | None:
-    """The standard shape that the end of a name spells, and how many words stand around it."""
+    """Finds the standard shape that the end of a name spells, and the number of extra words."""
     count = len(tokens)
     while tokens and tokens[-1].isdigit():
         tokens = tokens[:-1]
@@ -130,7 +130,7 @@ def _find(tokens: tuple[str, ...], known: dict[str, str]) -> tuple[str, int] | N
 
 
 def _spellings(tokens: tuple[str, ...]) -> Iterator[str]:
-    """Keys that some words may stand for: as they are, and with either word for a side put in full at the end."""
+    """Yields the keys that words may match: as they are, and with each side written out at the end."""
     yield _key(tokens)
     for place, token in enumerate(tokens):
         if token in _SIDES:
@@ -143,5 +143,5 @@ def _key(tokens: tuple[str, ...]) -> str:
 
 @cache
 def _tokens(name: str) -> tuple[str, ...]:
-    """The words of a name in lower case: parted by separators, capitals and digits."""
+    """Splits a name into words in lower case, at separators, capitals and digits."""
     return tuple(token.lower() for token in _TOKEN.findall(name))

@@ -1,4 +1,4 @@
-"""How an emotion becomes the vector that networks take: the one rule for training, export and inference."""
+"""Converts emotions to the vectors that networks take, with one rule for training, export and inference."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from audio2face.errors import UserError
 from audio2face.types import Float32Array
 
-INERT_EMOTION = "inert"  # consumers of a model need at least one emotion; this one is never trained
+INERT_EMOTION = "inert"  # consumers of a model need at least one emotion; this one is untrained
 NO_INDEX = -1
 
 
 @dataclass(frozen=True)
 class EmotionVectors:
-    """The emotions that have an input of their own, in order, and the one that is the zero vector.
+    """The emotions with an input of their own, in order, and the emotion of the zero vector.
 
     Attributes:
         names: emotions with an input; never empty.
-        zero: the emotion that is all zeros; None where every emotion has an input.
-        is_inert: whether the vocabulary has nothing besides the zero emotion, so that `names` is a stand-in.
+        zero: the emotion of the zero vector; None if every emotion has an input.
+        is_inert: whether the vocabulary has only the zero emotion, so that `names` holds `INERT_EMOTION`.
     """
 
     names: tuple[str, ...]
@@ -29,16 +29,16 @@ class EmotionVectors:
     is_inert: bool = False
 
     @classmethod
-    def of(cls, vocabulary: Sequence[str], zero: str | None) -> EmotionVectors:
-        """Takes the zero emotion out of a vocabulary (SHOT_EMOTION_NAMES, SHOT_EMOTION_NAME_FOR_ALL_ZEROS)."""
+    def from_vocabulary(cls, vocabulary: Sequence[str], zero: str | None) -> EmotionVectors:
+        """Splits a vocabulary (SHOT_EMOTION_NAMES) into inputs and zero emotion (SHOT_EMOTION_NAME_FOR_ALL_ZEROS)."""
         names = tuple(name for name in vocabulary if name != zero)
         return cls(names or (INERT_EMOTION,), zero, is_inert=not names)
 
     def index(self, emotion: str) -> int:
-        """The input of an emotion, or `NO_INDEX` for the zero emotion.
+        """Returns the index of an emotion's input, or `NO_INDEX` for the zero emotion.
 
         Raises:
-            UserError: the vocabulary has no such emotion.
+            UserError: the emotion is not in the vocabulary.
         """
         if emotion == self.zero:
             return NO_INDEX
@@ -50,7 +50,7 @@ class EmotionVectors:
         return self.names.index(emotion)
 
     def vector(self, emotion: str) -> Float32Array:
-        """The vector of an emotion, float32 `[emotions]`: a single 1, or all zeros."""
+        """Returns the vector of an emotion, float32 `[emotions]`: one-hot, or all zeros."""
         values = np.zeros(len(self.names), np.float32)
         index = self.index(emotion)
         if index != NO_INDEX:

@@ -1,4 +1,4 @@
-"""Which file is the recording of a shot: `<shot>` with any suffix of a recording or a film."""
+"""The files of a shot: its recording, animation caches, phoneme times and transcript."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_SUFFIX = ".wav"
 
 
 def list_recordings(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """The recordings in a folder by their names without suffix, each sorted; none where there is no such folder."""
+    """Lists the recordings in a folder by name without suffix, each sorted; empty if the folder is missing."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.suffix.lower() in RECORDING_SUFFIXES and not path.is_dir():
@@ -29,10 +29,10 @@ def list_recordings(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 
 def only_recording(paths: Sequence[Path], shot: str) -> Path:
-    """The only recording of a shot.
+    """Returns the only recording of a shot.
 
     Raises:
-        UserError: there are several of different suffix.
+        UserError: there are several of different suffixes.
     """
     if len(paths) > 1:
         raise UserError(
@@ -44,7 +44,7 @@ def only_recording(paths: Sequence[Path], shot: str) -> Path:
 
 
 def unusual_names(root: Path, recordings: Mapping[str, Path]) -> dict[str, str]:
-    """Paths below the folder of recordings that do not end in `.wav`, by the path without suffix.
+    """Returns paths below the folder of recordings with a suffix other than `.wav`, by the path without suffix.
 
     Args:
         root: AUDIO_ROOT.
@@ -54,18 +54,18 @@ def unusual_names(root: Path, recordings: Mapping[str, Path]) -> dict[str, str]:
     return {path.with_suffix("").as_posix(): path.as_posix() for path in inside}
 
 
-# 10 steps of a speech encoder, which masks spans of that length and fails on less
+# 10 steps of a speech encoder, which masks spans of that length and fails on shorter input
 LEAST_CLIP_SECONDS = 0.21
 
 
 @dataclass(frozen=True)
 class CacheFolder:
-    """The caches of one part of an actor, and how to tell its mesh where a file holds several.
+    """The caches of one part of an actor, and how to find its mesh in files of several.
 
     Attributes:
         root: folder of all shots.
-        channel: name of the channel in Maya caches; None where there is one, or the vertices tell.
-        num_verts: vertices of the part where its neutral pose tells them.
+        channel: name of the channel in Maya caches; None if there is only one, or `num_verts` determines it.
+        num_verts: number of vertices of the part, from its neutral pose; None if unknown.
     """
 
     root: Path
@@ -73,7 +73,7 @@ class CacheFolder:
     num_verts: int | None = None
 
     def find(self, shot: str) -> FoundCache:
-        """The cache of a shot.
+        """Finds the cache of a shot.
 
         Raises:
             UserError: there is none.
@@ -84,19 +84,19 @@ class CacheFolder:
         """Opens the cache of a shot.
 
         Raises:
-            UserError: it is missing or cannot be read; ChannelError: neither name nor vertices tell the mesh.
+            UserError: it is missing or cannot be read; ChannelError: neither name nor vertices determine the mesh.
         """
         path = self.find(shot).path
         try:
             return open_cache(path, channel=self.channel, num_verts=self.num_verts)
         except ChannelError:
-            if self.channel is not None or self.num_verts is not None or self._usual_verts is None:
+            if self.channel is not None or self.num_verts is not None or self._num_verts_of_first is None:
                 raise
-            return open_cache(path, num_verts=self._usual_verts)
+            return open_cache(path, num_verts=self._num_verts_of_first)
 
     @cached_property
-    def _usual_verts(self) -> int | None:
-        """Vertices of the first shot whose cache holds one mesh; None where each holds several."""
+    def _num_verts_of_first(self) -> int | None:
+        """Returns the vertices of the first shot whose cache holds one mesh; None if each holds several."""
         for shot in list_shots(self.root):
             with suppress(UserError):
                 return open_cache(self.find(shot).path).num_verts
@@ -105,17 +105,17 @@ class CacheFolder:
 
 @dataclass(frozen=True)
 class Shot:
-    """Where the data of one recorded performance lie; opened when asked for.
+    """The files of one recorded performance; opened on request.
 
     Attributes:
-        name: name of the shot: of its folders and files.
-        emotion: the emotion it is trained under.
+        name: name of the shot, also of its folders and files.
+        emotion: the emotion that it is trained with.
         audio: its recording.
         skin_caches: all skin caches.
-        tongue_caches: all tongue caches, None for an actor without a tongue.
-        jaw: archive of the jaw's motion, None where the actor has none.
-        eyes: archive of the eyes' motion, None where the actor has none.
-        phoneme_times: exact phoneme times of the shot, where the dataset has them.
+        tongue_caches: all tongue caches; None for an actor without a tongue.
+        jaw: archive of the jaw's motion; None if the actor has none.
+        eyes: archive of the eyes' motion; None if the actor has none.
+        phoneme_times: exact phoneme times of the shot; None if the dataset has none.
     """
 
     name: str
@@ -135,21 +135,21 @@ class Shot:
         """Opens the animation of the tongue; None for an actor without a tongue.
 
         Raises:
-            UserError: the actor has a tongue and this shot has no cache of it.
+            UserError: the actor has a tongue, but this shot has no cache of it.
         """
         return None if self.tongue_caches is None else self.tongue_caches.open(self.name)
 
     def jaw_deltas(self) -> Float32Array | None:
-        """Reads the jaw key points relative to the neutral, float32 `[frames, points, 3]` in centimetres.
+        """Reads the deltas of the jaw's key points from the neutral pose, float32 `[frames, points, 3]` in centimetres.
 
-        Returns None where the actor has no jaw file or the file lacks this shot.
+        Returns None if the actor has no jaw file or the file lacks this shot.
         """
         return self._channel(self.jaw, (None, None, 3))
 
     def eye_rotations(self) -> Float32Array | None:
         """Reads the rotations of both eyes, float32 `[frames, 2 eyes, 2 angles]` in degrees (X pitch, Y yaw).
 
-        Returns None where the actor has no eye file or the file lacks this shot.
+        Returns None if the actor has no eye file or the file lacks this shot.
         """
         return self._channel(self.eyes, (None, 2, 2))
 
@@ -160,10 +160,10 @@ class Shot:
 
 
 def infer_emotion(shot: str, emotions: Iterable[str]) -> str | None:
-    """The emotion that a shot's name tells, or None.
+    """Infers the emotion from a shot's name; None if there is none.
 
-    An emotion that stands in the name as a word of its own goes before one inside a longer word, a longer one before
-    a shorter one, and of equals the first listed wins; so "enjoyment_1" is not "joy" where "enjoyment" is listed.
+    A separate word takes precedence over a part of a longer word, a longer emotion over a shorter one, and an earlier
+    entry over a later one; so "enjoyment_1" is not "joy" if "enjoyment" is listed.
 
     Args:
         shot: name of the shot, such as "cp42_fastneutral".
@@ -180,17 +180,17 @@ def _is_word_of(emotion: str, shot: str) -> bool:
 
 TRANSCRIPT_SUFFIX = ".txt"  # beside a recording
 _COLUMNS = ["start", "end", "phone"]
-_HINT = "Write UTF-8 text, a line for each phone: start and end in seconds and the phone, with tabs between them."
+_HINT = "Write UTF-8 text, one line per phone: start and end in seconds and the phone, separated by tabs."
 
 
 @dataclass(frozen=True)
 class PhonemeTime:
-    """When one phone sounds.
+    """Time of one phone.
 
     Attributes:
         symbol: the phone in IPA, or "SIL" for silence.
         start: seconds from the start of the recording.
-        end: likewise.
+        end: seconds from the start of the recording.
     """
 
     symbol: str
@@ -202,7 +202,7 @@ def read_phoneme_times(path: Path) -> tuple[PhonemeTime, ...]:
     """Reads the phones of a shot, in the order of the file.
 
     Raises:
-        UserError: the file is missing, or (FileFormatError) is no such table.
+        UserError: the file is missing, or (FileFormatError) is not such a table.
     """
     if not path.is_file():
         raise missing_file("there are no such phoneme times", path, "Check PHONEME_TIMES_ROOT.")
@@ -212,22 +212,22 @@ def read_phoneme_times(path: Path) -> tuple[PhonemeTime, ...]:
         raise FileFormatError(f"cannot be read as UTF-8 text: {error}", path=path, hint=_HINT) from error
     if not lines or lines[0].split("\t") != _COLUMNS:
         raise FileFormatError(
-            "does not begin with the columns start, end, phone, separated by tabs", path=path, hint=_HINT
+            "does not start with the columns start, end, phone, separated by tabs", path=path, hint=_HINT
         )
     return tuple(_phone(path, number, line) for number, line in enumerate(lines[1:], 2) if line.strip())
 
 
 def read_transcript(path: Path) -> str | None:
-    """What is said in a recording, of the text file beside it; None where it is not known.
+    """Reads the transcript of a recording from the text file beside it; None if there is none.
 
     Raises:
-        FileFormatError: the file is no UTF-8 text.
+        FileFormatError: the file is not UTF-8 text.
     """
     try:
         return path.read_text(encoding="utf-8").strip() or None if path.is_file() else None
     except (OSError, UnicodeDecodeError) as error:
         raise FileFormatError(
-            f"cannot be read as UTF-8 text: {error}", path=path, hint="It should hold what is said in the recording."
+            f"cannot be read as UTF-8 text: {error}", path=path, hint="It should hold the transcript of the recording."
         ) from error
 
 
@@ -237,7 +237,7 @@ def _phone(path: Path, number: int, line: str) -> PhonemeTime:
         phone = PhonemeTime(symbol, float(start), float(end))
     except ValueError as error:
         raise FileFormatError(
-            f"line {number} is no start, end and phone: {line[:60]!a}", path=path, hint=_HINT
+            f"line {number} is not start, end and phone: {line[:60]!a}", path=path, hint=_HINT
         ) from error
     if not (math.isfinite(phone.start) and 0 <= phone.start <= phone.end < math.inf):
         problem = f"line {number} ends at {phone.end} s, after a start at {phone.start} s"

@@ -1,4 +1,4 @@
-"""Lists of vertices that mark a place on the mesh: lips, lids, faces. Knows their files, not the mesh."""
+"""Reads lists of vertices that mark regions of the mesh: lips, lids, rigid vertices of the tongue, polygons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POLYGON_HINT = (
     "Export the polygons of the caches' mesh as vertex numbers counted from 0, one row per polygon; a triangle among "
     "quadrilaterals has -1 as its fourth corner."
 )
-_PAIRS_HINT = "Every vertex above the opening needs one below it, at the same place of its list."
+_PAIRS_HINT = "Every vertex above the opening needs one below it, at the same index of its list."
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class VertexPairs:
         """Reads `{"upper": [...], "lower": [...]}`.
 
         Raises:
-            UserError: the file is missing, or (FileFormatError) it holds something else.
+            UserError: the file is missing, or (FileFormatError) its content is invalid.
         """
         lists = _require_keys(path, read_json(path), ("upper", "lower"))
         upper, lower = (_indices(path, lists[key], key) for key in ("upper", "lower"))
@@ -49,7 +49,7 @@ class VertexPairs:
         return cls(upper, lower)
 
     def all(self) -> Int64Array:
-        """Every vertex of both lists, `[2 * pairs]`."""
+        """Returns all vertices of both lists, `[2 * pairs]`."""
         return np.concatenate([self.upper, self.lower])
 
 
@@ -70,13 +70,13 @@ class LipSize:
         """Reads `{"upper_lip": {"top": [...], "bottom": [...]}, "lower_lip": {...}}`.
 
         Raises:
-            UserError: the file is missing, or (FileFormatError) it holds something else.
+            UserError: the file is missing, or (FileFormatError) its content is invalid.
         """
         lips = _require_keys(path, read_json(path), ("upper_lip", "lower_lip"))
         return cls(_edges(path, lips["upper_lip"], "upper_lip"), _edges(path, lips["lower_lip"], "lower_lip"))
 
     def all(self) -> Int64Array:
-        """Every vertex of all four lists."""
+        """Returns all vertices of the four lists."""
         return np.concatenate([self.upper_lip.all(), self.lower_lip.all()])
 
 
@@ -86,13 +86,13 @@ def read_indices(path: Path) -> Int64Array:
 
 
 def read_faces(path: Path) -> Int32Array:
-    """Reads polygons from a `.npy` file in the form of `geometry.canonical_polygons`.
+    """Reads polygons from a `.npy` file in canonical form (`geometry.canonical_polygons`).
 
     Returns:
         Int32 `[faces, 3 or 4]`; the fourth corner of a triangle among quadrilaterals is -1.
 
     Raises:
-        UserError: the file is missing, or (FileFormatError) it holds something else, or nothing that has an area.
+        UserError: the file is missing, or (FileFormatError) its content is invalid, or all polygons are degenerate.
     """
     try:
         faces = canonical_polygons(read_npy(path))

@@ -68,7 +68,7 @@ def _calibrated(
     graph: NetworkSession,
 ) -> ActorCalibration:
     vocabulary = run.configuration.dataset.SHOT_EMOTION_NAMES
-    emotions = EmotionVectors.of(vocabulary, run.configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    emotions = EmotionVectors.from_vocabulary(vocabulary, run.configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     start = post.start()
     try:
         motion = HeldOutReader(model, source, emotions, graph).read(clips, values_of(start))

@@ -121,7 +121,7 @@ def make_plan(
         UserError: window and frame rate do not fit each other, or the default emotion is unknown.
     """
     dataset = run.configuration.dataset
-    emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     _warn_of_what_consumers_need(train, inference)
     plan = DiffusionPlan(
         version=train.NETWORK_VERSION,

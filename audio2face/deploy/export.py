@@ -104,7 +104,7 @@ def make_plan(run: TrainingRun, network: nn.Module, train: TrainSection, inferen
 
 
 def _warn_of_stand_in(dataset: Dataset, train: TrainSection) -> None:
-    emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     if emotions.is_inert:
         LOGGER.warning(
             "the data have no emotion besides %r: the deployed model gets one named %r, which does nothing, since the "

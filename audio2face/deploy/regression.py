@@ -79,7 +79,7 @@ def make_plan(
     """
     dataset = run.configuration.dataset
     info = regression_info(run, dataset, train, network.settings)
-    emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     return RegressionPlan(
         info=info, has_emotions=not emotions.is_inert, recording=_first_recording(dataset, info.actor)
     )

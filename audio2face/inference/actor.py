@@ -14,11 +14,11 @@ from audio2face.animation.animation import BlendWeights
 from audio2face.model_folder import BlendshapeSet, DeployedActor
 from audio2face.model_folder.display import read_display
 from audio2face.model_folder.validation import Diagnostics
-from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
+from audio2face.preproc.tongue_attachment import FOLLOWS_ARRAY, TO_JAW_ARRAY
 from audio2face.types import AnyArray, Float32Array, Int32Array
 
 _NTSC = Fraction(1000, 1001)
-_NOT_TO_DRAW = ("skin_faces", "tongue_faces", "blink_keys", "fps", SEAT_ARRAY, FOLLOWS_ARRAY)
+_NOT_TO_DRAW = ("skin_faces", "tongue_faces", "blink_keys", "fps", TO_JAW_ARRAY, FOLLOWS_ARRAY)
 
 
 def load_face(actor: DeployedActor) -> FaceData:
@@ -46,7 +46,7 @@ class DisplayData:
         tongue_faces: polygons of the tongue, likewise.
         blink: one blink, 30 values a second: the actor's own, or a natural one.
         fps: frames per second of the actor's own animation.
-        tongue_seat: how the tongue sits on the jaw, rigid, float32 `[4, 4]`; the identity where nobody measured it,
+        tongue_to_jaw: rigid transform from tongue to jaw, float32 `[4, 4]`; the identity where it was not measured,
             None for a tongue that was recorded to stay with the head.
         parts: everything else, by name.
     """
@@ -55,7 +55,7 @@ class DisplayData:
     tongue_faces: Int32Array | None = None
     blink: tuple[float, ...] = NATURAL_BLINK
     fps: Fraction | None = None
-    tongue_seat: Float32Array | None = field(default_factory=lambda: np.eye(4, dtype=np.float32))
+    tongue_to_jaw: Float32Array | None = field(default_factory=lambda: np.eye(4, dtype=np.float32))
     parts: Mapping[str, AnyArray] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
@@ -77,7 +77,7 @@ class DisplayData:
             arrays.get("tongue_faces"),
             tuple(blink.tolist()) if blink.any() else NATURAL_BLINK,
             exact_rate(float(arrays["fps"].reshape(-1)[0])) if "fps" in arrays else None,
-            _tongue_seat(arrays),
+            _tongue_to_jaw(arrays),
             {name: array for name, array in arrays.items() if name not in _NOT_TO_DRAW},
         )
 
@@ -90,10 +90,10 @@ def exact_rate(fps: float) -> Fraction:
     return Fraction(fps).limit_denominator(10_000)
 
 
-def _tongue_seat(arrays: Mapping[str, AnyArray]) -> Float32Array | None:
+def _tongue_to_jaw(arrays: Mapping[str, AnyArray]) -> Float32Array | None:
     if FOLLOWS_ARRAY in arrays and not arrays[FOLLOWS_ARRAY].any():
         return None
-    return np.asarray(arrays.get(SEAT_ARRAY, np.eye(4)), np.float32)
+    return np.asarray(arrays.get(TO_JAW_ARRAY, np.eye(4)), np.float32)
 
 
 class WeightTrack:

@@ -259,10 +259,10 @@ class AnimationPipeline:
 
     def finished(self, frames: FrameBlock) -> FrameBlock:
         """Frames of `postprocess` with the tongue carried by the jaw, as everything that is finished shows it."""
-        seat = self.display.tongue_seat
-        if seat is None or not frames.tongue.size:
+        tongue_to_jaw = self.display.tongue_to_jaw
+        if tongue_to_jaw is None or not frames.tongue.size:
             return frames
-        return replace(frames, tongue=attach_to_jaw(frames.tongue, frames.jaw, seat))
+        return replace(frames, tongue=attach_to_jaw(frames.tongue, frames.jaw, tongue_to_jaw))
 
     def output_name(self, audio: Path) -> str:
         """What the folder and the files of an animated recording are called, such as `speech_mary_joy`."""

@@ -14,7 +14,7 @@ from audio2face.errors import LABEL_WORDS, UserError, is_label
 from audio2face.geometry import canonical_polygons
 from audio2face.io.arrays import Archive
 from audio2face.model_folder.validation import FileDiagnostics
-from audio2face.preproc.tongue_seat import FOLLOWS_ARRAY, SEAT_ARRAY
+from audio2face.preproc.tongue_attachment import FOLLOWS_ARRAY, TO_JAW_ARRAY
 from audio2face.types import AnyArray
 
 Arrays = dict[str, AnyArray]
@@ -88,7 +88,7 @@ def _shape(archive: Archive, name: str, verts: Verts) -> tuple[int | None, ...] 
     """The shape that an array must have (None: any length); None where that is not known before it is read."""
     known: Mapping[str, tuple[int | None, ...]] = {
         "blink_keys": (None,),
-        SEAT_ARRAY: (4, 4),
+        TO_JAW_ARRAY: (4, 4),
         f"{_EXTRA}eye_centres": (2, 3),
         **{list_name: (None,) for pair in _PAIRS for list_name in pair},
     }
@@ -128,7 +128,7 @@ _VALUES: Mapping[str, tuple[str, Callable[[AnyArray, Verts], bool]]] = {
         f"up to {_MOST_KEYS} numbers from 0 to 1",
         lambda values, _: len(values) <= _MOST_KEYS and bool(((values >= 0) & (values <= 1)).all()),
     ),
-    SEAT_ARRAY: ("a rigid motion", _is_rigid),
+    TO_JAW_ARRAY: ("a rigid motion", _is_rigid),
     FOLLOWS_ARRAY: ("one value", lambda values, _: values.size == 1),
     **{name: ("numbers of vertices of the skin", _are_vertices) for pair in _PAIRS for name in pair},
 }

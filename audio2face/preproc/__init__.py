@@ -1,1 +1,1 @@
-"""From raw caches to what training reads: distinct poses, principal components, coefficients."""
+"""Preprocessing: from raw caches to distinct poses, principal components and coefficients for training."""

@@ -1,7 +1,7 @@
-"""The folder that preprocessing leaves: what its files are called and hold, written and read side by side.
+"""The output folder of preprocessing: names and contents of its files, read and written side by side.
 
-Every later stage reads an actor through `PreprocArtifacts` and nothing else. Knows files, not how their content is
-computed. Folders written by the reference implementation are read as well.
+Every later stage reads an actor only through `PreprocArtifacts`. Folders of the reference implementation are supported
+as well.
 """
 
 from __future__ import annotations
@@ -20,10 +20,18 @@ from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry.pca import PcaBasis
 from audio2face.io.arrays import Archive, read_json, read_npy
 from audio2face.io.atomic import write_json, write_npy, write_npz, write_text
-from audio2face.preproc.network_data import ClipRow, DataInfo, PcaShapes, ShotRow, clips_text, parse_clips, shots_text
+from audio2face.preproc.network_data import (
+    ClipRow,
+    DataInfo,
+    PcaComponents,
+    ShotRow,
+    clips_text,
+    parse_clips,
+    shots_text,
+)
 from audio2face.types import Float32Array, Float64Array, Int64Array, Mesh
 
-# Version of the folder's layout; a reader refuses a later one. The reference's folders carry none and count as 1.
+# Version of the folder's layout; a reader refuses a later one. The reference's folders have none and count as 1.
 SCHEMA_VERSION = 1
 
 _PLACEHOLDER = "placeholder"  # the only entry of the coefficients of an actor without a tongue
@@ -37,29 +45,29 @@ _MEAN_GEOMETRY = "deploy/mean_geometry.npy"
 _COMPONENTS = {"skin": ("evecs_t", "evals_t"), "tongue": ("evecs", "evals")}  # the reference's names differ
 
 
-def shapes_file(part: Mesh) -> str:
-    """Where the shapes of a part lie in the folder."""
+def components_file(part: Mesh) -> str:
+    """Returns the path of a part's components within the folder."""
     return f"pca/{part}/{part}_pca_shapes.npz"
 
 
 def coefficients_file(part: Mesh) -> str:
-    """Where the coefficients of a part lie in the folder."""
+    """Returns the path of a part's coefficients within the folder."""
     return f"pca/{part}/{part}_pca_coeffs_all.npz"
 
 
 def intermediate_folder(part: Mesh) -> str:
-    """Where the folder keeps what only a study of preprocessing reads."""
+    """Returns the folder of intermediate results, which only studies of preprocessing read."""
     return f"pca/{part}/intermediate"
 
 
 def blendshape_files(folder: Path, part: Mesh, actor: str) -> BlendshapeFiles:
-    """Where the blend shapes of a part lie."""
+    """Returns the paths of a part's blend shapes."""
     deploy = folder / "deploy"
     return BlendshapeFiles(deploy / f"bs_{part}_{actor}.npz", deploy / f"bs_{part}_config_{actor}.json")
 
 
 def display_file(folder: Path, actor: str) -> Path:
-    """Where polygons and marks for drawing lie."""
+    """Returns the path of polygons and marks for rendering."""
     return folder / "deploy" / f"display_{actor}.npz"
 
 
@@ -68,9 +76,9 @@ def display_file(folder: Path, actor: str) -> Path:
 
 @dataclass(frozen=True)
 class PreprocArtifacts:
-    """What preprocessing made of one actor; every file is read when it is asked for.
+    """Preprocessing results of one actor; every file is read on request.
 
-    Lengths are centimetres. A file that does not hold what it should raises FileFormatError when it is asked for.
+    Lengths are centimetres. A file with invalid content raises FileFormatError when it is read.
 
     Attributes:
         folder: the run folder.
@@ -82,21 +90,21 @@ class PreprocArtifacts:
 
     @classmethod
     def open(cls, folder: Path) -> PreprocArtifacts:
-        """Opens the folder of a run that ended, ours or the reference's.
+        """Opens the folder of a finished run of this framework or of the reference.
 
         Raises:
-            UserError: there is no such run, it is not whole, or a later version made it.
+            UserError: the run is missing, incomplete, or was written by a later version.
         """
         required = [_NETWORK_DATA, _DATA_INFO, _SHOTS, _MEAN_GEOMETRY]
         for part in ("skin", "tongue"):
-            required += [shapes_file(part), coefficients_file(part)]
+            required += [components_file(part), coefficients_file(part)]
         actor_file = next((name for name in _ACTOR_FILES if (folder / name).is_file()), _ACTOR_FILES[0])
         missing = [name for name in [actor_file, *required] if not (folder / name).is_file()]
         if missing:
             raise UserError(
-                f"is no finished preprocessing run: {missing[0]} is missing",
+                f"is not a finished preprocessing run: {missing[0]} is missing",
                 path=folder,
-                hint="Let preprocessing end: the command it was started with resumes it. Or name another run.",
+                hint="Finish preprocessing: the same command resumes it. Or name another run.",
             )
         _check_version(folder / _VERSION_FILE)
         actor = _fields(folder / actor_file, read_json(folder / actor_file), ("actor_name",))["actor_name"]
@@ -125,26 +133,26 @@ class PreprocArtifacts:
 
     @property
     def clips_template(self) -> Path:
-        """The table of clips as text, to be pasted into a configuration."""
+        """Path of the table of clips, as text to be pasted into a configuration."""
         return self.folder / _CLIPS
 
     @cached_property
     def clips(self) -> tuple[ClipRow, ...]:
-        """The table of clips; the text is read, not executed."""
+        """The table of clips, parsed without executing the text."""
         try:
             return tuple(parse_clips(self.clips_template.read_text(encoding="utf-8")))
         except (OSError, ValueError, SyntaxError, TypeError, RecursionError) as error:
             raise FileFormatError(f"is no table of clips: {error}", path=self.clips_template) from error
 
     @cached_property
-    def skin(self) -> PcaShapes:
-        """Shapes of the skin."""
-        return self._shapes("skin")
+    def skin(self) -> PcaComponents:
+        """Components of the skin."""
+        return self._read_components("skin")
 
     @cached_property
-    def tongue(self) -> PcaShapes:
-        """Shapes of the tongue; zeros for an actor without one."""
-        return self._shapes("tongue")
+    def tongue(self) -> PcaComponents:
+        """Components of the tongue; zeros for an actor without one."""
+        return self._read_components("tongue")
 
     @cached_property
     def skin_coefficients(self) -> Archive:
@@ -153,7 +161,7 @@ class PreprocArtifacts:
 
     @cached_property
     def tongue_coefficients(self) -> Archive:
-        """Coefficients of the tongue, per shot `[frames, components]` float32; no shot where there is no tongue."""
+        """Coefficients of the tongue, per shot `[frames, components]` float32; empty for an actor without a tongue."""
         archive = Archive.open(self.folder / coefficients_file("tongue"))
         members = {name: member for name, member in archive.members.items() if name != _PLACEHOLDER}
         return Archive(archive.path, members)
@@ -165,12 +173,12 @@ class PreprocArtifacts:
 
     @cached_property
     def network_data(self) -> Archive:
-        """The arrays that go into a deployed model."""
+        """The arrays for a deployed model."""
         return Archive.open(self.folder / _NETWORK_DATA)
 
     @cached_property
     def mean_geometry(self) -> Float64Array:
-        """The normalised face at rest, `[3 verts + 3 tongue verts + 3 points + 2 angles]` float64."""
+        """The normalised neutral face, `[3 verts + 3 tongue verts + 3 points + 2 angles]` float64."""
         path = self.folder / _MEAN_GEOMETRY
         values = read_npy(path)
         counts = self.data_info.counts
@@ -181,20 +189,20 @@ class PreprocArtifacts:
         return np.array(values, np.float64)
 
     def blendshapes(self, part: Mesh) -> BlendshapeFiles | None:
-        """Blend shapes of a part; None where the actor has none."""
+        """Returns the blend shapes of a part; None if the actor has none."""
         files = blendshape_files(self.folder, part, self.actor)
         return files if files.data.is_file() and files.config.is_file() else None
 
     @cached_property
     def display(self) -> Archive | None:
-        """Polygons and marks for drawing; None in folders of the reference."""
+        """Polygons and marks for rendering; None in folders of the reference."""
         path = display_file(self.folder, self.actor)
         return Archive.open(path) if path.is_file() else None
 
-    def _shapes(self, part: Mesh) -> PcaShapes:
-        archive = Archive.open(self.folder / shapes_file(part))
+    def _read_components(self, part: Mesh) -> PcaComponents:
+        archive = Archive.open(self.folder / components_file(part))
         mean = archive.read_floats("shapes_mean", (None, 3))
-        return PcaShapes(archive.read_floats("shapes_matrix", (None, len(mean), 3)), mean)
+        return PcaComponents(archive.read_floats("shapes_matrix", (None, len(mean), 3)), mean)
 
 
 def _check_version(path: Path) -> None:
@@ -219,7 +227,7 @@ def _fields(path: Path, values: Any, names: Iterable[str]) -> Mapping[str, Any]:
 
 
 def identity_facts(actor: str, fingerprint: str) -> dict[str, Any]:
-    """What `runs.record` is to note in a run folder: its actor, the layout's version, and what it is made from."""
+    """Returns the metadata of a run for `runs.record`: actor, version of the layout, and fingerprint of the inputs."""
     return {
         "actor_info": {"actor_name": actor},
         "artifacts": {"schema_version": SCHEMA_VERSION, "fingerprint": fingerprint},
@@ -227,7 +235,7 @@ def identity_facts(actor: str, fingerprint: str) -> dict[str, Any]:
 
 
 def read_identity(folder: Path) -> tuple[str, str] | None:
-    """Actor and fingerprint that `identity_facts` left in a run folder, whole or not; None where there are none."""
+    """Reads actor and fingerprint, as written by `identity_facts`, of a finished or unfinished run; None if missing."""
     try:
         actor = json.loads((folder / _ACTOR_FILES[0]).read_text(encoding="utf-8"))["actor_name"]
         fingerprint = json.loads((folder / _VERSION_FILE).read_text(encoding="utf-8"))["fingerprint"]
@@ -236,10 +244,10 @@ def read_identity(folder: Path) -> tuple[str, str] | None:
     return str(actor), str(fingerprint)
 
 
-def write_pca(folder: Path, part: Mesh, basis: PcaBasis, variance_threshold: float) -> PcaShapes:
-    """Writes the shapes of a part, and the same beside them as plain eigenvectors."""
-    shapes = PcaShapes(basis.components.reshape(basis.num_components, -1, 3), basis.mean.reshape(-1, 3))
-    write_shapes(folder, part, shapes)
+def write_pca(folder: Path, part: Mesh, basis: PcaBasis, variance_threshold: float) -> PcaComponents:
+    """Writes the components of a part, also in the reference's form of plain eigenvectors."""
+    shapes = PcaComponents(basis.components.reshape(basis.num_components, -1, 3), basis.mean.reshape(-1, 3))
+    write_components(folder, part, shapes)
     vectors, values = _COMPONENTS[part]
     arrays = {vectors: basis.components.T, values: basis.eigenvalues, "mean": basis.mean}
     if part == "skin":
@@ -248,9 +256,9 @@ def write_pca(folder: Path, part: Mesh, basis: PcaBasis, variance_threshold: flo
     return shapes
 
 
-def write_shapes(folder: Path, part: Mesh, shapes: PcaShapes) -> None:
-    """Writes the shapes of a part."""
-    write_npz(folder / shapes_file(part), {"shapes_matrix": shapes.matrix, "shapes_mean": shapes.mean})
+def write_components(folder: Path, part: Mesh, shapes: PcaComponents) -> None:
+    """Writes the components of a part."""
+    write_npz(folder / components_file(part), {"shapes_matrix": shapes.matrix, "shapes_mean": shapes.mean})
 
 
 def write_coefficients(folder: Path, part: Mesh, coefficients: Mapping[str, Float32Array]) -> None:
@@ -258,18 +266,18 @@ def write_coefficients(folder: Path, part: Mesh, coefficients: Mapping[str, Floa
     write_npz(folder / coefficients_file(part), coefficients)
 
 
-def write_placeholder_tongue(folder: Path, shape: tuple[int, int, int]) -> PcaShapes:
+def write_placeholder_tongue(folder: Path, shape: tuple[int, int, int]) -> PcaComponents:
     """Writes a tongue of zeros `[components, verts, 3]` that never moves."""
     components, verts, _ = shape
-    shapes = PcaShapes(np.zeros(shape, np.float32), np.zeros((verts, 3), np.float32))
-    write_shapes(folder, "tongue", shapes)
+    shapes = PcaComponents(np.zeros(shape, np.float32), np.zeros((verts, 3), np.float32))
+    write_components(folder, "tongue", shapes)
     write_coefficients(folder, "tongue", {_PLACEHOLDER: np.zeros((1, components), np.float32)})
     (folder / intermediate_folder("tongue")).mkdir(parents=True, exist_ok=True)
     return shapes
 
 
 def write_frame_lists(folder: Path, name: str, frames: Mapping[str, Int64Array]) -> None:
-    """Writes rising frame numbers by shot, shots sorted, as `skin_pruned_poses_<name>.json`."""
+    """Writes increasing frame numbers by shot, shots sorted, as `skin_pruned_poses_<name>.json`."""
     plain = {shot: frames[shot].tolist() for shot in sorted(frames)}
     path = folder / intermediate_folder("skin") / f"skin_pruned_poses_{name}.json"
     write_text(path, json.dumps(plain, indent=4))
@@ -284,16 +292,16 @@ def write_deploy(
     voices: Mapping[str, Iterable[str]],
     recordings: Mapping[str, str] | None = None,
 ) -> str:
-    """Writes what training and deployment read beside the shapes; returns the text of the clip table.
+    """Writes the files for training and deployment, apart from the components; returns the text of the clip table.
 
     Args:
         folder: the run folder.
         data: arrays of the deployed model.
         info: sizes and transforms.
-        geometry: the normalised face at rest.
+        geometry: the normalised neutral face.
         shots: the shot list.
-        voices: augmented speakers, and the shots that each has a recording of.
-        recordings: those that do not end in `.wav`; see `clips_text`.
+        voices: augmented speakers, and the shots that each has recordings of.
+        recordings: paths of recordings with a suffix other than `.wav`, by the path without suffix.
     """
     rows = list(shots)
     clips = clips_text(rows, voices, recordings or {})

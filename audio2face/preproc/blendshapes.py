@@ -1,8 +1,8 @@
-"""Copies a set of blend shapes, put into the one form that readers of a deployed model understand.
+"""Copies a set of blend shapes and converts it to the form that all readers of a deployed model accept.
 
-The SDK's archive reader goes by item sizes alone: it takes float64 for twice as many float32, unicode for short bytes,
-Fortran order for C order, and loses the rest of a compressed file. Such faults are mended here and named; what cannot
-be mended is an error. Whether the poses are any good is the business of the dataset's checks.
+The SDK's archive reader only uses item sizes: it reads float64 as twice as many float32, unicode as short bytes and
+Fortran order as C order, and loses the rest of a compressed file. These defects are repaired here and listed; others
+are errors. The dataset's checks judge the poses themselves.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ def copy_blendshapes(source: BlendshapeFiles, target: BlendshapeFiles) -> list[s
 
     Args:
         source: the actor's files.
-        target: where they go in the run folder.
+        target: paths in the run folder.
 
     Returns:
-        What had to be mended, in words; empty where the copy holds the same as the source.
+        Descriptions of all repairs; empty if the copy equals the source.
 
     Raises:
-        UserError: a file is missing or damaged, lacks poses that it names, or is no strict JSON.
+        UserError: a file is missing or damaged, lacks poses that it names, or is not strict JSON.
     """
     repairs: list[str] = []
-    arrays = _repaired(Archive.open(source.data), repairs)
+    arrays = _repair(Archive.open(source.data), repairs)
     config = read_json(source.config)
     try:
         json.dumps(config, allow_nan=False)
@@ -46,11 +46,11 @@ def copy_blendshapes(source: BlendshapeFiles, target: BlendshapeFiles) -> list[s
         raise FileFormatError("holds NaN or Infinity, which JSON does not have", path=source.config) from error
     write_npz(target.data, arrays)
     write_json(target.config, config)
-    return list(dict.fromkeys(repairs))  # once for each kind, not for each pose
+    return list(dict.fromkeys(repairs))  # once for each kind of repair
 
 
-def _repaired(archive: Archive, repairs: list[str]) -> dict[str, AnyArray]:
-    """The arrays in the order that every reader takes: names, neutral, poses, mask, version."""
+def _repair(archive: Archive, repairs: list[str]) -> dict[str, AnyArray]:
+    """Returns the arrays in the order that every reader accepts: names, neutral, poses, mask, version."""
     neutral = _pose(archive, NEUTRAL, None, repairs)
     names = _pose_names(archive, repairs)
     arrays: dict[str, AnyArray] = {"poseNames": np.array([name.encode() for name in names]), NEUTRAL: neutral}
@@ -67,9 +67,9 @@ def _repaired(archive: Archive, repairs: list[str]) -> dict[str, AnyArray]:
     if any(member.compressed for member in archive.members.values()):
         repairs.append("arrays were compressed: stored plainly")
     if dropped := [name for name in archive.members if name not in arrays]:
-        repairs.append(f"{len(dropped)} arrays that poseNames does not list were left out, such as {dropped[0]!a}")
+        repairs.append(f"{len(dropped)} arrays that poseNames does not list were dropped, such as {dropped[0]!a}")
     elif not repairs and list(archive.members) != list(arrays):
-        repairs.append("arrays were put into the usual order")
+        repairs.append("arrays were sorted into the usual order")
     return arrays
 
 
@@ -89,7 +89,7 @@ def _pose_names(archive: Archive, repairs: list[str]) -> list[str]:
     if strange:
         _refuse(archive, f"poseNames lists {strange[0]!a}, expected {LABEL_WORDS}")
     if names[:1] != [NEUTRAL]:
-        repairs.append('poseNames did not begin with "neutral": put first')
+        repairs.append('poseNames did not start with "neutral": put first')
     return [NEUTRAL, *(name for name in names if name != NEUTRAL)]
 
 
@@ -120,7 +120,7 @@ def _version(archive: Archive, repairs: list[str]) -> npt.NDArray[np.bytes_]:
     stored = archive.read("rig_version")
     if stored.dtype.kind == "S":
         return stored
-    repairs.append("rig_version was no byte string: stored as one")
+    repairs.append("rig_version was not a byte string: stored as one")
     return np.array(str(stored.tolist()).encode())
 
 

@@ -1,8 +1,7 @@
-"""What a preprocessing run was made from, file by file: recorded in its folder, compared with a configuration's data.
+"""The data record of a preprocessing run: its input files by content, comparable with a configuration's data.
 
-Two configurations may call an actor by one name and mean different data; training tells their runs apart by this
-record. Files are compared by content, so a data set that was moved or copied is still the same. Knows the dataset's
-parameters and files, not what is made of them.
+Two configurations may use one actor name for different data; training distinguishes their runs by this record. Files
+are compared by content, so that a dataset that was moved or copied counts as the same.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from audio2face.errors import UserError
 from audio2face.geometry import list_shots
 
 RECORD_STEM = "data_set"  # of the file in `configs/`
-CACHE_ROOTS = {"SKIN_CACHE_ROOT": "skin", "TONGUE_CACHE_ROOT": "tongue"}  # their shots are listed one by one
+CACHE_ROOTS = {"SKIN_CACHE_ROOT": "skin", "TONGUE_CACHE_ROOT": "tongue"}  # their shots are listed individually
 
-# Configured for the actor, but read by training only. The jaw's motion is read for an actor with a tongue.
+# Configured for the actor, but read only by training. The jaw's motion is read for an actor with a tongue.
 _NOT_READ = ("AUDIO_ROOT", "EYE_ANIM_DATA_FPATH", "PHONEME_TIMES_ROOT")
 _JAW_MOTION = "JAW_ANIM_DATA_FPATH"
 _CHUNK = 1 << 20
@@ -29,13 +28,13 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class FileStamp:
-    """One file as it was.
+    """Identity of one file.
 
     Attributes:
-        name: below the path of its parameter; the file's own name where the parameter names a file.
-        size: bytes.
-        modified_ns: time of the last change, nanoseconds.
-        sha256: of the content.
+        name: path below that of its parameter; the file's own name if the parameter names a file.
+        size: in bytes.
+        modified_ns: time of the last change, in nanoseconds.
+        sha256: digest of the content.
     """
 
     name: str
@@ -46,12 +45,12 @@ class FileStamp:
 
 @dataclass(frozen=True)
 class RecordedSource:
-    """What a parameter of the dataset stood for.
+    """Recorded files of one parameter of the dataset.
 
     Attributes:
-        path: as it was resolved.
-        files: what was read there.
-        every_shot: for a folder of caches, whether all shots that it held were read.
+        path: the resolved path.
+        files: the files that were read.
+        every_shot: for a folder of caches, whether all of its shots were read.
     """
 
     path: str
@@ -61,11 +60,11 @@ class RecordedSource:
 
 @dataclass(frozen=True)
 class DataRecord:
-    """The data set of one actor as a run read it.
+    """The input data of one actor in a run.
 
     Attributes:
-        sources: by parameter.
-        facts: what the configuration says of the data: frame rate, emotions of the shots, transform scale, channels.
+        sources: recorded files by parameter.
+        facts: settings of the data: frame rate, emotions of the shots, transform scale, channels.
     """
 
     sources: Mapping[str, RecordedSource]
@@ -78,7 +77,7 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class CurrentData:
-    """The data set of one actor as a configuration describes it now.
+    """The current input data of one actor, according to a configuration.
 
     Attributes:
         dataset: the actor's data.
@@ -93,7 +92,7 @@ class CurrentData:
         """Reads all files once.
 
         Args:
-            shots: the shots that are read below each folder of caches, by parameter.
+            shots: the shots read from each folder of caches, by parameter.
 
         Raises:
             UserError: a file cannot be read.
@@ -110,7 +109,7 @@ class CurrentData:
         return DataRecord(sources, self.facts(shots["SKIN_CACHE_ROOT"]))
 
     def facts(self, shots: Iterable[str]) -> dict[str, Any]:
-        """What the configuration says of the data, for `DataRecord.facts`."""
+        """Returns the settings of the data, for `DataRecord.facts`."""
         dataset = self.dataset
         return {
             "CACHE_FPS": dataset.fps,
@@ -121,9 +120,9 @@ class CurrentData:
         }
 
     def differences(self, record: DataRecord) -> list[str]:
-        """In what the data differ from those that a run recorded, one line a parameter; empty where they are the same.
+        """Lists differences from the data that a run recorded, one line per parameter; empty if there are none.
 
-        Files of the recorded size and time at the recorded place are taken for the same; others are read.
+        Files of the recorded path, size and time count as unchanged; others are read.
         """
         now = read_paths(self.dataset)
         found = [f"{name} is configured now" for name in now if name not in record.sources]
@@ -179,7 +178,7 @@ class CurrentData:
 
 
 def read_paths(dataset: ActorDataset) -> dict[str, Path]:
-    """What preprocessing reads of an actor, by parameter."""
+    """Returns the paths that preprocessing reads of an actor, by parameter."""
     paths = {name: path for name, path in dataset.paths.items() if name not in _NOT_READ}
     if not dataset.has_tongue:
         paths.pop(_JAW_MOTION, None)
@@ -187,12 +186,12 @@ def read_paths(dataset: ActorDataset) -> dict[str, Path]:
 
 
 def shot_files(root: Path, shot: str) -> Iterator[Path]:
-    """The files of a shot below a folder of caches: whatever lies in its folder, since a Maya cache is several."""
+    """Yields the files of a shot below a folder of caches: all files of its folder, since a Maya cache has several."""
     return (path for path in sorted((root / shot).iterdir()) if path.is_file() and not path.name.startswith("."))
 
 
 def read_record(folder: Path) -> DataRecord | None:
-    """The record in a run folder; None in runs that left none or one that cannot be understood."""
+    """Reads the record in a run folder; None if it is missing or invalid."""
     try:
         content = json.loads((folder / "configs" / f"{RECORD_STEM}.json").read_text(encoding="utf-8"))
         sources = {

@@ -1,6 +1,6 @@
-"""Shapes from chosen poses, then coefficients of all frames and what they lose.
+"""Fits principal components to the selected poses, projects all frames, and measures the reconstruction error.
 
-Knows readers by shot and frame lists, of either part of the face. Does not know how the poses were chosen.
+Works on readers by shot and frame lists, for skin and tongue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from audio2face.dataset import VertexPairs
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
 from audio2face.geometry.pose_reader import PoseReader, blocks_of
 from audio2face.preproc.artifacts import write_coefficients, write_pca
-from audio2face.preproc.network_data import PcaShapes
+from audio2face.preproc.network_data import PcaComponents
 from audio2face.preproc.poses import stack_poses
 from audio2face.preproc.steps import Steps, StepStore, each_shot
 from audio2face.types import MM_PER_CM, AnyArray, Float32Array, FloatArray, Int64Array, Mesh
@@ -22,19 +22,19 @@ from audio2face.types import MM_PER_CM, AnyArray, Float32Array, FloatArray, Int6
 
 @dataclass(frozen=True)
 class FitRequest:
-    """What shapes to make, and from what.
+    """Inputs and settings of a fit.
 
     Attributes:
         part: part of the face.
         poses: all shots.
-        frames: frames that make the shapes, by shot.
-        mean: `[coords]` pose of all coefficients zero; the mean of the frames where None.
-        variance_threshold: share of the variance that the shapes exceed.
-        num_components: number of shapes whatever their share; None for the threshold to decide.
-        lips: vertex pairs whose distance is watched; None where unknown.
-        num_workers: threads; None for as many as fit.
-        fit_share: share of the whole stage that finding the shapes takes.
-        project_share: share that the coefficients take.
+        frames: frames that the components are fitted to, by shot.
+        mean: `[coords]` pose of all coefficients zero; None for the mean of the frames.
+        variance_threshold: share of the variance that the components exceed.
+        num_components: number of components, regardless of their share; None to use the threshold.
+        lips: vertex pairs whose distance is measured; None if unknown.
+        num_workers: number of threads; None to choose it automatically.
+        fit_share: share of the stage's duration for fitting the components.
+        project_share: share of the stage's duration for projection.
     """
 
     part: Mesh
@@ -51,17 +51,17 @@ class FitRequest:
 
 @dataclass(frozen=True)
 class FitResult:
-    """Shapes of a part, and how well they serve.
+    """Components of a part, and their accuracy.
 
     Attributes:
         shapes: the components, as written.
-        explained: `[components]` share of the variance that the first 1, 2, ... explain.
-        variance_threshold: the share that was asked for.
-        num_frames: frames by shot.
-        reconstruction: what is lost by keeping only coefficients.
+        explained: `[components]` cumulative share of the variance explained by the first 1, 2, ... components.
+        variance_threshold: the requested share.
+        num_frames: number of frames by shot.
+        reconstruction: error of poses that are reconstructed from coefficients.
     """
 
-    shapes: PcaShapes
+    components: PcaComponents
     explained: FloatArray
     variance_threshold: float
     num_frames: Mapping[str, int]
@@ -69,15 +69,15 @@ class FitResult:
 
 
 def fit_and_project(wanted: FitRequest, store: StepStore) -> Steps[FitResult]:
-    """Makes shapes and coefficients and writes them into the run folder."""
+    """Fits components, computes coefficients, and writes both into the run folder."""
     part, poses = wanted.part, wanted.poses
-    yield f"{part}, shapes", 0.0
+    yield f"{part}, components", 0.0
     basis = _find_basis(wanted, store)
     shapes = write_pca(store.run, part, basis, wanted.variance_threshold)
     yield f"{part}, coefficients", wanted.fit_share
 
     def work(name: str, shot: PoseReader) -> ShotMeasure:
-        arrays = store.once(f"{part}_measure/{name}", lambda: ShotMeasure.take(shot, basis, wanted.lips).as_arrays())
+        arrays = store.once(f"{part}_measure/{name}", lambda: ShotMeasure.measure(shot, basis, wanted.lips).as_arrays())
         return ShotMeasure.from_arrays(arrays)
 
     total = sum(shot.num_frames for shot in poses.values())
@@ -87,7 +87,7 @@ def fit_and_project(wanted: FitRequest, store: StepStore) -> Steps[FitResult]:
         yield f"{part}, coefficients", wanted.project_share * poses[name].num_frames / total
     write_coefficients(store.run, part, _StoredCoefficients(part, tuple(poses), store))
     return FitResult(
-        shapes=shapes,
+        components=shapes,
         explained=np.minimum(np.cumsum(basis.eigenvalues, dtype=np.float64) / basis.total_variance, 1.0),
         variance_threshold=wanted.variance_threshold,
         num_frames={name: shot.num_frames for name, shot in poses.items()},
@@ -97,7 +97,7 @@ def fit_and_project(wanted: FitRequest, store: StepStore) -> Steps[FitResult]:
 
 @dataclass(frozen=True)
 class _StoredCoefficients(Mapping[str, Float32Array]):
-    """The coefficients of all shots, each read when it is asked for."""
+    """The coefficients of all shots, each read on request."""
 
     part: Mesh
     names: tuple[str, ...]
@@ -130,26 +130,26 @@ def _find_basis(wanted: FitRequest, store: StepStore) -> PcaBasis:
     )
 
 
-# Distances are counted by the upper bits of the float32 of their square: 128 bins per doubling, 0.3 % in distance.
+# Distances are binned by the upper bits of the float32 of their square: 128 bins per doubling, 0.3 % in distance.
 _BIN_SHIFT = 16
 _NUM_BINS = 1 << (32 - _BIN_SHIFT)
-# A mouth within this of the least opening that ever occurs counts as closed.
+# A mouth within this of the smallest opening of all frames counts as closed.
 _CLOSED_MM = 1.0
 
 
 @dataclass(frozen=True)
 class ShotMeasure:
-    """One shot in coefficients, and how far the poses made of them lie from the true ones.
+    """Coefficients of one shot, and the error of the poses reconstructed from them.
 
     Attributes:
         coefficients: `[frames, components]` float32.
-        histogram: `[bins]` number of vertices (of all frames) by distance from the truth.
+        histogram: `[bins]` number of vertices (of all frames) by distance from the ground truth.
         total: sum of all these distances, mm.
-        worst: the largest of them, mm.
-        worst_frame: the frame it occurs in.
-        worst_vertex: the vertex it occurs at.
+        worst: the largest distance, mm.
+        worst_frame: frame of the largest distance.
+        worst_vertex: vertex of the largest distance.
         lips_true: `[frames]` mean distance of the lip pairs, mm; empty without such pairs.
-        lips_made: `[frames]` the same in the poses made of coefficients.
+        lips_made: `[frames]` the same in the reconstructed poses.
     """
 
     coefficients: Float32Array
@@ -162,8 +162,8 @@ class ShotMeasure:
     lips_made: Float32Array
 
     @classmethod
-    def take(cls, poses: PoseReader, basis: PcaBasis, lips: VertexPairs | None) -> ShotMeasure:
-        """Goes over all frames of a shot once."""
+    def measure(cls, poses: PoseReader, basis: PcaBasis, lips: VertexPairs | None) -> ShotMeasure:
+        """Measures all frames of a shot in one pass."""
         found = np.empty((poses.num_frames, basis.num_components), np.float32)
         lips_true, lips_made = np.empty((2, poses.num_frames if lips else 0), np.float32)
         histogram = np.zeros(_NUM_BINS, np.int64)
@@ -195,14 +195,14 @@ class ShotMeasure:
         )
 
     def as_arrays(self) -> dict[str, AnyArray]:
-        """The measure as named arrays; of the histogram the bins that are not empty."""
+        """Returns the measure as named arrays; of the histogram only nonempty bins."""
         arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         bins = np.flatnonzero(arrays["histogram"])
         return arrays | {"histogram": np.stack([bins, arrays["histogram"][bins]])}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> ShotMeasure:
-        """Reads what `as_arrays` gave."""
+        """Restores a measure from the arrays of `as_arrays`."""
         bins, counts = arrays["histogram"]
         histogram = np.zeros(_NUM_BINS, np.int64)
         histogram[bins] = counts
@@ -220,7 +220,7 @@ class ShotMeasure:
 
 @dataclass(frozen=True)
 class _InMemory:
-    """A block of poses as a reader, for what works on readers."""
+    """Presents a block of poses as a `PoseReader`."""
 
     poses: AnyArray
 
@@ -240,23 +240,23 @@ class _InMemory:
 
 
 def _openings(poses: Float32Array, lips: VertexPairs) -> Float32Array:
-    """Mean distance of the pairs in each frame, mm `[frames]`."""
+    """Returns the mean distance of the pairs in each frame, mm `[frames]`."""
     gaps = np.linalg.norm(poses[:, lips.upper] - poses[:, lips.lower], axis=2)
     return np.asarray(MM_PER_CM * gaps.mean(axis=1), np.float32)
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """How far poses made of coefficients lie from the true ones, over all shots.
+    """Error of reconstructed poses, over all shots.
 
     Attributes:
         mean_mm: mean distance of a vertex.
-        p99_mm: the distance that 99 of 100 vertices stay within.
+        p99_mm: 99th percentile of the distances.
         worst_mm: the largest distance, at `worst_shot`, `worst_frame`, `worst_vertex`.
         worst_shot: shot of the largest distance.
         worst_frame: its frame, counted from 0.
         worst_vertex: its vertex.
-        lips_closed: what becomes of closed lips; None without lip vertices.
+        lips_closed: error of closed lips; None without lip vertices.
     """
 
     mean_mm: float
@@ -269,23 +269,23 @@ class Reconstruction:
 
 
 class ReconstructionSum:
-    """Takes shots into account one by one, in any order; keeps a few numbers for each, and two for each frame."""
+    """Accumulates shots in any order; keeps a few numbers per shot and two per frame."""
 
     def __init__(self) -> None:
         self._histogram: Int64Array = np.zeros(_NUM_BINS, np.int64)
         self._shots: dict[str, _ShotSummary] = {}
 
     def add(self, name: str, shot: ShotMeasure) -> None:
-        """Takes a shot into account."""
+        """Adds a shot."""
         self._histogram += shot.histogram
         place = shot.worst_frame, shot.worst_vertex
         self._shots[name] = _ShotSummary(shot.total, shot.worst, place, shot.lips_true, shot.lips_made)
 
     def finish(self, order: Iterable[str]) -> Reconstruction:
-        """Puts all shots together.
+        """Combines all shots.
 
         Args:
-            order: their names, in the order in which sums are made, so that two runs agree to the bit.
+            order: their names, in the order of summation, so that runs are bit-identical.
         """
         names = list(order)
         shots = [self._shots[name] for name in names]
@@ -305,7 +305,7 @@ class ReconstructionSum:
 
 @dataclass(frozen=True)
 class _ShotSummary:
-    """What is kept of a shot: sum of distances, the largest one with frame and vertex, and the lips in each frame."""
+    """Summary of a shot: sum of distances, the largest one with frame and vertex, and the lips in each frame."""
 
     total: float
     worst: float
@@ -315,7 +315,7 @@ class _ShotSummary:
 
 
 def _percentile(histogram: Int64Array, share: float) -> float:
-    """Upper edge, mm, of the bin in which a share of all counts is reached."""
+    """Returns the upper edge, in mm, of the bin that reaches a share of all counts."""
     reached = int(np.searchsorted(np.cumsum(histogram), share * histogram.sum()))
     edge = np.array([(reached + 1) << _BIN_SHIFT], np.uint32).view(np.float32)[0]
     return MM_PER_CM * float(np.sqrt(edge))
@@ -323,10 +323,10 @@ def _percentile(histogram: Int64Array, share: float) -> float:
 
 @dataclass(frozen=True)
 class LipsClosed:
-    """How far apart lips are in the made poses where they are closed in the true ones.
+    """Error of the lip distance in frames with closed lips.
 
     Attributes:
-        frames: number of frames with closed lips: those within 1 mm of the least opening of all.
+        frames: number of frames with closed lips: those within 1 mm of the smallest opening.
         mean_mm: mean absolute error of the lip distance over these frames.
         worst_mm: largest such error.
     """
@@ -337,7 +337,7 @@ class LipsClosed:
 
     @classmethod
     def compare(cls, true: Float32Array, made: Float32Array) -> LipsClosed | None:
-        """Compares lip distances `[frames]`, mm; None where there are none."""
+        """Compares lip distances `[frames]`, mm; None for empty arrays."""
         if not true.size:
             return None
         closed = true <= true.min() + _CLOSED_MM

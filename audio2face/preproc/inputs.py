@@ -1,6 +1,6 @@
-"""What preprocessing of one actor reads: the caches opened and held against each other, and a fingerprint of it all.
+"""The inputs of preprocessing one actor: opens and compares its caches, and computes a fingerprint of all inputs.
 
-Reads headers only. Two runs whose inputs have the same fingerprint make the same artifacts.
+Reads only headers. Runs with equal fingerprints produce equal artifacts.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from audio2face.geometry import PointCache, list_shots
 from audio2face.preproc.artifacts import SCHEMA_VERSION
 from audio2face.preproc.data_record import CACHE_ROOTS, CurrentData, DataRecord, read_paths
 
-# Parameters that do not change what is made.
+# Parameters without effect on the artifacts.
 _WITHOUT_EFFECT = ("RUN_INFO", "PREPROC_OUTPUT_ROOT", "NUM_WORKERS")
 
 
 @dataclass(frozen=True)
 class ActorInputs:
-    """Raw data and settings of one actor, opened.
+    """Opened raw data and settings of one actor.
 
     Attributes:
         dataset: the actor's data.
         settings: parameters of preprocessing.
         transform_scale: by channel, the largest absolute value after normalisation, as configured.
-        skin: caches that become shapes and coefficients, in the order of the artifacts.
-        prune: caches in which poses are chosen, of the same shots and lengths, possibly of a coarser mesh.
+        skin: caches for components and coefficients, in the order of the artifacts.
+        prune: caches for the selection of poses, of the same shots and lengths, possibly of a coarser mesh.
         tongue: caches of the tongue; empty for an actor without one.
     """
 
@@ -52,11 +52,11 @@ class ActorInputs:
     def open(
         cls, dataset: ActorDataset, settings: Preproc, transform_scale: Mapping[str, float] | None = None
     ) -> ActorInputs:
-        """Opens the caches of all shots that are used.
+        """Opens the caches of all shots in use.
 
         Raises:
             UserError: a cache is missing or unreadable, shots differ in their vertices, or the caches of a coarser
-                mesh lack a shot or differ from the others in length.
+                mesh lack a shot or differ in length.
         """
         actor = dataset.actor
         skin = _open_all(dataset.skin_caches, settings.SKIN_CACHE_SHOTS.get(actor), "SKIN_CACHE_SHOTS")
@@ -72,13 +72,13 @@ class ActorInputs:
 
     @property
     def num_frames(self) -> int:
-        """Frames of skin animation."""
+        """Number of frames of skin animation."""
         return sum(cache.num_frames for cache in self.skin.values())
 
     def fingerprint(self) -> str:
-        """A digest of every setting and input file that has a part in the artifacts.
+        """Returns a digest of every setting and input file that affects the artifacts.
 
-        Files are known by name, size and time of their last change; folders may be moved.
+        Files are identified by name, size and modification time; folders may be moved.
         """
         actor = self.actor
         given = {field.name: getattr(self.settings, field.name) for field in fields(self.settings)}
@@ -86,11 +86,11 @@ class ActorInputs:
         settings = {
             name: value
             for name, value in own.items()
-            if name not in _WITHOUT_EFFECT and not isinstance(value, Path)  # files are looked at themselves
+            if name not in _WITHOUT_EFFECT and not isinstance(value, Path)  # files are stamped below
         }
         content = {
             "schema": SCHEMA_VERSION,
-            "data_record": 1,  # runs of before have none, and training would not take them
+            "data_record": 1,  # earlier runs have none, and training would refuse them
             "actor": actor,
             "settings": settings,
             "transform_scale": dict(self.transform_scale),
@@ -105,7 +105,7 @@ class ActorInputs:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def data_record(self) -> DataRecord:
-        """What the artifacts are made from, by content; reads every file once.
+        """Returns the record of the input data, by content; reads every file once.
 
         Raises:
             UserError: a file cannot be read.
@@ -114,7 +114,7 @@ class ActorInputs:
         return CurrentData(self.dataset, self.transform_scale).record(shots)
 
     def _files(self) -> Iterator[tuple[str, Path]]:
-        """Every file that is read, under the name of what it is read for."""
+        """Yields every input file with its role."""
         for name, path in read_paths(self.dataset).items():
             if name not in CACHE_ROOTS:
                 yield name, path
@@ -123,7 +123,7 @@ class ActorInputs:
             yield "SKIN_PRUNE_MESH_MASK_FPATH", Path(mask)
         for kind, caches in (("skin", self.skin), ("prune", self.prune), ("tongue", self.tongue)):
             for cache in caches.values():
-                # A Maya cache is several files: whatever lies in the shot's folder counts.
+                # A Maya cache has several files: all files of the shot's folder count.
                 for path in sorted(cache.path.parent.iterdir()):
                     yield kind, path
 
@@ -137,10 +137,10 @@ def _stamp(path: Path) -> tuple[str, int, int]:
 
 
 def _open_all(folder: CacheFolder, shots: Iterable[str] | None, parameter: str) -> dict[str, PointCache]:
-    """Opens the caches of the shots given, or of all shots, which must have equally many vertices."""
+    """Opens the caches of the given shots, or of all shots, which must have the same number of vertices."""
     names = list_shots(folder.root) if shots is None else list(shots)
     if not names:
-        raise UserError("there is no shot to work on", path=folder.root, hint=f"Check the caches and {parameter}.")
+        raise UserError("there is no shot to process", path=folder.root, hint=f"Check the caches and {parameter}.")
     if len(set(names)) != len(names):
         raise UserError(f"{parameter} lists a shot more than once", hint="List every shot once.")
     caches = {name: folder.open(name) for name in names}
@@ -157,12 +157,12 @@ def _open_all(folder: CacheFolder, shots: Iterable[str] | None, parameter: str) 
 
 
 def _compare(skin: Mapping[str, PointCache], prune: Mapping[str, PointCache]) -> None:
-    """Poses are chosen in one set of caches and taken from the other: the frames must be the same."""
+    """Checks that both sets of caches have the same frames: poses are selected in one and read from the other."""
     for name, cache in skin.items():
         if name not in prune:
             raise UserError(
-                f"SKIN_PRUNE_CACHE_SHOTS lacks shot {name!r}, which becomes shapes",
-                hint="List it there as well, or leave it out of SKIN_CACHE_SHOTS.",
+                f"SKIN_PRUNE_CACHE_SHOTS lacks shot {name!r} of SKIN_CACHE_SHOTS",
+                hint="List it there as well, or remove it from SKIN_CACHE_SHOTS.",
             )
         if prune[name].num_frames != cache.num_frames:
             raise UserError(
@@ -173,7 +173,7 @@ def _compare(skin: Mapping[str, PointCache], prune: Mapping[str, PointCache]) ->
     extra = [name for name in prune if name not in skin]
     if extra:
         LOGGER.warning(
-            "%d shots of SKIN_PRUNE_CACHE_SHOTS become no shapes (such as %s): poses picked there are lost",
+            "%d shots of SKIN_PRUNE_CACHE_SHOTS are not in SKIN_CACHE_SHOTS (such as %s): their poses are lost",
             len(extra),
             extra[0],
         )

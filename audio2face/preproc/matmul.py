@@ -1,8 +1,7 @@
-"""Products of many poses in float64, where they are made fastest: on the processors, or on a GPU that is good at it.
+"""Matrix products of many poses in float64, on the CPU or on a GPU, whichever is faster.
 
-Pruning and selection spend nearly all their time in three products, which a GPU may take over: inner products of poses,
-squared lengths, and what poses have in common with the components of a PCA. Both ways of making them give the same up
-to rounding. Knows matrices; does not know what they mean.
+Pruning and selection spend nearly all their time in three products: inner products of poses, squared norms, and scores
+of poses on the components of a PCA. Both backends agree up to rounding.
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ from audio2face.types import FloatArray
 
 _SCORE_BYTES = 4 << 20
 _TABLE_BYTES = 256 << 20  # of columns in memory: 787 of them for 42,000 poses
-# What the two ways are compared on: a block of poses, and as many anchors as a pass of the selection has.
+# The benchmark of the two backends: a block of poses, and as many anchors as one pass of the selection has.
 _TRIAL_ANCHORS, _TRIAL_ROWS, _TRIAL_COORDS = 64, 256, 32_768
 
 
 class ColumnTable(Protocol):
-    """Columns of inner products, one for each chosen pose, that grow one by one."""
+    """Columns of inner products, one for each selected pose, appended one by one."""
 
     def set(self, index: int, column: FloatArray) -> None:
-        """Keeps a column `[poses]` at a place; an earlier one there is forgotten."""
+        """Stores a column `[poses]` at an index, replacing an earlier one."""
 
     def sum(self, count: int) -> FloatArray:
-        """The sum of the first `count` columns, `[poses]`."""
+        """Returns the sum of the first `count` columns, `[poses]`."""
 
     def squared_scores(self, weights: FloatArray, offsets: FloatArray) -> FloatArray:
-        """Squared lengths of `weights^T columns - offsets`, of the first columns.
+        """Returns the squared norms of `weights^T columns - offsets`, of the first columns.
 
         Args:
             weights: `[columns, components]`.
@@ -52,14 +51,14 @@ class ColumnTable(Protocol):
 
 
 class MatmulBackend(Protocol):
-    """A way of making products."""
+    """A backend for products."""
 
     @property
     def name(self) -> str:
-        """What makes them, for people."""
+        """Name of the backend, for messages."""
 
     def centred(self, rows: FloatArray, centre: FloatArray) -> Any:
-        """Poses less a centre in float64, where the products are made; for the methods below alone.
+        """Returns poses minus a centre in float64, on the backend's device; for the methods below.
 
         Args:
             rows: `[rows, coords]` float32.
@@ -67,46 +66,46 @@ class MatmulBackend(Protocol):
         """
 
     def inner(self, left: Any, right: Any) -> FloatArray:
-        """Inner products of centred poses, float64 `[left, right]`."""
+        """Returns inner products of centred poses, float64 `[left, right]`."""
 
     def squared_norms(self, rows: Any) -> FloatArray:
-        """Squared lengths of centred poses, float64 `[rows]`."""
+        """Returns squared norms of centred poses, float64 `[rows]`."""
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
-        """Room for so many columns of so many poses.
+        """Allocates a table of columns.
 
         Args:
-            capacity: the most columns.
-            num_poses: their length.
-            scratch: a folder; a large table lies in a file without a name there, not in memory.
+            capacity: maximum number of columns.
+            num_poses: length of a column.
+            scratch: folder for an unnamed temporary file that holds a large table; None to keep it in memory.
         """
 
 
 class NumpyBackend:
-    """Products by NumPy, spread over threads where it is known to pay."""
+    """Products by NumPy, in several threads where that is faster."""
 
     name = "processor"
 
     def centred(self, rows: FloatArray, centre: FloatArray) -> Any:
-        """See `MatmulBackend.centred`."""
+        """Implements `MatmulBackend.centred`."""
         return rows - centre
 
     def inner(self, left: Any, right: Any) -> FloatArray:
-        """See `MatmulBackend.inner`."""
+        """Implements `MatmulBackend.inner`."""
         return np.asarray(left @ right.T)
 
     def squared_norms(self, rows: Any) -> FloatArray:
-        """See `MatmulBackend.squared_norms`."""
+        """Implements `MatmulBackend.squared_norms`."""
         return np.asarray(np.einsum("ij,ij->i", rows, rows))
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
-        """See `MatmulBackend.table`."""
-        return _ProcessorTable(capacity, num_poses, scratch)
+        """Implements `MatmulBackend.table`."""
+        return _NumpyTable(capacity, num_poses, scratch)
 
 
-class _ProcessorTable:
+class _NumpyTable:
     def __init__(self, capacity: int, num_poses: int, scratch: Path | None) -> None:
-        self._columns = _room((capacity, num_poses), scratch)
+        self._columns = _allocate((capacity, num_poses), scratch)
 
     def set(self, index: int, column: FloatArray) -> None:
         self._columns[index] = column
@@ -126,14 +125,14 @@ class _ProcessorTable:
         return squared
 
 
-def _room(shape: tuple[int, int], scratch: Path | None) -> FloatArray:
-    """An array to be filled, in a file where it would take much memory and a folder is given."""
+def _allocate(shape: tuple[int, int], scratch: Path | None) -> FloatArray:
+    """Allocates an array; in a file if it is large and a folder is given."""
     if scratch is None or math.prod(shape) * 8 <= _TABLE_BYTES:
         return np.empty(shape)
     try:
         with tempfile.TemporaryFile(prefix=".columns.", dir=scratch) as file:
             file.truncate(math.prod(shape) * 8)
-            if hasattr(os, "posix_fallocate"):  # a disk that is full is told of now, not by a signal later
+            if hasattr(os, "posix_fallocate"):  # reports a full disk now, instead of by a signal later
                 os.posix_fallocate(file.fileno(), 0, math.prod(shape) * 8)
             return np.memmap(file, np.float64, "r+", shape=shape)
     except OSError as error:
@@ -143,36 +142,36 @@ def _room(shape: tuple[int, int], scratch: Path | None) -> FloatArray:
 
 
 class TorchBackend:
-    """Products by PyTorch on one device; poses travel there as float32, half of what they take afterwards.
+    """Products by PyTorch on one device; poses are transferred as float32, half the size of float64.
 
     Args:
-        device: of PyTorch, such as "cuda"; it must know float64.
+        device: PyTorch device with float64 support, such as "cuda".
     """
 
     def __init__(self, device: str) -> None:
-        import torch  # only where a GPU is: it takes seconds and memory that preprocessing does not need otherwise
+        import torch  # only with a GPU: it takes seconds and memory that preprocessing otherwise saves
 
         self._torch = torch
         self._device = torch.device(device)
         self.name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else device
 
     def centred(self, rows: FloatArray, centre: FloatArray) -> Any:
-        """See `MatmulBackend.centred`."""
-        return self._moved(rows) - self._moved(centre)
+        """Implements `MatmulBackend.centred`."""
+        return self._to_device(rows) - self._to_device(centre)
 
     def inner(self, left: Any, right: Any) -> FloatArray:
-        """See `MatmulBackend.inner`."""
-        return _back(left @ right.T)
+        """Implements `MatmulBackend.inner`."""
+        return _to_numpy(left @ right.T)
 
     def squared_norms(self, rows: Any) -> FloatArray:
-        """See `MatmulBackend.squared_norms`."""
-        return _back(rows.square().sum(dim=1))
+        """Implements `MatmulBackend.squared_norms`."""
+        return _to_numpy(rows.square().sum(dim=1))
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
-        """See `MatmulBackend.table`; it lies on the device."""
+        """Implements `MatmulBackend.table`; the table is on the device."""
         return _TorchTable(self._torch.empty(capacity, num_poses, dtype=self._torch.float64, device=self._device))
 
-    def _moved(self, values: FloatArray) -> Any:
+    def _to_device(self, values: FloatArray) -> Any:
         return self._torch.tensor(np.ascontiguousarray(values)).to(self._device).double()
 
 
@@ -184,20 +183,20 @@ class _TorchTable:
         self._columns[index] = self._columns.new_tensor(column)
 
     def sum(self, count: int) -> FloatArray:
-        return _back(self._columns[:count].sum(dim=0))
+        return _to_numpy(self._columns[:count].sum(dim=0))
 
     def squared_scores(self, weights: FloatArray, offsets: FloatArray) -> FloatArray:
         moved = self._columns.new_tensor(np.ascontiguousarray(weights.T))
         scores = moved @ self._columns[: len(weights)]
         scores -= self._columns.new_tensor(offsets)[:, None]
-        return _back(scores.square_().sum(dim=0))
+        return _to_numpy(scores.square_().sum(dim=0))
 
 
 @functools.cache
 def fastest_backend() -> MatmulBackend:
-    """The fastest way of making products here: both are tried once where there is a GPU.
+    """Selects the faster backend; with a GPU both are timed once.
 
-    Many GPUs calculate in float64 no faster than a processor, so that being there is not enough.
+    Many GPUs compute in float64 no faster than a CPU.
     """
     processor = NumpyBackend()
     if not _has_cuda_driver():
@@ -205,12 +204,12 @@ def fastest_backend() -> MatmulBackend:
     try:
         gpu = TorchBackend("cuda")
         seconds = [_trial_seconds(way) for way in (processor, gpu)]
-    except (ImportError, RuntimeError, AssertionError) as error:  # a PyTorch without CUDA, or a GPU that is taken
+    except (ImportError, RuntimeError, AssertionError) as error:  # a PyTorch without CUDA, or a GPU in use
         LOGGER.info("preprocessing does not use the GPU: %s", str(error).splitlines()[0])
         return processor
     fastest = gpu if seconds[1] < seconds[0] else processor
     LOGGER.info(
-        "products of poses on %s: a trial takes %.1f ms on the processor, %.1f ms on %s",
+        "products of poses on %s: a trial takes %.1f ms on the CPU, %.1f ms on %s",
         fastest.name,
         *(1000 * taken for taken in seconds),
         gpu.name,
@@ -219,7 +218,7 @@ def fastest_backend() -> MatmulBackend:
 
 
 def _has_cuda_driver() -> bool:
-    """Whether a driver of NVIDIA is installed; costs nothing, unlike asking PyTorch."""
+    """Checks for an NVIDIA driver, which is much faster than loading PyTorch."""
     with suppress(OSError):
         ctypes.CDLL("libcuda.so.1")
         return True
@@ -227,7 +226,7 @@ def _has_cuda_driver() -> bool:
 
 
 def _trial_seconds(way: MatmulBackend) -> float:
-    """What a typical product takes, the better of two after one that warms up."""
+    """Times a typical product: the better of two runs after a warm-up."""
     rows = np.ones((_TRIAL_ROWS, _TRIAL_COORDS), np.float32)
     centre = np.zeros(_TRIAL_COORDS)
     anchors = way.centred(rows[:_TRIAL_ANCHORS], centre)
@@ -239,6 +238,6 @@ def _trial_seconds(way: MatmulBackend) -> float:
     return min(taken[1:])
 
 
-def _back(values: Any) -> FloatArray:
+def _to_numpy(values: Any) -> FloatArray:
     array: FloatArray = values.cpu().numpy()
     return array

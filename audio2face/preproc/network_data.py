@@ -1,6 +1,6 @@
-"""What later stages and the deployed model need beside the shapes: stand-ins, transforms, the shot list, a clip table.
+"""Builds further data of later stages and the deployed model: transforms, shot list, clip table, display data.
 
-Arrays and rows in, arrays, rows and text out. Does not know files, nor how shapes and coefficients come about.
+Arrays that the actor lacks are replaced by zeros. Arrays and rows in, arrays, rows and text out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from audio2face.types import CHANNELS, AnyArray, Float32Array, Float64Array
 
 ClipRow = tuple[str, str, tuple[int, int], str, str, str, float]
 
-# The array of the network data that each channel is centred and scaled by.
+# The array of the network data that defines centre and scale of each channel.
 _REFERENCE = {
     "skin": "shapes_mean_skin",
     "tongue": "shapes_mean_tongue",
@@ -30,8 +30,8 @@ _LANGUAGE = "en"
 
 
 @dataclass(frozen=True)
-class PcaShapes:
-    """Components of a part of the face.
+class PcaComponents:
+    """Principal components of a part of the face.
 
     Attributes:
         matrix: `[components, verts, 3]` float32, each of unit length over all its coordinates.
@@ -44,16 +44,16 @@ class PcaShapes:
 
 @dataclass(frozen=True)
 class OptionalPoses:
-    """Small arrays of the actor that may be missing (None), float32; lengths in centimetres.
+    """Small optional arrays of the actor (None if missing), float32; lengths in centimetres.
 
     Attributes:
-        skin_neutral: `[verts, 3]`, rest pose of the deployed skin in place of the shapes' mean.
+        skin_neutral: `[verts, 3]`, neutral pose of the deployed skin, instead of the components' mean.
         tongue_neutral: `[tongue verts, 3]`, the same for the tongue.
-        lip_open_delta: `[verts, 3]` offsets that part the lips.
-        eye_close_delta: `[verts, 3]` offsets that shut the eyes.
+        lip_open_delta: `[verts, 3]` deltas that open the lips.
+        eye_close_delta: `[verts, 3]` deltas that close the eyes.
         jaw_neutral: `[points, 3]` key points of the lower jaw.
-        blink_keys: `[keys]` one blink, 0 open to 1 shut.
-        saccades: `[frames, 2]` small eye movements in degrees.
+        blink_keys: `[keys]` blink curve, 0 open to 1 closed.
+        saccades: `[frames, 2]` saccades in degrees.
     """
 
     skin_neutral: Float32Array | None = None
@@ -66,8 +66,8 @@ class OptionalPoses:
 
 
 @dataclass(frozen=True)
-class StandInShapes:
-    """Shapes of the zeros that take the place of missing arrays: `[points, 3]`, `[keys]`, `[frames, 2]`."""
+class PlaceholderShapes:
+    """Shapes of the zeros that replace missing arrays: `[points, 3]`, `[keys]`, `[frames, 2]`."""
 
     jaw: tuple[int, ...]
     blink_keys: tuple[int, ...]
@@ -75,9 +75,9 @@ class StandInShapes:
 
 
 def network_data(
-    skin: PcaShapes, tongue: PcaShapes, poses: OptionalPoses, stand_ins: StandInShapes
+    skin: PcaComponents, tongue: PcaComponents, poses: OptionalPoses, stand_ins: PlaceholderShapes
 ) -> dict[str, Float32Array]:
-    """The arrays of `network_data.npz` in their order: float32, zeros where the actor has none."""
+    """Returns the arrays of `network_data.npz` in their order: float32, zeros for missing ones."""
     skin_mean = skin.mean if poses.skin_neutral is None else poses.skin_neutral
     tongue_mean = tongue.mean if poses.tongue_neutral is None else poses.tongue_neutral
     found: dict[str, Float32Array] = {
@@ -102,15 +102,15 @@ def _or_zeros(array: Float32Array | None, shape: tuple[int, ...]) -> Float32Arra
 
 @dataclass(frozen=True)
 class DataInfo:
-    """Sizes of the parts of a face, and how each is brought to the range that training works in.
+    """Sizes of the parts of a face, and the normalisation of each.
 
-    A value is normalised as `(value - translate) / scale`; jaw and eyes are differences already, so training leaves
-    their translation out.
+    A value is normalised as `(value - translate) / scale`; jaw and eyes are deltas already, so training omits their
+    translation.
 
     Attributes:
         counts: components, vertices, key points and angles by their names in the file, such as "num_verts_skin".
         translate: centre of each channel, `[3]` in centimetres, `[2]` in degrees for the eyes.
-        scale: what is divided by, in the unit of the channel; never 0.
+        scale: divisor, in the unit of the channel; never 0.
     """
 
     counts: Mapping[str, int]
@@ -119,16 +119,16 @@ class DataInfo:
 
     @classmethod
     def measure(cls, data: Mapping[str, Float32Array], transform_scale: Mapping[str, float]) -> DataInfo:
-        """Takes centre and extent of each channel from the poses at rest.
+        """Computes centre and extent of each channel from the neutral poses.
 
         Args:
-            data: what `network_data` made.
-            transform_scale: by channel, the largest absolute value after normalisation; 1 where it is left out.
+            data: the arrays of `network_data`.
+            transform_scale: by channel, the largest absolute value after normalisation; 1 for missing channels.
         """
         translate, scale = {}, {}
         for channel in dict.fromkeys([*transform_scale, *CHANNELS]):
             reference = data[_REFERENCE[channel]]
-            # In float32 as the reference implementation, so that the two agree to the digit.
+            # In float32 like the reference implementation, so that the results agree to the digit.
             centre = reference.mean(axis=0)
             extent = float(np.abs(reference - centre).max())
             translate[channel] = tuple(float(value) for value in centre)
@@ -148,10 +148,10 @@ class DataInfo:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> DataInfo:
-        """Reads what `as_json` gave.
+        """Restores the info from the values of `as_json`.
 
         Raises:
-            KeyError, TypeError, ValueError: something is missing or no number.
+            KeyError, TypeError, ValueError: a value is missing or not a number.
         """
         return cls(
             counts={name: int(values[name]) for name in values if name.startswith("num_")},
@@ -162,7 +162,7 @@ class DataInfo:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The values in plain types, in the order of the file."""
+        """Returns the values in plain types, in the order of the file."""
         values: dict[str, Any] = dict(self.counts)
         for channel in self.scale:
             values[f"translate_{channel}"] = list(self.translate[channel])
@@ -171,9 +171,9 @@ class DataInfo:
 
 
 def mean_geometry(data: Mapping[str, Float32Array], info: DataInfo) -> Float64Array:
-    """The normalised face at rest as one vector of length `3 verts + 3 tongue verts + 3 points + 2 angles`, float64.
+    """Returns the normalised neutral face as one vector, float64 `[3 verts + 3 tongue verts + 3 points + 2 angles]`.
 
-    Skin and tongue are normalised as in `DataInfo`; jaw and eyes rest at zero.
+    Skin and tongue are normalised as in `DataInfo`; jaw and eyes are zero.
     """
     parts = [
         (data[_REFERENCE[channel]].astype(np.float64) - info.translate[channel]).reshape(-1) / info.scale[channel]
@@ -192,7 +192,7 @@ class ShotRow:
         shot: name of the shot.
         num_frames: its length in frames.
         fps: its frames per second.
-        emotion: the emotion it is trained under.
+        emotion: the emotion that it is trained with.
     """
 
     actor: str
@@ -202,24 +202,24 @@ class ShotRow:
     emotion: str
 
     def as_json(self) -> list[str | int | float]:
-        """The row as the shot list holds it."""
+        """Returns the row as stored in the shot list."""
         return [self.actor, self.shot, self.num_frames, self.fps, self.emotion]
 
 
 def shots_text(rows: Iterable[ShotRow]) -> str:
-    """The JSON of the shot list: one row per line."""
+    """Returns the JSON of the shot list: one row per line."""
     return "[\n" + ",\n".join("    " + json.dumps(row.as_json()) for row in rows) + "\n]\n"
 
 
 def clips_text(
     rows: Iterable[ShotRow], voices: Mapping[str, Iterable[str]], recordings: Mapping[str, str] | None = None
 ) -> str:
-    """A table of clips to paste into a configuration: every shot whole, then as other voices say it.
+    """Returns a table of clips to paste into a configuration: every whole shot, then its recordings in other voices.
 
     Args:
         rows: the shots.
-        voices: names of augmented speakers, and the shots that each has a recording of.
-        recordings: paths of recordings that do not end in `.wav`, by the path without suffix.
+        voices: names of augmented speakers, and the shots that each has recordings of.
+        recordings: paths of recordings with a suffix other than `.wav`, by the path without suffix.
     """
     unusual = recordings or {}
     by_name = {row.shot: row for row in rows}
@@ -243,12 +243,12 @@ def _clip_line(row: ShotRow, speaker: str, file: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A literal of Python in double quotes."""
+    """Returns a Python string literal in double quotes."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def parse_clips(text: str) -> list[ClipRow]:
-    """Reads a table of clips without executing it.
+    """Parses a table of clips without executing it.
 
     Raises:
         ValueError, SyntaxError: the text is not `CLIPS = [...]` of plain values.
@@ -263,7 +263,7 @@ def parse_clips(text: str) -> list[ClipRow]:
 
 
 def display_data(dataset: ActorDataset) -> dict[str, AnyArray]:
-    """The arrays of the display archive; what the actor lacks is left out.
+    """Returns the arrays of the display archive, without those that the actor lacks.
 
     Returns:
         `skin_faces`, `tongue_faces` int32 `[faces, 3 or 4]`; every array of EXTRA_PARTS_FPATH as `extra_<name>`;

@@ -1,6 +1,6 @@
-"""Skin and tongue, each from its caches to shapes and coefficients, step by step and resumable.
+"""The pipelines of skin and tongue, from caches to components and coefficients, step by step and resumable.
 
-Knows the order of steps and which setting belongs to which; the numerical work is done by the modules beside it.
+Defines the order of the steps and their settings; the modules beside it do the numerical work.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from audio2face.preproc.steps import Steps, StepStore, each_shot
 from audio2face.preproc.tongue import stabilise
 from audio2face.types import FloatArray, Int64Array, Mesh
 
-# What each step takes of the whole stage, measured on a face of 24,000 vertices with all of its 787 selections.
+# Share of each step in the stage's duration, measured on a face of 24,000 vertices with all of its 787 selections.
 _PRUNE_SHARE, _FIT_SHARE, _PROJECT_SHARE = 0.17, 0.03, 0.15
 SKIN_SHARE = _PRUNE_SHARE + STACK_SHARE + SELECT_SHARE + _FIT_SHARE + _PROJECT_SHARE
 _TONGUE_PRUNE_SHARE, _TONGUE_FIT_SHARE, _TONGUE_PROJECT_SHARE = 0.03, 0.02, 0.03
@@ -37,14 +37,14 @@ TONGUE_SHARE = _TONGUE_PRUNE_SHARE + _TONGUE_FIT_SHARE + _TONGUE_PROJECT_SHARE
 
 @dataclass(frozen=True)
 class PartResult:
-    """A part of the face, preprocessed.
+    """Preprocessing results of a part of the face.
 
     Attributes:
-        kept: frames left by pruning, by shot of the pruning caches.
-        selected: frames that made the shapes, by shot.
-        pick_errors: `[picks]` distance of each picked pose, in the order of choice, from what those before it express;
-            empty for the tongue, where all kept frames make the shapes.
-        fitted: shapes, and how well they serve.
+        kept: frames kept by pruning, by shot of the pruning caches.
+        selected: frames that the components were fitted to, by shot.
+        pick_errors: `[picks]` reconstruction error of each selected pose from earlier ones, in the order of selection;
+            empty for the tongue, where components are fitted to all kept frames.
+        fitted: the components, and their accuracy.
     """
 
     kept: Mapping[str, Int64Array]
@@ -56,7 +56,7 @@ class PartResult:
         fitted = self.fitted
         kept, selected = (sum(len(found) for found in frames.values()) for frames in (self.kept, self.selected))
         return (
-            f"{sum(fitted.num_frames.values())} frames, {kept} kept by pruning, {selected} made "
+            f"{sum(fitted.num_frames.values())} frames, {kept} kept by pruning, {selected} selected for "
             f"{len(fitted.explained)} components that explain {100 * fitted.explained[-1]:.3f} % of the variance"
         )
 
@@ -113,7 +113,7 @@ def make_tongue(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:
 
 
 def _masked(inputs: ActorInputs) -> Mapping[str, PoseReader]:
-    """The caches in which poses are chosen, reduced to the vertices that count."""
+    """Returns the caches for the selection of poses, reduced to the masked vertices."""
     path = inputs.settings.SKIN_PRUNE_MESH_MASK_FPATH.get(inputs.actor)
     if path is None:
         return inputs.prune
@@ -128,12 +128,12 @@ def _masked(inputs: ActorInputs) -> Mapping[str, PoseReader]:
 def _prune(
     part: Mesh, poses: Mapping[str, PoseReader], settings: Preproc, store: StepStore
 ) -> Steps[dict[str, Int64Array]]:
-    """Frames of each shot that are unlike the others of it."""
+    """Returns the frames of each shot that pruning keeps."""
     prune = partial(prune_similar, stride=settings.PRUNE_STRIDE, products=fastest_backend())
     if part == "skin":
         prune = partial(prune, radius=settings.SKIN_PRUNE_SIM_DIST)
         share = _PRUNE_SHARE
-    else:  # gone over once, short shots as well
+    else:  # one pass, also for short shots
         prune = partial(prune, radius=settings.TONGUE_PRUNE_SIM_DIST, keep_whole=0, repeat=False)
         share = _TONGUE_PRUNE_SHARE
 

@@ -1,7 +1,4 @@
-"""Poses on their way to the PCA: a part of the vertices, and the kept frames of all shots as one matrix on disk.
-
-Knows readers by shot name and frame lists. Does not know which frames are worth keeping.
-"""
+"""Prepares poses for the PCA: masks vertices, and stacks the kept frames of all shots as one matrix on disk."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ from audio2face.types import AnyArray, FloatArray, Int64Array
 
 @dataclass(frozen=True)
 class MaskedPoses:
-    """Some of the vertices of a shot, read as if there were no others.
+    """A view of a shot with some of its vertices.
 
     Args:
         poses: the whole shot.
-        vertices: `[verts]` indices into its vertices, as `vertex_indices` makes them.
+        vertices: `[verts]` indices of its vertices, as returned by `vertex_indices`.
     """
 
     poses: PoseReader
@@ -37,11 +34,11 @@ class MaskedPoses:
 
     @property
     def num_verts(self) -> int:
-        """Number of vertices chosen."""
+        """Number of selected vertices."""
         return len(self.vertices)
 
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
-        """Frames `start` up to `stop`, float32 `[stop - start, verts, 3]`."""
+        """Reads frames `start` up to `stop`, float32 `[stop - start, verts, 3]`."""
         chosen = self.poses.read(start, stop)[:, self.vertices]
         if out is None:
             return chosen
@@ -50,14 +47,14 @@ class MaskedPoses:
 
 
 def vertex_indices(mask: AnyArray, num_verts: int) -> Int64Array:
-    """Rising vertex indices, without repeats, from a list of indices or a boolean mask over all vertices.
+    """Returns increasing unique vertex indices from a list of indices or a boolean mask over all vertices.
 
     Args:
         mask: `[n]` integers from 0 to `num_verts - 1`, or `[num_verts]` booleans.
-        num_verts: vertices of the mesh that it chooses from.
+        num_verts: number of vertices of the mesh.
 
     Raises:
-        UserError: another shape or type, an index outside the mesh, or no vertex chosen.
+        UserError: another shape or type, an index outside the mesh, or no vertex selected.
     """
     hint = "Give vertex indices of the mesh that is pruned, or one boolean for each of its vertices."
     if mask.ndim != 1 or mask.dtype.kind not in "biu":
@@ -68,7 +65,7 @@ def vertex_indices(mask: AnyArray, num_verts: int) -> Int64Array:
         mask = np.flatnonzero(mask)
     chosen = np.unique(mask)
     if not chosen.size:
-        raise UserError("a vertex mask that chooses no vertex", hint=hint)
+        raise UserError("a vertex mask that selects no vertex", hint=hint)
     if chosen[0] < 0 or chosen[-1] >= num_verts:
         outside = chosen[0] if chosen[0] < 0 else chosen[-1]
         raise UserError(f"a vertex mask with index {outside} for a mesh of {num_verts} vertices", hint=hint)
@@ -76,18 +73,18 @@ def vertex_indices(mask: AnyArray, num_verts: int) -> Int64Array:
 
 
 def stack_poses(shots: Mapping[str, PoseReader], frames: Mapping[str, Int64Array], path: Path) -> FloatArray:
-    """Writes the chosen frames of all shots, one after the other, as rows of one matrix, and maps it.
+    """Writes the selected frames of all shots, in order, as rows of one matrix, and maps it.
 
     Args:
-        shots: readers of equally many vertices; their order is the order of the rows.
-        frames: rising frame indices per shot; a shot that is missing here gives no rows.
+        shots: readers with the same number of vertices; their order is the order of the rows.
+        frames: increasing frame indices per shot; a missing shot adds no rows.
         path: the `.npy` file to write, `[rows, 3 * verts]` float32.
 
     Returns:
         The file as a read-only memory map, `[rows, 3 * verts]`.
 
     Raises:
-        UserError: no frame is chosen, or the file cannot be written.
+        UserError: no frame is selected, or the file cannot be written.
         ValueError: the shots differ in their number of vertices.
     """
     num_rows = sum(len(frames.get(name, ())) for name in shots)
@@ -108,10 +105,10 @@ def stack_poses(shots: Mapping[str, PoseReader], frames: Mapping[str, Int64Array
 
 
 def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, Int64Array]) -> dict[str, Int64Array]:
-    """Rows of a stacked matrix as rising frame indices of their shots, every shot of `kept` named.
+    """Maps rows of a stacked matrix to increasing frame indices of their shots, with an entry for every shot of `kept`.
 
     Args:
-        rows: rows of the matrix that `stack_poses` made of `kept`, in any order.
+        rows: rows of the matrix that `stack_poses` returned for `kept`, in any order.
         kept: the frames that were stacked, shots in the same order.
     """
     chosen = np.unique(np.asarray(rows, np.int64))
@@ -124,6 +121,6 @@ def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, Int64Array]) -> dict[
 
 
 def _blocks(poses: PoseReader, frames: Int64Array) -> Iterator[AnyArray]:
-    """The frames in blocks."""
+    """Yields the frames in blocks."""
     for part in blocks_of(len(frames), poses.num_verts * 12):
         yield read_frames(poses, frames[part])

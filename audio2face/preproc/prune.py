@@ -1,7 +1,4 @@
-"""Frames of one shot that look like others of it, left out.
-
-Knows Euclidean distances between poses. Does not know other shots, nor what the poses are kept for.
-"""
+"""Prunes frames of one shot that are similar to others, by the Euclidean distance of poses."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from audio2face.types import BoolArray, FloatArray, Int64Array
 
 _BLOCK_BYTES = 128 << 20  # of poses in float64
 _MOST_ROWS = 1024  # of a block, however small poses are: distances between two blocks take 8 MB
-_MOST_PAIRS = 1 << 26  # that are kept in memory: those of 8,192 frames, 64 MB
+_MOST_PAIRS = 1 << 26  # kept in memory: those of 8,192 frames, 64 MB
 
 
 def prune_similar(
@@ -28,30 +25,30 @@ def prune_similar(
     repeat: bool = True,
     products: MatmulBackend | None = None,
 ) -> Int64Array:
-    """Keeps every so many frames as an anchor, and of the others those that are far from all anchors; then again.
+    """Keeps every `stride`-th frame as an anchor, and other frames that are far from all anchors; then repeats.
 
-    A pass goes over the frames that the pass before it kept, so that other frames become anchors; it ends when a
-    pass drops nothing or so few frames are left that they are kept whole.
+    Each pass processes the frames that the previous pass kept, so that other frames become anchors; passes end when
+    one drops nothing or at most `keep_whole` frames are left.
 
-    Distances between all pairs are made once, and kept, as soon as 8,192 frames or fewer are left; passes over more
-    make those that they need, so that memory does not grow with the length of a shot.
+    With up to 8,192 frames, distances between all pairs are computed once and kept; passes over more frames compute
+    distances as needed, so that memory is independent of the length of a shot.
 
     Args:
         poses: one shot.
         radius: a frame within this Euclidean distance of an anchor is dropped, in the unit of the vertices, over all
             coordinates: 4 over 24,000 vertices is a root mean square of 0.026 per vertex.
-        stride: every how many kept frames an anchor stands.
-        keep_whole: with at most so many frames left, all are kept.
-        repeat: False for one pass only.
-        products: what makes inner products; the processor where None.
+        stride: distance of anchors, in kept frames.
+        keep_whole: number of frames up to which all are kept.
+        repeat: False for a single pass.
+        products: backend for inner products; None for the CPU.
 
     Returns:
-        Kept frames, rising.
+        Kept frames, increasing.
 
     Raises:
-        UserError: a frame holds a coordinate that is not finite.
+        UserError: a frame has a non-finite coordinate.
     """
-    distances = Distances.of(poses, radius, products or NumpyBackend())
+    distances = Distances.create(poses, radius, products or NumpyBackend())
     kept = np.arange(poses.num_frames)
     near, first = None, kept
     if kept.size <= keep_whole:
@@ -75,15 +72,15 @@ def prune_similar(
 
 @dataclass(frozen=True)
 class Distances:
-    """Euclidean distances between frames of a shot, held against a radius.
+    """Euclidean distances between frames of a shot, compared with a radius.
 
-    They come from inner products in float64, about the first frame so that little cancels: only pairs within rounding
-    (a relative 1e-9 or so) of the radius could fall on the other side.
+    They are computed from inner products in float64, about the first frame to reduce cancellation: only pairs within
+    rounding (a relative 1e-9 or so) of the radius could be classified differently.
 
     Attributes:
         poses: the shot.
         radius: frames within it are near each other.
-        products: what makes inner products.
+        products: backend for inner products.
         centre: the first frame, float64 `[coords]`.
     """
 
@@ -93,12 +90,12 @@ class Distances:
     centre: FloatArray
 
     @classmethod
-    def of(cls, poses: PoseReader, radius: float, products: MatmulBackend) -> Distances:
+    def create(cls, poses: PoseReader, radius: float, products: MatmulBackend) -> Distances:
         """Prepares the distances of a shot."""
         return cls(poses, radius, products, read_frames(poses, np.zeros(1, np.int64))[0].reshape(-1).astype(np.float64))
 
     def check(self, frames: Int64Array) -> None:
-        """Refuses frames that hold a coordinate that is not finite.
+        """Refuses frames with a non-finite coordinate.
 
         Raises:
             UserError: names the first such frame.
@@ -107,10 +104,10 @@ class Distances:
             self._read(frames[cut])
 
     def near_pairs(self, frames: Int64Array) -> BoolArray:
-        """Which pairs of frames are near each other, `[frames, frames]`.
+        """Returns which pairs of frames are near each other, `[frames, frames]`.
 
         Raises:
-            UserError: a frame holds a coordinate that is not finite.
+            UserError: a frame has a non-finite coordinate.
         """
         near = np.ones((len(frames), len(frames)), np.bool_)
         blocks = list(self._blocks(len(frames)))
@@ -123,13 +120,13 @@ class Distances:
         return near
 
     def far_from_anchors(self, frames: Int64Array, stride: int) -> BoolArray:
-        """Which frames are near no anchor, `[frames]`; every so many of them is one.
+        """Returns which frames are far from all anchors, `[frames]`; every `stride`-th frame is an anchor.
 
-        A frame that is near one anchor is compared with no further one. Anchors of the same time come first: most
+        A frame that is near one anchor is not compared with others. Anchors close in time come first, since most
         frames are near those.
 
         Raises:
-            UserError: a frame holds a coordinate that is not finite.
+            UserError: a frame has a non-finite coordinate.
         """
         far = np.ones(len(frames), np.bool_)
         anchors = frames[::stride]
@@ -149,7 +146,7 @@ class Distances:
         return blocks_of(count, max(self.centre.nbytes, _BLOCK_BYTES // _MOST_ROWS), _BLOCK_BYTES)
 
     def _read(self, frames: Int64Array) -> tuple[Any, FloatArray]:
-        """Centred poses where products are made, and their squared lengths `[frames]`."""
+        """Returns centred poses on the backend's device, and their squared norms `[frames]`."""
         rows = read_frames(self.poses, frames).reshape(len(frames), -1)
         check_finite(rows, frames)
         block = self.products.centred(rows, self.centre)

@@ -1,7 +1,6 @@
-"""The report of a preprocessing run: what was kept and picked, what the shapes explain, what is lost, what it cost.
+"""The report of a preprocessing run: kept and selected poses, explained variance, reconstruction error and cost.
 
-Figures as JSON for programs and Markdown for people, and a picture of the variance. Knows results, not how they came
-about.
+Written as JSON, as Markdown, and as a plot of the variance.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ _PICTURE = "variance.png"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took.
+    """Cost of a run.
 
     Attributes:
-        wall_seconds: time of the last session, waiting included.
-        peak_anonymous_bytes: most memory of its own; None where the system does not tell.
-        resumed: whether work of an earlier, stopped session was taken over, so that the time is not all of it.
+        wall_seconds: duration of the last session, including waiting.
+        peak_anonymous_bytes: peak anonymous memory; None if the system does not report it.
+        resumed: whether results of an earlier, stopped session were reused, so that the time is not the total.
     """
 
     wall_seconds: float
@@ -50,9 +49,9 @@ def write_report(
     Args:
         run: the run folder.
         actor: name of the actor.
-        parts: results of "skin" and, where the actor has one, "tongue".
+        parts: results of "skin" and, if the actor has one, "tongue".
         shots: the shot list.
-        notes: what was mended or is lacking, for people.
+        notes: repairs and missing data, for people.
         cost: time and memory.
     """
     seconds: Counter[str] = Counter()
@@ -120,9 +119,9 @@ def _part_lines(name: str, part: PartResult) -> list[str]:
         [shot, str(part.fitted.num_frames.get(shot, "-")), str(len(found)), str(len(part.selected.get(shot, ())))]
         for shot, found in part.kept.items()
     ]
-    lines = [f"## {name.capitalize()}", "", f"{part}.", "", *_table(["what coefficients lose", ""], rows)]
+    lines = [f"## {name.capitalize()}", "", f"{part}.", "", *_table(["reconstruction", ""], rows)]
     lines += [f"![variance]({_PICTURE})", ""] if name == "skin" else []
-    return lines + _table(["shot", "frames", "kept", "made the shapes"], per_shot)
+    return lines + _table(["shot", "frames", "kept", "selected"], per_shot)
 
 
 def _lips_row(error: Reconstruction) -> list[list[str]]:
@@ -146,7 +145,7 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
-    """Unexplained variance against the number of components, and the errors of the poses picked, as PNG."""
+    """Plots unexplained variance against the number of components, and the errors of selected poses, as PNG."""
     figure = Figure(figsize=(11, 4), dpi=110)
     FigureCanvasAgg(figure)
     margins = {"left": 0.07, "right": 0.98, "bottom": 0.14, "top": 0.9, "wspace": 0.2}
@@ -159,12 +158,12 @@ def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
         variance.axhline(100 * (1 - part.fitted.variance_threshold), color=colour, linestyle=":", linewidth=1)
         if part.pick_errors.size:
             picking.semilogy(np.arange(1, part.pick_errors.size + 1), part.pick_errors, color=colour, label=name)
-    title = f"{actor}: what the shapes leave out (dotted: the limit)"
+    title = f"{actor}: unexplained variance (dotted: the limit)"
     variance.set(xlabel="components", ylabel="variance not explained, %", title=title)
     picking.set(
-        xlabel="poses picked",
-        ylabel="distance from the poses before, cm",
-        title="How new each picked pose was",
+        xlabel="selected poses",
+        ylabel="distance from earlier poses, cm",
+        title="Novelty of each selected pose",
     )
     variance.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (variance, picking):

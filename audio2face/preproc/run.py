@@ -1,6 +1,6 @@
-"""Finds the run folder that preprocessing belongs into: a whole one to reuse, or a stopped one to go on with.
+"""Runs preprocessing of one actor: reuses a finished run, resumes a stopped one, or starts a new one.
 
-Knows names, status and fingerprints of run folders. Of processes that want the same folder, one gets it.
+Runs are found by name, status and fingerprint. Of several processes for one run folder, one works and the others wait.
 """
 
 from __future__ import annotations
@@ -32,11 +32,18 @@ from audio2face.preproc.artifacts import (
 from audio2face.preproc.blendshapes import copy_blendshapes
 from audio2face.preproc.data_record import RECORD_STEM
 from audio2face.preproc.inputs import ActorInputs
-from audio2face.preproc.network_data import DataInfo, OptionalPoses, PcaShapes, ShotRow, StandInShapes, display_data
+from audio2face.preproc.network_data import (
+    DataInfo,
+    OptionalPoses,
+    PcaComponents,
+    PlaceholderShapes,
+    ShotRow,
+    display_data,
+)
 from audio2face.preproc.pipeline import SKIN_SHARE, TONGUE_SHARE, make_skin, make_tongue
 from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
 from audio2face.preproc.steps import PeakMemory, Steps, StepStore
-from audio2face.preproc.tongue_seat import measure_seat
+from audio2face.preproc.tongue_attachment import measure_attachment
 from audio2face.runs import RunFolder, record
 from audio2face.types import MESHES
 
@@ -44,33 +51,35 @@ _LOCK = ".lock"
 
 
 def find_finished(root: Path, run_name: str, actor: str, fingerprint: str) -> RunFolder | None:
-    """The newest finished run of the same name, actor and inputs."""
-    return next((run for run in _alike(root, run_name, actor, fingerprint) if run.is_done and _is_whole(run)), None)
+    """Finds the newest finished run of the same name, actor and inputs."""
+    return next(
+        (run for run in _matching_runs(root, run_name, actor, fingerprint) if run.is_done and _is_complete(run)), None
+    )
 
 
 def find_resumable(root: Path, run_name: str, actor: str, fingerprint: str) -> RunFolder | None:
-    """The newest unfinished run of the same name, actor and inputs."""
-    return next((run for run in _alike(root, run_name, actor, fingerprint) if not run.is_done), None)
+    """Finds the newest unfinished run of the same name, actor and inputs."""
+    return next((run for run in _matching_runs(root, run_name, actor, fingerprint) if not run.is_done), None)
 
 
 def drop_stale(root: Path, actor: str, keep: RunFolder | None) -> None:
-    """Frees what other runs of the actor that were stopped still hold: their inputs or settings changed since."""
+    """Removes intermediate results of the actor's other stopped runs, whose inputs or settings have changed since."""
     for run in _runs(root):
         identity = read_identity(run.path)
         store = StepStore(run.path)
         if identity is None or identity[0] != actor or not store.folder.is_dir() or run == keep:
             continue
-        with suppress(UserError), run_lock(run):  # another process may still work in it
+        with suppress(UserError), run_lock(run):  # another process may still use it
             store.drop()
             LOGGER.info("removed intermediate results of %s, which was never finished", run.name)
 
 
 @contextmanager
 def run_lock(run: RunFolder) -> Iterator[None]:
-    """Keeps other processes out of a run folder.
+    """Locks a run folder for this process.
 
     Raises:
-        UserError: another process works in it, or it cannot be written to.
+        UserError: another process uses it, or it cannot be written to.
     """
     with ExitStack() as stack:
         try:
@@ -81,14 +90,14 @@ def run_lock(run: RunFolder) -> Iterator[None]:
             ) from error
         if not is_ours:
             raise UserError(
-                "another process is making this very run", path=run.path, hint="Wait for it, or stop it first."
+                "another process is computing this run", path=run.path, hint="Wait for it, or stop it first."
             )
         yield
 
 
 @contextmanager
 def one_at_a_time(root: Path, run_name: str, actor: str) -> Iterator[None]:
-    """Lets one process preprocess an actor for a configured name; the others wait, and find its run finished.
+    """Lets one process preprocess an actor under a configured name; the others wait, and find its finished run.
 
     Raises:
         UserError: the folder of all runs cannot be written to.
@@ -108,30 +117,30 @@ def one_at_a_time(root: Path, run_name: str, actor: str) -> Iterator[None]:
 
 
 def _remove_empty(root: Path) -> None:
-    """Takes back a folder that was made for the lock alone, because the data cannot be preprocessed."""
+    """Removes a folder that was created only for the lock, if the data cannot be preprocessed."""
     with suppress(OSError):
         root.rmdir()
 
 
-def clear_half_written(run: RunFolder) -> None:
-    """Removes the temporary files that a killed process left."""
+def remove_temporary_files(run: RunFolder) -> None:
+    """Removes temporary files of killed processes."""
     remove_leftovers(run.path, everywhere=True)
 
 
-def _alike(root: Path, run_name: str, actor: str, fingerprint: str) -> Iterator[RunFolder]:
+def _matching_runs(root: Path, run_name: str, actor: str, fingerprint: str) -> Iterator[RunFolder]:
     for run in _runs(root):
         if run.run_name == run_name and read_identity(run.path) == (actor, fingerprint):
             yield run
 
 
 def _runs(root: Path) -> list[RunFolder]:
-    """All run folders, newest first."""
+    """Returns all run folders, newest first."""
     if not root.is_dir():
         return []
     return [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if path.is_dir()]
 
 
-def _is_whole(run: RunFolder) -> bool:
+def _is_complete(run: RunFolder) -> bool:
     try:
         PreprocArtifacts.open(run.path)
     except UserError:
@@ -139,19 +148,19 @@ def _is_whole(run: RunFolder) -> bool:
     return True
 
 
-# Errors of the dataset's checks that this stage mends itself.
+# Errors of the dataset's checks that this stage repairs itself.
 _MENDED = ("blendshape-absolute",)
 _CHECK_FILE = f"{REPORT_FOLDER}/check.json"
 
 
 @dataclass(frozen=True)
 class PreprocResult:
-    """How preprocessing of an actor ended.
+    """Result of preprocessing an actor.
 
     Attributes:
         actor: name of the actor.
         run: the folder with the artifacts.
-        reused: whether it was there already.
+        reused: whether the run existed already.
     """
 
     actor: str
@@ -160,10 +169,10 @@ class PreprocResult:
 
 
 def preprocess(configuration: Configuration, actor: str) -> PreprocResult:
-    """Preprocesses one actor, or finds the run that did.
+    """Preprocesses one actor, or finds the finished run.
 
     Raises:
-        UserError: configuration or data do not allow it; data faults have been shown as a table.
+        UserError: configuration or data are invalid; errors of the data are printed as a table before.
     """
     dataset = ActorDataset.open(actor, configuration.dataset)
     scale = {str(channel): value for channel, value in configuration.dataset.TRANSFORM_SCALE.get(actor, {}).items()}
@@ -171,7 +180,7 @@ def preprocess(configuration: Configuration, actor: str) -> PreprocResult:
         inputs = ActorInputs.open(dataset, configuration.preproc, scale)
         fingerprint = inputs.fingerprint()
     except UserError:
-        _check(dataset, dataset.shot_names)  # says everything that is wrong, not only the first fault
+        _check(dataset, dataset.shot_names)  # reports all errors, not only the first
         raise
     root, name = configuration.preproc.PREPROC_OUTPUT_ROOT, configuration.preproc.RUN_NAME
     finished = _finished(root, name, actor, fingerprint)
@@ -182,17 +191,17 @@ def preprocess(configuration: Configuration, actor: str) -> PreprocResult:
 
 
 def _finished(root: Path, name: str, actor: str, fingerprint: str) -> PreprocResult | None:
-    """The run that has made it already, if there is one."""
+    """Finds a finished run of these inputs."""
     whole = find_finished(root, name, actor, fingerprint)
     if whole is None:
         return None
-    StepStore(whole.path).drop()  # a run killed just before its end left them
+    StepStore(whole.path).drop()  # left by a run that was killed just before its end
     LOGGER.info("%s: unchanged, using %s", actor, whole.name)
     return PreprocResult(actor, whole, reused=True)
 
 
 def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -> PreprocResult:
-    """Makes a run, or resumes one that was stopped."""
+    """Starts a run, or resumes a stopped one."""
     root, name = configuration.preproc.PREPROC_OUTPUT_ROOT, configuration.preproc.RUN_NAME
     dataset, actor = inputs.dataset, inputs.actor
     run = find_resumable(root, name, actor, fingerprint)
@@ -206,15 +215,15 @@ def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -
         LOGGER.info("%s: warnings of the checks: %d (%s)", actor, len(checked.warnings), run.path / _CHECK_FILE)
     with run_lock(run):
         with run.status():
-            LOGGER.info("%s: %s %s", actor, "going on with" if resumed else "making", run.name)
-            clear_half_written(run)
+            LOGGER.info("%s: %s %s", actor, "resuming" if resumed else "computing", run.name)
+            remove_temporary_files(run)
             follow(_stage(inputs, StepStore(run.path), resumed), actor)
         StepStore(run.path).drop()
     return PreprocResult(actor, run, reused=False)
 
 
 def _check(dataset: ActorDataset, shots: Collection[str]) -> CheckReport:
-    """Runs the dataset's checks and shows what they find; errors in data that are used end the stage."""
+    """Runs the dataset's checks and prints their findings; errors in data in use end the stage."""
     report = check_actor(dataset)
     if report.findings:
         show([report], console())
@@ -223,7 +232,7 @@ def _check(dataset: ActorDataset, shots: Collection[str]) -> CheckReport:
         count = "an error" if len(blocking) == 1 else f"{len(blocking)} errors"
         raise UserError(
             f"the data of actor {dataset.actor!r} have {count} that would spoil training, see above",
-            hint="Mend them, or leave the shots concerned out with SKIN_CACHE_SHOTS.",
+            hint="Fix them, or remove the shots concerned with SKIN_CACHE_SHOTS.",
         )
     return report
 
@@ -233,14 +242,14 @@ def _blocks(finding: Finding, shots: Collection[str]) -> bool:
 
 
 def _stage(inputs: ActorInputs, store: StepStore, resumed: bool) -> Steps[None]:
-    """The whole stage in steps."""
+    """Runs the whole stage in steps."""
     began = time.monotonic()
     rest = 1.0 - SKIN_SHARE
     with PeakMemory() as memory:
         parts = {"skin": (yield from make_skin(inputs, store))}
         if inputs.tongue:
             parts["tongue"] = yield from make_tongue(inputs, store)
-            tongue = parts["tongue"].fitted.shapes
+            tongue = parts["tongue"].fitted.components
             rest -= TONGUE_SHARE
         else:
             tongue = write_placeholder_tongue(store.run, inputs.settings.DEFAULT_TONGUE_PCA_SHAPE)
@@ -250,7 +259,7 @@ def _stage(inputs: ActorInputs, store: StepStore, resumed: bool) -> Steps[None]:
             ShotRow(inputs.actor, name, frames, inputs.dataset.fps, inputs.dataset.emotion_of(name))
             for name, frames in skin.num_frames.items()
         ]
-        _write_deploy(inputs, store, skin.shapes, tongue, shots)
+        _write_deploy(inputs, store, skin.components, tongue, shots)
         notes = _pass_on(inputs, store)
         write_json(store.run / f"configs/{RECORD_STEM}.json", inputs.data_record().as_json())
     cost = Cost(round(time.monotonic() - began, 1), memory.peak_bytes, resumed)
@@ -263,7 +272,7 @@ def _stage(inputs: ActorInputs, store: StepStore, resumed: bool) -> Steps[None]:
 
 
 def _write_deploy(
-    inputs: ActorInputs, store: StepStore, skin: PcaShapes, tongue: PcaShapes, shots: list[ShotRow]
+    inputs: ActorInputs, store: StepStore, skin: PcaComponents, tongue: PcaComponents, shots: list[ShotRow]
 ) -> None:
     dataset, settings = inputs.dataset, inputs.settings
     data = network_data.network_data(
@@ -278,7 +287,7 @@ def _write_deploy(
             blink_keys=dataset.eye_blink_keys,
             saccades=dataset.eye_saccade_rotations,
         ),
-        StandInShapes(
+        PlaceholderShapes(
             jaw=settings.DEFAULT_JAW_KEYPOINTS_SHAPE,
             blink_keys=settings.DEFAULT_EYE_BLINK_KEYS_SHAPE,
             saccades=settings.DEFAULT_EYE_SACCADE_ROT_SHAPE,
@@ -290,24 +299,28 @@ def _write_deploy(
 
 
 def _pass_on(inputs: ActorInputs, store: StepStore) -> list[str]:
-    """Copies blend shapes and gathers what drawing needs; returns what people should know about it."""
+    """Copies blend shapes and writes the display data; returns notes for people."""
     dataset, notes = inputs.dataset, []
     for part in MESHES:
         files = dataset.blendshapes(part)
         if files is not None:
             mended = copy_blendshapes(files, blendshape_files(store.run, part, inputs.actor))
             notes += [f"blend shapes of the {part}: {text}" for text in mended]
-    seat = measure_seat(dataset, tuple(inputs.tongue))
-    write_npz(display_file(store.run, inputs.actor), display_data(dataset) | ({} if seat is None else seat.as_arrays()))
-    notes += [] if seat is None else seat.notes
-    if inputs.tongue and seat is None:
+    attachment = measure_attachment(dataset, tuple(inputs.tongue))
+    write_npz(
+        display_file(store.run, inputs.actor),
+        display_data(dataset) | ({} if attachment is None else attachment.as_arrays()),
+    )
+    notes += [] if attachment is None else attachment.notes
+    if inputs.tongue and attachment is None:
         notes.append(
-            "there is a tongue and no motion of the jaw: in finished animations the tongue stays where its root is at "
-            "rest. To have it move with the jaw, give JAW_KEYPOINTS_NEUTRAL_FPATH and JAW_ANIM_DATA_FPATH"
+            "the actor has a tongue but no motion of the jaw: in finished animations the root of the tongue stays "
+            "in its neutral position. To move it with the jaw, give JAW_KEYPOINTS_NEUTRAL_FPATH and JAW_ANIM_DATA_FPATH"
         )
     if dataset.skin_faces is None:
         notes.append(
-            "no polygons are known: the face will be drawn as points. To draw it as a surface, give SKIN_FACES_FPATH "
-            "and TONGUE_FACES_FPATH in config_dataset.py: integer arrays [faces, 3 or 4] of vertex numbers"
+            "no polygons are configured: the face is rendered as points. To render it as a surface, give "
+            "SKIN_FACES_FPATH and TONGUE_FACES_FPATH in config_dataset.py: integer arrays [faces, 3 or 4] of vertex "
+            "numbers"
         )
     return notes

@@ -1,7 +1,6 @@
-"""Inner products of every pose with some of them, computed a few dozen columns at a time.
+"""Selects distinct poses by greedy reconstruction error, from columns of the poses' Gram matrix.
 
-Knows one large matrix of poses, on disk as a rule, and how to go over it seldom. Does not know what the products are
-for.
+The matrix of poses, usually on disk, is read in few passes, each of which computes dozens of columns.
 """
 
 from __future__ import annotations
@@ -22,26 +21,26 @@ from audio2face.preproc.poses import frames_by_shot, stack_poses
 from audio2face.preproc.steps import Steps, StepStore
 from audio2face.types import AnyArray, FloatArray, Int64Array
 
-_ANCHOR_BYTES = 384 << 20  # of the poses whose columns are computed in one pass, in float64
+_ANCHOR_BYTES = 384 << 20  # float64 poses whose columns are computed in one pass
 
 
 class GramColumns:
     """Columns of the Gram matrix of all poses about a fixed pose, in float64.
 
-    The fixed pose keeps the numbers small: the distances that are differences of inner products lose little.
+    Subtracting the fixed pose keeps the numbers small, so that distances, as differences of inner products, stay exact.
 
     Attributes:
-        products: what makes the products.
-        num_passes: how often the poses were read as a whole.
-        num_fetched: columns computed so far.
+        products: backend for products.
+        num_passes: number of passes over all poses.
+        num_fetched: number of columns computed.
     """
 
     def __init__(self, poses: FloatArray, products: MatmulBackend | None = None) -> None:
-        """Reads no more than the first pose.
+        """Reads only the first pose.
 
         Args:
             poses: `[poses, coords]` float32, may be a memory map; finite.
-            products: what makes the products; the processor where None.
+            products: backend for products; None for the CPU.
         """
         self.products = products or NumpyBackend()
         self._poses = poses
@@ -56,26 +55,26 @@ class GramColumns:
         return len(self._poses)
 
     def __contains__(self, row: int) -> bool:
-        """Whether `take` has the column of this pose."""
+        """Whether `take` can return the column of this pose."""
         return row in self._fetched
 
     @property
     def squared_norms(self) -> FloatArray:
-        """The diagonal of the Gram matrix, `[poses]`; there after the first `fetch`."""
+        """The diagonal of the Gram matrix, `[poses]`; available after the first `fetch`."""
         assert self._squared_norms is not None, "nothing was fetched yet"
         return self._squared_norms
 
     def take(self, row: int) -> FloatArray:
-        """The inner products `[poses]` with a pose that was fetched; the column is then forgotten here."""
+        """Returns the inner products `[poses]` with a fetched pose, and releases the column."""
         return self._fetched.pop(row)
 
     def fetch(self, rows: Int64Array) -> None:
-        """Computes the columns of these poses, in one pass as a rule; earlier ones that were not taken stay."""
+        """Computes the columns of these poses, usually in one pass; earlier ones that were not taken are kept."""
         for part in blocks_of(len(rows), len(self._centre) * 8, _ANCHOR_BYTES):
             self._fetch(rows[part])
 
     def _fetch(self, rows: Int64Array) -> None:
-        """Computes the columns of some poses in one pass."""
+        """Computes the columns of these poses in one pass."""
         products = self.products
         anchors = products.centred(self._poses[rows], self._centre)
         columns = np.empty((len(rows), len(self._poses)))
@@ -96,9 +95,9 @@ class GramColumns:
 
 
 class NystromGram:
-    """The Gram matrix as a few of its columns foretell it (Nystrom's approximation), without going over the poses.
+    """Approximates the Gram matrix from a few of its columns (Nystrom's method), without reading the poses.
 
-    Exact on its diagonal, and where the few poses span all the others.
+    Exact on its diagonal, and where the sampled poses span all others.
     """
 
     def __init__(self, columns: GramColumns, sample: Int64Array) -> None:
@@ -110,7 +109,7 @@ class NystromGram:
         self._squared_norms = columns.squared_norms
 
     def column(self, row: int) -> FloatArray:
-        """Foretold inner products `[poses]` with one pose."""
+        """Returns approximate inner products `[poses]` with one pose."""
         found = self._scores[:, row] @ self._scores
         found[row] = self._squared_norms[row]
         return np.asarray(found)
@@ -121,30 +120,30 @@ STACK_SHARE, SELECT_SHARE = 0.05, 0.5  # of the whole stage's time
 
 @dataclass(frozen=True)
 class Selections:
-    """The poses picked as distinct, in the order of choice, seeds first.
+    """The selected poses, in the order of selection, seeds first.
 
     Attributes:
         rows: `[picks]` rows of the stacked kept poses.
-        errors: `[picks]` distance of each from what those before it express; infinite for seeds.
+        errors: `[picks]` reconstruction error of each from earlier ones; infinite for seeds.
     """
 
     rows: Int64Array
     errors: FloatArray
 
     @classmethod
-    def gather(cls, picks: Sequence[Selection]) -> Selections:
-        """Puts the picks of a selection into arrays."""
+    def from_steps(cls, picks: Sequence[Selection]) -> Selections:
+        """Combines the steps of a selection into arrays."""
         return cls(np.array([pick.row for pick in picks]), np.array([pick.error for pick in picks]))
 
     def as_arrays(self) -> dict[str, AnyArray]:
-        """The attributes by name."""
+        """Returns the attributes by name."""
         return {"rows": self.rows, "errors": self.errors}
 
 
 def select_and_record(
     poses: Mapping[str, PoseReader], kept: Mapping[str, Int64Array], settings: Preproc, store: StepStore
 ) -> Steps[Selections]:
-    """The kept poses that differ most from each other, in the order they are picked."""
+    """Selects the kept poses that differ most from each other, and records the selection."""
     label = "skin, distinct poses"
     keep = settings.KEEP_INTERMEDIATES
     path = (store.run / intermediate_folder("skin") if keep else store.folder) / "skin_cache_all.npy"
@@ -168,20 +167,20 @@ def select_and_record(
             if settings.VERBOSE:
                 LOGGER.info("pick %d: row %d, error %.4g, %d components", len(found), *astuple(pick))
             part = min(len(found) / expected, 1.0)
-            reached = SELECT_SHARE * (part + part**3) / 2  # steps take longer the more is picked
+            reached = SELECT_SHARE * (part + part**3) / 2  # steps take longer as the selection grows
             yield label, reached - done
             done = reached
-        store.once("skin_picks", lambda: Selections.gather(found).as_arrays())
+        store.once("skin_picks", lambda: Selections.from_steps(found).as_arrays())
     yield label, SELECT_SHARE - done  # it may end early
     if not keep:
-        path.unlink(missing_ok=True)  # gigabytes that nothing reads any more
+        path.unlink(missing_ok=True)  # gigabytes that are no longer needed
     picks = Selections(**store.once("skin_picks", dict))
     _write_lists(picks, kept, settings, store.run)
     return picks
 
 
 def _write_lists(picks: Selections, kept: Mapping[str, Int64Array], settings: Preproc, run: Path) -> None:
-    """The picked frames by shot; for study, also what was picked after every hundred iterations."""
+    """Writes the selected frames by shot; for studies, also the selection after every hundred iterations."""
     write_frame_lists(run, "pca_final", frames_by_shot(picks.rows, kept))
     if settings.VERBOSE:
         for iteration in range(99, picks.errors.size - settings.SKIN_SELECT_DISTINCT_NUM_SEEDS, 100):
@@ -189,10 +188,10 @@ def _write_lists(picks: Selections, kept: Mapping[str, Int64Array], settings: Pr
             write_frame_lists(run, f"pca_{iteration}", frames_by_shot(chosen, kept))
 
 
-_FEW_POSES = 2048  # all their columns take 32 MB: cheaper to fetch at once than to foretell which are needed
-_SKETCH_POSES = 512  # span the motion of an actor but for details: most rehearsed steps come true
+_FEW_POSES = 2048  # all their columns take 32 MB: cheaper to fetch at once than to predict which are needed
+_SKETCH_POSES = 512  # span the motion of an actor except for details: most predictions are right
 _LOOKAHEAD_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
-_COLUMN_BYTES = 128 << 20  # of columns that are sketched, or fetched together: fewer are where there are many poses
+_COLUMN_BYTES = 128 << 20  # of columns that are sketched or fetched together: fewer columns with many poses
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
 
 
@@ -201,8 +200,8 @@ class Selection:
     """One step of the selection.
 
     Attributes:
-        row: the pose that was chosen.
-        error: Euclidean distance between this pose and its reconstruction from those before; infinite for a seed.
+        row: the selected pose.
+        error: Euclidean distance between this pose and its reconstruction from earlier ones; infinite for a seed.
         num_components: components of the PCA that reconstructed it; 0 for a seed.
     """
 
@@ -218,20 +217,20 @@ def select_distinct(
     num_seeds: int = 4,
     scratch: Path | None = None,
 ) -> Iterator[Selection]:
-    """Chooses seeds at equal distances, then again and again the pose that is reconstructed worst.
+    """Selects evenly spaced seeds, then repeatedly the pose with the largest reconstruction error.
 
-    Ends early where every pose is chosen or reconstructed to within rounding, so that none comes twice. Of equally
-    bad poses the first is taken.
+    Ends early when every pose is selected or reconstructed to within rounding, so that none is selected twice. Of
+    equal errors the first is taken.
 
     Args:
-        columns: inner products of the poses to choose from.
-        max_iterations: poses to choose beyond the seeds.
+        columns: inner products of the candidate poses.
+        max_iterations: number of poses to select after the seeds.
         variance_threshold: each PCA keeps the fewest components whose share of the variance exceeds this.
-        num_seeds: poses chosen before the first PCA; fewer where there are fewer poses.
-        scratch: a folder for what would take much memory; None to keep everything in memory.
+        num_seeds: poses selected before the first PCA; fewer if there are fewer poses.
+        scratch: folder for large tables; None to keep everything in memory.
 
     Yields:
-        The picks in the order of choice, seeds first, as they are found.
+        The selection step by step, seeds first.
     """
     count = len(columns)
     seeds = np.unique((count / num_seeds * np.arange(num_seeds)).astype(np.int64))
@@ -239,7 +238,7 @@ def select_distinct(
     columns.fetch(np.arange(count) if few else seeds)
     capacity = min(len(seeds) + max_iterations, count)
     table = columns.products.table(capacity, count, scratch)
-    chosen = _Chosen(columns.squared_norms, table, capacity, variance_threshold)
+    chosen = _SelectedPoses(columns.squared_norms, table, capacity, variance_threshold)
     for row in seeds.tolist():
         chosen.add(row, columns.take(row))
         yield Selection(row, float("inf"), 0)
@@ -257,32 +256,32 @@ def select_distinct(
         yield pick
 
 
-def _lookahead(chosen: _Chosen, sketch: NystromGram, first: Selection, steps: int) -> list[int]:
-    """The rows of the next steps as the sketch foretells them; that of `first` is known."""
+def _lookahead(chosen: _SelectedPoses, sketch: NystromGram, first: Selection, steps: int) -> list[int]:
+    """Predicts the rows of the next steps from the sketch; that of `first` is known."""
     before = len(chosen.rows)
     pick: Selection | None = first
     while pick is not None:
         chosen.add(pick.row, sketch.column(pick.row))
         pick = chosen.worst() if len(chosen.rows) < before + steps else None
     expected = chosen.rows[before:]
-    chosen.forget_after(before)
+    chosen.truncate(before)
     return expected
 
 
-class _Chosen:
-    """The chosen poses, their columns, and the errors of all others.
+class _SelectedPoses:
+    """The selected poses, their columns, and the errors of all others.
 
     Args:
         squared_norms: `[poses]`, diagonal of the Gram matrix.
-        table: keeps the columns of the chosen poses.
-        capacity: the most poses that will be chosen.
-        variance_threshold: share of the variance that the PCA of the chosen poses exceeds.
+        table: holds the columns of the selected poses.
+        capacity: maximum number of selected poses.
+        variance_threshold: share of the variance that the PCA of the selected poses exceeds.
     """
 
     def __init__(self, squared_norms: FloatArray, table: ColumnTable, capacity: int, variance_threshold: float) -> None:
         self.rows: list[int] = []
         self._columns = table
-        self._products = np.empty((capacity, capacity))  # of the chosen poses with each other
+        self._products = np.empty((capacity, capacity))  # inner products of the selected poses
         self._column_sum: FloatArray = np.zeros(len(squared_norms))
         self._squared_norms = squared_norms
         self._variance_threshold = variance_threshold
@@ -294,23 +293,23 @@ class _Chosen:
         self._column_sum += column
         self._products[count, : count + 1] = self._products[: count + 1, count] = column[self.rows]
 
-    def forget_after(self, count: int) -> None:
+    def truncate(self, count: int) -> None:
         del self.rows[count:]
         self._column_sum = self._columns.sum(count)
 
     def worst(self) -> Selection | None:
-        """The pose that the PCA of the chosen ones reconstructs worst; None where all are reconstructed."""
+        """Returns the pose with the largest reconstruction error; None if all are reconstructed."""
         count = len(self.rows)
         products = self._products[:count, :count]
         row_means = self._column_sum / count
         chosen_means = row_means[self.rows]
         grand_mean = chosen_means.mean()
         centred = products - chosen_means[:, None] - chosen_means + grand_mean
-        # Distances from the mean of the chosen poses.
+        # Distances from the mean of the selected poses.
         squared: FloatArray = self._squared_norms - 2.0 * row_means + grand_mean
         farthest = squared.max()
         values, vectors = principal_pairs(centred, self._variance_threshold)
-        # Eigenvectors of centred products sum to zero, so of all means only those of the chosen poses matter.
+        # Eigenvectors of centred products sum to zero, so only the mean of the selected poses matters.
         weights = (vectors - vectors.mean(axis=0)) / np.sqrt(values)
         squared -= self._columns.squared_scores(weights, chosen_means @ weights)
         squared[self.rows] = 0.0

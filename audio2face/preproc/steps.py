@@ -1,4 +1,4 @@
-"""How much memory of its own a stretch of work took at most: pages of mapped files do not count."""
+"""Runs preprocessing as resumable steps, in threads, and measures peak memory without pages of mapped files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PeakMemory:
     """Samples the process's anonymous memory in a thread while the block runs.
 
     Attributes:
-        peak_bytes: the largest value seen; None on systems that do not tell (all but Linux).
+        peak_bytes: the largest value seen; None on systems that do not report it (all but Linux).
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class PeakMemory:
 
 
 def anonymous_bytes() -> int | None:
-    """The process's anonymous memory in RAM now; None where the system does not tell."""
+    """Returns the process's anonymous memory in RAM; None if the system does not report it."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
@@ -66,16 +66,16 @@ def anonymous_bytes() -> int | None:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Arrays = Mapping[str, AnyArray]
-# Does the work while it is gone through: what goes on, and the share of the whole stage just done.
+# A generator that does the work; it yields the current activity, and the share of the stage just completed.
 Steps = Generator[tuple[str, float], None, Result]
 
-# Each holds a block of poses in float64; more threads only wait for memory.
+# Each holds a block of poses in float64; more threads would only wait for memory.
 _MOST_WORKERS = 4
 
 
 @dataclass(frozen=True)
 class StepStore:
-    """A run folder in the making, with the results of finished steps in it; each is there whole or not at all.
+    """An unfinished run folder with the results of finished steps, each written atomically.
 
     Attributes:
         run: the run folder.
@@ -85,11 +85,11 @@ class StepStore:
 
     @property
     def folder(self) -> Path:
-        """Where results lie until the run is whole."""
+        """Folder of the results until the run is finished."""
         return self.run / "work"
 
     def once(self, name: str, make: Callable[[], Arrays]) -> dict[str, AnyArray]:
-        """The arrays of a step: read where it is done, otherwise made and kept."""
+        """Returns the arrays of a step: read if it is finished, otherwise computed and stored."""
         path = self.folder / f"{name}.npz"
         if not path.is_file():
             write_npz(path, make())
@@ -97,39 +97,39 @@ class StepStore:
         return {array: archive.read(array) for array in archive.members}
 
     def read(self, name: str, array: str) -> AnyArray:
-        """One array of a step that is done."""
+        """Reads one array of a finished step."""
         return Archive.open(self.folder / f"{name}.npz").read(array)
 
     def drop(self) -> None:
-        """Removes all results, once nothing needs them any more."""
+        """Removes all intermediate results."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def has(self, name: str) -> bool:
-        """Whether a step is done."""
+        """Whether a step is finished."""
         return (self.folder / f"{name}.npz").is_file()
 
 
 def each_shot(
     shots: Mapping[str, Item], work: Callable[[str, Item], Result], num_workers: int | None
 ) -> Iterator[tuple[str, Result]]:
-    """Works on all shots in threads and gives results as they come.
+    """Processes all shots in threads and yields results as they finish.
 
-    Threads do: reading and the products of matrices leave the interpreter free.
+    Threads suffice: reading and matrix products release the interpreter lock.
 
     Args:
-        shots: what to work on, by name.
+        shots: the items to process, by name.
         work: called with name and item.
-        num_workers: number of threads; as many as there are processors, up to 4, where None.
+        num_workers: number of threads; None for the number of processors, up to 4.
 
     Raises:
-        UserError: that of the first shot that failed, with its name; shots not yet begun are left.
+        UserError: that of the first failed shot, with its name; remaining shots are skipped.
     """
     workers = num_workers or min(os.cpu_count() or 1, _MOST_WORKERS)
     pool = ThreadPoolExecutor(workers)
     left, running = iter(shots.items()), dict[Future[Result], str]()
     try:
         while True:
-            # No more than what keeps the threads at work: a result that nobody has asked for yet takes memory.
+            # Only as many as keep the threads busy: finished results take memory until they are consumed.
             for name, item in islice(left, 2 * workers - len(running)):
                 running[pool.submit(work, name, item)] = name
             if not running:
@@ -138,7 +138,7 @@ def each_shot(
             name = running.pop(future)
             yield name, _result(name, future)
     finally:
-        # Also when the consumer stops: what runs is waited for, so that no thread outlives the run.
+        # Also when the consumer stops: running work is awaited, so that no thread outlives the run.
         pool.shutdown(cancel_futures=True)
 
 

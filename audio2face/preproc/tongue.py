@@ -1,8 +1,7 @@
-"""The tongue as the network learns it: held still at its root, so that only its own motion is left.
+"""Stabilises the tongue at its root, so that the network learns only its own motion.
 
-Knows one neutral tongue and which of its vertices belong to the root. Does not know files. Whoever finishes an
-animation carries the tongue along with the jaw again (`animation.jaw.attach_to_jaw`, by what `tongue_seat` measured);
-consumers of the deployed folder parent it to the jaw.
+Inference attaches the tongue to the jaw again (`animation.jaw.attach_to_jaw`, with the transform measured
+in `tongue_attachment`); consumers of the deployed folder parent it to the jaw.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from audio2face.geometry.pose_reader import PoseReader, blocks_of, check_finite
 from audio2face.geometry.rigid import fit_rigid, spans_a_plane
 from audio2face.types import AnyArray, FloatArray, Int64Array
 
-_BLOCK_BYTES = 16 << 20  # float64 copies of the frames of one block are made
+_BLOCK_BYTES = 16 << 20  # float64 copies of the frames of one block
 
 
 @dataclass(frozen=True)
 class StabilisedTongue:
-    """A tongue shot whose frames are moved, as they are read, so that the root lies on the root of the neutral.
+    """A tongue shot whose frames are transformed, as they are read, so that the root matches the neutral root.
 
-    Made by `stabilise`.
+    Created by `stabilise`.
 
     Attributes:
         poses: the shot as animated.
         root: `[root verts]` indices of the vertices that move with the jaw.
-        root_target: `[root verts, 3]` float64, those vertices of the neutral.
+        root_target: `[root verts, 3]` float64, positions of those vertices in the neutral pose.
     """
 
     poses: PoseReader
@@ -47,10 +46,10 @@ class StabilisedTongue:
         return self.poses.num_verts
 
     def read(self, start: int, stop: int, out: AnyArray | None = None) -> AnyArray:
-        """Frames `start` up to, not including, `stop`, float32 `[stop - start, verts, 3]`.
+        """Reads frames `start` up to, not including, `stop`, float32 `[stop - start, verts, 3]`.
 
         Raises:
-            UserError: a frame holds a coordinate that is not finite.
+            UserError: a frame has a non-finite coordinate.
         """
         frames = self.poses.read(start, stop, out)
         for part in blocks_of(stop - start, self.num_verts * 24, _BLOCK_BYTES):
@@ -61,7 +60,7 @@ class StabilisedTongue:
 
 
 def stabilise(poses: PoseReader, neutral: AnyArray, root: npt.ArrayLike) -> StabilisedTongue:
-    """Holds a tongue shot still at its root.
+    """Stabilises a tongue shot at its root.
 
     Args:
         poses: one shot.
@@ -80,7 +79,7 @@ def stabilise(poses: PoseReader, neutral: AnyArray, root: npt.ArrayLike) -> Stab
     target = neutral[indices].astype(np.float64)
     if not spans_a_plane(target):
         raise UserError(
-            f"{len(indices)} rigid tongue vertices that lie on one line, which leaves the rotation open",
+            f"{len(indices)} rigid tongue vertices that lie on one line, which leaves the rotation undetermined",
             hint="List at least three vertices at the root of the tongue, better ten or more, spread out.",
         )
     return StabilisedTongue(poses, indices, target)

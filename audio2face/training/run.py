@@ -23,7 +23,7 @@ from audio2face.errors import FileFormatError, UserError
 from audio2face.interrupts import resume_hint, set_resume_hint
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import write_json
-from audio2face.preproc.run import clear_half_written, run_lock
+from audio2face.preproc.run import remove_temporary_files, run_lock
 from audio2face.runs import OVERRIDES_FILE, RunFolder, record
 from audio2face.training.checkpoint import (
     FOLDER,
@@ -275,7 +275,7 @@ def _locked(fabric: Fabric, run: RunFolder) -> Iterator[None]:
             stack.enter_context(run_lock(run))
             stack.enter_context(run.status())
             CheckpointStore(run.path / FOLDER).clear()
-            clear_half_written(run)
+            remove_temporary_files(run)
         yield
 
 

@@ -28,7 +28,7 @@ from audio2face.model_folder.model import display_name
 from audio2face.model_folder.writer import write_actor
 from audio2face.preproc import artifacts
 from audio2face.preproc.run import preprocess
-from audio2face.preproc.tongue_seat import measure_seat
+from audio2face.preproc.tongue_attachment import measure_attachment
 
 FPS, FRAMES = 60, 90
 TRAINING, HELD_OUT = ("s1_neutral", "s2_neutral"), "s3_neutral"
@@ -209,23 +209,23 @@ def test_the_solver_sees_the_tongue_of_the_sdk(
 def test_a_tongue_that_stays_with_the_head_is_left_there(tmp_path: Path) -> None:
     write_actor_data(tmp_path / "data", rides=False)
     dataset = ActorDataset.open("ada", configure(tmp_path / "data", tmp_path).dataset)
-    seat = measure_seat(dataset, TRAINING)
-    assert seat is not None
-    assert not seat.follows
-    assert "taken to stay with the head" in seat.notes[0]
+    attachment = measure_attachment(dataset, TRAINING)
+    assert attachment is not None
+    assert not attachment.follows
+    assert "assumed to stay with the head" in attachment.notes[0]
 
 
 def test_a_neutral_of_another_pose_is_measured_and_told(tmp_path: Path) -> None:
     write_actor_data(tmp_path / "data", tongue_pose=0.3)
     dataset = ActorDataset.open("ada", configure(tmp_path / "data", tmp_path).dataset)
-    seat = measure_seat(dataset, TRAINING)
-    assert seat is not None
+    attachment = measure_attachment(dataset, TRAINING)
+    assert attachment is not None
     head = Head.open("ada")
     opened = np.zeros((1, len(ARKIT_NAMES)), np.float32)
     opened[:, ARKIT_INDEX["jawOpen"]] = 0.3
     turn, shift = head.jaw_transforms(opened)
     back = rigid_transforms(head.tongue_part.vertices @ turn[0].T + shift, head.tongue_part.vertices[None])[0]
-    np.testing.assert_allclose(seat.matrix, back, atol=2e-3)
-    assert seat.error < 0.01 < seat.shift
-    assert "where it is recorded on the neutral jaw" in seat.notes[0]
-    assert measure_seat(dataset, ()) is None
+    np.testing.assert_allclose(attachment.matrix, back, atol=2e-3)
+    assert attachment.error < 0.01 < attachment.shift
+    assert "from its recorded position on the neutral jaw" in attachment.notes[0]
+    assert measure_attachment(dataset, ()) is None

@@ -137,13 +137,13 @@ def test_everything_that_the_sdk_would_misread_is_mended(tmp_path: Path) -> None
     assert [note.split(":")[0] for note in notes] == [
         "poses were float64",
         "poseNames was unicode",
-        'poseNames did not begin with "neutral"',
+        'poseNames did not start with "neutral"',
         "poses were in Fortran order",
         "poses held positions",
         "frontalMask was int64",
-        "rig_version was no byte string",
+        "rig_version was not a byte string",
         "arrays were compressed",
-        "1 arrays that poseNames does not list were left out, such as 'unlisted'",
+        "1 arrays that poseNames does not list were dropped, such as 'unlisted'",
     ]
     with np.load(data) as found:
         assert found.files == ["poseNames", "neutral", "jawOpen", "frontalMask", "rig_version"]

@@ -280,13 +280,13 @@ def test_zero_emotion_counts_as_neutral_in_held_poses(configure: Configure) -> N
 
 
 def test_emotion_vectors() -> None:
-    emotions = EmotionVectors.of(["joy", "neutral", "anger"], "neutral")
+    emotions = EmotionVectors.from_vocabulary(["joy", "neutral", "anger"], "neutral")
     assert emotions.names == ("joy", "anger")
     assert [emotions.index(name) for name in ("joy", "neutral", "anger")] == [0, -1, 1]
     assert emotions.vector("anger").tolist() == [0, 1]
     assert emotions.vector("neutral").tolist() == [0, 0]
-    assert EmotionVectors.of(["joy", "neutral"], None).vector("neutral").tolist() == [0, 1]
-    only = EmotionVectors.of(["neutral"], "neutral")
+    assert EmotionVectors.from_vocabulary(["joy", "neutral"], None).vector("neutral").tolist() == [0, 1]
+    only = EmotionVectors.from_vocabulary(["neutral"], "neutral")
     assert only.is_inert
     assert only.vector("neutral").tolist() == [0]
 

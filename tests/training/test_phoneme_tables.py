@@ -220,7 +220,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, counting: Counting) -> None:
     with pytest.raises(UserError, match=r"one.txt: 'qq' is no phone of 'en'(?s:.*)or IPA"):
         make(tmp_path, [clip(tmp_path, "one")])
     (tmp_path / "phonemes/one.txt").write_text("nonsense")
-    with pytest.raises(FileFormatError, match="does not begin with the columns"):
+    with pytest.raises(FileFormatError, match="does not start with the columns"):
         make(tmp_path, [clip(tmp_path, "one")])
 
 

@@ -16,7 +16,7 @@ from audio2face.errors import FileFormatError, UserError
 from audio2face.io.arrays import Archive, read_json, read_points
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.network_data import ClipRow as ClipRow
-from audio2face.preproc.network_data import DataInfo, PcaShapes, ShotRow
+from audio2face.preproc.network_data import DataInfo, PcaComponents, ShotRow
 from audio2face.training.preproc_runs import LATEST, find_run
 from audio2face.types import Float32Array, Float64Array
 
@@ -40,11 +40,11 @@ def read_shots(path: Path) -> tuple[ShotRow, ...]:
         raise FileFormatError(f"is no list of shots: {error}", path=path) from error
 
 
-def read_shapes(path: Path) -> PcaShapes:
+def read_shapes(path: Path) -> PcaComponents:
     """Reads shapes; raises UserError (FileFormatError) where the file holds none."""
     archive = Archive.open(path)
     mean = archive.read_floats("shapes_mean", (None, 3))
-    return PcaShapes(archive.read_floats("shapes_matrix", (None, len(mean), 3)), mean)
+    return PcaComponents(archive.read_floats("shapes_matrix", (None, len(mean), 3)), mean)
 
 
 def read_mean_geometry(path: Path, info: DataInfo) -> Float64Array:
@@ -107,13 +107,13 @@ class ActorSource:
         return self._run.shots if path is None else read_shots(path)
 
     @cached_property
-    def skin(self) -> PcaShapes:
+    def skin(self) -> PcaComponents:
         """Shapes of the skin."""
         path = self.files.get("SKIN_PCA_SHAPES_FPATH")
         return self._run.skin if path is None else read_shapes(path)
 
     @cached_property
-    def tongue(self) -> PcaShapes:
+    def tongue(self) -> PcaComponents:
         """Shapes of the tongue; zeros for an actor without one."""
         path = self.files.get("TONGUE_PCA_SHAPES_FPATH")
         return self._run.tongue if path is None else read_shapes(path)

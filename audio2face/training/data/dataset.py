@@ -92,7 +92,7 @@ class TrainingData:
             UserError: something is missing or does not fit.
         """
         sources = open_sources(dataset, train, runs)
-        emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+        emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
         shots, motions = _read_shots(sources, dataset, train)
         by_id = {shot.id: shot for shot in shots}
         every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources))

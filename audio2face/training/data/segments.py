@@ -20,7 +20,7 @@ from audio2face.config_base.types import Channel
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.geometry.frame_times import MIDDLE, recorded_indices
 from audio2face.models.layout import ChannelSizes
-from audio2face.preproc.network_data import PcaShapes
+from audio2face.preproc.network_data import PcaComponents
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.audio import Recordings
 from audio2face.training.data.clips import TrainingClip
@@ -85,7 +85,7 @@ class _ActorComponents(nn.Module):
         super().__init__()
         scale = {part: value if rescale else 1.0 for part, value in source.info.scale.items()}
         self.jaw_scale, self.eye_scale = scale["jaw"], scale["eye"]
-        parts: list[tuple[Channel, str, PcaShapes]] = [
+        parts: list[tuple[Channel, str, PcaComponents]] = [
             ("skin_pose", "skin", source.skin),
             ("tongue_pose", "tongue", source.tongue),
         ]

@@ -24,7 +24,7 @@ from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSetti
 from audio2face.models.regression.network import RegressionNetwork, RegressionSettings
 from audio2face.models.windows import WindowSchedule
 from audio2face.preproc.artifacts import PreprocArtifacts
-from audio2face.preproc.network_data import PcaShapes
+from audio2face.preproc.network_data import PcaComponents
 from audio2face.training import diffusion, regression
 from audio2face.training.data import actors
 from audio2face.training.diffusion import CONSTANTS_FILE
@@ -58,7 +58,7 @@ class TrainedRun:
     def emotions(self) -> EmotionVectors:
         """How emotions become vectors."""
         names = self.run.configuration.dataset.SHOT_EMOTION_NAMES
-        return EmotionVectors.of(names, self.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+        return EmotionVectors.from_vocabulary(names, self.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
 
     def check_actor(self, name: str, parameter: str) -> str:
         """Returns the name of an actor that was trained.
@@ -246,7 +246,7 @@ class TrainedRegression(TrainedRun):
         """Whose face it is."""
         return self.info.actor
 
-    def shapes(self, part: Mesh) -> PcaShapes:
+    def shapes(self, part: Mesh) -> PcaComponents:
         """The shapes of skin or tongue that the network was trained on, and the face at rest.
 
         Raises:
@@ -326,7 +326,7 @@ def regression_info(
             f"{', '.join(dataset.ACTOR_NAMES)}",
             hint="Train and deploy each actor in a configuration of its own, or all in a diffusion network.",
         )
-    emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     skin_verts, tongue_verts = _verts(run)
     return RegressionInfo(
         actor=dataset.ACTOR_NAMES[0],
