@@ -1,1 +1,1 @@
-"""The example dataset: two synthetic actors, made on demand from a head, a voice and the sentences in this package."""
+"""The example dataset: two synthetic actors, generated on demand from a head, a voice and sentences in this package."""

@@ -1,7 +1,7 @@
-"""Where the eyes look: fixations and saccades, and the lids that follow.
+"""Generates expression, gaze and blinks of the example: fixations, saccades, lids, and accents on stressed vowels.
 
 Angles are degrees: X (pitch) is positive downwards, Y (yaw) is positive to the actor's left, as rotations about +x and
-+y turn a forward (+z) look. Knows nothing of speech.
++y turn a forward (+z) look.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ SACCADE_ROWS = 5000
 SACCADE_FPS = 30.0
 
 _FIXATION_SECONDS = (0.35, 2.2)
-_AVERSION_CHANCE = 0.35  # of looking aside rather than at the listener
+_AVERSION_CHANCE = 0.35  # probability of looking aside rather than at the listener
 _AVERSION_DEGREES = (3.0, 7.0)  # standard deviations of pitch and yaw
 _LISTENER_DEGREES = (0.8, 1.2)
 _TABLE_DEGREES = (0.6, 1.0)
 _LIMIT_DEGREES = 12.0
-_LIDS_SHARE = 0.8  # how far the lids go with the eyes
+_LIDS_SHARE = 0.8  # share of the eyes' rotation that the lids follow
 
 
 def gaze_curve(num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
-    """Rotation of both eyes over a sentence, `[frames, 2]` degrees: mostly at the listener, now and then aside."""
+    """Generates the rotation of both eyes over a sentence, `[frames, 2]` degrees: mostly at the listener."""
     points, begins = [np.zeros(2)], [0.0]
     while begins[-1] < num_frames / fps:
         aside = rng.random() < _AVERSION_CHANCE
         spread = np.array(_AVERSION_DEGREES if aside else _LISTENER_DEGREES)
         points.append(np.clip(spread * rng.standard_normal(2), -_LIMIT_DEGREES, _LIMIT_DEGREES))
         begins.append(begins[-1] + rng.uniform(*_FIXATION_SECONDS) * (0.5 if aside else 1.0))
-    return _jump(np.array(points), np.array(begins), num_frames, fps)
+    return _interpolate_fixations(np.array(points), np.array(begins), num_frames, fps)
 
 
 def saccade_table(rng: np.random.Generator) -> Floats:
-    """Small saccades to play over any gaze: float32 `[5000, 2]` degrees at 30 fps."""
+    """Generates small saccades for any gaze: float32 `[5000, 2]` degrees at 30 fps."""
     seconds = SACCADE_ROWS / SACCADE_FPS
     count = int(seconds / 0.3)
     begins = np.concatenate([[0.0], np.cumsum(rng.uniform(0.2, 1.2, count))])
     points = np.array(_TABLE_DEGREES) * rng.standard_normal((count + 1, 2))
-    return _jump(points, begins, SACCADE_ROWS, SACCADE_FPS).astype(np.float32)
+    return _interpolate_fixations(points, begins, SACCADE_ROWS, SACCADE_FPS).astype(np.float32)
 
 
 def follow_with_lids(weights: Curves, gaze: Curves) -> None:
-    """Adds the eyeLook shapes to `weights [frames, 52]`: the skin round the eyes goes with `gaze [frames, 2]`."""
+    """Adds the eyeLook shapes to `weights [frames, 52]`: the skin around the eyes follows `gaze [frames, 2]`."""
     pitch, yaw = gaze[:, 0], gaze[:, 1]
     turns = {
         "DownLeft": pitch,
@@ -69,8 +69,8 @@ def follow_with_lids(weights: Curves, gaze: Curves) -> None:
         weights[:, ARKIT_INDEX[f"eyeLook{name}"]] += _LIDS_SHARE * np.maximum(degrees, 0.0) / full
 
 
-def _jump(points: Curves, begins: Curves, num_frames: int, fps: float) -> Curves:
-    """Holds `points [n, 2]` from `begins [n]` seconds on, with saccades of natural length between them.
+def _interpolate_fixations(points: Curves, begins: Curves, num_frames: int, fps: float) -> Curves:
+    """Interpolates fixations `points [n, 2]`, each from `begins [n]` seconds on, by saccades of natural duration.
 
     A saccade of A degrees takes 2.2 ms per degree and 21 ms (Carpenter 1988, Movements of the Eyes).
     """
@@ -83,7 +83,7 @@ def _jump(points: Curves, begins: Curves, num_frames: int, fps: float) -> Curves
 
 
 BLINK_KEYS: tuple[float, ...] = (0.0, 0.3, 0.88, 1.0, 0.96, 0.72, 0.44, 0.22, 0.08, 0.0)
-"""One blink at 30 fps, 0 open to 1 shut: shut within 100 ms, open again after 200 ms more."""
+"""One blink at 30 fps, 0 open to 1 closed: closed within 100 ms, open again after another 200 ms."""
 BLINK_FPS = 30.0
 
 _BLINK_PAUSE = (2.0, 6.0)  # seconds between blinks
@@ -92,7 +92,7 @@ _STIR_SECONDS = 0.35
 _ACCENT_CHANCE, _ACCENT_SECONDS = 0.4, 0.11
 
 # The muscles are those of the emotions' prototypes in the Facial Action Coding System (Ekman and Friesen 1978),
-# moderate as in speech. A name without a side stands for both sides.
+# moderate as in speech. A name without a side applies to both sides.
 _EXPRESSIONS: dict[str, dict[str, float]] = {
     "neutral": {"mouthSmile": 0.03, "browInnerUp": 0.03},
     "joy": {"mouthSmile": 0.62, "cheekSquint": 0.6, "eyeSquint": 0.2, "browOuterUp": 0.15, "mouthDimple": 0.1},
@@ -123,30 +123,32 @@ _STIRRINGS = {
 }
 
 
-def express(emotion: str, phones: Sequence[Phone], num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
-    """Weights of the expression over a sentence, `[frames, 52]`, each at least 0.
+def expression_curves(
+    emotion: str, phones: Sequence[Phone], num_frames: int, fps: float, rng: np.random.Generator
+) -> Curves:
+    """Generates weights of the expression over a sentence, `[frames, 52]`, each at least 0.
 
     Args:
-        emotion: its name.
+        emotion: name of the emotion.
         phones: for the accents on stressed vowels.
-        num_frames: how many frames.
+        num_frames: number of frames.
         fps: frames per second.
-        rng: draws what varies from sentence to sentence.
+        rng: source of variation between sentences.
     """
     weights = np.zeros((num_frames, len(ARKIT_NAMES)))
-    strength = 0.9 + 0.22 * _wander(num_frames, _MODULATION_SECONDS * fps, rng)
+    strength = 0.9 + 0.22 * _smooth_noise(num_frames, _MODULATION_SECONDS * fps, rng)
     for name, size in _EXPRESSIONS[emotion].items():
         _add(weights, name, size * np.maximum(strength, 0.4))
     accents = _accents(phones, num_frames, fps, rng)
     for name, size in _EXPRESSION_BY_BROW.items():
         _add(weights, name, size * accents)
     for name, size in _STIRRINGS.items():
-        _add(weights, name, size * np.maximum(_wander(num_frames, _STIR_SECONDS * fps, rng), 0.0))
+        _add(weights, name, size * np.maximum(_smooth_noise(num_frames, _STIR_SECONDS * fps, rng), 0.0))
     return weights
 
 
 def blink_curve(num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
-    """How far the lids are shut by blinks, `[frames]`, 0 to 1."""
+    """Generates the closure of the lids by blinks, `[frames]`, 0 to 1."""
     times = frame_centres(num_frames, fps)
     keys = np.arange(len(BLINK_KEYS)) / BLINK_FPS
     shut = np.zeros(num_frames)
@@ -158,7 +160,7 @@ def blink_curve(num_frames: int, fps: float, rng: np.random.Generator) -> Curves
 
 
 def add_blinks(weights: Curves, shut: Curves) -> Curves:
-    """The weights with blinks: lids that are already lowered, widened or squinted still meet when shut is 1."""
+    """Adds blinks to weights: lids that are already lowered, widened or squinted still meet when `shut` is 1."""
     blinking = weights.copy()
     for side in ("Left", "Right"):
         for name in ("eyeWide", "eyeSquint", "eyeLookDown", "eyeLookUp", "eyeLookIn", "eyeLookOut"):
@@ -169,7 +171,7 @@ def add_blinks(weights: Curves, shut: Curves) -> Curves:
 
 
 def _accents(phones: Sequence[Phone], num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
-    """Bumps of height up to 1 on some of the stressed vowels, `[frames]`."""
+    """Generates bumps of height up to 1 on some of the stressed vowels, `[frames]`."""
     times = frame_centres(num_frames, fps)
     curve = np.zeros(num_frames)
     for phone in phones:
@@ -179,11 +181,11 @@ def _accents(phones: Sequence[Phone], num_frames: int, fps: float, rng: np.rando
     return curve
 
 
-def _wander(num_frames: int, frames: float, rng: np.random.Generator) -> Curves:
-    """A smooth random curve of about unit size that changes within so many frames, `[frames]`."""
+def _smooth_noise(num_frames: int, frames: float, rng: np.random.Generator) -> Curves:
+    """Generates a smooth random curve of about unit size with a time scale of `frames`, `[frames]`."""
     margin = int(4 * frames) + 1
     curve = ndimage.gaussian_filter1d(rng.standard_normal(num_frames + 2 * margin), frames, mode="wrap")
-    # White noise of unit variance under a Gaussian of that width keeps 1 / (2 sqrt(pi) width) of its variance.
+    # White noise of unit variance, filtered by a Gaussian of that width, keeps 1 / (2 sqrt(pi) width) of its variance.
     wander: Curves = curve[margin : margin + num_frames] * np.sqrt(2 * np.sqrt(np.pi) * frames)
     return wander
 
@@ -198,9 +200,9 @@ FPS = 30.0
 
 _EFFORT_PER_DECIBEL = 0.03
 _EFFORT_LIMITS = (0.75, 1.2)
-_ARTICULATION = {"ada": 1.0, "ben": 0.9}  # ben mumbles a little
-_LEANING = {"ada": 0.05, "ben": -0.07}  # the left side's share of a movement above the right side's
-_ROUNDED_AGAINST_SMILE = 0.7  # share of the expression's mouth that full rounding takes away
+_ARTICULATION = {"ada": 1.0, "ben": 0.9}  # ben articulates less
+_LEANING = {"ada": 0.05, "ben": -0.07}  # relative excess of the left side's movement over the right side's
+_ROUNDED_AGAINST_SMILE = 0.7  # reduction of the expression's mouth shapes at full rounding
 _MOUTH = [index for name, index in ARKIT_INDEX.items() if name.startswith("mouth")]
 
 
@@ -220,22 +222,22 @@ class Performance:
 
 
 def add_performance(utterance: Utterance, emotion: str, head: Head, rng: np.random.Generator) -> Performance:
-    """Moves a head to a sentence.
+    """Animates a head for a sentence.
 
     Args:
-        utterance: what is said and when.
-        emotion: how the actor feels.
+        utterance: the spoken sentence with phone times.
+        emotion: emotion of the actor.
         head: the actor's head.
-        rng: draws the expression's variation, the blinks and the gaze.
+        rng: source of expression, blinks and gaze.
     """
     num_frames = round(utterance.duration * FPS)
     effort = float(np.clip(1 + _EFFORT_PER_DECIBEL * utterance.loudness, *_EFFORT_LIMITS))
     effort *= _ARTICULATION[head.identity]
     speech, tongue = articulate(utterance.phones, num_frames, FPS, effort)
-    feeling = express(emotion, utterance.phones, num_frames, FPS, rng)
+    feeling = expression_curves(emotion, utterance.phones, num_frames, FPS, rng)
     rounded = np.maximum(speech[:, ARKIT_INDEX["mouthPucker"]], speech[:, ARKIT_INDEX["mouthFunnel"]])
     feeling[:, _MOUTH] *= 1 - _ROUNDED_AGAINST_SMILE * np.minimum(rounded / 0.5, 1.0)[:, None]
-    weights = _lean(speech + feeling, _LEANING[head.identity])
+    weights = _apply_asymmetry(speech + feeling, _LEANING[head.identity])
     gaze = gaze_curve(num_frames, FPS, rng)
     follow_with_lids(weights, gaze)
     weights = make_contacts(weights, utterance.phones, FPS, head)
@@ -247,8 +249,8 @@ def add_performance(utterance: Utterance, emotion: str, head: Head, rng: np.rand
     )
 
 
-def _lean(weights: Curves, left: float) -> Curves:
-    """Moves one side a little more than the other, as faces do."""
+def _apply_asymmetry(weights: Curves, left: float) -> Curves:
+    """Moves one side slightly more than the other, as in natural faces."""
     factors = [1 + left * (name.endswith("Left") - name.endswith("Right")) / 2 for name in ARKIT_NAMES]
     leaning: Curves = weights * np.array(factors)
     return leaning

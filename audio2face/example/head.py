@@ -1,14 +1,14 @@
 """The example actor's head: neutral face, shapes and rigid parts, and their evaluation from weights.
 
-Knows the file `head.npz` beside it and how weights move each part. Knows nothing of speech, time or datasets.
-Units are centimetres and degrees; +y up, +z out of the face, the actor's left at +x, the origin between the eyes.
+Reads `head.npz` beside it and poses each part. Units are centimetres and degrees; +y up, +z out of the face, the
+actor's left at +x, the origin between the eyes.
 
-The skin is a linear blend-shape rig: `neutral + sum of weight * shape`. Two consequences for who drives it:
-`mouthClose` holds the open jaw, so a shut mouth over a jaw opened by `a` is `mouthClose = a` with `jawOpen = 0`, and
-`jawOpen = a, mouthClose = b` opens the jaw by `a + b` and the lips by `a`; and what other shapes do to the lips adds
-up, so contact is to be checked with `Head.lip_gap`. The jaw with the lower teeth and the tongue moves rigidly: it
-turns about its hinge by an angle proportional to `jawOpen + mouthClose` and slides with `jawForward`, `jawLeft` and
-`jawRight`. Between neutral and fully open, the skin's straight path and the teeth's arc differ by under 2 mm.
+The skin is a linear blend-shape rig: `neutral + sum of weight * shape`. Two consequences for its weights: `mouthClose`
+keeps the jaw open, so closed lips over a jaw opened by `a` are `mouthClose = a` with `jawOpen = 0`, and `jawOpen = a,
+mouthClose = b` opens the jaw by `a + b` and the lips by `a`; and effects of other shapes on the lips add up, so contact
+is measured with `Head.lip_gap`. The jaw with the lower teeth and the tongue moves rigidly: it rotates about its hinge
+by an angle proportional to `jawOpen + mouthClose` and slides with `jawForward`, `jawLeft` and `jawRight`. Between
+neutral and fully open, the skin's straight path and the teeth's arc differ by under 2 mm.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ IDENTITIES: tuple[str, ...] = ("ada", "ben")
 
 HEAD_FILE = Path(__file__).with_name("head.npz")
 DELTA_UNIT = 5e-4
-"""Centimetres per count of the 16-bit displacements in the file."""
+"""Centimetres per count of the 16-bit deltas in the file."""
 
 EYE_LOOK_DEGREES: Mapping[str, float] = MappingProxyType({"Down": 11.4, "Up": 9.8, "In": 15.3, "Out": 15.0})
-"""Turn of the eye for which the lids of the skin's `eyeLook...` shapes are made, at weight 1."""
+"""Rotation of the eye that matches the lids of the skin's `eyeLook...` shapes at weight 1."""
 
 _MILLIMETRES = 10.0
 _RIGHT_EYE_FIRST = ("eyeBlinkRight", "eyeBlinkLeft")
@@ -44,7 +44,7 @@ TONGUE_COLOUR = (190, 96, 98)
 
 @dataclass(frozen=True)
 class HeadPart:
-    """A piece of the head at rest.
+    """A part of the neutral head.
 
     Attributes:
         vertices: `[verts, 3]` float32, centimetres.
@@ -62,17 +62,17 @@ class Head:
     """One identity of the example head; all identities share faces, shapes and vertex lists.
 
     Attributes:
-        identity: its name.
-        skin_part, tongue_part, upper_teeth_part, lower_teeth_part: geometry at rest.
+        identity: name of the identity.
+        skin_part, tongue_part, upper_teeth_part, lower_teeth_part: neutral geometry.
         eyes_part: both eyes looking along +z, the right one's vertices first.
-        skin_shapes: `[52, verts, 3]` displacements in the order of `ARKIT_NAMES`.
-        tongue_shapes: `[16, tongue_verts, 3]` displacements in the order of `TONGUE_NAMES`, before the jaw.
-        tongue_out: `[tongue_verts, 3]` displacement of the tongue under the ARKit shape `tongueOut`.
-        rigid_tongue: `[n]` tongue vertices that nothing but the jaw moves.
-        eye_centres: `[2, 3]` points the eyes turn about, right and left.
+        skin_shapes: `[52, verts, 3]` deltas in the order of `ARKIT_NAMES`.
+        tongue_shapes: `[16, tongue_verts, 3]` deltas in the order of `TONGUE_NAMES`, before the jaw's motion.
+        tongue_out: `[tongue_verts, 3]` deltas of the tongue for the ARKit shape `tongueOut`.
+        rigid_tongue: `[n]` tongue vertices that only the jaw moves.
+        eye_centres: `[2, 3]` centres of rotation of the eyes, right and left.
         jaw_keypoints: `[5, 3]` points on the lower teeth that span space.
         jaw_hinge: `[3]` point on the jaw's axis, which runs along x.
-        jaw_open_degrees: turn of the jaw at `jawOpen` = 1.
+        jaw_open_degrees: rotation of the jaw at `jawOpen` = 1.
         jaw_slides: `[3, 3]` translations of the jaw at `jawForward`, `jawLeft`, `jawRight` = 1.
         lip_dist: `upper` and `lower`, each `[5]`: vertices on the line where the lips meet, paired by position, the
             actor's right first.
@@ -103,7 +103,7 @@ class Head:
 
     @classmethod
     def open(cls, identity: str) -> Head:
-        """Reads one identity from the file that comes with the package.
+        """Reads one identity from the file of the package.
 
         Raises:
             UserError: there is no such identity.
@@ -115,22 +115,22 @@ class Head:
 
     @property
     def lip_open_delta(self) -> Floats:
-        """`[verts, 3]`: the lips part by some 6 mm over a shut jaw."""
+        """`[verts, 3]` deltas that open the lips by some 6 mm with the jaw closed."""
         names = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
         shares = (0.6, 0.6, 0.3, 0.3)
         return _sum_of([share * self.skin_shapes[ARKIT_INDEX[name]] for name, share in zip(names, shares, strict=True)])
 
     @property
     def eye_close_delta(self) -> Floats:
-        """`[verts, 3]`: both eyes shut."""
+        """`[verts, 3]` deltas that close both eyes."""
         return _sum_of([self.skin_shapes[ARKIT_INDEX[name]] for name in _RIGHT_EYE_FIRST])
 
     def skin(self, weights: Floats, vertices: Integers | None = None) -> Floats:
-        """Posed skin; memory is that of the result, so give it a block of frames at a time.
+        """Poses the skin; memory is that of the result, so pass a block of frames at a time.
 
         Args:
             weights: `[frames, 52]` in the order of `ARKIT_NAMES`.
-            vertices: only these vertices, all without it.
+            vertices: vertices to pose; all by default.
 
         Returns:
             `[frames, verts, 3]` float32, centimetres.
@@ -143,10 +143,10 @@ class Head:
         return posed.reshape(len(weights), -1, 3)
 
     def tongue(self, weights: Floats, tongue_weights: Floats) -> Floats:
-        """Posed tongue, carried by the jaw.
+        """Poses the tongue, including the jaw's motion.
 
         Args:
-            weights: `[frames, 52]`; `tongueOut` and the jaw's shapes count.
+            weights: `[frames, 52]`; only `tongueOut` and the jaw's shapes are used.
             tongue_weights: `[frames, 16]` in the order of `TONGUE_NAMES`.
 
         Returns:
@@ -158,15 +158,15 @@ class Head:
         return self._with_jaw(weights, own)
 
     def lower_teeth(self, weights: Floats) -> Floats:
-        """Posed lower teeth `[frames, verts, 3]`, centimetres, for weights `[frames, 52]`."""
+        """Poses the lower teeth: `[frames, verts, 3]`, centimetres, for weights `[frames, 52]`."""
         return self._with_jaw(weights, self.lower_teeth_part.vertices)
 
     def jaw_keypoint_deltas(self, weights: Floats) -> Floats:
-        """Displacement `[frames, 5, 3]` of the jaw's key points, centimetres, for weights `[frames, 52]`."""
+        """Returns the deltas `[frames, 5, 3]` of the jaw's key points, centimetres, for weights `[frames, 52]`."""
         return self._with_jaw(weights, self.jaw_keypoints) - self.jaw_keypoints
 
     def jaw_transforms(self, weights: Floats) -> tuple[Floats, Floats]:
-        """The jaw's motion: a point p at rest goes to `R p + t`.
+        """Returns the jaw's motion, which maps a neutral point p to `R p + t`.
 
         Args:
             weights: `[frames, 52]`.
@@ -181,12 +181,12 @@ class Head:
         return turn, slides + self.jaw_hinge - turn @ self.jaw_hinge
 
     def _with_jaw(self, weights: Floats, points: Floats) -> Floats:
-        """`points`, `[verts, 3]` or `[frames, verts, 3]`, moved by the jaw: `[frames, verts, 3]`."""
+        """Transforms `points`, `[verts, 3]` or `[frames, verts, 3]`, by the jaw's motion: `[frames, verts, 3]`."""
         turn, shift = self.jaw_transforms(weights)
         return np.asarray(points @ turn.transpose(0, 2, 1) + shift[:, None], dtype=np.float32)
 
     def eyes(self, rotations: Floats) -> Floats:
-        """Turned eyes.
+        """Poses the eyes.
 
         Args:
             rotations: `[frames, 2, 2]` degrees: right and left eye; pitch about x (positive looks down), then yaw
@@ -204,7 +204,7 @@ class Head:
         return np.concatenate(turned, axis=1)
 
     def lip_gap(self, weights: Floats) -> Floats:
-        """Height of the opening between the lips at the five pairs of `lip_dist`.
+        """Measures the height of the opening between the lips at the five pairs of `lip_dist`.
 
         Returns:
             `[frames, 5]` millimetres for weights `[frames, 52]`; at most about 0.5 where the lips touch, negative
@@ -213,7 +213,7 @@ class Head:
         return self._gap(weights, self.lip_dist)
 
     def lid_gap(self, weights: Floats) -> Floats:
-        """Height of the opening between the lids, right and left: `[frames, 2]` millimetres, negative when shut."""
+        """Measures the opening between the lids, right and left: `[frames, 2]` millimetres, negative when closed."""
         return self._gap(weights, self.eye_dist)
 
     def _gap(self, weights: Floats, pairs: Mapping[str, Integers]) -> Floats:
@@ -271,14 +271,14 @@ def _sum_of(deltas: list[Floats]) -> Floats:
 
 
 def _about_x(angles: Floats) -> Floats:
-    """Rotations `[n, 3, 3]` about +x by `angles` `[n]` in radians."""
+    """Returns rotations `[n, 3, 3]` about +x by `angles` `[n]` in radians."""
     cos, sin = np.cos(angles), np.sin(angles)
     zero, one = np.zeros_like(angles), np.ones_like(angles)
     return np.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], axis=-1).reshape(-1, 3, 3)
 
 
 def _about_y(angles: Floats) -> Floats:
-    """Rotations `[n, 3, 3]` about +y by `angles` `[n]` in radians."""
+    """Returns rotations `[n, 3, 3]` about +y by `angles` `[n]` in radians."""
     cos, sin = np.cos(angles), np.sin(angles)
     zero, one = np.zeros_like(angles), np.ones_like(angles)
     return np.stack([cos, zero, sin, zero, one, zero, -sin, zero, cos], axis=-1).reshape(-1, 3, 3)

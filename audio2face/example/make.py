@@ -1,6 +1,6 @@
-"""The files of an example actor that no shot changes: geometry, poses, vertex lists, blend shapes, read-me.
+"""Creates the example dataset: runs all recordings, and writes geometry, poses, vertex lists and blend shapes.
 
-Knows the layout of a raw dataset and how the SDK wants blend-shape files. Knows nothing of speech or shots.
+The layout is that of a raw dataset, the blend-shape files are in the SDK's form.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ The emotion is part of a shot's name: neutral, joy, anger, sadness or amazement.
 
 
 def write_actor_files(folder: Path, head: Head) -> None:
-    """Writes everything but the shots.
+    """Writes all files of an actor except those of the shots.
 
     Args:
-        folder: the actor's.
+        folder: folder of the actor.
         head: the actor's head.
 
     Raises:
@@ -97,7 +97,7 @@ def _write_geometry(folder: Path, head: Head) -> None:
 
 
 def _extra_parts(head: Head) -> Arrays:
-    """What is drawn beside skin and tongue, `<part>_{vertices,faces,colours}`, and the colours of these two."""
+    """Returns further parts for rendering, `<part>_{vertices,faces,colours}`, and the colours of skin and tongue."""
     right, left = _eyes(head.eyes_part)
     parts = {
         "upper_teeth": head.upper_teeth_part,
@@ -116,7 +116,7 @@ def _extra_parts(head: Head) -> Arrays:
 
 
 def _eyes(eyes: HeadPart) -> tuple[HeadPart, HeadPart]:
-    """The right and the left eye as parts of their own."""
+    """Splits the eyes into separate parts, right and left."""
     half = len(eyes.vertices) // 2
     of_right = np.all(eyes.faces < half, axis=1)
     right = HeadPart(eyes.vertices[:half], eyes.faces[of_right], eyes.colours[:half])
@@ -138,14 +138,14 @@ def _write_blendshapes(folder: Path, head: Head) -> None:
 def _blendshapes(
     names: Sequence[str], neutral: npt.NDArray[np.float32], deltas: npt.NDArray[np.float32], more: Arrays
 ) -> Arrays:
-    """Arrays in the SDK's form: byte strings, the neutral pose first, displacements in float32."""
+    """Returns arrays in the SDK's form: byte strings, the neutral pose first, deltas in float32."""
     arrays: Arrays = {"poseNames": np.array(["neutral", *names], dtype="S"), "neutral": neutral}
     arrays |= {name: delta.astype(np.float32) for name, delta in zip(names, deltas, strict=True)}
     return arrays | more | {"rig_version": np.array(_RIG_VERSION)}
 
 
 def _pairs(names: Sequence[str]) -> list[int]:
-    """An id for each left and right shape that move alike, -1 for all others."""
+    """Returns a common id for each left and right shape that move alike, -1 for all others."""
     stems = [
         name.removesuffix("Left")
         for name in names
@@ -166,7 +166,7 @@ def _solver_config(
     count = len(active)
     return {
         "blendshape_params": {
-            # Strengths count the more the fewer vertices there are: those of dense scans would mute this face.
+            # The effect of strengths grows with fewer vertices: those of dense scans would mute this face.
             "strengthL2regularization": 0.05,
             "strengthL1regularization": l1,
             "strengthTemporalSmoothing": 0.01,
@@ -184,47 +184,46 @@ def _solver_config(
 
 STAMP_FILE = "example_dataset.json"
 
-_MAX_PROCESSES = 4  # a process holds a voice model and a sentence; more gain little on 46 sentences
+_MAX_PROCESSES = 4  # each holds a voice model and a sentence; more gain little on 46 sentences
 _PARTS = ("audio", "cache", "geom", "xform", "bs_data", "phonemes", UNSEEN_FOLDER, "README.md")
 
 
 def make_example(root: Path, *, actors: Sequence[str] = IDENTITIES, progress: bool = True) -> list[Path]:
-    """Makes the example dataset, or leaves it alone where it is whole.
+    """Creates the example dataset, unless it is complete already.
 
-    Everything in it is the same on every run. A folder that holds an unfinished or older example is emptied of it and
-    made anew.
+    The dataset is identical on every run. An unfinished or older example in a folder is removed and created anew.
 
     Args:
         root: folder of all actors.
-        actors: which to make, of `ada` and `ben`.
+        actors: actors to create, of `ada` and `ben`.
         progress: whether to show a progress bar.
 
     Returns:
         The actors' folders.
 
     Raises:
-        UserError: an actor is unknown, a folder holds something else, or a file cannot be written.
+        UserError: an actor is unknown, a folder holds other files, or a file cannot be written.
     """
     for actor in actors:
         if actor not in IDENTITIES:
             raise UserError(f"there is no example actor {actor!r}", hint=f"Choose from {', '.join(IDENTITIES)}.")
     folders = {actor: Path(root) / actor for actor in actors}
-    missing = {actor: folder for actor, folder in folders.items() if not is_whole(folder)}
+    missing = {actor: folder for actor, folder in folders.items() if not is_complete(folder)}
     for actor, folder in missing.items():
-        _begin(folder)
+        _prepare_folder(folder)
         write_actor_files(folder, Head.open(actor))
-    jobs = [(take, actor) for take in all_takes() for actor in missing if take.said_by(actor)]
+    jobs = [(take, actor) for take in all_takes() for actor in missing if take.is_spoken_by(actor)]
     if jobs:
-        motions = _record_all(jobs, folders)
-        done = list(track(motions, len(jobs), "making the example dataset") if progress else motions)
+        motions = _run_jobs(jobs, folders)
+        done = list(track(motions, len(jobs), "creating the example dataset") if progress else motions)
         for actor, folder in missing.items():
             _write_motions(folder, [motion for motion in done if motion.actor == actor])
             _finish(folder)
     return list(folders.values())
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether the folder holds a finished example as this code makes it, with every file in its size."""
+def is_complete(folder: Path) -> bool:
+    """Returns whether the folder holds a finished example of this code, with every file of the recorded size."""
     stamp = _read_stamp(folder)
     return bool(
         stamp is not None
@@ -234,10 +233,10 @@ def is_whole(folder: Path) -> bool:
     )
 
 
-def _record_all(jobs: Sequence[tuple[Take, str]], folders: dict[str, Path]) -> Iterator[JawMotion]:
-    """Records every job in a few processes; yields in the order in which they finish."""
+def _run_jobs(jobs: Sequence[tuple[Take, str]], folders: dict[str, Path]) -> Iterator[JawMotion]:
+    """Processes every job in a few processes; yields results as they finish."""
     processes = min(os.cpu_count() or 1, _MAX_PROCESSES, len(jobs))
-    # Not forked: a process with threads of its own (torch, say) must not be copied.
+    # Spawned: a process with threads of its own (such as torch) must not be forked.
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     try:
         with _interrupts_ignored():
@@ -250,8 +249,8 @@ def _record_all(jobs: Sequence[tuple[Take, str]], folders: dict[str, Path]) -> I
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C reaches every process of a terminal: those started in here leave it to this one, which ends them."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may change this
+    """Lets only this process handle Ctrl-C, which a terminal sends to all; it ends the processes started here."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -262,7 +261,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed: it would wait for ever, or write into a new start."""
+    """Ends this process when its parent is killed, so that it neither waits for ever nor writes into a later run."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -282,11 +281,11 @@ def _write_motions(folder: Path, motions: Iterable[JawMotion]) -> None:
         write_npz(xform / "eye_rotations_all.npz", {motion.shot: motion.eye_rotations for motion in shots})
 
 
-def _begin(folder: Path) -> None:
-    """Empties a folder of an earlier example and marks it as unfinished; refuses one that is not ours."""
+def _prepare_folder(folder: Path) -> None:
+    """Removes an earlier example from a folder and marks it as unfinished; refuses other folders."""
     if folder.exists() and _read_stamp(folder) is None and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
-            "is there already and is no example dataset",
+            "exists already and is not an example dataset",
             path=folder,
             hint="Choose another root, or move it away.",
         )
@@ -312,7 +311,7 @@ def _finish(folder: Path) -> None:
 
 @cache
 def _source_digest() -> str:
-    """SHA-256 of this package: a dataset that other code made is made anew."""
+    """Returns the SHA-256 of this package: a dataset of other code is created anew."""
     digest = hashlib.sha256()
     package = Path(__file__).parent
     for file in sorted([*package.glob("*.py"), *package.glob("*.npz")]):
@@ -322,7 +321,7 @@ def _source_digest() -> str:
 
 
 def _read_stamp(folder: Path) -> dict[str, Any] | None:
-    """What the stamp says; None where there is none."""
+    """Reads the stamp; None if there is none."""
     try:
         stamp = json.loads((folder / STAMP_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -331,7 +330,7 @@ def _read_stamp(folder: Path) -> dict[str, Any] | None:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Size in bytes of each of the example's files, by path relative to the folder."""
+    """Returns the size in bytes of each of the example's files, by path relative to the folder."""
     parts = [folder / name for name in _PARTS]
     files = [file for part in parts for file in ([part] if part.is_file() else part.rglob("*")) if file.is_file()]
     return {file.relative_to(folder).as_posix(): file.stat().st_size for file in sorted(files)}

@@ -1,6 +1,6 @@
-"""One sentence as files: sound, caches of skin and tongue, phone times, in the layout of a raw dataset.
+"""Creates the files of one sentence: audio, caches of skin and tongue, and phone times, in the layout of a raw dataset.
 
-Knows which sentences an actor says, how shots are called and which format each takes. `make` runs it over all of them.
+Defines the sentences of each actor, the names of shots and the formats of files. `make` runs it over all sentences.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from audio2face.io.atomic import atomic_write, write_text
 
 UNSEEN_FOLDER = "unseen"
 
-# Sentences each actor says, from the first on: a dataset of 3 minutes and, for several actors at once, a smaller one.
+# Number of sentences of each actor, from the first: a dataset of 3 minutes, and a smaller one for multi-actor training.
 _NUM_SENTENCES = {"ada": len(SENTENCES), "ben": 18}
-# Sample rate and channels of the recordings take turns, as the caches' formats do, so that a pipeline meets them all.
+# Sample rates, channels and cache formats alternate between shots, so that a pipeline is tested with all of them.
 _AUDIO_FORMS = ((24_000, 1), (16_000, 1), (48_000, 1), (24_000, 1), (44_100, 1), (16_000, 1), (24_000, 2))
 _STEREO_BALANCE = (1.0, 0.8)
 _UNSEEN_SEED = 1000
@@ -34,34 +34,34 @@ _UNSEEN_SEED = 1000
 
 @dataclass(frozen=True)
 class Take:
-    """A sentence to record: the `number`-th, from 1, of those that training sees or of those that it does not."""
+    """A sentence to record: the `number`-th, from 1, of the training sentences or of the unseen ones."""
 
     number: int
     sentence: Sentence
     unseen: bool
 
     def shot(self, actor: str) -> str:
-        """The name of the shot, with the emotion in it."""
+        """Returns the name of the shot, which contains the emotion."""
         return f"{actor}_{'u' if self.unseen else 's'}{self.number:02d}_{self.sentence.emotion}"
 
-    def said_by(self, actor: str) -> bool:
-        """Whether the actor says it."""
+    def is_spoken_by(self, actor: str) -> bool:
+        """Returns whether the actor speaks it."""
         return self.unseen or self.number <= _NUM_SENTENCES[actor]
 
     @property
     def seed(self) -> int:
-        """Of everything random in it."""
+        """Seed of all random numbers of the take."""
         return self.number + _UNSEEN_SEED * self.unseen
 
 
 @dataclass(frozen=True)
 class JawMotion:
-    """What of a shot goes into one file for all shots.
+    """Motion of a shot that is stored in one file for all shots.
 
     Attributes:
-        actor: who moves.
+        actor: name of the actor.
         shot: name of the shot.
-        unseen: whether training does not see it.
+        unseen: whether it is excluded from training.
         jaw_deltas: `[frames, 5, 3]` float32 centimetres.
         eye_rotations: `[frames, 2, 2]` float32 degrees.
     """
@@ -74,25 +74,25 @@ class JawMotion:
 
 
 def all_takes() -> list[Take]:
-    """Every sentence, those that training does not see last."""
+    """Returns all takes, unseen ones last."""
     seen = [Take(number, sentence, False) for number, sentence in enumerate(SENTENCES, 1)]
     return seen + [Take(number, sentence, True) for number, sentence in enumerate(UNSEEN_SENTENCES, 1)]
 
 
 def write_recording(take: Take, actor: str, folder: Path) -> JawMotion:
-    """Speaks and performs one sentence and writes its files.
+    """Synthesises one sentence and its performance, and writes its files.
 
     Args:
-        take: what to record.
-        actor: who says it.
-        folder: the actor's.
+        take: the sentence to record.
+        actor: the speaking actor.
+        folder: folder of the actor.
 
     Raises:
         UserError: a file cannot be written.
     """
     head, shot = _head(actor), take.shot(actor)
     folder = folder / UNSEEN_FOLDER if take.unseen else folder
-    utterance = _speaker().say(take.sentence, VOICES[actor], take.seed)
+    utterance = _speaker().synthesise(take.sentence, VOICES[actor], take.seed)
     rng = np.random.default_rng([take.seed, IDENTITIES.index(actor)])
     performance = add_performance(utterance, take.sentence.emotion, head, rng)
     weights = performance.weights
@@ -111,7 +111,7 @@ def write_recording(take: Take, actor: str, folder: Path) -> JawMotion:
 
 @cache
 def _speaker() -> Speaker:
-    """The voice, loaded once in each process."""
+    """Returns the voice model, loaded once per process."""
     return Speaker()
 
 

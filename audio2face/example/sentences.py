@@ -1,7 +1,6 @@
-"""When each phone sounds: from the speech model's duration of every letter to phones with times.
+"""The sentences of the example, and the timing of their phones from the speech model's durations.
 
-Knows the alphabet of the stored sentences and how the model's durations relate to its sound; knows nothing of how
-either is made.
+Maps the alphabet of the stored sentences and the model's durations to phones with times.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ import numpy.typing as npt
 SILENCE = "SIL"
 FRAME_SECONDS = 0.0125  # per column of the model's spectra
 _UNIT = 2 * FRAME_SECONDS  # seconds that one unit of the model's durations lasts
-# The sound runs ahead of the model's own boundaries: over many sentences at speeds from 0.85 to 1.2, phone labels
+# The audio is ahead of the model's own boundaries: over many sentences at speeds from 0.85 to 1.2, phone labels
 # explain the log-mel spectrum best when moved by 50 to 55 ms.
 _LEAD = 2 * _UNIT
 _STRESS_MARKS = "ˈˌ"
 _IPA = {"A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ", "T": "ɾ", "ᵊ": "ə", "ᵻ": "ɪ"}
 _SHORTEST_FINAL = 0.04  # seconds
-_TRIM_DB = -38.0  # this far below the loud part of the sentence, its last phone has ended
+_TRIM_DB = -38.0  # relative to the loud part of the sentence; below it, the last phone has ended
 
 
 @dataclass(frozen=True)
 class Phone:
-    """One phone in IPA, or `SILENCE`; times in seconds from the start of the sound."""
+    """One phone in IPA, or `SILENCE`; times in seconds from the start of the audio."""
 
     symbol: str
     start: float
@@ -35,21 +34,22 @@ class Phone:
 
     @property
     def centre(self) -> float:
-        """The middle, in seconds."""
+        """Midpoint, in seconds."""
         return (self.start + self.end) / 2
 
 
 def time_phones(
     letters: Sequence[str], units: npt.NDArray[np.float32], power: npt.NDArray[np.float32]
 ) -> tuple[Phone, ...]:
-    """Turns letters and their durations into phones without gaps over the whole sound.
+    """Converts letters and their durations to phones without gaps over the whole audio.
 
-    A stress mark's time belongs to the vowel behind it, a space's half to each neighbour; punctuation is silence.
+    The time of a stress mark belongs to the following vowel, that of a space half to each neighbour; punctuation is
+    silence.
 
     Args:
         letters: one per id of the model, `SILENCE` for its pads.
         units: the model's duration of each, in units of two spectral frames.
-        power: of the sound, `[spectral frames]`.
+        power: of the audio, `[spectral frames]`.
     """
     spans: list[tuple[str, float, bool]] = []  # symbol, seconds, stressed
     pending, stressed = 0.0, False
@@ -77,7 +77,7 @@ def time_phones(
 
 
 def delay_phones(phones: Sequence[Phone], delay: float, length: float) -> tuple[Phone, ...]:
-    """The phones `delay` seconds later, the silences at both ends reaching to 0 and to `length` seconds."""
+    """Delays phones by `delay` seconds; the silences at both ends extend to 0 and to `length` seconds."""
     moved = [replace(phone, start=phone.start + delay, end=phone.end + delay) for phone in phones]
     moved[0] = replace(moved[0], start=0.0)
     moved[-1] = replace(moved[-1], end=length)
@@ -85,7 +85,7 @@ def delay_phones(phones: Sequence[Phone], delay: float, length: float) -> tuple[
 
 
 def _trim_finals(phones: list[Phone], power: npt.NDArray[np.float32]) -> list[Phone]:
-    """Ends each phone before a silence where its sound ends: the model's final durations hold silence too."""
+    """Ends each phone before a silence at the end of its audio: the model's final durations include silence."""
     level = 10 * np.log10(power + 1e-12)
     loud = level > np.percentile(level, 95) + _TRIM_DB
     trimmed = list(phones)
@@ -106,11 +106,11 @@ EMOTIONS: tuple[str, ...] = ("neutral", "joy", "anger", "sadness", "amazement")
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence and the manner in which it is said.
+    """One sentence and its delivery.
 
     Attributes:
-        text: what is said.
-        phonemes: the same in hibari's alphabet.
+        text: the words.
+        phonemes: the phonemes in hibari's alphabet.
         emotion: one of `EMOTIONS`.
         speed: rate of speech relative to the emotion's own.
         loudness: level in decibels relative to the emotion's own.
@@ -258,7 +258,7 @@ SENTENCES: tuple[Sentence, ...] = (
              "kˈɪŋ hjˈu ɪz sˈɪŋɪŋ əlˈɔŋ, hˈæŋɪŋ pˈɪŋk stɹˈɪŋ əmˈʌŋ jˈʌŋ tɹˈiz.",
              "neutral", speed=0.92, loudness=-3),
 )
-"""What training hears, the emotions taking turns."""
+"""Training sentences, with alternating emotions."""
 
 UNSEEN_SENTENCES: tuple[Sentence, ...] = (
     Sentence("Please bring my brother's blue vase from above the fireplace, before mum comes home.",
@@ -268,5 +268,5 @@ UNSEEN_SENTENCES: tuple[Sentence, ...] = (
              "fˈæbjələs, wi mˈA bˈOθ mˈuv tə ɐ bˈɪɡəɹ fˈɑɹm bI ðə ɹˈɪvəɹ!",
              "joy"),
 )
-"""What training never hears: for judging a trained network."""
+"""Unseen sentences, excluded from training, for the evaluation of a trained network."""
 # fmt: on

@@ -1,4 +1,4 @@
-"""Curves over time: their type, and when frames are."""
+"""Curves over time: their type, the times of frames, and a smooth step."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Curves = npt.NDArray[np.float64]
 
 
 def frame_centres(num_frames: int, fps: float) -> Curves:
-    """Times in seconds at which frames are sampled, `[frames]`: see `geometry.frame_times`."""
+    """Returns the times in seconds at which frames are sampled, `[frames]`: (i + 0.5) / fps."""
     return recorded_times(np.arange(num_frames), fps)
 
 
 def ease(share: Curves) -> Curves:
-    """0 where `share` is below 0, 1 where it is above 1, and a step without corners between."""
+    """Returns a smooth step: 0 where `share` is below 0, 1 where it is above 1."""
     share = np.clip(share, 0.0, 1.0)
     eased: Curves = share**2 * (3 - 2 * share)
     return eased

@@ -1,11 +1,10 @@
-"""The example actors' voices: a sentence becomes sound and the times of its phones.
+"""Synthesises the speech of the example actors: audio and phone times of a sentence.
 
-Knows the speech package (`hibari`) and how a voice and an emotion change its delivery. Knows nothing of faces or
-files.
+Voice and emotion modify the delivery of the speech package (`hibari`).
 
-The model predicts, per 12.5 ms, the parts of a spectrum and a pitch curve, from which `hibari.dsp` makes the wave.
-Between the two an emotion's pitch and brightness are applied. A second voice takes its pitch there too; its formants
-are moved with Signalsmith Stretch, which leaves the times as they are.
+The model predicts, per 12.5 ms, the parts of a spectrum and a pitch curve, from which `hibari.dsp` computes the
+waveform. Pitch and brightness of the emotion are applied in between, and the pitch of a second voice; its formants are
+shifted with Signalsmith Stretch, which preserves the timing.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ except ModuleNotFoundError as error:
 SAMPLE_RATE: int = hibari.SAMPLE_RATE
 
 _LENGTH_STEP = SAMPLE_RATE // 10  # samples; so a sentence lasts whole frames at 30 and 60 fps
-_UNVOICED_HZ = 40.0  # the model writes a pitch below this where there is no voice
+_UNVOICED_HZ = 40.0  # the model's pitch is below this in unvoiced parts
 _PITCH_LIMITS_HZ = (65.0, 500.0)
 _ROOM_NOISE = 1.5e-4  # a recording is never digital silence
 _PEAK = 0.95
@@ -45,7 +44,7 @@ class Utterance:
 
     Attributes:
         samples: float32 `[samples]` in [-1, 1] at `SAMPLE_RATE`.
-        phones: without gaps from 0 to the end of the sound.
+        phones: without gaps from 0 to the end of the audio.
         loudness: level in decibels relative to plain neutral speech.
     """
 
@@ -69,7 +68,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How an emotion sounds.
+    """Delivery of an emotion.
 
     Attributes:
         speed: factor on the model's rate of speech.
@@ -100,7 +99,7 @@ DELIVERIES: dict[str, Delivery] = {
 
 @dataclass(frozen=True)
 class _Spectrum:
-    """What the model predicts: log magnitudes and phases `[601, frames]` of three branches, pitch `[frames]` in Hz."""
+    """Output of the model: log magnitudes and phases `[601, frames]` of three branches, pitch `[frames]` in Hz."""
 
     harmonics: Floats
     harmonic_phase: Floats  # in units of pi, before the tanh that the synthesis applies
@@ -110,7 +109,7 @@ class _Spectrum:
     pitch: Floats
 
     def power(self) -> Floats:
-        """Power of the sound, `[frames]`."""
+        """Power of the audio, `[frames]`."""
         voiced = self.pitch > _UNVOICED_HZ
         power: Floats = np.exp(2 * self.noise).sum(axis=0) + np.exp(2 * self.residual).sum(axis=0)
         power += voiced * np.exp(2 * self.harmonics).sum(axis=0)
@@ -118,21 +117,21 @@ class _Spectrum:
 
 
 class Speaker:
-    """Says sentences; holds the model, which is loaded once."""
+    """Synthesises sentences with a model that is loaded once."""
 
     def __init__(self) -> None:
         path = Path(hibari.__file__).parent / "assets" / "hibari.onnx"
         self._model = hibari.Hibari(model=_with_durations(path.read_bytes()))
 
-    def say(self, sentence: Sentence, voice: Voice, seed: int) -> Utterance:
-        """Speaks one sentence.
+    def synthesise(self, sentence: Sentence, voice: Voice, seed: int) -> Utterance:
+        """Synthesises one sentence.
 
-        The same sentence and seed give the same phone times in every voice, and the same samples at every call.
+        The same sentence and seed give the same phone times in every voice, and the same samples on every call.
 
         Args:
-            sentence: what to say and how.
-            voice: who says it.
-            seed: of the noise in the voice and of the lengths of silence around the sentence.
+            sentence: the sentence and its delivery.
+            voice: the voice.
+            seed: seed of the noise in the voice and of the lengths of silence around the sentence.
         """
         delivery = DELIVERIES[sentence.emotion]
         rng = np.random.default_rng(seed)
@@ -148,7 +147,7 @@ class Speaker:
         return Utterance(wave, delay_phones(phones, before / SAMPLE_RATE, len(wave) / SAMPLE_RATE), float(loudness))
 
     def _predict(self, phonemes: str, speed: float) -> tuple[list[str], Floats, _Spectrum]:
-        """Letter and duration of each of the model's ids, and the spectrum."""
+        """Returns letter and duration of each of the model's ids, and the spectrum."""
         ids = self._model.ids(phonemes)
         inputs = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([speed], np.float32)}
         *spectrum, units = self._model.sess.run(None, inputs)
@@ -157,10 +156,10 @@ class Speaker:
 
 
 def _with_durations(model: bytes) -> bytes:
-    """The ONNX model with its durations among the outputs.
+    """Adds the durations to the outputs of the ONNX model.
 
-    Protocol buffers merge a message that stands twice, and append what is repeated. So a second `graph` (field 7 of
-    the model) that holds only one more `output` (field 12) with only a `name` (field 1) does it, without a parser.
+    Protocol buffers merge a message that occurs twice, and append repeated fields. A second `graph` (field 7 of the
+    model) with only one more `output` (field 12) of only a `name` (field 1) therefore adds it without a parser.
     """
 
     def field(number: int, content: bytes) -> bytes:
@@ -171,21 +170,21 @@ def _with_durations(model: bytes) -> bytes:
 
 
 def _synthesise(spectrum: _Spectrum, delivery: Delivery, voice: Voice, rng: np.random.Generator) -> Floats:
-    """The wave, float32 `[samples]`, with the pitch and brightness of the delivery."""
+    """Returns the waveform, float32 `[samples]`, with the pitch and brightness of the delivery."""
     level = delivery.pitch * voice.pitch / voice.formants
     harmonics, phase, pitch = spectrum.harmonics, spectrum.harmonic_phase, spectrum.pitch.copy()
     if (level, delivery.pitch_range) != (1.0, 1.0):
-        # The network's own phases fit the harmonics of its own pitch only; others need an envelope that fits any.
+        # The network's own phases match only its own pitch; other pitches use those of a minimum-phase envelope.
         harmonics = ndimage.gaussian_filter1d(ndimage.median_filter(harmonics, (9, 1)), 3.0, axis=0)
         phase = _minimum_phase(harmonics)
-        harmonics += np.float32(0.5 * np.log(level))  # fewer harmonics at a higher pitch: the power stays
+        harmonics += np.float32(0.5 * np.log(level))  # fewer harmonics at a higher pitch: preserves the power
         voiced = pitch > _UNVOICED_HZ
         median = np.median(pitch[voiced])
         moved = level * median * (pitch[voiced] / median) ** delivery.pitch_range
         pitch[voiced] = np.clip(moved, *_PITCH_LIMITS_HZ)
     hertz = np.maximum(np.linspace(0.0, SAMPLE_RATE / 2, len(harmonics)), 150.0)
     tilt = (delivery.brightness * np.log2(hertz / 700.0) * np.log(10) / 20).astype(np.float32)[:, None]
-    # The synthesis writes into some of its arguments, so each gets an array of its own.
+    # The synthesis modifies some of its arguments, so each gets its own array.
     wave: Floats = dsp.synth(
         harmonics + tilt,
         phase.copy(),
@@ -199,7 +198,7 @@ def _synthesise(spectrum: _Spectrum, delivery: Delivery, voice: Voice, rng: np.r
 
 
 def _minimum_phase(log_magnitude: Floats) -> Floats:
-    """Phases `[bins, frames]` of the minimum-phase filter, in the synthesis' form (pi times tanh gives radians).
+    """Returns phases `[bins, frames]` of the minimum-phase filter, in the synthesis' form (pi times tanh is radians).
 
     By folding the real cepstrum (Oppenheim and Schafer, Discrete-Time Signal Processing, section 13.5.4).
     """
@@ -214,11 +213,11 @@ def _minimum_phase(log_magnitude: Floats) -> Floats:
 
 
 def _shift_formants(wave: Floats, factor: float, seed: int) -> Floats:
-    """Moves every frequency by `factor` and keeps the length and the times."""
+    """Scales every frequency by `factor` and preserves length and timing."""
     if factor == 1.0:
         return wave
     stretch = python_stretch.Signalsmith.Stretch(seed)
     stretch.preset(1, SAMPLE_RATE)
     stretch.setTransposeFactor(factor)
     moved: Floats = np.asarray(stretch.process(wave[None]), np.float32)[0]
-    return moved  # as long as `wave`, the stretcher's delay already taken out
+    return moved  # of the length of `wave`, without the stretcher's delay

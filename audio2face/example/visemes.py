@@ -1,7 +1,6 @@
-"""What each phone asks of jaw, lips and tongue: the table behind the example's motion.
+"""Visemes: the targets of jaw, lips and tongue for each phone, and their blending over time (coarticulation).
 
-Knows phones and muscles, not time: `coarticulation` blends these targets. Weights are those of the ARKit shapes and of
-the tongue's shapes at plain neutral speech.
+Weights are those of the ARKit shapes and of the tongue's shapes in plain neutral speech.
 """
 
 from __future__ import annotations
@@ -43,20 +42,20 @@ SHAPES_OF: dict[str, tuple[str, ...]] = {
     "wide": ("tongueWide",),
     "narrow": ("tongueNarrow",),
 }
-"""Shapes that one channel of a viseme drives, the same weight on all."""
+"""Shapes driven by one channel of a viseme, all with the same weight."""
 
 CHANNELS: tuple[str, ...] = tuple(SHAPES_OF)
 
 
 @dataclass(frozen=True)
 class Articulator:
-    """A group of channels that move alike.
+    """A group of channels that move together.
 
     Attributes:
         channels: names from `CHANNELS`.
-        before: how fast a phone's influence fades ahead of it, per second: small where it is prepared early.
-        after: the same behind it.
-        smoothing: standard deviation in seconds of what inertia blurs.
+        before: decay rate of a phone's influence before it, per second: small for early anticipation.
+        after: decay rate after it, per second.
+        smoothing: standard deviation of the smoothing by inertia, in seconds.
     """
 
     channels: tuple[str, ...]
@@ -83,11 +82,11 @@ ARTICULATORS: dict[str, Articulator] = {
 
 @dataclass(frozen=True)
 class Viseme:
-    """What one phone asks for.
+    """Targets of one phone.
 
     Attributes:
-        targets: weight per channel; a channel without one is asked to rest.
-        insistence: per articulator, how much the phone insists on its targets against its neighbours' (0 to 1).
+        targets: weight per channel; channels without one have the target 0.
+        insistence: per articulator, the weight of the phone's targets against its neighbours' (0 to 1).
     """
 
     targets: Mapping[str, float]
@@ -148,7 +147,7 @@ _R = Viseme(
 _W = Viseme({"jaw": 0.05, "pucker": 0.85, "funnel": 0.15, "back": 0.45, "up": 0.3}, _ROUND)
 _J = Viseme({"jaw": 0.06, "stretch": 0.18, "smile": 0.1, "lower": 0.12, "up": 0.65, "wide": 0.3}, _BODY | {"lips": 0.3})
 
-# A diphthong moves from the first viseme to the second, an affricate likewise.
+# A diphthong or an affricate moves from the first viseme to the second.
 _VISEMES: dict[str, tuple[Viseme, ...]] = {
     SILENCE: (_REST,),
     **dict.fromkeys(BILABIALS, (_SHUT,)),
@@ -187,25 +186,25 @@ _VISEMES: dict[str, tuple[Viseme, ...]] = {
 
 
 def visemes_of(symbol: str) -> tuple[Viseme, ...]:
-    """The visemes of an IPA phone or of `SILENCE`, one after the other."""
+    """Returns the visemes of an IPA phone or of `SILENCE`, in order."""
     return _VISEMES[symbol]
 
 
 def known_phones() -> frozenset[str]:
-    """Every phone that has visemes."""
+    """Returns every phone that has visemes."""
     return frozenset(_VISEMES)
 
 
-_SUBSTEPS = 4  # curves are made at this multiple of the frame rate, so that inertia acts before sampling
+_SUBSTEPS = 4  # curves are computed at this multiple of the frame rate, so that inertia acts before sampling
 _VOWELS = frozenset("iɪɛæɑʌɔʊuəɐɜ") | {"eɪ", "aɪ", "aʊ", "oʊ", "ɔɪ"}
 _STRESSED, _UNSTRESSED = 1.12, 0.9  # factors on a vowel's targets
-# Channels that touch: speaking up does not make a contact firmer.
+# Channels of contacts: louder speech does not make a contact firmer.
 _CONTACTS = frozenset(("press", "roll_lower", "roll_upper", "tongue_out", "tip_up", "long", "up", "back", "curl"))
 
 
 @dataclass(frozen=True)
-class _Pull:
-    """One viseme in time: its targets are approached between `start` and `stop_reason` (seconds)."""
+class _TimedViseme:
+    """One viseme in time: its targets are approached between `start` and `end` (seconds)."""
 
     viseme: Viseme
     start: float
@@ -214,11 +213,11 @@ class _Pull:
 
 
 def articulate(phones: Sequence[Phone], num_frames: int, fps: float, effort: float = 1.0) -> tuple[Curves, Curves]:
-    """Weights of the shapes that speech moves, sampled at frame centres `(i + 0.5) / fps`.
+    """Computes weights of the shapes for speech, sampled at frame centres `(i + 0.5) / fps`.
 
     Args:
         phones: without gaps.
-        num_frames: how many frames.
+        num_frames: number of frames.
         fps: frames per second.
         effort: factor on the size of open and spread shapes: above 1 for loud or careful speech.
 
@@ -227,7 +226,7 @@ def articulate(phones: Sequence[Phone], num_frames: int, fps: float, effort: flo
     """
     times = np.arange(num_frames * _SUBSTEPS) / (fps * _SUBSTEPS)
     centres = slice(_SUBSTEPS // 2, None, _SUBSTEPS)
-    pulls = _pulls(phones)
+    pulls = _timed_visemes(phones)
     skin = np.zeros((num_frames, len(ARKIT_NAMES)))
     tongue = np.zeros((num_frames, len(TONGUE_NAMES)))
     for name, articulator in ARTICULATORS.items():
@@ -246,19 +245,19 @@ def articulate(phones: Sequence[Phone], num_frames: int, fps: float, effort: flo
     return np.clip(skin, 0.0, 1.0), np.clip(tongue, 0.0, 1.0)
 
 
-def _pulls(phones: Sequence[Phone]) -> list[_Pull]:
+def _timed_visemes(phones: Sequence[Phone]) -> list[_TimedViseme]:
     pulls = []
     for phone in phones:
         visemes = visemes_of(phone.symbol)
         edges = np.linspace(phone.start, phone.end, len(visemes) + 1)
         size = (_STRESSED if phone.stressed else _UNSTRESSED) if phone.symbol in _VOWELS else 1.0
         for viseme, start, end in zip(visemes, edges, edges[1:], strict=False):
-            pulls.append(_Pull(viseme, float(start), float(end), size))
+            pulls.append(_TimedViseme(viseme, float(start), float(end), size))
     return pulls
 
 
-def _dominance(pulls: Sequence[_Pull], name: str, articulator: Articulator, times: Curves) -> Curves:
-    """Share of each pull in an articulator's place, `[pulls, times]`; the shares of all pulls sum to 1."""
+def _dominance(pulls: Sequence[_TimedViseme], name: str, articulator: Articulator, times: Curves) -> Curves:
+    """Returns the share of each pull in an articulator's position, `[pulls, times]`; shares sum to 1."""
     middles = np.array([(3 * pull.start + pull.end, pull.start + 3 * pull.end) for pull in pulls]) / 4
     insistence = np.array([pull.viseme.insistence[name] for pull in pulls])
     ahead = np.maximum(middles[:, :1] - times, 0.0)

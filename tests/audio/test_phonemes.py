@@ -89,7 +89,7 @@ def test_rows_are_left_out_by_whole_factors() -> None:
 def sentence() -> tuple[np.ndarray, str, np.ndarray]:
     """Speech whose phones are known: samples, words, and the true table."""
     take = all_takes()[0]
-    utterance = Speaker().say(take.sentence, VOICES["ada"], take.seed)
+    utterance = Speaker().synthesise(take.sentence, VOICES["ada"], take.seed)
     spans = [Span(plain_symbol(phone.symbol, "en"), phone.start, phone.end) for phone in utterance.phones]
     samples = resample_hann(utterance.samples, SAMPLE_RATE, 16_000)
     return samples, take.sentence.text, spans_to_rows(spans, len(samples) / 16_000, ENGLISH)

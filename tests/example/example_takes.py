@@ -12,4 +12,4 @@ from audio2face.example.speech import VOICES, Speaker, Utterance
 def spoken_by_ada() -> list[Utterance]:
     """In the order of `all_takes`."""
     speaker = Speaker()
-    return [speaker.say(take.sentence, VOICES["ada"], take.seed) for take in all_takes()]
+    return [speaker.synthesise(take.sentence, VOICES["ada"], take.seed) for take in all_takes()]

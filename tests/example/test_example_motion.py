@@ -281,7 +281,7 @@ def test_whole_dataset_is_left_alone_and_a_spoiled_one_made_anew(tmp_path: Path,
     wav = folder / "audio" / f"{two_takes[0].shot('ada')}.wav"
     wav.write_bytes(wav.read_bytes()[:1000])
     (folder / "cache" / "skin" / "stale.npy").write_bytes(b"")
-    assert not make.is_whole(folder)
+    assert not make.is_complete(folder)
     make.make_example(tmp_path, actors=("ada",), progress=False)
     assert digests(folder) == before
 
@@ -293,9 +293,9 @@ def test_interrupted_dataset_is_not_whole(
         patch.setattr(make, "_write_motions", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             make.make_example(tmp_path, actors=("ada",), progress=False)
-    assert not make.is_whole(tmp_path / "ada")
+    assert not make.is_complete(tmp_path / "ada")
     make.make_example(tmp_path, actors=("ada",), progress=False)
-    assert make.is_whole(tmp_path / "ada")
+    assert make.is_complete(tmp_path / "ada")
 
 
 def test_folder_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -125,13 +125,13 @@ def test_times_of_letters() -> None:
 
 def test_same_seed_same_sound(speaker: Speaker) -> None:
     for voice in VOICES.values():
-        first, second = (Speaker().say(PLAIN, voice, 5), speaker.say(PLAIN, voice, 5))
+        first, second = (Speaker().synthesise(PLAIN, voice, 5), speaker.synthesise(PLAIN, voice, 5))
         assert first.phones == second.phones
         np.testing.assert_array_equal(first.samples, second.samples)
 
 
 def test_voices_share_times_and_differ_in_pitch(speaker: Speaker) -> None:
-    ada, ben = (speaker.say(SENTENCES[0], VOICES[actor], 1) for actor in ("ada", "ben"))
+    ada, ben = (speaker.synthesise(SENTENCES[0], VOICES[actor], 1) for actor in ("ada", "ben"))
     assert ada.phones == ben.phones
     assert len(ada.samples) == len(ben.samples)
     ratio = median_pitch(ben.samples) / median_pitch(ada.samples)
@@ -140,7 +140,7 @@ def test_voices_share_times_and_differ_in_pitch(speaker: Speaker) -> None:
 
 def test_emotions_differ_in_pitch_loudness_and_speed(speaker: Speaker) -> None:
     said = {
-        emotion: speaker.say(Sentence(PLAIN.text, SENTENCES[5].phonemes, emotion), VOICES["ada"], 1)
+        emotion: speaker.synthesise(Sentence(PLAIN.text, SENTENCES[5].phonemes, emotion), VOICES["ada"], 1)
         for emotion in EMOTIONS
     }
     pitch = {emotion: median_pitch(utterance.samples) for emotion, utterance in said.items()}
@@ -153,7 +153,7 @@ def test_emotions_differ_in_pitch_loudness_and_speed(speaker: Speaker) -> None:
 
 def test_loudness_of_a_sentence(speaker: Speaker) -> None:
     soft, plain = (
-        speaker.say(Sentence(PLAIN.text, PLAIN.phonemes, "neutral", loudness=decibels), VOICES["ada"], 1)
+        speaker.synthesise(Sentence(PLAIN.text, PLAIN.phonemes, "neutral", loudness=decibels), VOICES["ada"], 1)
         for decibels in (-6.0, 0.0)
     )
     assert level(plain.samples) - level(soft.samples) == pytest.approx(6.0, abs=0.2)
