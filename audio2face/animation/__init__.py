@@ -2,7 +2,6 @@
 
 from audio2face.animation.animator import FaceAnimator, FaceFrames
 from audio2face.animation.bounded import unproject
-from audio2face.animation.emotion import EmotionPostProcess, EmotionSettings
 from audio2face.animation.eyes import NATURAL_BLINK, BlinkTrack
 from audio2face.animation.jaw import attach_to_jaw, rigid_transforms
 from audio2face.animation.settings import AnimatorSettings, FaceData, parameter_ranges
@@ -13,8 +12,6 @@ __all__ = [
     "AnimatorSettings",
     "BlendshapeSolver",
     "BlinkTrack",
-    "EmotionPostProcess",
-    "EmotionSettings",
     "FaceAnimator",
     "FaceData",
     "FaceFrames",

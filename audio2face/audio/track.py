@@ -42,10 +42,6 @@ class Track:
         """Length in seconds."""
         return len(self.data) / self.samplerate
 
-    def sec_to_sample(self, seconds: float) -> int:
-        """Returns the sample nearest to a time in seconds; a tie is rounded to the even one."""
-        return round(float(seconds) * self.samplerate)
-
     def read(self, start: int, stop: int) -> Float32Array:
         """Copies the samples from `start` up to `stop`; zero outside the track.
 

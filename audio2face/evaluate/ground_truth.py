@@ -11,7 +11,7 @@ from audio2face.animation.animation import BLOCK_FRAMES, Animation, Surface
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
-from audio2face.geometry.frame_times import recorded_indices
+from audio2face.geometry.frame_times import interpolate_frames, recorded_indices
 from audio2face.io.frame_buffer import FrameBuffer
 from audio2face.preproc.network_data import display_data
 from audio2face.types import Float32Array, Float64Array
@@ -77,11 +77,9 @@ def _resampled(cache: PointCache, positions: Float64Array, folder: Path) -> Floa
 
 def _interpolate(frames: Float32Array, positions: Float64Array) -> Float32Array:
     """Frames `[positions, ...]`, linearly interpolated."""
-    before = np.floor(positions).astype(np.intp)
-    share = (positions - before).astype(np.float32).reshape(-1, *(1,) * (frames.ndim - 1))
-    if not share.any():
-        return frames[before]
-    return np.asarray(frames[before] * (1 - share) + frames[np.minimum(before + 1, len(frames) - 1)] * share)
+    if not (positions % 1).any():
+        return frames[positions.astype(np.intp)]
+    return np.asarray(interpolate_frames(frames, positions), np.float32)
 
 
 def _tongue(dataset: ActorDataset, cache: PointCache | None, positions: Float64Array, folder: Path) -> Surface | None:

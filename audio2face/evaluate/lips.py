@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.dataset.shots import PhonemeTime
-from audio2face.geometry.frame_times import MIDDLE
+from audio2face.geometry.frame_times import MIDDLE, interpolate_frames
 from audio2face.types import MM_PER_CM, Float64Array, FloatArray
 
 
@@ -75,10 +75,7 @@ def resample_frames(
         `[num_frames, ...]`.
     """
     positions = np.clip((np.arange(num_frames) + MIDDLE) * (fps / target_fps) - frame_offset, 0, len(values) - 1)
-    before = np.floor(positions).astype(np.intp)
-    share = (positions - before).reshape(-1, *(1,) * (values.ndim - 1))
-    resampled: FloatArray = (1 - share) * values[before] + share * values[np.minimum(before + 1, len(values) - 1)]
-    return resampled
+    return interpolate_frames(values, positions, np.float64)
 
 
 def score_lips(predicted: Sequence[FloatArray], true: Sequence[FloatArray]) -> LipScore:

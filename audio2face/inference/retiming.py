@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from audio2face.audio import inspect_channels
 from audio2face.console import LOGGER
+from audio2face.geometry.frame_times import lerp
 from audio2face.inference.executor import NetworkOutput
 from audio2face.types import Float32Array
 
@@ -155,14 +156,9 @@ class TrackFrames:
 
 
 def _between(one: FrameBlock, other: FrameBlock, share: Float32Array) -> FrameBlock:
-    mixed = {field.name: _line(getattr(one, field.name), getattr(other, field.name), share) for field in fields(one)}
+    mixed = {field.name: lerp(getattr(one, field.name), getattr(other, field.name), share) for field in fields(one)}
     mixed["jaw"][:, :3, :3] = _turn(one.jaw[:, :3, :3], other.jaw[:, :3, :3], share)
     return FrameBlock(**mixed)
-
-
-def _line(one: Float32Array, other: Float32Array, share: Float32Array) -> Float32Array:
-    weight = share.reshape(-1, *[1] * (one.ndim - 1))
-    return one * (1 - weight) + other * weight
 
 
 def _turn(one: Float32Array, other: Float32Array, share: Float32Array) -> Float32Array:

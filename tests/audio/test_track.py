@@ -88,11 +88,6 @@ def test_reads_are_zero_outside_the_track() -> None:
     assert track.data[0] == 1
 
 
-def test_times_round_half_to_even() -> None:
-    track = Track(np.zeros(1, dtype=np.float32), 10)
-    assert [track.sec_to_sample(seconds) for seconds in (0.05, 0.15, 0.25, -0.05, 0.26)] == [0, 2, 2, 0, 3]
-
-
 def test_levels(tmp_path: Path) -> None:
     path = tmp_path / "loud.wav"
     stereo = np.zeros((1000, 2))

@@ -13,6 +13,7 @@ import numpy as np
 
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
+from audio2face.geometry.frame_times import interpolate_frames
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.clips import NEUTRAL, TrainingShot, listed
 from audio2face.types import CHANNELS, Float32Array, Float64Array
@@ -63,10 +64,7 @@ class ShotMotion:
         Args:
             frames: positions in frames, `[times]`, each within [0, num_frames - 1].
         """
-        lower = np.floor(frames).astype(np.int64)
-        upper = np.minimum(lower + 1, self.num_frames - 1)
-        weight = (frames - lower).astype(np.float32)[:, None]
-        skin, tongue, jaw, eye = ((1 - weight) * part[lower] + weight * part[upper] for part in self.parts)
+        skin, tongue, jaw, eye = (np.asarray(interpolate_frames(part, frames), np.float32) for part in self.parts)
         return ShotMotion(skin, tongue, jaw, eye, self.known)
 
 

@@ -16,6 +16,7 @@ from audio2face.config.merge import nearest
 from audio2face.config_base.types import AnimationParametersRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
+from audio2face.geometry.frame_times import lerp
 from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.training.data.audio import AudioWindows
 from audio2face.training.data.clips import TrainingClip, TrainingShot
@@ -223,10 +224,9 @@ class MotionBuffer:
         last = self.frames[clips, None] - 1
         frames = np.clip(frames, 0, last)
         lower = np.floor(frames).astype(np.int64)
-        share = (frames - lower).astype(np.float32)[..., None]
+        weight = (frames - lower).astype(np.float32)
         first, upper = self.first[clips, None], np.minimum(lower + 1, last)
-        moving: Float32Array = self.values[first + lower] * (1 - share) + self.values[first + upper] * share
-        return moving
+        return np.asarray(lerp(self.values[first + lower], self.values[first + upper], weight), np.float32)
 
 
 @dataclass(frozen=True)
