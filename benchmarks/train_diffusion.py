@@ -74,7 +74,7 @@ class ReferenceWay:
         self, task: DiffusionTask, plans: Iterator[SegmentBatchSpec], loader: BatchLoader, device: torch.device
     ) -> None:
         self._task, self._loader, self._device = task, loader, device
-        self._decode = task._poses
+        self._decode = task._decoder
         self._draws = (draw for plan in plans for draw in plan.segments)
         weights = [weight for group in task.parameter_groups() for weight in group.parameters]
         self._optimizer = torch.optim.Adam(weights, lr=1e-4)
@@ -88,7 +88,7 @@ class ReferenceWay:
             # The voice is shifted in the whole clip, before the segment is cut from it.
             segment, whole = self._load(replace(draw, semitones=None)), self._load(self._whole(draw))
             target = self._decode(whole)[:, draw.start : draw.start + draw.num_frames]
-            self._task._poses = lambda _, target=target: target  # type: ignore[assignment]
+            self._task._decoder = lambda _, target=target: target  # type: ignore[assignment]
             torch.autograd.backward(self._task.losses(self._task.network, segment)["total"])
         self._optimizer.step()
         return frames

@@ -1,7 +1,14 @@
-"""The states of all generators of random numbers that training draws from, as tensors.
+"""Checkpoints: their folder, the states of the optimiser and of all random number generators, and training progress.
 
-These are torch's own of the processor and of the device, numpy's and python's global ones, which libraries draw from,
-and those of the task.
+A checkpoint holds everything that makes a resumed training give the same bits as an uninterrupted one::
+
+    checkpoints/
+        last, best                              names of checkpoints
+        00001200/                               one checkpoint, by its step; written as a whole or not at all
+            config.json                         type and settings of the network
+            model.safetensors, ema.safetensors  weights, and their EMA if there is one
+            metrics.json                        validation metrics, where it was validated
+            training_state/                     optimiser, random numbers, progress, state of the task
 """
 
 from __future__ import annotations
@@ -31,7 +38,10 @@ _OWN = "own."
 
 
 def get_rng_state(generators: Mapping[str, torch.Generator], device: torch.device) -> dict[str, Tensor]:
-    """The states of all generators, each a tensor of a length that does not change."""
+    """The states of all random number generators, each a tensor of fixed length.
+
+    These are the global ones of torch, of its device, of numpy and of python, which libraries use, and the task's own.
+    """
     states = {"torch": torch.get_rng_state(), "numpy": _numpy_state(), "python": _python_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
@@ -43,33 +53,36 @@ def get_rng_state(generators: Mapping[str, torch.Generator], device: torch.devic
 def set_rng_state(
     states: Mapping[str, Tensor], generators: Mapping[str, torch.Generator], device: torch.device
 ) -> None:
-    """Puts all generators where `get_rng_state` found them.
+    """Restores the result of `get_rng_state`.
 
-    Where the states are of another kind of device, its generators stay as they are, and a warning says so.
+    Generators of another kind of device than that of the checkpoint keep their state, with a warning.
     """
     torch.set_rng_state(states["torch"].clone())
     _set_numpy_state(states["numpy"])
     _set_python_state(states["python"])
-    lacking = []
+    missing = []
     for name, generator in generators.items():
         state = states.get(_OWN + name)
         if state is not None and state.shape == generator.get_state().shape:
             generator.set_state(state.clone())
         else:
-            lacking.append(name)
+            missing.append(name)
     if device.type != "cpu":
         if device.type in states:
             setter = torch.cuda.set_rng_state if device.type == "cuda" else torch.mps.set_rng_state
             setter(states[device.type].clone())
         else:
-            lacking.append(device.type)
-    if lacking:
-        LOGGER.warning("random numbers (%s) start anew: the checkpoint is of another device", ", ".join(lacking))
+            missing.append(device.type)
+    if missing:
+        LOGGER.warning(
+            "random number generators (%s) restart from their seeds: the checkpoint is of another device",
+            ", ".join(missing),
+        )
 
 
 @contextmanager
 def preserve_rng_state(generators: Mapping[str, torch.Generator], device: torch.device) -> Iterator[None]:
-    """Whatever is drawn inside, the generators stand afterwards where they stood before."""
+    """Restores the states of all generators at the end of the context."""
     states = get_rng_state(generators, device)
     try:
         yield
@@ -102,7 +115,7 @@ def _set_python_state(state: Tensor) -> None:
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Loads the weights of a checkpoint; raises UserError where they are of another network."""
+    """Loads the weights of a checkpoint; raises UserError where they do not fit the network."""
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -115,7 +128,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
 def dump_optimizer_state(
     optimizer: torch.optim.Optimizer, network: nn.Module
 ) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """What `Checkpoint.optimizer` and `Checkpoint.groups` hold."""
+    """The values of `Checkpoint.optimizer` and `Checkpoint.groups`."""
     names = {id(weight): name for name, weight in network.named_parameters()}
     tensors = {
         f"{names[id(weight)]}/{quantity}": value
@@ -133,7 +146,7 @@ def dump_optimizer_state(
 def load_optimizer_state(
     optimizer: torch.optim.Optimizer, network: nn.Module, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
 ) -> None:
-    """Goes on from what `dump` gave.
+    """Restores the result of `dump_optimizer_state`.
 
     Raises:
         UserError: it is the state of other weights.
@@ -143,7 +156,7 @@ def load_optimizer_state(
     if order != [group["params"] for group in groups]:
         raise UserError(
             "the checkpoint's optimiser holds other weights than are trained now",
-            hint="Go on with the settings and the version that the run was started with, or start a new run.",
+            hint="Resume with the settings and the version that the run was started with, or start a new run.",
         )
     numbers = {name: number for number, name in enumerate(name for group in order for name in group)}
     state: dict[int, dict[str, Tensor]] = {}
@@ -164,13 +177,13 @@ _RANDOM, _STEP, _TASK = f"{_STATE}/rng_state.safetensors", f"{_STATE}/training_s
 
 @dataclass
 class Progress:
-    """How far a training is.
+    """Training progress.
 
     Attributes:
-        step: steps made.
-        epoch: the epoch it is in, from 0.
-        batch: batches of that epoch that are done.
-        seconds: time it took so far.
+        step: optimiser steps done.
+        epoch: present epoch, from 0.
+        batch: batches of the epoch that are done.
+        seconds: duration of the training, without interruptions.
     """
 
     step: int = 0
@@ -181,17 +194,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that training needs in order to go on as if it had not stopped.
+    """The content of a checkpoint.
 
     Attributes:
-        config: which network it is, see `Task.describe`.
+        config: `Task.network_config`.
         model: all weights by name.
-        optimizer: per weight and quantity, named `weight/quantity`.
-        groups: the optimiser's groups, weights by name.
-        random: states of the generators, `[processes, ...]`.
-        progress: how far it is.
-        task: see `Task.state`.
-        ema: running average of the weights; None without one.
+        optimizer: state of the optimiser, named `weight/quantity`.
+        groups: the optimiser's parameter groups, weights by name.
+        random: states of the random number generators, `[processes, ...]`.
+        progress: training progress.
+        task: `Task.state`.
+        ema: EMA weights by name; None without EMA_DECAY.
     """
 
     config: Mapping[str, Any]
@@ -215,17 +228,17 @@ class CheckpointStore:
         self.folder = folder
 
     def clear(self) -> None:
-        """Removes what a killed process left half written or half removed."""
+        """Removes folders that a killed process left half written or half removed."""
         for path in self.folder.glob(".*.tmp"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Writes a checkpoint, makes it the last, and removes all others but the best.
 
-        One of the same step that is there already is the same, and is kept.
+        An existing checkpoint of the same step has the same content and is kept.
 
         Raises:
-            UserError: it cannot be written; earlier ones are as they were.
+            UserError: it cannot be written; earlier ones stay.
         """
         path = self._path(checkpoint.progress.step)
         if not path.is_dir():
@@ -236,7 +249,7 @@ class CheckpointStore:
         return path
 
     def record_metrics(self, step: int, metrics: Mapping[str, float], *, best: bool) -> None:
-        """Writes down how good a checkpoint is that was saved, and whether it is the best so far."""
+        """Writes the validation metrics of a saved checkpoint; `best` marks it as the best."""
         path = self._path(step)
         write_json(path / _METRICS, {name: value if isfinite(value) else None for name, value in metrics.items()})
         if best:
@@ -244,7 +257,7 @@ class CheckpointStore:
             self._prune()
 
     def last(self) -> Path | None:
-        """The newest checkpoint; None before the first. Every folder is whole, so the pointer is not asked."""
+        """The newest checkpoint, by the numbers of the folders, which are always whole; None before the first."""
         return max(self._all(), default=None)
 
     def best(self) -> Path | None:
@@ -265,7 +278,7 @@ class CheckpointStore:
 
     def _prune(self) -> None:
         for path in set(self._all()) - {self.last(), self.best()}:
-            doomed = path.with_name(f".{path.name}.removed.tmp")  # half removed, it must not pass for whole
+            doomed = path.with_name(f".{path.name}.removed.tmp")  # a half removed folder is not taken for a checkpoint
             path.rename(doomed)
             shutil.rmtree(doomed)
 
@@ -291,7 +304,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_progress(path: Path) -> Progress:
-    """Reads how far the training of a checkpoint is; raises UserError as `read_checkpoint`."""
+    """Reads the training progress of a checkpoint; raises UserError as `read_checkpoint`."""
     file = path / _STEP
     values = _read_json(file, dict)
     version = values.pop("schema_version", None)
@@ -299,28 +312,28 @@ def read_progress(path: Path) -> Progress:
         raise FileFormatError(
             f"has the layout {version}, known is {SCHEMA_VERSION}",
             path=file,
-            hint="Go on with the version of the framework that the run was started with.",
+            hint="Resume with the version of the framework that the run was started with.",
         )
     try:
         return Progress(**values)
     except TypeError as error:
-        raise FileFormatError(f"is no training step: {error}", path=file) from error
+        raise FileFormatError(f"does not hold training progress: {error}", path=file) from error
 
 
 def read_exported_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint that are meant for use: the running average where there is one."""
+    """The weights of a checkpoint to export: the EMA weights if it has them."""
     ema = path / _EMA
     return _read_tensors(path / _MODEL) | (_read_tensors(ema) if ema.is_file() else {})
 
 
 def read_metrics(path: Path) -> dict[str, float | None]:
-    """How good a checkpoint is on what is held out; empty where that was not tried, None where not finite."""
+    """The validation metrics of a checkpoint, None where not finite; empty where it was not validated."""
     metrics: dict[str, float | None] = _read_json(path / _METRICS, dict) if (path / _METRICS).is_file() else {}
     return metrics
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, label: Path | None = None) -> None:
-    """Writes tensors atomically as a safetensors file; `label` is what messages call it.
+    """Writes tensors atomically as a safetensors file; `label` replaces the path in messages.
 
     Raises:
         UserError: it cannot be written.
@@ -365,5 +378,5 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
         return reader(path)
     except (OSError, ValueError, SafetensorError, RecursionError) as error:
         raise FileFormatError(
-            f"cannot be read: {error}", path=path, hint="Remove this checkpoint's folder to go on from another one."
+            f"cannot be read: {error}", path=path, hint="Remove this checkpoint's folder to resume from another one."
         ) from error

@@ -1,4 +1,4 @@
-"""How well a diffusion network animates clips that it never learnt from: sampled as at inference, with fixed noise."""
+"""The diffusion network's training task: data, losses, learning rate, validation, and what a run keeps of it."""
 
 from __future__ import annotations
 
@@ -40,35 +40,35 @@ from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeState
 from audio2face.types import CHANNELS
 
-_SEED = 0  # the same noise every time, so that validations can be compared
+_SEED = 0  # of the noise of every validation, which makes validations comparable
 
 
 class DiffusionValidation:
-    """Samples held-out clips.
+    """Samples the clips of the validation set as at inference, with fixed noise, and compares them with ground truth.
 
     Args:
-        network: in evaluation mode when it is run.
-        poses: makes the true poses.
+        network: in evaluation mode during `run`.
+        decoder: decodes the coefficients of the ground truth.
         data: all clips.
-        train: settings of training.
-        inference: steps of sampling.
+        train: training section.
+        inference: inference section, with the sampling steps.
     """
 
     def __init__(
         self,
         network: DiffusionNetwork,
-        poses: PcaDecoder,
+        decoder: PcaDecoder,
         data: TrainingData,
         train: TrainDiffusion,
         inference: InferenceDiffusion,
     ) -> None:
-        self._network, self._poses = network, poses
+        self._network, self._decoder = network, decoder
         self._loader, self._plans = data.validation_segments(train)
         self._schedule = make_noise_schedule(
             train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, inference.TIMESTEP_RESPACING
         )
         self._inference = inference
-        # What undoes the normalisation of differences: the translation falls out.
+        # Factors that undo the normalisation of differences of positions, in which translations cancel.
         self._scales = [
             source.info.scale["skin"] if train.RESCALE_TARGET_CHANNEL_DATA else 1.0 for source in data.sources
         ]
@@ -77,21 +77,21 @@ class DiffusionValidation:
 
     @property
     def has_lips(self) -> bool:
-        """Whether the lips of any held-out clip are known."""
+        """Whether the lip vertices of any validation clip are known."""
         return any(
             self._lips[self._loader.actor_names.index(clip.shot.actor)] is not None
             for clip in self._loader.reader.clips
         )
 
     def run(self) -> dict[str, float]:
-        """Tries the network, see `FaceScores`; nothing where nothing is held out."""
+        """The metrics of `FaceScores`; empty without validation clips."""
         scores = FaceScores()
         for plan in self._plans:
             self._clip(self._loader.load(plan), scores)
         return scores.metrics()
 
     def _clip(self, batch: SegmentBatch, scores: FaceScores) -> None:
-        """Samples a clip, block by block; poses are held of one block at a time."""
+        """Samples a clip block by block; the poses of one block are in memory at a time."""
         network, inference = self._network, self._inference
         batch = batch.to(network.neutral.device)
         frames, sizes = batch.skin.shape[1], network.settings.sizes
@@ -108,12 +108,12 @@ class DiffusionValidation:
         start, actor = 0, batch.actors[0]
         for values in sampled:
             stop = start + values.shape[1]
-            true = self._poses(batch.slice_frames(start, stop))
-            predicted, truth = (
+            true = self._decoder(batch.slice_frames(start, stop))
+            predicted, target = (
                 side[0, :, : sizes.skin].unflatten(-1, (-1, 3)) * self._scales[actor] for side in (values, true)
             )
             start = stop
-            scores.add(batch.spec.segments[0].clip, predicted, truth, self._lips[actor])
+            scores.add(batch.spec.segments[0].clip, predicted, target, self._lips[actor])
 
 
 CONSTANTS_FILE = "actor_constants.safetensors"
@@ -136,8 +136,8 @@ def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState |
     )
     data = TrainingData.open(configuration.dataset, train, None if state is None else state.preproc_runs)
     encoder = open_encoder(train, state)
-    records = run_records("diffusion", data, configuration)
-    task = DiffusionTask(train, inference, data, encoder, fabric, records)
+    metadata = run_records("diffusion", data, configuration)
+    task = DiffusionTask(train, inference, data, encoder, fabric, metadata)
     if train.PRETRAINED_NET_FPATH is not None and (state is None or not state.has_weights):
         load_pretrained(task.network, train.PRETRAINED_NET_FPATH, task.actors)
     return task
@@ -160,15 +160,15 @@ def load_network(run: TrainingRun) -> DiffusionNetwork:
 
 
 class DiffusionTask:
-    """See `Task`.
+    """The `Task` of a diffusion network.
 
     Args:
-        train: settings.
-        inference: how is sampled in validation.
+        train: training section.
+        inference: inference section, with the sampling of validation.
         data: all clips.
         encoder: the speech encoder with its pretrained weights.
         fabric: device and processes.
-        records: see `Task.records`.
+        metadata: `Task.metadata_files`.
     """
 
     def __init__(
@@ -178,17 +178,17 @@ class DiffusionTask:
         data: TrainingData,
         encoder: SpeechEncoder,
         fabric: Fabric,
-        records: dict[str, Any],
+        metadata: dict[str, Any],
     ) -> None:
         self.actors = [source.actor for source in data.sources]
-        self._train, self._data, self._fabric, self._records = train, data, fabric, records
+        self._train, self._data, self._fabric, self._metadata = train, data, fabric, metadata
         self._constants = _constants(data.sources)
         self._settings = _settings(train, data, encoder)
         self.network = DiffusionNetwork(self._settings, self._constants, encoder).to(fabric.device)
-        self._poses = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(
+        self._decoder = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(
             fabric.device
         )
-        faces = [_face(source, train) for source in data.sources]
+        faces = [_actor_geometry(source, train) for source in data.sources]
         self._objective = DiffusionLoss(self._settings.sizes, _loss_weights(train), faces).to(fabric.device)
         self._schedule = make_noise_schedule(
             train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, train.TIMESTEP_RESPACING
@@ -206,13 +206,13 @@ class DiffusionTask:
             "steps": torch.Generator().manual_seed(seed),
             "noise": torch.Generator(fabric.device).manual_seed(seed),
         }
-        self._validation = DiffusionValidation(self.network, self._poses, data, train, inference)
+        self._validation = DiffusionValidation(self.network, self._decoder, data, train, inference)
         self.best_metric = LIP_ERROR if self._validation.has_lips else SKIN_ERROR
         if data.emotions.is_inert:
-            LOGGER.info("no emotion besides the zero one: the network gets one that does nothing, which consumers need")
+            LOGGER.info("no emotion besides the zero one: the network gets an inert one, which consumers need")
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """All weights but the frozen ones of the speech encoder."""
+        """All weights except the frozen ones of the speech encoder."""
         return [ParameterGroup([weight for weight in self.network.parameters() if weight.requires_grad])]
 
     def learning_rate(self, epoch: int) -> float:
@@ -220,13 +220,13 @@ class DiffusionTask:
         return diffusion_learning_rate(epoch, self._train.NUM_EPOCHS, self._train.LEARNING_RATE)
 
     def batches(self, epoch: int, first_batch: int) -> Generator[SegmentBatch, None, None]:
-        """Segments drawn for their position, loaded in the background."""
+        """Segments that the sampler draws, loaded in the background."""
         yield from self._loader.batches(self._sampler.epoch(epoch, first_batch))
 
     def losses(self, network: Callable[..., Any], batch: SegmentBatch) -> Mapping[str, Tensor]:
         """Adds noise to the poses of a batch, lets the network denoise them, and compares; speech is encoded once."""
         batch = batch.to(self._fabric.device)
-        target: Tensor = self._poses(batch)
+        target: Tensor = self._decoder(batch)
         objective = self._masked_objective(batch)
         steps = sample_timesteps(self._schedule, len(target), self.generators["steps"])
         noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._fabric.device)
@@ -243,25 +243,25 @@ class DiffusionTask:
         return {"total": losses.total, **losses.terms}
 
     def commit_step(self) -> None:
-        """Nothing: there are no running statistics."""
+        """Does nothing: there are no running statistics."""
 
     def discard_step(self) -> None:
-        """Nothing: there are no running statistics."""
+        """Does nothing: there are no running statistics."""
 
     def validate(self) -> dict[str, float]:
-        """Samples the held-out clips, see `DiffusionValidation`."""
+        """The metrics of `DiffusionValidation`."""
         return self._validation.run()
 
     def state(self) -> dict[str, Any]:
-        """What positions in the data mean; there is nothing else."""
+        """The fingerprint of the sampler."""
         return {"sampler": self._sampler.fingerprint}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Makes sure that positions mean the same."""
+        """Makes sure that the data are those of the checkpoint."""
         check_same_data(state.get("sampler"), self._sampler.fingerprint)
 
     def network_config(self) -> dict[str, Any]:
-        """All that `load_network` needs beside weights and constants."""
+        """Everything that `load_network` needs beside weights and constants."""
         assert isinstance(self.network.encoder, SpeechEncoder)
         return {
             "network_type": "diffusion",
@@ -273,11 +273,11 @@ class DiffusionTask:
         }
 
     def metadata_files(self) -> dict[str, Any]:
-        """Sizes and settings as other tools of the framework expect them, and the data's origins."""
-        return self._records
+        """Sizes and settings in the files that other tools expect, and the provenance of the data."""
+        return self._metadata
 
     def export(self, folder: Path) -> None:
-        """Writes the actors' constants, which are no weights."""
+        """Writes the actors' constants, which the state dict excludes."""
         save_tensors({"neutral": self._constants.neutral, "scale": self._constants.scale}, folder / CONSTANTS_FILE)
 
     def _masked_objective(self, batch: SegmentBatch) -> Callable[..., Losses]:
@@ -299,17 +299,17 @@ def diffusion_learning_rate(
 ) -> float:
     """The learning rate of the diffusion network: a straight line to the base rate, then half a cosine.
 
-    It equals timm's CosineLRScheduler when that is told, after each epoch, the number of the epoch just done: the first
-    two epochs share a rate, and the cosine, which counts from the first epoch, begins a little below the base rate. The
-    start lies above the base rate of 5e-5; the "warm-up" of the reference comes down.
+    It equals timm's CosineLRScheduler when its `step` gets, after each epoch, the number of the epoch just done: the
+    first two epochs share a rate, and the cosine, which counts from the first epoch, begins a little below the base
+    rate. The default start lies above the default base rate of 5e-5, so the reference's "warm-up" decreases.
 
     Args:
         epoch: from 0.
-        epochs: length of the whole training; at most `warmup` of them never leave the line.
-        base: the rate configured.
-        start: the rate of the first epoch.
-        lowest: the rate that the cosine ends at.
-        warmup: epochs of the line.
+        epochs: length of the whole training; one of at most `warmup` epochs stays on the line.
+        base: LEARNING_RATE.
+        start: rate of the first epoch.
+        lowest: rate at the end of the cosine.
+        warmup: length of the line in epochs.
     """
     done = max(epoch - 1, 0)
     if done < warmup:
@@ -357,8 +357,8 @@ def _loss_weights(train: TrainDiffusion) -> DiffusionLossWeights:
     )
 
 
-def _face(source: ActorSource, train: TrainDiffusion) -> ActorGeometry:
-    """What the losses need of an actor's face; says which of them its data do not allow."""
+def _actor_geometry(source: ActorSource, train: TrainDiffusion) -> ActorGeometry:
+    """The geometry that the losses use; warns of losses whose vertex lists the actor lacks."""
     lips, lids = source.raw.lip_dist, source.raw.eye_dist
     lists = {
         "LOSS_LIP_DIST_ALPHA": (lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),

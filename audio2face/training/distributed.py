@@ -1,8 +1,9 @@
-"""Waiting for the other processes of a training for as long as it takes.
+"""Devices, processes and their collectives, seeds and deterministic algorithms.
 
-Collectives end a run when one process is later than the time-out of their group, which finds processes that hang. Work
-that one process does for all, such as validation, features and export, may well take longer. The others wait for it
-here first, in a group whose time-out no work reaches; a process that ends is noticed at once there too.
+Collectives end a run when a process is later than the time-out of their process group, which detects processes that
+hang. Work that one process does for all, such as validation, feature extraction and export, may take longer than that.
+The other processes wait for it in a second group with a time-out of days; a process that ends is noticed at once there
+too.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ from torch import Tensor
 from audio2face.config_base.types import Device, Precision
 from audio2face.errors import UserError
 
-COLLECTIVE_TIMEOUT = timedelta(minutes=30)  # of one step of training, in which all processes have alike to do
+COLLECTIVE_TIMEOUT = timedelta(minutes=30)  # of one training step, which takes all processes about as long
 _WAITING_TIMEOUT = timedelta(days=30)
-_SECONDS_BETWEEN_LOOKS = 0.01
+_POLL_SECONDS = 0.01
 
 _groups: list[torch.distributed.ProcessGroup] = []
 
 
 def open_waiting_group() -> None:
-    """Makes the group; to be called once by each of several processes, when they have found each other."""
+    """Makes the group for waiting; called once by each process after the default group exists."""
     group = torch.distributed.new_group(timeout=_WAITING_TIMEOUT, backend="gloo")
     assert group is not None  # this process is in it
     _groups[:] = [group]
 
 
 def wait_for_all() -> None:
-    """Returns when all processes of the training have called it; at once where there is one process.
+    """Returns when all processes of the training have called it, at once in a single process.
 
     Signals are handled while it waits.
 
@@ -51,13 +52,13 @@ def wait_for_all() -> None:
     for group in _groups:
         work = torch.distributed.barrier(group=group, async_op=True)
         while not work.is_completed():
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(_POLL_SECONDS)
         work.wait()
 
 
 Gathered = TypeVar("Gathered")
 
-# Fused kinds of attention on CUDA: whether one is on, and its switch.
+# Fused attention kernels on CUDA: whether one is enabled, and its switch.
 _ATTENTION: tuple[tuple[Callable[[], bool], Callable[[bool], None]], ...] = (
     (torch.backends.cuda.cudnn_sdp_enabled, torch.backends.cuda.enable_cudnn_sdp),
     (torch.backends.cuda.flash_sdp_enabled, torch.backends.cuda.enable_flash_sdp),
@@ -73,14 +74,14 @@ def make_fabric(device: Device = "auto", precision: Precision = "auto") -> Fabri
         precision: PRECISION.
 
     Raises:
-        UserError: the device is not there, or there are fewer of them than processes.
+        UserError: the device is not available, or there are fewer devices than processes.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its advice is not for whoever runs a stage
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its advice is for developers
     accelerator = choose_device(device)
     processes = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     _check_processes(accelerator, local)
-    # Layer drop leaves weights unused in a step, which has to be looked for.
+    # Layer drop leaves weights unused in a step, which DDP has to detect.
     strategy = DDPStrategy(find_unused_parameters=True, timeout=COLLECTIVE_TIMEOUT) if processes > 1 else "auto"
     fabric = Fabric(
         accelerator=accelerator,
@@ -92,58 +93,58 @@ def make_fabric(device: Device = "auto", precision: Precision = "auto") -> Fabri
     fabric.launch()
     if processes > 1:
         open_waiting_group()
-        atexit.register(_part)
+        atexit.register(_destroy_process_group)
     return fabric
 
 
-def _part() -> None:
-    """Leaves the other processes in order: connections that are still open abort the process at its very end."""
+def _destroy_process_group() -> None:
+    """Closes the connections to the other processes, which would abort the process at its exit if left open."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def choose_device(wanted: Device) -> Literal["cuda", "mps", "cpu"]:
-    """The device to calculate on: the one wanted, or the fastest there is.
+def choose_device(requested: Device) -> Literal["cuda", "mps", "cpu"]:
+    """The device to compute on: the one requested, or for "auto" the fastest available.
 
     Raises:
-        UserError: the device is not there.
+        UserError: the device is not available.
     """
-    device = wanted if wanted != "auto" else _best_device()
+    device = requested if requested != "auto" else _best_device()
     _check_device(device)
     return device
 
 
 def all_reduce_sum(fabric: Fabric, values: Tensor) -> Tensor:
-    """The sum of tensors of equal shape that the processes hold."""
+    """The sum of the tensors of all processes, which have equal shapes."""
     if fabric.world_size == 1:
         return values
-    together = fabric.all_reduce(values, reduce_op="sum")
-    assert isinstance(together, Tensor)
-    return together
+    total = fabric.all_reduce(values, reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total
 
 
 def all_reduce_mean(value: Tensor, items: int) -> Tensor:
-    """The mean of a scalar over the items of all processes, of which there are several.
+    """The mean of a scalar over the items of all processes; for two processes or more.
 
     Args:
         value: the mean over this process's items.
-        items: how many these are; 0 where the value counts for nothing.
+        items: their number; 0 gives the value no weight.
     """
     sums = torch.stack([value * items, value.new_tensor(items)])
     torch.distributed.all_reduce(sums)
     return sums[0] / sums[1]
 
 
-def all_reduce_any(fabric: Fabric, *facts: bool) -> tuple[bool, ...]:
-    """Whether each fact holds in any process: what one of them knows, all act upon."""
+def all_reduce_any(fabric: Fabric, *flags: bool) -> tuple[bool, ...]:
+    """Whether each flag is set in any process, so that all processes act alike."""
     if fabric.world_size == 1:
-        return facts
-    counts = torch.tensor(facts, dtype=torch.float32, device=fabric.device)
+        return flags
+    counts = torch.tensor(flags, dtype=torch.float32, device=fabric.device)
     return tuple((all_reduce_sum(fabric, counts) > 0).tolist())
 
 
 def all_gather(fabric: Fabric, values: Tensor) -> Tensor:
-    """What the processes hold, one after the other on a new first axis, on the CPU."""
+    """The tensors of all processes, stacked in the order of ranks on a new first axis, on the CPU."""
     if fabric.world_size == 1:
         return values[None]
     own = torch.zeros((fabric.world_size, *values.shape), dtype=values.dtype)
@@ -152,12 +153,12 @@ def all_gather(fabric: Fabric, values: Tensor) -> Tensor:
 
 
 def gather_objects(fabric: Fabric, own: Gathered) -> list[Gathered]:
-    """What the processes hold, in their order; of what pickle can take, between processes of one training."""
+    """The objects of all processes, in the order of ranks; they must be picklable."""
     if fabric.world_size == 1:
         return [own]
-    together: list[Any] = [None] * fabric.world_size
-    torch.distributed.all_gather_object(together, own)
-    return together
+    gathered: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(gathered, own)
+    return gathered
 
 
 def seed_everything(seed: int, rank: int = 0) -> None:
@@ -170,10 +171,10 @@ def seed_everything(seed: int, rank: int = 0) -> None:
 
 @contextmanager
 def deterministic_algorithms(reproducible: bool) -> Iterator[None]:
-    """Chooses algorithms, and restores the choice afterwards.
+    """Selects algorithms inside the context, and restores the selection afterwards.
 
     Args:
-        reproducible: REPRODUCIBLE; algorithms that give the same bits in every run.
+        reproducible: REPRODUCIBLE; selects algorithms that give the same bits in every run.
     """
     before = (
         torch.are_deterministic_algorithms_enabled(),
@@ -181,10 +182,10 @@ def deterministic_algorithms(reproducible: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark,
     )
     attention = [is_on() for is_on, _ in _ATTENTION]
-    # cuDNN plans its attention anew for every length: longer than the attention itself takes, and segments differ.
+    # cuDNN plans its attention for every new length, which takes longer than the attention; segments differ in length.
     torch.backends.cuda.enable_cudnn_sdp(False)
     if reproducible:
-        # The gradients of all fused kinds are added up in any order as long as other operations are merely warned of.
+        # With warn_only, fused kernels would still sum gradients in any order.
         torch.backends.cuda.enable_flash_sdp(False)
         torch.backends.cuda.enable_mem_efficient_sdp(False)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -201,7 +202,7 @@ def deterministic_algorithms(reproducible: bool) -> Iterator[None]:
 
 
 def describe_engine(fabric: Fabric) -> dict[str, Any]:
-    """What a run is made on, for its records; no name of a machine."""
+    """Device, processes, precision and threads of a run, for its records; without the name of the machine."""
     name = torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else fabric.device.type
     return {
         "device": name,
@@ -233,16 +234,17 @@ def _check_processes(device: str, processes: int) -> None:
     """Each process has a GPU of its own."""
     if device == "cpu" or processes == 1:
         return
-    there = torch.cuda.device_count() if device == "cuda" else 1
-    if processes > there:
+    available = torch.cuda.device_count() if device == "cuda" else 1
+    if processes > available:
         raise UserError(
-            f"{processes} processes are to train together, and torch finds {there} of {device!r} on this machine",
-            hint=f"Start {there}: --devices {there} (torchrun: --nproc-per-node {there}), or choose DEVICE 'cpu'.",
+            f"{processes} processes are to train together, and torch finds {available} of {device!r} on this machine",
+            hint=f"Start {available}: --devices {available} (torchrun: --nproc-per-node {available}), "
+            "or choose DEVICE 'cpu'.",
         )
 
 
-def _precision(device: str, wanted: str) -> Literal["bf16-mixed", "32-true"]:
-    if wanted == "bfloat16":
+def _precision(device: str, requested: str) -> Literal["bf16-mixed", "32-true"]:
+    if requested == "bfloat16":
         return "bf16-mixed"
     has_bfloat16 = device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16-mixed" if wanted == "auto" and has_bfloat16 else "32-true"
+    return "bf16-mixed" if requested == "auto" and has_bfloat16 else "32-true"

@@ -1,4 +1,4 @@
-"""A running average of the weights, which is steadier than the weights themselves (Polyak and Juditsky 1992)."""
+"""The exponential moving average (EMA) of the weights, with less noise than the weights (Polyak and Juditsky 1992)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 
 class ExponentialMovingAverage:
-    """Follows the trained weights of a network; frozen ones it leaves out.
+    """The exponential moving average of the trainable weights of a network.
 
     Args:
-        network: what is followed.
-        decay: what is kept of the average at a step. The first steps keep less, (1 + n) / (10 + n) after n of them, so
-            that weights of chance are soon forgotten.
+        network: its weights are averaged.
+        decay: factor on the average at an update. The first updates use less, (1 + n) / (10 + n) at step n, so that the
+            randomly initialised weights soon lose their influence.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -25,10 +25,10 @@ class ExponentialMovingAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Takes the weights in.
+        """Updates the average with the present weights.
 
         Args:
-            step: steps made, this one included.
+            step: number of the optimiser step, from 1.
         """
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in self.values.items():
@@ -36,13 +36,13 @@ class ExponentialMovingAverage:
 
     @torch.no_grad()
     def load(self, values: Mapping[str, Tensor]) -> None:
-        """Goes on from values that were kept."""
+        """Restores `values` of a checkpoint."""
         for name, value in self.values.items():
             value.copy_(values[name])
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
-        """The network has the average as its weights inside."""
+        """The network has the EMA weights inside the context."""
         self._swap()
         try:
             yield

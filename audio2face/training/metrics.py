@@ -1,4 +1,4 @@
-"""Averages of losses between two lines of the log, how fast training is, and how long it still takes."""
+"""Training metrics averaged between two lines of the log, throughput, validation metrics of faces, and their files."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from audio2face.training.checkpoint import Progress
 from audio2face.training.distributed import all_reduce_sum
 from audio2face.types import MM_PER_CM, FloatArray, Int64Array
 
-_FIGURES = ("gradient_norm", "r2")  # that are no losses
+_PLAIN_METRICS = ("gradient_norm", "r2")  # logged without the prefix of losses
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """How fast training is.
+    """The speed of training.
 
     Attributes:
-        frames_per_second: frames learnt from, in all processes, since the line before.
-        seconds_left: until all epochs are done or the time limit is reached.
+        frames_per_second: frames of the batches of all processes since the last line of the log.
+        seconds_left: time until all epochs are done or the time limit is reached.
     """
 
     frames_per_second: float
@@ -47,11 +47,11 @@ class Throughput:
 
 
 class MetricAverager:
-    """Sums up on the device, so that nothing waits for it between two lines.
+    """Averages metrics on the device, without a synchronisation between two lines of the log.
 
     Args:
-        batches: of the whole training.
-        limit_seconds: time after which it ends anyway; None: never.
+        batches: number of batches of the whole training.
+        limit_seconds: time limit of the training; None: none.
     """
 
     def __init__(self, batches: int, limit_seconds: float | None) -> None:
@@ -61,29 +61,29 @@ class MetricAverager:
         self._weights: dict[str, float] = {}
         self._frames = 0
         self._first: tuple[int, float] | None = None
-        self._began = self._said = time.monotonic()
+        self._started = self._flushed = time.monotonic()
 
     def start(self, spent: float) -> None:
-        """Training starts, or goes on after `spent` seconds."""
-        self._said = time.monotonic()
-        self._began = self._said - spent
+        """Starts the clock, of a resumed training at `spent` seconds."""
+        self._flushed = time.monotonic()
+        self._started = self._flushed - spent
 
     def add(self, losses: Mapping[str, Tensor], weight: float, frames: int) -> None:
-        """Takes in means over `weight` items."""
+        """Adds means over `weight` items."""
         for name, loss in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + loss.float() * weight
             self._weights[name] = self._weights.get(name, 0.0) + weight
         self._frames += frames
 
     def flush(self, fabric: Fabric, done: int) -> tuple[dict[str, float], Throughput]:
-        """Averages and pace since the last call, over all processes.
+        """Averages and throughput of all processes since the last call.
 
         Args:
-            fabric: the engine.
-            done: batches of the whole training that are done.
+            fabric: device and processes.
+            done: batches done since the start of training.
 
         Returns:
-            "loss", "losses/<term>" and "gradient_norm", as far as anything came in; and the pace.
+            "loss", "losses/<term>" and "gradient_norm", of those that were added; and the throughput.
         """
         now = time.monotonic()
         names = list(self._sums)
@@ -91,20 +91,20 @@ class MetricAverager:
         sums = torch.stack([self._sums[name] for name in names]) if names else weights[:0]
         sums, weights = torch.split(all_reduce_sum(fabric, torch.cat([sums, weights])), [len(names), len(names) + 1])
         averages = (sums / weights[:-1]).tolist()
-        pace = Throughput(float(weights[-1]) / max(now - self._said, 1e-9), self._seconds_left(done, now))
-        self._sums, self._weights, self._frames, self._said = {}, {}, 0, now
-        return {_label(name): value for name, value in zip(names, averages, strict=True)}, pace
+        throughput = Throughput(float(weights[-1]) / max(now - self._flushed, 1e-9), self._seconds_left(done, now))
+        self._sums, self._weights, self._frames, self._flushed = {}, {}, 0, now
+        return {_label(name): value for name, value in zip(names, averages, strict=True)}, throughput
 
     def _seconds_left(self, done: int, now: float) -> float:
-        """From the batches since the first line, which alone knows start-up."""
-        self._first = self._first or (done - 1, self._said)
+        """Extrapolated from the batches since the first line, which excludes the start-up."""
+        self._first = self._first or (done - 1, self._flushed)
         batches, since = self._first
         left = (now - since) / max(done - batches, 1) * (self._batches - done)
-        return left if self._limit is None else max(0.0, min(left, self._limit - (now - self._began)))
+        return left if self._limit is None else max(0.0, min(left, self._limit - (now - self._started)))
 
 
 def _label(name: str) -> str:
-    if name in _FIGURES:
+    if name in _PLAIN_METRICS:
         return name
     return "loss" if name == "total" else f"losses/{name}"
 
@@ -113,20 +113,20 @@ LIP_ERROR, LIP_CORRELATION, SKIN_ERROR = "lip_error_mm", "lip_correlation", "ski
 
 
 class FaceScores:
-    """Takes in clips piece by piece, in the order of their frames."""
+    """Accumulates the metrics of clips, whose frames are added in order."""
 
     def __init__(self) -> None:
         self._skin: dict[int, list[Tensor]] = {}
         self._lips: dict[int, list[tuple[FloatArray, FloatArray]]] = {}
 
     def add(self, clip: int, predicted: Tensor, true: Tensor, lips: Int64Array | None) -> None:
-        """Takes in frames of a clip.
+        """Adds frames of a clip.
 
         Args:
-            clip: its number.
-            predicted: the skin, in centimetres from any fixed origin, `[frames, verts, 3]`.
-            true: likewise.
-            lips: vertices of the upper and of the lower lip, `[2, pairs]`; None: they are not known.
+            clip: index of the clip.
+            predicted: skin vertices in centimetres from any fixed origin, `[frames, verts, 3]`.
+            true: ground truth, the same shape and origin.
+            lips: vertices of the upper and of the lower lip, `[2, pairs]`; None: no lip metrics.
         """
         error = MM_PER_CM * (predicted - true).norm(dim=-1).mean(dim=-1)
         self._skin.setdefault(clip, []).append(error.cpu())
@@ -134,11 +134,11 @@ class FaceScores:
             self._lips.setdefault(clip, []).append((predicted[:, lips].cpu().numpy(), true[:, lips].cpu().numpy()))
 
     def metrics(self) -> dict[str, float]:
-        """The figures of all clips; nothing where there were none.
+        """The metrics of all clips; empty without clips.
 
         Returns:
-            `skin_error_mm`: distance of a vertex from its true place, mean over vertices, frames, then clips; and,
-            where lips are known, what `score_lips` gives.
+            `skin_error_mm`: distance of a vertex from its true position, mean over vertices, frames, then clips; and,
+            of clips with known lips, `lip_error_mm` and `lip_correlation` of `score_lips`.
         """
         if not self._skin:
             return {}
@@ -155,15 +155,15 @@ METRICS_FILE = "metrics.csv"
 CURVES_FILE = "curves.png"
 _HEADER = ("step", "epoch", "minutes", "metric", "value")
 _COLUMNS = 3
-_PATIENCE = 60.0  # seconds; drawing takes about one
+_DRAW_PERIOD = 60.0  # seconds; drawing takes about one
 
 
 class RunLog:
-    """Writes figures as they come, so that a killed run keeps them.
+    """Writes metrics to `metrics.csv`, TensorBoard and `curves.png` of a run; a killed run keeps them.
 
     Args:
         folder: the run folder.
-        step: the step that training goes on from; what is noted of later ones is dropped.
+        step: the step that training resumes from; rows of later steps are dropped.
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
@@ -174,33 +174,33 @@ class RunLog:
         self._board = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 
     def log(self, progress: Progress, values: Mapping[str, float]) -> None:
-        """Notes figures of a moment.
+        """Writes metrics of a training progress.
 
         Raises:
-            UserError: the disk is full.
+            UserError: the file cannot be written.
         """
-        place = (progress.step, progress.epoch + 1, f"{progress.seconds / 60:.3f}")
+        prefix = (progress.step, progress.epoch + 1, f"{progress.seconds / 60:.3f}")
         try:
             with self._path.open("a", encoding="utf-8", newline="") as handle:
-                handle.writelines(_line((*place, name, f"{value:.8g}")) for name, value in values.items())
+                handle.writelines(_line((*prefix, name, f"{value:.8g}")) for name, value in values.items())
         except OSError as error:
             raise UserError(f"cannot be written: {error.strerror or error}", path=self._path) from error
         for name, value in values.items():
             self._board.add_scalar(name, value, progress.step)
 
-    def draw(self, *, patiently: bool = False) -> None:
-        """Draws all figures anew; `patiently`: not where that was done a short while ago."""
-        if not patiently or time.monotonic() - self._drawn > _PATIENCE:
+    def draw(self, *, if_due: bool = False) -> None:
+        """Draws `curves.png` again; `if_due`: unless it was drawn within the last minute."""
+        if not if_due or time.monotonic() - self._drawn > _DRAW_PERIOD:
             draw_curves(self._path)
             self._drawn = time.monotonic()
 
     def close(self) -> None:
-        """Ends the files."""
+        """Closes the files."""
         self._board.close()
 
 
 def draw_curves(path: Path) -> None:
-    """Draws the figures of a `metrics.csv` into `curves.png` beside it, one panel for each."""
+    """Draws the metrics of a `metrics.csv` into `curves.png` beside it, one panel each."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -219,8 +219,8 @@ def draw_curves(path: Path) -> None:
         panel.remove()
     for panel, name in zip(panels, sorted(curves), strict=False):
         steps, values = zip(*curves[name], strict=True)
-        held_out = name.startswith("validation/")
-        panel.plot(steps, values, marker="." if held_out or len(steps) == 1 else None, linewidth=1)
+        is_validation = name.startswith("validation/")
+        panel.plot(steps, values, marker="." if is_validation or len(steps) == 1 else None, linewidth=1)
         panel.set_title(name, fontsize=9)
         panel.tick_params(labelsize=8)
         if name.startswith("loss") and min(values) > 0:
@@ -230,7 +230,7 @@ def draw_curves(path: Path) -> None:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """The rows below the header; one that a kill cut off is left out."""
+    """The rows below the header, without one that a kill cut off."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:

@@ -1,4 +1,4 @@
-"""What a configuration and an actor's data mean for the regression network and its losses: sizes, weights, heights."""
+"""The regression network's training task: data, losses, learning rate, validation, and what a run keeps of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from audio2face.config import Configuration, InferenceRegression, TrainRegression
 from audio2face.console import LOGGER
@@ -48,10 +48,10 @@ from audio2face.training.task import ParameterGroup, ResumeState
 def network_settings(
     train: TrainRegression, data: TrainingData, encoder: SpeechEncoder | None, phonemes: PhonemeTables | None
 ) -> RegressionSettings:
-    """Sizes of the network, and what it hears.
+    """The sizes and inputs of the network.
 
     Raises:
-        UserError: they do not fit each other.
+        UserError: parameters contradict each other.
     """
     counts, sizes, audio = data.sources[0].info.counts, train.NETWORK_HYPER_PARAMS, train.AUDIO_PARAMS
     try:
@@ -77,7 +77,7 @@ def network_settings(
 
 
 def loss_weights(train: TrainRegression) -> RegressionLossWeights:
-    """How much the losses count."""
+    """The weights of the losses of a training section."""
     return RegressionLossWeights(
         mse=train.LOSS_MSE_ALPHA,
         velocity=train.LOSS_MOTION_ALPHA,
@@ -96,8 +96,8 @@ def loss_weights(train: TrainRegression) -> RegressionLossWeights:
     )
 
 
-def skin_shapes(source: ActorSource, train: TrainRegression) -> SkinGeometry:
-    """What the losses need of the actor's skin; says which of them its data do not allow."""
+def skin_geometry(source: ActorSource, train: TrainRegression) -> SkinGeometry:
+    """The geometry that the losses use; warns of losses whose vertex lists the actor lacks."""
     lips, size, lids = source.raw.lip_dist, source.raw.lip_size, source.raw.eye_dist
     needs = (
         ("LOSS_LIP_DIST_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
@@ -117,55 +117,53 @@ def skin_shapes(source: ActorSource, train: TrainRegression) -> SkinGeometry:
 
 
 def emotion_weights(weights: Mapping[str, float] | None, clips: Sequence[TrainingClip]) -> Tensor | None:
-    """A factor for each clip by its emotion, `[clips]`; None where all are 1."""
+    """The loss weight of each clip by its emotion, `[clips]`; None where all are 1."""
     return None if weights is None else torch.tensor([weights.get(clip.shot.emotion, 1.0) for clip in clips])
 
 
-FRAMES_AT_ONCE = 64
+VALIDATION_BATCH_FRAMES = 64
 
 
-class RegressionValidation(nn.Module):
-    """Predicts held-out clips; holds the shapes of the skin, which are no weights.
+class RegressionValidation:
+    """Predicts the clips of the validation set, and compares them with ground truth.
 
     Args:
-        network: in evaluation mode when it is run.
+        network: in evaluation mode during `run`.
         source: the actor.
+        device: device of the network.
     """
 
-    shapes: Tensor
-
-    def __init__(self, network: RegressionNetwork, source: ActorSource) -> None:
-        super().__init__()
-        self._network = [network]  # in a list, so that it is no part of this module
-        shapes = source.skin.matrix.reshape(len(source.skin.matrix), -1)
-        self.register_buffer("shapes", torch.from_numpy(np.ascontiguousarray(shapes, np.float32)), persistent=False)
+    def __init__(self, network: RegressionNetwork, source: ActorSource, device: torch.device) -> None:
+        self._network = network
+        components = source.skin.matrix.reshape(len(source.skin.matrix), -1)
+        self._components = torch.from_numpy(np.ascontiguousarray(components, np.float32)).to(device)
         lips = source.raw.lip_dist
         self.lips = None if lips is None else np.stack([lips.upper, lips.lower])
 
-    def run(self, loader: SequenceLoader, plans: tuple[SequenceBatchSpec, ...], implicit: Tensor) -> dict[str, float]:
-        """Tries the network, see `FaceScores`; nothing where nothing is held out.
+    def run(self, loader: SequenceLoader, specs: tuple[SequenceBatchSpec, ...], implicit: Tensor) -> dict[str, float]:
+        """The metrics of `FaceScores`; empty without validation clips.
 
         Args:
-            loader: of the held-out clips.
-            plans: their frames in order.
-            implicit: the row of implicit emotions that drives the network, `[length]`.
+            loader: loads the validation clips.
+            specs: batches of their frames in order.
+            implicit: the implicit emotion that drives the network, `[length]`.
         """
-        (network,), scores = self._network, FaceScores()
-        for plan in plans:
-            batch = loader.load(plan).to(self.shapes.device)
+        scores = FaceScores()
+        for spec in specs:
+            batch = loader.load(spec).to(self._components.device)
             emotion = torch.cat([implicit.expand(len(batch.emotion), -1), batch.emotion], dim=-1)[:, None]
-            predicted = network(batch.audio, emotion, hidden=batch.hidden_layers()).values.float()
-            scores.add(int(plan.clips[0]), self._skin(predicted), self._skin(batch.values), self.lips)
+            predicted = self._network(batch.audio, emotion, hidden=batch.hidden_layers()).values.float()
+            scores.add(int(spec.clips[0]), self._skin(predicted), self._skin(batch.values), self.lips)
         return scores.metrics()
 
     def _skin(self, values: Tensor) -> Tensor:
-        """Displacements from the mean `[frames, verts, 3]` of values `[frames, 1, values]`."""
-        moved: Tensor = values[:, 0, : len(self.shapes)] @ self.shapes
-        return moved.reshape(len(values), -1, 3)
+        """The deltas from the mean pose `[frames, verts, 3]` of coefficients `[frames, 1, channels]`."""
+        deltas: Tensor = values[:, 0, : len(self._components)] @ self._components
+        return deltas.reshape(len(values), -1, 3)
 
 
-DEPLOY_FOLDER = "deploy"  # of a run: what consumers of the model read
-_NETWORK = "network."  # what the names of the network's weights begin with in a run
+DEPLOY_FOLDER = "deploy"  # of a run: files of the deployed model
+_NETWORK = "network."  # prefix of the network's weights in a run
 
 
 def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> RegressionTask:
@@ -194,11 +192,11 @@ def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState |
     encoder = None
     if train.NETWORK_HYPER_PARAMS["use_w2v_features"]:
         sizes = train.NETWORK_HYPER_PARAMS
-        wishes = {"num_layers": sizes["w2v_num_layers"], "fine_tune": not sizes["w2v_freeze"]}
-        encoder = open_encoder(train, state, wishes)
+        changes = {"num_layers": sizes["w2v_num_layers"], "fine_tune": not sizes["w2v_freeze"]}
+        encoder = open_encoder(train, state, changes)
     phonemes = phoneme_tables(data.training_clips, configuration.dataset, train, fabric) if encoder else None
-    records = run_records("regression", data, configuration)
-    task = RegressionTask(train, inference, data, encoder, phonemes, fabric, records)
+    metadata = run_records("regression", data, configuration)
+    task = RegressionTask(train, inference, data, encoder, phonemes, fabric, metadata)
     if train.PRETRAINED_NET_FPATH is not None and (state is None or not state.has_weights):
         languages = () if phonemes is None else phonemes.languages
         load_pretrained_regression(task.network.network, train.PRETRAINED_NET_FPATH, languages)
@@ -220,16 +218,16 @@ def load_network(run: TrainingRun) -> RegressionNetwork:
 
 
 class RegressionTask:
-    """See `Task`.
+    """The `Task` of a regression network.
 
     Args:
-        train: settings.
-        inference: which implicit emotion drives the network in validation.
+        train: training section.
+        inference: inference section, with the implicit emotion of validation.
         data: all clips.
-        encoder: the speech encoder with its pretrained weights; None where speech features are not heard.
-        phonemes: of the clips that are learnt from; None where they are not learnt.
+        encoder: the speech encoder with its pretrained weights; None for a network without speech features.
+        phonemes: phonemes of the training clips; None without phoneme losses.
         fabric: device and processes.
-        records: see `Task.records`.
+        metadata: `Task.metadata_files`.
     """
 
     def __init__(
@@ -240,11 +238,11 @@ class RegressionTask:
         encoder: SpeechEncoder | None,
         phonemes: PhonemeTables | None,
         fabric: Fabric,
-        records: dict[str, Any],
+        metadata: dict[str, Any],
     ) -> None:
         source = data.sources[0]
         self.actor = source.actor
-        self._train, self._data, self._fabric, self._records = train, data, fabric, records
+        self._train, self._data, self._fabric, self._metadata = train, data, fabric, metadata
         self._source_row = (inference.CONFIG["source_shot"], inference.CONFIG["source_frame"])
         self._phonemes = phonemes
         self._settings = network_settings(train, data, encoder, phonemes)
@@ -258,13 +256,13 @@ class RegressionTask:
         self._objective = RegressionLoss(
             self._settings.sizes,
             loss_weights(train),
-            skin_shapes(source, train),
+            skin_geometry(source, train),
             {} if phonemes is None else {name: (len(own), own.silence) for name, own in phonemes.phones.items()},
             all_reduce_mean if fabric.world_size > 1 else None,
         ).to(fabric.device)
-        self._hears_once = _uses_feature_cache(train, network)
+        self._caches_features = _uses_feature_cache(train, network)
         width = train.AUGMENT["timeshift"]
-        shifts = TimeShiftGrid(width, (train.SPEECH_FEATURE_SHIFTS if width else 1) if self._hears_once else None)
+        shifts = TimeShiftGrid(width, (train.SPEECH_FEATURE_SHIFTS if width else 1) if self._caches_features else None)
         self._loader, self._sampler = data.sequences(
             train,
             shifts,
@@ -275,18 +273,18 @@ class RegressionTask:
         self._loader = dataclasses.replace(self._loader, phonemes=phonemes)
         self.num_batches = self._sampler.batches_per_epoch
         self.items_per_batch = train.BATCH_SIZE
-        self._held_out, self._held_out_plans = data.validation_sequences(train, FRAMES_AT_ONCE)
-        self._validation = RegressionValidation(network, source).to(fabric.device)
+        self._validation_loader, self._validation_specs = data.validation_sequences(train, VALIDATION_BATCH_FRAMES)
+        self._validation = RegressionValidation(network, source, fabric.device)
         self.best_metric = LIP_ERROR if self._validation.lips is not None else SKIN_ERROR
         self._lip_weights = [
             emotion_weights(table, data.training_clips)
             for table in (train.LOSS_LIP_DIST_EMO_WEIGHTS, train.LOSS_LIP_SIZE_EMO_WEIGHTS)
         ]
         if data.emotions.is_inert:
-            LOGGER.info("no emotion besides the zero one: the network gets one that does nothing, which consumers need")
+            LOGGER.info("no emotion besides the zero one: the network gets an inert one, which consumers need")
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """All weights but the frozen ones of the speech encoder, and the implicit emotions."""
+        """All weights except the frozen ones of the speech encoder, and the implicit emotions with their own rate."""
         network = [weight for weight in self.network.network.parameters() if weight.requires_grad]
         return [
             ParameterGroup(network),
@@ -294,13 +292,13 @@ class RegressionTask:
         ]
 
     def learning_rate(self, epoch: int) -> float:
-        """LEARNING_RATE, smaller by the factor LR_STEP_GAMMA after every epoch."""
+        """LEARNING_RATE with exponential decay: times LR_STEP_GAMMA after every epoch."""
         rate: float = self._train.LEARNING_RATE * self._train.LR_STEP_GAMMA**epoch
         return rate
 
     def batches(self, epoch: int, first_batch: int) -> Generator[SequenceBatch, None, None]:
-        """Sequences drawn for their position, loaded in the background."""
-        if self._hears_once and self._loader.features is None:
+        """Sequences that the sampler draws, loaded in the background."""
+        if self._caches_features and self._loader.features is None:
             shifts, fabric = self._sampler.shifts.grid, self._fabric
             features = self._feature_cache().prepare(
                 self._loader.windows, shifts, fabric.global_rank, fabric.world_size
@@ -309,7 +307,7 @@ class RegressionTask:
         yield from self._loader.batches(self._sampler.epoch(epoch, first_batch))
 
     def losses(self, network: Callable[..., Any], batch: SequenceBatch) -> Mapping[str, Tensor]:
-        """Predicts a batch, and compares."""
+        """Predicts a batch, and computes the losses."""
         device = self._fabric.device
         known, phonemes = value_mask(batch.valid, self._settings.sizes, device), self._phonemes_of(batch)
         distance, size = (None if table is None else table[batch.clips].to(device) for table in self._lip_weights)
@@ -332,38 +330,38 @@ class RegressionTask:
         return {"total": losses.total, **losses.terms}
 
     def commit_step(self) -> None:
-        """Keeps what running sizes of losses took in."""
+        """Keeps the updates of the running loss scales since the last step."""
         self._objective.commit()
 
     def discard_step(self) -> None:
-        """Forgets what running sizes of losses took in since the last step."""
+        """Reverts the updates of the running loss scales since the last step."""
         self._objective.discard()
 
     def validate(self) -> dict[str, float]:
-        """Predicts the held-out clips, see `RegressionValidation`."""
-        if not self._held_out_plans:
+        """The metrics of `RegressionValidation`; caches the speech features of the validation set at the first call."""
+        if not self._validation_specs:
             return {}
-        if self._hears_once and self._held_out.features is None:
-            features = self._feature_cache().prepare(self._held_out.windows, np.zeros(1))
-            self._held_out = dataclasses.replace(self._held_out, features=features)
+        if self._caches_features and self._validation_loader.features is None:
+            features = self._feature_cache().prepare(self._validation_loader.windows, np.zeros(1))
+            self._validation_loader = dataclasses.replace(self._validation_loader, features=features)
         database = self._database()
         row = database.find(*database.source(*self._source_row))
-        assert row is not None  # `check_source` made sure
+        assert row is not None  # checked by `check_source`
         implicit = torch.from_numpy(row).to(self._fabric.device)
-        return self._validation.run(self._held_out, self._held_out_plans, implicit)
+        return self._validation.run(self._validation_loader, self._validation_specs, implicit)
 
     def state(self) -> dict[str, Any]:
-        """What positions in the data mean, and how large the losses of steps have been lately."""
+        """The fingerprint of the sampler, and the running loss scales."""
         scales = {name: value.item() for name, value in self._objective.state_dict().items()}
         return {"sampler": self._sampler.fingerprint, "scales": scales}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from there, once it is sure that positions mean the same."""
+        """Makes sure that the data are those of the checkpoint, and restores the running loss scales."""
         check_same_data(state.get("sampler"), self._sampler.fingerprint)
         self._objective.load_state_dict({name: torch.tensor(value) for name, value in state["scales"].items()})
 
     def network_config(self) -> dict[str, Any]:
-        """All that `load_network` needs beside weights."""
+        """Everything that `load_network` needs beside weights."""
         encoder = self.network.network.encoder
         return {
             "network_type": "regression",
@@ -375,8 +373,8 @@ class RegressionTask:
         }
 
     def metadata_files(self) -> dict[str, Any]:
-        """Sizes and settings as other tools of the framework expect them, and the data's origins."""
-        return self._records
+        """Sizes and settings in the files that other tools expect, and the provenance of the data."""
+        return self._metadata
 
     def export(self, folder: Path) -> None:
         """Writes the table of implicit emotions."""
@@ -390,7 +388,7 @@ class RegressionTask:
         )
 
     def _phonemes_of(self, batch: SequenceBatch) -> dict[str, PhonemeTargets]:
-        """By language, what is said by the items that speak it."""
+        """The target phonemes of each language in the batch."""
         if self._phonemes is None or batch.phonemes is None or batch.languages is None:
             return {}
         targets = {}
@@ -413,10 +411,10 @@ class RegressionTask:
 
 
 def _uses_feature_cache(train: TrainRegression, network: RegressionNetwork) -> bool:
-    """Whether the speech encoder hears every window once, before training."""
+    """Whether speech features are extracted once, before training."""
     if network.encoder is None or train.SPEECH_FEATURES == "exact":
         return False
     if network.encoder_is_trainable:
-        LOGGER.info("the speech encoder is trained itself: it hears anew at every step (SPEECH_FEATURES has no effect)")
+        LOGGER.info("the speech encoder is trained too: it runs at every step (SPEECH_FEATURES has no effect)")
         return False
     return True

@@ -1,7 +1,4 @@
-"""Finds the run to go on with, and makes sure that it is gone on with as it was begun.
-
-Knows what run folders record of their settings. Knows no checkpoint's content.
-"""
+"""A training from its configuration to a finished run: its folder, which run to resume, the loop, and the export."""
 
 from __future__ import annotations
 
@@ -49,12 +46,13 @@ from audio2face.training.signals import InterruptHandler
 from audio2face.training.task import ResumeState, Task
 from audio2face.training.trainer import StopReason, Trainer
 
-NEWEST = ""  # what `--resume` without a name stands for
+NEWEST = ""  # value of `--resume` without a name
 _RUNS = "preproc_run_name_full"
 _LATEST = "latest"
 _MOST_LISTED = 8
 
-# Parameters of training that have no part in the weights, or whose part is in the checkpoint.
+# Parameters of training that may change when a run is resumed: they do not affect the weights, or the checkpoint
+# holds their effect.
 _FREE = {
     *("RUN_NAME", "RUN_INFO", "NETWORK_VERSION", "PRETRAINED_NET_FPATH", "DEFAULT_SHOT_EMOTION_NAME"),
     *("TRAIN_OUTPUT_ROOT", "FINAL_DEPLOY_ROOT", "TORCH_CACHE_ROOT", "PREPROC_ROOT", "PREPROC_RUN_NAME_FULL"),
@@ -66,12 +64,12 @@ _FREE = {
 
 
 def find_run_to_resume(configuration: Configuration, name: str) -> RunFolder:
-    """The run of a name, or, for `NEWEST`, the configuration's newest that has not ended.
+    """The run of a name, or for `NEWEST` the newest unfinished run of the configuration.
 
-    Of unfinished runs, those with a checkpoint come first: one that failed at its start does not hide work done.
+    Unfinished runs with a checkpoint come first, so that one that failed at its start does not hide them.
 
     Raises:
-        UserError: there is none, or it is a run of something else.
+        UserError: there is no such run.
     """
     root = configuration.train.TRAIN_OUTPUT_ROOT
     runs = _runs(root)
@@ -81,14 +79,14 @@ def find_run_to_resume(configuration: Configuration, name: str) -> RunFolder:
             raise UserError(f"there is no training run {name!r}", path=root, hint=_hint(runs))
         return found
     own = [run for run in runs if run.run_name == configuration.train.RUN_NAME and not run.is_done]
-    begun = [run for run in own if CheckpointStore(run.path / FOLDER).last() is not None]
+    resumable = [run for run in own if CheckpointStore(run.path / FOLDER).last() is not None]
     if not own:
         raise UserError(
-            f"there is no unfinished run of {configuration.train.RUN_NAME!r} to go on with",
+            f"there is no unfinished run of {configuration.train.RUN_NAME!r} to resume",
             path=root,
             hint="Start one without --resume, or name the run: --resume RUN.",
         )
-    return (begun or own)[0]
+    return (resumable or own)[0]
 
 
 def find_resumable_run(configuration: Configuration, preproc: Mapping[str, str]) -> RunFolder | None:
@@ -96,7 +94,7 @@ def find_resumable_run(configuration: Configuration, preproc: Mapping[str, str])
 
     Args:
         configuration: for stage "train".
-        preproc: the preprocessing run of each actor that it must be of.
+        preproc: name of the preprocessing run of each actor that it must have been trained on.
     """
     for run in _runs(configuration.train.TRAIN_OUTPUT_ROOT):
         if run.run_name != configuration.train.RUN_NAME or run.is_done:
@@ -112,10 +110,10 @@ def find_resumable_run(configuration: Configuration, preproc: Mapping[str, str])
 
 
 def check_settings(run: RunFolder, configuration: Configuration) -> None:
-    """Makes sure that nothing which bears on the weights is set otherwise than when the run was begun.
+    """Makes sure that the parameters that affect the weights are those of the start of a run.
 
     Raises:
-        UserError: something is.
+        UserError: some differ.
     """
     differing = []
     for section in ("dataset", "train"):
@@ -126,14 +124,14 @@ def check_settings(run: RunFolder, configuration: Configuration) -> None:
             if not (section == "train" and name in _FREE) and before.get(name) != now.get(name):
                 differing.append(f"{name} was {_shown(before, name)}, is {_shown(now, name)}")
     for actor, before_run in preproc_runs(run).items():
-        wanted = configuration.train.PREPROC_RUN_NAME_FULL.get(actor, _LATEST)
-        if wanted not in (_LATEST, before_run):
-            differing.append(f"PREPROC_RUN_NAME_FULL of {actor} was {before_run}, is {wanted}")
+        configured = configuration.train.PREPROC_RUN_NAME_FULL.get(actor, _LATEST)
+        if configured not in (_LATEST, before_run):
+            differing.append(f"PREPROC_RUN_NAME_FULL of {actor} was {before_run}, is {configured}")
     if differing:
         more = f"\n  and {len(differing) - _MOST_LISTED} more" if len(differing) > _MOST_LISTED else ""
         listed = "".join(f"\n  {text}" for text in differing[:_MOST_LISTED])
         raise UserError(
-            f"was begun with other settings:{listed}{more}",
+            f"was started with other settings:{listed}{more}",
             path=run.path,
             hint=f"{_given_arguments(run)}Restore them to resume this run; or start a new one, if you like from its "
             "weights (PRETRAINED_NET_FPATH).",
@@ -150,16 +148,16 @@ def _given_arguments(run: RunFolder) -> str:
 
 
 def read_resume_state(run: RunFolder) -> ResumeState:
-    """What a run recorded when it was begun; raises UserError where that is damaged."""
+    """The metadata of a resumed run; raises UserError where files are damaged."""
     has_weights = CheckpointStore(run.path / FOLDER).last() is not None
     return ResumeState(_object(run.path / NETWORK_FILE), preproc_runs(run), has_weights)
 
 
 def preproc_runs(run: RunFolder) -> Mapping[str, str]:
-    """The preprocessing run of each actor that a run was begun with."""
+    """The name of the preprocessing run of each actor that a run is trained on."""
     runs = _object(run.path / PREPROC_FILE).get(_RUNS)
     if not isinstance(runs, dict):
-        raise FileFormatError(f"names no {_RUNS}", path=run.path / PREPROC_FILE)
+        raise FileFormatError(f"has no {_RUNS}", path=run.path / PREPROC_FILE)
     return runs
 
 
@@ -176,7 +174,7 @@ def _shown(values: Mapping[str, Any], name: str) -> str:
 
 
 def _runs(root: Path) -> list[RunFolder]:
-    """All runs that recorded what they are, newest first."""
+    """All runs with the metadata of their network, newest first."""
     if not root.is_dir():
         return []
     paths = sorted((path for path in root.iterdir() if (path / NETWORK_FILE).is_file()), reverse=True)
@@ -187,17 +185,17 @@ def _hint(runs: list[RunFolder]) -> str:
     return f"The newest are: {', '.join(run.name for run in runs[:3])}." if runs else "There is no training run yet."
 
 
-# Writes the deploy/ folder of a run, given its trained network. Deployment stands above training: it is handed in.
+# Writes the deploy/ folder of a run, given its trained network. An argument, because deployment imports training.
 Exporter = Callable[[Path, nn.Module], None]
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training ended.
+    """The result of a training.
 
     Attributes:
         run: the run folder.
-        end: why it ended.
+        stop_reason: why it ended.
         exported: the checkpoint whose weights were exported.
     """
 
@@ -213,13 +211,13 @@ def train(
 
     Args:
         configuration: for stage "train".
-        exporter: writes what deployment reads.
-        resume: a run to go on with, or `NEWEST`; None starts a new one.
-        finish_now: makes no further step; validates, and exports what there is.
+        exporter: writes the deploy/ folder of the run.
+        resume: name of the run to resume, or `NEWEST`; None starts a new one.
+        finish_now: makes no further step; validates and exports the weights of the last checkpoint.
 
     Raises:
-        UserError: configuration, data, or the run to go on with do not allow it.
-        KeyboardInterrupt: a signal asked to stop; the run can be gone on with.
+        UserError: configuration or data have errors, or the run cannot be resumed.
+        KeyboardInterrupt: a signal asked to stop; the run can be resumed.
     """
     settings = configuration.train
     fabric = make_fabric(settings.DEVICE, settings.PRECISION)
@@ -241,7 +239,7 @@ def train(
 
 
 def _resume_command(configuration: Configuration, run: RunFolder, fabric: Fabric, options: str = "") -> str:
-    """What to type to resume a run: with the same arguments, by as many processes as made its checkpoints."""
+    """The command that resumes a run, with its arguments and as many processes as wrote its checkpoints."""
     options += "".join(f" --set {shlex.quote(override)}" for override in configuration.overrides)
     devices = f" --devices {fabric.world_size}" if fabric.world_size > 1 else ""
     return f"python run_train.py {configuration.name} --resume {run.name}{options}{devices}"
@@ -256,9 +254,9 @@ def _open_run(fabric: Fabric, configuration: Configuration, resume: str | None, 
         run = find_run_to_resume(configuration, resume)
         if run.is_done and not finish_now:
             raise UserError(
-                "has come to its end",
+                "is finished",
                 path=run.path,
-                hint="Train on from its weights with PRETRAINED_NET_FPATH, or export it once more with --finish.",
+                hint="Start a new run from its weights with PRETRAINED_NET_FPATH, or export it again with --finish.",
             )
         check_settings(run, configuration)
         path = run.path
@@ -269,7 +267,7 @@ def _open_run(fabric: Fabric, configuration: Configuration, resume: str | None, 
 
 @contextmanager
 def _locked(fabric: Fabric, run: RunFolder) -> Iterator[None]:
-    """Keeps other processes out of the folder and its status up to date, in the first process."""
+    """Locks the run folder and keeps its status up to date, in the first process."""
     with ExitStack() as stack:
         if fabric.is_global_zero:
             stack.enter_context(run_lock(run))
@@ -289,18 +287,20 @@ def _train(
     is_new: bool,
     finish_now: bool,
 ) -> StopReason:
-    """Everything between an open folder and a finished run."""
+    """Opens the task, trains it from the last checkpoint if there is one, and exports the weights."""
     started = time.monotonic()
     train, store = configuration.train, CheckpointStore(run.path / FOLDER)
     state = None if is_new else read_resume_state(run)
     last = None if is_new else store.last()
     if finish_now and last is None:
-        raise UserError("has no checkpoint to finish with", path=run.path, hint="Let it train: --resume alone.")
+        raise UserError(
+            "has no checkpoint to finish with", path=run.path, hint="Train it first: --resume without --finish."
+        )
     seed_everything(train.RNG_SEED_TORCH, fabric.global_rank)
     task = training_module(str(configuration.network_type)).open_task(configuration, fabric, state)
     if fabric.is_global_zero and is_new:
         _record(run, configuration, task, fabric)
-    # A new run can be found from here on; before, the same command starts another one.
+    # A new run can be resumed from here on; before, the command of its start is repeated.
     set_resume_hint(f"Resume with: {_resume_command(configuration, run, fabric)}")
     wait_for_all()
     log = RunLog(run.path, 0 if last is None else read_progress(last).step) if fabric.is_global_zero else None
@@ -328,7 +328,7 @@ def _train(
 
 
 def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fabric) -> None:
-    """Writes what the run is, before its first step."""
+    """Writes the metadata of a new run, before its first step."""
     for name, value in task.metadata_files().items():
         write_json(run.path / name, value)
     write_json(run.path / NETWORK_FILE, task.network_config())
@@ -339,7 +339,7 @@ def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fa
 def _finish(
     run: RunFolder, configuration: Configuration, exporter: Exporter, trainer: Trainer, reason: StopReason
 ) -> None:
-    """Writes weights and all that deployment needs."""
+    """Writes the exported weights, the summary and the files of deployment."""
     task = trainer.task
     chosen = _exported(trainer.store, configuration)
     weights = read_exported_weights(chosen)
@@ -364,7 +364,7 @@ def _exported(store: CheckpointStore, configuration: Configuration) -> Path:
 
 
 def _summary(chosen: Path, progress: Progress, reason: StopReason) -> dict[str, Any]:
-    """How training went, for whoever reads or deploys the run."""
+    """The summary of a finished training, as JSON."""
     return {
         "end": reason.value,
         "steps": progress.step,

@@ -1,4 +1,4 @@
-"""What the training loop wants to know of a configuration, whatever the network."""
+"""The interface between the training loop and a network: tasks, batches and their results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class ResumeState:
-    """What a run that is gone on with recorded when it was begun.
+    """Metadata of a resumed run.
 
     Attributes:
-        network: see `Task.describe`.
-        preproc_runs: the preprocessing run of each actor.
-        has_weights: whether there is a checkpoint, whose weights take the place of whatever the task starts from.
+        network: `Task.network_config` of its start.
+        preproc_runs: name of the preprocessing run of each actor.
+        has_weights: whether there is a checkpoint, whose weights replace the initial ones.
     """
 
     network: Mapping[str, Any]
@@ -32,9 +32,9 @@ class Batch(Protocol):
 
     @property
     def sample_ids(self) -> Sequence[str]:
-        """A name for each item, by which a person finds it again in the data.
+        """A name for each item, by which a person finds it in the data; empty where the batch is padding.
 
-        None where this process only keeps in step with others: what it calculates then counts for nothing.
+        Padding keeps a process without items in step with the others and has no weight in loss and metrics.
         """
 
     @property
@@ -42,7 +42,7 @@ class Batch(Protocol):
         """Frames of animation in all items, without padding."""
 
     def suspects(self) -> Sequence[str]:
-        """The names of items whose data alone explain a loss that is not finite; all names where no item's do."""
+        """The names of items whose data explain a loss that is not finite; all names where no item's data do."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ def suspects(micro_batches: Sequence[MicroBatch], gradient_norm: Tensor) -> tupl
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Weights that learn equally fast.
+    """Trainable weights with a common learning rate.
 
     Attributes:
-        parameters: those that are trained.
-        rate_factor: their learning rate, as a multiple of the task's.
+        parameters: the weights.
+        lr_factor: their learning rate as a multiple of the task's.
     """
 
     parameters: Sequence[nn.Parameter]
@@ -99,16 +99,18 @@ class ParameterGroup:
 
 
 class Task(Protocol):
-    """What is learnt. Whatever it draws at random comes from `generators`, from the global generators of torch, numpy
-    and python in the thread of the loop, or is a function of seed, epoch and position: training that was stopped then
-    goes on as if it had not been.
+    """A network with its data, losses and metrics, as the training loop sees them.
+
+    Resumed training gives the same bits as uninterrupted training because every random number comes from `generators`,
+    from the global generators of torch, numpy and python in the thread of the loop, or is a function of seed, epoch and
+    position.
 
     Attributes:
         network: everything that is trained, on the device of the process.
-        num_batches: batches of an epoch, in each process.
-        items_per_batch: items of a batch that is not cut short by the end of an epoch.
-        generators: the task's own generators of random numbers, whose states the loop keeps.
-        best_metric: the metric that decides which weights are best; smaller is better.
+        num_batches: batches of an epoch, the same in each process.
+        items_per_batch: items of a full batch in this process.
+        generators: the task's own random number generators, whose states are part of checkpoints.
+        best_metric: the validation metric that selects the best weights; smaller is better.
     """
 
     network: nn.Module
@@ -118,50 +120,50 @@ class Task(Protocol):
     best_metric: str
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """The weights to train."""
+        """The trainable weights."""
 
     def learning_rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0."""
 
     def batches(self, epoch: int, first_batch: int) -> Generator[Batch, None, None]:
-        """This process's batches of an epoch, from `first_batch` on; the same whenever they are asked for."""
+        """This process's batches of an epoch, from `first_batch` on; the same at every call."""
 
     def losses(self, network: Callable[..., Any], batch: Any) -> Mapping[str, Tensor]:
         """One forward pass.
 
+        Running statistics that it updates are provisional until `commit_step` or `discard_step`, and ignore values that
+        are not finite, so that a bad batch leaves no trace.
+
         Args:
-            network: the network as the loop wraps it, to be called in place of `self.network`.
+            network: the network as the loop wraps it, called instead of `self.network`.
             batch: one of `batches`.
 
-        Running statistics that it updates count for the time being, until `commit_step` or `discard_step`, and take in
-        finite values only, so that one bad batch leaves no trace.
-
         Returns:
-            Scalars, means over the items of the batch: "total", which is minimised, the terms it is made of, and "r2"
-            where it is known. "total" is not finite where any of the terms is not.
+            Scalars, means over the items of the batch: "total", which is minimised, its terms, and "r2" where the task
+            computes it. "total" is not finite where any term is not.
         """
 
     def commit_step(self) -> None:
-        """Keeps running statistics of the batches since the last step: the weights changed by them."""
+        """Keeps the running statistics of the batches since the last step, which changed the weights."""
 
     def discard_step(self) -> None:
-        """Forgets running statistics of the batches since the last step: the weights did not change by them."""
+        """Reverts the running statistics of the batches since the last step, which was skipped."""
 
     def validate(self) -> dict[str, float]:
-        """Tries the network, which is in evaluation mode, on what was held out; empty where nothing was."""
+        """The metrics of the network, which is in evaluation mode, on the validation set; empty where there is none."""
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint must keep of the task beside weights and generators, in terms of JSON, so nothing that is
-        not finite; of running statistics what was committed."""
+        """The task's part of a checkpoint, beside weights and generators, as JSON: finite values, and of running
+        statistics the committed ones."""
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state` gave."""
+        """Restores the result of `state`."""
 
     def network_config(self) -> dict[str, Any]:
-        """Which network it is, with all that is needed to build it, in terms of JSON."""
+        """The network's type and everything needed to build it, as JSON."""
 
     def metadata_files(self) -> dict[str, Any]:
-        """The JSON files of a run that say what it learns, by their path in the run folder."""
+        """The JSON files that describe a run, by their path in the run folder."""
 
     def export(self, folder: Path) -> None:
-        """Writes into a finished run what deployment needs beside the network's weights."""
+        """Writes the files of a finished run that deployment needs beside the network's weights."""

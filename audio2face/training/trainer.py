@@ -169,7 +169,7 @@ class Trainer:
                         self._report_skipped(gradient_norm)
                     self._clear_gradients()
                     reason, is_save_due = self._poll()
-                    if is_save_due and is_finite:  # never while training is in trouble
+                    if is_save_due and is_finite:  # the last good weights stay while steps are skipped
                         self._save()
                 if index % self.train.LOG_PERIOD == 0:
                     self._log(index, rate)
@@ -280,11 +280,11 @@ class Trainer:
     def _log(self, index: int, rate: float) -> None:
         """Writes the metrics since the last line to the log and to the run's files."""
         done = self.progress.epoch * self.task.num_batches + index + 1
-        values, pace = self._averager.flush(self.fabric, done)
+        values, speed = self._averager.flush(self.fabric, done)
         if self.log is None or not values:
             return
         self.progress.seconds = time.monotonic() - self._started
-        self.log.log(self.progress, {**values, "learning_rate": rate, "frames_per_second": pace.frames_per_second})
+        self.log.log(self.progress, {**values, "learning_rate": rate, "frames_per_second": speed.frames_per_second})
         LOGGER.info(
             "epoch %d/%d, batch %d/%d, loss %.5g, %s",
             self.progress.epoch + 1,
@@ -292,7 +292,7 @@ class Trainer:
             index + 1,
             self.task.num_batches,
             values["loss"],
-            pace,
+            speed,
         )
 
     # --- Validation ----------------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ class Trainer:
         if self.log is not None:
             self.progress.seconds = time.monotonic() - self._started
             self.log.log(self.progress, {f"validation/{name}": value for name, value in metrics.items()})
-            self.log.draw(patiently=True)
+            self.log.draw(if_due=True)
         wait_for_all()
         if self.fabric.broadcast(self._is_best(metrics[self.task.best_metric])):
             self._save()

@@ -81,7 +81,7 @@ def test_killed_at_random_times_and_in_a_save(whole: Path, kind: NetworkType, tm
     assert finish(start(tmp_path, kind, resume=True)) in (
         0,
         2,
-    )  # 2: the last one had come to its end before it was killed
+    )  # 2: the last one was finished before it was killed
     run = only_run(tmp_path)
     assert_same(whole, run)
     assert json.loads((run / "status.json").read_text())["status"] == "done"

@@ -159,7 +159,7 @@ def test_a_finished_run_is_only_exported_once_more(folder: Path, outcome: Traini
     configuration = small_project(folder, **QUICK)
     with pytest.raises(UserError, match="no unfinished run"):
         train(configuration, nothing, resume=NEWEST)
-    with pytest.raises(UserError, match="has come to its end"):
+    with pytest.raises(UserError, match="is finished"):
         train(configuration, nothing, resume=outcome.run.name)
     exported: list[Path] = []
     again = train(configuration, lambda run, network: exported.append(run), resume=outcome.run.name, finish_now=True)
