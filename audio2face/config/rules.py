@@ -40,7 +40,8 @@ def number_of_actors(draft: Draft) -> Found:
         yield "dataset", "ACTOR_NAMES", "ACTOR_NAMES: is empty; name the actors to train"
     family = FAMILIES.get(draft.network_type or "")
     if draft.stage == "train" and family is not None and not family.multi_actor and len(names) > 1:
-        said = f"ACTOR_NAMES: a {family.name} network takes one actor, found {len(names)}; train one, or use diffusion"
+        others = " or ".join(name for name, other in FAMILIES.items() if other.multi_actor)
+        said = f"ACTOR_NAMES: a {family.name} network takes one actor, found {len(names)}; train one, or use {others}"
         yield "dataset", "ACTOR_NAMES", said
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import audio2face
 from audio2face.audio import read_track
 from audio2face.config import Roots, load
 from audio2face.config_base.types import Stage
@@ -150,9 +151,11 @@ def test_frames_follow_from_the_loudness_of_their_windows(project: Project) -> N
             assert np.allclose(values, expected, atol=1e-4 * np.abs(expected).max())
 
 
-def test_animations_are_written_without_torch(project: Project) -> None:
+def test_animations_are_written_without_torch_and_equal_those_made_from_python(project: Project) -> None:
     folder = _only(project.workspace / "output_inference") / "s2_joy_ann_neutral"
     assert {path.suffix for path in folder.iterdir()} >= {".npy", ".html"}
+    animation = audio2face.load(_only(project.workspace / "output_deploy")).animate(RECORDING)
+    assert np.array_equal(np.load(folder / f"{folder.name}_skin.npy"), animation.skin.frames)
 
 
 def test_families_of_the_framework_stay(family: Family) -> None:

@@ -50,7 +50,7 @@ class LoudnessPlan:
 def make_plan(run: TrainingRun, network: LoudnessNetwork, train: Any, inference: Any) -> LoudnessPlan:
     """A `DeployModule` function."""
     dataset = run.configuration.dataset
-    emotions = EmotionVectors.of(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
+    emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     info = LoudnessInfo(
         actor=dataset.ACTOR_NAMES[0],
         version=train.NETWORK_VERSION,
