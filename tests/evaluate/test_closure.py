@@ -44,7 +44,7 @@ def test_phoneme_times(tmp_path: Path) -> None:
     assert read_phoneme_times(path) == (PhonemeTime("SIL", 0.0, 0.5), PhonemeTime("aɪ", 0.5, 0.527))
     for text, problem in (
         ("", "the file is empty"),
-        ("start\tend\tphone\n0.1\tm\n", "line 2 is no start"),
+        ("start\tend\tphone\n0.1\tm\n", "line 2 is not start"),
         ("start\tend\tphone\n0.5\t0.1\tm\n", "line 2 ends at 0.1 s"),
         ("start\tend\tphone\nnan\t0.1\tm\n", "line 2 ends"),
     ):
