@@ -29,9 +29,9 @@ from audio2face.evaluate import LipScore, Ridge, resample_frames, score_lips, sp
 from audio2face.geometry import find_cache, list_shots, open_cache
 from audio2face.inference.actor import exact_rate
 from audio2face.models.diffusion.process import make_noise_schedule
-from audio2face.training.inference.animate import RawInference, RawOptions, RegressionRawInference, RegressionRawOptions
-from audio2face.training.inference.stream import Mode, SamplingOptions
-from audio2face.training.inference.trained_run import TrainedModel, TrainedRegression
+from audio2face.training.inference.animate import Mode, RawInference, RawOptions, SamplingOptions
+from audio2face.training.inference.diffusion import RawDiffusion, TrainedDiffusion
+from audio2face.training.inference.regression import RawRegression, TrainedRegression
 from audio2face.training.run_folder import TrainingRun
 from audio2face.types import Float32Array, Float64Array, Int64Array
 
@@ -78,7 +78,7 @@ def score_ridge(shots: Mapping[str, ShotData], held_out: Collection[str]) -> Lip
 
 
 def score_run(
-    model: TrainedModel | TrainedRegression,
+    model: TrainedDiffusion | TrainedRegression,
     shots: Mapping[str, ShotData],
     held_out: Sequence[str],
     marked: Int64Array,
@@ -97,13 +97,13 @@ def score_run(
     return score_lips(predicted, [shots[name].lips for name in held_out])
 
 
-def animate_diffusion(model: TrainedModel, audio: Path, emotion: str, marked: Int64Array) -> Float64Array:
+def animate_diffusion(model: TrainedDiffusion, audio: Path, emotion: str, marked: Int64Array) -> Float64Array:
     """Marked vertices `[frames, 2, pairs, 3]` of a recording, at the network's own rate."""
-    train, offline = model.train, Mode.parse("offline")
+    train = model.train
     schedule = make_noise_schedule(train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, "2")
     actor = model.actors[0]
-    wish = RawOptions(actor=actor, condition=actor, emotion=emotion, mode=offline, sampling=SamplingOptions(schedule))
-    blocks = RawInference(model, wish).motion(model.read_track(audio), offline)
+    options = RawOptions(actor=actor, emotion=emotion, mode=Mode.parse("offline"), sampling=SamplingOptions(schedule))
+    blocks = RawInference(RawDiffusion(model, options)).deltas(model.read_track(audio))
     return _marked(blocks, model.face(actor).skin, marked)
 
 
@@ -115,9 +115,8 @@ def animate_regression(
     A consumer's frame stands for the beginning of its time, a recorded one for the middle: of twice as many frames,
     every other one is where the recorded ones are.
     """
-    offline = Mode.parse("offline")
-    wish = RegressionRawOptions(emotion=emotion, mode=offline, fps=2 * exact_rate(fps))
-    blocks = RegressionRawInference(model, wish).motion(model.read_track(audio), offline)
+    options = RawOptions(actor=model.actor, emotion=emotion, mode=Mode.parse("offline"), fps=2 * exact_rate(fps))
+    blocks = RawInference(RawRegression(model, options)).deltas(model.read_track(audio))
     return _marked(blocks, model.shapes("skin").mean, marked)[1::2]
 
 
@@ -128,10 +127,10 @@ def _marked(blocks: Iterable[Float32Array], rest: Float32Array, marked: Int64Arr
     return positions
 
 
-def open_run(path: Path) -> TrainedModel | TrainedRegression:
+def open_run(path: Path) -> TrainedDiffusion | TrainedRegression:
     """Opens a training run of either type."""
     kind = TrainingRun.open(path).network.get("network_type")
-    return TrainedRegression.open(path) if kind == "regression" else TrainedModel.open(path)
+    return TrainedRegression.open(path) if kind == "regression" else TrainedDiffusion.open(path)
 
 
 def show(what: str, score: LipScore) -> None:

@@ -14,15 +14,20 @@ from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.inference.actor import exact_rate
 from audio2face.models.diffusion.process import make_noise_schedule
-from audio2face.training.inference.animate import RawInference, RawOptions, RegressionRawInference, RegressionRawOptions
-from audio2face.training.inference.stream import DEFAULT_MODE, Mode, SamplingOptions
-from audio2face.training.inference.trained_run import TrainedModel, TrainedRegression
-from runners.inference_order import parse_rate
+from audio2face.training.inference.animate import (
+    DEFAULT_MODE,
+    Mode,
+    RawInference,
+    RawNetwork,
+    RawOptions,
+    SamplingOptions,
+)
+from audio2face.training.inference.diffusion import RawDiffusion, TrainedDiffusion
+from audio2face.training.inference.regression import RawRegression, TrainedRegression
+from runners.inference_options import parse_rate
 
-RawAnimator = RawInference | RegressionRawInference
 
-
-def open_animator(configuration: Configuration, run_name: str, args: argparse.Namespace) -> RawAnimator:
+def open_raw_inference(configuration: Configuration, run_name: str, args: argparse.Namespace) -> RawInference:
     """What writes the raw output of a training run.
 
     Raises:
@@ -34,49 +39,50 @@ def open_animator(configuration: Configuration, run_name: str, args: argparse.Na
         raise UserError(
             f"a {kind} network has no output of its own to write", hint=f"These have: {', '.join(_OPENERS)}."
         )
-    return _OPENERS[kind](configuration, configuration.train.TRAIN_OUTPUT_ROOT / run_name, args)
+    return RawInference(_OPENERS[kind](configuration, configuration.train.TRAIN_OUTPUT_ROOT / run_name, args))
 
 
-def _open_diffusion(configuration: Configuration, run: Path, args: argparse.Namespace) -> RawInference:
-    model = TrainedModel.open(run)
-    return RawInference(model, _make_wish(model, configuration.section("inference", InferenceDiffusion), args))
+def _open_diffusion(configuration: Configuration, run: Path, args: argparse.Namespace) -> RawDiffusion:
+    model = TrainedDiffusion.open(run)
+    inference = configuration.section("inference", InferenceDiffusion)
+    return RawDiffusion(model, _diffusion_options(model, inference, args))
 
 
-def _open_regression(configuration: Configuration, run: Path, args: argparse.Namespace) -> RegressionRawInference:
+def _open_regression(configuration: Configuration, run: Path, args: argparse.Namespace) -> RawRegression:
     model = TrainedRegression.open(run)
     inference = configuration.section("inference", InferenceRegression)
-    return RegressionRawInference(model, _make_regression_wish(model, inference, args))
+    return RawRegression(model, _regression_options(model, inference, args))
 
 
 # By NETWORK_TYPE; a family that is missing here has no raw output.
-_OPENERS: dict[str, Callable[[Configuration, Path, argparse.Namespace], RawAnimator]] = {
+_OPENERS: dict[str, Callable[[Configuration, Path, argparse.Namespace], RawNetwork]] = {
     "diffusion": _open_diffusion,
     "regression": _open_regression,
 }
 
 
-def animate_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
+def animate_raw(inference: RawInference, path: Path, folder: Path) -> None:
     """Writes the raw output of a recording, and tells what was written."""
-    wish = animator.wish
-    LOGGER.info("%s: %s", path.name, wish.summary)
-    done = animator.animate(path, folder)
+    options = inference.options
+    LOGGER.info("%s: %s", path.name, inference.network.summary)
+    done = inference.animate(path, folder)
     LOGGER.info("wrote %s", ", ".join(file.name for file in done.files))
-    if done.difference is not None and wish.compared_with is not None:
-        LOGGER.info("%s and %s differ by %s", wish.mode.name, wish.compared_with.name, done.difference)
+    if done.difference is not None and options.compared_with is not None:
+        LOGGER.info("%s and %s differ by %s", options.mode.name, options.compared_with.name, done.difference)
 
 
-def next_steps(animator: RawAnimator, again: str) -> list[str]:
+def next_steps(inference: RawInference, again: str) -> list[str]:
     """What can be done with raw output, which the command `again` writes."""
-    wish, steps = animator.wish, []
-    if wish.maya:
+    options, steps = inference.options, []
+    if options.maya:
         steps.append("in Maya: import the .xml as a geometry cache of the neutral mesh")
-    if wish.compared_with is None:
-        other, distance = wish.counterpart
+    if options.compared_with is None:
+        other, distance = inference.network.counterpart
         steps.append(f"{again} --compare {other}    # how far {distance} are apart")
     return steps
 
 
-def _make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argparse.Namespace) -> RawOptions:
+def _diffusion_options(model: TrainedDiffusion, inference: InferenceDiffusion, args: argparse.Namespace) -> RawOptions:
     """What the command line asks for, over what the configuration says.
 
     Raises:
@@ -110,9 +116,9 @@ def _make_wish(model: TrainedModel, inference: InferenceDiffusion, args: argpars
     )
 
 
-def _make_regression_wish(
+def _regression_options(
     model: TrainedRegression, inference: InferenceRegression, args: argparse.Namespace
-) -> RegressionRawOptions:
+) -> RawOptions:
     """The same of a regression network: as it was recorded, unless --fps says otherwise.
 
     Raises:
@@ -122,7 +128,8 @@ def _make_regression_wish(
     model.check_actor(args.condition or actor, "--condition")
     recorded = model.run.configuration.dataset.CACHE_FPS[actor]
     config = inference.CONFIG
-    return RegressionRawOptions(
+    return RawOptions(
+        actor=actor,
         emotion=args.emotion or inference.EMOTION_LABEL or model.train.DEFAULT_SHOT_EMOTION_NAME,
         mode=Mode.parse(args.mode or DEFAULT_MODE),
         fps=exact_rate(recorded) if args.fps is None else parse_rate(args.fps),

@@ -19,12 +19,11 @@ from audio2face.outputs import default_formats, write_outputs
 from audio2face.player.page import LABELS
 from audio2face.runs import RunFolder, record, say_where
 from runners.common import open_configuration, run_stage
-from runners.inference_order import InferenceOptions
-from runners.second_take import ComparisonSource
+from runners.inference_options import ComparisonSource, InferenceOptions
 from tools import arguments
 
 if TYPE_CHECKING:
-    from runners.raw_inference import RawAnimator
+    from audio2face.training.inference.animate import RawInference
 
 _MOST_NAMED = 6  # results that the last lines list
 
@@ -34,66 +33,70 @@ def main(argv: list[str]) -> int:
     args = arguments.parse("inference", argv)
     start_logging()
     configuration = open_configuration("inference", args.config_name, args.config_file) if args.config_name else None
-    order = InferenceOptions(args, configuration)
-    recordings = order.recordings()
+    options = InferenceOptions(args, configuration)
+    recordings = options.recordings()
     # Everything is opened before anything is written: a mistake shows at once.
-    performer = None if args.raw_only else order.performer()
-    second = None if performer is None else _second_take(order, performer)
-    animator = _open_animator(order) if order.wants_raw else None
-    takes = [] if performer is None else [performer.output_name(path) for path in recordings]
-    raw = [] if animator is None else [animator.name_of(path) for path in recordings]
-    for stem in [*takes, *raw]:
+    pipeline = None if args.raw_only else options.open_pipeline()
+    comparison = None if pipeline is None else _open_comparison(options, pipeline)
+    raw_inference = _open_raw_inference(options) if options.wants_raw else None
+    names = [] if pipeline is None else [pipeline.output_name(path) for path in recordings]
+    raw_names = [] if raw_inference is None else [raw_inference.output_name(path) for path in recordings]
+    for stem in [*names, *raw_names]:
         check_file_stem(stem, "recording, actor and emotion")
-    _refuse_equal(takes)
-    _refuse_equal(raw)
-    folder = _made(order.folder())
+    _refuse_equal(names)
+    _refuse_equal(raw_names)
+    folder = _made(options.folder())
     start_logging(folder / "log.log")
     if configuration is not None:
         record(RunFolder(folder), configuration)
     opened: list[Path] = []  # the first form of each animation
     for number, path in enumerate(recordings):
-        if performer is not None:
-            opened += _finish(order, performer, path, folder / takes[number], second)[:1]
-        if animator is not None:
-            _write_raw(animator, path, folder)
+        if pipeline is not None:
+            opened += _finish(options, pipeline, path, folder / names[number], comparison)[:1]
+        if raw_inference is not None:
+            _write_raw(raw_inference, path, folder)
     results = {f"{path.stem}:": path for path in opened[:_MOST_NAMED]}
-    say_where({"animation:": folder} | results, _next_steps(argv, order, opened, performer, animator))
+    say_where({"animation:": folder} | results, _next_steps(argv, options, opened, pipeline, raw_inference))
     return 0
 
 
-def _second_take(order: InferenceOptions, performer: AnimationPipeline) -> ComparisonSource | None:
-    wanted = order.args.compare_with
-    return None if wanted is None else ComparisonSource.parse(wanted, performer, order.configuration)
+def _open_comparison(options: InferenceOptions, pipeline: AnimationPipeline) -> ComparisonSource | None:
+    wanted = options.args.compare_with
+    return None if wanted is None else ComparisonSource.parse(wanted, pipeline, options.configuration)
 
 
-def _open_animator(order: InferenceOptions) -> RawAnimator:
+def _open_raw_inference(options: InferenceOptions) -> RawInference:
     """What writes the network's own output; loads torch."""
-    assert order.configuration is not None  # the parser refuses such options without one
+    assert options.configuration is not None  # the parser refuses such options without one
     try:
-        from runners.raw_inference import open_animator
+        from runners.raw_inference import open_raw_inference
     except ImportError as error:
         raise UserError(
             f"the network's own output needs PyTorch, which cannot be loaded: {error}",
             hint="Leave out --mode, --output, --compare, --condition and --raw-only, and INFERENCE_MODE.",
         ) from error
-    return open_animator(order.configuration, order.args.training_run_name_full, order.args)
+    return open_raw_inference(options.configuration, options.args.training_run_name_full, options.args)
 
 
-def _write_raw(animator: RawAnimator, path: Path, folder: Path) -> None:
+def _write_raw(raw_inference: RawInference, path: Path, folder: Path) -> None:
     from runners.raw_inference import animate_raw
 
-    animate_raw(animator, path, folder)
+    animate_raw(raw_inference, path, folder)
 
 
 def _finish(
-    order: InferenceOptions, performer: AnimationPipeline, path: Path, folder: Path, second: ComparisonSource | None
+    options: InferenceOptions,
+    pipeline: AnimationPipeline,
+    path: Path,
+    folder: Path,
+    comparison: ComparisonSource | None,
 ) -> list[Path]:
     """Animates a recording and writes its forms; returns the files to open."""
-    LOGGER.info("%s: %s speaks, %s", path.name, performer.actor.name, performer.emotion.label)
-    animation = performer.animate(path, folder.parent)
-    compare = None if second is None else second.animate(path, folder.parent)
-    formats = order.args.format or default_formats(animation)
-    labels = LABELS if second is None else (performer.model.folder.resolve().name, second.label)
+    LOGGER.info("%s: %s speaks, %s", path.name, pipeline.actor.name, pipeline.emotion.label)
+    animation = pipeline.animate(path, folder.parent)
+    compare = None if comparison is None else comparison.animate(path, folder.parent)
+    formats = options.args.format or default_formats(animation)
+    labels = LABELS if comparison is None else (pipeline.model.folder.resolve().name, comparison.label)
     opened = write_outputs(animation, folder, folder.name, formats, compare, labels)
     LOGGER.info("wrote %s: %s", folder.name, ", ".join(file.name for file in opened))
     return opened
@@ -118,20 +121,20 @@ def _made(folder: Path) -> Path:
 
 def _next_steps(
     argv: Sequence[str],
-    order: InferenceOptions,
+    options: InferenceOptions,
     opened: Sequence[Path],
-    performer: AnimationPipeline | None,
-    animator: RawAnimator | None,
+    pipeline: AnimationPipeline | None,
+    raw_inference: RawInference | None,
 ) -> list[str]:
     again = _command(argv)
     steps = [f"open {path.name} in a browser" for path in opened if path.suffix == ".html"][:1]
-    if performer is not None and order.args.format is None:
-        forms = [form for form in arguments.FORMATS if form != "arkit" or "skin" in performer.solved_parts]
+    if pipeline is not None and options.args.format is None:
+        forms = [form for form in arguments.FORMATS if form != "arkit" or "skin" in pipeline.solved_parts]
         steps.append(f"{again} --format {' '.join(forms)}    # all forms of the animation")
-    if animator is not None:
+    if raw_inference is not None:
         from runners.raw_inference import next_steps
 
-        steps += next_steps(animator, again)
+        steps += next_steps(raw_inference, again)
     return steps
 
 

@@ -26,7 +26,7 @@ from audio2face.models.diffusion.sampling import WindowSampler
 from audio2face.models.windows import WindowSchedule
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.diffusion import CONSTANTS_FILE
-from audio2face.training.inference.stream import streaming_windows
+from audio2face.training.inference.diffusion import streaming_windows
 from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.types import MM_PER_CM, Float32Array
 

@@ -23,7 +23,7 @@ from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import write_network_facts
 from audio2face.models import encoders
 from audio2face.training.families import training_module
-from audio2face.training.run_folder import TrainingRun
+from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun
 
 RECORD_FILE = "export.json"
 SCHEMA_VERSION = 1
@@ -114,7 +114,6 @@ def _warn_of_stand_in(dataset: Dataset, train: TrainSection) -> None:
         )
 
 
-DEPLOY_FOLDER = "deploy"
 _ONNX_DATA = f"{ONNX_FILE}.data"
 _FINISHED = ".exported"  # a whole export that is on its way to its places
 

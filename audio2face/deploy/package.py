@@ -13,7 +13,7 @@ from audio2face.console import LOGGER
 from audio2face.dataset.actor import BlendshapeFiles
 from audio2face.deploy.calibrated_config import calibrate_actors
 from audio2face.deploy.calibration_report import CALIBRATION_FILE, readme_section
-from audio2face.deploy.export import DEPLOY_FOLDER, ExportRecord, finish_export
+from audio2face.deploy.export import ExportRecord, finish_export
 from audio2face.deploy.neutral import PostProcessing, values_of
 from audio2face.deploy.plan import deploy_module
 from audio2face.deploy.readme import Provenance, readme_text
@@ -36,7 +36,7 @@ from audio2face.model_folder.writer import (
 )
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.blendshapes import copy_blendshapes
-from audio2face.training.run_folder import INFO_FILE, Origin, TrainingRun, read_origins
+from audio2face.training.run_folder import DEPLOY_FOLDER, INFO_FILE, Origin, TrainingRun, read_origins
 from audio2face.types import MESHES, Float32Array, Mesh
 
 

@@ -22,7 +22,7 @@ from audio2face.model_folder import AnimationConfig, RegressionInfo
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.data import actors
-from audio2face.training.inference.trained_run import regression_info
+from audio2face.training.inference.regression import regression_info
 from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.types import MESHES, Float32Array
 

@@ -17,6 +17,7 @@ from audio2face.inference.sessions import (
     RegressionTracks,
     TrackSettings,
     best_device,
+    graph_device,
     open_graph,
 )
 from audio2face.inference.windows import StreamingSession, WindowStep, animate_windows
@@ -41,6 +42,7 @@ __all__ = [
     "WindowStep",
     "animate_windows",
     "best_device",
+    "graph_device",
     "open_graph",
     "read_noise",
     "repeated_noise",

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, Self
 import numpy as np
 import onnxruntime
 
+from audio2face.config_base.types import Device
 from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.families import FAMILIES, resolve
 from audio2face.inference.emotion import EmotionCurve
@@ -26,6 +27,19 @@ _PROVIDERS: Mapping[GraphDevice, str] = {"cpu": "CPUExecutionProvider", "cuda": 
 def best_device() -> GraphDevice:
     """The fastest device that this ONNX Runtime can use."""
     return "cuda" if _PROVIDERS["cuda"] in onnxruntime.get_available_providers() else "cpu"
+
+
+def graph_device(device: Device) -> GraphDevice:
+    """The device that an exported network runs on, where `device` was asked for.
+
+    Raises:
+        UserError: ONNX Runtime does not run on it.
+    """
+    if device == "auto":
+        return best_device()
+    if device == "mps":
+        raise UserError("exported networks run on 'cpu' or 'cuda', not on 'mps'", hint="Give --device cpu.")
+    return device
 
 
 def open_session(path: Path, info: NetworkInfo, device: GraphDevice) -> onnxruntime.InferenceSession:

@@ -41,7 +41,7 @@ from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, ch
 from audio2face.training.distributed import all_reduce_mean
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained_regression
-from audio2face.training.run_folder import TrainingRun, run_records
+from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeState
 
 
@@ -162,7 +162,6 @@ class RegressionValidation:
         return deltas.reshape(len(values), -1, 3)
 
 
-DEPLOY_FOLDER = "deploy"  # of a run: files of the deployed model
 _NETWORK = "network."  # prefix of the network's weights in a run
 
 

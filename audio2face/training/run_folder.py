@@ -211,6 +211,7 @@ NETWORK_FILE = "network.json"
 INFO_FILE = "network_info_full.json"
 SUMMARY_FILE = "summary.json"
 WEIGHTS_FILE = "weights.safetensors"
+DEPLOY_FOLDER = "deploy"  # of a run: what consumers of the model read
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from training_runs import ACTOR, NAME, configuration, write_preproc_run
 from audio2face.deploy import export_run
 from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry import open_cache
-from audio2face.training.inference.animate import RegressionRawInference, RegressionRawOptions
-from audio2face.training.inference.stream import Mode
-from audio2face.training.inference.trained_run import TrainedModel, TrainedRegression
+from audio2face.training.inference.animate import Mode, RawInference, RawOptions
+from audio2face.training.inference.diffusion import TrainedDiffusion
+from audio2face.training.inference.regression import RawRegression, TrainedRegression
 from runners import run_inference
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
@@ -47,14 +47,14 @@ def speech(path: Path, seconds: float, rate: int = 16000) -> Path:
     return path
 
 
-def wish(**changes: Any) -> RegressionRawOptions:
+def raw_options(**changes: Any) -> RawOptions:
     mode = Mode.parse(changes.pop("mode", "offline"))
-    return RegressionRawOptions(**{"emotion": "joy", "mode": mode, "fps": Fraction(30), "device": "cpu", **changes})
+    return RawOptions(**{"actor": ACTOR, "emotion": "joy", "mode": mode, "device": "cpu", **changes})
 
 
 def output(model: TrainedRegression, audio: Path, **changes: Any) -> np.ndarray:
-    animator = RegressionRawInference(model, wish(**changes))
-    return np.concatenate(list(animator.output(model.read_track(audio), animator.wish.mode)))
+    network = RawRegression(model, raw_options(**changes))
+    return np.concatenate(list(network.predict(model.read_track(audio), network.options.mode)))
 
 
 def test_the_exported_network_animates_as_the_trained_one(model: TrainedRegression, tmp_path: Path) -> None:
@@ -80,16 +80,16 @@ def test_emotion_source_and_gain_matter(model: TrainedRegression, tmp_path: Path
     assert model.implicit_source() == ("s2_joy", 1)
     np.testing.assert_array_equal(model.emotion("neutral")[:16], database().find("s2_joy", 1))
     with pytest.raises(UserError, match="has 3 frames"):
-        RegressionRawInference(model, wish(source=("s1_neutral", 7)))
+        RawRegression(model, raw_options(source=("s1_neutral", 7)))
     with pytest.raises(UserError, match="'rage' is unknown"):
-        RegressionRawInference(model, wish(emotion="rage"))
+        RawRegression(model, raw_options(emotion="rage"))
 
 
 def test_files(model: TrainedRegression, tmp_path: Path) -> None:
     audio = speech(tmp_path / "take.1.wav", 0.7, rate=44100)
     compared = Mode.parse("streaming_stateless_onnx")
-    animator = RegressionRawInference(model, wish(npy=True, fps=Fraction(24), gain=1.3, compared_with=compared))
-    done = animator.animate(audio, tmp_path)
+    options = raw_options(npy=True, fps=Fraction(24), gain=1.3, compared_with=compared)
+    done = RawInference(RawRegression(model, options)).animate(audio, tmp_path)
     stem = "take.1_ann_joy_offline"
     ends = (".xml", "_tongue.xml", ".npy", "_jaw.npy", "_eye.npy", ".json")
     assert [path.name for path in done.files] == [f"{stem}{end}" for end in ends]
@@ -123,7 +123,7 @@ def test_graph_of_another_network_is_refused(model: TrainedRegression, tmp_path:
 
 def test_the_other_type_is_refused(model: TrainedRegression) -> None:
     with pytest.raises(UserError, match="holds a network of type 'regression', expected 'diffusion'"):
-        TrainedModel.open(model.run.path)
+        TrainedDiffusion.open(model.run.path)
 
 
 def test_the_stage(

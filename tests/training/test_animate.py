@@ -25,9 +25,8 @@ from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.models.diffusion.process import make_noise_schedule
 from audio2face.training.checkpoint import save_tensors
 from audio2face.training.diffusion import open_task
-from audio2face.training.inference.animate import RawInference, RawOptions
-from audio2face.training.inference.stream import Mode, SamplingOptions
-from audio2face.training.inference.trained_run import TrainedModel
+from audio2face.training.inference.animate import Mode, RawInference, RawOptions, SamplingOptions
+from audio2face.training.inference.diffusion import RawDiffusion, TrainedDiffusion
 from runners import run_inference
 
 RUN = "260101_000000_small"
@@ -83,8 +82,8 @@ def write_run(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def model(workspace: Path) -> TrainedModel:
-    return TrainedModel.open(workspace / "output_train" / RUN)
+def model(workspace: Path) -> TrainedDiffusion:
+    return TrainedDiffusion.open(workspace / "output_train" / RUN)
 
 
 def speech(path: Path, seconds: float, rate: int = 16000) -> Path:
@@ -95,19 +94,19 @@ def speech(path: Path, seconds: float, rate: int = 16000) -> Path:
     return path
 
 
-def wish(**changes: Any) -> RawOptions:
+def raw_options(**changes: Any) -> RawOptions:
     mode = Mode.parse(changes.pop("mode", "offline"))
     return RawOptions(
         **{"actor": "ann", "condition": "ann", "emotion": "joy", "mode": mode, "sampling": STEPS, **changes}
     )
 
 
-def motion(model: TrainedModel, audio: Path, **changes: Any) -> np.ndarray:
-    animator = RawInference(model, wish(**changes))
-    return np.concatenate(list(animator.motion(model.read_track(audio), animator.wish.mode)))
+def motion(model: TrainedDiffusion, audio: Path, **changes: Any) -> np.ndarray:
+    inference = RawInference(RawDiffusion(model, raw_options(**changes)))
+    return np.concatenate(list(inference.deltas(model.read_track(audio))))
 
 
-def test_the_exported_network_animates_as_the_trained_one(model: TrainedModel, tmp_path: Path) -> None:
+def test_the_exported_network_animates_as_the_trained_one(model: TrainedDiffusion, tmp_path: Path) -> None:
     audio = speech(tmp_path / "a.wav", 1.31)
     torch_frames = motion(model, audio, mode="streaming", condition="ben", emotion="anger")
     onnx_frames = motion(model, audio, mode="streaming_stateless_onnx", condition="ben", emotion="anger")
@@ -116,7 +115,7 @@ def test_the_exported_network_animates_as_the_trained_one(model: TrainedModel, t
     assert np.abs(torch_frames - onnx_frames).max() < 1e-3 * MM
 
 
-def test_whole_and_stream_meet_once_their_memory_has_run_in(model: TrainedModel, tmp_path: Path) -> None:
+def test_whole_and_stream_meet_once_their_memory_has_run_in(model: TrainedDiffusion, tmp_path: Path) -> None:
     audio = speech(tmp_path / "a.wav", 3.0)
     whole, stream = motion(model, audio), motion(model, audio, mode="streaming")
     assert whole.shape == stream.shape
@@ -128,7 +127,7 @@ def test_whole_and_stream_meet_once_their_memory_has_run_in(model: TrainedModel,
         assert compare_motion(whole[60:150], wrong[60:150], size).mean_mm > 5 * later.mean_mm
 
 
-def test_seed_emotion_and_actor_change_the_motion_and_nothing_else_does(model: TrainedModel, tmp_path: Path) -> None:
+def test_seed_emotion_and_actor_alone_change_the_motion(model: TrainedDiffusion, tmp_path: Path) -> None:
     audio = speech(tmp_path / "a.wav", 0.5)
     first = motion(model, audio, seed=4)
     np.testing.assert_array_equal(first, motion(model, audio, seed=4))
@@ -137,7 +136,7 @@ def test_seed_emotion_and_actor_change_the_motion_and_nothing_else_does(model: T
 
 
 @pytest.mark.parametrize("mode", ["offline", "streaming"])
-def test_ddim_needs_noise_at_the_start_only(model: TrainedModel, tmp_path: Path, mode: str) -> None:
+def test_ddim_needs_noise_at_the_start_only(model: TrainedDiffusion, tmp_path: Path, mode: str) -> None:
     audio, path = speech(tmp_path / "a.wav", 0.5), tmp_path / "noise.npy"
     noise = np.random.default_rng(0).standard_normal((1, 3, 60, model.settings.sizes.total), np.float32)
     np.save(path, noise)
@@ -149,18 +148,18 @@ def test_ddim_needs_noise_at_the_start_only(model: TrainedModel, tmp_path: Path,
     assert np.abs(first - motion(model, audio, mode=mode, sampling=STEPS, noise_path=path)).max() > 0.1 * MM
 
 
-def test_noise_of_all_steps_is_never_held_at_once(model: TrainedModel, tmp_path: Path) -> None:
+def test_noise_of_all_steps_is_never_held_at_once(model: TrainedDiffusion, tmp_path: Path) -> None:
     many = SamplingOptions(make_noise_schedule("cosine", 1000, "40"))
     audio = speech(tmp_path / "a.wav", 0.02)
     for mode in ("offline", "streaming"):
         assert len(motion(model, audio, mode=mode, sampling=many)) == 2
 
 
-def test_another_actors_way_on_a_face_starts_from_that_faces_rest(model: TrainedModel, tmp_path: Path) -> None:
+def test_another_actors_way_on_a_face_starts_from_that_faces_rest(model: TrainedDiffusion, tmp_path: Path) -> None:
     audio = speech(tmp_path / "a.wav", 0.5)
     skins = {}
     for actor in ("ann", "ben"):
-        done = RawInference(model, wish(actor=actor)).animate(audio, tmp_path)
+        done = RawInference(RawDiffusion(model, raw_options(actor=actor))).animate(audio, tmp_path)
         assert done.name == f"a_{actor}_ann_joy_offline"
         skins[actor] = open_cache(done.files[0])[:] - model.face(actor).skin
     np.testing.assert_allclose(skins["ben"], 2 * skins["ann"], atol=1e-4)
@@ -168,9 +167,9 @@ def test_another_actors_way_on_a_face_starts_from_that_faces_rest(model: Trained
 
 
 @pytest.mark.parametrize("mode", ["offline", "streaming_stateless_output_delta", "streaming_stateless_onnx"])
-def test_raw_output_and_positions_belong_together(model: TrainedModel, tmp_path: Path, mode: str) -> None:
+def test_raw_output_and_positions_belong_together(model: TrainedDiffusion, tmp_path: Path, mode: str) -> None:
     audio = speech(tmp_path / "take.1.wav", 0.7, rate=44100)
-    done = RawInference(model, wish(mode=mode, npy=True)).animate(audio, tmp_path)
+    done = RawInference(RawDiffusion(model, raw_options(mode=mode, npy=True))).animate(audio, tmp_path)
     face, sizes = model.face("ann"), model.settings.sizes
     suffix = "_delta" if "delta" in mode else ""
     stem = f"take.1_ann_ann_joy_{mode}"

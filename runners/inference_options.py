@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from audio2face.animation.animation import Animation
 from audio2face.audio import read_header
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER
+from audio2face.dataset import ActorDataset
 from audio2face.dataset.arkit_names import match_arkit
 from audio2face.errors import FileFormatError, UserError
-from audio2face.inference import GraphDevice, Noise, best_device, read_noise
+from audio2face.evaluate.ground_truth import ground_truth_animation
+from audio2face.inference import Noise, graph_device, read_noise
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.model_folder import DeployedModel, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
 
+TRUTH = "truth"  # what --compare-with calls the motion of the dataset
 _STANDARD_ZERO = "neutral"  # the word for no emotion where no configuration tells another
 
 
@@ -76,22 +80,22 @@ class InferenceOptions:
             read_header(path)
         return paths
 
-    def performer(self) -> AnimationPipeline:
+    def open_pipeline(self) -> AnimationPipeline:
         """What makes the finished animations.
 
         Raises:
             UserError: the model is not deployed or damaged, or something that is asked of it cannot be done.
         """
         model = DeployedModel.open(self._model_folder())
-        performer = AnimationPipeline(model, self._settings(model))
+        pipeline = AnimationPipeline(model, self._settings(model))
         if "arkit" in (self.args.format or ()):
-            if "skin" not in performer.solved_parts:
+            if "skin" not in pipeline.solved_parts:
                 raise UserError(
-                    f"there are no weights of blend shapes of actor {performer.actor.name!r} to write for ARKit",
+                    f"there are no weights of blend shapes of actor {pipeline.actor.name!r} to write for ARKit",
                     hint="Leave out arkit, or --solver none; or give BLENDSHAPE_SKIN_FPATH in config_dataset.py.",
                 )
-            match_arkit(performer.actor.blendshapes["skin"].names)
-        return performer
+            match_arkit(pipeline.actor.blendshapes["skin"].names)
+        return pipeline
 
     def _model_folder(self) -> Path:
         if self.configuration is None:
@@ -123,7 +127,7 @@ class InferenceOptions:
             blinks=not args.no_blinks,
             solver=None if args.solver == "none" else args.solver,
             normalize=args.normalize,
-            device=_graph_device(args.device),
+            device=graph_device(args.device),
         )
 
     def _configured(self, name: str) -> Any:
@@ -169,6 +173,55 @@ class InferenceOptions:
         return noise
 
 
+@dataclass(frozen=True)
+class ComparisonSource:
+    """Makes the second animation of a recording.
+
+    Attributes:
+        label: what it is called.
+        source: the actor's dataset, or another model.
+        fps: of the first animation.
+    """
+
+    label: str
+    source: ActorDataset | AnimationPipeline
+    fps: Fraction
+
+    @classmethod
+    def parse(cls, wanted: str, pipeline: AnimationPipeline, configuration: Configuration | None) -> ComparisonSource:
+        """Understands what is to be compared with: "truth", a deployed folder, or a deployed training run.
+
+        Raises:
+            UserError: there is no such thing, or it cannot be animated as the first is.
+        """
+        if wanted == TRUTH:
+            if configuration is None:
+                raise UserError("the true motion belongs to a configuration's dataset", hint="Give CONFIG_NAME.")
+            return cls("Ground truth", ActorDataset.open(pipeline.actor.name, configuration.dataset), pipeline.fps)
+        folder = Path(wanted)
+        if not folder.is_dir() and configuration is not None:
+            folder = deployed_folder(configuration, wanted) or folder
+        model = DeployedModel.open(folder)
+        known = pipeline.actor.name in model.info.identities
+        settings = replace(
+            pipeline.settings, actor=pipeline.actor.name if known else None, parameters={}, noise=None, fps=pipeline.fps
+        )
+        return cls(folder.resolve().name, AnimationPipeline(model, settings), pipeline.fps)
+
+    def animate(self, recording: Path, folder: Path) -> Animation | None:
+        """The second animation of a recording; None, with a word in the log, for one that is no shot of the dataset.
+
+        Raises:
+            UserError: the recording, the dataset or the disk fails.
+        """
+        if isinstance(self.source, AnimationPipeline):
+            return self.source.animate(recording, folder)
+        if recording.stem not in self.source.shot_names:
+            LOGGER.warning("actor %r has no shot %r to compare with", self.source.actor, recording.stem)
+            return None
+        return ground_truth_animation(self.source, recording.stem, folder, float(self.fps))
+
+
 def deployed_folder(configuration: Configuration, run_name: str) -> Path | None:
     """Where a training run was deployed; None where it was not."""
     folder = configuration.train.FINAL_DEPLOY_ROOT / run_name
@@ -189,11 +242,3 @@ def parse_rate(text: str) -> Fraction:
 
 def _found(path: Path, datasets: Path) -> Path:
     return datasets / path if not path.exists() and (datasets / path).exists() else path
-
-
-def _graph_device(device: str) -> GraphDevice:
-    if device == "auto":
-        return best_device()
-    if device == "mps":
-        raise UserError("deployed networks run on 'cpu' or 'cuda', not on 'mps'", hint="Give --device cpu.")
-    return "cuda" if device == "cuda" else "cpu"
