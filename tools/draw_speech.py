@@ -18,13 +18,12 @@ from audio2face.animation.animation import Animation
 from audio2face.config import load
 from audio2face.dataset import ActorDataset
 from audio2face.evaluate.ground_truth import ground_truth_animation
+from audio2face.example.unseen import emotion_of, unseen_dataset
 from audio2face.export.video import write_video
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.io.atomic import atomic_write
 from audio2face.model_folder import DeployedModel
-from runners.quickstart_score import emotion_of
-from runners.quickstart_show import unseen_dataset
 
 _CONFIGURATION = "quickstart-diffusion"
 _LABELS = ("animated from the sound", "true motion")
@@ -38,7 +37,7 @@ def main(argv: list[str]) -> int:
     target = Path(argv[1]) if len(argv) > 1 else Path(__file__).parents[1] / "docs/images/unseen_sentence.webp"
     configuration = load(_CONFIGURATION, stage="inference")
     actor = ActorDataset.open(configuration.actors[0], configuration.dataset)
-    unseen = unseen_dataset(actor, configuration.roots.datasets / "example" / actor.actor / "unseen")
+    unseen = unseen_dataset(actor, configuration.roots.datasets)
     shot = unseen.shot_names[-1]
     with tempfile.TemporaryDirectory() as folder:
         settings = AnimationOptions(actor=actor.actor, emotion=emotion_of(shot), fps=exact_rate(actor.fps))

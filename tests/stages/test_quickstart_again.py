@@ -12,8 +12,8 @@ import pytest
 from audio2face.config import Roots
 from audio2face.io.atomic import write_json
 from audio2face.runs import RunFolder
-from runners import quickstart_kept, run_quickstart
-from runners.quickstart_kept import RECORD_FILE, KeptResults
+from runners import run_quickstart
+from runners.run_quickstart import RECORD_FILE, KeptResults
 
 RUN = "261123_101500_quick"
 SENTENCES = ("u01_joy", "u02_joy", "u03_neutral")
@@ -118,7 +118,7 @@ def test_other_inputs_make_all_anew(
     elif changed == "example":
         write_json(tmp_path / "datasets/example/ben/example_dataset.json", {"source": "2"})
     elif changed == "code":
-        monkeypatch.setattr(quickstart_kept, "_code_digest", lambda: "another")
+        monkeypatch.setattr(run_quickstart, "_code_digest", lambda: "another")
     else:
         (tmp_path / "inference" / RUN / RECORD_FILE).write_text('{"inputs": 3')
     assert stages.quickstart() == everything

@@ -19,7 +19,7 @@ from audio2face.model_folder.lint import lint
 from audio2face.preproc.run import preprocess
 from audio2face.training.run import train
 from runners import run_deploy, run_inference
-from runners.quickstart_score import score_unseen
+from runners.run_quickstart import score_unseen
 from runners.run_train import exporter_of
 
 CONFIG, ACTORS, ADDED = "quickstart-multi", ("ada", "ben"), "cid"
