@@ -378,11 +378,11 @@ PARTS: dict[str, tuple[Plant, str, str, str, str | None]] = {
     "jaw still": (jaw(np.zeros_like, rest=False), "jaw-still", "stands still", JAW, None),
     "jaw still in a shot": (jaw(np.zeros_like, rest=False, shot=SECOND), "jaw-still", "stands still", JAW, SECOND),
     "jaw off but still": (jaw(np.ones_like, rest=False, shot=SECOND), "jaw-still", "stands still", JAW, SECOND),
-    "jaw order": (jaw_order, "jaw-order", "another order than at rest point", JAW, SECOND),
+    "jaw order": (jaw_order, "jaw-order", "another order than neutral pose point", JAW, SECOND),
     "jaw bends": (
         jaw(lambda offsets: offsets * np.linspace(0, 2, 5)[:, None], rest=False),
         "jaw-rigid",
-        "not move as one rigid piece",
+        "not move as one rigid body",
         JAW,
         None,
     ),
@@ -404,7 +404,7 @@ PARTS: dict[str, tuple[Plant, str, str, str, str | None]] = {
         TONGUE_REST,
         None,
     ),
-    "rigid list of the tip": (tongue_tip, "tongue-rigid", "not move as one rigid piece", RIGID, None),
+    "rigid list of the tip": (tongue_tip, "tongue-rigid", "not move as one rigid body", RIGID, None),
     # eyes
     "eyes in radians": (many(EYES, np.radians), "eyes-radians", "radians degrees", EYES, None),
     "saccades in radians": (

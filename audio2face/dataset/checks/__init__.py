@@ -1,8 +1,8 @@
-"""The dataset doctor: finds everything that is wrong with an actor's raw data at once, and says how to mend it.
+"""The dataset checks: report all faults of an actor's raw data at once, each with a fix.
 
-Each module checks one kind of data and adds to the findings; none stops at the first fault. What would spoil training
-is an error. What a later stage mends, or what only costs quality, is a warning. A shot without jaw or eye data is an
-error: training would go on, and teach the network a jaw that stands still while the lips move.
+Each module checks one kind of data and adds findings; none stops at the first fault. Faults that would spoil training
+are errors; faults that a later stage repairs, or that only reduce quality, are warnings. A shot without jaw or eye data
+is an error: training would continue, and teach the network a jaw that stands still while the lips move.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from audio2face.types import Float32Array
 
 __all__ = ["HEAD_MOTION_LIMIT", "CheckReport", "Finding", "Severity", "Summary", "check_actor", "compare_actors"]
 
-# cm: stabilised captures keep within a few millimetres, and speech alone feigns up to 0.35 where only the lower half
-# of a face was captured.
+# cm: stabilised captures stay within a few millimetres; speech alone imitates up to 0.35 where only the lower half of a
+# face was captured.
 HEAD_MOTION_LIMIT = 0.5
 
 
-@np.errstate(over="ignore", invalid="ignore")  # damaged numbers near the limits: the checks report what comes of them
+@np.errstate(over="ignore", invalid="ignore")  # damaged numbers near the limits: the checks report their effects
 def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LIMIT) -> CheckReport:
     """Checks all raw data of one actor; every frame is read once, in blocks.
 
     Args:
         dataset: the actor's data.
-        head_motion_limit: largest accepted rigid displacement of the face against the neutral, in centimetres.
+        head_motion_limit: largest accepted rigid displacement of the face from the neutral pose, in centimetres.
     """
     findings = Findings()
     shots = list_shots(dataset, findings)
@@ -80,7 +80,7 @@ def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LI
 def _agree(
     dataset: ActorDataset, caches: tuple[ShotCaches, ...], still: Static, findings: Findings
 ) -> dict[str, int | None]:
-    """Vertices of skin and tongue."""
+    """Returns the vertices of skin and tongue."""
     shots = [shot.name for shot in caches]
     skin, tongue = still.skin_neutral, still.tongue_neutral
     return {
@@ -109,7 +109,7 @@ def _sweeps(
     head_motion_limit: float,
     comparison: Comparison,
 ) -> list[Sweep]:
-    """One pass for every cache that could be opened; without a neutral, the first shot's first frame is at rest."""
+    """Sweeps every opened cache once; without a neutral pose, the first frame of the first shot is used."""
     sweeps = []
     shots = tuple(caches)
     most = frames_per_shot(len(shots))
@@ -140,7 +140,7 @@ def _sweeps(
 
 
 def _first_frame(cache: PointCache) -> Float32Array | None:
-    """The first frame `[verts, 3]` where it is readable and whole; the sweep reports it where it is not."""
+    """Returns the first frame `[verts, 3]` if it is readable and finite; the sweep reports other frames."""
     with suppress(UserError):
         frame = cache[0]
         return frame if static.within_reason(frame).all() else None

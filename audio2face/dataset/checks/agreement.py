@@ -1,7 +1,7 @@
-"""Do all shots of a part show the same mesh? Each is compared with the neutral pose, or with the other shots.
+"""Checks that all shots of a part show the same mesh, by comparison with the neutral pose or with the other shots.
 
-A shot is known by the mean of a sample of its frames. Shots that agree are counted together, and what their frames tell
-of the part's motion is added up; a few groups are kept, so that memory does not grow with the number of shots.
+Each shot is represented by the mean of a sample of its frames. Shots that agree form a group, which accumulates their
+motion; only a few groups are kept, so that memory is independent of the number of shots.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from audio2face.types import AnyArray, Float32Array, Float64Array
 _MOST_GROUPS = 4
 _MOST_WAITING = 3
 _PROBED = 150  # vertices whose motion is compared with that of their neighbours
-_TOLERATED = (Kind.TURNED, Kind.SHAPE)  # motion of the head and of the face: found frame by frame, or meant
+_TOLERATED = (Kind.TURNED, Kind.SHAPE)  # motion of head or face: checked frame by frame, or intended
 
 
 _DISCONTINUITIES = (Kind.ORDER, Kind.MESH, Kind.UNIT, Kind.AXES, Kind.MIRRORED)
@@ -29,10 +29,10 @@ _DISCONTINUITIES = (Kind.ORDER, Kind.MESH, Kind.UNIT, Kind.AXES, Kind.MIRRORED)
 
 @dataclass(frozen=True)
 class ShotPose:
-    """What is known of a shot.
+    """Statistics of a shot.
 
     Attributes:
-        shot: its name.
+        shot: name of the shot.
         path: file of its cache.
         mean: mean pose of the sample `[verts, 3]`.
         motion: mean absolute deviation from it `[verts, 3]`.
@@ -49,17 +49,17 @@ class ShotPose:
 
     @classmethod
     def of(cls, shot: str, path: Path, sample: SampledShot) -> ShotPose:
-        """Averages a sample, without the motion of the head."""
+        """Averages a sample, without the head's motion."""
         frames = sample.steadied()
         mean = frames.mean(axis=0, dtype=np.float64)
-        # From the mean absolute deviation, of a normal distribution; frames near in time are not independent.
+        # From the mean absolute deviation, of a normal distribution; frames close in time are not independent.
         around = frames - mean.astype(np.float32)
         motion = np.abs(around, out=around).mean(axis=0)
         error = 1.25 * np.linalg.norm(motion, axis=1).astype(np.float64) / np.sqrt(len(frames))
         return cls(shot, path, mean, motion, error, sample)
 
     def is_one_mesh(self) -> bool:
-        """Whether both halves of the shot show the same mesh, as far as can be told quickly."""
+        """Whether both halves of the shot show the same mesh, by a quick test."""
         halves = [half.frames.mean(axis=0) for half in self.sample.halves()]
         reference = Reference.of(halves[0], "its first half") if halves else None
         return reference is None or not changes_within(reference, halves[0], halves[1], self.error)
@@ -67,13 +67,13 @@ class ShotPose:
 
 @dataclass
 class Group:
-    """Shots that show the same mesh.
+    """Shots of the same mesh.
 
     Attributes:
-        reference: a pose of it.
+        reference: a pose of the mesh.
         error: its standard error `[verts]`.
         shots: the names of the shots, with the files of their caches.
-        mismatch: how it differs from the first group, None for the first.
+        mismatch: difference from the first group; None for the first.
     """
 
     reference: Reference
@@ -87,7 +87,7 @@ class Group:
     _strengths: float = 0.0
 
     def add(self, pose: ShotPose) -> None:
-        """Counts a shot in, and its motion."""
+        """Adds a shot and its motion."""
         self.shots.append((pose.shot, pose.path))
         frames = pose.sample.frames
         self._frames += len(frames)
@@ -101,7 +101,7 @@ class Group:
         self._strengths += float((np.linalg.norm(here, axis=3) * np.linalg.norm(there, axis=3)).sum())
 
     def motion(self, neutral: Float32Array | None) -> FaceMotion | None:
-        """How the part moves over the shots of this group; None where they hold no mesh to speak of."""
+        """Returns the motion of the part over the shots of this group; None if they hold no usable mesh."""
         if not self._frames:
             return None
         mean = self._pose / self._frames
@@ -118,11 +118,11 @@ class Agreement:
     """Compares the shots of one part.
 
     Attributes:
-        neutral: its pose at rest `[verts, 3]`, None without one.
-        least_shift: cm by which a shot may stand elsewhere.
-        odd: shots that were reported.
-        explained: these, and those that differ from a neutral pose that was reported.
-        neutral_reported: whether the neutral pose was.
+        neutral: neutral pose `[verts, 3]`; None if missing.
+        least_shift: shift of a shot that is tolerated, in cm.
+        odd: reported shots.
+        explained: these, and those that differ from a reported neutral pose.
+        neutral_reported: whether the neutral pose was reported.
     """
 
     neutral: Float32Array | None
@@ -135,12 +135,12 @@ class Agreement:
     _odd: list[tuple[str, Path, Mismatch]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Begins with the group of the neutral pose."""
+        """Starts with the group of the neutral pose."""
         if self.neutral is not None:
             self._begin(self.neutral, np.zeros(len(self.neutral)), "the neutral pose")
 
     def add(self, shot: str, path: Path, sample: SampledShot) -> None:
-        """Compares one shot with what came before."""
+        """Compares one shot with the groups so far."""
         pose = ShotPose.of(shot, path, sample)
         if self._groups or len(self._waiting) == _MOST_WAITING or pose.is_one_mesh():
             self._add(pose)
@@ -148,7 +148,7 @@ class Agreement:
             self._waiting.append(pose)
 
     def finish(self) -> None:
-        """Compares the shots that were no good to begin with; none follows."""
+        """Compares the postponed shots, once all others are known."""
         waiting, self._waiting = self._waiting, []
         for pose in waiting:
             self._add(pose)
@@ -172,7 +172,7 @@ class Agreement:
             self._odd.append((shot, path, first))
 
     def main_group(self) -> Group | None:
-        """The group of most shots, of equals the earlier."""
+        """The group with the most shots; of equals the earlier one."""
         return max(self._groups, key=lambda group: len(group.shots), default=None)
 
     @property
@@ -186,7 +186,7 @@ class Agreement:
         return self.neutral is None and bool(self._groups) and self._groups[0].shots[0][0] in self.odd
 
     def report(self, neutral_path: Path | None, findings: Findings) -> None:
-        """Reports the shots that differ from most, and a neutral pose that differs from most shots."""
+        """Reports shots that differ from most others, and a neutral pose that differs from most shots."""
         main = self.main_group()
         if main is None:
             return
@@ -219,7 +219,7 @@ class Agreement:
 
     @staticmethod
     def _compare_halves(group: Group, pose: ShotPose) -> Mismatch | None:
-        """What is wrong with a part of the shot only."""
+        """Returns the mismatch of only a part of the shot."""
         halves = pose.sample.halves()
         means = [half.frames.mean(axis=0) for half in halves]
         if not means or not changes_within(group.reference, means[0], means[1], pose.error):

@@ -1,6 +1,6 @@
-"""Blend shapes and their solver's settings, held against what readers of a deployed model accept.
+"""Checks blend shapes and their solver's settings against the requirements of readers of a deployed model.
 
-Faults that packaging mends (types, compression, order) are warnings; whatever makes the solve fail or lie is an error.
+Faults that packaging repairs (types, compression, order) are warnings; faults that break the solve are errors.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FLOAT_LISTS = ("bsWeightMultipliers", "bsWeightOffsets")
 _PAIRS = ("bsSolveCancelPoses", "bsSolveSymmetryPoses")
 _SMALLEST_BOX = 1.0  # cm
 _WORST_CONDITION = 1e7  # of the matrix that inference solves with
-_REPAIRED = "Packaging the model mends this; export it as float32, uncompressed and in C order to be tidy."
+_REPAIRED = "Packaging the model fixes this; export it as float32, uncompressed and in C order to be tidy."
 
 
 def check_blendshapes(dataset: ActorDataset, verts: Mapping[str, int | None], findings: Findings) -> None:
@@ -42,8 +42,8 @@ def check_blendshapes(dataset: ActorDataset, verts: Mapping[str, int | None], fi
 
     Args:
         dataset: the actor.
-        verts: vertices of "skin" and "tongue", None where unknown.
-        findings: receives what is wrong.
+        verts: vertices of "skin" and "tongue"; None if unknown.
+        findings: receives the findings.
     """
     present = []
     for part, parameters in BLENDSHAPE_PATHS.items():
@@ -58,21 +58,21 @@ def check_blendshapes(dataset: ActorDataset, verts: Mapping[str, int | None], fi
         elif given:
             findings.warning(
                 "blendshape-incomplete",
-                f"{given[0]} is given without its counterpart: the set is left out",
+                f"{given[0]} is given without its counterpart: the set is ignored",
                 f"Give both {' and '.join(parameters)}, or none.",
                 file=dataset.paths[given[0]],
             )
     if present == ["skin"]:
         findings.warning(
             "blendshape-no-tongue",
-            "there are blend shapes of the skin and none of the tongue: the SDK wants both to give weights",
+            "there are blend shapes of the skin and none of the tongue: the SDK requires both to return weights",
             "Give a set for the tongue as well if weights are wanted.",
             file=dataset.paths["BLENDSHAPE_SKIN_FPATH"],
         )
 
 
 def _check_data(path: Path, verts: int | None, findings: Findings) -> int | None:
-    """Checks the poses; their number without the neutral, None where they cannot be counted."""
+    """Checks the poses; returns their number without the neutral, None if they cannot be counted."""
     archive = findings.attempt(lambda: Archive.open(path), "file-unreadable", path)
     if archive is None:
         return None
@@ -97,7 +97,7 @@ def _check_data(path: Path, verts: int | None, findings: Findings) -> int | None
 
 
 def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
-    """The poses without the neutral, as `poseNames` lists them."""
+    """Returns the poses without the neutral, as `poseNames` lists them."""
     path = archive.path
     if "poseNames" not in archive.members:
         findings.error(
@@ -125,7 +125,7 @@ def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
     if not names or names[0] != _NEUTRAL:
         findings.warning(
             "blendshape-neutral",
-            f'poseNames does not begin with "{_NEUTRAL}"',
+            f'poseNames does not start with "{_NEUTRAL}"',
             "Packaging the model adds it.",
             file=path,
         )
@@ -133,12 +133,12 @@ def _pose_names(archive: Archive, findings: Findings) -> list[str] | None:
 
 
 def _decoded(names: AnyArray) -> list[str]:
-    """Names as texts, bytes as UTF-8."""
+    """Decodes names; bytes as UTF-8."""
     return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names.tolist()]
 
 
 def check_names(names: Iterable[str], path: Path, findings: Findings) -> None:
-    """Reports names that a deployed model may not hold."""
+    """Reports names that a deployed model does not allow."""
     wrong = [name for name in names if not is_label(name)]
     if wrong:
         findings.error(
@@ -212,7 +212,7 @@ def _check_mask(archive: Archive, verts: int | None, findings: Findings) -> None
         findings.error(
             "blendshape-mask",
             f"frontalMask names vertices {lowest} to {highest}, the poses have {verts} vertices",
-            "Export the mask from the mesh of the neutral; numbers begin with 0.",
+            "Export the mask from the mesh of the neutral; numbers start at 0.",
             file=archive.path,
             vertex=lowest if lowest < 0 else highest,
         )
@@ -223,7 +223,7 @@ def _check_mask(archive: Archive, verts: int | None, findings: Findings) -> None
 
 
 def _check_storage(archive: Archive, findings: Findings) -> None:
-    """Reports what the SDK's reader would misread and packaging puts right."""
+    """Reports formats that the SDK's reader would misread and that packaging converts."""
     poses = {name: member for name, member in archive.members.items() if name not in _NOT_POSES or name == _NEUTRAL}
     for what, names in (
         ("are not float32", [name for name, member in poses.items() if member.dtype != np.dtype("<f4")]),
@@ -241,7 +241,7 @@ def _check_storage(archive: Archive, findings: Findings) -> None:
 
 
 def _check_solvable(path: Path, settings: Mapping[str, Any], findings: Findings) -> None:
-    """Reports active poses whose weights do not follow from a face, where no preference decides between them."""
+    """Reports active poses whose weights a face does not determine, and no regularisation decides between."""
     is_wrong = any(item.file == path and item.severity is Severity.ERROR for item in findings.items)
     if is_wrong or settings["strengthL2regularization"] > 0:
         return
@@ -263,7 +263,7 @@ def _check_solvable(path: Path, settings: Mapping[str, Any], findings: Findings)
 
 
 def _check_config(path: Path, poses: int | None, findings: Findings) -> Mapping[str, Any] | None:
-    """Checks the solver's settings; the settings, None where something is wrong with them."""
+    """Checks the solver's settings and returns them; None if they are invalid."""
     values = findings.attempt(lambda: read_json(path), "file-unreadable", path)
     if values is None:
         return None
@@ -293,7 +293,7 @@ def _is_strict_json(values: object) -> bool:
 
 
 def _problems(parameters: Mapping[str, Any], poses: int | None) -> list[str]:
-    """Everything wrong with the settings of a solver, given the number of poses without the neutral."""
+    """Returns all faults of a solver's settings, given the number of poses without the neutral."""
     count = parameters.get("numPoses")
     problems = []
     if not _is_number(count, int) or count is None or count < 1:

@@ -1,4 +1,4 @@
-"""Opens every animation cache of an actor and compares what their headers say; reads no frame."""
+"""Opens every animation cache of an actor and compares their headers; reads no frame."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from audio2face.dataset.shots import LEAST_CLIP_SECONDS, CacheFolder
 from audio2face.errors import UserError, is_identifier
 from audio2face.geometry import PointCache
 
-_FEW_FRAMES = 2  # a difference this small comes from how ranges are exported, and training trims it
+_FEW_FRAMES = 2  # a difference this small is common in exported ranges, and training trims it
 _SHORTEST_SECONDS = 1.0
 _LATE_FRAMES = 1.5
-_FEWEST_STARTS, _MOST_STARTS = 3, 2 / 3  # shots that tell a common start
+_FEWEST_STARTS, _MOST_STARTS = 3, 2 / 3  # shots needed to establish a common start
 
 
 @dataclass(frozen=True)
 class ShotCaches:
-    """The opened caches of one shot; None where one is missing or unreadable.
+    """The opened caches of one shot; None for a missing or unreadable one.
 
     Attributes:
         name: name of the shot.
@@ -35,7 +35,7 @@ class ShotCaches:
 
 
 def list_shots(dataset: ActorDataset, findings: Findings) -> tuple[str, ...]:
-    """The shots of the actor; reports a missing folder, and whatever in it is not a shot."""
+    """Lists the shots of the actor; reports a missing folder, and entries that are no shots."""
     root = dataset.paths["SKIN_CACHE_ROOT"]
     if not root.is_dir():
         remedy = "Correct SKIN_CACHE_ROOT in config_dataset.py, or put the dataset there."
@@ -56,7 +56,7 @@ def _report_stray(dataset: ActorDataset, stray: Path, findings: Findings) -> Non
     if not is_identifier(name):
         findings.error(
             "shot-name",
-            f"the name {name!a} is not allowed, so this is not taken for a shot",
+            f"the name {name!a} is not allowed, so this does not count as a shot",
             "Use letters, digits, '_', '-' and '.' only, and rename the shot everywhere.",
             file=stray,
         )
@@ -75,18 +75,18 @@ def _report_stray(dataset: ActorDataset, stray: Path, findings: Findings) -> Non
     else:
         findings.warning(
             "stray-entry",
-            "is not a shot: it is no folder, or holds no cache of its own name",
+            "is not a shot: it is not a folder, or holds no cache of its own name",
             "Remove it, or name the cache as its folder.",
             file=stray,
         )
 
 
 def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings) -> tuple[ShotCaches, ...]:
-    """Opens all caches; reports unreadable and doubled files, and lengths that disagree."""
+    """Opens all caches; reports unreadable and duplicate files, and lengths that disagree."""
     _check_tongue_paths(dataset, findings)
     tongues = dataset.tongue_caches
     if tongues is not None and not tongues.root.is_dir():
-        remedy = "Correct TONGUE_CACHE_ROOT in config_dataset.py, or leave the tongue out."
+        remedy = "Correct TONGUE_CACHE_ROOT in config_dataset.py, or remove the tongue."
         findings.error("cache-missing", "there is no such folder", remedy, file=tongues.root)
         tongues = None
     opened = []
@@ -100,7 +100,7 @@ def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings)
             findings.warning(
                 "shot-short",
                 f"lasts {skin.num_frames} frames, under a second",
-                "Record shots of 3 to 30 seconds; a clip must be longer than what a network sees at once.",
+                "Record shots of 3 to 30 seconds; a clip must be longer than the network's window.",
                 file=skin.path,
                 shot=name,
             )
@@ -108,7 +108,7 @@ def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings)
     if lengths and max(lengths) < LEAST_CLIP_SECONDS:
         findings.error(
             "shots-short",
-            f"the longest shot lasts {max(lengths):.2f} s, and training leaves out clips of less than "
+            f"the longest shot lasts {max(lengths):.2f} s, and training skips clips of less than "
             f"{LEAST_CLIP_SECONDS:g} s: nothing is left to train on",
             "Record shots of 3 to 30 seconds, and check CACHE_FPS.",
             file=dataset.paths["SKIN_CACHE_ROOT"],
@@ -118,13 +118,13 @@ def open_caches(dataset: ActorDataset, shots: Iterable[str], findings: Findings)
 
 
 def _check_starts(shots: list[ShotCaches], fps: float, findings: Findings) -> None:
-    """Compares the start times that caches state: of skin and tongue, and of a shot with most others."""
+    """Compares the start times stated by caches: of skin and tongue, and of a shot with most others."""
     for shot in shots:
         times = [None if cache is None else cache.start_time for cache in (shot.skin, shot.tongue)]
         if shot.tongue is not None and None not in times and abs(times[0] - times[1]) > _LATE_FRAMES / fps:  # type: ignore[operator]
             findings.error(
                 "cache-start",
-                f"states that the tongue begins at {times[1]:.3f} s, the skin at {times[0]:.3f} s",
+                f"states that the tongue starts at {times[1]:.3f} s, the skin at {times[0]:.3f} s",
                 "Export all parts of a shot over the same range of frames.",
                 file=shot.tongue.path,
                 shot=shot.name,
@@ -138,9 +138,9 @@ def _check_starts(shots: list[ShotCaches], fps: float, findings: Findings) -> No
         if shot.skin is not None and abs(start * fps - common[0][0]) > _LATE_FRAMES:
             findings.warning(
                 "cache-start",
-                f"states that it begins at {start:.3f} s (frame {start * fps:.0f}); most others begin at frame "
+                f"states that it starts at {start:.3f} s (frame {start * fps:.0f}); most others start at frame "
                 f"{common[0][0]}",
-                "Check that its recording begins at the same moment: the first frame goes with the first sample.",
+                "Check that its recording starts at the same time: the first frame goes with the first sample.",
                 file=shot.skin.path,
                 shot=shot.name,
             )
@@ -165,14 +165,14 @@ def agree_on_vertices(
     neutral_file: Path | None,
     findings: Findings,
 ) -> int | None:
-    """The vertex count of a part: that of most shots, of equals the neutral's; reports who differs.
+    """Returns the vertex count of a part: that of most shots, of equals the neutral's; reports deviating shots.
 
     Args:
         caches: the part's cache of each shot.
         shots: names of the shots.
-        neutral_verts: vertices of the part's neutral pose, None without one.
+        neutral_verts: vertices of the part's neutral pose; None if missing.
         neutral_file: file of the neutral pose.
-        findings: receives what differs.
+        findings: receives the findings.
     """
     opened = [(shot, cache) for shot, cache in zip(shots, caches, strict=True) if cache is not None]
     counts = Counter(cache.num_verts for _, cache in opened)
@@ -204,7 +204,7 @@ def _check_tongue_paths(dataset: ActorDataset, findings: Findings) -> None:
         lacking = ", ".join(name for name in TONGUE_PATHS if name not in dataset.paths)
         findings.warning(
             "tongue-incomplete",
-            f"{', '.join(given)} given without {lacking}: the tongue is left out",
+            f"{', '.join(given)} given without {lacking}: the tongue is ignored",
             "Give all three, or none.",
             file=dataset.paths[given[0]],
         )
@@ -229,6 +229,6 @@ def _open(caches: CacheFolder, shot: str, findings: Findings) -> PointCache | No
     cache = findings.attempt(lambda: caches.open(shot), "cache-unreadable", found.path, shot)
     for note in cache.warnings if cache else ():
         findings.warning(
-            "cache-odd", note, "Export the cache once more if this was not meant.", file=found.path, shot=shot
+            "cache-odd", note, "Export the cache once more if this is unintended.", file=found.path, shot=shot
         )
     return cache

@@ -1,4 +1,4 @@
-"""Jaw and eyes: the small arrays that move with the skin, per shot or for the deployed model."""
+"""Checks jaw and eyes: the small arrays that accompany the skin, per shot or for the deployed model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LINE = 0.01  # spread of points across their main direction, relative to that a
 _FEWEST_POINTS = 3
 _EYES_AND_ANGLES = (2, 2)
 _MOST_KEYS = 10_000  # of a blink
-_LARGEST_ANGLE = 60.0  # degrees: eyes do not turn further; radians or positions do not get there
+_LARGEST_ANGLE = 60.0  # degrees: the limit of eye rotation; larger values are positions or damage
 
 
 def check_channels(dataset: ActorDataset, caches: Iterable[ShotCaches], findings: Findings) -> None:
@@ -54,7 +54,7 @@ def check_channels(dataset: ActorDataset, caches: Iterable[ShotCaches], findings
 
 
 def spread(points: FloatArray) -> float:
-    """How far points `[points, 3]` lie from one line: second over first singular value, 0 where all are one point."""
+    """Returns the deviation of points `[points, 3]` from a line: second over first singular value; 0 for one point."""
     singular = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     return float(singular[1] / singular[0]) if singular[0] > 0 else 0.0
 
@@ -96,10 +96,10 @@ def _check_archive(
     Args:
         archive: arrays `[frames, *shape]` by shot.
         shots: the shots that must be in it.
-        part: what moves, for messages.
-        shape: lengths after the frames, None where any will do.
-        findings: receives what is wrong.
-        check: what is wrong with the values of one shot, given its finite frames, and the remedy.
+        part: name of the part, for messages.
+        shape: lengths of the axes after the frames; None accepts any.
+        findings: receives the findings.
+        check: returns fault and fix of one shot's values, given its finite frames.
     """
     for shot in shots:
         if shot.name not in archive.members:
@@ -125,7 +125,7 @@ def _check_archive(
 
 
 def _check_point_counts(jaw: Archive, shots: tuple[ShotCaches, ...], findings: Findings) -> None:
-    """Reports shots whose jaw has other points than the first; only needed where no neutral pose tells their number."""
+    """Reports shots whose jaw has other points than the first; only needed if no neutral pose defines their number."""
     counts = {shot.name: jaw.members[shot.name].shape[1:2] for shot in shots if shot.name in jaw.members}
     first = next(iter(counts.values()), None)
     for name, count in counts.items():
@@ -178,7 +178,7 @@ def _check_eyes(rotations: Float32Array) -> tuple[str, str] | None:
 
 
 def _similar(shot: str, archive: Archive, shots: tuple[ShotCaches, ...]) -> str:
-    """A guess at the name under which the archive holds the shot: a similar one that no shot has."""
+    """Suggests the name under which the archive holds the shot: a similar one that is not a shot."""
     spare = archive.members.keys() - {other.name for other in shots}
     near = difflib.get_close_matches(shot, sorted(spare), n=1, cutoff=0.85)
     return f", perhaps the array that is called {near[0]!a} there" if near else ""

@@ -1,4 +1,4 @@
-"""Can several actors share one network? Compares what the checks of each found."""
+"""Compares the meshes of several actors, of the shots of one actor, and of all parts with the skin."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from audio2face.dataset.checks.sweep import Sweep
 
 
 def compare_actors(reports: Sequence[CheckReport]) -> list[CheckReport]:
-    """Adds a warning to each actor whose meshes have other vertices than the first one's.
+    """Adds a warning to each actor whose meshes have other vertex counts than the first actor's.
 
     Args:
-        reports: of the actors, in order.
+        reports: reports of the actors, in order.
     """
     compared = list(reports[:1])
     for report in reports[1:]:
@@ -33,7 +33,7 @@ def compare_actors(reports: Sequence[CheckReport]) -> list[CheckReport]:
                 Severity.WARNING,
                 "actors-differ",
                 f"{report.actor} has {mine} {part} vertices, {first.actor} has {other}: one network cannot learn both",
-                "Export all actors of a network with one topology, or train them apart.",
+                "Export all actors of a network with one topology, or train them separately.",
             )
             for part, mine, other in (
                 ("skin", report.summary.num_verts_skin, first.summary.num_verts_skin),
@@ -51,7 +51,7 @@ class _Part:
 
     Attributes:
         agreement: compares the shots with each other and with the neutral pose.
-        tracks: places of some vertices.
+        tracks: positions of some vertices.
     """
 
     agreement: Agreement
@@ -59,7 +59,7 @@ class _Part:
 
     @classmethod
     def start(cls, still: Static, part: str, num_verts: int | None, least_shift: float) -> _Part:
-        """Begins with the neutral pose where that has the vertices of the caches."""
+        """Starts with the neutral pose if it has the vertices of the caches."""
         neutral = still.skin_neutral if part == "skin" else still.tongue_neutral
         fits = neutral is not None and len(neutral) == num_verts
         tracks = Tracks.spread(num_verts or 1)
@@ -69,7 +69,7 @@ class _Part:
         return cls(Agreement(neutral if fits else None, least_shift), tracks)
 
     def add(self, shot: str, path: Path, sample: SampledShot) -> None:
-        """Takes some frames of one shot."""
+        """Adds some frames of one shot."""
         self.agreement.add(shot, path, sample)
         self.tracks.add(shot, sample)
 
@@ -86,17 +86,17 @@ class Comparison:
 
     @classmethod
     def start(cls, still: Static, verts: Mapping[str, int | None], least_shift: float) -> Comparison:
-        """Begins with the neutral poses.
+        """Starts with the neutral poses.
 
         Args:
-            still: what the actor has beside animation.
-            verts: vertices of "skin" and "tongue", None where unknown.
-            least_shift: cm by which a shot may stand elsewhere than the neutral pose.
+            still: the actor's data besides animation.
+            verts: vertices of "skin" and "tongue"; None if unknown.
+            least_shift: shift of a shot from the neutral pose that is tolerated, in cm.
         """
         return cls({part: _Part.start(still, part, verts[part], least_shift) for part in ("skin", "tongue")})
 
     def sampled(self, sweep: Sweep, part: str, most: int) -> Sweep:
-        """The sweep over a cache of a part, with up to `most` of its frames taken for comparison."""
+        """Configures the sweep over a cache of a part to sample up to `most` of its frames for comparison."""
         return replace(
             sweep,
             sample=FrameSample(sweep.cache.num_frames, most),
@@ -104,9 +104,9 @@ class Comparison:
         )
 
     def explains(self, shot: str) -> bool:
-        """Whether it was reported why a shot lies elsewhere than at rest, so that it is no motion of the head."""
+        """Whether a report explains that a shot deviates from the neutral pose, so that it is not head motion."""
         agreements = [part.agreement for part in self.parts.values()]
-        # Without a neutral pose, the first shot is taken for rest.
+        # Without a neutral pose, the first shot serves as the neutral pose.
         return any(shot in agreement.explained or agreement.first_is_odd for agreement in agreements)
 
     @property
@@ -120,7 +120,7 @@ class Comparison:
         return self.parts["skin"].agreement.neutral_reported
 
     def report(self, dataset: ActorDataset, still: Static, findings: Findings) -> SkinFrame:
-        """Reports shots and parts of another mesh, unit, place or vertex order, and unit and axes of the whole."""
+        """Reports shots and parts of another mesh, unit, position or vertex order, and unit and axes of the whole."""
         skin, tongue = self.parts["skin"].agreement, self.parts["tongue"].agreement
         for agreement in (skin, tongue):
             agreement.finish()

@@ -1,4 +1,4 @@
-"""Emotions: does every shot have the one that was meant, and does every listed one occur?"""
+"""Checks that every shot has the intended emotion, that every listed emotion occurs, and the parts for rendering."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audio2face.io.arrays import Archive
 from audio2face.models.phonemes import ENGLISH, plain_symbol
 from audio2face.types import AnyArray
 
-# Words that tell an emotion or a manner of speech when they stand in the name of a shot.
+# Words in the name of a shot that indicate an emotion or a manner of speech.
 # fmt: off
 _EMOTION_WORDS = frozenset({
     "afraid", "amazed", "amazement", "amused", "amusement", "anger", "angry", "annoyed", "anxiety", "anxious", "bored",
@@ -31,11 +31,11 @@ _EMOTION_WORDS = frozenset({
     "shouting", "sorrow", "surprise", "surprised", "terror", "whisper", "whispering", "worried", "yelling",
 })
 # fmt: on
-_TYPO = 0.8  # similarity from which a word is taken for a misspelt emotion
+_TYPO = 0.8  # similarity from which a word counts as a misspelt emotion
 
 
 def check_emotions(dataset: ActorDataset, shots: Iterable[str], findings: Findings) -> dict[str, str]:
-    """The emotion of every shot; reports unknown, unused and doubtful ones."""
+    """Returns the emotion of every shot; reports unknown, unused and doubtful ones."""
     names = tuple(shots)
     vocabulary = dataset.emotion_names
     for shot, emotion in dataset.emotion_overrides.items():
@@ -69,7 +69,7 @@ def check_emotions(dataset: ActorDataset, shots: Iterable[str], findings: Findin
 
 
 def unlisted_emotion(shot: str, vocabulary: Iterable[str]) -> str | None:
-    """The word in a shot's name that seems to tell an emotion outside the vocabulary, or a misspelt one of it."""
+    """Returns the word in a shot's name that indicates an emotion outside the vocabulary, or a misspelt one."""
     words: list[str] = re.findall(r"[a-z]+", shot.lower())
     for word in words:
         if word in _EMOTION_WORDS:
@@ -79,24 +79,24 @@ def unlisted_emotion(shot: str, vocabulary: Iterable[str]) -> str | None:
 
 
 def _emotion_of(dataset: ActorDataset, shot: str) -> str:
-    """As `ActorDataset.emotion_of`, with an unknown emotion left as it was given."""
+    """Returns `ActorDataset.emotion_of`, or an unknown emotion as configured."""
     given = dataset.emotion_overrides.get(shot)
     return given or infer_emotion(shot, dataset.emotion_names) or DEFAULT_EMOTION
 
 
 def _check_defaults(dataset: ActorDataset, shots: Iterable[str], findings: Findings) -> None:
-    """Reports shots that are taken for neutral because their names tell no emotion of the vocabulary."""
+    """Reports shots that count as neutral because their names contain no emotion of the vocabulary."""
     root = dataset.paths["SKIN_CACHE_ROOT"]
     unsure = []
     for shot in shots:
         word = unlisted_emotion(shot, dataset.emotion_names)
-        # A single listed emotion means that the actor is trained without emotions, whatever the names say.
+        # A single listed emotion means that the actor is trained without emotions, regardless of the names.
         if word is None or len(dataset.emotion_names) == 1:
             unsure.append(shot)
             continue
         findings.error(
             "emotion-unknown",
-            f"the name speaks of {word!r}, which is not in SHOT_EMOTION_NAMES: the shot would be trained as "
+            f"the name contains {word!r}, which is not in SHOT_EMOTION_NAMES: the shot would be trained as "
             f"{DEFAULT_EMOTION!r}",
             f"Add {word!r} to SHOT_EMOTION_NAMES, or give the shot an emotion in SHOT_EMOTION_MAP.",
             shot=shot,
@@ -107,7 +107,7 @@ def _check_defaults(dataset: ActorDataset, shots: Iterable[str], findings: Findi
             "emotion-default",
             f"no emotion of SHOT_EMOTION_NAMES is in the names {first_few(unsure)}: they are "
             f"trained as {DEFAULT_EMOTION!r}",
-            "Give them an emotion in SHOT_EMOTION_MAP if that is not meant.",
+            "Give them an emotion in SHOT_EMOTION_MAP if this is unintended.",
             shot=unsure[0] if len(unsure) == 1 else None,
             file=root,
         )
@@ -117,7 +117,7 @@ _MOSTLY_ENGLISH = 0.8
 
 
 def check_extras(dataset: ActorDataset, shots: tuple[str, ...], findings: Findings) -> None:
-    """Checks the parts for drawing, and that every shot has its phoneme times."""
+    """Checks the parts for rendering, and that every shot has phoneme times."""
     parts = dataset.paths.get("EXTRA_PARTS_FPATH")
     if parts is not None:
         _check_parts(dataset, findings)
@@ -130,14 +130,14 @@ def check_extras(dataset: ActorDataset, shots: tuple[str, ...], findings: Findin
         findings.warning(
             "phonemes-missing",
             f"has no {PHONEME_TIMES_SUFFIX} file for {first_few(lacking)}",
-            "Add the phoneme times of these shots, or leave PHONEME_TIMES_ROOT out.",
+            "Add the phoneme times of these shots, or remove PHONEME_TIMES_ROOT.",
             file=root,
             shot=lacking[0] if len(lacking) == 1 else None,
         )
 
 
 def _check_phonemes(root: Path, shots: Iterable[str], findings: Findings) -> None:
-    """Reads the phoneme times of all shots; where nearly all phones are English, the others are mistakes."""
+    """Reads the phoneme times of all shots; if nearly all phones are English, the others are reported as errors."""
     places: dict[str, tuple[str, int]] = {}
     for shot in shots:
         path = root / f"{shot}{PHONEME_TIMES_SUFFIX}"
@@ -161,7 +161,7 @@ def _check_phonemes(root: Path, shots: Iterable[str], findings: Findings) -> Non
 
 
 def _check_parts(dataset: ActorDataset, findings: Findings) -> None:
-    """Checks the arrays `<part>_vertices` and `<part>_faces`, and that the others are finite."""
+    """Checks the arrays `<part>_vertices` and `<part>_faces`, and that all others are finite."""
     path = dataset.paths["EXTRA_PARTS_FPATH"]
     archive = findings.attempt(lambda: dataset.extra_parts, "file-unreadable", path)
     if archive is None:
@@ -190,7 +190,7 @@ def _check_parts(dataset: ActorDataset, findings: Findings) -> None:
 
 
 def _check_shape(archive: Archive, name: str, array: AnyArray, findings: Findings) -> None:
-    """Reports vertices, colours and centres of eyes of a shape that drawing could not use."""
+    """Reports vertices, colours and centres of eyes of a shape that rendering does not support."""
     vertices = archive.members.get(f"{name.removesuffix('_colours')}_vertices")
     expected: tuple[int | None, ...] | None = None
     if name.endswith("_vertices"):

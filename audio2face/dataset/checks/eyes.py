@@ -1,4 +1,4 @@
-"""Are rotations of the eyes in degrees, and do the two eyes look the same way?"""
+"""Checks that rotations of the eyes are in degrees, and that both eyes look the same way."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from audio2face.io.arrays import Archive
 from audio2face.types import Float32Array
 
 _RADIANS = 1.0  # largest value of rotations in radians: eyes turn by less than 57 degrees
-_MOVES = 0.002  # least standard deviation of eyes that move at all, in radians
+_MOVES = 0.002  # minimum standard deviation of moving eyes, in radians
 _GAZE = 4.0  # degrees: the eyes of a shot usually reach this
-_SACCADES = 0.2  # largest of small movements of the eyes in radians
+_SACCADES = 0.2  # largest saccade of the eyes, in radians
 _APART = -0.8  # correlation of the two eyes
 _TURNS = 1.5  # degrees, standard deviation
 _FEWEST_FRAMES = 20
@@ -28,8 +28,8 @@ def check_gaze(archive: Archive, shots: Iterable[str], findings: Findings) -> No
 
     Args:
         archive: pitch and yaw of the right and the left eye, per shot `[frames, 2, 2]`.
-        shots: the shots to look at.
-        findings: receives what is wrong.
+        shots: the shots to check.
+        findings: receives the findings.
     """
     largest, spread = {}, {}
     apart: dict[int, list[str]] = {0: [], 1: []}
@@ -74,7 +74,7 @@ def check_gaze(archive: Archive, shots: Iterable[str], findings: Findings) -> No
 
 
 def check_saccades(rotations: Float32Array, path: Path, findings: Findings) -> None:
-    """Reports small movements of the eyes in radians, `[frames, 2 angles]`."""
+    """Reports saccades of the eyes in radians, `[frames, 2 angles]`."""
     most = float(np.abs(rotations).max())
     if _MOVES < most < _SACCADES:
         findings.error(
@@ -86,7 +86,7 @@ def check_saccades(rotations: Float32Array, path: Path, findings: Findings) -> N
 
 
 def _read(archive: Archive, shot: str) -> Float32Array | None:
-    """The finite rotations of a shot; what is wrong with others is reported elsewhere."""
+    """Reads the rotations of a shot, if they are finite; faults are reported elsewhere."""
     if shot not in archive.members:
         return None
     try:
@@ -97,7 +97,7 @@ def _read(archive: Archive, shot: str) -> Float32Array | None:
 
 
 def _turn_apart(eyes: Float32Array) -> bool:
-    """Whether the two eyes `[frames, 2]` turn against each other; those that look at something near do so a little."""
+    """Returns whether the two eyes `[frames, 2]` turn against each other, beyond the convergence on near objects."""
     if len(eyes) < _FEWEST_FRAMES or float(eyes.std(axis=0).min()) < _TURNS:
         return False
     return bool(np.asarray(np.corrcoef(eyes.T))[0, 1] < _APART)

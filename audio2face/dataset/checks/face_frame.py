@@ -1,12 +1,12 @@
-"""In which unit and axes is a face kept? Found from where it moves when it speaks, without any list of vertices.
+"""Estimates unit and axes of a face from its motion in speech, without vertex lists.
 
-What moves most in speech is the mouth, and that is the same size in everyone. It lies in the middle between left and
-right, in front of the rest, below the middle of the head, and it opens downwards and back. Each of the 24 ways to call
-two axes "up" and "front" is scored by how much the mesh then looks like that. Left and right cannot be told apart: a
-face is its own mirror image.
+The mouth moves most in speech, and has a similar size in all adults. It is in the middle between left and right, in
+front of the rest, below the middle of the head, and opens downwards and back. Each of the 24 assignments of two axes to
+"up" and "front" is scored by how well the mesh matches this. Left and right are ambiguous, since a face is nearly
+symmetric.
 
-The weights were set on two full heads, a head captured from video, a face without the back of the head, half masks, a
-bust with shoulders and an egg: the true axes came first in each, by 1.5 points or more with a neutral pose.
+The weights were tuned on two full heads, a head captured from video, a face without the back of the head, half masks, a
+bust with shoulders and an egg: the right axes came first in each, by 1.5 points or more with a neutral pose.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from audio2face.dataset.checks.pose_match import Reference
 from audio2face.dataset.checks.units import FACTORS
 from audio2face.types import Float64Array, Int64Array
 
-MOUTH_SIZE = 3.05  # cm: root mean square distance of the moving points from their centre; 2.7 to 3.6 was measured
+MOUTH_SIZE = 3.05  # cm: root mean square distance of the moving points from their centre; measured 2.7 to 3.6
 _HEAD_SIZES = (12.0, 120.0)  # cm, diagonal: half a mask, a bust
 _LEAST_COHERENCE = 0.25
-_LARGEST_MOUTH = 0.3  # of the mesh's longest side: a cloud of points that move at random has no mouth
+_LARGEST_MOUTH = 0.3  # of the mesh's longest side: a cloud of randomly moving points has no mouth
 _FEWEST_VERTS = 40
-_MOVES = 0.4  # of the strongest motion: what belongs to the mouth
+_MOVES = 0.4  # of the strongest motion: the threshold for the mouth
 _REACH = 4.5  # sizes of the mouth around it: the face, without shoulders
 _DECISIVE, _LIKELY = 1.5, 0.75  # points by which other axes fit better
-_RIGHT_SIZE = 6.0  # cost of a unit above which it is out of the question
+_RIGHT_SIZE = 6.0  # cost above which a unit is excluded
 
 
 @dataclass(frozen=True)
 class FaceMotion:
-    """How a face moves, over all its shots.
+    """Motion of a face, over all its shots.
 
     Attributes:
         rest: the mean pose `[verts, 3]`.
         motion: mean absolute deviation from the mean of each shot, `[verts, 3]`.
-        shift: mean displacement from the neutral pose `[verts, 3]`, None without one.
+        shift: mean displacement from the neutral pose `[verts, 3]`; None without one.
         coherence: correlation of the motion of neighbouring vertices, 1 for skin, 0 for noise.
     """
 
@@ -51,7 +51,7 @@ class FaceMotion:
 
 @dataclass(frozen=True)
 class Orientation:
-    """Which axes of the file are which of the face's: index and sign."""
+    """Assignment of the file's axes to the face's: index and sign."""
 
     lateral: int
     up: int
@@ -60,7 +60,7 @@ class Orientation:
     front_sign: int
 
     def matrix(self) -> Int64Array:
-        """What turns the file's coordinates into x to the left, y up, z to the front, a rotation, int `[3, 3]`."""
+        """Rotation from the file's coordinates to x left, y up, z front, int `[3, 3]`."""
         matrix = np.zeros((3, 3), np.int64)
         matrix[1, self.up], matrix[2, self.front], matrix[0, self.lateral] = self.up_sign, self.front_sign, 1
         matrix[0] *= round(float(np.linalg.det(matrix)))
@@ -79,8 +79,8 @@ class FaceFrame:
         mouth_size: root mean square distance of its points from the centre.
         size: diagonal of the box around the mesh.
         orientation: the axes that fit best.
-        advantage: by how many points they fit better than +y up and +z to the front.
-        decisive: whether that is beyond doubt.
+        advantage: points by which they fit better than +y up and +z to the front.
+        decisive: whether this is certain.
     """
 
     mouth: Float64Array
@@ -91,17 +91,17 @@ class FaceFrame:
 
     @property
     def wrong_axes(self) -> bool:
-        """Whether other axes than +y up and +z to the front are beyond doubt."""
+        """Whether other axes than +y up and +z to the front are certain."""
         return self.advantage > _DECISIVE
 
     @property
     def doubtful_axes(self) -> bool:
-        """Whether other axes fit better, though not beyond doubt."""
+        """Whether other axes fit better, with remaining doubt."""
         return _LIKELY < self.advantage <= _DECISIVE
 
 
 def find_frame(face: FaceMotion) -> FaceFrame | None:
-    """Finds mouth and axes; None where nothing moves as a face does."""
+    """Estimates mouth and axes; None if nothing moves like a face."""
     points = face.rest.points
     energy = np.linalg.norm(face.motion, axis=1)
     if len(points) < _FEWEST_VERTS or not energy.max() > 0 or face.coherence < _LEAST_COHERENCE:
@@ -116,11 +116,11 @@ def find_frame(face: FaceMotion) -> FaceFrame | None:
 
 
 def find_factor(size: float, mouth_size: float | None) -> tuple[float, bool]:
-    """What lengths must be multiplied by to become centimetres, and whether that is beyond doubt.
+    """Returns the factor from lengths to centimetres, and whether it is certain.
 
     Args:
         size: diagonal of the box around the face.
-        mouth_size: as of `FaceFrame`, None where no mouth was found.
+        mouth_size: as in `FaceFrame`; None if no mouth was found.
     """
     costs = {factor: _unit_cost(size * factor, mouth_size, factor) for factor in (1.0, *FACTORS)}
     best = min(costs, key=lambda factor: costs[factor])
@@ -130,7 +130,7 @@ def find_factor(size: float, mouth_size: float | None) -> tuple[float, bool]:
 
 
 def _unit_cost(size: float, mouth_size: float | None, factor: float) -> float:
-    """How unlikely a head of this size in centimetres is, with a mouth of this size once it is scaled."""
+    """Returns the cost of a scale: how unusual head and mouth of this size in centimetres are."""
     low, high = _HEAD_SIZES
     cost = (max(0.0, math.log(low / size), math.log(size / high)) / 0.3) ** 2
     if mouth_size is not None:
@@ -147,7 +147,7 @@ def _orientations() -> list[Orientation]:
 
 
 def _mouth(rest: Reference, energy: Float64Array) -> tuple[Float64Array, Float64Array, float]:
-    """Weights of the vertices that belong to the mouth `[verts]`, its centre `[3]` and its size."""
+    """Returns the weights of the mouth's vertices `[verts]`, its centre `[3]` and its size."""
     area = np.square(np.linalg.norm(rest.points[rest.neighbours] - rest.points[:, None], axis=2).mean(axis=1))
     weights = np.where(energy >= _MOVES * np.quantile(energy, 0.99), area * energy, 0.0)
     for last in (False, False, True):
@@ -163,14 +163,14 @@ def _mouth(rest: Reference, energy: Float64Array) -> tuple[Float64Array, Float64
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What a face shows along each axis of the file; relative to half the extent around the mouth unless said.
+    """Features of a face along each axis of the file, in half extents around the mouth unless stated otherwise.
 
     Attributes:
-        place: the mouth against the middle, `[3]`.
-        edges: the mouth against the outermost points along the first axis, `[3, 3]`.
+        place: position of the mouth relative to the middle, `[3]`.
+        edges: position of the mouth relative to the outermost points along the first axis, `[3, 3]`.
         asymmetry: distance to the mirror image along each axis, in sizes of the mouth, `[3]`.
         share: share of the mouth's motion, `[3]`.
-        opening: mean displacement of the mouth from rest against its motion, `[3]`, zero without a neutral pose.
+        opening: mean displacement of the mouth from neutral over its motion, `[3]`; zero without a neutral pose.
         extent: of the face around the mouth, `[3]`.
         widening: width at the low and the high end over the width at the mouth, by lateral and other axis `[3, 3, 2]`.
     """
@@ -206,7 +206,7 @@ class _Evidence:
         return cls(place, edges, asymmetry, share / share.sum(), opening, 2 * half, _widening(points, centre, size))
 
     def score(self, axes: Orientation) -> float:
-        """How much the mesh looks like a face whose axes are these."""
+        """Scores how well the mesh matches a face with these axes."""
         lateral, up, front = axes.lateral, axes.up, axes.front
         sideways = (
             -3 * min(1.0, abs(self.place[lateral]) / 0.25)
@@ -231,7 +231,7 @@ class _Evidence:
 
 
 def _widening(points: Float64Array, centre: Float64Array, size: float) -> Float64Array:
-    """Width at both ends of an axis over the width at the mouth, by lateral and other axis `[3, 3, 2]`."""
+    """Returns the width at both ends of an axis over the width at the mouth, by lateral and other axis `[3, 3, 2]`."""
     low, high = points.min(axis=0), points.max(axis=0)
     widths = np.ones((3, 3, 2))
     for lateral, along in permutations(range(3), 2):
@@ -245,5 +245,5 @@ def _widening(points: Float64Array, centre: Float64Array, size: float) -> Float6
 
 
 def _unit(value: float) -> float:
-    """Limits a piece of evidence to -1 to 1."""
+    """Clips a feature to -1 to 1."""
     return max(-1.0, min(1.0, float(value)))

@@ -1,7 +1,7 @@
-"""How far a head moved as a whole, told apart from what its face did.
+"""Measures the rigid motion of a head, separate from the motion of its face.
 
-Pure numerics on arrays of points. The rigid motion is fitted by iteratively re-weighted Kabsch alignments: points that
-the current fit leaves far off (a moving jaw, lips, lids) lose their weight, so that the still part of the head decides.
+The rigid motion is fitted by iteratively re-weighted Kabsch alignments of points: points far off the current fit (a
+moving jaw, lips, lids) lose weight, so that the rigid part of the head determines the fit.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 
 from audio2face.types import Float32Array, Int64Array
 
-MAX_POINTS = 200  # a sample of the mesh this large tells the motion to a fraction of a millimetre
+MAX_POINTS = 200  # a sample of this size determines the motion to a fraction of a millimetre
 _ROUNDS = 10
-_SMALLEST_SCALE = 0.02  # cm; below it differences are noise, and weights of a perfect fit stay defined
-_CERTAIN = 3.0  # standard errors: independent motion of the points explains less than this by chance
+_SMALLEST_SCALE = 0.02  # cm; smaller differences are noise, and weights of a perfect fit stay defined
+_CERTAIN = 3.0  # standard errors: the significance level against independent motion of the points
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class HeadMotion:
     """Rigid part of the motion of a set of points, per frame.
 
     Attributes:
-        size: root mean square displacement that it gives the points, in their unit, `[frames]`.
+        size: root mean square displacement of the points by it, in their unit, `[frames]`.
         angle: rotation in degrees, `[frames]`.
-        by_chance: a size that the points' other motion could feign, `[frames]`.
+        by_chance: size that independent motion of the points can imitate, `[frames]`.
     """
 
     size: Float32Array
@@ -34,7 +34,7 @@ class HeadMotion:
 
 
 def sample_points(num_verts: int) -> Int64Array:
-    """Vertices spread evenly over the list of vertices, at most `MAX_POINTS`."""
+    """Returns vertices spread evenly over the list of vertices, at most `MAX_POINTS`."""
     return np.unique(np.linspace(0, num_verts - 1, min(num_verts, MAX_POINTS)).astype(np.int64))
 
 
@@ -45,9 +45,9 @@ def rigid_motion(frames: Float32Array, still: Float32Array) -> HeadMotion:
 
     Args:
         frames: posed points `[frames, points, 3]`, finite.
-        still: the same points at rest `[points, 3]`, at least 3.
+        still: the same points in the neutral pose `[points, 3]`, at least 3.
     """
-    # Coordinates first and near zero: float32 then holds a micrometre, and the sums are matrix products.
+    # Coordinates first and near zero: float32 then resolves a micrometre, and the sums are matrix products.
     centre = still.mean(axis=0)
     rest = np.ascontiguousarray((still - centre).T)
     posed = np.ascontiguousarray((frames - centre).transpose(0, 2, 1))
@@ -65,7 +65,7 @@ def rigid_motion(frames: Float32Array, still: Float32Array) -> HeadMotion:
 
 
 def _align(rest: Float32Array, posed: Float32Array, weights: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Weighted Kabsch alignment of points at rest with each frame.
+    """Aligns neutral points with each frame by the weighted Kabsch algorithm.
 
     Args:
         rest: `[3, points]`.
@@ -81,7 +81,7 @@ def _align(rest: Float32Array, posed: Float32Array, weights: Float32Array) -> tu
     centre_posed = weighted.sum(axis=2)
     covariance = weighted @ rest.T - centre_posed[:, :, None] * centre_rest[:, None]
     u, _, vt = np.linalg.svd(covariance.astype(np.float64))
-    u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]  # a rotation, never a mirror image
+    u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]  # excludes reflections
     rotation = (u @ vt).astype(np.float32)
     shift = centre_posed - np.einsum("fij,fj->fi", rotation, centre_rest)
     return rotation, rotation @ rest + shift[:, :, None]

@@ -1,4 +1,4 @@
-"""Do the key points of the jaw move as one rigid piece, in their own order, whenever the mouth moves?"""
+"""Checks that the key points of the jaw move as one rigid body, in their own order, whenever the mouth moves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from audio2face.geometry.rigid import fit_rigid
 from audio2face.io.arrays import Archive
 from audio2face.types import BoolArray, Float32Array, Float64Array, FloatArray, Int64Array
 
-_MOST_FRAMES = 200  # of a shot that are looked at
+_MOST_FRAMES = 200  # of a shot that are checked
 _STILL = 0.02  # of the mouth's motion
 _SPEAKS = 0.015  # sizes of the mouth: root mean square motion of a mouth that speaks
 _BENDS = 0.05  # sizes of the mouth: residual of a rigid motion
@@ -32,9 +32,9 @@ _UNLIKE = 2.2  # times the ratio of the other shots
 _FEWEST_SHOTS = 3
 _IN_ORDER = 0.3  # of the residual: what the right order leaves of it
 _EXACT = 0.02  # of the motion
-_MOST_POINTS = 200  # for which an order is looked for
+_MOST_POINTS = 200  # up to which the order is searched
 _USUAL_SIZE, _REACH = 2.2, 1.2  # sizes of the mouth
-_TOGETHER = 0.4  # share of the lower lip's motion that goes with the jaw's, for directions to be compared
+_TOGETHER = 0.4  # share of the lower lip's motion that follows the jaw's, required to compare directions
 _CORRELATED = 0.6
 _FEWEST_FRAMES = 16
 _FEWEST_VERTS = 6
@@ -43,18 +43,18 @@ _OF_ALL = 0.5
 
 @dataclass
 class _Troubles:
-    """Findings of the same kind in several shots become one."""
+    """Merges findings of the same kind in several shots."""
 
     path: Path
     num_shots: int
     found: dict[tuple[str, str, bool], list[tuple[str, str]]] = field(default_factory=dict)
 
     def add(self, code: str, shot: str, message: str, remedy: str, *, error: bool = True) -> None:
-        """Notes what is wrong with one shot."""
+        """Adds a fault of one shot."""
         self.found.setdefault((code, remedy, error), []).append((shot, message))
 
     def report(self, findings: Findings) -> None:
-        """One finding where half of the shots or more are concerned, else one per shot."""
+        """Reports one finding if half of the shots or more are affected, else one per shot."""
         for (code, remedy, error), shots in self.found.items():
             add = findings.error if error else findings.warning
             if len(shots) > 1 and len(shots) >= _OF_ALL * self.num_shots:
@@ -67,14 +67,14 @@ class _Troubles:
 
 
 def check_jaw(neutral: Float32Array, archive: Archive, skin: Tracks, face: FaceFrame, findings: Findings) -> bool:
-    """Compares the key points with the skin; whether nothing is wrong with them.
+    """Compares the key points with the skin; returns whether they are free of faults.
 
     Args:
-        neutral: the points at rest `[points, 3]`.
-        archive: their offsets, per shot `[frames, points, 3]`.
-        skin: places of the skin in some frames of every shot.
+        neutral: the neutral points `[points, 3]`.
+        archive: their deltas, per shot `[frames, points, 3]`.
+        skin: positions of the skin in some frames of every shot.
         face: the mouth, in the skin's unit and axes.
-        findings: receives what is wrong.
+        findings: receives the findings.
     """
     jaws = _read(neutral, archive, skin.shots)
     troubles = _Troubles(archive.path, len(jaws))
@@ -94,7 +94,7 @@ def check_jaw(neutral: Float32Array, archive: Archive, skin: Tracks, face: FaceF
 
 
 def _read(neutral: Float32Array, archive: Archive, shots: Mapping[str, Any]) -> dict[str, Float32Array]:
-    """The finite offsets of every shot; what cannot be read or is no offset is reported elsewhere."""
+    """Reads the finite deltas of every shot; faults are reported elsewhere."""
     found = {}
     for shot in shots:
         try:
@@ -107,9 +107,9 @@ def _read(neutral: Float32Array, archive: Archive, shots: Mapping[str, Any]) -> 
 
 
 def lower_lip(places: Float32Array, face: FaceFrame) -> BoolArray:
-    """Which tracked vertices `[frames, verts, 3]` lie at the mouth or under it, `[verts]`: the jaw carries these.
+    """Selects the tracked vertices `[frames, verts, 3]` at the mouth or below it, which the jaw moves, `[verts]`.
 
-    The upper lip opens against the lower one, so its motion would tell the opposite.
+    The upper lip is excluded, since it opens against the lower one.
     """
     away = places.mean(axis=0) - face.mouth
     distance = np.linalg.norm(away, axis=1)
@@ -123,7 +123,7 @@ def lower_lip(places: Float32Array, face: FaceFrame) -> BoolArray:
 
 
 def common_vertices(skin: Tracks, face: FaceFrame) -> BoolArray | None:
-    """The tracked vertices of `lower_lip`, by the first shot; None without any."""
+    """Selects the tracked vertices of `lower_lip`, by the first shot; None if there are none."""
     for _, places in skin.shots.values():
         chosen = lower_lip(places, face)
         return chosen if chosen.any() else None
@@ -131,13 +131,13 @@ def common_vertices(skin: Tracks, face: FaceFrame) -> BoolArray | None:
 
 
 def around_mean(places: Float32Array, chosen: BoolArray) -> Float64Array:
-    """Motion of the chosen vertices around their mean, `[frames, verts, 3]`."""
+    """Returns the motion of the selected vertices around their mean, `[frames, verts, 3]`."""
     some = places[:, chosen].astype(np.float64)
     return np.asarray(some - some.mean(axis=0))
 
 
 def _motion(jaws: Mapping[str, Float32Array], skin: Tracks, chosen: BoolArray) -> Motion | None:
-    """How the jaw moves with the skin over all shots; None where either stands still or they have nothing in common."""
+    """Returns the common motion of jaw and skin over all shots; None if either stands still or they are unrelated."""
     steps, mouths = [], []
     for shot, offsets in jaws.items():
         numbers, places = skin.shots[shot]
@@ -151,7 +151,7 @@ def _motion(jaws: Mapping[str, Float32Array], skin: Tracks, chosen: BoolArray) -
 def _check_directions(
     jaws: Mapping[str, Float32Array], skin: Tracks, chosen: BoolArray, troubles: _Troubles
 ) -> set[str]:
-    """Offsets in another unit or in other axes, in all shots or in one; the shots concerned."""
+    """Reports deltas in another unit or in other axes, in all shots or in one; returns the shots concerned."""
     odd = set()
     motions = {shot: _motion({shot: offsets}, skin, chosen) for shot, offsets in jaws.items()}
     known = {shot: motion for shot, motion in motions.items() if motion is not None}
@@ -191,9 +191,9 @@ def _direction(vector: Float64Array) -> str:
 
 
 def common_motion(steps: Float64Array, mouth: Float64Array) -> Motion | None:
-    """The motion of a part `[frames, 3]` and that of the skin `[frames, verts, 3]` that goes with it, around the mean.
+    """Returns the motion of a part `[frames, 3]` and the skin's motion `[frames, verts, 3]` correlated with it.
 
-    None where either stands still, or where they have too little in common to compare directions.
+    None if either stands still, or if they share too little motion to compare directions.
     """
     _, values, right = np.linalg.svd(steps, full_matrices=False)
     if not values[0] > 0 or len(steps) < _FEWEST_FRAMES:
@@ -203,7 +203,7 @@ def common_motion(steps: Float64Array, mouth: Float64Array) -> Motion | None:
     strength = np.linalg.norm(slopes, axis=1)
     energy = np.square(mouth).sum(axis=(0, 2))
     explained = np.square(strength) * np.square(signal).sum() / np.maximum(energy, 1e-30)
-    # The signal's own sign is arbitrary, the relation of both motions is not.
+    # The sign of the signal is arbitrary; the relation of both motions is not.
     chosen = strength >= np.quantile(strength, 0.5)
     skin = slopes[chosen].sum(axis=0)
     length = float(np.linalg.norm(skin))
@@ -213,7 +213,7 @@ def common_motion(steps: Float64Array, mouth: Float64Array) -> Motion | None:
 
 
 def _check_motion(offsets: Float32Array, mouth: Float64Array, face: FaceFrame, shot: str, troubles: _Troubles) -> None:
-    """A jaw that stands still, or goes its own way, while the mouth moves."""
+    """Reports a jaw that stands still, or moves independently, while the mouth moves."""
     around = offsets - offsets.mean(axis=0)
     moves = float(np.sqrt(np.square(around).sum(axis=2).mean()))
     speaks = float(np.sqrt(np.square(mouth).sum(axis=2).mean()))
@@ -231,13 +231,13 @@ def _check_motion(offsets: Float32Array, mouth: Float64Array, face: FaceFrame, s
             "jaw-motion",
             shot,
             "the jaw moves, though not when the mouth does",
-            "Check that the array belongs to this shot and begins with its first frame.",
+            "Check that the array belongs to this shot and starts with its first frame.",
             error=False,
         )
 
 
 def _correlation(around: Float64Array | Float32Array, mouth: Float64Array) -> float:
-    """Strongest correlation of the jaw's main motion with motion at the mouth, the third quartile of it."""
+    """Returns the strongest correlation of the jaw's main motion with motion at the mouth (its third quartile)."""
     steps = np.asarray(around, np.float64).mean(axis=1)
     signal = steps @ np.linalg.svd(steps, full_matrices=False)[2][0]
     flat = mouth.reshape(len(mouth), -1)
@@ -248,7 +248,7 @@ def _correlation(around: Float64Array | Float32Array, mouth: Float64Array) -> fl
 
 
 def _check_rigid(neutral: Float32Array, offsets: Float32Array, face: FaceFrame, shot: str, troubles: _Troubles) -> None:
-    """Key points that change their distances from each other, or come in another order than at rest."""
+    """Reports key points whose distances change, or whose order differs from the neutral pose."""
     frames = offsets[:: max(1, len(offsets) // _MOST_FRAMES)].astype(np.float64) + neutral
     residual, motion = _residual(frames, neutral), float(np.sqrt(np.square(frames - neutral).sum(axis=2).mean()))
     if residual <= _EXACT * motion:
@@ -259,8 +259,9 @@ def _check_rigid(neutral: Float32Array, offsets: Float32Array, face: FaceFrame, 
         troubles.add(
             "jaw-order",
             shot,
-            f"the key points come in another order than at rest: point {order[first]} lies where point {first} belongs",
-            "Export offsets and rest positions of the same points in the same order.",
+            f"the key points have another order than in the neutral pose: point {order[first]} is where point {first} "
+            "belongs",
+            "Export deltas and neutral positions of the same points in the same order.",
         )
         return
     if residual <= _BENDS_SHARE * motion or residual <= min(_BENDS * face.mouth_size, 0.1 * _spread(neutral)):
@@ -268,8 +269,8 @@ def _check_rigid(neutral: Float32Array, offsets: Float32Array, face: FaceFrame, 
     troubles.add(
         "jaw-rigid",
         shot,
-        f"the key points do not move as one rigid piece: {residual:.2g} remain of a motion of {motion:.2g}",
-        "Choose points on the lower teeth, none on the skin, and export offsets from the rest positions.",
+        f"the key points do not move as one rigid body: {residual:.2g} remain of a motion of {motion:.2g}",
+        "Choose points on the lower teeth, none on the skin, and export deltas from the neutral positions.",
         error=residual > _BENDS_MUCH * motion,
     )
 
@@ -279,12 +280,12 @@ def _spread(neutral: Float32Array) -> float:
 
 
 def _residual(frames: Float64Array, neutral: FloatArray) -> float:
-    """Root mean square distance that the best rigid motion leaves."""
+    """Returns the root mean square residual of the best rigid motion."""
     return float(np.sqrt(np.square(fit_rigid(frames, neutral).apply(frames) - neutral).sum(axis=2).mean()))
 
 
 def _order(frames: Float64Array, neutral: Float64Array, residual: float) -> Int64Array | None:
-    """Which point of the frames lies where each point of the neutral belongs `[points]`; None where that is its own."""
+    """Returns for each neutral point the index of the frames' point at its position `[points]`; None if in order."""
     if len(neutral) > _MOST_POINTS:
         return None
     mean = frames.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Do recording and animation last equally long, and does the frame rate explain it where they do not?"""
+"""Compares the durations of recording and animation, and looks for a frame rate that explains differences."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from pathlib import Path
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.report import Findings
 
-# Lengths of sound and picture differ by a frame or two in any export.
+# Durations of audio and animation differ by a frame or two in any export.
 _SMALL_DIFFERENCE = 0.1  # s
-_LACKING = 0.25  # s: a syllable is without its sound
+_LACKING = 0.25  # s: a syllable without audio
 _LACKING_SHARE = 0.05
 _USUAL_RATES = (23.976, 24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 90.0, 100.0, 120.0)
 _MOST_SHOTS = 2 / 3
 _RATE_TOLERANCE = 0.01
-_SAME_RATE = 0.005  # in short shots 29.97 and 30 may stand for each other
+_SAME_RATE = 0.005  # in short shots 29.97 and 30 are equivalent
 _THOUSANDTH = 1.001  # 30 to 29.97, 60 to 59.94, 24 to 23.976
 _SAME_THOUSANDTH = 1e-4
-_FRAMES_OFF = 1.5  # a length that fits to so many frames fits
+_FRAMES_OFF = 1.5  # tolerance of a duration, in frames
 
 
 @dataclass(frozen=True)
 class ShotLength:
-    """How long the two sides of a shot are.
+    """Durations of recording and animation of a shot.
 
     Attributes:
-        shot: its name.
+        shot: name of the shot.
         file: its recording.
-        sound: length of the recording in seconds.
-        frames: frames of its animation.
+        sound: duration of the recording, in seconds.
+        frames: number of frames of its animation.
         cache: file of the animation.
-        cache_fps: frames per second that the file itself states; None where its format does not.
+        cache_fps: frames per second stated by the file; None if its format has none.
     """
 
     shot: str
@@ -44,7 +44,7 @@ class ShotLength:
 
 
 def check_lengths(dataset: ActorDataset, lengths: list[ShotLength], findings: Findings) -> None:
-    """Compares sound and picture: first whether most shots tell of one other frame rate, then shot by shot."""
+    """Compares audio and animation: first whether most shots imply one other frame rate, then shot by shot."""
     suggested = [_suggested_rate(length, dataset.fps) for length in lengths]
     (rate, votes), *_ = Counter(suggested).most_common(1) or [(None, 0)]
     fps = dataset.fps
@@ -64,7 +64,7 @@ def check_lengths(dataset: ActorDataset, lengths: list[ShotLength], findings: Fi
 
 
 def _check_thousandth(dataset: ActorDataset, lengths: list[ShotLength], fps: float, findings: Findings) -> float:
-    """Looks for long takes that fit at a rate 1000/1001 or 1001/1000 of what is configured; the rate that holds."""
+    """Looks for long takes that fit a rate of 1000/1001 or 1001/1000 of the configured one; returns the rate to use."""
     for rate in (fps / _THOUSANDTH, fps * _THOUSANDTH):
         long = [length for length in lengths if length.frames * abs(1 - fps / rate) > 2.5 * _FRAMES_OFF]
         fitting = [length for length in long if _fits_better(length, rate, fps)]
@@ -77,7 +77,7 @@ def _check_thousandth(dataset: ActorDataset, lengths: list[ShotLength], fps: flo
             "frame-rate",
             f"CACHE_FPS is {fps:g}, but {len(fitting)} of {len(long)} long recordings are as long as their animation "
             f"at {rate:.2f} frames per second{', which their caches state' if stated else ''}: by the end of a take, "
-            f"sound and picture are {drift:.2f} s apart",
+            f"audio and animation are {drift:.2f} s apart",
             f'Set CACHE_FPS["{dataset.actor}"] = {rate:.6g} in config_dataset.py, or export the caches at {fps:g}.',
             file=dataset.paths["SKIN_CACHE_ROOT"],
         )
@@ -95,7 +95,7 @@ def _states(length: ShotLength, rate: float) -> bool:
 
 
 def _suggested_rate(length: ShotLength, fps: float) -> float | None:
-    """Another usual frame rate at which the animation would be as long as the sound, where `fps` does not fit."""
+    """Returns another common frame rate at which the animation has the duration of the audio; None if `fps` fits."""
     if abs(length.sound - length.frames / fps) <= _SMALL_DIFFERENCE:
         return None
     implied = length.frames / length.sound
@@ -105,13 +105,13 @@ def _suggested_rate(length: ShotLength, fps: float) -> float | None:
 
 
 def _check_cache_rate(length: ShotLength, fps: float, findings: Findings) -> bool:
-    """Compares the rate that a cache itself tells with CACHE_FPS; whether an error was reported."""
+    """Compares the rate stated by a cache with CACHE_FPS; returns whether an error was reported."""
     told = length.cache_fps
     if told is None or abs(told / fps - 1) <= _SAME_RATE:
         if told is not None:
             _check_stated_thousandth(length, told, fps, findings)
         return False
-    message = f"the cache tells of {told:g} frames per second, expected {fps:g}"
+    message = f"the cache states {told:g} frames per second, expected {fps:g}"
     if abs(length.sound - length.frames / fps) <= _SMALL_DIFFERENCE:
         message += "; the recording's length agrees with the latter"
         findings.warning(
@@ -130,7 +130,7 @@ def _check_cache_rate(length: ShotLength, fps: float, findings: Findings) -> boo
 
 
 def _check_stated_thousandth(length: ShotLength, told: float, fps: float, findings: Findings) -> None:
-    """Warns of a long take whose cache states a rate that is a thousandth away."""
+    """Warns of a long take whose cache states a rate that differs by a thousandth."""
     drift = abs(length.frames / fps - length.frames / told)
     ratio = max(told / fps, fps / told)
     if abs(ratio / _THOUSANDTH - 1) < _SAME_THOUSANDTH and drift > 1 / fps:
@@ -156,13 +156,13 @@ def _check_length(length: ShotLength, fps: float, findings: Findings) -> None:
     if lacking > min(_LACKING, max(_LACKING_SHARE * motion, _SMALL_DIFFERENCE)):
         findings.error("audio-short", message, "Export recording and animation over the same time.", **place)
     elif lacking > 0:
-        findings.warning("audio-short", message, "Training hears silence at the end.", **place)
+        findings.warning("audio-short", message, "Training uses silence at the end.", **place)
     elif rate is not None:
         findings.error("audio-long", message, "Export recording and animation over the same time.", **place)
     else:
         findings.warning(
             "audio-long",
             message,
-            "Check that both begin at the same moment; the end is not used.",
+            "Check that both start at the same time; the end is not used.",
             **place,
         )

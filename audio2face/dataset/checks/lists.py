@@ -1,4 +1,4 @@
-"""Vertex lists: are they within the mesh, and does the upper vertex lie over the lower one?"""
+"""Checks that vertex lists are within the mesh, and that upper vertices are above lower ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEWEST_RIGID = 4
 def check_ranges(
     dataset: ActorDataset, static: Static, skin_verts: int | None, tongue_verts: int | None, findings: Findings
 ) -> None:
-    """Reports lists that name vertices which the mesh does not have."""
+    """Reports lists with vertices outside the mesh."""
     for parameter, lists, verts in (
         ("SKIN_LIP_DIST_VERTEX_LIST_FPATH", static.lip_dist, skin_verts),
         ("SKIN_EYE_DIST_VERTEX_LIST_FPATH", static.eye_dist, skin_verts),
@@ -52,21 +52,21 @@ def check_ranges(
 
 
 def _check_rotation(rigid: Int64Array, neutral: Float32Array | None, path: Path, findings: Findings) -> None:
-    """Reports vertices of the tongue's root from whose places no rotation follows."""
+    """Reports vertices of the tongue's root that do not determine a rotation."""
     distinct = np.unique(rigid)
     if neutral is None or distinct.max() >= len(neutral) or len(distinct) < _FEWEST_RIGID:
         return
     if not spans_a_plane(neutral[distinct]):
         findings.error(
             "list-collinear",
-            f"the {len(distinct)} vertices lie on one line: how the tongue turns with the jaw is left open",
+            f"the {len(distinct)} vertices lie on one line: how the tongue turns with the jaw is left undetermined",
             "Name vertices all over the root of the tongue, better ten or more.",
             file=path,
         )
 
 
 def openings(static: Static, skin_verts: int | None) -> dict[str, Openings]:
-    """What to measure on the way through the frames: pairs by what they mean, those within the mesh only."""
+    """Returns the pairs to measure during the sweep, by their meaning; only those within the mesh."""
     pairs: dict[str, VertexPairs | None] = {"lips": static.lip_dist, "lids": static.eye_dist}
     if static.lip_size is not None:
         pairs |= _lip_size_pairs(static.lip_size)
@@ -81,7 +81,7 @@ def openings(static: Static, skin_verts: int | None) -> dict[str, Openings]:
 
 
 def check_openings(dataset: ActorDataset, measured: Mapping[str, Openings], findings: Findings) -> None:
-    """Reports lists whose upper vertices lie under the lower ones, judged by the neutral pose and all frames."""
+    """Reports lists whose upper vertices are below the lower ones, judged by the neutral pose and all frames."""
     for name, parameter, above, below in (
         ("lips", "SKIN_LIP_DIST_VERTEX_LIST_FPATH", '"upper"', '"lower"'),
         ("lids", "SKIN_EYE_DIST_VERTEX_LIST_FPATH", '"upper"', '"lower"'),
@@ -102,7 +102,7 @@ def _check_opening(measured: Openings, path: Path, above: str, below: str, findi
     if wrong.all():
         findings.error(
             "list-swapped",
-            f"{above} and {below} are exchanged: in all {len(wrong)} pairs the first lies under the second, such as "
+            f"{above} and {below} are exchanged: in all {len(wrong)} pairs the first is below the second, such as "
             f"vertices {vertices} by {-heights[first]:.2f} cm",
             f"Exchange {above} and {below} (+y must point up).",
             file=path,
@@ -111,7 +111,7 @@ def _check_opening(measured: Openings, path: Path, above: str, below: str, findi
     else:
         findings.warning(
             "list-mixed",
-            f"in {int(wrong.sum())} of {len(wrong)} pairs the {above} vertex lies under the {below} one, such as "
+            f"in {int(wrong.sum())} of {len(wrong)} pairs the {above} vertex is below the {below} one, such as "
             f"vertices {vertices} by {-heights[first]:.2f} cm",
             "Check the order of the vertices: the lists are paired by position.",
             file=path,
@@ -133,7 +133,7 @@ def _check_range(indices: Int64Array, verts: int, path: Path, findings: Findings
         findings.error(
             "list-range",
             f"names vertex {int(wrong[0])}, the mesh has {verts} vertices (0 to {verts - 1})",
-            "Export the list from the mesh of the caches; numbers begin with 0.",
+            "Export the list from the mesh of the caches; numbers start at 0.",
             file=path,
             vertex=int(wrong[0]),
         )

@@ -40,7 +40,7 @@ def check_rigid_vertices(neutral: FloatArray, tracks: Tracks, face: FaceFrame, p
         return True
     findings.error(
         "tongue-rigid",
-        f"the {len(rest)} listed vertices do not move as one rigid piece: {residual:.2g} remain of a motion of "
+        f"the {len(rest)} listed vertices do not move as one rigid body: {residual:.2g} remain of a motion of "
         f"{motion:.2g}",
         "List vertices at the root of the tongue that move with the jaw and not by themselves.",
         file=path,
