@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _SUPERVISOR = "A2F_SUPERVISOR"  # "PID:DESCRIPTOR", set by tools/stage_process.py
-AGAIN = "Run the same command again to go on."
+AGAIN = "Run the same command again to resume."
 
 
 class _Hint:

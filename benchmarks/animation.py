@@ -11,7 +11,7 @@ second pass.
 
 Beside the two exact forms stands what a plain program would do: scipy's `lsq_linear`, frame after frame, with the same
 matrix and the same products D'(positions - n) already made, for some frames of the skin in one pass; and how far its
-weights are from ours. All figures are time of the processor, so that whatever else runs does not count.
+weights are from ours. All figures are time of the processor, so that other processes do not count.
 """
 
 from __future__ import annotations

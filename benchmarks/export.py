@@ -5,7 +5,7 @@
 `large` is a synthetic face of the size of the reference's (24,002 skin and 5,602 tongue vertices, 52 and 16 blend
 shapes); `example` is the example head in synthetic motion. Wall and processor seconds both count from the call to the
 finished files, libraries loaded before. Peak memory is what the process took at most up to then, the animation itself
-(mapped from files) left out as far as the system tells it apart.
+(mapped from files) excluded where the system reports it separately.
 """
 
 from __future__ import annotations

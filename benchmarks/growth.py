@@ -64,7 +64,7 @@ def motion(verts: int, num_frames: int, seed: int) -> Iterator[FloatArray]:
 
 
 def neutral(verts: int) -> FloatArray:
-    """A face at rest, `[verts, 3]`, centimetres."""
+    """A neutral face, `[verts, 3]`, centimetres."""
     return np.random.default_rng(verts).uniform(-8, 8, (verts, 3)) * ([1, 1, 1] if verts == SKIN_VERTS else [0.2] * 3)
 
 

@@ -130,7 +130,7 @@ def measure(model: DeployedModel, options: argparse.Namespace, folder: Path, con
     settings = AnimationOptions(actor=model.actors[0].name, solver=options.method)
     performer = AnimationPipeline(model, settings)
     audio = write_noise(folder / "noise.wav", options.seconds)
-    performer.animate(write_noise(folder / "short.wav", 1.0), folder)  # whatever is only slow the first time
+    performer.animate(write_noise(folder / "short.wav", 1.0), folder)  # warm-up
     began = time.perf_counter()
     performer.animate(audio, folder)
     whole = (time.perf_counter() - began) / options.seconds

@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.read_caches [--gigabytes 1] [--verts 24002] [--folder FOLDER]
 
 Writes a float32 .mc (and .npy, .pc2, .mdd, .mcx, and a float64 .mc of the same number of frames) of random vertices,
-reads each once so that it lies in memory, then times reading it in blocks of 64 frames into one preallocated float32
+reads each once into the page cache, then times reading it in blocks of 64 frames into one preallocated float32
 array. The first row is the yardstick: the same numbers from .npy through numpy.load and a memory map. The last row
 reads the .mc with the standard library's array module, frame by frame and with a byte swap. Files are deleted.
 """

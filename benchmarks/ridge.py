@@ -1,15 +1,15 @@
-"""The floor that any trained network must beat: ridge regression from the spectrum of speech to the lips.
+"""The baseline for any trained network: ridge regression from the spectrum of speech to the lips.
 
     .venv/bin/python -m benchmarks.ridge datasets/example/ada
 
 Takes a raw dataset folder with `audio/`, `cache/skin/` and `geom/skin/lip_dist_vertex_list.json`. Shots are sorted by
-name and split twice, into those whose index leaves 7, and 3, when divided by 8, and the rest, from which is learnt: 64
-log-mel bands, 9 taps over plus and minus 160 ms, to the lips. Printed for each split and on average: correlation of the
-lip distance with the true one (mean over shots) and lip error (distance of the worst of the marked vertices, mean over
-frames, then shots). The bar for a network is 8 % less error and 0.02 more correlation than the average.
+name and split twice, into those whose index leaves 7, and 3, when divided by 8, and the rest for training: 64 log-mel
+bands, 9 taps over plus and minus 160 ms, to the lips. Printed for each split and on average: correlation of the lip
+distance with the ground truth (mean over shots) and lip error (distance of the worst of the marked vertices, mean over
+frames, then shots). The target for a network is 8 % less error and 0.02 more correlation than the average.
 
 `--run TRAINING_RUN`, once for each split, scores trained networks too, each on its own held-out shots beside a
-regression that learns from all others. Shots of a split go into VALIDATION_SHOTS; the splits are printed.
+regression trained on all others. Shots of a split go into VALIDATION_SHOTS; the splits are printed.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ LESS_ERROR, MORE_CORRELATION = 0.08, 0.02
 
 @dataclass(frozen=True)
 class ShotData:
-    """What is learnt from, and judged by.
+    """Training and validation data of a shot.
 
     Attributes:
         audio: the recording.
         features: `[frames, features]`.
-        lips: true positions of the marked vertices, `[frames, 2, pairs, 3]`, centimetres.
+        lips: recorded positions of the marked vertices, `[frames, 2, pairs, 3]`, centimetres.
     """
 
     audio: Path
@@ -70,8 +70,10 @@ def read_shots(folder: Path, fps: float) -> tuple[dict[str, ShotData], Int64Arra
 
 def score_ridge(shots: Mapping[str, ShotData], held_out: Collection[str]) -> LipScore:
     """Learns from the other shots, and scores those that are held out."""
-    learnt = [shot for name, shot in shots.items() if name not in held_out]
-    ridge = Ridge.fit([shot.features for shot in learnt], [shot.lips.reshape(len(shot.lips), -1) for shot in learnt])
+    training = [shot for name, shot in shots.items() if name not in held_out]
+    ridge = Ridge.fit(
+        [shot.features for shot in training], [shot.lips.reshape(len(shot.lips), -1) for shot in training]
+    )
     judged = [shots[name] for name in held_out]
     predicted = [ridge.predict(shot.features).reshape(shot.lips.shape) for shot in judged]
     return score_lips(predicted, [shot.lips for shot in judged])
@@ -112,7 +114,7 @@ def animate_regression(
 ) -> Float64Array:
     """The same at the rate of the recorded animation.
 
-    A consumer's frame stands for the beginning of its time, a recorded one for the middle: of twice as many frames,
+    A consumer's frame has the time of its start, a recorded one that of its middle: of twice as many frames,
     every other one is where the recorded ones are.
     """
     options = RawOptions(actor=model.actor, emotion=emotion, mode=Mode.parse("offline"), fps=2 * exact_rate(fps))

@@ -1,13 +1,13 @@
-"""Training the regression network at the size of a large actor: steps a second in both ways to hear, and the hearing.
+"""Benchmarks training of the regression network with a large actor: steps per second with fast and exact features.
 
     .venv/bin/python -m benchmarks.train_regression [--device cpu|cuda] [--batch-size 32] [--updates 10] [--small]
 
-Makes a synthetic actor (272 skin and 10 tongue shapes, 30 fps) and a wav2vec 2.0 of base size with random weights, of
-which one layer is heard. "Exact" hears every window at every step, "fast" reads what it heard before; either trains as
-`run_train.py` does. Beside them, on the same drawn sequences, the reference's way: the encoder hears all windows of a
-step at once, items are read one after the other while nothing else happens, and whole poses are made for the losses on
-lips and lids. The ways take turns step by step, so that whatever else the machine does meets all alike; the first steps
-are not counted. A step takes `batch size` sequences of two frames.
+Uses a synthetic actor (272 skin and 10 tongue components, 30 fps) and a wav2vec 2.0 of base size with random weights,
+of which one layer is used. "Exact" extracts features of every window at every step, "fast" reads cached features; both
+train as `run_train.py` does. The third variant, on the same sequences, is that of the reference: the encoder processes
+all windows of a step at once, items are loaded sequentially, and whole poses are computed for the losses on lips and
+lids. The variants alternate step by step, so that other load affects all equally; the first steps are not counted. A
+step takes `batch size` sequences of two frames.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Bench:
         self._train = {"BATCH_SIZE": batch_size, "DEVICE": device, "REPRODUCIBLE": False}
 
     def hearing(self) -> float:
-        """Windows a second that are heard before fast training."""
+        """Windows per second in the extraction of features before fast training."""
         task, fabric, _ = self._open("fast", "auto")
         began = time.perf_counter()
         next(task.batches(0, 0))

@@ -129,8 +129,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _check() -> argparse.ArgumentParser:
     result = _configured(
         "check",
-        "Looks for everything that is wrong with the raw data of a configuration's actors, and says how to mend it.\n"
-        "Exit status: 0 nothing wrong or warnings only, 1 errors, 2 a mistake in the configuration or arguments.",
+        "Checks the raw data of a configuration's actors, and reports all faults with their fixes.\n"
+        "Exit status: 0 nothing wrong or warnings only, 1 errors, 2 a user error in the configuration or arguments.",
         "python run_check.py quickstart-diffusion ada",
     )
     result.add_argument(
@@ -169,7 +169,7 @@ def _train() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         type=_name_or_nothing,
-        help="go on with a run: the one named, or the configuration's newest that is not finished",
+        help="resume a run: the given one, or the configuration's newest unfinished one",
     )
     result.add_argument(
         "--finish", action="store_true", help="with --resume: train no further, export what there is (or once more)"
@@ -203,8 +203,8 @@ def _run_of(stage: str, description: str, optional: bool = False) -> argparse.Ar
 def _deploy() -> argparse.ArgumentParser:
     result = _run_of(
         "deploy",
-        "Stage 3: packs a trained network into a model folder for Maya-ACE and the SDK. With --check, tells what is\n"
-        "wrong with such a folder (exit status: 0 nothing, 1 errors, 2 a mistake in the arguments).",
+        "Stage 3: packs a trained network into a model folder for Maya-ACE and the SDK. With --check, reports the\n"
+        "faults of such a folder (exit status: 0 none, 1 errors, 2 a user error in the arguments).",
         optional=True,
     )
     result.add_argument(
@@ -212,7 +212,7 @@ def _deploy() -> argparse.ArgumentParser:
     )
     result.add_argument("--force", action="store_true", help="replace the model folder where there is one")
     _add_settings(result)
-    result.add_argument("--check", metavar="FOLDER", help="only check a model folder, whoever made it")
+    result.add_argument("--check", metavar="FOLDER", help="only check a model folder, of any origin")
     return result
 
 

@@ -49,7 +49,7 @@ of data start from the datasets folder, other relative paths from the workspace 
 
 @dataclass(frozen=True)
 class Comment:
-    """What the comment above a parameter says."""
+    """Returns the text of the comment above a parameter."""
 
     heading: str | None
     meaning: str

@@ -1,4 +1,4 @@
-"""Draws the README's animation: a sentence that a network of the quickstart has never heard, beside its true motion.
+"""Draws the README's animation: a sentence unseen by a network of the quickstart, beside its recorded motion.
 
     python -m tools.draw_speech MODEL_FOLDER [PICTURE.webp]
 

@@ -316,7 +316,7 @@ def _leaves(value: object) -> Iterator[object]:
 
 
 def _content(path: Path) -> bytes:
-    """A file's bytes without what tells the time; archives by their members, since they record when they were made."""
+    """A file's bytes without times; archives by their members, since they record their time of creation."""
     if path.suffix == ".npz":
         with zipfile.ZipFile(path) as archive:
             return b"".join(name.encode() + archive.read(name) for name in sorted(archive.namelist()))

@@ -32,7 +32,7 @@ def in_container(variables: dict[str, str]) -> bool:
 
 
 def choose_runtime(variables: dict[str, str]) -> str:
-    """Returns "local" or "docker", or ends with one message that says what to install.
+    """Returns "local" or "docker", or ends with one message about what to install.
 
     `auto` prefers this machine's Python and falls back to the image where Python cannot do it.
     """
@@ -48,7 +48,7 @@ def choose_runtime(variables: dict[str, str]) -> str:
         return "docker"
     problem = environment.why_not_here()
     if problem is not None and (wanted == "local" or docker.why_not_docker() is not None):
-        fail(problem + "\nOr go on with Docker: run ./docker/build_docker.sh once, then this command again.")
+        fail(problem + "\nOr use Docker: run ./docker/build_docker.sh once, then this command again.")
     return "local" if problem is None else "docker"
 
 

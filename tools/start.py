@@ -13,7 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-AGAIN = "Run the same command again to go on."
+AGAIN = "Run the same command again to resume."
 
 
 def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:

@@ -1,15 +1,15 @@
 """Runs a stage as a child process and obeys Ctrl-C and SIGTERM on its behalf, within two seconds at every moment.
 
-No Python program can promise that for itself: its handlers wait for the end of whatever runs in native code, be it the
-import of a large library, the export of a graph or a decomposition. So this process, which does nothing but wait,
-passes the signal on, leaves the stage some time to clean up, and then ends it with all processes that it started.
-Files are written whole or not at all, so nothing that was kept is lost.
+A Python program cannot guarantee this itself: its handlers run only after native code returns, such as the import of a
+large library, the export of a graph or a decomposition. This process therefore waits, passes the signal on, gives the
+stage time to clean up, and then ends it with all of its child processes. Files are written atomically, so that saved
+results stay intact.
 
-The stage talks back over a socket, in lines:
+The stage sends lines over a socket:
 
-    +          it saves what must not be lost, and takes the time it needs
-    -          it has done so
-    hint TEXT  what to tell whoever stops it from here on
+    +          it starts to save its state, which may take any time
+    -          its state is saved
+    hint TEXT  the hint to print when it is stopped from now on
 
 Standard library only, readable by any Python from 3.8 on.
 """
@@ -113,7 +113,7 @@ class _Supervisor:
             self._deadline = time.monotonic() + GRACE_SECONDS
 
     def _listen(self, talk: socket.socket) -> None:
-        """Takes in what the stage says."""
+        """Processes the messages of the stage."""
         try:
             received = talk.recv(65536)
         except (BlockingIOError, ConnectionError):

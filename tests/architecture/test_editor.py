@@ -1,4 +1,4 @@
-"""What VSCode is told: entries that start what is there, and debug runners whose names are easy to change."""
+"""The VSCode configuration: entries that start existing files, and debug runners with editable names."""
 
 from __future__ import annotations
 

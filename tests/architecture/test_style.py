@@ -44,7 +44,7 @@ ORDER = [
 RANK = {name: rank for rank, name in enumerate(ORDER)}
 # What host scripts are made of.
 HOST_TOOLS = ["arguments", "docker", "environment", "launch", "settings", "stage_process", "start", "supervisor"]
-# Whoever only animates a face needs no torch.
+# Inference needs no torch.
 WITHOUT_TORCH = [
     "families",
     "config",

@@ -28,7 +28,7 @@ def speech_like(rate: int, seconds: float = SECONDS, seed: int = 0) -> Float32Ar
 
 
 def delay_seconds(found: Float32Array, truth: Float32Array, rate: int) -> float:
-    """How much later `truth` lies in `found`, `[samples]` both; fails where it is not there."""
+    """Returns the delay of `truth` within `found`, both `[samples]`; fails if it is missing."""
     size = 1 << (len(found) + len(truth)).bit_length()
     match = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(truth, size)), size)
     delay = int(np.argmax(match))
@@ -54,7 +54,7 @@ def write_media(
     """Encodes sound tracks, and pictures from time 0 on where a video codec is named.
 
     Args:
-        path: the file; its name tells the container.
+        path: the file; its suffix selects the container.
         codec: of the sound.
         rate: in Hz.
         layout: of the channels.

@@ -1,4 +1,4 @@
-"""What a hostile configuration or file says in a message is short, and nothing that a terminal obeys."""
+"""Messages with text of hostile configurations or files are short and free of terminal commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's code runs apart, and whatever it does ends in a report."""
+"""The user's code runs in a process of its own, and all of its errors are reported."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ Open = Callable[..., ActorDataset]
 
 
 def write_config(folder: Path, root: Path, **changes: object) -> None:
-    """Writes `config_dataset.py` for whatever a dataset folder holds; `changes` are parameters in full."""
+    """Writes `config_dataset.py` for the contents of a dataset folder; `changes` are whole parameters."""
     values: dict[str, object] = {
         name: {ACTOR: str(root / place)} for name, place in PLACES.items() if (root / place).exists()
     }
@@ -60,7 +60,7 @@ def add_shot(root: Path, source: str, name: str, extension: str = ".npy") -> Non
 
 
 def change_npz(path: Path, change: Callable[[dict[str, np.ndarray]], object]) -> None:
-    """Reads all arrays of an archive, lets `change` do its work on them, and writes them back."""
+    """Reads all arrays of an archive, applies `change` to them, and writes them back."""
     with np.load(path, allow_pickle=False) as archive:
         arrays = dict(archive)
     change(arrays)
@@ -74,14 +74,14 @@ def change_sound(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None
 
 
 def change_json(path: Path, change: Callable[[dict], object]) -> None:
-    """Reads a JSON object, lets `change` do its work on it, and writes it back."""
+    """Reads a JSON object, applies `change` to it, and writes it back."""
     value = json.loads(path.read_text())
     change(value)
     path.write_text(json.dumps(value))
 
 
 def add_blendshapes(root: Path) -> None:
-    """Gives the dataset two blend shapes of the skin that keep the contract."""
+    """Gives the dataset two valid blend shapes of the skin."""
     neutral = np.load(root / "geom" / "skin" / "neutral_pose.npy")
     shapes = np.random.default_rng(0).normal(0, 0.1, (2, *neutral.shape)).astype(np.float32)
     folder = root / "bs_data"

@@ -1,4 +1,4 @@
-"""The typed view of a raw dataset: what it finds, how it names mistakes, and that damaged files cannot surprise it."""
+"""The typed view of a raw dataset: its contents, its messages for user errors, and damaged files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_only_required_data_are_required(dataset: Path, open_actor: Open) -> Non
     assert actor.lip_dist is None
 
 
-def test_mistakes_name_actor_and_parameter(dataset: Path, open_actor: Open) -> None:
+def test_user_errors_name_actor_and_parameter(dataset: Path, open_actor: Open) -> None:
     with pytest.raises(UserError, match=r"CACHE_FPS has no entry for actor 'bob'; it has ann"):
         open_actor(dataset, actor="bob")
     actor = open_actor(dataset)
@@ -138,7 +138,7 @@ WHOLE = archive_bytes()
     cut=st.integers(0, len(WHOLE)),
     flips=st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 7)), max_size=3),
 )
-def test_damaged_archives_end_in_our_error(
+def test_damaged_archives_raise_the_error_for_files(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flips: list[tuple[int, int]]
 ) -> None:
     content = bytearray(WHOLE)
@@ -154,7 +154,7 @@ def test_damaged_archives_end_in_our_error(
     assert all(arrays[name].shape == archive.members[name].shape for name in arrays)
 
 
-def test_headers_cannot_order_memory(tmp_path: Path) -> None:
+def test_headers_cannot_allocate_memory(tmp_path: Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (2**30, 2**10, 3)})
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:

@@ -1,7 +1,7 @@
-"""What a later stage refuses of an actor's data, the check refuses first.
+"""Everything that a later stage refuses in an actor's data is reported by the check first.
 
-Each row names the stage and its refusal, plants the fault, and says under which code the check reports it. The same
-table stands in docs/inside.md.
+Each row names the stage and its message, adds the fault, and names the code of the check's finding. The same table is
+in docs/inside.md.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def another_mesh(root: Path) -> None:
 
 
 def in_line(root: Path) -> None:
-    """A tongue whose root lies on one line."""
+    """A tongue with its root on one line."""
     neutral = np.load(root / "geom/tongue/neutral_pose.npy")
     neutral[:6] = np.arange(6)[:, None] * np.float32([1, 2, 0.5])
     np.save(root / "geom/tongue/neutral_pose.npy", neutral)

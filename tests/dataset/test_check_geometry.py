@@ -1,6 +1,6 @@
-"""Data that do not fit together: another unit, other axes, another vertex order, or parts that are not of this face.
+"""Inconsistent data: another unit, other axes, another vertex order, or parts of another face.
 
-Every error is planted in a data set that is right, and must be named in the words that lead to its cause.
+Every error is added to a correct dataset, and must be reported in words that name its cause.
 """
 
 from __future__ import annotations
@@ -98,19 +98,19 @@ def data(head: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(head, tmp_path / "data"))
 
 
-def said(finding: Finding) -> str:
+def text_of(finding: Finding) -> str:
     return f"{finding.message} -> {finding.remedy}"
 
 
-def assert_said(report: CheckReport, code: str, words: str, file: str = "", shot: str | None = None) -> None:
-    """That an error of this code says these words, wherever they are in it, about this file and shot."""
+def assert_reported(report: CheckReport, code: str, words: str, file: str = "", shot: str | None = None) -> None:
+    """Checks for an error of this code with these words, in any position, for this file and shot."""
     found = [
         finding
         for finding in report.findings
         if finding.code == code and finding.shot == shot and file in str(finding.file)
     ]
     assert found, [(finding.code, finding.shot, finding.message) for finding in report.findings]
-    assert any(all(word in said(finding) for word in words.split()) for finding in found), [*map(said, found)]
+    assert any(all(word in text_of(finding) for word in words.split()) for finding in found), [*map(text_of, found)]
 
 
 # --- right data ------------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def assert_said(report: CheckReport, code: str, words: str, file: str = "", shot
 @pytest.mark.parametrize("only", [FEWEST, WITH_NEUTRAL, None])
 def test_a_right_head_has_no_findings(head: Path, only: tuple[str, ...] | None) -> None:
     report = check(head) if only is None else check(head, only)
-    assert not [said(finding) for finding in report.findings if finding.code != "blendshape-storage"]
+    assert not [text_of(finding) for finding in report.findings if finding.code != "blendshape-storage"]
 
 
 def mask() -> np.ndarray:
@@ -147,7 +147,7 @@ def bust() -> np.ndarray:
 @pytest.mark.parametrize("shape", [egg, mask, half_mask, bust])
 def test_faces_of_many_cuts_are_right(tmp_path: Path, shape: Callable[[], np.ndarray]) -> None:
     write_egg(tmp_path, shape())
-    assert not [said(finding) for finding in check(tmp_path).findings]
+    assert not [text_of(finding) for finding in check(tmp_path).findings]
 
 
 def test_a_head_at_the_height_of_a_person_is_right(data: Path) -> None:
@@ -168,7 +168,7 @@ def test_another_unit_or_other_axes_of_a_head(data: Path, by: Change, only: tupl
     code, words = WHOLE_SCENES[by]
     first = report.errors[0]
     assert first.code == code, [(finding.code, finding.message) for finding in report.errors]
-    assert all(word in said(first) for word in words.split()), said(first)
+    assert all(word in text_of(first) for word in words.split()), text_of(first)
     # Nothing that follows from it is reported beside it, least of all with advice that would not help.
     assert {finding.code for finding in report.errors} == {code}
 
@@ -182,7 +182,7 @@ def test_another_unit_or_other_axes_without_a_neutral_pose(
     change_everything(tmp_path, by)
     report = check(tmp_path)
     code, words = WHOLE_SCENES[by]
-    assert_said(report, code, words)
+    assert_reported(report, code, words)
 
 
 def test_unit_and_axes_at_once(data: Path) -> None:
@@ -252,7 +252,7 @@ def test_one_shot_of_another_order_unit_or_place(data: Path, name: str, only: tu
     by, code, words = ODD_SHOTS[name]
     change_shot(data, "skin", FIRST, by)  # without a neutral pose, the first shot is what others are compared with
     report = check(data, only)
-    assert_said(report, code, words, shot=FIRST)
+    assert_reported(report, code, words, shot=FIRST)
     assert {(finding.code, finding.shot) for finding in report.errors} == {(code, FIRST)}
 
 
@@ -262,7 +262,7 @@ def test_a_scrambled_region_of_a_coarse_mesh(tmp_path: Path) -> None:
     order = np.arange(600)
     order[np.sort(region)] = np.random.default_rng(1).permutation(region)
     change_shot(tmp_path, "skin", SECOND, lambda frames: frames[:, order])
-    assert_said(check(tmp_path), "vertex-order", "in a region", shot=SECOND)
+    assert_reported(check(tmp_path), "vertex-order", "in a region", shot=SECOND)
 
 
 NEUTRALS: dict[str, tuple[Change, str, str]] = {
@@ -280,7 +280,7 @@ def test_a_neutral_pose_that_no_shot_agrees_with(data: Path, name: str) -> None:
     by, code, words = NEUTRALS[name]
     change(data, "geom/skin/neutral_pose.npy", by)
     report = check(data, WITH_NEUTRAL)
-    assert_said(report, code, words, file="neutral_pose.npy")
+    assert_reported(report, code, words, file="neutral_pose.npy")
     assert len(report.findings) == 1  # not once per shot, and not as motion of the head
 
 
@@ -478,7 +478,7 @@ def test_a_part_that_does_not_fit_the_face(data: Path, name: str) -> None:
     plant, code, words, file, shot = PARTS[name]
     plant(data)
     report = check(data)
-    assert_said(report, code, words, file=file, shot=shot)
+    assert_reported(report, code, words, file=file, shot=shot)
     places = {finding.file for finding in report.errors}
     assert all(file in str(place) for place in places), [(finding.code, finding.message) for finding in report.errors]
 
@@ -492,16 +492,16 @@ def test_a_shot_of_eyes_in_radians_is_a_warning(data: Path) -> None:
     change_all(data, EYES, np.radians, lambda name: name == SECOND)
     report = check(data)
     assert not report.errors
-    assert_said(report, "eyes-radians", "perhaps radians", shot=SECOND)
+    assert_reported(report, "eyes-radians", "perhaps radians", shot=SECOND)
 
 
 def test_the_jaw_of_another_moment_is_a_warning(data: Path) -> None:
     change_all(data, JAW, lambda offsets: np.roll(offsets, 19, axis=0), lambda name: name == SECOND)
-    assert_said(check(data), "jaw-motion", "not when the mouth does", file=JAW, shot=SECOND)
+    assert_reported(check(data), "jaw-motion", "not when the mouth does", file=JAW, shot=SECOND)
 
 
 def test_noise_has_no_axes(tmp_path: Path) -> None:
-    """Points that move at random are no face, and nothing is said of where their mouth lies."""
+    """Randomly moving points are not a face, so that no position of a mouth is reported."""
     write_egg(tmp_path)
     random = np.random.default_rng(0)
     rest = random.normal(0, 8, (300, 3))

@@ -1,4 +1,4 @@
-"""Data sets that are wrong in time: frozen or coarse motion, a far neutral, sound of another moment or rate.
+"""Faults in time: frozen or coarse motion, a distant neutral pose, shifted audio or another rate.
 
 The face is an egg whose mouth opens with the loudness of a buzz, so that sound and picture belong together exactly.
 """

@@ -1,4 +1,4 @@
-"""Archives give what numpy wrote, and no more memory than a file of their size may ask for."""
+"""Archives return the arrays that numpy wrote, with memory bounded by the size of the file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_what_numpy_wrote(tmp_path: Path, write: Callable[..., None]) -> None:
         "number": np.asarray(30.0, np.float32),
         "nothing": np.empty((0, 3), np.float32),
         "flags": np.array([True, False]),
-        "zeros": np.zeros((2 * MEGABYTE,), np.float32),  # an honest archive that shrinks by 1,000
+        "zeros": np.zeros((2 * MEGABYTE,), np.float32),  # a valid archive that shrinks by 1,000
     }
     write(tmp_path / "a.npz", **arrays)
     archive = Archive.open(tmp_path / "a.npz")
@@ -87,7 +87,7 @@ def test_another_shape_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
-def test_steps_of_preprocessing_are_read_likewise(tmp_path: Path) -> None:
+def test_steps_of_preprocessing_are_bounded_as_well(tmp_path: Path) -> None:
     store = StepStore(tmp_path)
     store.folder.mkdir()
     write_bomb(store.folder / "step.npz")

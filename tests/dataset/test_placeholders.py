@@ -1,4 +1,4 @@
-"""Files that stand in for the real ones: each reader says what they are and what to type."""
+"""Placeholder files: each reader reports their kind and the command that fetches the real file."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("file", READERS)
 @pytest.mark.parametrize("kind", STAND_INS)
-def test_every_reader_names_the_stand_in(tmp_path: Path, file: str, kind: str) -> None:
+def test_every_reader_names_the_placeholder(tmp_path: Path, file: str, kind: str) -> None:
     text, advice = STAND_INS[kind]
     (tmp_path / file).write_text(text)
     with pytest.raises(UserError) as caught:
@@ -74,7 +74,7 @@ def test_files_that_are_elsewhere(tmp_path: Path) -> None:
                 read(tmp_path / name)
 
 
-def test_whole_files_are_no_stand_ins(tmp_path: Path) -> None:
+def test_whole_files_are_no_placeholders(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((50, 3), np.float32))
     (tmp_path / "a.json").write_text(json.dumps({"error": 1}))
     (tmp_path / "a.txt").write_text("start\tend\tphone\n")

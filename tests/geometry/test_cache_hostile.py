@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from audio2face.errors import FileFormatError
 from audio2face.geometry import PointCache, open_cache
 
-SPARE_BYTES = 1 << 20  # what Python itself needs, whatever the file
+SPARE_BYTES = 1 << 20  # memory of Python itself, for any file
 NASTY = [0, 1, 2**30, 2**31 - 1, 2**31, 2**32 - 1, 2**32 - 8, 0x464F5234, 0x46564341]
 
 
@@ -31,7 +31,7 @@ def check_error(error: FileFormatError, path: Path) -> FileFormatError:
 
 
 def read_all(path: Path) -> PointCache | FileFormatError:
-    """Opens and reads a cache; whatever comes must be ours and well-formed."""
+    """Opens and reads a cache; every error must be of the declared types, every result well-formed."""
     try:
         cache = open_cache(path)
         frames = cache.read(0, cache.num_frames)

@@ -44,7 +44,7 @@ def assert_stopped(process: subprocess.Popen[str], number: int, hint: str) -> No
     assert process.returncode == 128 + number
 
 
-AGAIN = "Run the same command again to go on."
+AGAIN = "Run the same command again to resume."
 
 
 @pytest.fixture

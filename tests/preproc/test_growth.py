@@ -88,7 +88,7 @@ def test_more_shots_than_handles(tmp_path: Path) -> None:
 
 
 def test_a_cache_that_changes_while_it_is_in_use(tmp_path: Path) -> None:
-    """Opening many others closes it; what lies there later is not taken for it."""
+    """Opening many others closes it; a later file of its name is detected."""
     from audio2face.errors import FileFormatError
     from audio2face.geometry import open_cache
 

@@ -1,4 +1,4 @@
-"""The stage as a whole: against the reference, reused, stopped and gone on with, on little data, on wrong data."""
+"""The stage as a whole: against the reference, reused, stopped and resumed, on little data, on wrong data."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Mouth:
 
     @property
     def contact(self) -> Indices:
-        """The loop along which the lips touch; the mouth's inside lies behind it."""
+        """The loop along which the lips touch; the mouth's inside is behind it."""
         contact: Indices = self.loops[_INNER]
         return contact
 

@@ -31,7 +31,7 @@ class Cut:
 
     @classmethod
     def find(cls, mesh: QuadMesh, faces: Indices, vertices: Points) -> Cut:
-        """Keeps what lies above the loop round the base of the neck."""
+        """Keeps the vertices above the loop around the base of the neck."""
         used = np.unique(faces)
         top = int(used[np.argmax(vertices[used, 1])])
         body = np.array(sorted(mesh.enclosed(top, mesh.loop(_NECK_LOOP_START, vertices))), dtype=np.int64)

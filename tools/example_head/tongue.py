@@ -1,6 +1,6 @@
 """The sixteen shapes of the tongue part, bent and stretched along its own centre line.
 
-The tongue lies along z. Its centre line runs from the root (`along` = 0) to the tip (1); each shape moves, bends,
+The tongue extends along z. Its centre line runs from the root (`along` = 0) to the tip (1); each shape moves, bends,
 twists or scales the cross-sections by amounts that grow smoothly from zero at the fixed root. Angles in degrees,
 lengths in centimetres.
 """

@@ -1,4 +1,4 @@
-"""Motion of the skin over time: does it move while somebody speaks, and is it stored finely enough?
+"""Checks the skin's motion over time: that it moves during speech, and that it is stored with enough precision.
 
 The sweep feeds a trace of each shot with its blocks of frames. A trace keeps a few numbers per frame.
 """
@@ -17,20 +17,20 @@ from audio2face.dataset.checks.report import Findings, first_few
 from audio2face.geometry import PointCache
 from audio2face.types import Float32Array, Int64Array
 
-SKETCH_SIZE = 16  # numbers per frame that stand for the positions of all sampled points
+SKETCH_SIZE = 16  # numbers per frame that represent the positions of all sampled points
 _SKETCH_SEED = 20_240_117
 _MOST_LIP_POINTS = 60
 _PRECISION_FRAMES = 64
-_STILL_STEP = 1e-5  # cm between frames: the same frame once more
+_STILL_STEP = 1e-5  # cm between frames: a repeated frame
 _STILL_SECONDS = 1.0
-_SPEECH_SECONDS = 0.6  # of speech beside frames that stand still
-_STILL_SPAN = 0.02  # cm: a shot in which no point moves further stands still but for noise
-_STILL_SHARE = 0.03  # of the usual motion of the other shots
+_SPEECH_SECONDS = 0.6  # of speech during frames without motion
+_STILL_SPAN = 0.02  # cm: a shot in which no point moves further stands still except for noise
+_STILL_SHARE = 0.03  # of the typical motion of the other shots
 _COARSE_STEP = 0.01  # cm
-_MOST_MOVING = 40  # coordinates whose values show a step
+_MOST_MOVING = 40  # coordinates that are tested for a step
 _FEWEST_LEVELS = 6
 _FAR_CM = 0.5
-_FAR_RATIO = 2.0  # distance of the neutral from the nearest frame, in reaches of the motion
+_FAR_RATIO = 2.0  # distance of the neutral pose from the nearest frame, relative to the reach of the motion
 _EVALUATE = (
     "Let the animation package evaluate the deformation (bake or cache the rig) before the caches are written, and "
     "export the shot once more."
@@ -60,21 +60,21 @@ class MotionTrace:
     _examples: list[Float32Array] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        """Makes room for every frame."""
+        """Allocates memory for every frame."""
         self.num_frames = self.cache.num_frames
         self.sketch = np.full((self.num_frames, SKETCH_SIZE), np.nan, np.float32)
         self.steps = np.full(self.num_frames, np.nan, np.float32)
 
     @classmethod
     def start(cls, cache: PointCache, lips: Int64Array | None) -> MotionTrace:
-        """Samples vertices all over the mesh, and those of the lips where they are marked."""
+        """Samples vertices all over the mesh, and those of the lips if they are listed."""
         points = sample_points(cache.num_verts)
         if lips is not None:
             points = np.union1d(points, lips[lips < cache.num_verts][:_MOST_LIP_POINTS])
         return cls(cache, points)
 
     def feed(self, block: Float32Array, frames: Int64Array, rest: Float32Array) -> None:
-        """Takes finite frames `[frames, verts, 3]` with these numbers `[frames]`; `rest` is `[verts, 3]`."""
+        """Adds finite frames `[frames, verts, 3]` with these numbers `[frames]`; `rest` is `[verts, 3]`."""
         flat = block[:, self.points].reshape(len(block), -1)
         if self._rest is None:
             self._rest = rest[self.points].reshape(-1)
@@ -94,21 +94,21 @@ class MotionTrace:
 
     @property
     def span(self) -> float:
-        """The way that the point which moves most covers along one axis, cm; 0 without a frame."""
+        """Largest range of a point's motion along one axis, cm; 0 without a frame."""
         return 0.0 if self._low is None or self._high is None else float((self._high - self._low).max())
 
     @property
     def reach(self) -> float:
-        """Root mean square of the points' ways, cm."""
+        """Root mean square of the points' ranges, cm."""
         if self._low is None or self._high is None:
             return 0.0
         return float(np.sqrt(3 * np.square(self._high - self._low).mean()))
 
     def stored_step(self) -> float | None:
-        """The distance of neighbouring values that the cache can hold where the face is, cm; None: fine enough.
+        """Resolution of the cache's values at the position of the face, cm; None if it is fine enough.
 
-        A number type that is too coarse there tells itself; values that were rounded before show in some frames, where
-        all moving coordinates are multiples of one step.
+        It follows from a coarse number type; values that were rounded before are detected by frames in which all
+        moving coordinates are multiples of one step.
         """
         frames = np.concatenate(self._examples) if self._examples else np.zeros((0, 3), np.float32)
         if not len(frames):
@@ -120,7 +120,7 @@ class MotionTrace:
         return max((step for step in found if step is not None), default=None)
 
     def still_runs(self, fps: float) -> list[tuple[int, int]]:
-        """Ranges of frames, first and after the last, of a second or more in which nothing moves."""
+        """Returns ranges of frames, first and after the last, of a second or more without motion."""
         still = np.concatenate([[False], self.steps <= _STILL_STEP, [False]])  # NaN is not still
         edges = np.flatnonzero(np.diff(still.astype(np.int8)))
         runs = [(int(first) - 1, int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
@@ -128,14 +128,14 @@ class MotionTrace:
 
 
 def _sketch_matrix(values: int) -> Float32Array:
-    """A fixed random projection `[values, SKETCH_SIZE]`, under which distances stay about what they are."""
+    """Returns a fixed random projection `[values, SKETCH_SIZE]`, which approximately preserves distances."""
     random = np.random.default_rng((_SKETCH_SEED, values))
     matrix: Float32Array = random.standard_normal((values, SKETCH_SIZE), np.float32) / np.float32(SKETCH_SIZE**0.5)
     return matrix
 
 
 def _step_of(values: Float32Array) -> float | None:
-    """The step of which all values `[frames, coordinates]` of moving points are multiples, if it is a coarse one."""
+    """Returns the step of which all values `[frames, coordinates]` of moving points are multiples, if it is coarse."""
     moving = values.T[np.ptp(values, axis=0) > _COARSE_STEP][:_MOST_MOVING]
     levels = np.unique(moving.astype(np.float64))
     if len(levels) < _FEWEST_LEVELS:
@@ -153,14 +153,14 @@ def check_motion(
     *,
     neutral: bool = True,
 ) -> None:
-    """Reports shots that stand still under speech, coarse numbers, and a neutral pose that no frame comes near.
+    """Reports shots that stand still during speech, coarse numbers, and a neutral pose far from all frames.
 
     Args:
         dataset: the actor.
         traces: the motion of each shot.
         sounds: the sound of each shot.
-        findings: receives what is wrong.
-        neutral: whether to compare the neutral pose; it may have been reported already.
+        findings: receives the findings.
+        neutral: whether to compare the neutral pose; False if it was reported already.
     """
     still = _check_still(dataset, traces, sounds, findings)
     _check_precision(dataset, traces, findings)

@@ -1,4 +1,4 @@
-"""Do offsets from the neutral move the right place, the right way, as far as lips, lids and jaws go?
+"""Checks that deltas from the neutral pose move the right region in the right direction, by a plausible distance.
 
 For the poses of lips and lids and for sets of blend shapes, on a face in centimetres with +y up and +z to the front.
 """
@@ -22,16 +22,16 @@ from audio2face.errors import UserError
 from audio2face.io.arrays import Archive
 from audio2face.types import Float32Array, Float64Array
 
-_MOVES = 0.3  # of the largest offset: vertices that count as moving
+_MOVES = 0.3  # of the largest delta: the threshold for moving vertices
 _FEWEST_MOVING = 6
-_ROUGH = 0.5  # of a vertex's own offset: no neighbour moves alike
-# cm: least, usual and most of the largest offset
+_ROUGH = 0.5  # of a vertex's own delta: no neighbour moves alike
+# cm: minimum, usual and maximum of the largest delta
 _LARGEST = {"lips": (0.03, 0.6, 8.0), "lids": (0.06, 1.0, 4.0), "set": (0.1, 3.0, 15.0)}
 _LIKELY_FACTORS = (100.0, 0.1, 0.01)
 _DIRECTED = 0.5
 _UPWARDS = 0.25  # the upper lid goes down by more than the lower one goes up
-_LEAST_OPEN = 0.3  # cm: lids that are open at rest
-_SHUTS = (0.55, 1.6)  # of the opening at rest
+_LEAST_OPEN = 0.3  # cm: lids that are open in the neutral pose
+_SHUTS = (0.55, 1.6)  # of the opening in the neutral pose
 _DOWN = -0.3  # share of a jaw's opening along y: it opens by -0.85
 _ELSEWHERE = 2.2  # sizes of the mouth
 _EYES_ABOVE = 2.3  # sizes of the mouth from the mouth to the eyes
@@ -60,7 +60,7 @@ def check_offsets(dataset: ActorDataset, still: Static, rest: Reference, face: F
 def _check_closing(
     dataset: ActorDataset, delta: Float32Array, lids: VertexPairs, rest: Reference, findings: Findings
 ) -> bool:
-    """Compares how far the pose of shut lids moves the listed lids with how far they stand open; whether they fit."""
+    """Compares the closing delta of the listed lids with their neutral opening; returns whether they match."""
     if len(delta) != len(rest.points) or lids.all().max() >= len(delta):
         return True
     open_by = float((rest.points[lids.upper, 1] - rest.points[lids.lower, 1]).mean())
@@ -124,7 +124,7 @@ def _check_pose(
 
 
 def _read_poses(path: Path, rest: Reference) -> dict[str, Float64Array]:
-    """The offsets of all poses of a set that can be used; what is wrong with the others is reported elsewhere."""
+    """Reads the deltas of all usable poses of a set; faults of the others are reported elsewhere."""
     poses: dict[str, Float64Array] = {}
     still = rest.points.astype(np.float32)
     try:
@@ -163,7 +163,7 @@ def _plain(name: str) -> str:
 def _check_regions(
     poses: Mapping[str, Float64Array], rest: Reference, face: FaceFrame, path: Path, findings: Findings
 ) -> bool:
-    """Poses of mouth and lids, by name, that move another place; whether most do."""
+    """Reports poses of mouth and lids, by name, that move another region; returns whether most do."""
     places = {"jawopen": face.mouth, "mouth": face.mouth, "eyeblink": _eyes(face)}
     wrong, known = [], 0
     for name, offsets in poses.items():
@@ -188,7 +188,7 @@ def _check_regions(
 
 
 def _eyes(face: FaceFrame) -> Float64Array:
-    """Where an upright face has the middle between its eyes."""
+    """Returns the midpoint between the eyes of an upright face."""
     return np.asarray(face.mouth + _EYES_ABOVE * face.mouth_size * np.array([0, 1, 0]))
 
 
@@ -210,7 +210,7 @@ def _check_jaw_open(name: str, offsets: Float64Array, path: Path, findings: Find
 def _check_sides(
     poses: Mapping[str, Float64Array], rest: Reference, face: FaceFrame, path: Path, findings: Findings
 ) -> None:
-    """Poses of the left that move the right half: the set, or all data, are mirrored left to right."""
+    """Reports poses of the left that move the right half: the set, or all data, are mirrored left to right."""
     wrong: list[str] = []
     right: list[str] = []
     for name, offsets in poses.items():
@@ -232,14 +232,14 @@ def _check_sides(
 
 
 def _side(name: str) -> int:
-    """1 for a pose of the left, -1 of the right, 0 of neither."""
+    """Returns 1 for a pose of the left, -1 of the right, 0 of neither."""
     if re.search(r"(Left|left|LEFT|_L|_l)$", name):
         return 1
     return -1 if re.search(r"(Right|right|RIGHT|_R|_r)$", name) else 0
 
 
 def _check_size(poses: Mapping[str, Float64Array], what: str, path: Path, findings: Findings) -> bool:
-    """Reports offsets in another unit; whether it did."""
+    """Reports deltas in another unit; returns whether it did."""
     least, usual, most = _LARGEST[what]
     largest = max(float(np.linalg.norm(offsets, axis=1).max()) for offsets in poses.values())
     if least <= largest <= most:
@@ -261,7 +261,7 @@ def _check_size(poses: Mapping[str, Float64Array], what: str, path: Path, findin
 
 
 def _is_rough(offsets: Float64Array, rest: Reference) -> bool:
-    """Whether most of the vertices that move have no neighbour that moves alike."""
+    """Returns whether most of the moving vertices have no neighbour that moves alike."""
     lengths = np.linalg.norm(offsets, axis=1)
     moving = np.flatnonzero(lengths > _MOVES * lengths.max())
     if len(moving) < _FEWEST_MOVING:

@@ -1,4 +1,4 @@
-"""Reports a face that is kept in another unit than centimetres, or in other axes than +y up and +z to the front."""
+"""Reports a face in another unit than centimetres, or in other axes than +y up and +z to the front."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _POINTS_UP = "+y must point up, +z out of the face"
 
 @dataclass(frozen=True)
 class SkinFrame:
-    """What is known of the face's unit and axes.
+    """Detected unit and axes of the face.
 
     Attributes:
-        face: mouth and axes, None where nothing moves as a face does.
-        factor: what its lengths must be multiplied by to become centimetres, 1 unless that was reported.
-        reported: whether unit or axes were reported as an error: measures that rely on them mean nothing then.
+        face: mouth and axes; None if nothing moves like a face.
+        factor: factor from its lengths to centimetres; 1 unless a unit was reported.
+        reported: whether unit or axes were reported as an error, which invalidates dependent measurements.
         doubtful: whether axes were reported as a warning.
     """
 
@@ -33,9 +33,9 @@ def check_skin_frame(motion: FaceMotion | None, path: Path, findings: Findings) 
     """Finds unit and axes of the skin, and reports those that are wrong.
 
     Args:
-        motion: how the skin moves, None where no cache could be read.
-        path: the file or folder to blame.
-        findings: receives what is wrong.
+        motion: motion of the skin; None if no cache could be read.
+        path: the file or folder of the finding.
+        findings: receives the findings.
     """
     if motion is None:
         return SkinFrame(None)
@@ -89,7 +89,7 @@ _ALL_PARTS = "Do the same to every other file with positions or offsets; lists o
 
 
 def describe(axes: Orientation) -> str:
-    """What is wrong with these axes, in words."""
+    """Describes wrong axes in words."""
     up, front = _signed(axes.up, axes.up_sign), _signed(axes.front, axes.front_sign)
     if (axes.up, axes.front) == (UPRIGHT.up, UPRIGHT.front):
         if axes.up_sign < 0 and axes.front_sign < 0:

@@ -1,4 +1,4 @@
-"""Everything besides the skin, compared with the skin: jaw, tongue, poses, offsets and parts for drawing."""
+"""Compares all other parts with the skin: jaw, tongue, poses, deltas and parts for rendering."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _EYES_ABOVE, _EYES_BEHIND = 2.3, 0.3  # sizes of the mouth from the mouth to the
 
 @dataclass(frozen=True)
 class Skin:
-    """What parts are compared with.
+    """The skin as the reference for other parts.
 
     Attributes:
         rest: the pose of the skin that most shots agree on.
-        tongue: that of the tongue, None without one.
-        face: mouth and axes, None where nothing moves as a face does.
+        tongue: the pose of the tongue that most shots agree on; None without one.
+        face: mouth and axes; None if nothing moves like a face.
         upright: whether +y points up and +z to the front, in centimetres.
-        tracks: places of skin and tongue in some frames of every shot.
+        tracks: positions of skin and tongue in some frames of every shot.
     """
 
     rest: Reference | None
@@ -82,14 +82,14 @@ def _check_tongue(
     face: FaceFrame,
     findings: Findings,
 ) -> None:
-    """Compares the vertices of the tongue that move with the jaw only with each other and with the jaw."""
+    """Compares the listed rigid vertices of the tongue with each other and with the jaw."""
     path = dataset.paths["TONGUE_RIGID_VERTEX_LIST_FPATH"]
     if check_rigid_vertices(rest.points, tracks, face, path, findings) and jaw is not None:
         check_follows_jaw(rest.points, tracks, *jaw, face, path, findings)
 
 
 def _centre(face: FaceFrame, kind: str) -> FaceFrame:
-    """The face with the place where it has its teeth or eyes in place of the mouth."""
+    """Returns the face with the position of its teeth or eyes instead of the mouth."""
     if kind != "eyes":
         return face
     axes = face.orientation
@@ -99,7 +99,7 @@ def _centre(face: FaceFrame, kind: str) -> FaceFrame:
 
 
 def _check_neutrals(dataset: ActorDataset, still: Static, rest: Reference, findings: Findings) -> None:
-    """Compares every further pose at rest with that of its part."""
+    """Compares every further neutral pose with that of its part."""
     tongue = None if still.tongue_neutral is None else Reference.of(still.tongue_neutral, "the neutral pose")
     for parameter, reference, pose in (
         ("SKIN_NEUTRAL_INFERENCE_FPATH", rest, still.skin_neutral_inference),
@@ -132,7 +132,7 @@ def _blendshape_neutral(dataset: ActorDataset, part: str) -> Float32Array | None
 
 
 def _tongue_motion(tracks: dict[str, Tracks], face: FaceFrame) -> Motion | None:
-    """How the tongue, or what of it moves with the jaw only, moves with the skin under the mouth."""
+    """Returns the motion of the tongue, or of its rigid vertices, correlated with the skin below the mouth."""
     chosen = common_vertices(tracks["skin"], face)
     steps, mouths = [], []
     for shot, (numbers, places) in tracks["tongue"].shots.items():
@@ -142,12 +142,12 @@ def _tongue_motion(tracks: dict[str, Tracks], face: FaceFrame) -> Motion | None:
             steps.append(mean - mean.mean(axis=0))
             mouths.append(around_mean(skin[1], chosen))
     motion = common_motion(np.concatenate(steps), np.concatenate(mouths)) if steps else None
-    # A tongue has a life of its own, and moves less than the jaw: only its direction tells something.
+    # A tongue moves independently, and less than the jaw: only its direction is conclusive.
     return None if motion is None else Motion(motion.direction, motion.skin_direction, 1.0)
 
 
 def _check_drawn(dataset: ActorDataset, face: FaceFrame, findings: Findings) -> None:
-    """Compares teeth and eyes for drawing with the skin; parts of other names have to lie in its box."""
+    """Compares teeth and eyes for rendering with the skin; other parts must be within its box."""
     path = dataset.paths.get("EXTRA_PARTS_FPATH")
     archive = _attempt(lambda: dataset.extra_parts)
     if path is None or archive is None:
@@ -164,7 +164,7 @@ def _check_drawn(dataset: ActorDataset, face: FaceFrame, findings: Findings) -> 
 
 
 def _kind(name: str) -> str | None:
-    """Which part an array of vertices belongs to, by its name."""
+    """Returns the part to which an array of vertices belongs, by its name."""
     lower = name.lower()
     if not lower.endswith("_vertices") or any(word in lower for word in ("lash", "brow", "lid")):
         return None
@@ -172,7 +172,7 @@ def _kind(name: str) -> str | None:
 
 
 def _attempt(read: Callable[[], Value]) -> Value | None:
-    """Reads what is checked, and reported where it is unreadable, elsewhere."""
+    """Reads data that are checked, and reported if unreadable, elsewhere."""
     with suppress(UserError):
         return read()
     return None

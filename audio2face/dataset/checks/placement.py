@@ -1,7 +1,7 @@
-"""Does a part lie where a face has it, in the unit and the axes of the skin, and does it move with the mouth?
+"""Checks position, unit, axes and motion of a part relative to the skin.
 
-A part is scored as it is, and in every other unit and axes. Where it fits badly as it is and well in others, those are
-named; where it fits nowhere, it lies outside the face.
+A part is scored as it is, and in every other unit and axes. If it fits badly as it is and well in others, those are
+reported; if it fits in none, it is outside the face.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.units import FACTORS, axes_formula, is_mirror, scale_remedy, unit_words
 from audio2face.types import Float64Array, FloatArray, Int64Array
 
-_SPREAD = 0.5  # natural logarithm: how much sizes of parts differ from face to face
-_DIRECTION = 1.0  # cost of a motion at right angles to that of the mouth
+_SPREAD = 0.5  # natural logarithm: variation of part sizes between faces
+_DIRECTION = 1.0  # cost of a motion perpendicular to that of the mouth
 _MISPLACED, _DOUBTFUL = 7.0, 4.0
-_CERTAIN = 5.0  # by how much another unit or other axes have to fit better
-_UNUSUAL, _MIRROR = 0.1, 0.05  # costs that settle which of several equal exchanges of axes is named
+_CERTAIN = 5.0  # required advantage of another unit or other axes
+_UNUSUAL, _MIRROR = 0.1, 0.05  # costs that decide between equivalent axes
 
 
 @dataclass(frozen=True)
 class Motion:
-    """How a part moves with the mouth.
+    """Motion of a part relative to the mouth.
 
     Attributes:
-        direction: of the part's motion as the mouth opens, a unit vector `[3]`.
-        skin_direction: of the skin's that moves with it `[3]`.
-        ratio: of the part's motion to the skin's.
+        direction: direction of the part's motion as the mouth opens, a unit vector `[3]`.
+        skin_direction: direction of the skin's correlated motion `[3]`.
+        ratio: magnitude of the part's motion over the skin's.
     """
 
     direction: Float64Array
@@ -44,14 +44,14 @@ class Motion:
 
 @dataclass(frozen=True)
 class PartPlace:
-    """What is known of a part.
+    """Geometry and motion of a part.
 
     Attributes:
-        name: what it is, for messages, such as "jaw".
-        points: at rest `[points, 3]`.
+        name: name of the part for messages, such as "jaw".
+        points: neutral points `[points, 3]`.
         usual_size: diagonal of its box in sizes of the mouth.
         reach: usual distance of its centre from the mouth's, in sizes of the mouth.
-        motion: how it moves, None where it stands still or is not animated.
+        motion: its motion; None if it stands still or is not animated.
     """
 
     name: str
@@ -63,7 +63,7 @@ class PartPlace:
 
 @dataclass(frozen=True)
 class _Change:
-    """A unit and axes in which a part may be kept; factor and matrix lead to those of the skin."""
+    """A candidate unit and axes of a part; factor and matrix convert to those of the skin."""
 
     factor: float
     matrix: Int64Array
@@ -75,13 +75,13 @@ class _Change:
 
 
 def check_place(part: PartPlace, face: FaceFrame, path: Path, findings: Findings) -> bool:
-    """Reports a part in another unit, in other axes or outside the face; whether it lies where it should.
+    """Reports a part in another unit, in other axes or outside the face; returns whether its position is right.
 
     Args:
         part: the part.
         face: mouth and size of the skin, in the skin's own unit and axes.
         path: file of the part.
-        findings: receives what is wrong.
+        findings: receives the findings.
     """
     centre, size = part.points.mean(axis=0, dtype=np.float64), _size(part)
     costs = [(_cost(part, centre, size, face, change), change) for change in _changes()]
@@ -135,7 +135,7 @@ def _size(part: PartPlace) -> float:
 
 
 def _cost(part: PartPlace, centre: Float64Array, size: float, face: FaceFrame, change: _Change) -> float:
-    """How unlikely a part of this centre and size is once it has been changed so."""
+    """Returns the cost of a part of this centre and size after a change of unit and axes."""
     moved = change.factor * change.matrix @ centre
     unit = face.mouth_size
     cost = (float(np.linalg.norm(moved - face.mouth)) / (part.reach * unit)) ** 2

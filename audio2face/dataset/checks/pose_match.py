@@ -1,7 +1,7 @@
-"""Are two poses of one mesh the same mesh: the same vertices, in the same order, unit, axes and place?
+"""Compares two poses of a mesh: same vertices, vertex order, unit, axes and position?
 
-Pure numerics on arrays of points. A difference that one scale, exchange of axes, mirror or shift explains is named so;
-what none explains is another order of the vertices, in the whole mesh or in a region, or another mesh.
+A difference that one scale, exchange of axes, mirror or shift explains is reported as such; other differences mean
+another vertex order, in the whole mesh or in a region, or another mesh.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _EXPLAINED = 0.02  # of the mesh's radius: the median residual of a fit that exp
 _SCALED = 0.08  # natural logarithm
 _TURNED = 12.0  # degrees away from exchanged axes
 _MOVED = 0.03  # of the mesh's size
-_NOISE = 0.004  # of the mesh's size: differences below it are no disorder
+_NOISE = 0.004  # of the mesh's size: smaller differences are ignored
 _STANDARD_ERRORS = 6.0
 _DISORDERED = 0.3  # share of incoherent vertices above which no region, but the whole mesh is in another order
 _FEWEST_DISORDERED = 2
-_SAME_PLACE = 0.15  # of the spacing: vertices that lie on another vertex
+_SAME_PLACE = 0.15  # of the spacing: distance of vertices at the same position
 _SAME_SURFACE = 2.0  # spacings
 _SAME_ORDER = "Export it from the same mesh, with the option that keeps the order of the vertices."
 
 
 class Kind(StrEnum):
-    """What distinguishes a pose from the reference."""
+    """Kind of difference between a pose and the reference."""
 
     UNIT = "unit"
     AXES = "axes"
@@ -54,14 +54,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Mismatch:
-    """How a pose differs.
+    """Difference of a pose from the reference.
 
     Attributes:
-        kind: the first thing that has to be mended.
-        message: what is wrong; its subject is the file of the pose.
-        remedy: what to do.
-        vertex: first vertex concerned, where it is about single vertices.
-        distance: how far the vertices lie from their places, median, in the reference's unit.
+        kind: the difference to fix first.
+        message: description; its subject is the file of the pose.
+        remedy: the fix.
+        vertex: first vertex concerned; None if the whole mesh is concerned.
+        distance: median distance of the vertices from their positions in the reference, in the reference's unit.
     """
 
     kind: Kind
@@ -73,7 +73,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Reference:
-    """A pose that others are compared with.
+    """A pose as the reference of comparisons.
 
     Attributes:
         points: float64 `[verts, 3]`.
@@ -81,7 +81,7 @@ class Reference:
         neighbours: the nearest vertices of each, without itself, `[verts, 8]`.
         spacing: distance to the nearest, `[verts]`.
         size: diagonal of the box around the points.
-        name: what it is, for messages.
+        name: name of the pose for messages.
     """
 
     points: Float64Array
@@ -93,7 +93,7 @@ class Reference:
 
     @classmethod
     def of(cls, points: FloatArray, name: str) -> Reference | None:
-        """Indexes a pose `[verts, 3]`; None where it has too few vertices or no extent."""
+        """Indexes a pose `[verts, 3]`; None if it has too few vertices or no extent."""
         exact = np.asarray(points, np.float64)
         size = float(np.linalg.norm(np.ptp(exact, axis=0)))
         if len(exact) < _FEWEST_VERTS or not np.isfinite(size) or size <= 0:
@@ -104,12 +104,12 @@ class Reference:
 
 
 def compare(reference: Reference, pose: FloatArray, uncertainty: FloatArray | None = None) -> Mismatch | None:
-    """What distinguishes a pose from the reference, None where the two are the same mesh in the same place.
+    """Compares a pose with the reference; returns None if mesh and position are the same.
 
     Args:
-        reference: the pose that is right.
-        pose: as many points, `[verts, 3]`.
-        uncertainty: standard error of each point's place where it is a mean over frames, `[verts]`.
+        reference: the correct pose.
+        pose: a pose with the same number of points, `[verts, 3]`.
+        uncertainty: standard error of each point's position if it is a mean over frames, `[verts]`.
     """
     found = np.asarray(pose, np.float64)
     slack = np.zeros(len(found)) if uncertainty is None else np.asarray(uncertainty, np.float64)
@@ -124,7 +124,7 @@ def compare(reference: Reference, pose: FloatArray, uncertainty: FloatArray | No
 
 @dataclass(frozen=True)
 class _Fit:
-    """The similarity `pose = scale * rotation @ point + shift` that carries one pose onto another."""
+    """The similarity `pose = scale * rotation @ point + shift` that maps one pose to another."""
 
     scale: float
     rotation: Float64Array
@@ -135,7 +135,7 @@ class _Fit:
 
     @classmethod
     def of(cls, points: Float64Array, pose: Float64Array) -> _Fit | None:
-        """Trimmed least squares (the best 70 %), reflections allowed; None where the pose has no extent."""
+        """Fits by trimmed least squares (the best 70 %), reflections allowed; None if the pose has no extent."""
         chosen = np.unique(np.linspace(0, len(points) - 1, _MOST_FITTED).astype(np.int64))
         points, pose = points[chosen], pose[chosen]
         keep = np.ones(len(points), np.bool_)
@@ -146,7 +146,7 @@ class _Fit:
             if not values[0] > 0:
                 return None
             rotation = left @ right
-            if values[2] < 1e-6 * values[0]:  # a flat mesh is its own mirror image
+            if values[2] < 1e-6 * values[0]:  # a flat mesh equals its mirror image
                 left[:, 2] *= np.linalg.det(rotation)
                 rotation = left @ right
             scale = float(values.sum() / np.square(still).sum())
@@ -158,7 +158,7 @@ class _Fit:
 
 
 def _explained(reference: Reference, pose: Float64Array, fit: _Fit) -> Mismatch | None:
-    """Names the scale, axes or shift of a fit; None where it changes nothing."""
+    """Describes the scale, axes or shift of a fit; None if it changes nothing."""
     axes = nearest_axes(fit.rotation)
     exchanged = bool((axes != np.eye(3)).any())
     messages, remedies, kinds = [], [], []
@@ -194,7 +194,7 @@ def _explained(reference: Reference, pose: Float64Array, fit: _Fit) -> Mismatch 
 
 
 def _region(reference: Reference, pose: Float64Array, slack: Float64Array) -> Mismatch | None:
-    """Vertices that lie elsewhere although their neighbours, all of them, are displaced otherwise."""
+    """Finds vertices at other positions although all their neighbours are displaced differently."""
     wrong = _incoherent(reference, pose, slack)
     count = int(np.count_nonzero(wrong))
     if count < _FEWEST_DISORDERED:
@@ -251,15 +251,15 @@ def _unexplained(reference: Reference, pose: Float64Array, slack: Float64Array) 
 
 
 def _exchanged(reference: Reference, pose: Float64Array, vertex: int) -> str:
-    """Where a vertex lies instead."""
+    """Describes the position of a vertex."""
     other = int(reference.tree.query(pose[vertex])[1])
     return f"vertex {vertex} lies where vertex {other} belongs"
 
 
 def _incoherent(reference: Reference, pose: Float64Array, slack: Float64Array) -> BoolArray:
-    """Vertices `[verts]` that no neighbour moves with.
+    """Returns the vertices `[verts]` that move unlike all their neighbours.
 
-    Skin is smooth: a vertex at a slit such as the lips has neighbours on its own side that are displaced as it is.
+    Skin is smooth: a vertex at a slit such as the lips has neighbours on its own side with similar displacement.
     """
     moved = pose - reference.points
     least = np.maximum(0.6 * reference.spacing, np.maximum(_NOISE * reference.size, _STANDARD_ERRORS * slack))
@@ -271,9 +271,9 @@ def _incoherent(reference: Reference, pose: Float64Array, slack: Float64Array) -
 
 
 def changes_within(reference: Reference, before: FloatArray, after: FloatArray, uncertainty: FloatArray) -> bool:
-    """Whether a mesh is another one, or stands elsewhere, in one of two poses `[verts, 3]` of the same shot.
+    """Returns whether mesh or position differ between two poses `[verts, 3]` of the same shot.
 
-    Quick, and no more than a hint: `compare` tells what it is.
+    A quick test; `compare` identifies the difference.
     """
     moved = np.asarray(after, np.float64) - np.asarray(before, np.float64)
     if float(np.median(np.linalg.norm(moved, axis=1))) > _MOVED * reference.size:
@@ -283,5 +283,5 @@ def changes_within(reference: Reference, before: FloatArray, after: FloatArray, 
 
 
 def _angle(rotation: Float64Array) -> float:
-    """Angle of a rotation matrix in degrees."""
+    """Returns the angle of a rotation matrix in degrees."""
     return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))

@@ -1,4 +1,4 @@
-"""The recordings: there, readable, loud enough, unclipped, of a usable rate, and as long as the animation?"""
+"""Checks the recordings: existence, format, level, clipping, sample rate, channels and duration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audio2face.dataset.checks.relation import SoundFeatures, sound_features
 from audio2face.dataset.checks.report import Findings, first_few
 from audio2face.dataset.shots import TRANSCRIPT_SUFFIX, list_recordings, read_transcript
 
-_GOOD_SAMPLERATE = 16_000  # what speech encoders listen at
+_GOOD_SAMPLERATE = 16_000  # sample rate of speech encoders
 _MOST_CLIPPED = 0.001  # share of samples at full scale
 
 _VOICE_DIFFERENCE = 0.25  # s: a syllable
@@ -27,7 +27,7 @@ def check_recordings(
     """Checks the recording of every shot, and those in other voices.
 
     Returns:
-        Headers of the shots' readable recordings, and features of those that are not silent, by shot.
+        Headers of the shots' readable recordings, and features of those with audio, by shot.
     """
     root = dataset.paths["AUDIO_ROOT"]
     if not root.is_dir():
@@ -93,7 +93,7 @@ def _check_sound(path: Path, shot: str, findings: Findings) -> tuple[AudioHeader
 
 
 def _check_channels(path: Path, shot: str, findings: Findings) -> None:
-    """Reports channels that cancel, differ, or carry no speech, and says which is the voice."""
+    """Reports channels that cancel, differ, or carry no speech, and names the channel with the voice."""
     found = findings.attempt(lambda: inspect_channels(path), "audio-unreadable", path, shot)
     if found is None:
         return
@@ -129,7 +129,7 @@ def _check_channels(path: Path, shot: str, findings: Findings) -> None:
 
 
 def _check_lossy(root: Path, headers: Mapping[str, AudioHeader], findings: Findings) -> None:
-    """Warns once of all recordings whose format leaves out part of the sound."""
+    """Warns once of all recordings in lossy formats."""
     lossy = {shot: header.subtype for shot, header in headers.items() if header.is_lossy}
     if lossy:
         codings = ", ".join(sorted(set(lossy.values())))
@@ -152,14 +152,14 @@ def _check_samplerate(header: AudioHeader, path: Path, shot: str, findings: Find
 
 
 def _check_words(path: Path, shot: str, findings: Findings) -> None:
-    """Reports a file of what is said beside a recording that a recogniser of phonemes could not read."""
+    """Reports a transcript beside a recording that a phoneme recogniser could not read."""
     words = path.with_suffix(TRANSCRIPT_SUFFIX)
     if words.is_file():
         findings.attempt(lambda: read_transcript(words), "transcript-unreadable", words, shot)
 
 
 def _check_voices(dataset: ActorDataset, lengths: Mapping[str, ShotLength], findings: Findings) -> None:
-    """Compares recordings in other voices with the shot's own: they count only where CLIPS names them."""
+    """Compares recordings in other voices with the shot's own: they are used only if CLIPS names them."""
     root = dataset.paths["AUDIO_ROOT"] / "aug"
     voices = findings.attempt(lambda: dataset.augmented_voices, "audio-several", root)
     for voice, tracks in (voices or {}).items():

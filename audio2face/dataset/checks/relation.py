@@ -1,6 +1,6 @@
-"""What a recording sounds like over time: energies in a few bands, fifty times a second.
+"""Models the relation between audio and facial motion: band energies of recordings, and a regression to motion.
 
-Made in blocks, so that a recording of hours takes a few megabytes.
+Features are computed in blocks, so that a recording of hours takes a few megabytes.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from audio2face.audio import read_header, sample_blocks
 from audio2face.geometry.frame_times import recorded_times
 from audio2face.types import Float32Array, Float64Array
 
-_RATE = 50  # rows of features per second, as nearly as whole samples allow
+_RATE = 50  # rows of features per second, rounded to whole samples
 _EDGES = (80, 300, 600, 1000, 1600, 2400, 3600, 5500, 8000)  # Hz
 _WINDOW = 2  # hops
-_QUIET_DB = -55.0  # of full scale: what is below is no speech
+_QUIET_DB = -55.0  # relative to full scale: below the level of speech
 _SPEECH_DB = 25.0  # below the loudest twentieth
 _EVEN_DB = 6.0  # between soft and loud passages
 
 
 @dataclass(frozen=True, eq=False)
 class SoundFeatures:
-    """Energies of a recording, mixed to mono.
+    """Band energies of a recording, mixed to mono.
 
     Attributes:
         energy: mean square in each band, full scale being 1, float32 `[rows, bands]`; row i is centred at
@@ -39,9 +39,9 @@ class SoundFeatures:
     rate: float
 
     def speech_seconds(self, start: float, stop: float) -> float:
-        """How many of the seconds from `start` to `stop` hold speech, or anything that goes up and down like it.
+        """Returns the seconds of speech, or of audio with similar level changes, between `start` and `stop`.
 
-        Noise and hum, which stay at one level, are no speech.
+        Noise and hum have a steady level and do not count.
         """
         level = 10 * np.log10(self.energy.sum(axis=1) + 1e-12)
         soft, loud = np.percentile(level, (10, 95)).tolist() if len(level) else (_QUIET_DB, _QUIET_DB)
@@ -67,7 +67,7 @@ def sound_features(path: Path) -> SoundFeatures:
 
 
 def _windows(path: Path, hop: int) -> Iterator[Float32Array]:
-    """Windows of two hops each, centred on each hop, `[rows, 2 * hop]`; silence lies before the first and the last."""
+    """Yields windows of two hops each, centred on each hop, `[rows, 2 * hop]`, with silence at both ends."""
     rest = np.zeros(hop // 2, np.float32)
     for block in sample_blocks(path):
         rest = np.concatenate([rest, block.mean(axis=1, dtype=np.float32)])
@@ -95,8 +95,8 @@ def _band_matrix(length: int, samplerate: int, weight: float) -> Float32Array:
     return (inside * (2 / (weight * length))).astype(np.float32)
 
 
-_TREND_SECONDS = 1.0  # slower changes (mood, posture, loudness of the room) say nothing about time
-_CONTEXT_SECONDS = 0.06  # of sound before and after a frame
+_TREND_SECONDS = 1.0  # slower changes (mood, posture, room noise) are independent of timing
+_CONTEXT_SECONDS = 0.06  # of audio before and after a frame
 _FLOOR = 1e-3  # of a band's loud passages
 _MOTIONS = 4
 _RIDGE = 1e-2
@@ -115,14 +115,14 @@ class _Piece:
 
 
 class Relation:
-    """The relation between sound and motion over the shots of an actor.
+    """The relation between audio and motion over the shots of an actor.
 
     Attributes:
-        groups: for each shot the number of the first one with the same recording.
+        groups: for each shot the index of the first shot with the same recording.
 
     Args:
-        sketches: per shot, numbers that stand for the face in each frame, float32 `[frames, values]`; NaN where a frame
-            is damaged.
+        sketches: per shot, numbers that represent the face in each frame, float32 `[frames, values]`; NaN for damaged
+            frames.
         sounds: per shot, its recording.
         fps: frames per second.
     """
@@ -135,7 +135,7 @@ class Relation:
         self._folds = self._deal_folds()
 
     def _deal_folds(self) -> list[int]:
-        """The fold of each piece: all of one recording in one, so that a wrong one does not teach its error."""
+        """Assigns pieces to folds: all pieces of one recording share a fold, so that tests are independent."""
         several = len(set(self.groups)) > 2
         keys = [(self.groups[piece.shot], 0.0 if several else float(piece.times[0])) for piece in self._pieces]
         order = {key: number for number, key in enumerate(dict.fromkeys(keys))}
@@ -143,19 +143,19 @@ class Relation:
 
     @property
     def seconds(self) -> float:
-        """Length of all motion that is looked at, copies of a shot counted once."""
+        """Duration of all analysed motion, copies of a shot counted once."""
         return sum(length for shot, length in self.shot_seconds.items() if self.groups[shot] == shot)
 
     def curve(self, lags: Sequence[float], rate: float = 1.0, without: frozenset[int] = frozenset()) -> Float64Array:
-        """How well motion is predicted where the sound is read later by each lag.
+        """Returns how well motion is predicted from audio at each lag.
 
         Args:
             lags: seconds.
-            rate: factor of time between picture and sound.
-            without: shots that are left out.
+            rate: factor of time between animation and audio.
+            without: shots to skip.
 
         Returns:
-            Correlations of predicted and true motion `[lags]`, of pieces that had no part in the fit.
+            Correlations of predicted and recorded motion `[lags]`, in cross-validation.
         """
         chosen = [number for number, piece in enumerate(self._pieces) if piece.shot not in without]
         return np.array([self._crossed(chosen, float(lag), rate) for lag in lags])
@@ -175,7 +175,7 @@ class Relation:
         return _alike(np.concatenate(predicted), np.concatenate(true)) if predicted else 0.0
 
     def judge(self, lag: float, without: frozenset[int] = frozenset()) -> dict[int, Float64Array]:
-        """For each shot the weights of a regression that was fitted to the other shots at a lag, by number."""
+        """Returns for each shot, by index, the weights of a regression that is fitted to the other shots at a lag."""
         products: dict[int, list[tuple[Float64Array, Float64Array]]] = {}
         for piece in self._pieces:
             x, y = self._pair(piece, piece.shot, lag, 1.0)
@@ -193,7 +193,7 @@ class Relation:
         return found
 
     def score(self, shot: int, recording: int, weights: Float64Array, lag: float) -> float:
-        """How well a shot's motion is predicted from a recording, its own or another's, at a lag; 0 without overlap."""
+        """Returns how well a shot's motion is predicted from a recording, its own or another, at a lag; 0 if apart."""
         pairs = [self._pair(piece, recording, lag, 1.0) for piece in self._pieces if piece.shot == shot]
         x, y = (np.concatenate(part) for part in zip(*pairs, strict=True))
         frames = sum(len(piece.times) for piece in self._pieces if piece.shot == shot)
@@ -201,14 +201,14 @@ class Relation:
 
     @cached_property
     def shot_seconds(self) -> dict[int, float]:
-        """Length of each shot's motion."""
+        """Duration of each shot's motion."""
         found: dict[int, float] = {}
         for piece in self._pieces:
             found[piece.shot] = found.get(piece.shot, 0.0) + float(np.ptp(piece.times))
         return found
 
     def _pair(self, piece: _Piece, recording: int, lag: float, rate: float) -> tuple[Float64Array, Float64Array]:
-        """Sound around the frames of a piece `[frames, 3 * bands]` and its motion, where there is sound."""
+        """Returns audio around the frames of a piece `[frames, 3 * bands]` and its motion, where both exist."""
         sound, per_second = self._sounds[recording], self._rates[recording]
         around = max(1, round(_CONTEXT_SECONDS * per_second))
         rows = np.rint((piece.times * rate + lag) * per_second - 0.5).astype(np.int64)
@@ -218,7 +218,7 @@ class Relation:
 
 
 def _levels(sound: SoundFeatures) -> Float64Array:
-    """Logarithmic energies without slow changes, all bands and their sum, `[rows, 1 + bands]`."""
+    """Returns log energies without slow changes, all bands and their sum, `[rows, 1 + bands]`."""
     energy = np.concatenate([sound.energy.sum(axis=1, keepdims=True), sound.energy], axis=1).astype(np.float64)
     if not len(energy):
         return energy
@@ -227,14 +227,14 @@ def _levels(sound: SoundFeatures) -> Float64Array:
 
 
 def _groups(sounds: Sequence[SoundFeatures]) -> tuple[int, ...]:
-    """For each shot the first one with the same recording: copies prove nothing about each other."""
+    """Returns for each shot the first one with the same recording: copies are not independent."""
     first: dict[bytes, int] = {}
     digests = [hashlib.sha256(sound.energy.tobytes()).digest() for sound in sounds]
     return tuple(first.setdefault(digest, number) for number, digest in enumerate(digests))
 
 
 def _pieces(sketches: Sequence[Float32Array], fps: float) -> list[_Piece]:
-    """The principal motions of all shots, without slow changes, in pieces."""
+    """Returns the principal motions of all shots, without slow changes, in pieces."""
     smooth = []
     for sketch in sketches:
         whole = np.isfinite(sketch).all(axis=1)
@@ -253,7 +253,7 @@ def _pieces(sketches: Sequence[Float32Array], fps: float) -> list[_Piece]:
 
 
 def _without_trend(values: Float64Array, width: float) -> Float64Array:
-    """Values `[rows, columns]` minus their moving average over `width` rows."""
+    """Subtracts from values `[rows, columns]` their moving average over `width` rows."""
     size = max(1, round(width)) | 1
     padded = np.pad(values, ((size // 2 + 1, size // 2), (0, 0)), mode="edge")
     sums = np.cumsum(padded - values.mean(axis=0), axis=0)
@@ -262,7 +262,7 @@ def _without_trend(values: Float64Array, width: float) -> Float64Array:
 
 
 def _fit(products: Sequence[tuple[Float64Array, Float64Array]]) -> Float64Array:
-    """Ridge regression of sums of products."""
+    """Fits a ridge regression from sums of products."""
     squares = np.sum([pair[0] for pair in products], axis=0)
     ridge = _RIDGE * float(np.trace(squares)) / len(squares) + 1e-12
     weights: Float64Array = np.linalg.solve(
@@ -272,7 +272,7 @@ def _fit(products: Sequence[tuple[Float64Array, Float64Array]]) -> Float64Array:
 
 
 def _alike(one: Float64Array, other: Float64Array) -> float:
-    """Correlation of two sets of curves `[frames, curves]`, each about its mean."""
+    """Returns the correlation of two sets of curves `[frames, curves]`, each about its mean."""
     if len(one) < 2:
         return 0.0
     one, other = one - one.mean(axis=0), other - other.mean(axis=0)

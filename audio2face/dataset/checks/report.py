@@ -1,7 +1,4 @@
-"""What the check of a dataset found, and how that is shown: as a table in the terminal or as JSON.
-
-Knows findings, not how they are found.
-"""
+"""The findings of a dataset check, and their output as a table in the terminal or as JSON."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ from audio2face.errors import UserError, printable
 Value = TypeVar("Value")
 SCHEMA = 1
 _AT_MOST_LISTED = 5
-_CAUSES = ("units", "axes", "vertex-order", "moved")  # much else follows from these
+_CAUSES = ("units", "axes", "vertex-order", "moved")  # the causes of many other findings
 
 
 class Severity(StrEnum):
-    """How bad a finding is: an error spoils training, a warning costs quality or is mended by a later stage."""
+    """Severity of a finding: an error spoils training, a warning reduces quality or is repaired by a later stage."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -32,15 +29,15 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """One fault.
 
     Attributes:
         severity: error or warning.
         code: short fixed name of the kind of fault, such as "audio-short".
-        message: what is wrong, with the values found and expected.
-        remedy: what to do about it.
-        file: the file or folder it is about.
-        shot: the shot it is about.
+        message: description, with the values found and expected.
+        remedy: the fix.
+        file: the file or folder concerned.
+        shot: the shot concerned.
         frame: first or worst frame, counted from 0.
         vertex: first vertex (or point) concerned.
     """
@@ -57,14 +54,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a dataset holds.
+    """Summary of a dataset.
 
     Attributes:
-        num_shots: shots that hold a cache.
+        num_shots: number of shots with a cache.
         num_frames: frames of skin animation that could be opened.
         fps: frames per second.
-        num_verts_skin: vertices of the skin, None where no cache could be opened.
-        num_verts_tongue: vertices of the tongue, None without one.
+        num_verts_skin: vertices of the skin; None if no cache could be opened.
+        num_verts_tongue: vertices of the tongue; None without one.
         minutes_per_emotion: minutes of animation, by emotion.
         shots_per_emotion: number of shots, by emotion.
         shots_per_samplerate: number of recordings, by samples per second.
@@ -82,12 +79,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Everything found in the dataset of one actor.
+    """All findings for the dataset of one actor.
 
     Attributes:
         actor: name of the actor.
         findings: all findings, errors first, otherwise in the order of shots.
-        summary: what the dataset holds.
+        summary: summary of the dataset.
     """
 
     actor: str
@@ -96,16 +93,16 @@ class CheckReport:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """What would spoil training."""
+        """Findings that would spoil training."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What costs quality, or what a later stage mends."""
+        """Findings that reduce quality, or that a later stage repairs."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
 
     def as_json(self) -> dict[str, Any]:
-        """The report in plain values."""
+        """Returns the report in plain values."""
         findings = [
             {key: str(value) if isinstance(value, Path | Severity) else value for key, value in asdict(finding).items()}
             for finding in self.findings
@@ -124,7 +121,7 @@ class Findings:
     """Collects findings while checks run.
 
     Attributes:
-        items: what was found so far.
+        items: the findings so far.
     """
 
     items: list[Finding] = field(default_factory=list)
@@ -138,7 +135,7 @@ class Findings:
         self.items.append(Finding(Severity.WARNING, code, message, remedy, **place))
 
     def attempt(self, read: Callable[[], Value], code: str, file: Path, shot: str | None = None) -> Value | None:
-        """Runs a reader; what the user has to mend becomes an error in the report, and the result is None."""
+        """Runs a reader; a user error becomes an error in the report, and the result is None."""
         try:
             return read()
         except UserError as error:
@@ -147,7 +144,7 @@ class Findings:
             return None
 
     def sorted(self) -> tuple[Finding, ...]:
-        """All findings: errors first, then by shot; causes of other findings first, otherwise as they came."""
+        """Returns all findings: errors first, then by shot; causes of other findings first."""
 
         def order(finding: Finding) -> tuple[bool, str, bool]:
             return finding.severity != Severity.ERROR, finding.shot or "", finding.code not in _CAUSES
@@ -156,19 +153,19 @@ class Findings:
 
 
 def first_few(names: Iterable[str]) -> str:
-    """The first names of a list that may be long, safe to print."""
+    """Formats the first names of a possibly long list, safe to print."""
     shown = [f"{name!a}" for name in names]
     more = f" and {len(shown) - _AT_MOST_LISTED} more" if len(shown) > _AT_MOST_LISTED else ""
     return ", ".join(shown[:_AT_MOST_LISTED]) + more
 
 
 def as_json(reports: Iterable[CheckReport]) -> dict[str, Any]:
-    """The reports of several actors in plain values, under a version of this layout."""
+    """Returns the reports of several actors in plain values, with a version of this layout."""
     return {"schema": SCHEMA, "actors": [report.as_json() for report in reports]}
 
 
 def show(reports: Iterable[CheckReport], console: Console) -> None:
-    """Prints tables of errors and warnings with their remedies, and what each dataset holds."""
+    """Prints tables of errors and warnings with their fixes, and a summary of each dataset."""
     for report in reports:
         for title, style, findings in (
             ("errors: these would spoil training", "red", report.errors),

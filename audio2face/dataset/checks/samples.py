@@ -1,7 +1,4 @@
-"""A bounded sample of the frames of a shot, taken while the one pass over all frames goes by.
-
-Knows arrays of frames. What the samples mean is for others.
-"""
+"""Samples a bounded number of frames of a shot during the single pass over all frames."""
 
 from __future__ import annotations
 
@@ -24,17 +21,17 @@ _HEAD_MOVES = 0.01  # of the mesh's size: more than speech moves the centre of a
 
 
 def frames_per_shot(num_shots: int) -> int:
-    """How many frames of each shot to look at, so that many shots take no more memory than some."""
+    """Returns the number of frames to sample of each shot, so that memory is independent of the number of shots."""
     return int(np.clip(_MOST_FRAMES_IN_ALL // max(num_shots, 1), _FEWEST_FRAMES, _MOST_FRAMES))
 
 
 @dataclass
 class FrameSample:
-    """Takes some frames of a shot, evenly spread.
+    """Samples evenly spaced frames of a shot.
 
     Attributes:
         num_frames: frames of the shot.
-        most: how many to take.
+        most: maximum number of sampled frames.
     """
 
     num_frames: int
@@ -43,7 +40,7 @@ class FrameSample:
     _numbers: list[Int64Array] = field(default_factory=list)
 
     def feed(self, block: Float32Array, numbers: Int64Array) -> None:
-        """Takes what it needs of a block `[frames, verts, 3]` with these frame numbers `[frames]`."""
+        """Samples a block `[frames, verts, 3]` with these frame numbers `[frames]`."""
         step = max(1, math.ceil(self.num_frames / self.most))
         rows = np.flatnonzero(numbers % step == step // 2)
         if len(rows):
@@ -51,7 +48,7 @@ class FrameSample:
             self._numbers.append(numbers[rows])
 
     def take(self) -> SampledShot | None:
-        """What was taken, which is forgotten here; None where no frame came by."""
+        """Returns and releases the sample; None without frames."""
         if not self._frames:
             return None
         taken = SampledShot(np.concatenate(self._frames), np.concatenate(self._numbers))
@@ -61,7 +58,7 @@ class FrameSample:
 
 @dataclass(frozen=True)
 class SampledShot:
-    """Some frames of a shot.
+    """Sampled frames of a shot.
 
     Attributes:
         frames: float32 `[frames, verts, 3]`.
@@ -72,7 +69,7 @@ class SampledShot:
     numbers: Int64Array
 
     def steadied(self) -> Float32Array:
-        """The frames with the head's own motion taken out, where there is any to speak of, `[frames, verts, 3]`."""
+        """Returns the frames without the head's rigid motion, if that is significant, `[frames, verts, 3]`."""
         chosen = np.unique(np.linspace(0, self.frames.shape[1] - 1, _ALIGNED_ON).astype(np.int64))
         centres = self.frames[:, chosen].mean(axis=1)
         size = float(np.linalg.norm(np.ptp(self.frames[0], axis=0)))
@@ -82,12 +79,12 @@ class SampledShot:
         return motion.apply(self.frames).astype(np.float32)
 
     def stands_at(self, distance: float) -> bool:
-        """Whether the mesh stays so still that a shift by this distance is one of the whole shot."""
+        """Returns whether the mesh moves so little that a shift by this distance affects the whole shot."""
         centres = self.frames.mean(axis=1)
         return bool(np.linalg.norm(centres.std(axis=0)) < _STEADY * distance)
 
     def halves(self) -> tuple[SampledShot, ...]:
-        """The two halves of the shot; none of a shot of few frames."""
+        """Returns the two halves of the shot; empty for a shot of few frames."""
         middle = len(self.frames) // 2
         if middle < _FEWEST_FRAMES:
             return ()
@@ -97,11 +94,11 @@ class SampledShot:
 
 @dataclass
 class Tracks:
-    """Places of some vertices of a part in the sampled frames of every shot.
+    """Positions of some vertices of a part in the sampled frames of every shot.
 
     Attributes:
         verts: numbers of the vertices `[points]`.
-        shots: by shot, the numbers of the frames `[frames]` and the places, float32 `[frames, points, 3]`.
+        shots: by shot, the numbers of the frames `[frames]` and the positions, float32 `[frames, points, 3]`.
     """
 
     verts: Int64Array
@@ -109,13 +106,13 @@ class Tracks:
 
     @classmethod
     def spread(cls, num_verts: int) -> Tracks:
-        """Of vertices spread evenly over the list of vertices."""
+        """Creates tracks of vertices spread evenly over the list of vertices."""
         return cls(np.unique(np.linspace(0, num_verts - 1, min(num_verts, _MOST_TRACKED)).astype(np.int64)))
 
     def add(self, shot: str, sample: SampledShot) -> None:
-        """Keeps the vertices of one shot."""
+        """Adds the tracked vertices of one shot."""
         self.shots[shot] = sample.numbers, sample.frames[:, self.verts]
 
     def without(self, shots: Collection[str]) -> Tracks:
-        """The tracks of all other shots."""
+        """Returns the tracks of all other shots."""
         return Tracks(self.verts, {shot: track for shot, track in self.shots.items() if shot not in shots})

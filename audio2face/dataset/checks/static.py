@@ -1,4 +1,4 @@
-"""Single poses, offsets and polygons: readable, finite, of the right size, and do offsets move the right place?"""
+"""Checks single poses, deltas and polygons: readable, finite, of the right size, and deltas in the right region."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from audio2face.types import AnyArray, BoolArray, Float32Array, FloatArray, Int3
 
 Value = TypeVar("Value")
 
-LARGEST = 1e6  # cm or degrees: what is larger is damage, and would overflow sums of squares
+LARGEST = 1e6  # cm or degrees: larger values are damage, and would overflow sums of squares
 NOT_FINITE = f"NaN, infinite or beyond {LARGEST:g}"
-_ALIKE = 0.95  # cosine of the angle between a pose and the neutral: offsets have nothing in common with it
-_ELSEWHERE = 3.0  # the other region moves so many times as much
+_ALIKE = 0.95  # cosine of the angle between a pose and the neutral; deltas are uncorrelated with it
+_ELSEWHERE = 3.0  # ratio of the other region's motion
 _LEAST_MOTION = 0.05  # cm
 
 
 @dataclass(frozen=True)
 class Static:
-    """What an actor has beside animation; None where it is not configured, unreadable or not finite."""
+    """An actor's data besides animation; None if not configured, unreadable or not finite."""
 
     skin_neutral: Float32Array | None
     skin_neutral_inference: Float32Array | None
@@ -42,7 +42,7 @@ class Static:
 
 
 def read_static(dataset: ActorDataset, findings: Findings) -> Static:
-    """Reads every small geometry file of the actor; reports what is missing, broken or not finite."""
+    """Reads every small geometry file of the actor; reports missing, broken and non-finite ones."""
 
     def get(parameter: str, read: Callable[[], Value | None]) -> Value | None:
         path = dataset.paths.get(parameter)
@@ -68,13 +68,13 @@ def read_static(dataset: ActorDataset, findings: Findings) -> Static:
 
 
 def within_reason(array: AnyArray) -> BoolArray:
-    """Which values are finite and no larger than anything that is measured in centimetres or degrees."""
+    """Returns which values are finite and plausible in centimetres or degrees."""
     reasonable: BoolArray = np.abs(array) <= LARGEST
     return reasonable
 
 
 def check_finite(array: AnyArray, path: Path, findings: Findings) -> bool:
-    """Whether an array `[points, ...]` has only numbers that can be meant; reports the first point that has not."""
+    """Returns whether all values of an array `[points, ...]` are plausible; reports the first point that is not."""
     wrong = ~within_reason(array).reshape(len(array), -1).all(axis=1)
     if wrong.any():
         first = int(np.argmax(wrong))
@@ -124,7 +124,7 @@ def check_poses(
             findings.error(
                 "faces-range",
                 f"names vertices up to {faces.max()}, the caches have {verts} vertices (0 to {verts - 1})",
-                "Export the polygons from the mesh of the caches; numbers begin with 0.",
+                "Export the polygons from the mesh of the caches; numbers start at 0.",
                 file=dataset.paths[parameter],
             )
     _check_deltas(dataset, static, findings)
@@ -167,9 +167,9 @@ def _check_deltas(dataset: ActorDataset, static: Static, findings: Findings) -> 
 
 
 def resembles_pose(delta: FloatArray, neutral: FloatArray | None) -> bool:
-    """Whether what should be offsets `[points, 3]` is nearly the neutral pose `[points, 3]` itself."""
+    """Returns whether alleged deltas `[points, 3]` nearly equal the neutral pose `[points, 3]` itself."""
     if neutral is None or delta.shape != neutral.shape:
         return False
     length, still = float(np.linalg.norm(delta)), float(np.linalg.norm(neutral))
-    # Offsets may well point the same way as positions far from the origin, but then they are much shorter.
+    # Deltas may point the same way as positions far from the origin, but are much shorter.
     return length > still / 2 and float((delta * neutral).sum()) > _ALIKE * length * still

@@ -1,6 +1,6 @@
-"""The one pass over all frames: bad numbers, vertices far away, head motion, and how far lips and lids open.
+"""Sweeps all frames once: invalid numbers, distant vertices, head motion, and the opening of lips and lids.
 
-Holds a block of frames at a time. What it learns is kept per shot and per actor in a few small arrays.
+Holds a block of frames at a time, and keeps small arrays per shot and per actor.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from audio2face.types import BoolArray, Float32Array, Int64Array
 
 _BLOCK_BYTES = 1 << 24
 _OPEN = 0.2  # cm
-_FEWEST_POINTS = 4  # a rigid motion of fewer points cannot be told from a change of shape
+_FEWEST_POINTS = 4  # a rigid motion of fewer points is indistinguishable from deformation
 _STABILISE = "Remove the head's own motion in the animation package (stabilise on the skull) before exporting caches."
 _WHOLE = 0.1  # of the vertices
-_FAR = 3.0  # sizes of the mesh outside its box: no face gets there, damaged numbers do
+_FAR = 3.0  # sizes of the mesh outside its box: beyond any face, typical of damaged numbers
 
 
 @dataclass
 class Openings:
-    """How far pairs of vertices come apart vertically, over all frames seen.
+    """Vertical distance of pairs of vertices, over all frames processed.
 
     Attributes:
         pairs: the vertices above and below.
-        neutral: height of the upper vertex over the lower at rest, `[pairs]`; zero without a neutral pose.
+        neutral: height of the upper vertex over the lower in the neutral pose, `[pairs]`; zero without one.
         narrowest: smallest such height, `[pairs]`.
         widest: largest such height, `[pairs]`.
     """
@@ -48,30 +48,30 @@ class Openings:
 
     @classmethod
     def start(cls, pairs: VertexPairs, neutral: Float32Array | None) -> Openings:
-        """Begins with the neutral pose `[verts, 3]`, or with pairs that are shut."""
+        """Starts with the neutral pose `[verts, 3]`, or with closed pairs."""
         at_rest = np.zeros(len(pairs.upper), np.float32)
         if neutral is not None:
             at_rest = neutral[pairs.upper, 1] - neutral[pairs.lower, 1]
         return cls(pairs, at_rest, at_rest, at_rest)
 
     def feed(self, frames: Float32Array) -> None:
-        """Takes finite frames `[frames, verts, 3]` into account."""
+        """Adds finite frames `[frames, verts, 3]`."""
         heights = frames[:, self.pairs.upper, 1] - frames[:, self.pairs.lower, 1]
         self.narrowest = np.minimum(self.narrowest, heights.min(axis=0))
         self.widest = np.maximum(self.widest, heights.max(axis=0))
 
     def heights(self) -> Float32Array:
-        """How high the upper vertex stands over the lower one, `[pairs]`, negative where they are exchanged.
+        """Returns the height of the upper vertex over the lower one, `[pairs]`, negative if they are exchanged.
 
-        Pairs that are open at rest are judged there. A mouth that is shut at rest may cross zero a little: there the
-        middle of all its openings decides.
+        Pairs that are open in the neutral pose are judged there. Neutral lips that are closed may cross slightly; the
+        middle of their range of openings is used.
         """
         return np.where(np.abs(self.neutral) > _OPEN, self.neutral, (self.narrowest + self.widest) / 2)
 
 
 @dataclass
 class _Bad:
-    """Counts vertices that are wrong, and remembers the first."""
+    """Counts invalid vertices, and keeps the first."""
 
     frame: int | None = None
     vertex: int | None = None
@@ -79,7 +79,7 @@ class _Bad:
     frames: int = 0
 
     def note(self, wrong: BoolArray, frames: Int64Array) -> None:
-        """Adds the wrong vertices `[frames, verts]` of a block with these frame numbers `[frames]`."""
+        """Adds the invalid vertices `[frames, verts]` of a block with these frame numbers `[frames]`."""
         if self.frame is None and wrong.any():
             row, vertex = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
             self.frame, self.vertex = int(frames[row]), int(vertex)
@@ -89,17 +89,17 @@ class _Bad:
 
 @dataclass
 class Sweep:
-    """Goes through the frames of one cache.
+    """Sweeps the frames of one cache.
 
     Attributes:
         shot: name of the shot.
         cache: its frames.
-        rest: the part at rest `[verts, 3]`, None where none of this size is known: then the first good frame serves.
-        openings: what to measure on the way; none for meshes of another size.
-        head_limit: head motion up to this size is accepted, in cm; None where the part moves freely.
-        trace: keeps the motion of each frame; None where nobody asks for it.
-        sample: takes some of the frames on the way, None where nobody asks for them.
-        receive: is given that sample once the last frame has passed.
+        rest: neutral pose of the part `[verts, 3]`; None if none of this size is known, to use the first valid frame.
+        openings: pairs to measure; empty for meshes of another size.
+        head_limit: accepted head motion, in cm; None if the part moves freely.
+        trace: stores the motion of each frame; None to skip it.
+        sample: samples some of the frames; None to skip it.
+        receive: called with the sample after the last frame.
     """
 
     shot: str
@@ -117,9 +117,9 @@ class Sweep:
     _worst: tuple[float, float, int] = (0.0, 0.0, 0)  # size in cm, degrees, frame
 
     def feed(self, block: Float32Array, start: int) -> None:
-        """Checks one block of frames `[frames, verts, 3]` that begins with frame `start`."""
+        """Checks one block of frames `[frames, verts, 3]` that starts with frame `start`."""
         frames = np.arange(start, start + len(block))
-        # One pass for the extremes tells that all is well; only then is nothing else to do per value.
+        # The extremes, found in one pass, usually show that all values are valid.
         low, high = float(block.min()), float(block.max())
         if not -LARGEST <= low <= high <= LARGEST:
             wrong = ~np.all(within_reason(block), axis=2)
@@ -141,7 +141,7 @@ class Sweep:
             wrong = np.any(away > reach, axis=2)
             self._far.note(wrong, frames)
             keep = ~wrong.any(axis=1)
-            # Frames that lie elsewhere as a whole tell of another unit or place; single damaged vertices of nothing.
+            # Frames that are displaced as a whole indicate another unit or position; single damaged vertices do not.
             whole = keep | (wrong.mean(axis=1) > _WHOLE)
             sampled, numbers = block[whole], frames[whole]
             block, frames = block[keep], frames[keep]
@@ -167,17 +167,17 @@ class Sweep:
             self._worst = float(sizes[row]), float(motion.angle[row]), int(frames[row])
 
     def close(self) -> None:
-        """Hands the sample on; no frame follows."""
+        """Passes on the sample after the last frame."""
         taken = None if self.sample is None else self.sample.take()
         if taken is not None and self.receive is not None:
             self.receive(taken)
 
     def report(self, findings: Findings, *, explained: bool = False) -> None:
-        """Reports what the frames held.
+        """Reports the faults of the frames.
 
         Args:
-            findings: receives it.
-            explained: whether it was reported already why the frames lie elsewhere than at rest.
+            findings: receives the findings.
+            explained: whether another report explains that the frames deviate from the neutral pose.
         """
         place = {"file": self.cache.path, "shot": self.shot}
         for bad, code, what in (
@@ -209,9 +209,9 @@ class Sweep:
 
 
 def sweep_all(jobs: Collection[Sweep], findings: Findings) -> None:
-    """Runs all sweeps behind one progress bar.
+    """Runs all sweeps with one progress bar.
 
-    A file that becomes unreadable on the way is reported, and left.
+    A file that becomes unreadable meanwhile is reported and skipped.
     """
     total = sum(sweep.cache.num_frames for sweep in jobs)
     buffer = np.empty(

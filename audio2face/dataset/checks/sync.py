@@ -1,7 +1,7 @@
-"""Do sound and picture belong together: at the same moment, of the same shot, and at the same rate until the end?
+"""Checks the synchronisation of audio and animation: same start, same shot, and same rate until the end.
 
-Judged by a regression from sound to motion (`relation`). Thresholds are far from what right data show: only clear cases
-are reported.
+Judged by a regression from audio to motion (`relation`). Thresholds are far from the values of correct data, so that
+only clear cases are reported.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _DRIFTING_LAGS = [round(number * _STEP, 3) for number in range(-8, 9)]
 _SHORTEST_SECONDS = 3.0
 _LEAST_SECONDS = 10.0  # of all shots together
 _LEAST_CHANGE = 1e-3  # cm per frame
-_MOST_SECONDS = 300.0  # enough to know the relation of an actor
-_TOGETHER = 0.12  # s: lips go ahead of the sound, encoders delay it, by no more
+_MOST_SECONDS = 300.0  # enough to establish the relation of an actor
+_TOGETHER = 0.12  # s: natural lead of the lips and delay of encoders
 _CLEAR = 0.3  # correlation
-_CLEARER = 0.04  # than at the moment itself
+_CLEARER = 0.04  # advantage over zero lag
 _CHANCE = 0.5
 _SHOT_CLEAR = 0.5
 _SHOT_CLEARER = 0.2
-_SHOT_LAG = 1.0  # s; over more lags than these, chance finds one that fits a single shot
+_SHOT_LAG = 1.0  # s; a wider search would find spurious matches for single shots
 _SWAP_GAIN = 0.35  # of both shots together
 _SUSPICIOUS = 0.15  # below the median of the shots
 _LOOKED_AT, _MOST_SUSPECTS = 8, 40  # shots, those that go worst with their sound
@@ -43,7 +43,7 @@ NTSC = Fraction(1000, 1001)
 def check_sync(
     dataset: ActorDataset, traces: Mapping[str, MotionTrace], sounds: Mapping[str, SoundFeatures], findings: Findings
 ) -> None:
-    """Compares the sound of every shot with the motion of its face."""
+    """Compares the audio of every shot with the motion of its face."""
     names = _compared(dataset, traces, sounds)
     if not names:
         return
@@ -56,7 +56,7 @@ def check_sync(
 def _compared(
     dataset: ActorDataset, traces: Mapping[str, MotionTrace], sounds: Mapping[str, SoundFeatures]
 ) -> list[str]:
-    """Shots that are long enough, hold speech and move."""
+    """Returns shots that are long enough, contain speech and move."""
     return [
         name
         for name, trace in traces.items()
@@ -68,7 +68,7 @@ def _compared(
 
 
 def _is_alive(trace: MotionTrace, fewest_frames: float) -> bool:
-    """Whether enough frames are whole, and the face changes its speed: a drift alone says nothing about time."""
+    """Returns whether enough frames are valid and the face changes its speed: mere drift carries no timing."""
     whole = trace.sketch[np.isfinite(trace.sketch).all(axis=1)]
     return len(whole) >= fewest_frames and float(np.diff(whole, axis=0).std(axis=0).max()) > _LEAST_CHANGE
 
@@ -82,7 +82,7 @@ class _Check:
     findings: Findings
 
     def run(self) -> None:
-        """Looks at all shots together, then at each."""
+        """Analyses all shots together, then each."""
         spare = self._spare()
         lags = [lag for number, lag in enumerate(_LAGS) if number % 2 == 0 or abs(lag) <= _TOGETHER]
         curve = dict(zip(lags, self.relation.curve(lags, without=spare), strict=True))
@@ -91,7 +91,7 @@ class _Check:
         curve |= dict(zip(beside, self.relation.curve(beside, without=spare), strict=True))
         best = max(curve, key=lambda lag: curve[lag])
         near = max(value for lag, value in curve.items() if abs(lag) <= _TOGETHER)
-        doubt = self.relation.seconds**-0.5  # what chance can do, in correlation
+        doubt = self.relation.seconds**-0.5  # correlation expected by chance
         clear = max(_CLEAR + doubt, near + _CLEARER + _CHANCE * doubt)
         if abs(best) > _TOGETHER and curve[best] > clear:
             self._report_offset(best, float(curve[best]), near)
@@ -101,7 +101,7 @@ class _Check:
             self._check_drift(spare)
 
     def _spare(self) -> frozenset[int]:
-        """Shots beyond what is needed to know the relation, evenly spread."""
+        """Returns evenly spread shots beyond those needed to establish the relation."""
         order = np.random.default_rng(0).permutation(len(self.names))
         lengths = np.array([self.relation.shot_seconds.get(int(shot), 0.0) for shot in order])
         return frozenset(int(shot) for shot in order[np.cumsum(lengths) - lengths > _MOST_SECONDS])
@@ -140,7 +140,7 @@ class _Check:
         own: Mapping[int, float],
         window: list[float],
     ) -> set[int]:
-        """Looks for another shot whose recording fits, and that this shot's recording fits."""
+        """Looks for another shot with exchanged recordings."""
         found, best = None, _SWAP_GAIN
         for other in weights:
             if self.relation.groups[other] == self.relation.groups[shot]:
@@ -193,7 +193,7 @@ class _Check:
         return {shot}
 
     def _check_drift(self, spare: frozenset[int]) -> None:
-        """Whether long takes go together better where time is stretched by 1001/1000 or shrunk by it."""
+        """Checks whether long takes match better when time is stretched by 1001/1000 or its inverse."""
         short = {shot for shot, seconds in self.relation.shot_seconds.items() if seconds < _LONG_SECONDS}
         without = spare | short
         told = any(item.code == "frame-rate" and item.severity is Severity.ERROR for item in self.findings.items)

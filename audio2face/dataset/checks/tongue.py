@@ -1,4 +1,4 @@
-"""Do the vertices of the tongue that are said to move with the jaw only do so?"""
+"""Checks that the listed rigid vertices of the tongue move only with the jaw."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _FOLLOWS_SHARE = 0.8  # of the motion
 
 
 def check_rigid_vertices(neutral: FloatArray, tracks: Tracks, face: FaceFrame, path: Path, findings: Findings) -> bool:
-    """Reports listed vertices that change their distances as the tongue moves; whether they keep them.
+    """Reports listed vertices whose distances change as the tongue moves; returns whether they are rigid.
 
     Args:
-        neutral: the tongue at rest `[verts, 3]`.
-        tracks: places of the listed vertices in some frames.
+        neutral: neutral pose of the tongue `[verts, 3]`.
+        tracks: positions of the listed vertices in some frames.
         face: size of the mouth.
         path: file of the list.
-        findings: receives what is wrong.
+        findings: receives the findings.
     """
     rest = neutral[tracks.verts].astype(np.float64)
     if not tracks.shots or not spans_a_plane(rest):
@@ -57,7 +57,7 @@ def check_follows_jaw(
     path: Path,
     findings: Findings,
 ) -> None:
-    """Reports listed vertices that move otherwise than the key points of the jaw; arguments as above."""
+    """Reports listed vertices that move unlike the key points of the jaw, with the arguments of the rigidity check."""
     rest = neutral[tracks.verts].astype(np.float64)
     moved, left = [], []
     for shot, (numbers, places) in tracks.shots.items():
@@ -91,5 +91,5 @@ def _offsets(jaw: Archive, shot: str, points: int) -> Float32Array | None:
 
 
 def _length(vectors: FloatArray) -> float:
-    """Root mean square length of vectors `[..., 3]`."""
+    """Returns the root mean square length of vectors `[..., 3]`."""
     return float(np.sqrt(np.square(vectors).sum(axis=-1).mean()))

@@ -1,7 +1,4 @@
-"""Words for scales and axes: which unit a factor means, and which coordinates have to be exchanged.
-
-Pure tables and formulas; knows no file and no face.
-"""
+"""Describes scales and axes for messages: units by their factor, and exchanged coordinates."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import numpy as np
 from audio2face.types import FloatArray, Int64Array
 
 AXES = "xyz"
-# What lengths must be multiplied by to become centimetres, by what they are in.
+# Factor from lengths to centimetres, and the unit of the lengths.
 FACTORS = {
     100.0: "metres",
     0.1: "millimetres",
@@ -23,33 +20,33 @@ FACTORS = {
     1000.0: "tens of metres",
     0.0001: "micrometres",
 }
-_NEAR = 0.12  # natural logarithm: a measured factor this close to one of the table is that one
+_NEAR = 0.12  # natural logarithm: tolerance of a measured factor
 
 
 def nearest_factor(factor: float, *, loosely: bool = False) -> float:
-    """The factor of the table that a measured one stands for, else the measured one to two digits.
+    """Returns the factor of the table that matches a measured one, else the measured one to two digits.
 
     Args:
-        factor: what was measured, above 0.
-        loosely: whether it was measured on motion that differs from face to face, so that the nearest one is meant.
+        factor: the measured factor, above 0.
+        loosely: whether it was measured on motion, which varies between faces, so that the nearest factor is used.
     """
     near = min(FACTORS, key=lambda known: abs(math.log(known / factor)))
     return near if loosely or abs(math.log(near / factor)) <= _NEAR else float(f"{factor:.2g}")
 
 
 def unit_words(factor: float) -> str:
-    """What lengths are in that must be multiplied by `factor`, such as "in metres"."""
+    """Names the unit of lengths that must be multiplied by `factor`, such as "in metres"."""
     name = FACTORS.get(factor)
     return f"in {name}" if name else f"{1 / factor:.3g} times as large as they should be"
 
 
 def scale_remedy(factor: float) -> str:
-    """What to do about lengths that must be multiplied by `factor`."""
+    """Describes the fix for lengths that must be multiplied by `factor`."""
     return f"Multiply all its lengths by {factor:g}: lengths are centimetres."
 
 
 def nearest_axes(matrix: FloatArray) -> Int64Array:
-    """The matrix of exchanged and reversed axes `[3, 3]` that is nearest to an orthogonal one."""
+    """Returns the signed permutation matrix `[3, 3]` nearest to an orthogonal one."""
     found = np.zeros((3, 3), np.int64)
     free = np.abs(np.asarray(matrix, np.float64))
     for _ in range(3):
@@ -60,7 +57,7 @@ def nearest_axes(matrix: FloatArray) -> Int64Array:
 
 
 def axes_formula(matrix: Int64Array) -> str:
-    """The new coordinates in terms of the old, such as "(x, z, -y)", for `new = matrix @ old`."""
+    """Returns the new coordinates in terms of the old, such as "(x, z, -y)", for `new = matrix @ old`."""
     terms = []
     for row in matrix:
         column = int(np.argmax(np.abs(row)))
@@ -69,5 +66,5 @@ def axes_formula(matrix: Int64Array) -> str:
 
 
 def is_mirror(matrix: FloatArray | Int64Array) -> bool:
-    """Whether an orthogonal matrix turns a left hand into a right one."""
+    """Returns whether an orthogonal matrix contains a reflection."""
     return bool(np.linalg.det(np.asarray(matrix, np.float64)) < 0)
