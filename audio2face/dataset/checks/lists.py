@@ -111,7 +111,7 @@ def _check_opening(measured: Openings, path: Path, above: str, below: str, findi
     else:
         findings.warning(
             "list-mixed",
-            f"in {int(wrong.sum())} of {len(wrong)} pairs the {above} vertex is below the {below} one, such as "
+            f"in {int(wrong.sum())} of {len(wrong)} pairs the {above} vertex lies under the {below} one, such as "
             f"vertices {vertices} by {-heights[first]:.2f} cm",
             "Check the order of the vertices: the lists are paired by position.",
             file=path,
