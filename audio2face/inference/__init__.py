@@ -1,7 +1,6 @@
 """A deployed network over time: windows of audio in, frames of motion out. NumPy and ONNX Runtime only.
 
-`Executor` is what consumers use: any deployed folder, several tracks, sound in pieces of any length. `animate_windows`
-with `StreamingSession` cuts a recording as the reference framework does, for whoever compares with it.
+`Executor` is what consumers use: any deployed folder, several tracks, audio in pieces of any length.
 """
 
 from audio2face.inference.emotion import EmotionCurve, EmotionNames, EmotionSpec
@@ -15,12 +14,12 @@ from audio2face.inference.sessions import (
     NetworkTracks,
     RegressionSession,
     RegressionTracks,
+    StreamingSession,
     TrackSettings,
     best_device,
     graph_device,
     open_graph,
 )
-from audio2face.inference.windows import StreamingSession, WindowStep, animate_windows
 
 __all__ = [
     "DiffusionSession",
@@ -39,8 +38,6 @@ __all__ = [
     "SampleBuffer",
     "StreamingSession",
     "TrackSettings",
-    "WindowStep",
-    "animate_windows",
     "best_device",
     "graph_device",
     "open_graph",

@@ -222,7 +222,24 @@ class RegressionTracks:
         return frames
 
 
-__all__ = ["DiffusionSession", "GraphDevice", "best_device"]
+class StreamingSession:
+    """Animates one recording with an exported diffusion network, window after window.
+
+    Args:
+        graph: the network.
+        identity: float32 `[identities]`.
+        emotion: float32 `[emotions]`.
+        noise: of a window.
+    """
+
+    def __init__(self, graph: DiffusionSession, identity: Float32Array, emotion: Float32Array, noise: Noise) -> None:
+        self._tracks = DiffusionTracks(graph, identity[None], [noise])
+        self._emotion = np.tile(emotion, (1, graph.info.num_frames_center, 1))
+
+    def __call__(self, window: Float32Array) -> Float32Array:
+        """The frames kept of the next window: audio `[1, samples]` to displacements `[hop, values]`, float32."""
+        frames: Float32Array = self._tracks.run(window, self._emotion, np.ones(1, np.bool_))[0]
+        return frames
 
 
 class DiffusionSession:

@@ -12,10 +12,10 @@ from onnx import TensorProto, helper
 
 from audio2face.audio import Track
 from audio2face.errors import FileFormatError, UserError
-from audio2face.inference import animate_windows
 from audio2face.inference.sessions import DiffusionSession, RegressionSession
 from audio2face.io.atomic import write_json
 from audio2face.model_folder import RegressionInfo
+from audio2face.training.inference.animate import animate_windows
 
 INFO = RegressionInfo(
     actor="ada",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from audio2face.audio import Track
-from audio2face.inference import animate_windows
 from audio2face.models.windows import WindowSchedule
+from audio2face.training.inference.animate import animate_windows
 
 WINDOWS_60 = WindowSchedule.divided(
     window=16000, left_context=15, hop=30, right_context=15, padding=16000, samplerate=16000

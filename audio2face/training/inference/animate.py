@@ -6,11 +6,13 @@ Knows how the network is run, what is written, and what is compared. A family's 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
+
+import numpy as np
 
 from audio2face.audio import Track
 from audio2face.config_base.types import Device, InferenceMode
@@ -26,6 +28,10 @@ from audio2face.types import Float32Array
 
 DEFAULT_MODE: InferenceMode = "offline"
 _BLOCK_FRAMES = 64
+
+# Animates the next windows, float32 audio [windows, samples], to the frames that are kept of them, float32
+# [windows * hop, values]. It carries what the network remembers from window to window.
+WindowStep = Callable[[Float32Array], Float32Array]
 
 
 @dataclass(frozen=True)
@@ -189,6 +195,33 @@ class RawNetwork(ABC):
     @abstractmethod
     def metadata(self) -> dict[str, Any]:
         """What a reader of the files should know of network and options."""
+
+
+def animate_windows(
+    schedule: WindowSchedule, track: Track, step: WindowStep, batch_size: int = 1
+) -> Iterator[Float32Array]:
+    """Animates a recording; what lies outside of it sounds silent.
+
+    Args:
+        schedule: the windows.
+        track: the recording, at the schedule's sample rate.
+        step: animates windows.
+        batch_size: windows of a call; 1 for a network that remembers the window before.
+
+    Yields:
+        Frames `[up to batch_size * hop, values]`, `schedule.num_frames` in total, the first at the start of the
+        recording.
+    """
+    num_frames = schedule.num_frames(len(track.data))
+    num_windows = schedule.num_windows(num_frames)
+    for start in range(0, num_windows, batch_size):
+        windows = range(start, min(start + batch_size, num_windows))
+        audio = np.stack([track.read(schedule.first_sample(window), schedule.end_sample(window)) for window in windows])
+        frames = step(audio)
+        first = start * schedule.hop - schedule.lead_in_frames  # number of the first of them in the animation
+        kept = frames[max(0, -first) : max(0, num_frames - first)]
+        if len(kept):
+            yield kept
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from audio2face.inference import (
     DiffusionSession,
     Noise,
     StreamingSession,
-    animate_windows,
     graph_device,
     read_noise,
     repeated_noise,
@@ -34,7 +33,7 @@ from audio2face.training.data import actors
 from audio2face.training.data.segments import num_segment_samples
 from audio2face.training.diffusion import CONSTANTS_FILE, load_network
 from audio2face.training.distributed import choose_device
-from audio2face.training.inference.animate import Mode, RawNetwork, RawOptions, SamplingOptions
+from audio2face.training.inference.animate import Mode, RawNetwork, RawOptions, SamplingOptions, animate_windows
 from audio2face.training.inference.trained_run import TrainedRun
 from audio2face.training.run_folder import DEPLOY_FOLDER, NETWORK_FILE, TrainingRun
 from audio2face.types import Float32Array

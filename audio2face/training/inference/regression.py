@@ -15,7 +15,7 @@ from audio2face.audio import Track
 from audio2face.config import Dataset, InferenceRegression, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import FileFormatError, UserError
-from audio2face.inference import RegressionSession, animate_windows, graph_device
+from audio2face.inference import RegressionSession, graph_device
 from audio2face.io.arrays import read_json
 from audio2face.model_folder import EmotionDatabase, RegressionInfo
 from audio2face.model_folder.emotion_database import open_database
@@ -24,7 +24,7 @@ from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.training.data import actors
 from audio2face.training.distributed import choose_device
-from audio2face.training.inference.animate import Mode, RawNetwork, RawOptions
+from audio2face.training.inference.animate import Mode, RawNetwork, RawOptions, animate_windows
 from audio2face.training.inference.trained_run import TrainedRun
 from audio2face.training.regression import load_network
 from audio2face.training.run_folder import DEPLOY_FOLDER, INFO_FILE, NETWORK_FILE, TrainingRun
