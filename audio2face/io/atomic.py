@@ -12,10 +12,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from audio2face.errors import UserError
 from audio2face.io.claims import temporary_file, temporary_folder
-from audio2face.types import AnyArray
 
 if TYPE_CHECKING:
-    pass  # loaded by the array writers only: configurations start without it
+    from audio2face.types import AnyArray  # NumPy is loaded by the array writers only: configurations start without it
 
 _JSON_WIDTH = 120
 
