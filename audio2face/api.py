@@ -297,4 +297,4 @@ def _exact_fps(fps: float | Fraction | None) -> Fraction | None:
     try:
         return exact_rate(float(fps))
     except (ValueError, OverflowError):
-        raise UserError(f"{fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.") from None
+        raise UserError(f"{fps} frames per second are out of range", hint="Give a rate such as 30 or 60.") from None

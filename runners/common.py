@@ -1,4 +1,4 @@
-"""What the runners of all stages share: the configuration they receive, and how they end."""
+"""Shared by the runners of all stages: opening the configuration, and the end of the process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _READ_ONLY = (
     "may not be read or written",
     "Check its permissions and its folder's, and whether it is mounted read-only.",
 )
-# What is wrong with a place of the user's, wherever a stage meets it, in its own code or a library: by errno.
-_USERS_PLACES: dict[int | None, tuple[str, str]] = {
+# Problems of a user's file or folder by errno, raised in our code or a library.
+_FILE_PROBLEMS: dict[int | None, tuple[str, str]] = {
     errno.ENAMETOOLONG: ("a name or path is too long for this system", "Give a shorter one."),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _READ_ONLY),
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
@@ -37,10 +37,10 @@ def open_configuration(
     actors: Sequence[str] = (),
     overrides: Sequence[str] = (),
 ) -> Configuration:
-    """The configuration that the launcher checked and wrote, or, without a launcher, checked here and now.
+    """Opens the configuration that the launcher has validated and written; without a launcher, validates it here.
 
     Raises:
-        UserError: something in it is wrong.
+        UserError: the configuration is invalid.
     """
     if config_file is not None:
         try:
@@ -54,9 +54,9 @@ def open_configuration(
 
 
 def _remove(config_file: Path) -> None:
-    """Removes the launcher's file, which the launcher, having become this process, cannot.
+    """Removes the launcher's file.
 
-    Processes that train together all read it: the first of them removes it when it ends.
+    Processes that train together all read it; the first one removes it at its end.
     """
     local_rank = os.environ.get("LOCAL_RANK")
     if local_rank is None:
@@ -66,13 +66,13 @@ def _remove(config_file: Path) -> None:
 
 
 def debug_stage(main: Callable[[list[str]], int], args: SimpleNamespace, order: Sequence[str]) -> None:
-    """Runs a stage with names that stand in a debug runner, unless others are given.
+    """Runs a stage with the names set in a debug runner, unless others are given.
 
     Args:
-        main: the stage's.
+        main: main function of the stage.
         args: the names.
-        order: theirs on the command line. A variable of the environment, such as A2F_CONFIG_NAME for `config_name`,
-            stands for a single one; arguments of the process stand for all.
+        order: their order on the command line. An environment variable, such as A2F_CONFIG_NAME for `config_name`,
+            overrides a single name; arguments of the process override all.
     """
     names = [os.environ.get(f"A2F_{name.upper()}") or getattr(args, name) for name in order]
     run_stage(main, arguments=sys.argv[1:] or names)
@@ -81,17 +81,17 @@ def debug_stage(main: Callable[[list[str]], int], args: SimpleNamespace, order: 
 def run_stage(
     main: Callable[[list[str]], int], resume_hint: str | None = None, arguments: list[str] | None = None
 ) -> None:
-    """Runs a stage with the process's arguments and ends the process with an honest status.
+    """Runs a stage with the process's arguments and exits with its status.
 
-    Settings of `.env` hold here as well where no launcher has read them.
+    Settings of `.env` apply here as well if no launcher has read them.
 
     Args:
-        main: the stage.
-        resume_hint: tells whoever stops the stage how to resume it, whatever the parts of the stage say.
-        arguments: those of the stage, in place of the process's.
+        main: main function of the stage.
+        resume_hint: message about how to resume, shown when the stage is stopped; it overrides hints of the stage.
+        arguments: arguments of the stage, instead of the process's.
 
-    The status is that of `main`; 2 with one message for what the user can mend; 130 or 143 where Ctrl-C or SIGTERM
-    stopped it. Both signals arrive as KeyboardInterrupt, so that what is being written is taken back first.
+    The status is that of `main`; 2 with one message for a user error; 130 or 143 after Ctrl-C or SIGTERM. Both signals
+    raise KeyboardInterrupt, so that incomplete files are removed first.
     """
     os.environ.update(stage_environment(read_settings(ROOT / ".env")))
     received: list[int] = []
@@ -109,14 +109,14 @@ def run_stage(
     except UserError as error:
         fail(error)
     except OSError as error:
-        if error.errno not in _USERS_PLACES:
+        if error.errno not in _FILE_PROBLEMS:
             raise
-        problem, hint = _USERS_PLACES[error.errno]
+        problem, hint = _FILE_PROBLEMS[error.errno]
         fail(UserError(problem, path=error.filename, hint=hint))
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # it ends anyway
-        if os.environ.get("RANK", "0") == "0" and not interrupts.is_supervised():  # the supervisor says it
+            signal.signal(number, signal.SIG_IGN)  # the process is ending
+        if os.environ.get("RANK", "0") == "0" and not interrupts.is_supervised():  # otherwise the supervisor prints it
             print(f"[STOPPED] {interrupts.resume_hint()}", file=sys.stderr, flush=True)
         status = 128 + (received[0] if received else signal.SIGINT)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Checks the raw data of actors; the host script run_check.py starts it.
+"""Checks the raw data of actors; started by run_check.py.
 
 Exit status 0 without errors, 1 with errors in the data, 2 when configuration or arguments are wrong.
 """
@@ -23,10 +23,10 @@ from tools import arguments
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status; a mistake of the user is a UserError."""
+    """Returns the exit status; user errors raise UserError."""
     args = arguments.parse("check", argv)
     only_json = args.json == "-"
-    # Standard output then holds the JSON alone; progress and tables stay visible on the other channel.
+    # Standard output then contains only the JSON; progress and tables go to standard error.
     with contextlib.redirect_stdout(sys.stderr) if only_json else contextlib.nullcontext():
         configuration = open_configuration(
             "check", args.config_name, args.config_file, args.actor_names, args.overrides
@@ -45,7 +45,7 @@ def _check(configuration: Configuration, head_motion_limit: float | None) -> lis
     limit = HEAD_MOTION_LIMIT if head_motion_limit is None else head_motion_limit
     if not (math.isfinite(limit) and limit > 0):
         raise UserError(f"--head-motion-limit is {limit}", hint="Give a length in centimetres above 0.")
-    # All actors are opened first: a mistake in the configuration shows before minutes of reading.
+    # All actors are opened first: errors in the configuration show before minutes of reading.
     datasets = [ActorDataset.open(actor, configuration.dataset) for actor in dict.fromkeys(configuration.actors)]
     return compare_actors([check_actor(dataset, limit) for dataset in datasets])
 

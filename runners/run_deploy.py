@@ -1,4 +1,4 @@
-"""Deploys a training run, or checks a deployed folder; the host script run_deploy.py starts it."""
+"""Deploys a training run, or checks a deployed folder; started by run_deploy.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tools import arguments
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status; a mistake of the user is a UserError."""
+    """Returns the exit status; user errors raise UserError."""
     args = arguments.parse("deploy", argv)
     start_logging()
     if args.check is not None:
@@ -31,14 +31,14 @@ def main(argv: list[str]) -> int:
     configuration = open_configuration("deploy", args.config_name, args.config_file, overrides=args.overrides)
     target = deploy(configuration, args.training_run_name_full, export=args.export, force=args.force)
     say_where(
-        {"Deployed model:": target, "About it:": target / "README.md"},
+        {"Deployed model:": target, "Description:": target / "README.md"},
         [f"python run_inference.py {configuration.name} {args.training_run_name_full} --audio YOUR_SPEECH.wav"],
     )
     return 0
 
 
 def deploy(configuration: Configuration, run_name: str, *, export: bool = False, force: bool = False) -> Path:
-    """Packs a training run and returns the deployed folder.
+    """Packages a training run and returns the deployed folder.
 
     Args:
         configuration: for stage "deploy".
@@ -62,7 +62,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
 
 
 def _post_processing(configuration: Configuration) -> PostProcessing:
-    """CONFIG, which of its entries are the user's own, and what is to be done with the others."""
+    """Settings of post-processing: CONFIG, the entries of the user's file, and whether to calibrate the others."""
     inference = configuration.inference
     return PostProcessing(
         parameters=cast(Mapping[str, Any], inference.CONFIG),
@@ -75,13 +75,13 @@ def _warn_of_other_steps(record: ExportRecord, configuration: Configuration) -> 
     family = deploy_module(str(configuration.network_type))
     if record.sampling != family.sampler_settings(configuration.train, configuration.inference):
         LOGGER.warning(
-            "the network was exported with %s, which the configuration has changed since; --export follows it",
+            "the network was exported with %s, which the configuration has changed since; --export applies the change",
             record.sampling,
         )
 
 
 def check(folder: Path) -> int:
-    """Prints all that is wrong with a deployed folder; returns the exit status."""
+    """Prints the findings of the lint of a deployed folder; returns the exit status."""
     model, found = lint(folder)
     faults = Diagnostics(found)
     if model is not None:

@@ -1,4 +1,4 @@
-"""Preprocesses actors; the host script run_preproc.py starts it."""
+"""Preprocesses actors; started by run_preproc.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_CLIPS_SHOWN = 20
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status; a mistake of the user is a UserError."""
+    """Returns the exit status; user errors raise UserError."""
     args = arguments.parse("preproc", argv)
     start_logging()
     configuration = open_configuration("preproc", args.config_name, args.config_file, args.actor_names, args.overrides)
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
         }
     names = ", ".join(f'"{outcome.actor}": "{outcome.run.name}"' for outcome in outcomes)
     say_where(results, [f"python run_train.py {configuration.name}"])
-    LOGGER.info("Training takes the newest run of each actor. To fix it to these, put into config_train.py:")
+    LOGGER.info("Training uses the newest run of each actor. To select these runs, set in config_train.py:")
     LOGGER.info("PREPROC_RUN_NAME_FULL = {%s}", names)
     return 0
 
@@ -44,7 +44,7 @@ def _chosen(configuration: Configuration, names: list[str], everyone: bool) -> l
     known = list(configuration.actors)
     if everyone == bool(names):
         raise UserError(
-            "name the actors to preprocess, or give --all, and not both",
+            "name the actors to preprocess, or use --all, not both",
             hint=f"Configuration {configuration.name} has {', '.join(known)}.",
         )
     unknown = [name for name in names if name not in known]
@@ -54,7 +54,7 @@ def _chosen(configuration: Configuration, names: list[str], everyone: bool) -> l
 
 
 def _show_clips(outcome: PreprocResult) -> None:
-    """Prints the table of clips where it is short enough to be read."""
+    """Prints the table of clips if it is short."""
     artifacts = PreprocArtifacts.open(outcome.run.path)
     if len(artifacts.clips) <= _MOST_CLIPS_SHOWN:
         print(artifacts.clips_template.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Runs a runner in several processes of this machine, which train together; the launcher starts it for --devices.
+"""Runs a runner in several processes on this machine, for distributed training; the launcher starts it for --devices.
 
     python runners/run_processes.py COUNT RUNNER ARGUMENT...
 
@@ -18,8 +18,8 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-_SECONDS_TO_FOLLOW = 10.0  # after one has failed; the others wait for it in vain
-_SECONDS_TO_SAVE = 300.0  # after the first has ended because of a signal
+_SECONDS_TO_FOLLOW = 10.0  # after a failure of one process, since the others wait for it
+_SECONDS_TO_SAVE = 300.0  # after the first process has ended on a signal
 _SECONDS_BETWEEN_LOOKS = 0.05
 
 
@@ -39,8 +39,8 @@ def main(argv: Sequence[str]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, hand_on)
-    # Supervised, they belong to the group that the supervisor ends, and let signals through when they are ready.
-    # Otherwise each has a group of its own: Ctrl-C in a terminal reaches this process alone, which hands it on once.
+    # Supervised, they belong to the process group of the supervisor, and unblock signals when they are ready.
+    # Otherwise each has its own group: Ctrl-C in a terminal reaches only this process, which forwards it once.
     descriptors = [int(supervisor)] if supervisor else []
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM] if supervisor else [])
     for rank in map(str, range(int(count))):
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _wait(processes: Sequence[subprocess.Popen[bytes]], received: Sequence[int]) -> int:
-    """Waits for all; once one has failed the others are stopped, since they cannot go on without it.
+    """Waits for all processes; after a failure of one the others are stopped, since they cannot continue.
 
     Where it ended because of a signal, the others received that as well, and are left to end in order.
     """
@@ -73,7 +73,7 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]], received: Sequence[int])
 
 
 def _free_port() -> int:
-    """A port at which the processes find each other."""
+    """A free port for the rendezvous of the processes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Runs pytest inside the prepared environment; the host script run_tests.py starts it."""
+"""Runs pytest inside the prepared environment; started by run_tests.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains the network of a configuration; the host script run_train.py starts it."""
+"""Trains the network of a configuration; started by run_train.py."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _RULE = "-" * 80
 
 
 def main(argv: list[str]) -> int:
-    """Returns the exit status; a mistake of the user is a UserError."""
+    """Returns the exit status; user errors raise UserError."""
     args = arguments.parse("train", argv)
     start_logging()
     configuration = open_configuration("train", args.config_name, args.config_file, overrides=args.overrides)
     if args.finish and args.resume is None:
-        raise UserError("--finish needs --resume", hint="It ends a run that was begun, at the step it has come to.")
+        raise UserError("--finish needs --resume", hint="It finishes an existing run at its current step.")
     if args.devices > 1 and "WORLD_SIZE" not in os.environ:
         raise UserError(
             "--devices is for the launcher", hint=f"python run_train.py {configuration.name} --devices {args.devices}"
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
 
 
 def exporter_of(configuration: Configuration) -> Exporter:
-    """What writes the deploy/ folder of a run of this configuration, from the weights that the run has written."""
+    """The exporter that writes the deploy/ folder of a run of this configuration."""
 
     def export(run: Path, network: nn.Module) -> None:
         export_run(run, configuration.train, configuration.inference)

@@ -1,4 +1,4 @@
-"""The animation parameters of each actor of a deployed folder, calibrated on what its training run held out."""
+"""The animation parameters of each actor of a deployed folder, calibrated on the validation set of its training run."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def calibrate_actors(
     origins: Mapping[str, Origin],
     post: PostProcessing,
 ) -> dict[str, ActorCalibration]:
-    """Chooses and measures the animation parameters of all actors; runs the network on what was held out.
+    """Calibrates and evaluates the animation parameters of all actors on the validation set.
 
     Args:
-        model: the deployed folder, whatever parameters it has so far.
+        model: the deployed folder, with any parameters.
         run: the training run.
         artifacts: the preprocessing run of each actor.
-        origins: what each actor was trained from.
-        post: what the configuration says of post-processing.
+        origins: the data that each actor was trained from.
+        post: settings of post-processing.
 
     Raises:
         UserError: the network cannot be loaded, or a record of the run is damaged.

@@ -1,4 +1,4 @@
-"""Chooses animation parameters of an actor on held-out clips: those alone that the recordings show.
+"""Calibrates animation parameters of an actor on held-out clips, where the recordings determine them.
 
 Each part of the face is fitted by itself: the half with the mouth (strength, smoothing, offset of the lips), the other
 half, lower teeth, tongue and eyes (strength and constant offsets). How, and when a value stays neutral, stands in
@@ -34,11 +34,11 @@ Half = Literal["lower", "upper"]
 _STRENGTHS = (0.7, 1.5)
 _OFFSETS = (-0.1, 0.1)  # of the open-lips pose
 _SMOOTHINGS = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03)  # seconds
-_MIN_CM, _LEAST_DEGREES = 0.01, 0.3  # standard deviation of a curve: less is no motion
+_MIN_CM, _MIN_DEGREES = 0.01, 0.3  # standard deviation of a curve: less counts as no motion
 _MIN_CORRELATION = 0.5
-_LEAST_POSE_CM = 0.02  # what an open-lips pose has to open to be of use
-_MOST_POINTS = 64  # of the tongue
-_CERTAIN = 2.0  # standard errors that a constant offset has to be away from 0
+_MIN_POSE_CM = 0.02  # smallest opening of a usable lip-open pose
+_MAX_POINTS = 64  # of the tongue
+_CERTAIN = 2.0  # standard errors between a constant offset and 0
 _CONSTANT_OFFSETS = {
     "tongue": (("tongue_height_offset", 1, 0.3, 0.01), ("tongue_depth_offset", 2, 0.3, 0.01)),
     "jaw": (("lower_teeth_height_offset", 1, 0.3, 0.01), ("lower_teeth_depth_offset", 2, 0.3, 0.01)),
@@ -48,13 +48,13 @@ _EYE_OFFSETS = ("right_eye_rot_x_offset", "right_eye_rot_y_offset", "left_eye_ro
 
 @dataclass(frozen=True, eq=False)
 class Mouth:
-    """Where opening and error of the mouth are measured.
+    """Vertices at which opening and error of the mouth are measured.
 
     Attributes:
-        half: the half of the face that it belongs to.
-        vertices: places among the kept vertices, `[vertices]`.
-        weights: the opening curve, `[vertices, 3]`.
-        has_lips: whether the vertices are those of a list, rather than those that move most.
+        half: the half of the face that they belong to.
+        vertices: indices among the kept vertices, `[vertices]`.
+        weights: of the opening curve, `[vertices, 3]`.
+        has_lips: whether they are listed lip vertices, or else those that move most.
     """
 
     half: Half
@@ -64,7 +64,7 @@ class Mouth:
 
     @classmethod
     def of(cls, motion: HeldOutMotion, parameters: Mapping[str, Any]) -> Mouth | None:
-        """The mouth of an actor; None where no list marks it and nothing moves."""
+        """The mouth of an actor; None without lip vertices and without motion."""
         marked = motion.marked
         if marked.lips is not None:
             pairs = marked.lips.shape[1]
@@ -82,11 +82,11 @@ class Mouth:
 
 
 def calibrate(motion: HeldOutMotion, start: Mapping[str, Choice]) -> dict[str, Choice]:
-    """Chooses the parameters that are neutral so far.
+    """Calibrates the parameters that are neutral so far.
 
     Args:
         motion: the held-out clips.
-        start: the parameters to start from, see `PostProcessing.start`.
+        start: initial parameters, from `PostProcessing.start`.
 
     Returns:
         All parameters.
@@ -107,20 +107,20 @@ def finished_skin(
     Args:
         motion: the face.
         clip: the clip.
-        vertices: places among the kept vertices.
+        vertices: indices among the kept vertices.
         parameters: of post-processing.
 
     Returns:
         `[recorded frames, vertices, 3]`, centimetres.
     """
     animate = FaceAnimator(motion.face, AnimatorSettings.from_parameters(parameters), clip.network_fps)
-    return at_recorded_frames(clip, animate.skin(clip.made.skin)[:, vertices])
+    return at_recorded_frames(clip, animate.skin(clip.predicted.skin)[:, vertices])
 
 
 def at_recorded_frames(clip: ClipMotion, values: np.ndarray[Any, Any]) -> Float64Array:
-    """Values at the network's frames, `[frames, ...]`, read at the recorded ones."""
-    wanted = resample_frames(values, clip.network_fps, clip.clip.num_frames, clip.clip.fps)
-    return np.asarray(wanted, np.float64)
+    """Resamples values at the network's frames, `[frames, ...]`, to the recorded frames."""
+    resampled = resample_frames(values, clip.network_fps, clip.clip.num_frames, clip.clip.fps)
+    return np.asarray(resampled, np.float64)
 
 
 class _Calibration:
@@ -154,12 +154,12 @@ class _Calibration:
         if not free:
             return
         if marked is None:
-            self._leave(free, "it does not move on the held-out shots")
+            self._keep_neutral(free, "it does not move on the held-out shots")
             return
         pose = self._lip_pose(marked, strength) if "lip_open_offset" in free else None
         if pose is None and "lip_open_offset" in free:
             free.remove("lip_open_offset")
-            self._leave(["lip_open_offset"], "the actor has no pose that opens the lips")
+            self._keep_neutral(["lip_open_offset"], "the actor has no pose that opens the lips")
         given = self._choices[strength].value
         fit = AmplitudeProblem(
             clips={
@@ -173,7 +173,7 @@ class _Calibration:
             pose=pose,
         ).fit()
         found = fit.adjustment
-        self._take(free, {strength: found.strength, smoothing: found.smoothing, "lip_open_offset": found.offset}, fit)
+        self._set(free, {strength: found.strength, smoothing: found.smoothing, "lip_open_offset": found.offset}, fit)
 
     def _options(self, smoothing: str) -> Sequence[float]:
         return _SMOOTHINGS if self._is_free(smoothing) else (self._choices[smoothing].value,)
@@ -192,7 +192,7 @@ class _Calibration:
         return clips
 
     def _lip_pose(self, mouth: Mouth, strength: str) -> OffsetPose | None:
-        """What `lip_open_offset` adds to the marked vertices; None where that does not open the lips."""
+        """Effect of `lip_open_offset` on the lip vertices; None if it does not open the lips."""
         still = np.zeros((1, self._motion.face.skin.size), np.float32)
         most = _OFFSETS[1]
 
@@ -210,7 +210,7 @@ class _Calibration:
         fixed = added(0.0)
         pose = OffsetPose(fixed, added(1.0) - fixed)
         opening = float((mouth.weights * (pose.fixed + pose.moving)).sum())
-        return pose if abs(opening) >= _LEAST_POSE_CM else None
+        return pose if abs(opening) >= _MIN_POSE_CM else None
 
     def _changed(self, changes: Mapping[str, float]) -> dict[str, Any]:
         return {**values_of(self._choices), **changes}
@@ -227,12 +227,12 @@ class _Calibration:
         offsets = _CONSTANT_OFFSETS[part]
         known = [clip for clip in self._motion.clips if take(clip.true) is not None]
         if not known:
-            self._leave([strength, *(name for name, *_ in offsets)], "the held-out shots have no data of it")
+            self._keep_neutral([strength, *(name for name, *_ in offsets)], "the held-out shots have no data of it")
             return
         true = [np.asarray(take(clip.true), np.float64) for clip in known]
-        made = [at_recorded_frames(clip, np.asarray(take(clip.made))) for clip in known]
+        made = [at_recorded_frames(clip, np.asarray(take(clip.predicted))) for clip in known]
         spread = np.concatenate(true).std(axis=0).sum(axis=1)
-        kept = np.sort(np.argsort(-spread, kind="stable")[:_MOST_POINTS])
+        kept = np.sort(np.argsort(-spread, kind="stable")[:_MAX_POINTS])
         clips = [
             ClipPoints(
                 np.broadcast_to(rest[kept], moved[:, kept].shape).astype(np.float64),
@@ -246,24 +246,24 @@ class _Calibration:
         gain = self._choices[strength].value
         for name, axis, most, least in offsets:
             means = [float((clip.true - clip.fixed - gain * clip.moving)[..., axis].mean()) for clip in clips]
-            self._take_constant(name, means, most, least, fit)
+            self._set_constant(name, means, most, least, fit)
 
     def _fit_eyes(self) -> None:
         names = ["eyeballs_strength", *_EYE_OFFSETS]
         known = [clip for clip in self._motion.clips if clip.true.eyes is not None and clip.true.eyes.any()]
         if not known:
-            self._leave(names, "the held-out shots have no data of it")
+            self._keep_neutral(names, "the held-out shots have no data of it")
             return
         clips = []
         for clip in known:
             true = np.asarray(clip.true.eyes, np.float64)[..., None]
-            made = at_recorded_frames(clip, np.asarray(clip.made.eyes))[..., None]
+            made = at_recorded_frames(clip, np.asarray(clip.predicted.eyes))[..., None]
             clips.append(ClipPoints(np.zeros_like(true), made, true, clip.clip.fps))
-        fit = self._fit_strength("eyeballs_strength", clips, _LEAST_DEGREES)
+        fit = self._fit_strength("eyeballs_strength", clips, _MIN_DEGREES)
         gain = self._choices["eyeballs_strength"].value
         for index, name in enumerate(_EYE_OFFSETS):
             means = [float((clip.true - gain * clip.moving)[:, index].mean()) for clip in clips]
-            self._take_constant(name, means, 3.0, 0.1, fit)
+            self._set_constant(name, means, 3.0, 0.1, fit)
 
     def _fit_strength(self, name: str, clips: Sequence[ClipPoints], min_spread: float) -> Fit:
         given = self._choices[name].value
@@ -276,20 +276,20 @@ class _Calibration:
             min_correlation=_MIN_CORRELATION,
         ).fit()
         if self._is_free(name):
-            self._take([name], {name: fit.adjustment.strength}, fit)
+            self._set([name], {name: fit.adjustment.strength}, fit)
         return fit
 
-    def _take_constant(self, name: str, means: Sequence[float], most: float, least: float, fit: Fit) -> None:
-        """Takes a constant offset from the mean errors of clips, where all of them point the same way."""
+    def _set_constant(self, name: str, means: Sequence[float], most: float, least: float, fit: Fit) -> None:
+        """Sets a constant offset from the mean errors of clips, if all of them agree in sign."""
         if not self._is_free(name):
             return
         if fit.reason:
-            self._leave([name], fit.reason)
+            self._keep_neutral([name], fit.reason)
             return
         mean = float(np.mean(means))
         uncertain = float(np.std(means, ddof=1)) / np.sqrt(len(means)) if len(means) > 1 else float("inf")
         if abs(mean) < max(least, _CERTAIN * uncertain):
-            self._leave([name], "the held-out shots do not agree on another value")
+            self._keep_neutral([name], "the held-out shots do not agree on another value")
             return
         drawn = mean * mean**2 / (mean**2 + uncertain**2)
         self._choices[name] = Choice(round(float(np.clip(drawn, -most, most)), 3), "calibrated")
@@ -299,14 +299,14 @@ class _Calibration:
     def _is_free(self, name: str) -> bool:
         return self._choices[name].source == "neutral"
 
-    def _take(self, names: Sequence[str], values: Mapping[str, float], fit: Fit) -> None:
+    def _set(self, names: Sequence[str], values: Mapping[str, float], fit: Fit) -> None:
         if fit.reason:
-            self._leave(names, fit.reason)
+            self._keep_neutral(names, fit.reason)
             return
         for name in names:
             self._choices[name] = Choice(values[name], "calibrated")
 
-    def _leave(self, names: Sequence[str], reason: str) -> None:
+    def _keep_neutral(self, names: Sequence[str], reason: str) -> None:
         for name in names:
             if self._is_free(name):
                 self._choices[name] = replace(self._choices[name], value=NEUTRAL[name], reason=reason)

@@ -1,4 +1,4 @@
-"""What deployment says of post-processing: which values it chose, and how far the animation is off before and after."""
+"""Report of post-processing: the calibrated values, and the error before and after post-processing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NETWORK, DEFAULTS, FINISHED = "network output", "CONFIG without calibration", "f
 
 @dataclass(frozen=True)
 class MouthScore:
-    """How far the mouth is off on held-out shots.
+    """Error of the mouth on validation shots.
 
     Attributes:
-        error_mm: distance of the worst of the measured vertices from its recorded place, mean over frames, then shots.
-        correlation: of the opening over time with the recorded one, mean over shots; nan where it never changes.
-        opening_mm: 95th percentile of the opening over all frames, above that of the face at rest.
+        error_mm: largest distance of a measured vertex from the recorded position, mean over frames, then shots.
+        correlation: of the opening over time with the recorded one, mean over shots; nan if it is constant.
+        opening_mm: 95th percentile of the opening over all frames, relative to the neutral face.
     """
 
     error_mm: float
@@ -36,16 +36,16 @@ class MouthScore:
 
 @dataclass(frozen=True)
 class ActorCalibration:
-    """What was chosen for one actor, and how good it is.
+    """Calibration of one actor and its evaluation.
 
     Attributes:
         choices: the parameters.
-        shots: the held-out shots that were used.
-        seconds: their length, as used.
-        measured: on what errors are measured; empty where nothing was.
-        true_opening_mm: 95th percentile of the recorded opening, likewise.
-        scores: by what was measured.
-        note: why nothing was measured or calibrated; empty otherwise.
+        shots: the validation shots that were used.
+        seconds: their total length.
+        measured: the vertices of the evaluation; empty without one.
+        true_opening_mm: 95th percentile of the recorded opening, relative to the neutral face.
+        scores: by name of the evaluated animation.
+        note: why there is no evaluation or calibration; empty otherwise.
     """
 
     choices: Mapping[str, Choice]
@@ -57,7 +57,7 @@ class ActorCalibration:
     note: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """For `calibration.json`: NaN becomes null."""
+        """Content of `calibration.json`: NaN becomes null."""
         content = {
             "parameters": {name: _without_empty(asdict(choice)) for name, choice in self.choices.items()},
             "shots": list(self.shots),
@@ -71,12 +71,12 @@ class ActorCalibration:
 
 
 def measure(motion: HeldOutMotion, choices: Mapping[str, Choice], uncalibrated: Mapping[str, Any]) -> ActorCalibration:
-    """Measures network output and finished animation on the same shots.
+    """Evaluates network output and finished animation on the same shots.
 
     Args:
         motion: the held-out clips.
-        choices: the parameters that are deployed.
-        uncalibrated: CONFIG with its defaults, for comparison.
+        choices: the deployed parameters.
+        uncalibrated: the default CONFIG, for comparison.
     """
     clips = motion.clips
     found = ActorCalibration(
@@ -87,9 +87,9 @@ def measure(motion: HeldOutMotion, choices: Mapping[str, Choice], uncalibrated: 
     mouth = Mouth.of(motion, values_of(choices))
     if mouth is None:
         return ActorCalibration(**{**vars(found), "note": "nothing moves on the held-out shots"})
-    rest = motion.face.skin[mouth.vertices]
-    made = {
-        NETWORK: [at_recorded_frames(clip, rest + clip.made.skin[:, mouth.vertices]) for clip in clips],
+    neutral = motion.face.skin[mouth.vertices]
+    predicted = {
+        NETWORK: [at_recorded_frames(clip, neutral + clip.predicted.skin[:, mouth.vertices]) for clip in clips],
         DEFAULTS: [finished_skin(motion, clip, mouth.vertices, uncalibrated) for clip in clips],
         FINISHED: [finished_skin(motion, clip, mouth.vertices, values_of(choices)) for clip in clips],
     }
@@ -103,20 +103,22 @@ def measure(motion: HeldOutMotion, choices: Mapping[str, Choice], uncalibrated: 
         **{
             **vars(found),
             "measured": measured,
-            "true_opening_mm": _opening(true, rest, mouth),
-            "scores": {name: _score(positions, true, rest, mouth) for name, positions in made.items()},
+            "true_opening_mm": _opening(true, neutral, mouth),
+            "scores": {name: _score(positions, true, neutral, mouth) for name, positions in predicted.items()},
         }
     )
 
 
-def _score(made: Sequence[Float64Array], true: Sequence[Float64Array], rest: Float32Array, mouth: Mouth) -> MouthScore:
-    pairs = list(zip(made, true, strict=True))
-    alike = [correlation(_curve(one, mouth), _curve(other, mouth)) for one, other in pairs]
-    known = [value for value in alike if not np.isnan(value)]
+def _score(
+    predicted: Sequence[Float64Array], true: Sequence[Float64Array], neutral: Float32Array, mouth: Mouth
+) -> MouthScore:
+    pairs = list(zip(predicted, true, strict=True))
+    correlations = [correlation(_curve(one, mouth), _curve(other, mouth)) for one, other in pairs]
+    defined = [value for value in correlations if not np.isnan(value)]
     return MouthScore(
         error_mm=MM_PER_CM * float(np.mean([vertex_error(*pair) for pair in pairs])),
-        correlation=float(np.mean(known)) if known else float("nan"),
-        opening_mm=_opening(made, rest, mouth),
+        correlation=float(np.mean(defined)) if defined else float("nan"),
+        opening_mm=_opening(predicted, neutral, mouth),
     )
 
 
@@ -124,12 +126,12 @@ def _curve(positions: Float64Array, mouth: Mouth) -> Float64Array:
     return np.asarray(np.tensordot(positions, mouth.weights, axes=2))
 
 
-def _opening(positions: Sequence[Float64Array], rest: Float32Array, mouth: Mouth) -> float:
-    curve = np.concatenate([_curve(clip - rest, mouth) for clip in positions])
+def _opening(positions: Sequence[Float64Array], neutral: Float32Array, mouth: Mouth) -> float:
+    curve = np.concatenate([_curve(clip - neutral, mouth) for clip in positions])
     return MM_PER_CM * float(np.percentile(curve, PERCENTILE))
 
 
-# --- For people --------------------------------------------------------------------------------------------------
+# --- Text -------------------------------------------------------------------------------------------------------
 
 
 def summary_lines(actor: str, found: ActorCalibration) -> list[str]:
@@ -139,7 +141,7 @@ def summary_lines(actor: str, found: ActorCalibration) -> list[str]:
         if name in found.scores:
             score = found.scores[name]
             lines.append(
-                f"{actor}, held-out shots, {name}: error {score.error_mm:.2f} mm, correlation {score.correlation:.3f}, "
+                f"{actor}, validation, {name}: error {score.error_mm:.2f} mm, correlation {score.correlation:.3f}, "
                 f"95th percentile of the opening {score.opening_mm:.1f} mm (recorded: {found.true_opening_mm:.1f} mm)"
             )
     calibrated = chosen(found, "calibrated")
@@ -150,7 +152,7 @@ def summary_lines(actor: str, found: ActorCalibration) -> list[str]:
 
 
 def chosen(found: ActorCalibration, source: str) -> list[str]:
-    """Names and values of the parameters that rest on a source."""
+    """Names and values of the parameters from a source."""
     return [f"{name} {choice.value:g}" for name, choice in found.choices.items() if choice.source == source]
 
 
@@ -158,7 +160,7 @@ def readme_section(calibrations: Mapping[str, ActorCalibration]) -> str:
     """The section of the deployed README."""
     parts = [
         "## Post-processing",
-        "How network output becomes the finished animation (`model_config`), on shots that training did not see.",
+        "Parameters from network output to finished animation (`model_config`), evaluated on the validation set.",
     ]
     for actor, found in calibrations.items():
         parts.append(f"### {actor}")
@@ -176,9 +178,9 @@ def _table(found: ActorCalibration) -> list[str]:
         ]
         parts.append("\n".join(["| | error | correlation | opening |", "|---|---|---|---|", *rows]))
         parts.append(
-            f"Measured on {found.measured}, {found.seconds:.1f} s of {', '.join(found.shots)}. Error: distance of the "
-            "worst vertex from its recorded place, mean over frames. Correlation: of the opening over time with the "
-            f"recorded one. Opening: its 95th percentile above the rest pose; recorded: {found.true_opening_mm:.1f} mm."
+            f"Measured on {found.measured}, {found.seconds:.1f} s of {', '.join(found.shots)}. Error: largest distance "
+            "of a vertex from its recorded position, mean over frames. Correlation: of the opening over time with the "
+            f"recorded one. Opening: its 95th percentile above neutral; recorded: {found.true_opening_mm:.1f} mm."
         )
     return parts
 
@@ -186,16 +188,16 @@ def _table(found: ActorCalibration) -> list[str]:
 def _sources(found: ActorCalibration) -> list[str]:
     words = {
         "calibrated": "Calibrated on these shots",
-        "configuration": "As the configuration gives them",
+        "configuration": "Set by the configuration",
         "default": "Defaults",
-        "neutral": "Neutral, so that network output stays as it is",
+        "neutral": "Neutral, without effect on the network output",
     }
     lines = [f"- {words[source]}: {', '.join(names)}" for source in words if (names := chosen(found, source))]
     return lines + [f"    - {', '.join(names)}: {why}" for why, names in _reasons(found).items()]
 
 
 def _reasons(found: ActorCalibration) -> dict[str, list[str]]:
-    """Why parameters stayed neutral, and which."""
+    """Neutral parameters by reason."""
     reasons: dict[str, list[str]] = {}
     for name, choice in found.choices.items():
         if choice.reason:
@@ -212,7 +214,7 @@ def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rounded(value: Any) -> Any:
-    """The same with floats of four decimals, and null in place of NaN."""
+    """The value with floats rounded to four decimals, and null for NaN."""
     if isinstance(value, dict):
         return {name: _rounded(item) for name, item in value.items()}
     if isinstance(value, float):

@@ -39,14 +39,14 @@ _SAME_FACE_CM = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionPlan:
-    """Everything that determines the exported network, but for the network itself.
+    """Settings of an exported network.
 
     Attributes:
-        version: version of the model, for people.
+        version: version of the model, for display.
         network: sizes of the network.
         actors: the actors in the order of the identity input.
-        emotions: the emotions in the order of the emotion input, without the one that is all zeros.
-        has_emotions: False where `emotions` is one stand-in: the data have none, and the SDK cannot do without.
+        emotions: the emotions in the order of the emotion input, without the zero emotion.
+        has_emotions: False if `emotions` is a placeholder: the data have none, and the SDK requires one.
         default_emotion: the vector of the emotion that the model starts with.
         sampling: the steps inside the graph.
         windows: samples and frames of a window.
@@ -65,7 +65,7 @@ class DiffusionPlan:
 
     @property
     def schedule(self) -> process.NoiseSchedule:
-        """The steps inside the graph.
+        """The noise schedule of the steps in the graph.
 
         Raises:
             UserError: the respacing does not fit the number of steps that were trained.
@@ -75,7 +75,7 @@ class DiffusionPlan:
 
     @property
     def info(self) -> DiffusionInfo:
-        """What the deployed folder says of the network."""
+        """The network's record in the deployed folder."""
         network, windows = self.network, self.windows
         return DiffusionInfo(
             actor=self.actors[0] if len(self.actors) == 1 else SEVERAL_ACTORS,
@@ -109,13 +109,13 @@ class DiffusionPlan:
 def make_plan(
     run: TrainingRun, network: DiffusionNetwork, train: TrainDiffusion, inference: InferenceDiffusion
 ) -> DiffusionPlan:
-    """Takes the plan from a configuration.
+    """Makes the plan from a configuration.
 
     Args:
-        run: the training run; its data set names actors and emotions.
+        run: the training run; its dataset names actors and emotions.
         network: the network.
         train: window, schedule, version.
-        inference: which steps the graph goes through.
+        inference: denoising steps of the graph.
 
     Raises:
         UserError: window and frame rate do not fit each other, or the default emotion is unknown.
@@ -139,7 +139,7 @@ def make_plan(
 
 
 def sampler_settings(train: TrainDiffusion, inference: InferenceDiffusion) -> SamplerSettings:
-    """Takes the steps of the graph from a configuration."""
+    """Reads the denoising steps of the graph from a configuration."""
     respacing = inference.TIMESTEP_RESPACING
     return SamplerSettings(
         noise_schedule=train.DIFFUSION_NOISE_SCHEDULE,
@@ -158,12 +158,12 @@ def _check_rate(info: DiffusionInfo, fps: float) -> None:
 
 
 def _warn_of_what_consumers_need(train: TrainDiffusion, inference: InferenceDiffusion) -> None:
-    """Tells which wishes are not followed, because the Audio2Face-3D SDK could not use the network then."""
+    """Warns of parameters that the export ignores, because the Audio2Face-3D SDK requires other values."""
     for name in ("USE_PER_FRAME_EMO_LABEL", "USE_EXTERNAL_NOISE_INPUT", "USE_DELTA_OUTPUT"):
         if not getattr(inference, name):
-            LOGGER.warning("%s = False is not followed in the exported network: the SDK needs it to be True", name)
+            LOGGER.warning("%s = False is ignored in the exported network: the SDK requires True", name)
     if inference.USE_DDIM:
-        LOGGER.warning("USE_DDIM is not followed in the exported network")
+        LOGGER.warning("USE_DDIM is ignored in the exported network")
     if not train.NO_STANDARDIZE_AUDIO:
         LOGGER.warning("NO_STANDARDIZE_AUDIO = False: consumers of the deployed model never standardise audio")
 
@@ -171,13 +171,13 @@ def _warn_of_what_consumers_need(train: TrainDiffusion, inference: InferenceDiff
 def make_parity_check(
     info: DiffusionInfo, inputs: Inputs, batches: tuple[int, ...] = PARITY_BATCHES, windows: int = PARITY_WINDOWS
 ) -> ParityCheck:
-    """How graph and network are compared: in millimetres, on windows in a row.
+    """The parity check of graph and network: in millimetres, on consecutive windows.
 
     Args:
         info: names and sizes of inputs and outputs.
         inputs: makes inputs of a first window.
-        batches: batch sizes to try.
-        windows: windows in a row, each from the state that the one before left.
+        batches: batch sizes of the check.
+        windows: number of consecutive windows, with the hidden state carried over.
     """
     return ParityCheck(
         channels=(
@@ -197,7 +197,7 @@ def make_parity_check(
 def _windows_in_a_row(
     inputs: Inputs, windows: int, batch: int, generator: torch.Generator
 ) -> Iterator[dict[str, Tensor]]:
-    """Inputs of consecutive windows: other audio each time, everything else as in the first."""
+    """Inputs of consecutive windows: new audio each time, all other inputs as in the first."""
     first = dict(inputs(batch, generator))
     for _ in range(windows):
         yield {**first, "window": 0.1 * torch.randn(first["window"].shape, generator=generator)}
@@ -206,16 +206,16 @@ def _windows_in_a_row(
 def make_sampler(network: DiffusionNetwork, plan: DiffusionPlan) -> WindowSampler:
     """A copy of the network on the CPU, in evaluation mode, with its sampling.
 
-    The column of a stand-in for emotions was never trained; it is zeroed, so that it really does nothing.
+    The column of a placeholder emotion was never trained; it is set to zero, so that it has no effect.
     """
-    still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval().requires_grad_(False)
+    frozen = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).eval().requires_grad_(False)
     if not plan.has_emotions:
-        still.emotion_projection.weight.zero_()
-    return WindowSampler(still, plan.schedule, plan.windows, skip_steps=plan.sampling.skip_steps).eval()
+        frozen.emotion_projection.weight.zero_()
+    return WindowSampler(frozen, plan.schedule, plan.windows, skip_steps=plan.sampling.skip_steps).eval()
 
 
 def example_inputs(info: DiffusionInfo, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Inputs of a first window such as consumers give them, by name: audio at the level of speech, no state yet."""
+    """Inputs of a first window by name: audio at the level of speech, initial hidden state."""
     shapes = {tensor.name: [batch if length is None else length for length in tensor.shape] for tensor in info.inputs}
     rows = torch.arange(batch) % len(info.identities)
     return {
@@ -235,21 +235,21 @@ def checked_arrays(
     origin: Origin,
     arrays: Mapping[str, Float32Array],
 ) -> Mapping[str, Float32Array]:
-    """The arrays themselves, once it is sure that motion is added to the face that it was learnt as a difference from.
+    """Checks that the arrays' neutral poses are those that the network was trained with, and returns the arrays.
 
     Raises:
         UserError: the actor's neutral face is another one.
     """
-    constants, place = run.tensors(CONSTANTS_FILE), info.identities.index(actor)
-    neutral, scale = constants["neutral"][place].numpy(), constants["scale"][place].numpy()
+    constants, position = run.tensors(CONSTANTS_FILE), info.identities.index(actor)
+    neutral, scale = constants["neutral"][position].numpy(), constants["scale"][position].numpy()
     ends = (0, info.skin_size, info.skin_size + info.tongue_size)
     for index, name in enumerate(info.neutral_arrays):
-        learnt = neutral[ends[index] : ends[index + 1]].reshape(-1, 3) * scale[index]
+        trained = neutral[ends[index] : ends[index + 1]].reshape(-1, 3) * scale[index]
         given = arrays[name]
-        far = _distance(learnt, given) if learnt.shape == given.shape else float("inf")
+        far = _distance(trained, given) if trained.shape == given.shape else float("inf")
         if not far < _SAME_FACE_CM:
             raise UserError(
-                f"array {name!r} lies {far:.3g} cm from the face that the network of {run.path.name} learnt",
+                f"array {name!r} differs by {far:.3g} cm from the neutral pose in the training of {run.path.name}",
                 path=source.network_data.path,
                 hint=RETRAIN_HINT,
             )
@@ -257,12 +257,12 @@ def checked_arrays(
 
 
 def _distance(one: Float32Array, other: Float32Array) -> float:
-    """The largest difference of two poses about their centres: normalisation takes the centre away."""
+    """The largest difference of two centred poses: normalisation removes the centre."""
     return float(np.abs((one - one.mean(axis=0)) - (other - other.mean(axis=0))).max())
 
 
 def describe(info: DiffusionInfo, config: AnimationConfig) -> list[str]:
-    """Lines of the README about what the network takes and gives."""
+    """Lines of the README about input and output of the network."""
     return [
         f"- {float(info.fps):g} frames per second; windows of {info.buffer_len / info.samplerate:g} s at "
         f"{info.samplerate:,} Hz, of which the middle {info.num_frames_center} of {info.frames} frames count",

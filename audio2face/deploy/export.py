@@ -1,4 +1,4 @@
-"""`export.json` in a training run: what was exported, kept beside the graph, which cannot say it."""
+"""ONNX export of a training run: the graph, its parity check, and the record `export.json`."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class ExportRecord:
-    """What was exported.
+    """Record of an export.
 
     Attributes:
-        encoder: the speech encoder, as `encoders.record` describes it; empty for a network without.
-        has_emotions: False where the only emotion is a stand-in, because the SDK cannot do without.
-        sampling: the steps inside the graph; None for a network that takes no noise away.
-        parity: how far graph and network agree.
+        encoder: record of the speech encoder; empty for a network without one.
+        has_emotions: False if the only emotion is a placeholder, because the SDK requires one.
+        sampling: the denoising steps in the graph; None for a network without.
+        parity: result of the parity check.
     """
 
     encoder: Mapping[str, Any]
@@ -62,18 +62,20 @@ class ExportRecord:
             raise UserError(
                 f"was not exported: {RECORD_FILE} is missing",
                 path=run_folder,
-                hint="Let training end, or give --export to export the weights there are.",
+                hint="Finish training, or use --export to export the current weights.",
             )
         try:
             record = _READER.validate_json(path.read_bytes())
         except pydantic.ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise FileFormatError(f"is no record of an export: {place}: {first['msg']}", path=path) from error
+            location = ".".join(map(str, first["loc"]))
+            raise FileFormatError(
+                f"is not a valid record of an export: {location}: {first['msg']}", path=path
+            ) from error
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", path=path) from error
         if record.schema_version != SCHEMA_VERSION:
-            raise FileFormatError(f"has the layout {record.schema_version}, known is {SCHEMA_VERSION}", path=path)
+            raise FileFormatError(f"has schema version {record.schema_version}, expected {SCHEMA_VERSION}", path=path)
         return record
 
 
@@ -81,13 +83,13 @@ _READER = pydantic.TypeAdapter(ExportRecord)
 
 
 def make_plan(run: TrainingRun, network: nn.Module, train: TrainSection, inference: InferenceSection) -> ExportPlan:
-    """Takes the plan from a configuration.
+    """Makes the plan from a configuration.
 
     Args:
-        run: the training run; its data set names actors and emotions.
+        run: the training run; its dataset names actors and emotions.
         network: the network.
         train: window and version.
-        inference: which steps the graph of a network goes through that takes noise away.
+        inference: denoising steps of the graph of a diffusion network.
 
     Raises:
         UserError: the settings are for another type of network, or do not fit the network.
@@ -96,9 +98,9 @@ def make_plan(run: TrainingRun, network: nn.Module, train: TrainSection, inferen
     _warn_of_stand_in(run.configuration.dataset, train)
     if trained != train.NETWORK_TYPE:
         raise UserError(
-            f"holds a network of type {trained!r}, and the settings are of type {train.NETWORK_TYPE!r}",
+            f"contains a network of type {trained!r}, and the configuration is of type {train.NETWORK_TYPE!r}",
             path=run.path,
-            hint="Name the configuration that it was trained with.",
+            hint="Use the configuration that it was trained with.",
         )
     return deploy_module(trained).make_plan(run, network, train, inference)
 
@@ -107,15 +109,15 @@ def _warn_of_stand_in(dataset: Dataset, train: TrainSection) -> None:
     emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
     if emotions.is_inert:
         LOGGER.warning(
-            "the data have no emotion besides %r: the deployed model gets one named %r, which does nothing, since the "
-            "SDK needs one",
+            "the data have no emotion besides %r: the deployed model gets a placeholder named %r without effect, "
+            "because the SDK requires one",
             emotions.zero,
             emotions.names[0],
         )
 
 
 _ONNX_DATA = f"{ONNX_FILE}.data"
-_FINISHED = ".exported"  # a whole export that is on its way to its places
+_FINISHED = ".exported"  # a complete export before its files are moved
 
 
 def export_run(
@@ -125,8 +127,8 @@ def export_run(
 
     Args:
         run_folder: the training run, its weights written.
-        train: window and version; None: as configured when the run was begun.
-        inference: which steps the graph goes through, of a network that takes noise away; None: as configured then.
+        train: window and version; None: those of the run's configuration.
+        inference: denoising steps of the graph of a diffusion network; None: those of the run's configuration.
 
     Returns:
         What is kept about the export in the run.
@@ -135,10 +137,10 @@ def export_run(
         UserError: the run is not finished, damaged, or of another network type; or as `export_network`.
     """
     run = TrainingRun.open(run_folder)
-    begun = run.configuration
-    network = training_module(str(begun.network_type)).load_network(run)
+    configuration = run.configuration
+    network = training_module(str(configuration.network_type)).load_network(run)
     return export_network(
-        run_folder, network, make_plan(run, network, train or begun.train, inference or begun.inference)
+        run_folder, network, make_plan(run, network, train or configuration.train, inference or configuration.inference)
     )
 
 
@@ -147,7 +149,7 @@ def export_network(run_folder: Path, network: nn.Module, plan: ExportPlan) -> Ex
 
     Args:
         run_folder: the training run.
-        network: with its speech encoder and the weights that are to be used; on any device, it is not changed.
+        network: with its speech encoder and weights, on any device; it is not modified.
         plan: the settings, for the network's family.
 
     Returns:
@@ -182,17 +184,17 @@ def export_network(run_folder: Path, network: nn.Module, plan: ExportPlan) -> Ex
 
 
 def finish_export(run_folder: Path) -> None:
-    """Moves the files of a finished export to their places, also of one that was killed while it did so.
+    """Moves the files of a complete export to the run, also after a kill in the middle.
 
-    What unfinished exports of processes that are gone left is removed. Until an export is finished, what the run held
-    before is untouched; from then on it counts, whatever happens.
+    Leftovers of incomplete exports are removed. An incomplete export does not affect earlier files of the run; a
+    complete one replaces them.
 
     Raises:
         UserError: the files cannot be moved.
     """
     finished, folder = run_folder / _FINISHED, run_folder / DEPLOY_FOLDER
-    for place in (run_folder, folder):
-        remove_leftovers(place, ".export.*")
+    for parent in (run_folder, folder):
+        remove_leftovers(parent, ".export.*")
     if not finished.is_dir():
         return
     try:
@@ -200,22 +202,22 @@ def finish_export(run_folder: Path) -> None:
         (run_folder / RECORD_FILE).unlink(missing_ok=True)
         if (finished / ONNX_FILE).is_file() and not (finished / _ONNX_DATA).is_file():
             (folder / _ONNX_DATA).unlink(missing_ok=True)
-        # The graph before its weights, which would otherwise pass for those of an older graph; the record, which says
-        # that all are there, last.
+        # The graph first, so that an old graph never has new weights; the record last, because it marks the export as
+        # complete.
         files = sorted(finished.iterdir(), key=lambda path: (path.name == RECORD_FILE, path.name == _ONNX_DATA))
         for path in files:
             path.replace((run_folder if path.name == RECORD_FILE else folder) / path.name)
         finished.rmdir()
     except OSError as error:
         raise UserError(
-            f"a finished export cannot be moved to its place: {error.strerror}",
+            f"a complete export cannot be moved to the run: {error.strerror}",
             path=finished,
             hint="Check permissions.",
         ) from error
 
 
 def _export_checked(exported: ExportableGraph, path: Path, run_folder: Path) -> ParityReport:
-    """Writes the graph and compares it with the network; where they differ, no graph stays in the run either."""
+    """Writes the graph and compares it with the network; if they differ, the graph is removed from the run."""
     LOGGER.info("exporting the network to ONNX")
     export_graph(exported.module, exported.info, exported.inputs, path)
     LOGGER.info("comparing the exported network with the trained one")
@@ -226,7 +228,7 @@ def _export_checked(exported: ExportableGraph, path: Path, run_folder: Path) -> 
                 f"the exported network differs from the trained one by {parity.largest_in_words}, "
                 f"more than {parity.limit_in_words}",
                 path=run_folder / DEPLOY_FOLDER / ONNX_FILE,
-                hint="The weights are kept. Look at the loss: weights that grew without bounds export badly.",
+                hint="The weights are kept. Check the loss: diverged weights export inaccurately.",
             )
     except UserError:
         for stale in (RECORD_FILE, f"{DEPLOY_FOLDER}/{ONNX_FILE}", f"{DEPLOY_FOLDER}/{_ONNX_DATA}"):

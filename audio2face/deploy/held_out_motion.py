@@ -1,4 +1,4 @@
-"""Held-out clips of an actor as recorded, and as the exported network animates them: what calibration works on.
+"""Validation clips of an actor as recorded and as animated by the exported network, for calibration.
 
 Of the skin, some vertices are kept: the marked lips, those that move most in either half of the face, and the highest
 and the lowest one, so that an animator of these vertices alone divides the face as one of all vertices does.
@@ -28,23 +28,23 @@ from audio2face.training.data.actors import ActorSource
 from audio2face.training.run_folder import ValidationClip
 from audio2face.types import Float32Array, Float64Array, Int64Array
 
-MOST_SECONDS = 60.0  # of all clips together: the network runs in about a minute on a CPU
-_MOST_FRAMES = 1200  # of a network that is run once for each frame
+MAX_SECONDS = 60.0  # of all clips together: the network needs about a minute on a CPU
+_MAX_FRAMES = 1200  # of a network that runs once per frame
 _MOST_CLIPS = 10
-_MOVING_VERTS = 64  # kept of either half of the face
-_CONTEXT = 1.0  # seconds of sound before and after a clip that the network receives as well
-_STATISTICS_STEP = 4  # every fourth frame shows which vertices move
+_MOVING_VERTS = 64  # kept in each half of the face
+_CONTEXT = 1.0  # seconds of audio context before and after a clip
+_STATISTICS_STEP = 4  # every fourth frame is used to find the vertices that move
 
 
 @dataclass(frozen=True, eq=False)
 class MarkedVertices:
-    """Which vertices of the skin are kept, as places among the kept ones.
+    """The kept vertices of the skin, and groups of them as indices among the kept ones.
 
     Attributes:
         kept: vertices of the skin, `[kept]`.
-        lips: places of paired vertices of upper and lower lip, `[2, pairs]`; None without a list of them.
-        lower: places of those that move most in the lower half of the face, `[lower]`.
-        upper: likewise in the upper half.
+        lips: indices of paired vertices of upper and lower lip, `[2, pairs]`; None without a list of them.
+        lower: indices of those that move most in the lower half of the face, `[lower]`.
+        upper: indices of those that move most in the upper half, `[upper]`.
     """
 
     kept: Int64Array
@@ -55,7 +55,7 @@ class MarkedVertices:
 
 @dataclass(frozen=True, eq=False)
 class PartMotion:
-    """Motion of the parts of a face from rest, float32, centimetres and degrees; None: there are no data.
+    """Offsets of the parts of a face from neutral, float32, centimetres and degrees; None: no data.
 
     Attributes:
         skin: `[frames, kept, 3]`.
@@ -75,25 +75,25 @@ class ClipMotion:
     """A held-out clip.
 
     Attributes:
-        clip: which.
-        network_fps: frames per second of what the network made.
-        made: network output.
+        clip: the clip.
+        network_fps: frames per second of the network output.
+        predicted: network output.
         true: the recorded motion, at the clip's frame rate.
     """
 
     clip: ValidationClip
     network_fps: float
-    made: PartMotion
+    predicted: PartMotion
     true: PartMotion
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOutMotion:
-    """All held-out clips of an actor that can be used.
+    """All usable validation clips of an actor.
 
     Attributes:
         face: the kept vertices of the face, and all of its other parts.
-        marked: what the kept vertices are.
+        marked: the groups of kept vertices.
         clips: the clips, in the order of their shots.
     """
 
@@ -103,14 +103,14 @@ class HeldOutMotion:
 
 
 def choose_clips(clips: Sequence[ValidationClip], actor: str, frame_by_frame: bool) -> tuple[ValidationClip, ...]:
-    """The clips of an actor that are used: one of each stretch of a shot, few and short enough to be animated soon.
+    """Selects the clips of an actor: one per range of a shot, limited in number and length.
 
     Args:
         clips: all validation clips of a training run.
         actor: the actor.
-        frame_by_frame: whether the network is run once for each frame.
+        frame_by_frame: whether the network runs once per frame.
     """
-    # Of several voices on the same frames, the actor's own.
+    # Of several voices on the same frames, prefer the actor's own.
     own = sorted(clips, key=lambda clip: (clip.shot, clip.first, clip.last, clip.speaker != actor, clip.speaker))
     distinct = {(clip.shot, clip.first, clip.last): clip for clip in reversed(own) if clip.actor == actor}
     found = list(reversed(distinct.values()))
@@ -118,9 +118,9 @@ def choose_clips(clips: Sequence[ValidationClip], actor: str, frame_by_frame: bo
         return ()
     spread = np.linspace(0, len(found) - 1, min(len(found), _MOST_CLIPS)).round().astype(int)
     chosen = [found[index] for index in dict.fromkeys(spread.tolist())]
-    seconds = MOST_SECONDS / len(chosen)
+    seconds = MAX_SECONDS / len(chosen)
     if frame_by_frame:
-        seconds = min(seconds, _MOST_FRAMES / len(chosen) / max(clip.fps for clip in chosen))
+        seconds = min(seconds, _MAX_FRAMES / len(chosen) / max(clip.fps for clip in chosen))
     return tuple(_shortened(clip, seconds) for clip in chosen)
 
 
@@ -130,12 +130,12 @@ def _shortened(clip: ValidationClip, seconds: float) -> ValidationClip:
 
 
 class HeldOutReader:
-    """Reads and animates held-out clips of one actor.
+    """Reads and animates validation clips of one actor.
 
     Args:
         model: the deployed folder.
-        source: what the actor was trained from.
-        emotions: how emotions become vectors.
+        source: the actor's training data.
+        emotions: vectors of the emotions.
         graph: the network of the folder.
     """
 
@@ -144,7 +144,7 @@ class HeldOutReader:
     ) -> None:
         self._model, self._source, self._emotions, self._graph = model, source, emotions, graph
         self._actor: DeployedActor = model.actor(source.actor)
-        # Deltas count from here: coefficients from the mean of the shapes, whatever face a consumer adds them to.
+        # Offsets are relative to this pose: coefficients to the mean of the components.
         coefficients = model.info.predicts_coefficients
         self._skin_rest = source.skin.mean if coefficients else self._actor.neutral_skin
         self._tongue_rest = source.tongue.mean if coefficients else self._actor.neutral_tongue
@@ -154,13 +154,13 @@ class HeldOutReader:
 
         Args:
             clips: the clips.
-            parameters: of post-processing: where the face is divided, and how loud the network receives a recording.
+            parameters: of post-processing: the mask of upper and lower face, and the gain of recordings.
 
         Returns:
             None where no clip can be read.
 
         Raises:
-            UserError: the network gives NaN or infinity, or an array of the deployed folder is damaged.
+            UserError: the network outputs NaN or infinity, or an array of the deployed folder is damaged.
         """
         usable = [clip for clip in clips if self._is_usable(clip)]
         if not usable:
@@ -182,21 +182,21 @@ class HeldOutReader:
         animated = track(
             (self._animated(clip, marked, gain) for clip in usable),
             frames,
-            f"{self._source.actor}: held-out shots",
+            f"{self._source.actor}: validation shots",
             lambda motion: motion.clip.num_frames,
         )
         return HeldOutMotion(kept, marked, tuple(animated))
 
     def _is_usable(self, clip: ValidationClip) -> bool:
-        """Whether recording and skin of a clip are there as they were."""
+        """Whether recording and skin of a clip exist unchanged."""
         try:
             skin = self._skin(clip)
             next(stream_mono(clip.audio), None)
         except UserError as error:
-            LOGGER.warning("held-out shot %s cannot be used: %s", clip.shot, error)
+            LOGGER.warning("validation shot %s cannot be used: %s", clip.shot, error)
             return False
         if skin.num_verts != len(self._skin_rest) or skin.num_frames <= clip.last:
-            LOGGER.warning("held-out shot %s cannot be used: its skin cache has changed since training", clip.shot)
+            LOGGER.warning("validation shot %s cannot be used: its skin cache has changed since training", clip.shot)
             return False
         return True
 
@@ -234,8 +234,8 @@ class HeldOutReader:
     # --- motion ------------------------------------------------------------------------------------------------------
 
     def _animated(self, clip: ValidationClip, marked: MarkedVertices, gain: float) -> ClipMotion:
-        fps, made = self._network_motion(clip, marked, gain)
-        return ClipMotion(clip, fps, made, self._true_motion(clip, marked))
+        fps, predicted = self._network_motion(clip, marked, gain)
+        return ClipMotion(clip, fps, predicted, self._true_motion(clip, marked))
 
     def _true_motion(self, clip: ValidationClip, marked: MarkedVertices) -> PartMotion:
         raw, frames = self._source.raw.shot(clip.shot), slice(clip.first, clip.last + 1)
@@ -251,7 +251,7 @@ class HeldOutReader:
         )
 
     def _true_tongue(self, shot: str, frames: slice) -> Float32Array | None:
-        """The tongue as preprocessing saw it: held still at its root."""
+        """The tongue as in preprocessing: with its root aligned."""
         coefficients, shapes = self._source.tongue_coefficients, self._source.tongue
         if shot not in coefficients.members:
             return None
@@ -261,14 +261,14 @@ class HeldOutReader:
         return np.tensordot(values, shapes.matrix, axes=1) + (shapes.mean - self._tongue_rest)
 
     def _network_motion(self, clip: ValidationClip, marked: MarkedVertices, gain: float) -> tuple[float, PartMotion]:
-        """What the network makes of the recording, and its frames per second; the first frame is that of the clip."""
+        """The network output for a recording, and its frames per second; the first frame is that of the clip."""
         info = self._model.info
         rate = exact_rate(clip.fps) if info.native_fps is None else None
         vector = self._emotions.vector(clip.emotion)
         spoken = TrackSettings(emotion=EmotionCurve.constant(vector), actor=self._actor.name, gain=gain)
         executor = Executor.open(self._model, [spoken], fps=rate, graph=self._graph)
         fps = executor.fps
-        # A recorded frame shows the middle of its time: that moment the network is asked for.
+        # A recorded frame is at the middle of its interval: the network is evaluated at that time.
         start = Fraction(clip.audio_start) + (Fraction(1, 2) - info.frame_moment) / fps
         lead = int(max(Fraction(0), min(start, Fraction(_CONTEXT))) * fps)
         wanted = -(-clip.num_frames * fps // exact_rate(clip.fps))
@@ -297,20 +297,20 @@ class HeldOutReader:
 
 
 def _stretch(values: Float32Array | None, frames: slice) -> Float32Array | None:
-    """Some frames; None where there are not all of them, or they hold NaN or infinity."""
+    """A range of frames; None if some are missing, NaN or infinite."""
     if values is None or len(values) < frames.stop or not np.isfinite(values[frames]).all():
         return None
     return values[frames]
 
 
 def _most_moving(variance: Float64Array) -> Int64Array:
-    """The vertices of largest variance that move at all, `[up to _MOVING_VERTS]`, rising."""
+    """The moving vertices with the largest variance, `[up to _MOVING_VERTS]`, ascending."""
     order = np.argsort(-variance, kind="stable")[:_MOVING_VERTS]
     return np.sort(order[variance[order] > 0])
 
 
 def _samples(clip: ValidationClip, samplerate: int, begin: int, count: int) -> Iterator[Float32Array]:
-    """A stretch of a recording in pieces; silence where it lies before the recording."""
+    """Yields a range of a recording in chunks, with silence before its start."""
     if begin < 0:
         yield np.zeros(min(-begin, count), np.float32)
         count, begin = count + begin, 0

@@ -1,4 +1,4 @@
-"""Which animation parameters a deployed actor starts from, and what each value rests on."""
+"""Animation parameters of a deployed actor before calibration, with the source of each value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audio2face.animation import parameter_ranges
 
 Source = Literal["configuration", "calibrated", "neutral", "default"]
 
-# Values that leave network output as it is. Where the face is divided, and where saccades start, has no such value.
+# Values without effect on network output. Mask and saccade seed have no such value.
 NEUTRAL: Mapping[str, float] = {
     "input_strength": 1.0,
     "upper_face_smoothing": 0.0,
@@ -38,12 +38,12 @@ NEUTRAL: Mapping[str, float] = {
 
 @dataclass(frozen=True)
 class PostProcessing:
-    """What a configuration says of post-processing.
+    """Settings of post-processing in a configuration.
 
     Attributes:
-        parameters: CONFIG, the defaults filled in.
-        own: the entries of CONFIG that the user's file gives; they are never changed.
-        calibrate: CALIBRATE_POST_PROCESSING; False takes `parameters` as they are.
+        parameters: CONFIG, merged with the defaults.
+        own: names of the entries of CONFIG in the user's file; calibration does not change them.
+        calibrate: CALIBRATE_POST_PROCESSING; False uses `parameters` unchanged.
     """
 
     parameters: Mapping[str, Any]
@@ -51,7 +51,7 @@ class PostProcessing:
     calibrate: bool = False
 
     def start(self) -> dict[str, Choice]:
-        """The parameters before any calibration: the user's, and neutral ones in the place of defaults."""
+        """The parameters before calibration: the user's, and neutral values instead of defaults."""
         return {name: self._choice(name, self.parameters[name]) for name in parameter_ranges()}
 
     def _choice(self, name: str, value: Any) -> Choice:
@@ -68,8 +68,8 @@ class Choice:
 
     Attributes:
         value: the value.
-        source: what it rests on.
-        reason: why it is neutral where calibration might have chosen it; empty otherwise.
+        source: origin of the value.
+        reason: why calibration kept it neutral; empty otherwise.
     """
 
     value: Any
@@ -78,5 +78,5 @@ class Choice:
 
 
 def values_of(choices: Mapping[str, Choice]) -> dict[str, Any]:
-    """The parameters alone, by name."""
+    """The values by name."""
     return {name: choice.value for name, choice in choices.items()}

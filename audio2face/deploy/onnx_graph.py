@@ -1,4 +1,4 @@
-"""What an exported graph must be like so that consumers take it: names, shapes, types, operators.
+"""ONNX export of a network, and validation of graphs: names, shapes, types and operators.
 
 The operators are those that TensorRT 10's parser and onnxruntime on a CPU both have; an engine is not built here.
 """
@@ -25,7 +25,7 @@ from audio2face.model_folder.validation import FileDiagnostics, is_inner_path
 
 OPSETS = (17, 18)
 BATCH = "batch"
-_EXPORT = "Export the network once more: python run_deploy.py CONFIG_NAME TRAINING_RUN_NAME_FULL --export --force"
+_EXPORT = "Export the network again: python run_deploy.py CONFIG_NAME TRAINING_RUN_NAME_FULL --export --force"
 
 _OPERATORS = """
     Abs Add And BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos CumSum Div Equal Erf Exp
@@ -39,7 +39,7 @@ _TYPES = (TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32, TensorProto.B
 
 
 def check_graph(model: onnx.ModelProto, info: NetworkInfo) -> list[str]:
-    """Everything wrong with a graph, in words; weights are not looked at."""
+    """All problems of a graph; weights are not checked."""
     return [
         *_check_tensors("inputs", model.graph.input, info.inputs),
         *_check_tensors("outputs", model.graph.output, info.outputs),
@@ -59,7 +59,7 @@ def _check_tensors(what: str, found: Sequence[ValueInfoProto], expected: Sequenc
         lengths = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
         if kind.elem_type != TensorProto.FLOAT:
             yield f"{tensor.name} is not float32"
-        # A fixed batch is legal, but then every other length must still be right.
+        # A fixed batch is valid, if all other lengths are correct.
         if len(lengths) != len(tensor.shape) or any(
             has != want for has, want in zip(lengths, tensor.shape, strict=True) if want is not None
         ):
@@ -72,20 +72,20 @@ def _check_operators(model: onnx.ModelProto) -> Iterator[str]:
     if versions.get("") not in OPSETS:
         yield f"is of opset {versions.get('')}, expected {' or '.join(map(str, OPSETS))}"
     used = {(node.domain, node.op_type) for node in model.graph.node}
-    strange = sorted(f"{domain}.{kind}".strip(".") for domain, kind in used if domain or kind not in OPERATORS)
-    if strange or model.functions:
-        strange += [function.name for function in model.functions]
-        yield f"uses operators that are not known to work everywhere: {', '.join(strange)}"
+    unsupported = sorted(f"{domain}.{kind}".strip(".") for domain, kind in used if domain or kind not in OPERATORS)
+    if unsupported or model.functions:
+        unsupported += [function.name for function in model.functions]
+        yield f"uses operators that are not supported everywhere: {', '.join(unsupported)}"
 
 
 def _check_types(model: onnx.ModelProto) -> Iterator[str]:
     for node in model.graph.node:
         casts = [attribute.i for attribute in node.attribute if node.op_type == "Cast" and attribute.name == "to"]
         if any(kind not in _TYPES for kind in casts):
-            yield f"{node.name} casts to a type that TensorRT does not have"
+            yield f"{node.name} casts to a type that TensorRT does not support"
     wrong = [tensor.name or "a constant" for tensor in stored_tensors(model) if tensor.data_type not in _TYPES]
     if wrong:
-        yield f"{', '.join(wrong[:5])} are of types that TensorRT does not have (float64, say)"
+        yield f"{', '.join(wrong[:5])} have types that TensorRT does not support (such as float64)"
 
 
 def stored_tensors(model: onnx.ModelProto) -> list[TensorProto]:
@@ -95,33 +95,33 @@ def stored_tensors(model: onnx.ModelProto) -> list[TensorProto]:
 
 
 def check_deployed_graph(model: DeployedModel, faults: FileDiagnostics) -> None:
-    """Notes what is wrong with the graph of a deployed folder."""
+    """Reports the problems of the graph of a deployed folder."""
     if not model.onnx.is_file():
-        faults.warning("is missing: the engine cannot be built anew", "Deploy the model once more.")
+        faults.warning("is missing: the engine cannot be built", "Deploy the model again.")
         return
     graph = read_graph(model.onnx)
     if graph is None:
-        faults.error("is no ONNX file", _EXPORT)
+        faults.error("is not an ONNX file", _EXPORT)
         return
     for problem in check_graph(graph, model.info):
         faults.error(problem, _EXPORT)
     entries = [entry for tensor in graph.graph.initializer for entry in tensor.external_data]
     for name in sorted({entry.value for entry in entries if entry.key == "location"}):
         if not is_inner_path(name):
-            faults.error(f"its weights lie in {name!a}, which leads out of the folder", _EXPORT)
+            faults.error(f"its weights are in {name!a}, outside of the folder", _EXPORT)
         elif not (model.folder / name).is_file():
-            faults.error(f"its weights lie in {name}, which is missing", f"Copy {name} beside {ONNX_FILE}.")
+            faults.error(f"its weights are in {name}, which is missing", f"Copy {name} beside {ONNX_FILE}.")
 
 
 def read_graph(path: Path) -> onnx.ModelProto | None:
-    """Reads a graph, without weights that lie in another file; None where the file holds none."""
+    """Reads a graph without external weights; None if the file contains no graph."""
     try:
         return onnx.load(path, load_external_data=False)
     except (OSError, ValueError, DecodeError):
         return None
 
 
-# A protobuf message holds less than 2 GiB; the graph beside the weights takes a few MB of that.
+# A protobuf message is limited to 2 GiB, of which the graph needs a few MB.
 LARGEST_SINGLE_FILE = 2**31 - 2**24
 _TRACED_BATCH = 3
 _SMALL_TENSOR = 1024  # bytes; smaller ones stay in the graph
@@ -134,14 +134,14 @@ def export_graph(
     path: Path,
     largest_single_file: int = LARGEST_SINGLE_FILE,
 ) -> None:
-    """Writes `network.onnx`, and `network.onnx.data` beside it where the weights are too large for one file.
+    """Writes `network.onnx`, and `network.onnx.data` beside it if the weights are too large for one file.
 
     Args:
-        module: takes and gives the tensors of `info`, in their order.
+        module: its inputs and outputs are the tensors of `info`, in order.
         info: names and shapes of inputs and outputs.
-        inputs: makes inputs to trace with.
+        inputs: makes inputs for tracing.
         path: the file to write.
-        largest_single_file: bytes of weights above which they go into a file of their own.
+        largest_single_file: bytes of weights above which they are written to a separate file.
 
     Raises:
         UserError: the files cannot be written.
@@ -172,9 +172,9 @@ def export_graph(
 def _trace(module: nn.Module, info: NetworkInfo, inputs: Mapping[str, Tensor], path: Path) -> None:
     axes = {tensor.name: {tensor.shape.index(None): BATCH} for tensor in (*info.inputs, *info.outputs)}
     with warnings.catch_warnings(), torch.no_grad():
-        # Tracing warns of every size that becomes a constant; all but the batch are meant to.
+        # Tracing warns of every size that becomes a constant, which is intended for all but the batch.
         warnings.simplefilter("ignore")
-        # The exporter by tracing: it writes one GRU node for a layer, and needs no further package.
+        # The tracing exporter writes one GRU node per layer, and needs no other package.
         torch.onnx.export(
             module,
             tuple(inputs[tensor.name] for tensor in info.inputs),
@@ -188,7 +188,7 @@ def _trace(module: nn.Module, info: NetworkInfo, inputs: Mapping[str, Tensor], p
 
 
 def _set_shape(value: onnx.ValueInfoProto, tensor: TensorShape) -> None:
-    """Writes down lengths that tracing left open."""
+    """Sets lengths that tracing left dynamic."""
     axes = value.type.tensor_type.shape.dim
     for axis, length in zip(axes, tensor.shape, strict=True):
         if length is None:

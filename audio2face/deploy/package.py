@@ -1,4 +1,4 @@
-"""Packs an exported training run into a deployed folder, with what preprocessing made of its actors."""
+"""Packages an exported training run and its actors' preprocessing data as a deployed folder."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def read_arrays(
 
     Args:
         run: the training run.
-        info: what the network takes and gives.
+        info: inputs and outputs of the network.
         actor: the actor.
         source: its preprocessing run.
-        origin: what training recorded of it.
+        origin: the record of its data in the training run.
 
     Raises:
         UserError: an array is missing, or does not fit what was learnt.
     """
-    # Sizes are checked below, with a word on what they should agree with.
+    # Sizes are checked below, with messages that name the expected sizes.
     axes = {name: (None,) * len(shape) for name, shape in info.actor_arrays.items()}
     arrays = {name: source.network_data.read_floats(name, shape) for name, shape in axes.items()}
     return deploy_module(info.type).checked_arrays(run, info, actor, source, origin, arrays)
@@ -73,16 +73,16 @@ def package_run(
     *,
     force: bool = False,
 ) -> None:
-    """Writes the deployed folder of a training run; it appears whole and free of faults, or not at all.
+    """Writes the deployed folder of a training run; it appears complete and valid, or not at all.
 
     Args:
         run_folder: the training run, exported.
         target: the deployed folder.
         post: CONFIG, for all actors, also with source_shot and source_frame for a network with an emotion database;
             and whether the rest of it is calibrated on held-out shots.
-        roots: where the workspace lies, with the preprocessing runs that training recorded.
-        preproc_root: PREPROC_ROOT, for training runs that recorded names alone.
-        force: replace what is deployed there.
+        roots: root folders of datasets and workspace.
+        preproc_root: PREPROC_ROOT, for training runs that recorded only names of preprocessing runs.
+        force: replace an existing folder.
 
     Raises:
         UserError: something is missing, does not fit, or would be refused by consumers.
@@ -122,7 +122,7 @@ def package_run(
 
 
 def _animation_config(run_folder: Path, info: NetworkInfo, parameters: Mapping[str, Any]) -> AnimationConfig:
-    """The animation parameters, checked against what the network learnt."""
+    """The animation parameters, validated against the emotions of the network."""
     if not info.has_emotion_database:
         return AnimationConfig(parameters)
     database = open_database(run_folder / DEPLOY_FOLDER, info.implicit_emotion_len)
@@ -131,7 +131,7 @@ def _animation_config(run_folder: Path, info: NetworkInfo, parameters: Mapping[s
 
 
 def _open_artifacts(info: NetworkInfo, run: TrainingRun, origins: Mapping[str, Origin]) -> dict[str, PreprocArtifacts]:
-    """The preprocessing run of each actor, which training recorded."""
+    """The preprocessing run of each actor, as recorded in training."""
     found = {}
     for actor in info.identities:
         origin = origins.get(actor)
@@ -148,7 +148,7 @@ def _open_artifacts(info: NetworkInfo, run: TrainingRun, origins: Mapping[str, O
 def _copy_network(source: Path, target: Path) -> None:
     paths = sorted(source.glob(f"{ONNX_FILE}*"))
     if not any(path.name == ONNX_FILE for path in paths):
-        raise UserError(f"has no {ONNX_FILE}", path=source, hint="Give --export to export the run's weights.")
+        raise UserError(f"has no {ONNX_FILE}", path=source, hint="Use --export to export the run's weights.")
     for path in paths:
         _copy(path, target)
 
@@ -159,7 +159,7 @@ def _copy(source: Path, folder: Path) -> None:
 
 
 def _copy_extras(folder: Path, actor: str, source: PreprocArtifacts) -> tuple[Mesh, ...]:
-    """Copies blend shapes and what is drawn of an actor; returns which sets of blend shapes there are."""
+    """Copies blend shapes and display data of an actor; returns the parts that have blend shapes."""
     parts: list[Mesh] = []
     for part in MESHES:
         files = source.blendshapes(part)
@@ -175,18 +175,23 @@ def _copy_extras(folder: Path, actor: str, source: PreprocArtifacts) -> tuple[Me
 
 
 def _provenance(run: TrainingRun, record: ExportRecord) -> Provenance:
-    """What the README says of a training run."""
+    """Facts about a training run for the README."""
     state = read_json(run.path / _STATE_FILE)
     framework = state.get("framework") or {}
     words = [str(framework[key]) for key in ("version", "git_commit") if framework.get(key)]
     summary = run.summary
-    told = {"epochs": "{} epochs", "steps": "{} steps", "minutes": "{} minutes", "exported_step": "weights of step {}"}
+    formats = {
+        "epochs": "{} epochs",
+        "steps": "{} steps",
+        "minutes": "{} minutes",
+        "exported_step": "weights of step {}",
+    }
     return Provenance(
         run=run.path.name,
         encoder=record.encoder,
         parity=record.parity,
         settings=read_json(run.path / INFO_FILE).get("params") or {},
         framework=", commit ".join(words),
-        training=", ".join(form.format(summary[key]) for key, form in told.items() if key in summary),
+        training=", ".join(form.format(summary[key]) for key, form in formats.items() if key in summary),
         metrics=summary.get("exported_metrics") or {},
     )

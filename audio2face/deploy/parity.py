@@ -26,18 +26,18 @@ Unit = Literal["mm", "cm", "degrees", ""]
 Inputs = Callable[[int, torch.Generator], Mapping[str, Tensor]]
 
 
-# --- What a network hands in ----------------------------------------------------------------------------------
+# --- The check -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ParityChannel:
-    """A channel of a frame as it is compared.
+    """A compared channel of a frame.
 
     Attributes:
         name: "skin", "tongue", "jaw" or "eyes".
-        size: values of it in a frame.
-        unit: of its differences in the report; none for coefficients.
-        scale: what the network's values are multiplied by to be in that unit.
+        size: number of its values in a frame.
+        unit: of its differences in the report; empty for coefficients.
+        scale: factor from network output to this unit.
     """
 
     name: str
@@ -48,11 +48,11 @@ class ParityChannel:
 
 @dataclass(frozen=True)
 class ParityLimit:
-    """The largest difference that is allowed.
+    """The limit of differences.
 
     Attributes:
         value: the limit itself.
-        unit: "mm": it holds for all lengths; "share": for all channels, as a share of the range of the output.
+        unit: "mm": for all lengths; "share": for all channels, as a fraction of the range of the output.
     """
 
     value: float
@@ -61,14 +61,14 @@ class ParityLimit:
 
 @dataclass(frozen=True, kw_only=True)
 class ParityCheck:
-    """How a network and its graph are compared.
+    """Settings of a comparison of a network and its graph.
 
     Attributes:
         channels: the channels of a frame, in order.
-        limit: the largest difference that is allowed.
-        batches: the batch sizes to try.
+        limit: the largest accepted difference.
+        batches: batch sizes of the check.
         feeds: inputs by name, window after window, for a batch size; drawn from a generator.
-        windows: how many windows that makes, by kind: "windows" in a row for each batch size, "noise_windows" and
+        windows: number of windows by kind: consecutive "windows" for each batch size, "noise_windows" and
             "speech_windows" over all batch sizes.
         state: the input that takes the last output of the window before, in torch and in onnxruntime apart; None
             where windows are independent.
@@ -84,13 +84,14 @@ class ParityCheck:
 
 @dataclass(frozen=True)
 class ExportableGraph:
-    """A network as it is exported.
+    """A network for export.
 
     Attributes:
-        module: a copy of the network on the CPU, in evaluation mode; takes and gives the tensors of `info` in order.
+        module: a copy of the network on the CPU, in evaluation mode; its inputs and outputs are the tensors of `info`
+            in order.
         info: names and shapes of inputs and outputs.
-        inputs: inputs such as consumers give.
-        check: how the graph is compared with the module.
+        inputs: makes typical inputs.
+        check: settings of the parity check.
     """
 
     module: nn.Module
@@ -107,8 +108,8 @@ class ChannelDifference:
     """The largest difference in one channel.
 
     Attributes:
-        channel: name of the channel; "latents" for the state that goes from window to window.
-        unit: of the difference; none for coefficients and latents.
+        channel: name of the channel; "latents" for the hidden state.
+        unit: of the difference; empty for coefficients and latents.
         largest: absolute difference of one value.
     """
 
@@ -118,7 +119,7 @@ class ChannelDifference:
 
     @property
     def key(self) -> str:
-        """The name under which a file has it, such as `skin_mm`."""
+        """Its key in `export.json`, such as `skin_mm`."""
         return f"{self.channel}_{self.unit}" if self.unit else self.channel
 
 
@@ -128,7 +129,7 @@ class BatchParity:
 
     Attributes:
         batch: batch size.
-        differences: a row for each channel.
+        differences: one per channel.
         motion_mm: the largest displacement of a coordinate of the skin, to compare lengths with; None where the limit
             is a share of the output's range.
     """
@@ -139,7 +140,7 @@ class BatchParity:
 
 
 _WINDOWS = {
-    "windows": "{} windows in a row",
+    "windows": "{} consecutive windows",
     "noise_windows": "{} windows of noise",
     "speech_windows": "{} of speech",
 }
@@ -148,12 +149,12 @@ _UNITS: tuple[Unit, ...] = ("mm", "cm", "degrees")
 
 @dataclass(frozen=True)
 class ParityReport:
-    """How far graph and network agree.
+    """Result of a parity check.
 
     Attributes:
-        windows: windows that were compared, by kind, as in `ParityCheck`.
+        windows: number of compared windows by kind, as in `ParityCheck`.
         batches: differences by batch size.
-        limit: above which the graph is not used.
+        limit: of differences; a graph above it is rejected.
         output_range: from the smallest to the largest value of the network's output over all windows; None where the
             limit is a length.
         torch: version of torch.
@@ -178,7 +179,7 @@ class ParityReport:
 
     @property
     def is_good(self) -> bool:
-        """Whether it is close enough for the graph to be used."""
+        """Whether the differences are within the limit."""
         return self.largest <= self.limit.value
 
     @property
@@ -193,13 +194,13 @@ class ParityReport:
 
     @property
     def conditions(self) -> str:
-        """What was compared, in words."""
+        """Description of the comparison."""
         batches = ", ".join(str(row.batch) for row in self.batches)
         windows = " and ".join(_WINDOWS[kind].format(count) for kind, count in self.windows.items())
         return f"onnxruntime {self.onnxruntime}, batches of {batches}, {windows}"
 
     def as_json(self) -> dict[str, Any]:
-        """The report as `export.json` has it: flat, a key for each difference."""
+        """The report for `export.json`: flat, with one key per difference."""
         return {
             **self.windows,
             **({} if self.output_range is None else {"output_range": self.output_range}),
@@ -320,7 +321,7 @@ def _compare(graph: ExportableGraph, session: onnxruntime.InferenceSession, batc
             extremes.state_apart = max(extremes.state_apart, float(np.abs(found[-1] - expected[-1]).max()))
     if not np.isfinite(extremes.apart).all():
         raise UserError(
-            "the network's output is NaN or infinite", hint="The training went astray; export an earlier checkpoint."
+            "the network's output is NaN or infinite", hint="The training diverged; export an earlier checkpoint."
         )
     return extremes
 

@@ -1,4 +1,4 @@
-"""What deployment asks of a family of networks: the plan of an export, and the arrays and facts of a deployed folder.
+"""Interface of a kind of network for deployment: the plan of an export, and arrays and facts of a deployed folder.
 
 A module such as `audio2face.deploy.diffusion` offers what `DeployModule` lists; the row of `audio2face.families` names
 it.
@@ -19,17 +19,17 @@ from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.types import Float32Array
 
-RETRAIN_HINT = "The actor was preprocessed anew since, or trained with files of other runs: train anew."
+RETRAIN_HINT = "The actor was preprocessed again since, or trained with files of other runs: train again."
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerSettings:
-    """How noise is taken away inside the graph.
+    """Denoising steps in the graph.
 
     Attributes:
         noise_schedule: DIFFUSION_NOISE_SCHEDULE.
-        respacing: the noise levels that are gone through, see `process.space_timesteps`.
-        skip_steps: how many of the noisiest are left out.
+        respacing: TIMESTEP_RESPACING, the selected noise levels.
+        skip_steps: number of skipped noisiest levels.
     """
 
     noise_schedule: NoiseSchedule
@@ -38,47 +38,47 @@ class SamplerSettings:
 
 
 class ExportPlan(Protocol):
-    """Everything that determines an exported network, but for the network itself."""
+    """Settings of an exported network."""
 
     @property
     def info(self) -> NetworkInfo:
-        """What the deployed folder says of the network."""
+        """The network's record in the deployed folder."""
         ...
 
     @property
     def has_emotions(self) -> bool:
-        """False where the only emotion is a stand-in: the data have none, and the SDK cannot do without."""
+        """False if the only emotion is a placeholder: the data have none, and the SDK requires one."""
         ...
 
     @property
     def sampling(self) -> SamplerSettings | None:
-        """The steps inside the graph; None for a network that takes no noise away."""
+        """The denoising steps in the graph; None for a network without."""
         ...
 
     def exportable(self, network: Any) -> ExportableGraph:
-        """What is exported of a network of the family, which is not changed."""
+        """The exported form of a network of this kind, which is not modified."""
         ...
 
 
 class DeployModule(Protocol):
-    """What a family's module for deployment offers, as functions of the module."""
+    """Functions of a module for deployment."""
 
     def make_plan(self, run: TrainingRun, network: Any, train: Any, inference: Any) -> ExportPlan:
-        """Takes the plan of an export from a configuration.
+        """Makes the plan of an export from a configuration.
 
         Args:
-            run: the training run; its data set names actors and emotions.
+            run: the training run; its dataset names actors and emotions.
             network: the network.
             train: the section of `config_train.py`, for the family.
             inference: the section of `config_inference.py`, for the family.
 
         Raises:
-            UserError: the settings do not fit each other, or the network.
+            UserError: the settings do not match each other or the network.
         """
         ...
 
     def sampler_settings(self, train: Any, inference: Any) -> SamplerSettings | None:
-        """The steps inside the graph, as configured; None for a network that takes no noise away."""
+        """The denoising steps in the graph, as configured; None for a network without."""
         ...
 
     def checked_arrays(
@@ -90,15 +90,15 @@ class DeployModule(Protocol):
         origin: Origin,
         arrays: Mapping[str, Float32Array],
     ) -> Mapping[str, Float32Array]:
-        """The arrays of an actor as they are deployed.
+        """Validates and returns the arrays of an actor for deployment.
 
         Args:
             run: the training run.
-            info: what the network takes and gives.
+            info: inputs and outputs of the network.
             actor: the actor.
             source: its preprocessing run.
-            origin: what training recorded of it.
-            arrays: those of `info.actor_arrays`, from the preprocessing run.
+            origin: the record of its data in the training run.
+            arrays: the arrays of `info.actor_arrays`, from the preprocessing run.
 
         Raises:
             UserError: they are not those that the network was trained on.
@@ -106,7 +106,7 @@ class DeployModule(Protocol):
         ...
 
     def describe(self, info: Any, config: AnimationConfig) -> list[str]:
-        """Lines of the README about what the network takes and gives."""
+        """Lines of the README about input and output of the network."""
         ...
 
 
@@ -121,7 +121,7 @@ def deploy_module(network_type: str) -> DeployModule:
 
 
 def check_sizes(info: NetworkInfo, source: PreprocArtifacts, arrays: Mapping[str, Float32Array]) -> None:
-    """Makes sure that arrays have the shapes that the network was trained for.
+    """Checks that arrays have the shapes of the trained network.
 
     Raises:
         UserError: one has another shape.
@@ -129,9 +129,9 @@ def check_sizes(info: NetworkInfo, source: PreprocArtifacts, arrays: Mapping[str
     for name, shape in info.actor_arrays.items():
         found = arrays[name].shape
         if len(found) != len(shape) or any(want not in (None, has) for want, has in zip(shape, found, strict=True)):
-            wanted = ["any" if length is None else length for length in shape]
+            expected = ["any" if length is None else length for length in shape]
             raise UserError(
-                f"array {name!r} has the shape {list(found)}, the network was trained for {wanted}",
+                f"array {name!r} has the shape {list(found)}, the network was trained for {expected}",
                 path=source.network_data.path,
                 hint=RETRAIN_HINT,
             )

@@ -1,4 +1,4 @@
-"""The README of a deployed folder: what the model is, how it came about, how good it is, how to use it."""
+"""The README of a deployed folder: description, training, quality and use of the model."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from audio2face.model_folder import AnimationConfig, NetworkInfo, engine_command
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.model import MODEL_FILE, display_name
 
-# Names under which an emotion of Audio2Emotion may stand in a model's list.
-_ALIKE = {
+# Names of the emotions of Audio2Emotion in a model's list.
+_SYNONYMS = {
     "angry": ("anger", "angry"),
     "disgust": ("disgust", "disgusted"),
     "fear": ("fear", "afraid", "fearful"),
@@ -27,16 +27,16 @@ _SETTINGS_SHOWN = ("NUM_EPOCHS", "BATCH_SIZE", "GRADIENT_ACCUMULATION_STEPS", "L
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a model comes from; what is not known is left out.
+    """Provenance of a model; unknown facts are empty.
 
     Attributes:
         run: name of the training run.
-        encoder: the speech encoder, as `encoders.record` describes it; empty where there is none.
-        parity: how far the exported network and the trained one agree.
-        settings: the training's parameters, by name.
+        encoder: record of the speech encoder; empty without one.
+        parity: result of the parity check.
+        settings: training parameters by name.
         framework: version and commit of the framework.
-        training: what training says of itself, in words, such as "400 epochs".
-        metrics: how good the exported weights are on what was held out, by name.
+        training: summary of training, such as "400 epochs".
+        metrics: validation metrics of the exported weights by name.
     """
 
     run: str
@@ -58,16 +58,16 @@ def readme_text(
     displayed: Sequence[str],
     post_processing: str,
 ) -> str:
-    """The text.
+    """Composes the README.
 
     Args:
-        info: what the network takes and gives.
-        config: how its output becomes animation.
-        provenance: where the model comes from.
-        has_emotions: False where the only emotion is a stand-in.
-        weights: by actor, whether consumers can give blend-shape weights.
+        info: inputs and outputs of the network.
+        config: animation parameters.
+        provenance: origin of the model.
+        has_emotions: False if the only emotion is a placeholder.
+        weights: by actor, whether blend-shape weights can be solved.
         displayed: the actors with data for drawing.
-        post_processing: the section on animation parameters and what they do to the error.
+        post_processing: the section on animation parameters and their effect on the error.
     """
     sections = [
         _what(info, config, has_emotions),
@@ -84,16 +84,16 @@ def readme_text(
 def _what(info: NetworkInfo, config: AnimationConfig, has_emotions: bool) -> str:
     several = "Multi-Actor " if len(info.identities) > 1 else ""
     kind = info.type.capitalize()
-    emotions = ", ".join(info.emotions) if has_emotions else f"{info.emotions[0]} (a stand-in without effect)"
+    emotions = ", ".join(info.emotions) if has_emotions else f"{info.emotions[0]} (a placeholder without effect)"
     default = [name for name, value in zip(info.emotions, info.default_emotion, strict=True) if value]
     return "\n".join(
         [
             f"# Audio2Face {several}{kind} Model",
             "",
-            "Turns speech into the motion of a face: skin, tongue, lower jaw and eyes. Made for the Audio2Face-3D SDK.",
+            "Generates facial animation from speech: skin, tongue, lower jaw and eyes. For the Audio2Face-3D SDK.",
             "",
             f"- Actors: {', '.join(info.identities)}",
-            f"- Emotions: {emotions}; at first: {', '.join(default) or 'none (all zero)'}",
+            f"- Emotions: {emotions}; default: {', '.join(default) or 'none (all zero)'}",
             f"- Model version: {info.version}",
             f"- {info.skin_verts:,} vertices of skin, {info.tongue_verts:,} of tongue, {info.jaw_size // 3} key points "
             "of the jaw; lengths in centimetres, y upwards",
@@ -119,21 +119,21 @@ def _encoder(encoder: Mapping[str, Any]) -> list[str]:
         f"- Speech encoder: {encoder.get('name')}, from {encoder.get('source')}",
         f"    - licence of its weights: {encoder.get('licence')}",
         f"    - SHA-256 of its weights: {encoder.get('weights_sha256') or 'none, it was trained from scratch'}",
-        f"    - parts that were not trained: {', '.join(encoder.get('frozen') or ()) or 'none'}",
+        f"    - frozen parts: {', '.join(encoder.get('frozen') or ()) or 'none'}",
     ]
 
 
 def _quality(provenance: Provenance) -> str:
     rows = [f"| {name} | {value:.4g} |" for name, value in provenance.metrics.items()]
-    table = ["On shots that training did not see:", "", "| metric | value |", "|---|---|", *rows]
-    lines = table if rows else ["Nothing was held out to measure it on."]
+    table = ["On the validation set:", "", "| metric | value |", "|---|---|", *rows]
+    lines = table if rows else ["There was no validation set."]
     parity = provenance.parity
     lines += [
         "",
         f"The exported network differs from the trained one by at most {parity.largest_in_words} "
         f"({parity.conditions}).",
     ]
-    return "\n".join(["## How good it is", "", *lines])
+    return "\n".join(["## Quality", "", *lines])
 
 
 def _engine(info: NetworkInfo) -> str:
@@ -141,55 +141,58 @@ def _engine(info: NetworkInfo) -> str:
         [
             "## Building the engine",
             "",
-            "The SDK runs a TensorRT engine, which depends on GPU and TensorRT version and is built where it is used.",
+            "The SDK runs a TensorRT engine for one GPU and TensorRT version, which is built on the target machine.",
             "In this folder, with TensorRT 10 or later:",
             "",
             "```bash",
             engine_command(info),
             "```",
             "",
-            "`--maxShapes` bounds how many voices are animated at a time. `trt_info.json` says the same to scripts.",
+            "`--maxShapes` limits the number of concurrent tracks. `trt_info.json` has the same settings for scripts.",
         ]
     )
 
 
 def _content(info: NetworkInfo, weights: Mapping[str, bool], displayed: Sequence[str]) -> str:
     rows = [
-        f"- `{MODEL_FILE}` names all files that the SDK reads.",
+        f"- `{MODEL_FILE}` lists all files that the SDK reads.",
         "- `network.onnx` is the network for other runtimes, such as onnxruntime.",
-        f"- `{info.config_file('<actor>')}` shapes the output; it may be edited within the SDK's ranges.",
-        "- `calibration.json` says what each of its values rests on, and how far the mouth is off with them.",
+        f"- `{info.config_file('<actor>')}` contains the animation parameters, editable within the SDK's ranges.",
+        "- `calibration.json` contains the source of each of these values, and the resulting error of the mouth.",
     ]
     rows.append(
-        "- The tongue comes in the space of the jaw, as the SDK gives it: parent it to the lower teeth, or move every "
-        "vertex by the jaw's matrix. Finished animations of the framework have done so already."
+        "- The tongue is output in the space of the jaw, as in the SDK: parent it to the lower teeth, or transform its "
+        "vertices by the jaw's matrix. Finished animations of the framework include this transform."
     )
     if info.has_emotion_database:
-        rows.append(f"- `{EMOTION_DATABASE_FILE}` holds the implicit emotion of every frame that was learnt from.")
+        rows.append(f"- `{EMOTION_DATABASE_FILE}` contains the implicit emotion of every training frame.")
     rows += [
-        f"- `{display_name(actor)}` holds polygons and marks for drawing; the SDK ignores it." for actor in displayed
+        f"- `{display_name(actor)}` contains polygons and vertex lists for drawing; the SDK ignores it."
+        for actor in displayed
     ]
     without = [actor for actor, complete in weights.items() if not complete]
     if without:
         rows.append(
             f"- Geometry only for {', '.join(without)}: blend-shape weights need blend shapes of both skin and tongue."
         )
-    rows.append("- `python run_deploy.py --check FOLDER` tells whether the folder is still sound after changes.")
-    return "\n".join(["## What is in the folder", "", *rows])
+    rows.append("- `python run_deploy.py --check FOLDER` validates the folder after changes.")
+    return "\n".join(["## Contents of the folder", "", *rows])
 
 
 def _audio2emotion(info: NetworkInfo, has_emotions: bool) -> str:
     head = "## Together with Audio2Emotion\n\n"
     if not has_emotions:
-        return head + "The model knows no emotions: Audio2Emotion has nothing to drive."
+        return head + "The model has no emotions, so Audio2Emotion has no effect."
     text = pretty_json(audio2emotion_block(info.emotions))
-    return f"{head}Put this into the model config of Audio2Emotion:\n\n```json\n{text}\n```"
+    return f"{head}Add this to the model config of Audio2Emotion:\n\n```json\n{text}\n```"
 
 
 def audio2emotion_block(emotions: Sequence[str]) -> dict[str, Any]:
-    """The `post_processing_config` that joins Audio2Emotion to a list of emotions; -1: no counterpart."""
-    places = {name.lower(): index for index, name in reversed(list(enumerate(emotions)))}
-    matches = {theirs: next((places[name] for name in names if name in places), -1) for theirs, names in _ALIKE.items()}
+    """The `post_processing_config` that maps Audio2Emotion to a list of emotions; -1: no counterpart."""
+    indices = {name.lower(): index for index, name in reversed(list(enumerate(emotions)))}
+    matches = {
+        theirs: next((indices[name] for name in names if name in indices), -1) for theirs, names in _SYNONYMS.items()
+    }
     return {
         "post_processing_config": {
             "output_emotion_length": len(emotions),

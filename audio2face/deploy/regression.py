@@ -34,12 +34,12 @@ PARITY_SPEECH_WINDOWS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionPlan:
-    """Everything that determines the exported network, but for the network itself.
+    """Settings of an exported network.
 
     Attributes:
-        info: what the deployed folder says of the network.
-        has_emotions: False where its only emotion is a stand-in: the data have none, and the SDK cannot do without.
-        recording: a recording on which graph and network are compared beside noise; None where there is none.
+        info: the network's record in the deployed folder.
+        has_emotions: False if its only emotion is a placeholder: the data have none, and the SDK requires one.
+        recording: speech for the parity check, in addition to noise; None without one.
     """
 
     info: RegressionInfo
@@ -48,17 +48,17 @@ class RegressionPlan:
 
     @property
     def sampling(self) -> None:
-        """There are no steps inside the graph."""
+        """None: the graph has no denoising steps."""
 
     def exportable(self, network: RegressionNetwork) -> ExportableGraph:
-        """The network without what only training needs.
+        """The network without the parts that only training needs.
 
-        The column of a stand-in for emotions was never trained; it is zeroed, so that it really does nothing.
+        The column of a placeholder emotion was never trained; it is set to zero, so that it has no effect.
         """
-        still = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).requires_grad_(False)
+        frozen = copy.deepcopy(network).to(device="cpu", dtype=torch.float32).requires_grad_(False)
         if not self.has_emotions:
-            still.explicit_emotion.weight.zero_()
-        module, info = ExportedRegression(still), self.info
+            frozen.explicit_emotion.weight.zero_()
+        module, info = ExportedRegression(frozen), self.info
         inputs = partial(example_inputs, info)
         return ExportableGraph(module, info, inputs, make_parity_check(info, inputs, self.recording))
 
@@ -66,16 +66,16 @@ class RegressionPlan:
 def make_plan(
     run: TrainingRun, network: RegressionNetwork, train: TrainRegression, inference: InferenceRegression
 ) -> RegressionPlan:
-    """Takes the plan from a configuration.
+    """Makes the plan from a configuration.
 
     Args:
-        run: the training run; its data set names actor, emotions and recordings.
+        run: the training run; its dataset names actor, emotions and recordings.
         network: the network.
         train: window and version.
-        inference: has no part in the graph.
+        inference: not used by the graph.
 
     Raises:
-        UserError: as `regression_info`.
+        UserError: settings, network and emotions do not match.
     """
     dataset = run.configuration.dataset
     info = regression_info(run, dataset, train, network.settings)
@@ -86,14 +86,14 @@ def make_plan(
 
 
 def _first_recording(dataset: Dataset, actor: str) -> Path | None:
-    """Any recording of the actor; data sets may be elsewhere by the time of an export."""
+    """Any recording of the actor; None if the dataset is not available at the time of the export."""
     folder = dataset.AUDIO_ROOT.get(actor)
     recordings = {} if folder is None else list_recordings(folder)
     return min((paths[0] for paths in recordings.values()), default=None)
 
 
 def sampler_settings(train: TrainRegression, inference: InferenceRegression) -> None:
-    """There are no steps inside the graph."""
+    """None: the graph has no denoising steps."""
 
 
 def make_parity_check(
@@ -102,13 +102,13 @@ def make_parity_check(
     recording: Path | None = None,
     batches: tuple[int, ...] = PARITY_BATCHES,
 ) -> ParityCheck:
-    """How graph and network are compared: as a share of the output's range, on noise and on speech.
+    """The parity check of graph and network: relative to the output's range, on noise and on speech.
 
     Args:
         info: names and sizes of inputs and outputs.
         inputs: makes inputs of noise.
-        recording: speech to compare on, beside noise.
-        batches: batch sizes to try.
+        recording: speech for the check, in addition to noise.
+        batches: batch sizes of the check.
 
     Raises:
         UserError: the recording cannot be read.
@@ -129,7 +129,7 @@ def make_parity_check(
 
 
 def _speech_windows(recording: Path, info: RegressionInfo) -> Float32Array:
-    """Windows spread over a recording, `[windows, samples]`."""
+    """Evenly spaced windows of a recording, `[windows, samples]`."""
     track = read_track(recording, info.samplerate)
     starts = np.linspace(-info.buffer_ofs, len(track.data) - info.buffer_ofs, PARITY_SPEECH_WINDOWS).astype(int)
     return np.stack([track.read(start, start + info.buffer_len) for start in starts.tolist()])
@@ -147,7 +147,7 @@ def _noise_and_speech(
 
 
 def example_inputs(info: RegressionInfo, batch: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Inputs such as consumers give them, by name: audio at the level of speech, emotions of the usual size."""
+    """Typical inputs by name: audio at the level of speech, emotions of the usual magnitude."""
     implicit = torch.randn(batch, 1, info.implicit_emotion_len, generator=generator)
     explicit = torch.rand(batch, 1, len(info.emotions), generator=generator)
     return {
@@ -164,7 +164,7 @@ def checked_arrays(
     origin: Origin,
     arrays: Mapping[str, Float32Array],
 ) -> Mapping[str, Float32Array]:
-    """The arrays with the shapes that training took from files of their own, each as large as its coefficients need.
+    """The arrays with the components that training read from separate files; all sizes are checked.
 
     Raises:
         UserError: an array has another size.
@@ -180,13 +180,13 @@ def checked_arrays(
 
 
 def describe(info: RegressionInfo, config: AnimationConfig) -> list[str]:
-    """Lines of the README about what the network takes and gives."""
+    """Lines of the README about input and output of the network."""
     return [
-        f"- {info.num_shapes_skin} shapes of skin and {info.num_shapes_tongue} of tongue; the network gives their "
-        "coefficients",
-        f"- Any number of frames per second; for each one the network hears {info.buffer_len / info.samplerate:g} s at "
-        f"{info.samplerate:,} Hz, the frame {info.buffer_ofs / info.samplerate:g} s into them",
+        f"- {info.num_shapes_skin} components of skin and {info.num_shapes_tongue} of tongue; the network outputs "
+        "their coefficients",
+        f"- Any frame rate; the input of each frame is {info.buffer_len / info.samplerate:g} s at "
+        f"{info.samplerate:,} Hz, with the frame at {info.buffer_ofs / info.samplerate:g} s",
         f"- Implicit emotion: that of frame {config.source_frame} of shot {config.source_shot} (source_shot and "
         "source_frame)",
-        f"- Audio is multiplied by {config.parameters['input_strength']:g} before it is heard (input_strength)",
+        f"- Gain of the audio: {config.parameters['input_strength']:g} (input_strength)",
     ]

@@ -1,4 +1,4 @@
-"""An actor of a deployed folder as animation needs it: the face, its blink, polygons and parts to draw, solvers."""
+"""An actor of a deployed folder for animation: constant arrays, blink, polygons and parts for drawing, solvers."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def load_face(actor: DeployedActor) -> FaceData:
 
 @dataclass(frozen=True, eq=False)
 class DisplayData:
-    """What `display_<actor>.npz` says; nothing, for a folder that another program wrote.
+    """Contents of `display_<actor>.npz`; defaults for a folder of another program.
 
     Attributes:
-        skin_faces: polygons of the skin, int32 `[faces, 3 or 4]`, as `geometry.canonical_polygons` makes them.
-        tongue_faces: polygons of the tongue, likewise.
-        blink: one blink, 30 values a second: the actor's own, or a natural one.
+        skin_faces: polygons of the skin, int32 `[faces, 3 or 4]`, in the form of `geometry.canonical_polygons`.
+        tongue_faces: polygons of the tongue, in the same form.
+        blink: one blink, 30 values per second: the actor's own, or a natural one.
         fps: frames per second of the actor's own animation.
-        tongue_to_jaw: rigid transform from tongue to jaw, float32 `[4, 4]`; the identity where it was not measured,
-            None for a tongue that was recorded to stay with the head.
-        parts: everything else, by name.
+        tongue_to_jaw: rigid transform of the tongue relative to the jaw, float32 `[4, 4]`; the identity if it was not
+            measured, None for a tongue that does not move with the jaw.
+        parts: all other arrays, by name.
     """
 
     skin_faces: Int32Array | None = None
@@ -83,7 +83,7 @@ class DisplayData:
 
 
 def exact_rate(fps: float) -> Fraction:
-    """The frame rate that a decimal number stands for: 29.97, 23.976 and their like are 30000/1001, 24000/1001..."""
+    """The exact frame rate of a decimal number: 29.97 is 30000/1001, 23.976 is 24000/1001, and so on."""
     for whole in (24, 30, 48, 60, 120):
         if abs(fps - float(whole * _NTSC)) < 5e-3:
             return whole * _NTSC
@@ -97,11 +97,11 @@ def _tongue_to_jaw(arrays: Mapping[str, AnyArray]) -> Float32Array | None:
 
 
 class WeightTrack:
-    """The weights of one surface, skin or tongue, frame after frame.
+    """Solves blend-shape weights of one surface, skin or tongue, frame by frame.
 
     Args:
         shapes: the blend shapes.
-        method: how they are solved.
+        method: how bounds are enforced, see `SolverMethod`.
 
     Raises:
         UserError: they cannot be read, or do not determine weights.
@@ -113,11 +113,11 @@ class WeightTrack:
 
     @property
     def num_poses(self) -> int:
-        """Poses, each of which has a weight."""
+        """Number of poses, and of weights."""
         return len(self._shapes.names)
 
     def reset(self) -> None:
-        """Begins anew."""
+        """Clears the state."""
         self._solve.reset()
 
     def __call__(self, positions: Float32Array) -> Float32Array:
@@ -125,5 +125,5 @@ class WeightTrack:
         return self._solve(positions)
 
     def weights(self, values: Float32Array) -> BlendWeights:
-        """All weights of a take, `[frames, poses]`, with the poses that they belong to."""
+        """Solved weights `[frames, poses]` together with their poses."""
         return BlendWeights(self._shapes.names, values, self._shapes.neutral, self._shapes.deltas)

@@ -1,4 +1,4 @@
-"""How a face speaks: what is asked of a deployed model, and the parameters that come of it."""
+"""The animation pipeline: a deployed model and a recording in, a finished animation out."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ from audio2face.types import MESHES, Float32Array, Mesh
 
 @dataclass(frozen=True, kw_only=True)
 class AnimationOptions:
-    """How a face speaks.
+    """Options of an animation.
 
     Attributes:
-        actor: whose face it is; None where the model has only one.
-        emotion: what the user says of the emotion, see `EmotionNames.wish`.
-        zero_emotion: the word for no emotion.
-        fps: frames per second of the animation; None: the network's own, and for a network without those of the
-            actor's recordings, else 30.
-        parameters: values that take the place of the model's own, by name.
-        seed: chooses the noise of a network that takes noise, and the pauses between blinks.
-        noise: noise of a window, in place of the seed's.
-        blinks: whether the face blinks.
-        solver: how weights of blend shapes are found; None: not at all.
-        normalize: whether the recording is first brought to full scale.
-        device: what the network runs on.
+        actor: name of the actor; None for a model with a single one.
+        emotion: the emotion as `EmotionNames.parse` reads it: names with strengths, or a file; None: the default.
+        zero_emotion: name of the zero emotion.
+        fps: frames per second; None: the network's own rate, or for a network without one that of the actor's
+            recordings, else 30.
+        parameters: animation parameters that override the model's, by name.
+        seed: seed of the noise of a diffusion network and of the pauses between blinks.
+        noise: noise of a window, instead of seeded noise.
+        blinks: whether to add blinks.
+        solver: solver of blend-shape weights; None: weights are not solved.
+        normalize: whether to scale the recording to full scale.
+        device: device of the network.
     """
 
     actor: str | None = None
@@ -71,7 +71,7 @@ class AnimationOptions:
 
 
 def merged_parameters(actor: DeployedActor, changes: Mapping[str, float]) -> dict[str, float]:
-    """The parameters of an actor, with some values changed.
+    """The animation parameters of an actor, with changes applied.
 
     Raises:
         UserError: there is no such parameter, or a value is out of its range.
@@ -87,7 +87,7 @@ def merged_parameters(actor: DeployedActor, changes: Mapping[str, float]) -> dic
 
 
 def find_actor(model: DeployedModel, name: str | None) -> DeployedActor:
-    """The actor of a name; None: the model's only one.
+    """The actor of a name; None: the only actor of the model.
 
     Raises:
         UserError: there is no such actor, or there are several.
@@ -96,51 +96,51 @@ def find_actor(model: DeployedModel, name: str | None) -> DeployedActor:
         return model.actor(name)
     if len(model.actors) > 1:
         raise UserError(
-            "whose face is to move?",
+            "the model has several actors",
             hint=f"Name one with --actor, or actor= in Python: {', '.join(model.info.identities)}.",
         )
     return model.actors[0]
 
 
-BLOCK_FRAMES = 32  # worked on at once; a network may give its frames one by one
+BLOCK_FRAMES = 32  # per block; a network may output its frames one by one
 
 
-def group_frames(motions: Iterator[NetworkOutput], num_frames: int = BLOCK_FRAMES) -> Iterator[NetworkOutput]:
-    """Joins motions of one track, so that all but the last have as many frames as that, or more."""
-    waiting: list[NetworkOutput] = []
-    for motion in motions:
-        waiting.append(motion)
-        if sum(len(part.values) for part in waiting) >= num_frames:
-            yield _joined(waiting)
-            waiting = []
-    if waiting:
-        yield _joined(waiting)
+def group_frames(outputs: Iterator[NetworkOutput], num_frames: int = BLOCK_FRAMES) -> Iterator[NetworkOutput]:
+    """Concatenates outputs of one track, so that all but the last have at least `num_frames` frames."""
+    pending: list[NetworkOutput] = []
+    for output in outputs:
+        pending.append(output)
+        if sum(len(part.values) for part in pending) >= num_frames:
+            yield _concatenated(pending)
+            pending = []
+    if pending:
+        yield _concatenated(pending)
 
 
-def _joined(motions: list[NetworkOutput]) -> NetworkOutput:
-    if len(motions) == 1:
-        return motions[0]
+def _concatenated(outputs: list[NetworkOutput]) -> NetworkOutput:
+    if len(outputs) == 1:
+        return outputs[0]
     return NetworkOutput(
-        motions[0].track,
-        tuple(chain.from_iterable(motion.timestamps for motion in motions)),
-        motions[-1].next_timestamp,
-        np.concatenate([motion.values for motion in motions]),
-        np.concatenate([motion.emotion for motion in motions]),
+        outputs[0].track,
+        tuple(chain.from_iterable(output.timestamps for output in outputs)),
+        outputs[-1].next_timestamp,
+        np.concatenate([output.values for output in outputs]),
+        np.concatenate([output.emotion for output in outputs]),
     )
 
 
-def check_finite_motion(motion: NetworkOutput) -> NetworkOutput:
-    """The motion itself, which the animator's memory takes for good.
+def check_finite_motion(output: NetworkOutput) -> NetworkOutput:
+    """Checks network output before it enters the state of post-processing, and returns it.
 
     Raises:
         UserError: a value is NaN or infinite.
     """
-    if not np.isfinite(motion.values).all():
+    if not np.isfinite(output.values).all():
         raise UserError(
-            f"the network gives NaN or infinity from sample {motion.timestamps[0]} on",
-            hint="The training went astray; deploy an earlier run, or choose another seed.",
+            f"the network outputs NaN or infinity from sample {output.timestamps[0]} on",
+            hint="The training diverged; deploy an earlier run, or choose another seed.",
         )
-    return motion
+    return output
 
 
 STANDARD_FPS = Fraction(30)
@@ -152,8 +152,8 @@ class AnimationPipeline:
 
     Args:
         model: the deployed folder.
-        settings: how.
-        graph: the folder's network, where it was opened before; it takes the place of the settings' device.
+        settings: options of the animation.
+        graph: the folder's network, if it is open already; the settings' device is then ignored.
 
     Raises:
         UserError: the model has no such actor, emotion or parameter, a value is out of range, or a file of the folder
@@ -167,11 +167,11 @@ class AnimationPipeline:
         self._animator_settings = AnimatorSettings.from_parameters(self.parameters)
         self._face = load_face(self.actor)
         self.display = DisplayData.from_actor(self.actor)
-        wanted = (self.display.fps or STANDARD_FPS) if settings.fps is None else settings.fps
-        self.schedule = model.info.windows(model.info.native_fps or wanted)
+        target_fps = (self.display.fps or STANDARD_FPS) if settings.fps is None else settings.fps
+        self.schedule = model.info.windows(model.info.native_fps or target_fps)
         self.fps = self.schedule.fps if settings.fps is None else settings.fps
         if not 0 < self.fps <= 1000:
-            raise UserError(f"{self.fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")
+            raise UserError(f"{self.fps} frames per second are out of range", hint="Give a rate such as 30 or 60.")
         self.emotion: EmotionSpec = self._emotion_names.parse(settings.emotion)
         self._solvers = self._make_solvers()
         self._gain = self._choose_gain()
@@ -183,23 +183,23 @@ class AnimationPipeline:
 
         Args:
             audio: the recording.
-            folder: where the frames lie while the animation is in use, in files without a name; it exists.
+            folder: existing folder for unnamed temporary files of the frames, in use as long as the animation.
 
         Raises:
-            UserError: the recording cannot be read, the network gives no numbers, or the disk is full.
+            UserError: the recording cannot be read, the network outputs NaN or infinity, or the disk is full.
         """
         header = read_header(audio)
         expected = max(1, math.ceil(header.duration * self.fps))
         self._check_space(folder, expected)
         executor = self._executor(audio)
-        spools = self._make_buffers(folder)
+        buffers = self._make_buffers(folder)
         for frames in track(self._frames(executor, audio), expected, audio.name, len):
-            self._append(frames, spools)
+            self._append(frames, buffers)
         num_frames = math.ceil(executor.num_samples(0) * self.fps / executor.samplerate)
-        return self._animation(audio, {name: spool.finish(num_frames) for name, spool in spools.items()})
+        return self._animation(audio, {name: buffer.finish(num_frames) for name, buffer in buffers.items()})
 
     def run_network(self, executor: Executor, audio: Path) -> Iterator[NetworkOutput]:
-        """What the network says to a recording.
+        """Yields the network output for a recording.
 
         Raises:
             UserError: a value is NaN or infinite, or the recording cannot be read.
@@ -211,23 +211,23 @@ class AnimationPipeline:
         yield from map(check_finite_motion, executor.run())
 
     def open_executor(self, gain: float | None = None) -> Executor:
-        """A new executor of one track, which is spoken as the settings say.
+        """Opens an executor of one track with the options of this pipeline.
 
         Args:
-            gain: what samples are multiplied by; None: the gain of the parameters.
+            gain: gain of the samples; None: that of the animation parameters.
         """
         settings = self.settings
-        spoken = TrackSettings(
+        track_settings = TrackSettings(
             emotion=self.emotion.curve,
             actor=self.actor.name,
             gain=self._gain if gain is None else gain,
             seed=settings.seed,
             noise=settings.noise,
         )
-        return Executor.open(self.model, [spoken], fps=self.schedule.fps, graph=self.graph)
+        return Executor.open(self.model, [track_settings], fps=self.schedule.fps, graph=self.graph)
 
     def track_frames(self) -> TrackFrames:
-        """What turns the network output of a new track into frames at the animation's rate."""
+        """A new converter from network output to frames at the animation's rate."""
         animator, schedule = self.animator(), self.schedule
         return TrackFrames(
             lambda output: self.postprocess(output, animator), schedule.fps, self.fps, schedule.samplerate
@@ -240,16 +240,16 @@ class AnimationPipeline:
             blinks = BlinkTrack(self.display.blink, float(self.schedule.fps), seed=self.settings.seed)
         return FaceAnimator(self._face, self._animator_settings, self.schedule.fps, blinks)
 
-    def postprocess(self, motion: NetworkOutput, animate: FaceAnimator) -> FrameBlock:
-        """The next frames of a face as the SDK gives them: the tongue in the jaw's space."""
-        skin, tongue, jaw, eyes = self.model.info.split_channels(motion.values)
+    def postprocess(self, output: NetworkOutput, animate: FaceAnimator) -> FrameBlock:
+        """Post-processes the next frames as the SDK does: the tongue stays in the jaw's space."""
+        skin, tongue, jaw, eyes = self.model.info.split_channels(output.values)
         if self.model.info.predicts_coefficients:
-            skin, tongue = unproject(skin, self._shapes["skin"]), unproject(tongue, self._shapes["tongue"])
+            skin, tongue = unproject(skin, self._components["skin"]), unproject(tongue, self._components["tongue"])
         face = animate(skin, tongue, jaw, eyes)
-        return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, motion.emotion)
+        return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, output.emotion)
 
     def solve_weights(self, part: Mesh, frames: FrameBlock) -> Float32Array:
-        """The weights `[frames, poses]` of the next frames, as of `postprocess`, of a part that has blend shapes."""
+        """Solves the blend-shape weights `[frames, poses]` of a part in the next frames of `postprocess`."""
         return self._solvers[part](frames.skin if part == "skin" else frames.tongue)
 
     def reset_solvers(self) -> None:
@@ -258,14 +258,14 @@ class AnimationPipeline:
             weights.reset()
 
     def finished(self, frames: FrameBlock) -> FrameBlock:
-        """Frames of `postprocess` with the tongue carried by the jaw, as everything that is finished shows it."""
+        """Frames of `postprocess` with the tongue moved by the jaw, as in finished animations."""
         tongue_to_jaw = self.display.tongue_to_jaw
         if tongue_to_jaw is None or not frames.tongue.size:
             return frames
         return replace(frames, tongue=attach_to_jaw(frames.tongue, frames.jaw, tongue_to_jaw))
 
     def output_name(self, audio: Path) -> str:
-        """What the folder and the files of an animated recording are called, such as `speech_mary_joy`."""
+        """Name of the folder and the files of an animated recording, such as `speech_mary_joy`."""
         return f"{audio.stem}_{self.actor.name}_{self.emotion.label}"
 
     @property
@@ -274,12 +274,12 @@ class AnimationPipeline:
         return tuple(self._solvers)
 
     @cached_property
-    def _shapes(self) -> dict[str, Float32Array]:
+    def _components(self) -> dict[str, Float32Array]:
         return {part: self.actor.array(f"shapes_matrix_{part}") for part in MESHES}
 
     @property
     def _can_blink(self) -> bool:
-        """Whether blinks are wanted, and the actor has a pose with shut eyes."""
+        """Whether blinks are enabled, and the actor has a pose with closed eyes."""
         return self.settings.blinks and bool(self._face.eye_close.any())
 
     @property
@@ -309,7 +309,7 @@ class AnimationPipeline:
         return 1.0
 
     def _voice(self, audio: Path) -> int | None:
-        """The channel of a recording that is read alone; each recording is looked at once."""
+        """The channel of a recording that is used alone; each recording is analysed once."""
         if audio not in self._voices:
             self._voices[audio] = choose_voice(audio)
         return self._voices[audio]
@@ -320,16 +320,16 @@ class AnimationPipeline:
         return self.open_executor(self._gain / peak_level(audio, self.schedule.samplerate, self._voice(audio)))
 
     def _frames(self, executor: Executor, audio: Path) -> Iterator[FrameBlock]:
-        """All frames of a recording at the animation's rate, and some that come after its end."""
+        """Yields all frames of a recording at the animation's rate, and some after its end."""
         self.reset_solvers()
         frames = self.track_frames()
-        for motion in group_frames(self.run_network(executor, audio)):
-            yield frames(motion)
+        for output in group_frames(self.run_network(executor, audio)):
+            yield frames(output)
         if not frames.has_started:
-            raise UserError("holds no sound", path=audio)
-        rest = frames.finish(executor.num_samples(0))
-        if rest is not None:
-            yield rest
+            raise UserError("contains no audio", path=audio)
+        remaining = frames.finish(executor.num_samples(0))
+        if remaining is not None:
+            yield remaining
 
     def _make_buffers(self, folder: Path) -> dict[str, FrameBuffer]:
         shapes: dict[str, tuple[int, ...]] = {
@@ -342,45 +342,45 @@ class AnimationPipeline:
         shapes |= {f"{part}_weights": (weights.num_poses,) for part, weights in self._solvers.items()}
         return {name: FrameBuffer(shape, folder) for name, shape in shapes.items()}
 
-    def _append(self, frames: FrameBlock, spools: Mapping[str, FrameBuffer]) -> None:
+    def _append(self, frames: FrameBlock, buffers: Mapping[str, FrameBuffer]) -> None:
         if not len(frames):
             return
         for part in self._solvers:
-            spools[f"{part}_weights"].append(self.solve_weights(part, frames))
+            buffers[f"{part}_weights"].append(self.solve_weights(part, frames))
         for name, array in vars(self.finished(frames)).items():
-            spools[name].append(array)
+            buffers[name].append(array)
 
     def _check_space(self, folder: Path, num_frames: int) -> None:
         needed = num_frames * 4 * (self._face.skin.size + self._face.tongue.size)
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise UserError(
-                f"{num_frames:,} frames take {needed / 1e9:.1f} GB on the way, {free / 1e9:.1f} GB are free",
+                f"{num_frames:,} frames need {needed / 1e9:.1f} GB of temporary space, {free / 1e9:.1f} GB are free",
                 path=folder,
                 hint="Cut the recording into parts, or set INFERENCE_OUTPUT_ROOT (in Python: TMPDIR) to a larger disk.",
             )
 
-    def _animation(self, audio: Path, kept: Mapping[str, Float32Array]) -> Animation:
+    def _animation(self, audio: Path, arrays: Mapping[str, Float32Array]) -> Animation:
         face, display = self._face, self.display
-        tongue = Surface(face.tongue, kept["tongue"], display.tongue_faces) if len(face.tongue) else None
+        tongue = Surface(face.tongue, arrays["tongue"], display.tongue_faces) if len(face.tongue) else None
         return Animation(
             actor=self.actor.name,
             fps=float(self.fps),
-            skin=Surface(face.skin, kept["skin"], display.skin_faces),
+            skin=Surface(face.skin, arrays["skin"], display.skin_faces),
             tongue=tongue,
-            jaw=kept["jaw"],
-            eyes=kept["eyes"],
+            jaw=arrays["jaw"],
+            eyes=arrays["eyes"],
             emotions=self.model.info.emotions,
-            emotion=kept["emotion"],
-            skin_weights=self._weights("skin", kept),
-            tongue_weights=self._weights("tongue", kept),
+            emotion=arrays["emotion"],
+            skin_weights=self._weights("skin", arrays),
+            tongue_weights=self._weights("tongue", arrays),
             parts=display.parts,
             audio=audio,
             facts=self._facts(audio),
         )
 
-    def _weights(self, part: Mesh, kept: Mapping[str, Float32Array]) -> BlendWeights | None:
-        return self._solvers[part].weights(kept[f"{part}_weights"]) if part in self._solvers else None
+    def _weights(self, part: Mesh, arrays: Mapping[str, Float32Array]) -> BlendWeights | None:
+        return self._solvers[part].weights(arrays[f"{part}_weights"]) if part in self._solvers else None
 
     def _facts(self, audio: Path) -> dict[str, Any]:
         settings, info = self.settings, self.model.info

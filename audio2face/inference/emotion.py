@@ -1,7 +1,4 @@
-"""How strong each emotion is at each moment of a recording: constant, or keys with straight lines between them.
-
-Knows samples and vectors. Names, files and the command line are the business of `emotion_files`.
-"""
+"""Emotions over time: curves with linear interpolation between keys, and their names and files."""
 
 from __future__ import annotations
 
@@ -24,13 +21,13 @@ from audio2face.types import Float32Array, Float64Array
 
 
 class EmotionCurve:
-    """Keys in the order of time; a stream adds them as it goes, and closes the curve after the last.
+    """Keys in temporal order; a stream adds keys and closes the curve after the last one.
 
-    Before the first key the curve is as there; after the last one too, once it is closed. Until then nothing is known
-    of what comes after, and an executor waits.
+    The curve is constant before the first key and, once it is closed, after the last one. While it is open, an executor
+    waits at its last key.
 
     Args:
-        num_emotions: values of a key.
+        num_emotions: number of values of a key.
     """
 
     def __init__(self, num_emotions: int) -> None:
@@ -41,7 +38,7 @@ class EmotionCurve:
 
     @classmethod
     def constant(cls, vector: Sequence[float] | Float32Array) -> EmotionCurve:
-        """A closed curve that stays as it is.
+        """A closed constant curve.
 
         Raises:
             UserError: a value is not within 0 to 1.
@@ -53,7 +50,7 @@ class EmotionCurve:
         """A closed curve through keys of (sample, vector).
 
         Raises:
-            UserError: as `add` and `close`.
+            UserError: there is no key, keys are not ascending, or a value is not within 0 to 1.
         """
         curve = cls(num_emotions)
         for sample, vector in keys:
@@ -65,7 +62,7 @@ class EmotionCurve:
         """Adds a key.
 
         Args:
-            sample: when, in samples from the start of the recording, after all keys before.
+            sample: time in samples from the start of the recording, after all previous keys.
             vector: `[num_emotions]`, each from 0 to 1.
 
         Raises:
@@ -85,7 +82,7 @@ class EmotionCurve:
         self._vectors.append(values)
 
     def close(self) -> None:
-        """Tells that no key follows.
+        """Closes the curve: no key follows.
 
         Raises:
             UserError: there is no key at all.
@@ -96,19 +93,19 @@ class EmotionCurve:
 
     @property
     def defined_until(self) -> float:
-        """The last sample at which the curve is known, infinity once it is closed."""
+        """The last sample at which the curve is defined; infinity if it is closed."""
         if self._closed:
             return math.inf
         return self._samples[-1] if self._samples else -math.inf
 
     def at(self, samples: Sequence[int]) -> Float32Array:
-        """The emotion at some moments, float32 `[len(samples), num_emotions]`.
+        """The emotion at some samples, float32 `[len(samples), num_emotions]`.
 
         Raises:
-            ValueError: a moment lies after `defined_until`.
+            ValueError: a sample is after `defined_until`.
         """
         if samples and max(samples) > self.defined_until:
-            raise ValueError(f"asked for sample {max(samples)}, known until {self.defined_until}")
+            raise ValueError(f"sample {max(samples)} is requested, the curve is defined until {self.defined_until}")
         values = np.array([self._at(sample) for sample in samples], np.float32)
         return values.reshape(-1, self.num_emotions)
 
@@ -121,20 +118,20 @@ class EmotionCurve:
         return (1 - share) * self._vectors[after - 1] + share * self._vectors[after]
 
 
-TIME_COLUMNS = ("time", "seconds", "time_s")  # one meaning; exports of other programs differ in the word
+TIME_COLUMNS = ("time", "seconds", "time_s")  # synonyms in exports of other programs
 FRAME_COLUMN = "frame"
 _SUFFIXES = (".csv", ".json")
-_LARGEST_FILE = 64 << 20  # bytes; an hour of keys at 60 frames per second takes a quarter of it
+_LARGEST_FILE = 64 << 20  # bytes; an hour of keys at 60 frames per second needs a quarter of it
 
 
 @dataclass(frozen=True)
 class EmotionSpec:
-    """An emotion as a model takes it.
+    """A parsed emotion.
 
     Attributes:
-        label: what files made with it are called.
-        description: what was said of it, for people; of a path only the name.
-        curve: how strong each emotion is when.
+        label: part of the names of output files.
+        description: the user's text, for display; of a path only the name.
+        curve: strengths over time.
     """
 
     label: str
@@ -144,14 +141,14 @@ class EmotionSpec:
 
 @dataclass(frozen=True)
 class EmotionNames:
-    """What a model and its files call emotions, and how time is counted.
+    """Parser of emotions for one model.
 
     Attributes:
-        names: of the model's values, in order.
-        default: what it is given where nobody says anything, `[emotions]`.
-        zero: the word for no emotion.
-        samplerate: samples of a second.
-        fps: frames of a second, for files that count in frames.
+        names: the model's emotions, in order.
+        default: strengths if the user gives none, `[emotions]`.
+        zero: name of the zero emotion.
+        samplerate: samples per second.
+        fps: frames per second, for files with frame numbers.
     """
 
     names: tuple[str, ...]
@@ -160,69 +157,69 @@ class EmotionNames:
     samplerate: int
     fps: Fraction
 
-    def parse(self, said: str | None) -> EmotionSpec:
-        """Understands what a user says: nothing, names, or the path of a file.
+    def parse(self, text: str | None) -> EmotionSpec:
+        """Parses an emotion: None for the default, names with strengths, or the path of a file.
 
         Raises:
-            UserError: a name is unknown, a value out of range, or a file not to be read.
+            UserError: a name is unknown, a value is out of range, or a file cannot be read.
         """
-        if said is None:
+        if text is None:
             label = self._label_of_default()
             return EmotionSpec(label, f"{label} (the model's default)", EmotionCurve.constant(self.default))
-        path = Path(said)
+        path = Path(text)
         if path.suffix.lower() in _SUFFIXES:
             return EmotionSpec(path.stem, path.name, self.read(path))
-        strengths = dict(self._strength(part) for part in said.split(","))
+        strengths = dict(self._strength(part) for part in text.split(","))
         label = "-".join(name for name, value in strengths.items() if value > 0) or self.zero
-        return EmotionSpec(label, said, EmotionCurve.constant(self.vector(strengths)))
+        return EmotionSpec(label, text, EmotionCurve.constant(self.vector(strengths)))
 
     def read(self, path: Path) -> EmotionCurve:
         """Reads a curve from a `.csv` or `.json` file.
 
         Raises:
-            UserError: there is no such file, or (FileFormatError) a key in it is not right; it names the line or key.
+            UserError: there is no such file, or (FileFormatError) a key is invalid, with its line or number.
         """
         rows = _csv_keys(path) if path.suffix.lower() == ".csv" else _json_keys(path)
         curve = EmotionCurve(len(self.names))
-        for place, row in rows:
+        for location, row in rows:
             try:
                 curve.add(self._sample(row), self.vector(self._emotions(row)))
             except UserError as error:
-                raise FileFormatError(f"{place}: {error.problem}", path=path, hint=error.hint) from error
+                raise FileFormatError(f"{location}: {error.problem}", path=path, hint=error.hint) from error
         if curve.defined_until < 0:
             raise FileFormatError("holds no key", path=path, hint="Give one line for each key, such as: 0.0, 1.0")
         curve.close()
         return curve
 
     def vector(self, strengths: Mapping[str, float]) -> list[float]:
-        """A value for each of the model's emotions.
+        """The vector of the model's emotions, in order.
 
         Raises:
             UserError: a name is unknown, or a value is not within 0 to 1.
         """
         values = [0.0] * len(self.names)
-        for said, strength in strengths.items():
-            name = self.canonical_name(said)
+        for text, strength in strengths.items():
+            name = self.canonical_name(text)
             if not 0 <= strength <= 1:
-                raise UserError(f"the emotion {said!r} is {strength:g}, expected a value from 0 to 1")
+                raise UserError(f"the emotion {text!r} is {strength:g}, expected a value from 0 to 1")
             if name != self.zero or name in self.names:
                 values[self.names.index(name)] = strength
         return values
 
-    def canonical_name(self, said: str) -> str:
-        """The model's own spelling of an emotion; `out_of_breath` and `OutOfBreath` are `outofbreath` too.
+    def canonical_name(self, text: str) -> str:
+        """The model's spelling of an emotion; `out_of_breath` and `OutOfBreath` match `outofbreath`.
 
         Raises:
             UserError: the model has no such emotion.
         """
         spelt = {_plain(name): name for name in (self.zero, *self.names)}
-        if _plain(said) in spelt:
-            return spelt[_plain(said)]
-        near = difflib.get_close_matches(_plain(said), spelt, n=1)
+        if _plain(text) in spelt:
+            return spelt[_plain(text)]
+        near = difflib.get_close_matches(_plain(text), spelt, n=1)
         meant = f"Did you mean {spelt[near[0]]!r}? " if near else ""
         raise UserError(
-            f"the model has no emotion {said!r}",
-            hint=f"{meant}It has: {', '.join(self.names)}; {self.zero!r} is none of them.",
+            f"the model has no emotion {text!r}",
+            hint=f"{meant}It has: {', '.join(self.names)}; {self.zero!r} means none of them.",
         )
 
     def _label_of_default(self) -> str:
@@ -244,7 +241,7 @@ class EmotionNames:
                 f"there is neither 'time' (in seconds) nor {FRAME_COLUMN!r}", hint="Name one in the header."
             )
         if seconds < 0:
-            raise UserError(f"the time {seconds:g} s lies before the recording")
+            raise UserError(f"the time {seconds:g} s is before the recording")
         return round(seconds * self.samplerate)
 
     def _emotions(self, row: Mapping[str, Any]) -> dict[str, float]:
@@ -256,18 +253,18 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace("_", "").replace(" ", "")
 
 
-def _number(value: Any, what: str) -> float:
+def _number(value: Any, name: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{what} is {value!r}, expected a number") from None
+        raise UserError(f"{name} is {value!r}, expected a number") from None
     if isinstance(value, bool) or not math.isfinite(number):
-        raise UserError(f"{what} is {value!r}, expected a number")
+        raise UserError(f"{name} is {value!r}, expected a number")
     return number
 
 
 def _text(path: Path) -> str:
-    """A small UTF-8 file, with or without the mark that Windows puts in front."""
+    """Reads a small UTF-8 file, with or without a byte order mark."""
     if not path.is_file():
         raise UserError("there is no such file of emotions", path=path, hint="Give a .csv or .json file.")
     try:
@@ -295,9 +292,9 @@ def _csv_keys(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _header(cells: Sequence[str], path: Path) -> list[str]:
     header = [cell.strip() for cell in cells]
     header = [cell.lower() if cell.lower() in (*TIME_COLUMNS, FRAME_COLUMN) else cell for cell in header]
-    twice = [cell for cell in header if header.count(cell) > 1]
-    if twice:
-        raise FileFormatError(f"line 1: two columns are called {twice[0]!r}", path=path)
+    duplicates = [cell for cell in header if header.count(cell) > 1]
+    if duplicates:
+        raise FileFormatError(f"line 1: two columns are called {duplicates[0]!r}", path=path)
     return header
 
 
@@ -305,10 +302,10 @@ def _json_keys(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         content = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"is no JSON: {error}", path=path) from error
+        raise FileFormatError(f"is not valid JSON: {error}", path=path) from error
     keys = content.get("keys") if isinstance(content, dict) else content
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         raise FileFormatError(
-            "holds no list of keys", path=path, hint='Give a list such as [{"time": 0.0, "joy": 1.0}].'
+            "contains no list of keys", path=path, hint='Give a list such as [{"time": 0.0, "joy": 1.0}].'
         )
     yield from ((f"key {number}", key) for number, key in enumerate(keys))

@@ -18,21 +18,21 @@ from audio2face.types import BoolArray, Float32Array
 
 
 class SampleBuffer:
-    """The end of a stream of samples; what lies outside the stream sounds silent.
+    """The most recent samples of a stream; samples outside the stream are zero.
 
     Args:
-        gain: what samples are multiplied by.
+        gain: factor on all samples.
     """
 
     def __init__(self, gain: float = 1.0) -> None:
         self._gain = np.float32(gain)
         self._kept = np.zeros(0, np.float32)
-        self._first = 0  # number of the first sample that is kept
+        self._first = 0  # index of the first sample in the buffer
         self.closed = False
 
     @property
     def length(self) -> int:
-        """Samples that have arrived."""
+        """Number of samples received."""
         return self._first + len(self._kept)
 
     def push(self, samples: npt.ArrayLike) -> None:
@@ -48,26 +48,26 @@ class SampleBuffer:
         if added.ndim != 1:
             raise UserError(f"audio of the shape {list(added.shape)} arrived, expected one channel [samples]")
         if not np.isfinite(added).all():
-            place = self.length + int(np.argmin(np.isfinite(added)))
-            raise UserError(f"sample {place} of the audio is {added[place - self.length]}, expected a finite number")
+            index = self.length + int(np.argmin(np.isfinite(added)))
+            raise UserError(f"sample {index} of the audio is {added[index - self.length]}, expected a finite number")
         self._kept = np.concatenate([self._kept, added * self._gain])
 
     def read(self, start: int, stop: int) -> Float32Array:
-        """Copies the samples from `start` up to `stop`, zero where they lie before or after the stream.
+        """Copies the samples from `start` up to `stop`, with zeros before and after the stream.
 
         Raises:
-            ValueError: samples are wanted that were dropped.
+            ValueError: requested samples were dropped.
         """
         window = np.zeros(stop - start, np.float32)
         first, last = max(start, 0), min(stop, self.length)
         if first < self._first and first < last:
-            raise ValueError(f"samples from {first} are wanted, those before {self._first} were dropped")
+            raise ValueError(f"samples from {first} are requested, those before {self._first} were dropped")
         if first < last:
             window[first - start : last - start] = self._kept[first - self._first : last - self._first]
         return window
 
     def drop_before(self, sample: int) -> None:
-        """Forgets what no window hears any more."""
+        """Drops samples that no window needs any more."""
         count = min(max(sample, self._first), self.length) - self._first
         self._kept = self._kept[count:]
         self._first += count
@@ -75,16 +75,16 @@ class SampleBuffer:
 
 @dataclass(frozen=True, eq=False)
 class NetworkOutput:
-    """Frames of one track that follow each other, as the network gives them.
+    """Consecutive frames of one track, as output by the network.
 
     Attributes:
         track: the track.
         timestamps: the sample that each frame describes, `[frames]`.
-        next_timestamp: that of the frame which will follow.
-        values: network output, float32 `[frames, values]` of skin, tongue, jaw and eyes, see
-            `NetworkInfo.channel_sizes`: deltas in centimetres or coefficients of skin and tongue, deltas of jaw key
+        next_timestamp: the sample of the following frame.
+        values: network output, float32 `[frames, channels]` of skin, tongue, jaw and eyes
+            (`NetworkInfo.channel_sizes`): deltas in centimetres or coefficients of skin and tongue, deltas of jaw key
             points, rotations of eyes in degrees.
-        emotion: what the network was told, float32 `[frames, emotions]`.
+        emotion: emotion input of the network, float32 `[frames, emotions]`.
     """
 
     track: int
@@ -95,7 +95,7 @@ class NetworkOutput:
 
 
 class _Track:
-    """A track and how far it has come."""
+    """State of a track."""
 
     def __init__(self, emotion: EmotionCurve, gain: float) -> None:
         self.emotion, self.gain = emotion, gain
@@ -103,10 +103,10 @@ class _Track:
 
     def reset(self) -> None:
         self.samples = SampleBuffer(self.gain)
-        self.window = 0  # the next one
+        self.window = 0  # index of the next window
 
     def ready(self, schedule: WindowSchedule) -> bool:
-        """Whether the next window's sound and emotion are known."""
+        """Whether audio and emotion of the next window are available."""
         samples = self.samples
         needed = schedule.timestamp((self.window + 1) * schedule.hop - 1)
         return self.window < schedule.available_windows(samples.length, samples.closed) and (
@@ -118,7 +118,7 @@ class Executor:
     """Runs a deployed network over tracks.
 
     Args:
-        network: the network and what it remembers.
+        network: the network with its state per track.
         schedule: its windows and frames.
         tracks: emotion and gain of each track.
     """
@@ -140,20 +140,20 @@ class Executor:
         device: GraphDevice = "cpu",
         graph: NetworkSession | None = None,
     ) -> Executor:
-        """Makes an executor of a deployed folder.
+        """Opens an executor of a deployed folder.
 
         Args:
             model: the folder.
             tracks: the tracks, at least one.
-            fps: frames per second of a network without a rate of its own, 30 where None.
-            device: what the network runs on.
-            graph: the folder's network, where it was opened before (`open_graph`).
+            fps: frames per second of a network without a fixed rate; None: 30.
+            device: device of the network.
+            graph: the folder's network, if it is open already (`open_graph`).
 
         Raises:
-            UserError: a track names no actor of the model, the network cannot be loaded, or the rate is out of reach.
+            UserError: a track has an unknown actor, the network cannot be loaded, or the rate is out of range.
         """
         if not tracks:
-            raise ValueError("an executor needs one track at least")
+            raise ValueError("an executor needs at least one track")
         schedule = model.info.windows(fps)
         named = [replace(track, actor=_actor(model, track).name) for track in tracks]
         inputs = [(track.emotion, _gain(_actor(model, track), track.gain)) for track in named]
@@ -167,15 +167,15 @@ class Executor:
 
     @property
     def samplerate(self) -> int:
-        """Samples per second that the network hears."""
+        """Samples per second of the network's input."""
         return self.schedule.samplerate
 
     def num_samples(self, track: int) -> int:
-        """Samples of a track that have arrived."""
+        """Number of samples of a track received."""
         return self._tracks[track].samples.length
 
     def push(self, track: int, samples: npt.ArrayLike) -> None:
-        """Adds sound to a track: float `[samples]` at `samplerate`, full scale being 1.
+        """Adds audio to a track: float `[samples]` at `samplerate`, full scale being 1.
 
         Raises:
             UserError: it has more than one channel, or is not finite.
@@ -183,20 +183,20 @@ class Executor:
         self._tracks[track].samples.push(samples)
 
     def close(self, track: int) -> None:
-        """Tells that a track's sound ends here; what comes after sounds silent."""
+        """Ends the audio of a track; silence follows."""
         self._tracks[track].samples.closed = True
 
     def reset(self) -> None:
-        """Goes back to the start of all tracks, without their sound. Emotions stay."""
+        """Restarts all tracks without audio; emotions stay."""
         self._network.reset()
         for track in self._tracks:
             track.reset()
 
     def run(self) -> Iterator[NetworkOutput]:
-        """Animates all windows that are there; frames outside of a recording are left out.
+        """Runs all available windows; frames outside of a recording are skipped.
 
         Yields:
-            Frames, those of a track in order of time.
+            Frames, in temporal order per track.
         """
         while True:
             executed = np.array([track.ready(self.schedule) for track in self._tracks], np.bool_)
@@ -204,13 +204,13 @@ class Executor:
                 return
             values, emotions = self._run_windows(executed)
             for index in np.flatnonzero(executed).tolist():
-                motion = self._motion(index, values[index], emotions[index])
+                output = self._output(index, values[index], emotions[index])
                 self._advance(self._tracks[index])
-                if len(motion.values):
-                    yield motion
+                if len(output.values):
+                    yield output
 
     def _run_windows(self, executed: BoolArray) -> tuple[Float32Array, Float32Array]:
-        """One call of the network: values `[tracks, block, values]`, and emotions `[tracks, block, emotions]`."""
+        """One call of the network: output `[tracks, hop, channels]`, and emotions `[tracks, hop, emotions]`."""
         schedule = self.schedule
         tracks = len(self._tracks)
         audio = np.zeros((tracks, schedule.window), np.float32)
@@ -221,10 +221,10 @@ class Executor:
             emotion[index] = track.emotion.at(schedule.timestamps(track.window)[:-1])
         return self._network.run(audio, emotion, executed), emotion
 
-    def _motion(self, index: int, values: Float32Array, emotion: Float32Array) -> NetworkOutput:
+    def _output(self, index: int, values: Float32Array, emotion: Float32Array) -> NetworkOutput:
         track = self._tracks[index]
         timestamps = self.schedule.timestamps(track.window)
-        end = track.samples.length  # an open stream's windows end before it
+        end = track.samples.length  # windows of an open stream end before it
         kept = [frame for frame in range(self.schedule.hop) if 0 <= timestamps[frame] < end]
         part = slice(kept[0], kept[-1] + 1) if kept else slice(0)
         return NetworkOutput(index, tuple(timestamps[part]), timestamps[part.stop], values[part], emotion[part])
@@ -238,7 +238,7 @@ def _actor(model: DeployedModel, track: TrackSettings) -> DeployedActor:
     if track.actor is not None:
         return model.actor(track.actor)
     if len(model.actors) > 1:
-        raise UserError("whose face is to move?", hint=f"Name one of {', '.join(model.info.identities)}.")
+        raise UserError("the model has several actors", hint=f"Name one of {', '.join(model.info.identities)}.")
     return model.actors[0]
 
 

@@ -1,8 +1,8 @@
-"""The noise that sampling starts from and adds on the way: seeded or from a file; the same in every window.
+"""Noise of diffusion sampling, initial and per step: seeded or from a file; the same in every window.
 
-`seeded_noise` is a format of ours that anyone can repeat: for step index i, PCG64 of NumPy seeded with [seed, i] draws
-float32 standard normal values for all frames of a window in order. Steps are drawn when they are asked for, so that a
-process of a thousand steps does not hold a thousand windows of noise.
+`seeded_noise` is reproducible in other programs: for step index i, NumPy's PCG64 seeded with [seed, i] draws float32
+standard normal values for all frames of a window in order. Steps are drawn lazily, so a process of a thousand steps
+does not keep a thousand windows of noise.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from audio2face.errors import FileFormatError
 from audio2face.io.arrays import read_npy, require_shape
 from audio2face.types import Float32Array
 
-# Noise of a step for a range of frames [start, stop): float32 [stop - start, values]. The index after the last step
-# is where sampling starts from; index 0 is never added.
+# Noise of a step for a range of frames [start, stop): float32 [stop - start, channels]. The index after the last step
+# is the initial noise; index 0 is never added.
 Noise = Callable[[int, int, int], Float32Array]
 
-_STEPS_KEPT = 4  # windows of noise held at once; the usual two steps need three
+_STEPS_KEPT = 4  # cached windows of noise; the usual two steps need three
 
 
 def seeded_noise(seed: int, frames: int, values: int) -> Noise:
-    """Noise of a window, see the top of the module.
+    """Reproducible noise of a window; for step index i, PCG64 is seeded with [seed, i].
 
     Args:
         seed: 0 or above.
         frames: frames of a window.
-        values: values of a frame.
+        values: channels of a frame.
     """
 
     @lru_cache(maxsize=_STEPS_KEPT)
@@ -41,13 +41,13 @@ def seeded_noise(seed: int, frames: int, values: int) -> Noise:
 
 
 def read_noise(path: Path, steps: int, values: int) -> tuple[Noise, int]:
-    """Noise from a `.npy` file `[1, steps + 1, frames, values]`, read as it is needed.
+    """Noise from a `.npy` file `[1, steps + 1, frames, values]`, read on demand.
 
     Returns:
-        The noise, and the number of frames that there are.
+        The noise, and its number of frames.
 
     Raises:
-        UserError: the file is missing, or (FileFormatError) holds something else.
+        UserError: the file is missing, or (FileFormatError) has another shape or type.
     """
     array = read_npy(path)
     require_shape(path, array.shape, array.dtype, (1, steps + 1, None, values))
@@ -62,10 +62,10 @@ def read_noise(path: Path, steps: int, values: int) -> tuple[Noise, int]:
 
 
 def repeated_noise(noise: Noise, left_context: int, hop: int, lead_in_frames: int) -> Noise:
-    """The noise that a stream adds to the frames of a recording, for whoever animates it as a whole.
+    """The noise of a windowed stream for the frames of a whole recording, to sample it at once with equal results.
 
-    Windows all have the same noise, and keep `hop` frames of it after `left_context` others; frame 0 of the recording
-    comes `lead_in_frames` frames after the first that is kept.
+    All windows have the same noise, and keep `hop` frames of it after `left_context` context frames; frame 0 of the
+    recording comes `lead_in_frames` frames after the first one that is kept.
     """
 
     def read(index: int, start: int, stop: int) -> Float32Array:

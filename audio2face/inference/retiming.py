@@ -1,4 +1,4 @@
-"""What surrounds the network in time: the channel of a recording it is given, and the rate of the frames it gives."""
+"""Frame blocks, their resampling to the animation's rate, and the channel of a recording that is used."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from audio2face.types import Float32Array
 
 
 def choose_voice(path: Path) -> int | None:
-    """The channel to read alone, counted from 0; None for the mean of all, as training reads them.
+    """The channel to use alone, counted from 0; None for the mean of all channels, as in training.
 
-    One channel is taken, with a warning, where channels cancel each other or where some carry no speech.
+    A single channel is used, with a warning, if channels cancel each other or some carry no speech.
 
     Raises:
         UserError: the recording cannot be read.
     """
     found = inspect_channels(path)
     if found.voice is not None:
-        silent = ", ".join(str(number + 1) for number, speaks in enumerate(found.has_speech) if not speaks)
-        why = "its channels cancel each other when mixed" if found.cancel else f"channel {silent} carries no speech"
-        LOGGER.warning("%s: %s; channel %d of %d is used alone", path.name, why, found.voice + 1, found.count)
+        silent = ", ".join(str(number + 1) for number, has_speech in enumerate(found.has_speech) if not has_speech)
+        reason = "its channels cancel each other when mixed" if found.cancel else f"channel {silent} carries no speech"
+        LOGGER.warning("%s: %s; channel %d of %d is used alone", path.name, reason, found.voice + 1, found.count)
     elif found.differ:
         LOGGER.warning("%s: its channels differ, and their mix is used; keep one if it is the voice", path.name)
     return found.voice
@@ -38,7 +38,7 @@ def choose_voice(path: Path) -> int | None:
 
 @dataclass(frozen=True, eq=False)
 class FrameBlock:
-    """Frames of a take that follow each other, float32; see `Animation` for the parts.
+    """Consecutive frames of an animation, float32.
 
     Attributes:
         skin: `[frames, verts, 3]`.
@@ -57,72 +57,71 @@ class FrameBlock:
     def __len__(self) -> int:
         return len(self.skin)
 
-    def part(self, frames: slice | list[int]) -> FrameBlock:
-        """Some of the frames."""
+    def select(self, frames: slice | list[int]) -> FrameBlock:
+        """A subset of the frames."""
         return FrameBlock(*(getattr(self, field.name)[frames] for field in fields(self)))
 
-    def joined(self, after: FrameBlock) -> FrameBlock:
-        """These frames, then those."""
+    def concatenate(self, after: FrameBlock) -> FrameBlock:
+        """These frames followed by others."""
         pairs = ((getattr(self, field.name), getattr(after, field.name)) for field in fields(self))
         return FrameBlock(*(np.concatenate(pair) for pair in pairs))
 
 
 class Retimer:
-    """Changes the rate of a stream of frames.
+    """Resamples a stream of frames linearly to another rate.
 
-    Frame i of the result shows the time `i / fps`. Before the first frame that comes in, and after the last, the face
-    stays as it is there.
+    Output frame i is at the time `i / fps`. The face is constant before the first input frame and after the last.
 
     Args:
-        source_fps: frames per second of what comes in.
-        fps: frames per second of what goes out.
-        first: number of the first frame that comes in, counted from the start of the recording.
+        source_fps: input frames per second.
+        fps: output frames per second.
+        first: index of the first input frame, counted from the start of the recording.
     """
 
     def __init__(self, source_fps: Fraction, fps: Fraction, first: int = 0) -> None:
         self._step = source_fps / fps
         self._first = first
-        self._next = 0  # frame that goes out
-        self._known: FrameBlock | None = None  # the frames that came in and are still needed
-        self._base = first  # number of the first of them
+        self._next = 0  # next output frame
+        self._buffer: FrameBlock | None = None  # input frames that are still needed
+        self._base = first  # index of the first of them
 
     def __call__(self, frames: FrameBlock) -> FrameBlock:
-        """Takes the next frames in, and gives those that can be told by now."""
-        known = frames if self._known is None else self._known.joined(frames)
-        last = self._base + len(known) - 1
+        """Adds input frames, and returns the output frames that they determine."""
+        buffer = frames if self._buffer is None else self._buffer.concatenate(frames)
+        last = self._base + len(buffer) - 1
         ready = max(0, math.floor(last / self._step) + 1 - self._next)
-        made = self._make(known, ready)
+        output = self._interpolate(buffer, ready)
         needed = min(max(math.floor(self._next * self._step), self._base), last)
-        self._known, self._base = known.part(slice(needed - self._base, None)), needed
-        return made
+        self._buffer, self._base = buffer.select(slice(needed - self._base, None)), needed
+        return output
 
     def finish(self, num_frames: int) -> FrameBlock | None:
-        """The frames that are left of `num_frames` in total, after the last one came in; None where there are none."""
+        """The remaining output frames of `num_frames` in total, after the last input; None if there are none."""
         missing = num_frames - self._next
-        return self._make(self._known, missing) if missing > 0 and self._known is not None else None
+        return self._interpolate(self._buffer, missing) if missing > 0 and self._buffer is not None else None
 
-    def _make(self, known: FrameBlock, count: int) -> FrameBlock:
-        last = self._base + len(known) - 1
-        places = [
+    def _interpolate(self, buffer: FrameBlock, count: int) -> FrameBlock:
+        last = self._base + len(buffer) - 1
+        positions = [
             min(max((self._next + frame) * self._step, Fraction(self._first)), Fraction(last)) for frame in range(count)
         ]
         self._next += count
-        before = [math.floor(place) - self._base for place in places]
-        shares = [float(place - math.floor(place)) for place in places]
+        before = [math.floor(position) - self._base for position in positions]
+        shares = [float(position - math.floor(position)) for position in positions]
         if not any(shares):
-            return known.part(before)
-        after = [min(index + 1, len(known) - 1) for index in before]
-        return _between(known.part(before), known.part(after), np.array(shares, np.float32))
+            return buffer.select(before)
+        after = [min(index + 1, len(buffer) - 1) for index in before]
+        return _interpolated(buffer.select(before), buffer.select(after), np.array(shares, np.float32))
 
 
 class TrackFrames:
-    """Turns the network output of one track into frames at the animation's rate.
+    """Converts the network output of one track to frames at the animation's rate.
 
     Args:
-        postprocess: makes the next frames of the face, at the network's rate.
+        postprocess: converts network output to frames of the face, at the network's rate.
         source_fps: frames per second of the network.
         fps: frames per second of the animation.
-        samplerate: samples per second in which timestamps count.
+        samplerate: samples per second of timestamps.
     """
 
     def __init__(
@@ -134,35 +133,35 @@ class TrackFrames:
 
     @property
     def has_started(self) -> bool:
-        """Whether any network output came in."""
+        """Whether there was any network output."""
         return self._retime is not None
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames that cover a recording."""
+        """Number of frames that cover a recording."""
         return math.ceil(num_samples * self._fps / self._samplerate)
 
     def __call__(self, output: NetworkOutput) -> FrameBlock:
-        """Takes the next network output, and returns the frames that are known by now."""
+        """Adds network output, and returns the frames that it determines."""
         if self._retime is None:
-            # The number of the first frame follows from its timestamp: where rounding puts a frame before the
-            # recording, the executor skips it.
+            # The index of the first frame follows from its timestamp: the executor skips frames that rounding puts
+            # before the recording.
             first = round(output.timestamps[0] * self._source_fps / self._samplerate)
             self._retime = Retimer(self._source_fps, self._fps, first)
         return self._retime(self._postprocess(output))
 
     def finish(self, num_samples: int) -> FrameBlock | None:
-        """The frames that are left of a recording of so many samples; None where there are none."""
+        """The remaining frames of a recording of `num_samples` samples; None if there are none."""
         return None if self._retime is None else self._retime.finish(self.num_frames(num_samples))
 
 
-def _between(one: FrameBlock, other: FrameBlock, share: Float32Array) -> FrameBlock:
+def _interpolated(one: FrameBlock, other: FrameBlock, share: Float32Array) -> FrameBlock:
     mixed = {field.name: lerp(getattr(one, field.name), getattr(other, field.name), share) for field in fields(one)}
-    mixed["jaw"][:, :3, :3] = _turn(one.jaw[:, :3, :3], other.jaw[:, :3, :3], share)
+    mixed["jaw"][:, :3, :3] = _slerp(one.jaw[:, :3, :3], other.jaw[:, :3, :3], share)
     return FrameBlock(**mixed)
 
 
-def _turn(one: Float32Array, other: Float32Array, share: Float32Array) -> Float32Array:
-    """Rotations between those of two frames, `[frames, 3, 3]`."""
+def _slerp(one: Float32Array, other: Float32Array, share: Float32Array) -> Float32Array:
+    """Spherical interpolation of rotations, `[frames, 3, 3]`."""
     if not len(one):
         return one
     start, end = Rotation.from_matrix(one), Rotation.from_matrix(other)

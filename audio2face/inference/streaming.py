@@ -101,7 +101,7 @@ class AnimationStream:
         The network runs while they are taken. Whoever stops in between continues there with the next call.
 
         Raises:
-            UserError: the network gives NaN or infinity.
+            UserError: the network outputs NaN or infinity.
         """
         while self._due or self._make_frames():
             while self._due:
@@ -124,7 +124,7 @@ class AnimationStream:
     def _add(self, block: FrameBlock) -> None:
         if self._finished:  # the last window reaches beyond the recording
             missing = self._track.num_frames(self._executor.num_samples(0)) - self._num_frames
-            block = block.part(slice(max(0, missing)))
+            block = block.select(slice(max(0, missing)))
         if not len(block):
             return
         pipeline = self._pipeline

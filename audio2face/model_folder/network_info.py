@@ -466,7 +466,7 @@ class RegressionInfo(NetworkInfo):
             fps: frames per second that are asked for; None: 30.
 
         Raises:
-            UserError: the rate is out of reach.
+            UserError: the rate is out of range.
         """
         return WindowSchedule.centred(
             window=self.buffer_len,

@@ -78,7 +78,7 @@ class WindowSchedule:
             UserError: there is less than one sample to a frame.
         """
         if not 0 < fps <= samplerate:
-            raise UserError(f"{fps} frames per second are out of reach", hint="Give a rate such as 30 or 60.")
+            raise UserError(f"{fps} frames per second are out of range", hint="Give a rate such as 30 or 60.")
         return cls(
             window=window,
             padding=offset,

@@ -166,7 +166,7 @@ def resample_to(other: Animation, one: Animation) -> Animation:
     retimer = Retimer(Fraction(other.fps), Fraction(one.fps))
     parts = [retimer(block) for block in _blocks(other)]
     tail = retimer.finish(one.num_frames)
-    read = reduce(FrameBlock.joined, parts if tail is None else [*parts, tail]).part(slice(one.num_frames))
+    read = reduce(FrameBlock.concatenate, parts if tail is None else [*parts, tail]).select(slice(one.num_frames))
     return replace(
         other,
         fps=one.fps,

@@ -126,7 +126,7 @@ def test_readme(trained: Trained) -> None:
         "trtexec \\\n",
         "--optShapes=window:3x16000,identity:3x1,emotion:3x30x2",
         '"happy": 0',
-        "windows in a row",
+        "consecutive windows",
     ):
         assert words in text
     assert str(trained.workspace) not in text
@@ -152,7 +152,7 @@ def test_data_without_emotions(trained: Trained, caplog: pytest.LogCaptureFixtur
     assert model.info.emotions == ("inert",)
     assert model.info.default_emotion == (0.0,)
     assert "the SDK needs one" in caplog.text
-    assert "stand-in without effect" in (model.folder / "README.md").read_text()
+    assert "placeholder without effect" in (model.folder / "README.md").read_text()
 
 
 def test_again(trained: Trained, caplog: pytest.LogCaptureFixture) -> None:
@@ -187,7 +187,7 @@ def test_check_finds_another_graph(trained: Trained, capsys: pytest.CaptureFixtu
     assert "network.onnx: emotion has the shape ['?', 30, 2], expected ['B', 30, 3]" in shown
     (model.folder / "network.onnx").write_bytes(b"\x00" * 100)
     assert run_deploy.check(model.folder) == 1
-    assert "is no ONNX file" in capsys.readouterr().out
+    assert "is not an ONNX file" in capsys.readouterr().out
 
 
 def test_preprocessing_that_changed_is_refused(trained: Trained) -> None:

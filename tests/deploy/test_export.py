@@ -256,7 +256,7 @@ def test_records_of_earlier_versions_are_read_and_written_as_they_were(tmp_path:
         },
     }
     expected = {
-        "diffusion": (2e-5, "2e-05 mm", "0.001 mm", "onnxruntime 1.24.0, batches of 1, 10 windows in a row"),
+        "diffusion": (2e-5, "2e-05 mm", "0.001 mm", "onnxruntime 1.24.0, batches of 1, 10 consecutive windows"),
         "regression": (
             *(2e-6, "2e-06 of the output's range", "1e-05 of it"),
             "onnxruntime 1.24.0, batches of 8, 36 windows of noise and 72 of speech",

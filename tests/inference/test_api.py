@@ -232,7 +232,7 @@ def test_what_is_refused(deployed: Path, speech: Path) -> None:
     model = audio2face.load(deployed)
     with pytest.raises(audio2face.UserError, match="no emotion 'jou'"):
         model.animate(speech, actor="ada", emotion="jou")
-    with pytest.raises(audio2face.UserError, match="out of reach"):
+    with pytest.raises(audio2face.UserError, match="out of range"):
         model.animate(speech, actor="ada", fps=float("nan"))
     with pytest.raises(audio2face.UserError, match="no animation parameter"):
         model.stream(actor="ada", parameters={"smile": 1.0})

@@ -100,7 +100,7 @@ def test_files(name: str, text: str, tmp_path: Path) -> None:
         ("a.csv", "time,joy,joy\n0,1,1\n", "two columns are called 'joy'"),
         ("a.csv", "", "the file is empty"),
         ("a.csv", "time,joy\n", "holds no key"),
-        ("a.json", "[", "is no JSON"),
+        ("a.json", "[", "is not valid JSON"),
         ("a.json", '{"time": 0}', "holds no list of keys"),
         ("a.json", '[{"time": 0, "joy": true}]', "key 0: emotion 'joy' is True"),
     ],

@@ -165,7 +165,7 @@ def test_what_is_refused(deployed: Path) -> None:
     with pytest.raises(UserError, match="has no actor 'eve'"):
         Executor.open(model, [track(model, actor="eve")])
     if len(model.actors) > 1:
-        with pytest.raises(UserError, match="whose face"):
+        with pytest.raises(UserError, match="several actors"):
             Executor.open(model, [track(model, actor=None)])
     executor = Executor.open(model, [track(model)])
     with pytest.raises(UserError, match="one channel"):

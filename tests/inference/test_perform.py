@@ -122,10 +122,10 @@ def test_frames_of_another_rate_in_pieces() -> None:
     flat = random.standard_normal((41, 4)).astype(np.float32)
     frames = FrameBlock(flat.reshape(41, 4, 1), flat.reshape(41, 4, 1), jaw, flat, flat[:, :1])
     retime = Retimer(Fraction(20), Fraction(47), first=2)
-    made = [retime(frames.part(slice(a, b))) for a, b in ((0, 1), (1, 2), (2, 17), (17, 41))]
+    made = [retime(frames.select(slice(a, b))) for a, b in ((0, 1), (1, 2), (2, 17), (17, 41))]
     rest = retime.finish(120)
     assert rest is not None
-    joined = made[0].joined(made[1]).joined(made[2]).joined(made[3]).joined(rest)
+    joined = made[0].concatenate(made[1]).concatenate(made[2]).concatenate(made[3]).concatenate(rest)
     assert len(joined) == 120
     times, known = np.arange(120) / 47, (np.arange(41) + 2) / 20
     np.testing.assert_allclose(joined.eyes[:, 2], np.interp(times, known, flat[:, 2]), atol=1e-5)

@@ -93,7 +93,7 @@ def test_every_frame_is_heard_at_its_time(tmp_path: Path, fps: Fraction, samples
 
 
 def test_rate_out_of_reach() -> None:
-    with pytest.raises(UserError, match="out of reach"):
+    with pytest.raises(UserError, match="out of range"):
         INFO.windows(Fraction(1601))
 
 

@@ -116,7 +116,7 @@ def test_odd_recordings_are_animated(
         (["--set", "smile=1"], "no animation parameter 'smile'"),
         (["--actor", "eve"], "no actor 'eve'"),
         (["--fps", "fast"], "--fps is 'fast'"),
-        (["--fps", "0"], "out of reach"),
+        (["--fps", "0"], "out of range"),
         (["--fps", "1/0"], "--fps is"),
         (["--device", "mps"], "not on 'mps'"),
         (["--solver", "none", "--format", "arkit"], "no weights of blend shapes"),

@@ -139,7 +139,7 @@ def test_a_padding_between_two_frames_has_no_lead_in() -> None:
 
 def test_rates_out_of_reach() -> None:
     for fps in (Fraction(0), Fraction(-30), Fraction(20000)):
-        with pytest.raises(UserError, match="out of reach"):
+        with pytest.raises(UserError, match="out of range"):
             REGRESSION.windows(fps)
     with pytest.raises(UserError, match="gives 60 frames per second, it cannot give 24"):
         DIFFUSION.windows(Fraction(24))

@@ -241,7 +241,7 @@ def test_the_stage(launched: Any, tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--actor", "cid"], "'cid', whom this network does not know"),
         (["--condition", "cid", "--actor", "ann"], "CONDITION"),
         (["--actor", "ann", "--emotion", "rage"], "emotion 'rage' is unknown"),
-        ([], "whose face is to move"),
+        ([], "the model has several actors"),
         (["--actor", "ann", "--audio", "none.wav"], "no such audio file"),
         (["--actor", "ann", "--mode", "streaming_stateless_onnx", "--device", "mps"], "not on 'mps'"),
     ],
