@@ -1,4 +1,4 @@
-"""`model_config*.json`: how a consumer shapes the network's output into animation, with the ranges it accepts.
+"""`model_config*.json`: animation parameters of an actor and their ranges.
 
 Names and ranges are those of the animator, which has them from the configuration; this module knows the file.
 """
@@ -35,7 +35,7 @@ class AnimationConfig:
     source_frame: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The content of the file, parameters in their usual order."""
+        """The content of the file, parameters in the standard order."""
         config: dict[str, Any] = {name: self.parameters[name] for name in parameter_ranges()}
         if self.source_shot is not None:
             config |= {"source_shot": self.source_shot, "source_frame": self.source_frame}
@@ -43,7 +43,7 @@ class AnimationConfig:
 
     @classmethod
     def read(cls, file: JsonObject, info: NetworkInfo) -> AnimationConfig:
-        """Takes the values out of the file of a network's actor; notes what does not fit."""
+        """Reads the file of a network's actor; reports invalid values."""
         config = file.child("config")
         parameters = {name: config.number(name, *limits) for name, limits in parameter_ranges().items()}
         unknown = sorted(set(config.values or {}) - set(parameters) - {"source_shot", "source_frame"})
@@ -62,12 +62,12 @@ class AnimationConfig:
         return cls(parameters, config.name("source_shot"), config.count("source_frame"))
 
 
-_BLOCK = 1 << 22  # values looked at in one go
+_BLOCK = 1 << 22  # values per block
 _CAST = "Cast it to float32 (numpy astype) and write the archive with numpy.savez."
 
 
 def select_arrays(info: NetworkInfo, found: Mapping[str, AnyArray]) -> dict[str, Float32Array]:
-    """The arrays of the archive, taken from more than those, as they must be stored.
+    """Selects the arrays of the archive, with the stored type.
 
     Raises:
         KeyError: one is not there.
@@ -76,11 +76,11 @@ def select_arrays(info: NetworkInfo, found: Mapping[str, AnyArray]) -> dict[str,
 
 
 def check_actor_arrays(archive: StoredArchive, info: NetworkInfo, faults: FileDiagnostics) -> None:
-    """Notes arrays that are missing, of other sizes or types, or too many; looks at no values."""
+    """Reports missing and surplus arrays, and wrong sizes and types; values are not read."""
     expected = info.actor_arrays
     for name, shape in expected.items():
         if name not in archive.entries:
-            faults.error(f"has no array {name!a}, or none that can be reached", "Deploy the model once more.")
+            faults.error(f"has no array {name!a}, or no readable one", "Deploy the model again.")
             continue
         found = archive.entries[name].shape
         if len(found) != len(shape) or any(want not in (None, has) for want, has in zip(shape, found, strict=True)):
@@ -90,20 +90,20 @@ def check_actor_arrays(archive: StoredArchive, info: NetworkInfo, faults: FileDi
             )
     for name, entry in archive.entries.items():
         if entry.dtype != np.dtype("<f4"):
-            faults.error(f"array {name!a} is {entry.dtype.str}; the SDK takes all arrays here for float32", _CAST)
+            faults.error(f"array {name!a} is {entry.dtype.str}; the SDK reads all arrays as float32", _CAST)
     surplus = [name for name in archive.entries if name not in expected]
     if surplus:
-        faults.warning(f"has arrays that are not read: {', '.join(map(ascii, surplus[:5]))}", "Leave them out.")
+        faults.warning(f"has arrays that are not read: {', '.join(map(ascii, surplus[:5]))}", "Remove them.")
     saccades = archive.entries.get("saccade_rot_matrix")
     if saccades is not None and saccades.shape[:1] == (0,):
-        faults.error("array 'saccade_rot_matrix' is empty", "Give at least one row; zeros hold the eyes still.")
+        faults.error("array 'saccade_rot_matrix' is empty", "Give at least one row; zeros keep the eyes still.")
 
 
 def check_actor_values(archive: StoredArchive, info: NetworkInfo, faults: FileDiagnostics) -> None:
-    """Notes values that a consumer cannot work with."""
+    """Reports values that the SDK cannot process."""
     for name, entry in archive.entries.items():
         if entry.dtype == np.dtype("<f4") and not is_finite(archive.read(name)):
-            faults.error(f"array {name!a} is NaN or infinite in places", "Correct the dataset; preprocess it again.")
+            faults.error(f"array {name!a} contains NaN or infinity", "Correct the dataset; preprocess it again.")
     name = info.neutral_arrays[0]
     skin = archive.entries.get(name)
     if skin is not None and skin.shape == (info.skin_verts, 3) and skin.dtype == np.dtype("<f4"):
@@ -113,13 +113,13 @@ def check_actor_values(archive: StoredArchive, info: NetworkInfo, faults: FileDi
 
 
 def is_finite(array: AnyArray) -> bool:
-    """Whether all values are finite; looks at them in blocks."""
+    """Whether all values are finite, checked in blocks."""
     flat = array.reshape(-1)
     return all(bool(np.isfinite(flat[start : start + _BLOCK]).all()) for start in range(0, flat.size, _BLOCK))
 
 
 def decoded_names(stored: npt.NDArray[np.bytes_]) -> tuple[str, ...] | None:
-    """The names in an array of byte strings; None where one is no UTF-8, or nothing that people can read."""
+    """The names in an array of byte strings; None if one is not printable UTF-8."""
     try:
         names = tuple(name.decode("utf-8") for name in stored.tolist())
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""`bs_skin*` and `bs_tongue*`: blend shapes as a solver finds them in a deployed folder, and the solver's settings."""
+"""`bs_skin*` and `bs_tongue*`: blend shapes of a deployed folder, and settings of their solver."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from audio2face.types import Float32Array, Int32Array
 NEUTRAL = "neutral"
 _MASK = "frontalMask"
 _VERSION = "rig_version"
-_TEMPLATE_SIZE = 54.7  # cm; what the SDK assumes where the file does not say
-_MOST_POSES = 10_000
+_TEMPLATE_SIZE = 54.7  # cm; the SDK's default
+_MAX_POSES = 10_000
 _STRONGEST = 1e9
-_ALIKE = 0.95  # cosine; offsets from the neutral have no such likeness to it
+_SIMILAR = 0.95  # cosine to the neutral: positions instead of offsets
 _EXPORT = "Export the blend shapes once more, preprocess the actor and deploy."
 
 
 def read_solver_settings(file: JsonObject) -> SolverSettings:
-    """Takes the values of `blendshape_params` out of the file; notes what does not fit."""
+    """Reads `blendshape_params` from the file; reports invalid values."""
     params = file.child("blendshape_params")
-    poses = params.count("numPoses", 1, _MOST_POSES)
+    poses = params.count("numPoses", 1, _MAX_POSES)
     active = _whole(params, "bsSolveActivePoses", poses)
     if active and not any(active):
         params.wrong("bsSolveActivePoses", list(active), "at least one pose that is not 0")
@@ -81,7 +81,7 @@ class BlendshapeSet:
 
     @cached_property
     def neutral(self) -> Float32Array:
-        """The face at rest, `[verts, 3]` in cm."""
+        """The neutral, `[verts, 3]` in cm."""
         return self.archive.read(NEUTRAL)
 
     @cached_property
@@ -91,20 +91,20 @@ class BlendshapeSet:
 
     @cached_property
     def mask(self) -> Int32Array | None:
-        """The vertices that the solver looks at, int32 `[any]`; None: all."""
+        """Vertices compared by the solver, int32 `[any]`; None: all."""
         return self.archive.read(_MASK) if _MASK in self.archive.entries else None
 
     @classmethod
     def read(
         cls, archive: StoredArchive, config: JsonObject, verts: int, faults: FileDiagnostics
     ) -> BlendshapeSet | None:
-        """Reads both files; notes what does not fit, and returns None where the poses cannot be told.
+        """Reads both files; reports invalid values, and returns None if the poses are invalid.
 
         Args:
             archive: the poses.
             config: the solver's settings.
             verts: vertices of the model's skin or tongue.
-            faults: receives what is wrong with the poses.
+            faults: collects problems of the poses.
         """
         settings = read_solver_settings(config)
         names = _read_names(archive, faults)
@@ -118,7 +118,7 @@ class BlendshapeSet:
         for name in (NEUTRAL, *names):
             entry = archive.entries.get(name)
             if entry is None:
-                faults.error(f"has no array for pose {name!a}, or none that can be reached", _EXPORT)
+                faults.error(f"has no array for pose {name!a}, or no readable one", _EXPORT)
             elif entry.dtype != np.dtype("<f4") or entry.shape != (verts, 3):
                 faults.error(
                     f"pose {name!a} is {entry.dtype.str} of shape {list(entry.shape)}, expected float32 [{verts}, 3]",
@@ -136,7 +136,7 @@ def _read_names(archive: StoredArchive, faults: FileDiagnostics) -> tuple[str, .
         return None
     names = decoded_names(archive.read("poseNames"))
     if names is None:
-        faults.error(f"poseNames holds what is no name, expected {LABEL_WORDS}", "Rename the pose.")
+        faults.error(f"poseNames contains an invalid name, expected {LABEL_WORDS}", "Rename the pose.")
         return None
     if names[:1] != (NEUTRAL,) or len(names) < 2 or len(set(names)) != len(names):
         faults.error(f"poseNames are {ascii(names)[:60]}, expected neutral, then other poses, each once", _EXPORT)
@@ -153,22 +153,24 @@ def _check_mask(archive: StoredArchive, verts: int, faults: FileDiagnostics) -> 
         return
     mask = archive.read(_MASK)
     if mask.min() < 0 or mask.max() >= verts:
-        faults.error(f"{_MASK} names vertices {mask.min()} to {mask.max()} of {verts}: the SDK reads astray", _EXPORT)
+        faults.error(
+            f"{_MASK} names vertices {mask.min()} to {mask.max()} of {verts}: the SDK reads out of bounds", _EXPORT
+        )
 
 
 def check_blendshape_values(shapes: BlendshapeSet, model_neutral: Float32Array | None, faults: FileDiagnostics) -> None:
-    """Notes values that a solver cannot work with.
+    """Reports values that a solver cannot process.
 
     Args:
-        shapes: the set; its types and sizes have been checked.
-        model_neutral: what the network's motion is added to, `[verts, 3]`; None where that is unreadable.
-        faults: receives what is wrong.
+        shapes: the set, with valid types and sizes.
+        model_neutral: the model's neutral, `[verts, 3]`; None if it is unreadable.
+        faults: collects problems.
     """
     neutral = shapes.neutral
     for name in (NEUTRAL, *shapes.names):
         pose = shapes.archive.read(name)
         if not is_finite(pose):
-            faults.error(f"pose {name!a} is NaN or infinite in places", _EXPORT)
+            faults.error(f"pose {name!a} contains NaN or infinity", _EXPORT)
         elif name != NEUTRAL and _resembles(pose, neutral):
             faults.error(f"pose {name!a} holds positions, expected offsets from the neutral", _EXPORT)
     unlisted = set(shapes.archive.entries) - {"poseNames", NEUTRAL, *shapes.names, _MASK, _VERSION}
@@ -185,6 +187,6 @@ def check_blendshape_values(shapes: BlendshapeSet, model_neutral: Float32Array |
 
 
 def _resembles(delta: Float32Array, neutral: Float32Array) -> bool:
-    pose, rest = delta.astype(np.float64), neutral.astype(np.float64)
-    length, still = float(np.linalg.norm(pose)), float(np.linalg.norm(rest))
-    return length > still / 2 and float((pose * rest).sum()) > _ALIKE * length * still
+    pose, base = delta.astype(np.float64), neutral.astype(np.float64)
+    length, size = float(np.linalg.norm(pose)), float(np.linalg.norm(base))
+    return length > size / 2 and float((pose * base).sum()) > _SIMILAR * length * size

@@ -1,4 +1,4 @@
-"""`display_<actor>.npz`: what is needed to draw an actor. Only our own tools read it; lengths are centimetres.
+"""`display_<actor>.npz`: data for drawing an actor, read only by this framework; lengths are centimetres.
 
 The shape of every array is known from the face that it belongs to, and looked at before the array is unpacked.
 """
@@ -21,8 +21,8 @@ Arrays = dict[str, AnyArray]
 Verts = Mapping[str, int]
 
 _EXTRA = "extra_"
-_MOST_POLYGONS = 8  # for each vertex; closed meshes have two triangles
-_MOST_KEYS = 10_000  # of a blink
+_MAX_POLYGONS = 8  # per vertex; closed meshes have two triangles
+_MAX_KEYS = 10_000  # of a blink
 _FARTHEST_CM = 1e5
 _FASTEST = 1_000  # frames per second
 _PAIRS = (("lip_upper", "lip_lower"), ("eye_upper", "eye_lower"))
@@ -30,12 +30,12 @@ _AGAIN = "Preprocess and deploy the actor once more."
 
 
 def read_display(path: Path, verts: Verts, faults: FileDiagnostics) -> Arrays:
-    """Reads the file of an actor; notes what does not fit.
+    """Reads the file of an actor; reports invalid values.
 
     Args:
         path: the file.
         verts: vertices of "skin" and "tongue".
-        faults: receives what is wrong.
+        faults: collects problems.
 
     Returns:
         The arrays that are right, by name; polygons as `geometry.canonical_polygons` makes them.
@@ -66,26 +66,26 @@ def _read(archive: Archive, name: str, verts: Verts) -> AnyArray:
         ValueError: its values are not what they should be.
     """
     if not is_label(name):
-        raise ValueError(f"is called something that is no name, expected {LABEL_WORDS}")
+        raise ValueError(f"has an invalid name, expected {LABEL_WORDS}")
     shape = _shape(archive, name, verts)
     if shape is not None:
         archive.require(name, shape)
     own = _own_verts(archive, name, verts)
     if name.endswith("_faces") and own is not None:
-        if archive.members[name].shape[:1] > (_MOST_POLYGONS * own,):
+        if archive.members[name].shape[:1] > (_MAX_POLYGONS * own,):
             raise ValueError(f"lists {archive.members[name].shape[0]} polygons of {own} vertices")
         return canonical_polygons(archive.read(name), own)
     values = archive.read(name)
     if values.dtype.kind not in "fiub":
         raise ValueError(f"holds {values.dtype}, expected numbers")
     if not np.isfinite(values).all():
-        raise ValueError("is NaN or infinite in places")
+        raise ValueError("contains NaN or infinity")
     _check_values(name, values, verts)
     return values
 
 
 def _shape(archive: Archive, name: str, verts: Verts) -> tuple[int | None, ...] | None:
-    """The shape that an array must have (None: any length); None where that is not known before it is read."""
+    """The required shape of an array (None: any length); None if it depends on its content."""
     known: Mapping[str, tuple[int | None, ...]] = {
         "blink_keys": (None,),
         TO_JAW_ARRAY: (4, 4),
@@ -102,7 +102,7 @@ def _shape(archive: Archive, name: str, verts: Verts) -> tuple[int | None, ...] 
 
 
 def _own_verts(archive: Archive, name: str, verts: Verts) -> int | None:
-    """Vertices of the mesh that an array belongs to; None where that is not known."""
+    """Number of vertices of the mesh of an array; None if unknown."""
     part = name.removeprefix(_EXTRA).rpartition("_")[0]
     vertices = archive.members.get(f"{_EXTRA}{part}_vertices")
     if part in verts:
@@ -111,8 +111,8 @@ def _own_verts(archive: Archive, name: str, verts: Verts) -> int | None:
 
 
 def _is_rigid(values: AnyArray, _verts: Verts) -> bool:
-    turn = values[:3, :3].astype(np.float64)
-    return bool(np.allclose(turn @ turn.T, np.eye(3), atol=1e-3) and np.linalg.det(turn) > 0)
+    rotation = values[:3, :3].astype(np.float64)
+    return bool(np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) and np.linalg.det(rotation) > 0)
 
 
 def _are_vertices(values: AnyArray, verts: Verts) -> bool:
@@ -125,8 +125,8 @@ _VALUES: Mapping[str, tuple[str, Callable[[AnyArray, Verts], bool]]] = {
         lambda values, _: values.size == 1 and bool(1 <= float(values.reshape(-1)[0]) <= _FASTEST),
     ),
     "blink_keys": (
-        f"up to {_MOST_KEYS} numbers from 0 to 1",
-        lambda values, _: len(values) <= _MOST_KEYS and bool(((values >= 0) & (values <= 1)).all()),
+        f"up to {_MAX_KEYS} numbers from 0 to 1",
+        lambda values, _: len(values) <= _MAX_KEYS and bool(((values >= 0) & (values <= 1)).all()),
     ),
     TO_JAW_ARRAY: ("a rigid motion", _is_rigid),
     FOLLOWS_ARRAY: ("one value", lambda values, _: values.size == 1),

@@ -1,4 +1,4 @@
-"""`implicit_emo_db.npz`: the implicit emotions that a regression network learnt, a row for each frame of each shot."""
+"""`implicit_emo_db.npz`: the trained implicit emotions of a regression network, one row per frame of each shot."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class EmotionDatabase:
     rows: Float32Array
 
     def find(self, shot: str, frame: int) -> Float32Array | None:
-        """The row of a frame; None where the database does not have it. Of equal names the last counts."""
+        """The row of a frame; None if it is missing. For equal names the last one counts."""
         for name, start, size in reversed(list(zip(self.names, self.starts, self.sizes, strict=True))):
             if name == shot:
                 return self.rows[start + frame] if 0 <= frame < size else None
         return None
 
     def source(self, shot: str | None, frame: int | None) -> tuple[str, int]:
-        """The shot and frame whose row drives a network: those given, or, where one is None, the most usual row.
+        """The shot and frame whose row a network uses: those given, or the most typical row if one is None.
 
         That is the one nearest to the mean of all rows, of the shot where it is given.
         """
@@ -55,7 +55,7 @@ class EmotionDatabase:
         return usual, int(own[usual].argmin())
 
     def choose(self, shot: str | None, frame: int | None) -> tuple[str, int]:
-        """As `source`, for the CONFIG of a user.
+        """Validates the shot and frame of a user's CONFIG.
 
         Args:
             shot: source_shot.
@@ -68,7 +68,7 @@ class EmotionDatabase:
             more = ", ..." if len(self.names) > _SHOTS_LISTED else ""
             raise UserError(
                 f"CONFIG['source_shot'] is {shot!r}, a shot that the network does not know",
-                hint=f"It knows: {', '.join(self.names[:_SHOTS_LISTED])}{more}.",
+                hint=f"It contains: {', '.join(self.names[:_SHOTS_LISTED])}{more}.",
             )
         chosen, number = self.source(shot, frame)
         if self.find(chosen, number) is None:
@@ -90,26 +90,28 @@ class EmotionDatabase:
 
     @classmethod
     def read(cls, archive: StoredArchive, length: int, faults: FileDiagnostics) -> EmotionDatabase | None:
-        """Reads the archive; notes what does not fit, and returns None then.
+        """Reads the archive; reports invalid values, and then returns None.
 
         Args:
             archive: the file.
             length: `implicit_emotion_len` of the network.
-            faults: receives what is wrong.
+            faults: collects problems.
         """
         _check_types(archive, length, faults)
         if not faults.is_sound:
             return None
         names, starts, sizes, rows = (archive.read(name) for name in _TYPES)
         if starts.min(initial=0) < 0 or sizes.min(initial=1) < 1 or (starts.astype(int) + sizes > len(rows)).any():
-            faults.error("names rows that emo_db does not have", "Deploy the training run once more.")
+            faults.error("names rows that emo_db does not have", "Deploy the training run again.")
             return None
         if not is_finite(rows):
-            faults.error("array 'emo_db' is NaN or infinite in places", "Train once more; the training went astray.")
+            faults.error("array 'emo_db' contains NaN or infinity", "Train again; the training diverged.")
             return None
         texts = decoded_names(names)
         if texts is None:
-            faults.error(f"emo_spec_names holds a shot that is no name, expected {LABEL_WORDS}", "Rename the shot.")
+            faults.error(
+                f"emo_spec_names contains an invalid name of a shot, expected {LABEL_WORDS}", "Rename the shot."
+            )
             return None
         return cls(texts, tuple(starts.tolist()), tuple(sizes.tolist()), rows)
 
@@ -118,7 +120,7 @@ def open_database(folder: Path, length: int) -> EmotionDatabase:
     """Reads the table of a folder.
 
     Args:
-        folder: a deployed folder, or what a training run holds for consumers.
+        folder: a deployed folder, or the `deploy` folder of a training run.
         length: `implicit_emotion_len` of the network.
 
     Raises:
@@ -129,7 +131,7 @@ def open_database(folder: Path, length: int) -> EmotionDatabase:
     archive = open_archive(folder / EMOTION_DATABASE_FILE, own)
     database = None if faults.errors else EmotionDatabase.read(archive, length, own)
     faults.raise_first(folder)
-    assert database is not None  # it is None only where errors were noted
+    assert database is not None  # None only with errors
     return database
 
 
@@ -138,7 +140,7 @@ def _check_types(archive: StoredArchive, length: int, faults: FileDiagnostics) -
     for name, kind in _TYPES.items():
         entry = archive.entries.get(name)
         if entry is None:
-            faults.error(f"has no array {name!a}, or none that can be reached", "Deploy the training run once more.")
+            faults.error(f"has no array {name!a}, or no readable one", "Deploy the training run again.")
             continue
         if entry.dtype.str != kind and entry.dtype.kind != kind:
             faults.error(f"array {name!a} is {entry.dtype.str}, expected {kind}", "Cast it before it is written.")
@@ -147,5 +149,5 @@ def _check_types(archive: StoredArchive, length: int, faults: FileDiagnostics) -
             expected = f"[rows, {length}]" if name == "emo_db" else "[shots], at least one"
             faults.error(
                 f"array {name!a} has the shape {list(entry.shape)}, expected {expected}",
-                "Deploy the training run once more.",
+                "Deploy the training run again.",
             )

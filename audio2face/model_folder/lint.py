@@ -1,4 +1,4 @@
-"""Everything that is wrong with a deployed folder, whoever made it, by the rules of the SDK's own readers.
+"""Lint of deployed folders by the rules of the SDK's readers.
 
 What `model.read_model` notes while it reads, and what only a look at all values shows.
 """
@@ -55,9 +55,9 @@ def _check_actor(actor: DeployedActor, faults: Diagnostics) -> None:
 
 
 def _check_archives(folder: Path, faults: Diagnostics) -> None:
-    """Notes archives whose bytes are not those that were written, whoever names them.
+    """Reports archives whose bytes differ from those that were written.
 
-    The SDK looks neither at the directory of an archive nor at the checksums of its arrays.
+    The SDK ignores the directory of an archive and the checksums of its arrays.
     """
     for path in sorted(folder.rglob("*.npz")):
         own = faults.for_file(path.relative_to(folder).as_posix())
@@ -68,11 +68,11 @@ def _check_archives(folder: Path, faults: Diagnostics) -> None:
             for name in archive.members:
                 archive.read(name)
         except UserError as error:
-            own.error(error.problem, "Deploy the model once more.")
+            own.error(error.problem, "Deploy the model again.")
 
 
 def show(faults: list[Diagnostic], console: Console) -> None:
-    """Prints findings, the worst first, each with file and remedy, and how many there are."""
+    """Prints findings with file and fix, errors first, and their counts."""
     for severity, colour in _COLOURS.items():
         for fault in (fault for fault in faults if fault.severity == severity):
             label = f"[{colour}]{severity.upper()}[/{colour}]"

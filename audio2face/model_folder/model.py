@@ -1,4 +1,4 @@
-"""A deployed model as later stages read it: `DeployedModel.open(folder)`.
+"""Reader of deployed models: `DeployedModel.open(folder)`.
 
 Every file is found through `model.json`, as the SDK finds it; names of files mean nothing. Opening reads all JSON and
 the headers of all arrays, not the arrays. What is wrong is noted by the same code for the reader, which refuses the
@@ -29,7 +29,7 @@ MODEL_FILE = "model.json"
 
 
 def display_name(actor: str) -> str:
-    """The file that holds what is needed to draw an actor; only our own tools read it."""
+    """Name of the file with data for drawing an actor, read only by this framework."""
     return f"display_{actor}.npz"
 
 
@@ -39,11 +39,11 @@ class DeployedActor:
 
     Attributes:
         name: the actor.
-        config: how the network's output becomes animation.
-        data: the arrays of the actor, see `NetworkInfo.actor_arrays`.
-        blendshapes: the sets there are; a consumer gives weights only where there are both.
-        display: archive of what is needed to draw the actor, as preprocessing gathered it; None where there is none.
-        info: the network's facts.
+        config: animation parameters.
+        data: the arrays of the actor (`NetworkInfo.actor_arrays`).
+        blendshapes: blend shapes by part; the SDK solves weights only with both parts.
+        display: archive with data for drawing, from preprocessing; None without one.
+        info: the network's record.
     """
 
     name: str
@@ -64,23 +64,23 @@ class DeployedActor:
 
     @cached_property
     def neutral_skin(self) -> Float32Array:
-        """The skin that motion is added to, `[verts, 3]` in cm."""
+        """The neutral skin, `[verts, 3]` in cm."""
         return self.array(self.info.neutral_arrays[0])
 
     @cached_property
     def neutral_tongue(self) -> Float32Array:
-        """The tongue that motion is added to, `[verts, 3]` in cm."""
+        """The neutral tongue, `[verts, 3]` in cm."""
         return self.array(self.info.neutral_arrays[1])
 
 
 @dataclass(frozen=True)
 class DeployedModel:
-    """A folder that can be animated from.
+    """A deployed folder.
 
     Attributes:
         folder: the folder.
-        info: what the network takes and gives.
-        engine: the TensorRT engine, which may not be built yet.
+        info: inputs and outputs of the network.
+        engine: path of the TensorRT engine, which may not exist yet.
         actors: the actors, in the order of the identity input.
         emotion_database: implicit emotions; None for a network without.
     """
@@ -101,16 +101,16 @@ class DeployedModel:
         faults = Diagnostics()
         model = read_model(folder, faults)
         faults.raise_first(folder)
-        assert model is not None  # it is None only where errors were noted
+        assert model is not None  # None only with errors
         return model
 
     @property
     def onnx(self) -> Path:
-        """The network for other runtimes than TensorRT."""
+        """The network for runtimes other than TensorRT."""
         return self.folder / ONNX_FILE
 
     def actor(self, name: str) -> DeployedActor:
-        """The actor of a name.
+        """The actor with a name.
 
         Raises:
             UserError: the model has no such actor.
@@ -124,7 +124,7 @@ class DeployedModel:
 
     @property
     def implicit_emotion(self) -> Float32Array | None:
-        """The implicit emotion that the network is driven with, `[implicit_emotion_len]`."""
+        """The implicit emotion input of the network, `[implicit_emotion_len]`."""
         config = self.actors[0].config
         if self.emotion_database is None or config.source_shot is None or config.source_frame is None:
             return None
@@ -132,13 +132,13 @@ class DeployedModel:
 
 
 def read_model(folder: Path, faults: Diagnostics) -> DeployedModel | None:
-    """Reads a folder as far as it can be; None where not enough is right to go by.
+    """Reads a folder as completely as possible; None if required files are invalid.
 
     Raises:
         UserError: there is no such folder.
     """
     if not folder.is_dir():
-        raise UserError("there is no such folder", path=folder, hint="Name the folder that holds model.json.")
+        raise UserError("there is no such folder", path=folder, hint="Name the folder that contains model.json.")
     main = read_object(folder / MODEL_FILE, faults.for_file(MODEL_FILE))
     files = _Files(folder, faults)
     info_file = files.json(main, "networkInfoPath")
@@ -154,31 +154,31 @@ def read_model(folder: Path, faults: Diagnostics) -> DeployedModel | None:
 
 
 class _Files:
-    """Opens the files that `model.json` names."""
+    """Opens the files named by `model.json`."""
 
     def __init__(self, folder: Path, faults: Diagnostics) -> None:
         self.folder = folder
         self.faults = faults
 
     def json(self, holder: JsonObject, key: str) -> JsonObject | None:
-        """The JSON file that a key names; None where there is no such name."""
+        """The JSON file named by a key; None if the key is missing."""
         name = holder.path(key)
         return self.json_file(name) if name else None
 
     def json_file(self, name: str) -> JsonObject:
-        """The JSON file of a name."""
+        """The JSON file with a name."""
         path = self.inside(name)
         return JsonObject(None, self.of(name)) if path is None else read_object(path, self.of(name))
 
     def archive(self, name: str) -> StoredArchive:
-        """The archive of a name."""
+        """The archive with a name."""
         if not name.endswith(".npz"):
-            self.of(name).error("does not end in .npz: the SDK takes it for another format", "Rename it.")
+            self.of(name).error("does not end in .npz: the SDK assumes another format", "Rename it.")
         path = self.inside(name)
         return StoredArchive(self.folder / name, name, {}) if path is None else open_archive(path, self.of(name))
 
     def inside(self, name: str) -> Path | None:
-        """Where the file of a name lies; None, which is noted, where links lead out of the folder."""
+        """The path of a file; None, with an error, if links lead out of the folder."""
         path = self.folder / name
         if path.resolve().is_relative_to(self.folder.resolve()):
             return path
@@ -188,28 +188,30 @@ class _Files:
         return None
 
     def of(self, name: str) -> FileDiagnostics:
-        """Collects what is wrong with the file of a name."""
+        """Collects problems of the file with a name."""
         return self.faults.for_file(name)
 
 
 def _check_engine(files: _Files, engine: str, info: NetworkInfo) -> None:
-    """Notes an engine that is not there, and whatever hinders building it."""
+    """Reports a missing engine, and what prevents building it."""
     engine_path, graph = files.inside(engine), files.inside(ONNX_FILE)
     if engine_path is None or graph is None or engine_path.is_file():
         return
-    stand_in = find_placeholder(graph)
-    if stand_in is not None:
-        files.of(ONNX_FILE).error(stand_in.problem, stand_in.hint)
+    placeholder = find_placeholder(graph)
+    if placeholder is not None:
+        files.of(ONNX_FILE).error(placeholder.problem, placeholder.hint)
         return
     if not graph.is_file():
-        files.of(engine).error(f"is missing, and so is {ONNX_FILE} to build it from", "Deploy the model once more.")
+        files.of(engine).error(f"is missing, and so is {ONNX_FILE} to build it from", "Deploy the model again.")
         return
-    files.of(engine).note("is not built yet: the SDK needs it, our own inference does not", "See README.md: trtexec.")
+    files.of(engine).note(
+        "is not built yet: the SDK needs it, the framework's inference does not", "See README.md: trtexec."
+    )
     check_trt_info(files.json_file(TRT_FILE), info)
 
 
 def _read_actors(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
-    """The actors of a folder that may hold several."""
+    """The actors of a multi-actor folder."""
     configs, data = main.paths("modelConfigPaths"), main.paths("modelDataPaths")
     shapes = main.children("blendshapePaths") if main.has("blendshapePaths") else []
     lists: dict[str, int] = {"modelConfigPaths": len(configs), "modelDataPaths": len(data)}
@@ -227,7 +229,7 @@ def _read_actors(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[De
 
 
 def _read_only_actor(files: _Files, main: JsonObject, info: NetworkInfo) -> tuple[DeployedActor, ...]:
-    """The actor of a folder that holds one."""
+    """The actor of a single-actor folder."""
     config, data = files.json(main, "modelConfigPath"), main.path("modelDataPath")
     shapes = main.child("blendshapePaths") if main.has("blendshapePaths") else JsonObject(None, main.faults)
     if config is None or not data:

@@ -1,4 +1,5 @@
-"""`network_info.json`: what a deployed network takes and gives, and all that differs between families at inference.
+"""`network_info.json`: inputs and outputs of a deployed network, and everything that differs between kinds of networks
+at inference.
 
 `NetworkInfo` is what readers of a deployed folder ask, whichever family the network is of. Axes named "batch" are the
 only ones that may vary.
@@ -33,12 +34,12 @@ Shape = tuple[int | None, ...]
 EYE_VALUES = 4  # pitch and yaw in degrees, right eye first
 SEVERAL_ACTORS = "multi"
 _ACTOR_WORDS = "a name of 1 to 100 letters, digits, '_', and inside also '.' and '-'"
-# Far beyond any network that runs on a machine of today; what is larger is damage, and would be given memory.
-_MOST_SAMPLES = 192_000 * 60
-_MOST_FRAMES = 100_000
-_MOST_WIDTH = 1 << 20
-_MOST_VERTS = 10_000_000
-_MOST_VALUES = 1 << 28  # of a window's noise: 1 GB
+# Far beyond any practical network; larger values indicate damage, and would allocate memory.
+_MAX_SAMPLES = 192_000 * 60
+_MAX_FRAMES = 100_000
+_MAX_WIDTH = 1 << 20
+_MAX_VERTS = 10_000_000
+_MAX_VALUES = 1 << 28  # of a window's noise: 1 GB
 _RATES = (1_000, 192_000)  # Hz
 _FASTEST = 1_000  # frames per second
 
@@ -56,30 +57,30 @@ class TensorShape:
     shape: Shape
 
     def at(self, batch: int | str) -> str:
-        """The shape as `trtexec` reads it, such as `window:1x16000`."""
+        """The shape in the syntax of `trtexec`, such as `window:1x16000`."""
         return f"{self.name}:" + "x".join(str(batch if length is None else length) for length in self.shape)
 
 
 class NetworkInfo(ABC):
-    """What `network_info.json` says of a network. A family's class is a frozen dataclass that derives from this.
+    """Contents of `network_info.json`; each kind of network has a frozen dataclass derived from this.
 
     Class attributes:
-        type: name of the family.
-        has_emotion_database: whether the network takes an implicit emotion, of which the folder holds a database.
-        applies_input_strength: whether audio is multiplied by the animation parameter `input_strength` beforehand.
+        type: name of the kind of network.
+        has_emotion_database: whether the network has an implicit emotion input, with a database in the folder.
+        applies_input_strength: whether the animation parameter `input_strength` is a gain on the audio.
         predicts_coefficients: whether skin and tongue come as coefficients of shapes; otherwise as deltas in
             centimetres, three values a vertex.
-        frame_moment: the moment that a frame shows, as a share of its time: 0 at its beginning, 1/2 in its middle.
+        frame_moment: time of a frame within its interval: 0 for its beginning, 1/2 for its middle.
 
     Attributes:
         actor: the actor's name, or "multi".
-        version: version of the model, for people.
-        emotions: names of the values of the emotion input.
-        default_emotion: the emotion to use when a user gives none, one value for each name.
-        identities: the actors, in the order of the network.
+        version: version of the model, for display.
+        emotions: names of the emotion input's values.
+        default_emotion: default emotion, one value per name.
+        identities: the actors, in the network's order.
         implicit_emotion_len: values of the implicit emotion.
-        jaw_size: values of the jaw, three a key point.
-        eyes_size: values of the eyes.
+        jaw_size: channels of the jaw, three per key point.
+        eyes_size: channels of the eyes.
         buffer_len: samples of a window.
         samplerate: Hz.
     """
@@ -106,7 +107,7 @@ class NetworkInfo(ABC):
     @classmethod
     @abstractmethod
     def read(cls, file: JsonObject) -> Self:
-        """Takes the values out of the file; notes what does not fit."""
+        """Reads the file; reports invalid values."""
 
     @abstractmethod
     def as_json(self) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class NetworkInfo(ABC):
 
     @property
     def noise_shape(self) -> tuple[int, int, int] | None:
-        """The noise of a window, `[draws, frames, values]`; None where the network takes none."""
+        """Shape of the noise of a window, `[draws, frames, channels]`; None for a network without noise."""
         return None
 
     # --- frames ------------------------------------------------------------------------------------------------------
@@ -134,25 +135,25 @@ class NetworkInfo(ABC):
     @property
     @abstractmethod
     def skin_verts(self) -> int:
-        """Vertices of the skin."""
+        """Number of vertices of the skin."""
 
     @property
     @abstractmethod
     def tongue_verts(self) -> int:
-        """Vertices of the tongue."""
+        """Number of vertices of the tongue."""
 
     @property
     @abstractmethod
     def channel_sizes(self) -> tuple[int, int, int, int]:
-        """How many values of a frame are those of skin, tongue, jaw and eyes, in this order."""
+        """Number of channels of skin, tongue, jaw and eyes, in this order."""
 
     @property
     def values(self) -> int:
-        """Values of one frame."""
+        """Number of channels of a frame."""
         return sum(self.channel_sizes)
 
     def split_channels(self, values: Float32Array) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
-        """Skin, tongue, jaw and eyes `[frames, size]` of frames `[frames, values]`."""
+        """Splits frames `[frames, channels]` into skin, tongue, jaw and eyes, each `[frames, size]`."""
         skin, tongue, jaw, eyes = np.split(values, np.cumsum(self.channel_sizes[:-1]), axis=1)
         return skin, tongue, jaw, eyes
 
@@ -160,7 +161,7 @@ class NetworkInfo(ABC):
 
     @property
     def native_fps(self) -> Fraction | None:
-        """Frames per second of the network; None where it can be asked for any moment."""
+        """Frames per second of the network; None if it computes frames at any time."""
         return None
 
     @abstractmethod
@@ -178,7 +179,7 @@ class NetworkInfo(ABC):
 
     @property
     def is_multi_actor(self) -> bool:
-        """Whether the folder may hold several actors: `model.json` then lists a file for each one."""
+        """Whether the folder may contain several actors: `model.json` then lists one file per actor."""
         return FAMILIES[self.type].multi_actor
 
     def config_file(self, actor: str) -> str:
@@ -191,14 +192,14 @@ class NetworkInfo(ABC):
 
     @property
     def neutral_arrays(self) -> tuple[str, str]:
-        """Which of an actor's arrays are the skin and the tongue that motion is added to."""
+        """Names of an actor's arrays with the neutral skin and tongue."""
         if self.predicts_coefficients:
             return "shapes_mean_skin", "shapes_mean_tongue"
         return "neutral_skin", "neutral_tongue"
 
     @property
     def actor_arrays(self) -> dict[str, Shape]:
-        """The arrays of an actor, in their usual order, with their shapes (None: any length)."""
+        """Names and shapes of an actor's arrays in the standard order (None: any length)."""
         skin, tongue = (self.skin_verts, 3), (self.tongue_verts, 3)
         skin_neutral, tongue_neutral = self.neutral_arrays
         num_skin, num_tongue = self.channel_sizes[:2]
@@ -213,24 +214,24 @@ class NetworkInfo(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class DiffusionInfo(NetworkInfo):
-    """What `network_info.json` says of a diffusion network.
+    """Contents of `network_info.json` of a diffusion network.
 
     Attributes:
         actor: the actor's name, or "multi".
-        version: version of the model, for people.
-        emotions: names of the values of the emotion input.
-        default_emotion: the emotion to use when a user gives none, one value for each name.
-        identities: names of the values of the identity input.
-        skin_size: values of the skin in a frame, three a vertex.
-        tongue_size: values of the tongue, three a vertex.
-        jaw_size: values of the jaw, three a key point.
-        eyes_size: values of the eyes.
-        num_diffusion_steps: denoising steps inside the graph.
+        version: version of the model, for display.
+        emotions: names of the emotion input's values.
+        default_emotion: default emotion, one value per name.
+        identities: names of the identity input's values.
+        skin_size: channels of the skin, three per vertex.
+        tongue_size: channels of the tongue, three per vertex.
+        jaw_size: channels of the jaw, three per key point.
+        eyes_size: channels of the eyes.
+        num_diffusion_steps: denoising steps in the graph.
         num_gru_layers: layers of the recurrent part.
-        gru_latent_dim: its width.
-        num_frames_left_truncate: frames of a window before those that count.
-        num_frames_right_truncate: frames after them.
-        num_frames_center: frames that count.
+        gru_latent_dim: width of the hidden state.
+        num_frames_left_truncate: context frames of a window before those used.
+        num_frames_right_truncate: context frames after them.
+        num_frames_center: frames used.
         buffer_len: samples of a window.
         padding_left: samples of silence before the first window.
         padding_right: samples of silence after the last.
@@ -266,17 +267,17 @@ class DiffusionInfo(NetworkInfo):
 
     @property
     def channel_sizes(self) -> tuple[int, int, int, int]:
-        """How many values of a frame are those of skin, tongue, jaw and eyes, in this order."""
+        """Number of channels of skin, tongue, jaw and eyes, in this order."""
         return self.skin_size, self.tongue_size, self.jaw_size, self.eyes_size
 
     @property
     def fps(self) -> Fraction:
-        """Frames per second, which follow from the window."""
+        """Frames per second, given by the window."""
         return Fraction(self.frames * self.samplerate, self.buffer_len)
 
     @property
     def native_fps(self) -> Fraction:
-        """Frames per second, which follow from the window."""
+        """Frames per second, given by the window."""
         return self.fps
 
     def windows(self, fps: Fraction | None = None) -> WindowSchedule:
@@ -301,17 +302,17 @@ class DiffusionInfo(NetworkInfo):
 
     @property
     def noise_shape(self) -> tuple[int, int, int]:
-        """The noise of a window, `[steps + 1, frames, values]`."""
+        """Shape of the noise of a window, `[steps + 1, frames, channels]`."""
         return self.num_diffusion_steps + 1, self.frames, self.values
 
     @property
     def skin_verts(self) -> int:
-        """Vertices of the skin."""
+        """Number of vertices of the skin."""
         return self.skin_size // 3
 
     @property
     def tongue_verts(self) -> int:
-        """Vertices of the tongue."""
+        """Number of vertices of the tongue."""
         return self.tongue_size // 3
 
     @property
@@ -346,7 +347,7 @@ class DiffusionInfo(NetworkInfo):
 
     @classmethod
     def read(cls, file: JsonObject) -> DiffusionInfo:
-        """Takes the values out of the file; notes what does not fit."""
+        """Reads the file; reports invalid values."""
         actor, version = read_identity(file, cls.type)
         params, audio = file.child("params"), file.child("audio_params")
         emotions = _names(params, "emotions", is_file_label, FILE_LABEL_WORDS)
@@ -360,15 +361,15 @@ class DiffusionInfo(NetworkInfo):
             tongue_size=_triples(params, "tongue_size"),
             jaw_size=_triples(params, "jaw_size"),
             eyes_size=_eyes(params, "eyes_size"),
-            num_diffusion_steps=params.count("num_diffusion_steps", 1, _MOST_FRAMES),
-            num_gru_layers=params.count("num_gru_layers", 1, _MOST_WIDTH),
-            gru_latent_dim=params.count("gru_latent_dim", 1, _MOST_WIDTH),
-            num_frames_left_truncate=params.count("num_frames_left_truncate", 0, _MOST_FRAMES),
-            num_frames_right_truncate=params.count("num_frames_right_truncate", 0, _MOST_FRAMES),
-            num_frames_center=params.count("num_frames_center", 1, _MOST_FRAMES),
-            buffer_len=audio.count("buffer_len", 1, _MOST_SAMPLES),
-            padding_left=audio.count("padding_left", 0, _MOST_SAMPLES),
-            padding_right=audio.count("padding_right", 0, _MOST_SAMPLES),
+            num_diffusion_steps=params.count("num_diffusion_steps", 1, _MAX_FRAMES),
+            num_gru_layers=params.count("num_gru_layers", 1, _MAX_WIDTH),
+            gru_latent_dim=params.count("gru_latent_dim", 1, _MAX_WIDTH),
+            num_frames_left_truncate=params.count("num_frames_left_truncate", 0, _MAX_FRAMES),
+            num_frames_right_truncate=params.count("num_frames_right_truncate", 0, _MAX_FRAMES),
+            num_frames_center=params.count("num_frames_center", 1, _MAX_FRAMES),
+            buffer_len=audio.count("buffer_len", 1, _MAX_SAMPLES),
+            padding_left=audio.count("padding_left", 0, _MAX_SAMPLES),
+            padding_right=audio.count("padding_right", 0, _MAX_SAMPLES),
             samplerate=audio.count("samplerate", *_RATES),
         )
         if params.values is not None and audio.values is not None and file.faults.is_sound:
@@ -376,7 +377,7 @@ class DiffusionInfo(NetworkInfo):
         return info
 
     def _note_window(self, file: JsonObject) -> None:
-        """Notes a window that no consumer can work with."""
+        """Reports a window that the SDK cannot process."""
         noise = (self.num_diffusion_steps + 1) * self.frames * self.values
         latents = self.num_diffusion_steps * self.num_gru_layers * self.gru_latent_dim
         if noise % 2:
@@ -384,9 +385,9 @@ class DiffusionInfo(NetworkInfo):
                 f"the noise of a window has {noise} values; the SDK's generator gives even numbers only",
                 "Train with an even number of frames in a window.",
             )
-        if max(noise, latents) > _MOST_VALUES:
+        if max(noise, latents) > _MAX_VALUES:
             file.faults.error(
-                f"a window takes {max(noise, latents)} values, more than {_MOST_VALUES}",
+                f"a window takes {max(noise, latents)} values, more than {_MAX_VALUES}",
                 "Correct the sizes under params.",
             )
         if not 1 <= self.fps <= _FASTEST:
@@ -399,22 +400,22 @@ class DiffusionInfo(NetworkInfo):
 
 @dataclass(frozen=True, kw_only=True)
 class RegressionInfo(NetworkInfo):
-    """What `network_info.json` says of a regression network.
+    """Contents of `network_info.json` of a regression network.
 
     Attributes:
         actor: the actor's name.
-        version: version of the model, for people.
+        version: version of the model, for display.
         emotions: names of the explicit emotions.
-        default_emotion: the emotion to use when a user gives none, one value for each name.
+        default_emotion: default emotion, one value per name.
         implicit_emotion_len: values of the implicit emotion.
-        num_shapes_skin: shapes of the skin.
-        num_shapes_tongue: shapes of the tongue.
+        num_shapes_skin: components of the skin.
+        num_shapes_tongue: components of the tongue.
         num_verts_skin: vertices of the skin.
         num_verts_tongue: vertices of the tongue.
-        jaw_size: values of the jaw, three a key point.
-        eyes_size: values of the eyes.
+        jaw_size: channels of the jaw, three per key point.
+        eyes_size: channels of the eyes.
         buffer_len: samples of a window.
-        buffer_ofs: the sample of the window that the described frame lies on.
+        buffer_ofs: sample of the frame within the window.
         samplerate: Hz.
         identities: the only actor.
     """
@@ -446,17 +447,17 @@ class RegressionInfo(NetworkInfo):
 
     @property
     def skin_verts(self) -> int:
-        """Vertices of the skin."""
+        """Number of vertices of the skin."""
         return self.num_verts_skin
 
     @property
     def tongue_verts(self) -> int:
-        """Vertices of the tongue."""
+        """Number of vertices of the tongue."""
         return self.num_verts_tongue
 
     @property
     def channel_sizes(self) -> tuple[int, int, int, int]:
-        """How many values of a frame are those of skin, tongue, jaw and eyes, in this order."""
+        """Number of channels of skin, tongue, jaw and eyes, in this order."""
         return self.num_shapes_skin, self.num_shapes_tongue, self.jaw_size, self.eyes_size
 
     def windows(self, fps: Fraction | None = None) -> WindowSchedule:
@@ -511,7 +512,7 @@ class RegressionInfo(NetworkInfo):
 
     @classmethod
     def read(cls, file: JsonObject) -> RegressionInfo:
-        """Takes the values out of the file; notes what does not fit."""
+        """Reads the file; reports invalid values."""
         actor, version = read_identity(file, cls.type)
         params, audio = file.child("params"), file.child("audio_params")
         emotions = _names(params, "explicit_emotions", is_file_label, FILE_LABEL_WORDS)
@@ -520,15 +521,15 @@ class RegressionInfo(NetworkInfo):
             version=version,
             emotions=emotions,
             default_emotion=params.numbers("default_emotion", len(emotions), 0, 1),
-            implicit_emotion_len=params.count("implicit_emotion_len", 0, _MOST_WIDTH),
-            num_shapes_skin=params.count("num_shapes_skin", 1, _MOST_WIDTH),
-            num_shapes_tongue=params.count("num_shapes_tongue", 1, _MOST_WIDTH),
-            num_verts_skin=params.count("num_verts_skin", 1, _MOST_VERTS),
-            num_verts_tongue=params.count("num_verts_tongue", 1, _MOST_VERTS),
+            implicit_emotion_len=params.count("implicit_emotion_len", 0, _MAX_WIDTH),
+            num_shapes_skin=params.count("num_shapes_skin", 1, _MAX_WIDTH),
+            num_shapes_tongue=params.count("num_shapes_tongue", 1, _MAX_WIDTH),
+            num_verts_skin=params.count("num_verts_skin", 1, _MAX_VERTS),
+            num_verts_tongue=params.count("num_verts_tongue", 1, _MAX_VERTS),
             jaw_size=_triples(params, "result_jaw_size"),
             eyes_size=_eyes(params, "result_eyes_size"),
-            buffer_len=audio.count("buffer_len", 1, _MOST_SAMPLES),
-            buffer_ofs=audio.count("buffer_ofs", 0, _MOST_SAMPLES),
+            buffer_len=audio.count("buffer_len", 1, _MAX_SAMPLES),
+            buffer_ofs=audio.count("buffer_ofs", 0, _MAX_SAMPLES),
             samplerate=audio.count("samplerate", *_RATES),
         )
         if info.buffer_ofs > info.buffer_len:
@@ -540,7 +541,7 @@ Info = TypeVar("Info", bound=NetworkInfo)
 
 
 def info_class(network_type: str) -> type[NetworkInfo]:
-    """The class of a family's `network_info.json`.
+    """The class of `network_info.json` of a kind of network.
 
     Raises:
         KeyError: there is no such family.
@@ -550,7 +551,7 @@ def info_class(network_type: str) -> type[NetworkInfo]:
 
 
 def read_info(file: JsonObject) -> NetworkInfo | None:
-    """Reads the file whichever family it is of; None where the type is that of no family."""
+    """Reads the file of any kind of network; None if the type is unknown."""
     identity = file.child("id")
     kind = identity.text("type")
     if kind not in FAMILIES:
@@ -569,28 +570,28 @@ def open_info(folder: Path) -> NetworkInfo:
     faults = Diagnostics()
     info = read_info(read_object(folder / INFO_FILE, faults.for_file(INFO_FILE)))
     faults.raise_first(folder)
-    assert info is not None  # it is None only where errors were noted
+    assert info is not None  # None only with errors
     return info
 
 
 def open_info_of(folder: Path, kind: type[Info]) -> Info:
-    """Reads the file of a folder that holds a network of one family.
+    """Reads the file of a folder with a network of one kind.
 
     Args:
         folder: the folder.
-        kind: the class of that family.
+        kind: the class of that kind.
 
     Raises:
         FileFormatError: as `open_info`, or the network is of another family.
     """
     info = open_info(folder)
     if not isinstance(info, kind):
-        raise FileFormatError(f"describes no {kind.type} network", path=folder / INFO_FILE)
+        raise FileFormatError(f"does not describe a {kind.type} network", path=folder / INFO_FILE)
     return info
 
 
 def read_identity(file: JsonObject, kind: str) -> tuple[str, str]:
-    """Actor and version of a network of one family; notes what does not fit."""
+    """Actor and version of a network of one kind; reports invalid values."""
     identity = file.child("id")
     identity.text("type", kind)
     identity.text("output", "geometry")
@@ -604,7 +605,7 @@ def read_identity(file: JsonObject, kind: str) -> tuple[str, str]:
 
 
 def _names(params: JsonObject, key: str, accepts: Accepts, words: str) -> tuple[str, ...]:
-    """At least one name: the SDK allocates inputs for emotions and identities, and cannot allocate nothing."""
+    """At least one name: the SDK allocates inputs for emotions and identities, which must not be empty."""
     names = params.names(key, accepts, words)
     if params.has(key) and not names:
         params.wrong(key, [], "at least one name")
@@ -614,7 +615,7 @@ def _names(params: JsonObject, key: str, accepts: Accepts, words: str) -> tuple[
 
 
 def _triples(params: JsonObject, key: str) -> int:
-    value = params.count(key, 3, 3 * _MOST_VERTS)
+    value = params.count(key, 3, 3 * _MAX_VERTS)
     if value % 3:
         params.wrong(key, value, "a multiple of 3")
     return value

@@ -1,4 +1,4 @@
-"""Reads `.npz` as the SDK does: one entry after the other from the start of the file, trusting item sizes alone.
+"""Reads `.npz` like the SDK: entries in sequence from the start of the file, using only their item sizes.
 
 That reader never looks at the directory at the end of the archive, cannot inflate, takes the digits of a type for the
 bytes of an item (four times too few for unicode, after which every later entry is lost), and copies bytes as they lie
@@ -48,17 +48,17 @@ class NpyEntry:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that its values take."""
+        """Size of its values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class StoredArchive:
-    """The arrays of an archive that the SDK's reader reaches and reads as they are.
+    """The arrays of an archive that the SDK reads correctly.
 
     Attributes:
         path: the file.
-        name: what model.json calls it.
+        name: its name in model.json.
         entries: the arrays by name, in the order of the file.
     """
 
@@ -83,10 +83,10 @@ class StoredArchive:
 
 
 def open_archive(path: Path, faults: FileDiagnostics) -> StoredArchive:
-    """Walks through an archive; notes what the SDK's reader could not read, or would read wrongly."""
+    """Scans an archive; reports what the SDK could not read, or would read incorrectly."""
     entries: dict[str, NpyEntry] = {}
     if not path.is_file():
-        faults.missing(path, "Deploy the model once more.")
+        faults.missing(path, "Deploy the model again.")
         return StoredArchive(path, faults.file, entries)
     try:
         size = path.stat().st_size
@@ -101,22 +101,22 @@ def open_archive(path: Path, faults: FileDiagnostics) -> StoredArchive:
 
 
 def _is_entry(handle: IO[bytes], size: int, faults: FileDiagnostics) -> bool:
-    place = handle.tell()
+    position = handle.tell()
     magic = handle.read(4)
-    handle.seek(place)
+    handle.seek(position)
     if magic == _ENTRY:
         return True
-    if magic != _DIRECTORY or place == 0:
-        problem = f"is no archive of arrays, or cut off, at byte {place} of {size}"
-        faults.unreadable(Path(handle.name), problem, "Deploy the model once more.")
+    if magic != _DIRECTORY or position == 0:
+        problem = f"is not an archive of arrays, or is cut off, at byte {position} of {size}"
+        faults.unreadable(Path(handle.name), problem, "Deploy the model again.")
     return False
 
 
 def _read_entry(handle: IO[bytes], size: int, entries: dict[str, NpyEntry], faults: FileDiagnostics) -> bool:
-    """Reads one entry's headers and steps over its values; False where the next entry cannot be found."""
+    """Reads one entry's headers and skips its values; False if the next entry cannot be found."""
     header = handle.read(_LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size:
-        faults.error("is cut off inside the header of an array", "Deploy the model once more.")
+        faults.error("is cut off inside the header of an array", "Deploy the model again.")
         return False
     _, _, flags, method, _, _, _, stored, _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
     name = handle.read(name_length).decode("utf-8", "replace").removesuffix(".npy")
@@ -135,27 +135,27 @@ def _read_entry(handle: IO[bytes], size: int, entries: dict[str, NpyEntry], faul
         return False
     end = entry.start + entry.nbytes
     if end > size:
-        faults.error(f"array {name!a} should end at byte {end}, the file ends at {size}", "Deploy the model once more.")
+        faults.error(f"array {name!a} should end at byte {end}, the file ends at {size}", "Deploy the model again.")
         return False
     if name in entries:
-        faults.error(f"array {name!a} is there twice", "Write every array once.")
+        faults.error(f"array {name!a} occurs twice", "Write every array once.")
     entries[name] = entry
     handle.seek(end)
     return True
 
 
 def _stored_size(stored: int, extra: bytes) -> int:
-    """Compressed size of an entry, from the long-size field where the short one has no room."""
+    """Compressed size of an entry, from the ZIP64 field if the short one overflows."""
     if stored == 0xFFFFFFFF and len(extra) >= 20 and extra[:2] == b"\x01\x00":
         return int.from_bytes(extra[12:20], "little")
     return stored
 
 
 def _read_npy_header(handle: IO[bytes], name: str, faults: FileDiagnostics) -> NpyEntry | None:
-    """Reads the header of an array; notes orders that the SDK's reader takes for something else."""
+    """Reads the header of an array; reports memory orders that the SDK misinterprets."""
     magic = handle.read(10)
     if magic[:8] != _NPY_MAGIC or len(magic) < 10:
-        faults.error(f"entry {name!a} is no array of .npy version 1.0", _UNPACK)
+        faults.error(f"entry {name!a} is not an array of .npy version 1.0", _UNPACK)
         return None
     text = handle.read(int.from_bytes(magic[8:10], "little")).decode("latin-1")
     try:
@@ -164,7 +164,7 @@ def _read_npy_header(handle: IO[bytes], name: str, faults: FileDiagnostics) -> N
         shape = tuple(int(length) for length in header["shape"])
         dtype = np.dtype(descr if _DTYPE.fullmatch(descr) else "O")
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError):
-        faults.error(f"array {name!a} has a damaged header", "Deploy the model once more.")
+        faults.error(f"array {name!a} has a damaged header", "Deploy the model again.")
         return None
     if dtype.kind not in "fiubSU" or any(length < 0 for length in shape):
         faults.error(f"array {name!a} holds {ascii(descr)[:40]}, expected plain numbers or byte strings", _UNPACK)

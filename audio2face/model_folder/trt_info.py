@@ -38,7 +38,7 @@ def make_trt_info(info: NetworkInfo) -> dict[str, Any]:
 
 
 def engine_command(info: NetworkInfo) -> str:
-    """The command that builds the engine inside the folder."""
+    """The command that builds the engine in the folder."""
     filled = zip(_PREFIXES, (_SMALLEST, _DEFAULTS["MAX_BATCH_SIZE"], _DEFAULTS["OPT_BATCH_SIZE"]), strict=True)
     arguments = [f"--onnx={ONNX_FILE}", f"--saveEngine={ENGINE_FILE}", _SHARED_MEMORY]
     arguments += [prefix + _shapes(info.inputs, batch) for prefix, batch in filled]
@@ -50,7 +50,7 @@ def _shapes(inputs: Sequence[TensorShape], batch: int | str) -> str:
 
 
 def check_trt_info(file: JsonObject, info: NetworkInfo) -> None:
-    """Notes arguments that cannot be filled, and shapes that are not those of the network."""
+    """Reports arguments that cannot be filled, and shapes that differ from the network's."""
     defaults = file.child("defaults")
     values = {name: defaults.count(name, 1) for name in defaults.values or {}}
     groups = file.child("trt_build_param")
@@ -71,7 +71,7 @@ def check_trt_info(file: JsonObject, info: NetworkInfo) -> None:
 
 
 def _fill(text: str, values: Mapping[str, int]) -> str | None:
-    """Fills placeholders; None where there is no such value, or more than a plain name in the braces."""
+    """Fills placeholders; None if a value is unknown, or the braces contain more than a name."""
     try:
         fields = [field[1:] for field in Formatter().parse(text) if field[1] is not None]
     except ValueError:
@@ -82,9 +82,9 @@ def _fill(text: str, values: Mapping[str, int]) -> str | None:
 
 
 def _batch(prefix: str, shapes: str | None, info: NetworkInfo, faults: FileDiagnostics) -> int | None:
-    """The batch size of an argument; None where the argument does not fit the network."""
+    """The batch size of an argument; None if the argument does not match the network."""
     if shapes is None:
-        faults.error(f"trt_build_param has no argument {prefix}", "Deploy the model once more.")
+        faults.error(f"trt_build_param has no argument {prefix}", "Deploy the model again.")
         return None
     found: Mapping[str, str] = dict(part.partition(":")[::2] for part in shapes.split(","))
     numbers = {length for part in found.values() for length in part.split("x") if length.isdecimal()}

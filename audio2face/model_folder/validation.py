@@ -1,4 +1,4 @@
-"""What is wrong with a deployed folder, gathered while it is read: file, problem, remedy.
+"""Diagnostics of a deployed folder, collected while it is read: file, problem, fix; and strict readers of JSON objects.
 
 The reader stops at errors, the lint prints everything. Knows no format.
 """
@@ -17,7 +17,7 @@ from audio2face.errors import LABEL_WORDS, FileFormatError, has_invisible, is_la
 from audio2face.placeholders import find_placeholder
 
 Severity = Literal["error", "warning", "note"]
-_LONGEST = 1_000  # characters of a finding: a hostile file may hold names of any length
+_LONGEST = 1_000  # characters of a finding: a hostile file may contain names of any length
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,11 @@ class Diagnostic:
     """One finding.
 
     Attributes:
-        severity: "error": readers refuse the file or read nonsense; "warning": legal but hardly meant; "note": to know.
+        severity: "error": readers reject the file or misread it; "warning": valid but probably unintended; "note":
+            information.
         file: the file, relative to the folder.
         problem: what was found and what was expected.
-        remedy: what to do about it.
+        hint: the fix.
     """
 
     severity: Severity
@@ -42,7 +43,7 @@ class Diagnostics:
     """Collects findings.
 
     Attributes:
-        found: all of them, in the order in which they were met.
+        found: all findings, in order.
     """
 
     found: list[Diagnostic] = field(default_factory=list)
@@ -72,7 +73,7 @@ class FileDiagnostics:
 
     Attributes:
         file: the file, relative to the folder.
-        found: where findings go.
+        found: list that receives the findings.
     """
 
     file: str
@@ -80,32 +81,32 @@ class FileDiagnostics:
 
     @property
     def is_sound(self) -> bool:
-        """Whether no error of the file has been noted."""
+        """Whether the file has no error."""
         return all(fault.file != self.file or fault.severity != "error" for fault in self.found)
 
-    def error(self, problem: str, remedy: str) -> None:
-        """Readers refuse this, or read nonsense."""
-        self._add("error", problem, remedy)
+    def error(self, problem: str, hint: str) -> None:
+        """Adds an error: readers reject this, or misread it."""
+        self._add("error", problem, hint)
 
-    def missing(self, path: Path, remedy: str) -> None:
-        """The file is not at `path`."""
-        self.unreadable(path, "is missing", remedy)
+    def missing(self, path: Path, hint: str) -> None:
+        """Adds an error: the file is not at `path`."""
+        self.unreadable(path, "is missing", hint)
 
-    def unreadable(self, path: Path, problem: str, remedy: str) -> None:
-        """The file cannot be read; a placeholder at `path` is named instead of what its bytes look like."""
+    def unreadable(self, path: Path, problem: str, hint: str) -> None:
+        """Adds an error: the file cannot be read; a placeholder at `path` is reported as such."""
         found = find_placeholder(path)
-        self.error(found.problem if found else problem, found.hint if found else remedy)
+        self.error(found.problem if found else problem, found.hint if found else hint)
 
-    def warning(self, problem: str, remedy: str) -> None:
-        """This is legal, but hardly meant."""
-        self._add("warning", problem, remedy)
+    def warning(self, problem: str, hint: str) -> None:
+        """Adds a warning: valid, but probably unintended."""
+        self._add("warning", problem, hint)
 
-    def note(self, problem: str, remedy: str) -> None:
-        """This is good to know."""
-        self._add("note", problem, remedy)
+    def note(self, problem: str, hint: str) -> None:
+        """Adds a note: information."""
+        self._add("note", problem, hint)
 
-    def _add(self, severity: Severity, problem: str, remedy: str) -> None:
-        self.found.append(Diagnostic(severity, self.file, printable(problem, _LONGEST), printable(remedy, _LONGEST)))
+    def _add(self, severity: Severity, problem: str, hint: str) -> None:
+        self.found.append(Diagnostic(severity, self.file, printable(problem, _LONGEST), printable(hint, _LONGEST)))
 
 
 _LARGEST = 2**31 - 1
@@ -120,7 +121,7 @@ def read_object(path: Path, faults: FileDiagnostics) -> JsonObject:
     """Reads a file that holds one JSON object, as strictly as the SDK does: no NaN, no comments, no byte order mark."""
     values: object = None
     if not path.is_file():
-        faults.missing(path, "Deploy the model once more.")
+        faults.missing(path, "Deploy the model again.")
         return JsonObject(None, faults)
     try:
         text = path.read_bytes().decode("utf-8")
@@ -129,10 +130,10 @@ def read_object(path: Path, faults: FileDiagnostics) -> JsonObject:
         faults.error(f"cannot be read: {error.strerror or error}", "Make it a readable file.")
     except (ValueError, RecursionError) as error:
         hint = "Write plain UTF-8 JSON, without NaN, Infinity and comments."
-        faults.unreadable(path, f"is no strict JSON: {error}", hint)
+        faults.unreadable(path, f"is not strict JSON: {error}", hint)
     else:
         if not isinstance(values, dict):
-            faults.error("holds no JSON object", "Write an object: {...}.")
+            faults.error("contains no JSON object", "Write an object: {...}.")
     return JsonObject(values if isinstance(values, dict) else None, faults)
 
 
@@ -144,18 +145,18 @@ class JsonObject:
     """One object of a JSON file.
 
     Args:
-        values: its content; None where the object itself is missing, which has been noted: nothing more is noted then.
-        faults: receives what does not fit.
-        place: where the object stands in the file, such as "params.".
+        values: its content; None if the object is missing, which is reported once.
+        faults: collects problems.
+        location: prefix of keys in messages, such as "params.".
     """
 
-    def __init__(self, values: dict[str, Any] | None, faults: FileDiagnostics, place: str = "") -> None:
+    def __init__(self, values: dict[str, Any] | None, faults: FileDiagnostics, location: str = "") -> None:
         self.values = values
         self.faults = faults
-        self.place = place
+        self.location = location
 
     def has(self, key: str) -> bool:
-        """Whether there is such a value."""
+        """Whether the value exists."""
         return self.values is not None and key in self.values
 
     def child(self, key: str) -> JsonObject:
@@ -164,15 +165,15 @@ class JsonObject:
         if value is not None and not isinstance(value, dict):
             self.wrong(key, value, "an object")
             value = None
-        return JsonObject(value, self.faults, f"{self.place}{key}.")
+        return JsonObject(value, self.faults, f"{self.location}{key}.")
 
     def children(self, key: str) -> list[JsonObject]:
         """A list of objects."""
         values = self._list(key, "a list of objects", dict)
-        return [JsonObject(value, self.faults, f"{self.place}{key}[{i}].") for i, value in enumerate(values)]
+        return [JsonObject(value, self.faults, f"{self.location}{key}[{i}].") for i, value in enumerate(values)]
 
     def text(self, key: str, expected: str | None = None) -> str:
-        """A text that is not empty; the expected one, where that is given."""
+        """A text that is not empty; equal to `expected` if that is given."""
         value = self._get(key)
         if value is None:
             return ""
@@ -254,17 +255,17 @@ class JsonObject:
         return tuple(float(value) for value in values)
 
     def wrong(self, key: str, value: object, expected: str) -> None:
-        """Notes a value that is not what is expected."""
+        """Reports an unexpected value."""
         shown = ascii(value)
         shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 3] + "..."
-        self.faults.error(f"{self.place}{key} is {shown}, expected {expected}", f"Correct {self.place}{key}.")
+        self.faults.error(f"{self.location}{key} is {shown}, expected {expected}", f"Correct {self.location}{key}.")
 
     def _get(self, key: str) -> Any:
         if self.values is None:
             return None
         if self.values.get(key) is None:
             found = "is null" if key in self.values else "is missing"
-            self.faults.error(f"{self.place}{key} {found}", f"Add {self.place}{key}.")
+            self.faults.error(f"{self.location}{key} {found}", f"Add {self.location}{key}.")
             return None
         return self.values[key]
 
@@ -279,7 +280,7 @@ class JsonObject:
 
 
 def is_inner_path(text: str) -> bool:
-    """Whether a text is a relative path that stays below where it starts, on every system, and may name a file."""
+    """Whether a text is a relative path of a file that stays inside its folder on every system."""
     parts = PurePosixPath(text).parts
     return (
         bool(parts)

@@ -1,4 +1,4 @@
-"""Writes deployed folders: names and content of files, and folders that appear whole or not at all."""
+"""Writes deployed folders: names and content of files; folders appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def blendshape_names(part: Mesh, actor: str) -> dict[str, str]:
 
 
 def write_network_facts(folder: Path, info: NetworkInfo) -> None:
-    """Writes what is known of the network beside its graph."""
+    """Writes the network's record beside its graph."""
     write_json(folder / INFO_FILE, info.as_json())
     write_json(folder / TRT_FILE, make_trt_info(info))
 
@@ -36,11 +36,11 @@ def write_network_facts(folder: Path, info: NetworkInfo) -> None:
 def write_actor(
     folder: Path, info: NetworkInfo, actor: str, config: AnimationConfig, arrays: Mapping[str, AnyArray]
 ) -> None:
-    """Writes what a consumer animates an actor with.
+    """Writes the files of an actor.
 
     Args:
         folder: the deployed folder.
-        info: what the network takes and gives.
+        info: inputs and outputs of the network.
         actor: the actor.
         config: the animation parameters.
         arrays: at least `NetworkInfo.actor_arrays`; only these are written.
@@ -50,17 +50,17 @@ def write_actor(
 
 
 def write_config(folder: Path, info: NetworkInfo, actor: str, config: AnimationConfig) -> None:
-    """Writes the animation parameters of an actor, in the place of those that are there."""
+    """Writes the animation parameters of an actor, replacing existing ones."""
     write_json(folder / info.config_file(actor), config.as_json())
 
 
 def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, Sequence[Mesh]]) -> None:
-    """Writes `model.json`, from which every other file is found.
+    """Writes `model.json`, which names all other files.
 
     Args:
         folder: the deployed folder.
-        info: what the network takes and gives.
-        blendshapes: for each actor the sets that the folder has.
+        info: inputs and outputs of the network.
+        blendshapes: for each actor the parts with blend shapes in the folder.
     """
     actors = info.identities
     shapes = [{part: blendshape_names(part, actor) for part in blendshapes.get(actor, ())} for actor in actors]
@@ -84,14 +84,14 @@ def write_model_file(folder: Path, info: NetworkInfo, blendshapes: Mapping[str, 
 
 @contextmanager
 def staged_folder(target: Path, *, force: bool) -> Iterator[Path]:
-    """Gives an empty folder, which takes the place of `target` when the block ends and the lint finds no error in it.
+    """Yields an empty folder, which replaces `target` at the end of the block if the lint finds no error in it.
 
     Until then a folder that was there is untouched; afterwards nothing of it is left. Several processes may do so at
     once, each in a folder of its own; with `force`, the last one's stays.
 
     Args:
         target: the deployed folder.
-        force: replace a deployed model that is there; without it that is refused.
+        force: replace an existing deployed model; otherwise one is an error.
 
     Raises:
         UserError: the target is there and may not be replaced, cannot be written, or what was written is faulty.
@@ -105,7 +105,7 @@ def staged_folder(target: Path, *, force: bool) -> Iterator[Path]:
             yield stage
             _refuse_faults(stage, target)
             make_durable(stage)
-            with exclusive(target.parent):  # between the renames there is no model
+            with exclusive(target.parent):  # between the renames the model is missing
                 _restore(target)
                 _check_target(target, force)
                 _replace(target, stage)
@@ -118,12 +118,12 @@ def staged_folder(target: Path, *, force: bool) -> Iterator[Path]:
 
 
 def _old(target: Path) -> Path:
-    """Where a model is kept that is being replaced."""
+    """Path of a model that is being replaced."""
     return target.with_name(f".{target.name}.old")
 
 
 def _restore(target: Path) -> None:
-    """Puts back what a process that was killed in `_replace` had moved away, or removes it."""
+    """Restores or removes the model that a process killed in `_replace` had moved."""
     old = _old(target)
     if old.is_dir() and not target.exists():
         old.rename(target)
@@ -147,9 +147,9 @@ def _check_target(target: Path, force: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / MODEL_FILE).is_file():
-        raise UserError(f"is there and is no deployed model (has no {MODEL_FILE})", path=target, hint="Move it away.")
+        raise UserError(f"exists and is not a deployed model (has no {MODEL_FILE})", path=target, hint="Move it.")
     if not force:
-        raise UserError("is deployed already", path=target, hint="Give --force to replace it, a built engine included.")
+        raise UserError("is deployed already", path=target, hint="Use --force to replace it, including a built engine.")
 
 
 def _refuse_faults(stage: Path, target: Path) -> None:

@@ -99,7 +99,7 @@ def test_rate_out_of_reach() -> None:
 
 def test_what_is_refused(tmp_path: Path) -> None:
     folder = write_graph(tmp_path)
-    with pytest.raises(FileFormatError, match="describes no diffusion network"):
+    with pytest.raises(FileFormatError, match="does not describe a diffusion network"):
         DiffusionSession.open(folder)
     write_json(folder / "network_info.json", INFO.as_json() | {"audio_params": {**vars_of(INFO), "buffer_len": 90}})
     with pytest.raises(FileFormatError, match=r"has the inputs(?s:.*)one export"):
