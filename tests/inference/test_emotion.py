@@ -20,7 +20,7 @@ def test_straight_lines_between_keys() -> None:
     curve.add(200, [1.0, 0.5])
     assert curve.defined_until == 200
     np.testing.assert_allclose(curve.at([-5, 100, 125, 200]), [[0, 1], [0, 1], [0.25, 0.875], [1, 0.5]])
-    with pytest.raises(ValueError, match="known until 200"):
+    with pytest.raises(ValueError, match="defined until 200"):
         curve.at([201])
     curve.close()
     np.testing.assert_array_equal(curve.at([201, 10**9]), [[1, 0.5], [1, 0.5]])
@@ -101,7 +101,7 @@ def test_files(name: str, text: str, tmp_path: Path) -> None:
         ("a.csv", "", "the file is empty"),
         ("a.csv", "time,joy\n", "holds no key"),
         ("a.json", "[", "is not valid JSON"),
-        ("a.json", '{"time": 0}', "holds no list of keys"),
+        ("a.json", '{"time": 0}', "contains no list of keys"),
         ("a.json", '[{"time": 0, "joy": true}]', "key 0: emotion 'joy' is True"),
     ],
 )

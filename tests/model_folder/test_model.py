@@ -136,7 +136,7 @@ def test_faulty_folder_does_not_take_the_place(tmp_path: Path) -> None:
 def test_folder_that_is_no_model_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model/thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match="no deployed model"), staged_folder(tmp_path / "model", force=True):
+    with pytest.raises(UserError, match="not a deployed model"), staged_folder(tmp_path / "model", force=True):
         pass
     assert (tmp_path / "model/thesis.txt").is_file()
 
