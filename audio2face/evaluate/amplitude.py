@@ -156,7 +156,7 @@ class AmplitudeProblem:
         if spread < self.min_spread:
             return "it does not move on the held-out shots"
         if not found >= self.min_correlation:  # nan included
-            return f"the network does not follow it there (correlation  {found:.2f})"
+            return f"the network does not follow it there (correlation {found:.2f})"
         return ""
 
     def _correlation(self) -> float:

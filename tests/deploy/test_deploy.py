@@ -151,7 +151,7 @@ def test_data_without_emotions(trained: Trained, caplog: pytest.LogCaptureFixtur
     model = trained.deploy(export=True)
     assert model.info.emotions == ("inert",)
     assert model.info.default_emotion == (0.0,)
-    assert "the SDK needs one" in caplog.text
+    assert "the SDK requires one" in caplog.text
     assert "placeholder without effect" in (model.folder / "README.md").read_text()
 
 
