@@ -161,7 +161,7 @@ def test_again(trained: Trained, caplog: pytest.LogCaptureFixture) -> None:
         trained.deploy()
     five = {"TIMESTEP_RESPACING": "5", "NUM_DIFFUSION_STEPS": 5}
     model = trained.deploy(force=True, inference=five)
-    assert "--export follows it" in caplog.text
+    assert "--export applies the change" in caplog.text
     assert isinstance(model.info, DiffusionInfo)
     assert model.info.num_diffusion_steps == 2
     model = trained.deploy(export=True, force=True, inference=five)
@@ -196,7 +196,7 @@ def test_preprocessing_that_changed_is_refused(trained: Trained) -> None:
         arrays = dict(data)
     arrays["neutral_tongue"][0] += 0.01
     np.savez(path, **arrays)
-    with pytest.raises(UserError, match=r"'neutral_tongue' lies 0\.00"):
+    with pytest.raises(UserError, match=r"'neutral_tongue' differs by 0\.00"):
         trained.deploy()
     assert list((trained.workspace / "output_deploy").iterdir()) == []
 

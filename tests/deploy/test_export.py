@@ -279,5 +279,5 @@ def test_record_that_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="was not exported"):
         ExportRecord.open(tmp_path)
     (tmp_path / "export.json").write_text('{"encoder": {}}')
-    with pytest.raises(FileFormatError, match="no record of an export"):
+    with pytest.raises(FileFormatError, match="not a valid record of an export"):
         ExportRecord.open(tmp_path)

@@ -146,7 +146,7 @@ def test_emotions_are_told_frame_by_frame(deployed: Path) -> None:
 
 
 def test_sound_strength(deployed: Path) -> None:
-    """A regression network hears the sound times `input_strength`, a diffusion network as it is."""
+    """`input_strength` is a gain of the audio for regression networks only."""
     model = DeployedModel.open(deployed)
     gain = 1.0 if deployed.name == "diffusion" else 1.3
     np.testing.assert_array_equal(whole(model, sound(0.5))[0], whole(model, sound(0.5), gain=gain)[0])

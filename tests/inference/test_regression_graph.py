@@ -1,4 +1,4 @@
-"""Regression graphs by ONNX Runtime: what is refused, and which samples each frame of a recording hears."""
+"""Regression graphs by ONNX Runtime: what is refused, and the window of samples of each frame."""
 
 from __future__ import annotations
 
