@@ -91,7 +91,7 @@ def _diffusion_options(model: TrainedDiffusion, inference: InferenceDiffusion, a
     mode = Mode.parse(args.mode or inference.INFERENCE_MODE or DEFAULT_MODE)
     actor = args.actor or inference.ACTOR_NAME or (model.actors[0] if len(model.actors) == 1 else None)
     if actor is None:
-        raise UserError("whose face is to move?", hint=f"Give --actor or ACTOR_NAME: {', '.join(model.actors)}.")
+        raise UserError("the model has several actors", hint=f"Give --actor or ACTOR_NAME: {', '.join(model.actors)}.")
     condition = args.condition or args.actor or inference.CONDITION or actor
     emotion = args.emotion or inference.EMOTION_LABEL or model.train.DEFAULT_SHOT_EMOTION_NAME
     model.emotions.index(emotion)  # refuses an unknown one before anything is loaded

@@ -119,10 +119,10 @@ def test_the_sound_of_a_film_is_animated_like_a_recording(stage: Any, tmp_path: 
     assert (take / "clip_ada_joy.html").is_file()
 
 
-def test_condition_of_another_actor_applies_to_network_output_only(stage: Any, deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_condition_of_another_actor(stage: Any, deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if deployed.name == "diffusion":
         stage("--audio", "a.wav", "--format", "csv", ACTOR_NAME="ada", CONDITION="ben", EMOTION_LABEL="joy")
-        assert "the condition ben applies to network output only; ada is animated with its own" in capsys.readouterr().out
+        assert "ada moves in its own way; that of ben is for the network's own output" in capsys.readouterr().out
 
 
 def test_truth_and_another_run_beside_it(stage: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
