@@ -81,7 +81,7 @@ class ReferenceWay:
 
     def __init__(self, task: Any, loader: SequenceLoader, plans: Iterator[SequenceBatchSpec]) -> None:
         self._task, self._loader, self._plans = task, loader, plans
-        source, objective = task._data.sources[0], task._objective
+        source, objective = task._data.sources[0], task._loss_fn
         for name, found in (("lips", source.raw.lip_dist), ("lids", source.raw.eye_dist)):
             assert found is not None
             pairs = np.stack([found.upper, found.lower])

@@ -19,15 +19,18 @@ from audio2face.models import encoders
 from audio2face.models.diffusion.loss import (
     ActorGeometry,
     DiffusionLoss,
-    DiffusionLossBatch,
     DiffusionLossWeights,
-    training_loss,
 )
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
-from audio2face.models.diffusion.process import make_noise_schedule, random_noise, sample_timesteps
+from audio2face.models.diffusion.process import (
+    add_noise,
+    make_noise_schedule,
+    original_timesteps,
+    random_noise,
+    sample_timesteps,
+)
 from audio2face.models.diffusion.sampling import sample_clip
 from audio2face.models.encoders import SpeechEncoder
-from audio2face.models.losses import Losses
 from audio2face.training.checkpoint import save_tensors
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.dataset import TrainingData
@@ -189,7 +192,7 @@ class DiffusionTask:
             fabric.device
         )
         faces = [_actor_geometry(source, train) for source in data.sources]
-        self._objective = DiffusionLoss(self._settings.sizes, _loss_weights(train), faces).to(fabric.device)
+        self._loss_fn = DiffusionLoss(self._settings.sizes, _loss_weights(train), faces).to(fabric.device)
         self._schedule = make_noise_schedule(
             train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, train.TIMESTEP_RESPACING
         )
@@ -227,19 +230,19 @@ class DiffusionTask:
         """Adds noise to the poses of a batch, lets the network denoise them, and compares; speech is encoded once."""
         batch = batch.to(self._fabric.device)
         target: Tensor = self._decoder(batch)
-        objective = self._masked_objective(batch)
         steps = sample_timesteps(self._schedule, len(target), self.generators["steps"])
         noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._fabric.device)
-        learnt = DiffusionLossBatch(
-            target=target,
-            speech=batch.audio,
-            actor=batch.actor,
-            actor_indices=batch.actors,
-            emotion=batch.emotion,
-            lengths=batch.lengths,
-            speech_lengths=batch.audio_lengths,
+        predicted = network(
+            add_noise(self._schedule, target, steps, noise),
+            original_timesteps(self._schedule, steps),
+            batch.audio,
+            batch.actor,
+            batch.emotion,
+            batch.lengths,
+            batch.audio_lengths,
         )
-        losses = training_loss(network, self._schedule, objective, learnt, steps, noise)
+        valid = value_mask(batch.valid, self._settings.sizes, self._fabric.device)
+        losses = self._loss_fn(predicted, target, batch.actors, batch.lengths, valid)
         return {"total": losses.total, **losses.terms}
 
     def commit_step(self) -> None:
@@ -279,19 +282,6 @@ class DiffusionTask:
     def export(self, folder: Path) -> None:
         """Writes the actors' constants, which the state dict excludes."""
         save_tensors({"neutral": self._constants.neutral, "scale": self._constants.scale}, folder / CONSTANTS_FILE)
-
-    def _masked_objective(self, batch: SegmentBatch) -> Callable[..., Losses]:
-        """The objective without the parts that some of the items have no data of: they have no loss there."""
-        mask = value_mask(batch.valid, self._settings.sizes, self._fabric.device)
-        if mask is None:
-            return self._objective
-        valid = mask[:, None]
-
-        def compare(predicted: Tensor, true: Tensor, *rest: Any) -> Losses:
-            masked: Losses = self._objective(predicted, torch.where(valid, true, predicted.detach()), *rest)
-            return masked
-
-        return compare
 
 
 def diffusion_learning_rate(

@@ -252,7 +252,7 @@ class RegressionTask:
         ).to(fabric.device)
         self.generators = {"gains": torch.Generator().manual_seed(train.RNG_SEED_TORCH + fabric.global_rank)}
         network.set_noise_generator(self.generators["gains"])
-        self._objective = RegressionLoss(
+        self._loss_fn = RegressionLoss(
             self._settings.sizes,
             loss_weights(train),
             skin_geometry(source, train),
@@ -325,16 +325,16 @@ class RegressionTask:
             items=len(batch.sample_ids),
         )
         done = batch.spec.position / (self.num_batches * self._train.NUM_EPOCHS)
-        losses = self._objective(RegressionOutput(values, logits), learnt, 1 - done)
+        losses = self._loss_fn(RegressionOutput(values, logits), learnt, 1 - done)
         return {"total": losses.total, **losses.terms}
 
     def commit_step(self) -> None:
         """Keeps the updates of the running loss scales since the last step."""
-        self._objective.commit()
+        self._loss_fn.commit()
 
     def discard_step(self) -> None:
         """Reverts the updates of the running loss scales since the last step."""
-        self._objective.discard()
+        self._loss_fn.discard()
 
     def validate(self) -> dict[str, float]:
         """The metrics of `RegressionValidation`; caches the speech features of the validation set at the first call."""
@@ -351,13 +351,13 @@ class RegressionTask:
 
     def state(self) -> dict[str, Any]:
         """The fingerprint of the sampler, and the running loss scales."""
-        scales = {name: value.item() for name, value in self._objective.state_dict().items()}
+        scales = {name: value.item() for name, value in self._loss_fn.state_dict().items()}
         return {"sampler": self._sampler.fingerprint, "scales": scales}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Makes sure that the data are those of the checkpoint, and restores the running loss scales."""
         check_same_data(state.get("sampler"), self._sampler.fingerprint)
-        self._objective.load_state_dict({name: torch.tensor(value) for name, value in state["scales"].items()})
+        self._loss_fn.load_state_dict({name: torch.tensor(value) for name, value in state["scales"].items()})
 
     def network_config(self) -> dict[str, Any]:
         """Everything that `load_network` needs beside weights."""

@@ -11,8 +11,8 @@ from reference_diffusion import Vectors
 from torch import Tensor
 
 from audio2face.errors import UserError
-from audio2face.models.diffusion.loss import DiffusionLoss, DiffusionLossBatch, DiffusionLossWeights, training_loss
-from audio2face.models.diffusion.process import add_noise, fixed_noise, make_noise_schedule
+from audio2face.models.diffusion.loss import DiffusionLoss, DiffusionLossWeights
+from audio2face.models.diffusion.process import add_noise, fixed_noise, make_noise_schedule, original_timesteps
 from audio2face.models.diffusion.sampling import WindowSampler, initial_hidden_state, sample_clip
 from audio2face.training.diffusion import diffusion_learning_rate
 from audio2face.training.pretrained import convert_reference_weights
@@ -59,8 +59,9 @@ def test_training(vectors: Vectors) -> None:
     network = vectors.network()
     weights = DiffusionLossWeights(0.1, 1.0, None, 10.0, None, None)
     objective = DiffusionLoss(network.settings.sizes, weights, [])
-    batch = DiffusionLossBatch(vectors["x0"], vectors["hubert_features"], vectors["actor"], [1], vectors["emotion"])
-    losses = training_loss(network, SCHEDULE, objective, batch, vectors["t"], vectors["q_noise"])
+    timesteps = original_timesteps(SCHEDULE, vectors["t"])
+    predicted = network(noisy, timesteps, vectors["hubert_features"], vectors["actor"], vectors["emotion"])
+    losses = objective(predicted, vectors["x0"], [1])
     assert float(losses.total) == pytest.approx(float(vectors["train_loss"]), rel=1e-5)
     assert list(losses.terms) == ["diffusion"]
 

@@ -91,7 +91,7 @@ def test_a_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bo
     batch = next(task.batches(0, 0))
     assert bool(np.asarray(batch.valid).all()) != lacks
     task.network.train()
-    for module in (task.network, task._objective, *([task._decoder] if kind == "diffusion" else [])):
+    for module in (task.network, task._loss_fn, *([task._decoder] if kind == "diffusion" else [])):
         put_on_gpu(module)
     task._fabric = SimpleNamespace(device=GPU)
     with PretendedGpu():

@@ -203,7 +203,7 @@ def test_parts_without_data_are_not_learnt(folder: Path) -> None:
 
 def small_weights_off(task: RegressionTask) -> RegressionTask:
     """Leaves out the one loss that needs no truth."""
-    task._objective._terms = [term for term in task._objective._terms if term[0] != "vol_stab_reg"]
+    task._loss_fn._terms = [term for term in task._loss_fn._terms if term[0] != "vol_stab_reg"]
     return task
 
 

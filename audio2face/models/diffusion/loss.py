@@ -4,9 +4,10 @@ They work on normalised animation `[batch, frames, channels]` and on the geometr
 
 Usage::
 
-    objective = DiffusionLoss(sizes, DiffusionLossWeights(...), [ActorGeometry(...), ...])
-    losses = training_loss(network, schedule, objective, batch, steps, noise)
-    losses.total.backward()
+    loss_fn = DiffusionLoss(sizes, DiffusionLossWeights(...), [ActorGeometry(...), ...])
+    noisy = add_noise(schedule, target, steps, noise)
+    predicted = network(noisy, original_timesteps(schedule, steps), audio, actor, emotion)
+    loss_fn(predicted, target, actors).total.backward()
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.models.diffusion.process import NoiseSchedule, add_noise, original_timesteps
 from audio2face.models.layout import ChannelSizes, ChannelSlices
 from audio2face.models.losses import (
     Losses,
@@ -75,29 +75,6 @@ class ActorGeometry:
     lower_lids: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class DiffusionLossBatch:
-    """The inputs and targets of one training step.
-
-    Attributes:
-        target: normalised animation, `[batch, frames, channels]`.
-        speech: audio `[batch, samples]` or features `[batch, steps, encoder_width]`.
-        actor: one-hot, `[batch, actors]`.
-        actor_indices: the same as Python integers.
-        emotion: `[batch, emotions]`.
-        lengths: valid frames of each item, before its padding, int64 `[batch]`; None: all.
-        speech_lengths: valid samples or steps of each item, int64 `[batch]`; None: all.
-    """
-
-    target: Tensor
-    speech: Tensor
-    actor: Tensor
-    actor_indices: Sequence[int]
-    emotion: Tensor
-    lengths: Tensor | None = None
-    speech_lengths: Tensor | None = None
-
-
 class DiffusionLoss(nn.Module):
     """The weighted sum of all losses; keeps the geometry of the actors' faces on the device.
 
@@ -122,60 +99,84 @@ class DiffusionLoss(nn.Module):
         self._terms = [(name, weight, term) for name, weight, term in table if weight]
 
     def forward(
-        self, predicted: Tensor, target: Tensor, actor_indices: Sequence[int], lengths: Tensor | None = None
+        self,
+        predicted: Tensor,
+        target: Tensor,
+        actors: Sequence[int],
+        lengths: Tensor | None = None,
+        valid: Tensor | None = None,
     ) -> Losses:
         """Computes the losses of a prediction, in float32 also under mixed precision.
 
         Args:
             predicted: `[batch, frames, channels]`.
             target: `[batch, frames, channels]`.
-            actor_indices: the actor of each item.
-            lengths: valid frames of each item, int64 `[batch]`; None: all.
+            actors: index of the actor of each item.
+            lengths: valid frames of each item, before its padding, int64 `[batch]`; None: all.
+            valid: mask of the channels with data, bool `[batch, channels]`; None: all. The others have no gradient.
         """
+        if valid is not None:
+            target = torch.where(valid[:, None], target, predicted.detach())
         with torch.autocast(predicted.device.type, enabled=False):
             # Split once: each split of the prediction costs a tensor of its full size in the backward pass.
             slices, target_slices = self.sizes.split(predicted.float()), self.sizes.split(target.float())
-            pair = _DiffusionPair(slices, target_slices, actor_indices, lengths)
-            terms = {name: term(pair) for name, _, term in self._terms}
+            terms = {name: term(slices, target_slices, actors, lengths) for name, _, term in self._terms}
             total = torch.stack([weight * terms[name] for name, weight, _ in self._terms]).sum()
         return Losses(total, terms)
 
-    def _diffusion(self, pair: _DiffusionPair) -> Tensor:
+    def _diffusion(
+        self, predicted: ChannelSlices, target: ChannelSlices, _: Sequence[int], lengths: Tensor | None
+    ) -> Tensor:
         factors = (1.0, self.weights.tongue, self.weights.jaw, 1.0)
-        parts = zip(pair.predicted, pair.target, factors, strict=True)
-        sums = [
-            _scaled_smooth_l1(predicted, target, factor).sum(dim=-1) for predicted, target, factor in parts if factor
-        ]
-        return frame_mean(torch.stack(sums).sum(dim=0) / self.sizes.total, pair.lengths)
+        parts = zip(predicted, target, factors, strict=True)
+        sums = [_scaled_smooth_l1(own, true, factor).sum(dim=-1) for own, true, factor in parts if factor]
+        return frame_mean(torch.stack(sums).sum(dim=0) / self.sizes.total, lengths)
 
-    def _velocity(self, pair: _DiffusionPair) -> Tensor:
-        return velocity_loss(pair.predicted.skin, pair.target.skin, pair.lengths)
+    def _velocity(
+        self, predicted: ChannelSlices, target: ChannelSlices, _: Sequence[int], lengths: Tensor | None
+    ) -> Tensor:
+        return velocity_loss(predicted.skin, target.skin, lengths)
 
-    def _lip_distance(self, pair: _DiffusionPair) -> Tensor:
+    def _lip_distance(
+        self, predicted: ChannelSlices, target: ChannelSlices, actors: Sequence[int], lengths: Tensor | None
+    ) -> Tensor:
         exponent = self.weights.lip_distance_exponent
-        return self._per_actor(
-            pair, lambda face, skin, target, lengths: face.lip_distance(skin, target, exponent, lengths)
-        )
 
-    def _lip_position(self, pair: _DiffusionPair) -> Tensor:
-        return self._per_actor(pair, lambda face, skin, target, lengths: face.lip_position(skin, target, lengths))
+        def term(face: _ActorTerms, skin: Tensor, true_skin: Tensor, valid: Tensor | None) -> Tensor:
+            return face.lip_distance(skin, true_skin, exponent, valid)
 
-    def _upper_face_smoothness(self, pair: _DiffusionPair) -> Tensor:
-        return self._per_actor(pair, lambda face, skin, _, lengths: face.upper_face_smoothness(skin, lengths))
+        return self._per_actor(term, predicted.skin, target.skin, actors, lengths)
+
+    def _lip_position(
+        self, predicted: ChannelSlices, target: ChannelSlices, actors: Sequence[int], lengths: Tensor | None
+    ) -> Tensor:
+        return self._per_actor(_ActorTerms.lip_position, predicted.skin, target.skin, actors, lengths)
+
+    def _upper_face_smoothness(
+        self, predicted: ChannelSlices, target: ChannelSlices, actors: Sequence[int], lengths: Tensor | None
+    ) -> Tensor:
+        def term(face: _ActorTerms, skin: Tensor, _: Tensor, valid: Tensor | None) -> Tensor:
+            return face.upper_face_smoothness(skin, valid)
+
+        return self._per_actor(term, predicted.skin, target.skin, actors, lengths)
 
     def _per_actor(
-        self, pair: _DiffusionPair, term: Callable[[_ActorTerms, Tensor, Tensor, Tensor | None], Tensor]
+        self,
+        term: Callable[[_ActorTerms, Tensor, Tensor, Tensor | None], Tensor],
+        skin: Tensor,
+        target_skin: Tensor,
+        actors: Sequence[int],
+        lengths: Tensor | None,
     ) -> Tensor:
         """Averages a term over items, each with its own actor's geometry."""
-        skin, target_skin, actors = pair.predicted.skin, pair.target.skin, pair.actor_indices
         if len(set(actors)) == 1:
-            return term(self._actor_terms(actors[0]), skin, target_skin, pair.lengths)
+            return term(self._actor_terms(actors[0]), skin, target_skin, lengths)
         # All split at once: splitting item by item would cost a tensor of the batch's size each in the backward pass.
         sides = zip(torch.split(skin, 1), torch.split(target_skin, 1), actors, strict=True)
-        lengths = [None] * len(actors) if pair.lengths is None else torch.split(pair.lengths, 1)
+        item_lengths = [None] * len(actors) if lengths is None else torch.split(lengths, 1)
         values = [
             term(self._actor_terms(actor), predicted, target, length)
-            for (predicted, target, actor), length in zip(sides, lengths, strict=True)
+            for (predicted, target, actor), length in zip(sides, item_lengths, strict=True)
         ]
         return torch.stack(values).mean()
 
@@ -185,41 +186,8 @@ class DiffusionLoss(nn.Module):
         return face
 
 
-def training_loss(
-    network: Callable[..., Tensor],
-    schedule: NoiseSchedule,
-    loss_fn: Callable[..., Losses],
-    batch: DiffusionLossBatch,
-    steps: Tensor,
-    noise: Tensor,
-) -> Losses:
-    """Runs the forward pass of a training step: adds noise, denoises with the network, computes the losses.
-
-    Args:
-        network: a `DiffusionNetwork`, plain or wrapped (compiled, distributed).
-        schedule: the noise schedule of training.
-        loss_fn: a `DiffusionLoss`, plain or wrapped.
-        batch: inputs and targets.
-        steps: an index into the schedule per item, int64 `[batch]`, preferably on the CPU (`sample_timesteps`).
-        noise: standard normal, of the target's shape.
-    """
-    noisy = add_noise(schedule, batch.target, steps, noise)
-    timesteps = original_timesteps(schedule, steps)
-    predicted = network(noisy, timesteps, batch.speech, batch.actor, batch.emotion, batch.lengths, batch.speech_lengths)
-    return loss_fn(predicted, batch.target, batch.actor_indices, batch.lengths)
-
-
-@dataclass(frozen=True)
-class _DiffusionPair:
-    """Prediction and target of `DiffusionLoss.forward`, split into groups of channels."""
-
-    predicted: ChannelSlices
-    target: ChannelSlices
-    actor_indices: Sequence[int]
-    lengths: Tensor | None
-
-
-_Term = Callable[[_DiffusionPair], Tensor]
+# Of prediction and target, the actor of each item, and the valid frames of each item.
+_Term = Callable[[ChannelSlices, ChannelSlices, Sequence[int], Tensor | None], Tensor]
 
 
 class _ActorTerms(nn.Module):
