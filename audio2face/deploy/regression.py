@@ -173,7 +173,7 @@ def checked_arrays(
     for part in MESHES:
         path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
         if path is not None:
-            shapes = actors.read_shapes(path)
+            shapes = actors.read_components(path)
             named |= {f"shapes_matrix_{part}": shapes.matrix, f"shapes_mean_{part}": shapes.mean}
     check_sizes(info, source, named)
     return named

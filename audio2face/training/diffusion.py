@@ -36,7 +36,7 @@ from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.samplers import check_same_data
-from audio2face.training.data.segments import PcaDecoder, SegmentBatch, value_mask
+from audio2face.training.data.segments import PcaDecoder, SegmentBatch, channel_mask
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
@@ -241,7 +241,7 @@ class DiffusionTask:
             batch.lengths,
             batch.audio_lengths,
         )
-        valid = value_mask(batch.valid, self._settings.sizes, self._fabric.device)
+        valid = channel_mask(batch.valid, self._settings.sizes, self._fabric.device)
         losses = self._loss_fn(predicted, target, batch.actors, batch.lengths, valid)
         return {"total": losses.total, **losses.terms}
 

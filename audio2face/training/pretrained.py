@@ -56,7 +56,7 @@ _REGRESSION_NAMES = {
     "phoneme_conv1.": "phonemes.layers.0.",
     "phoneme_conv2.": "phonemes.layers.1.",
 }
-_OVER_TIME = ("time.layers.", "phonemes.layers.")  # convolutions over time, which have a fourth axis there
+_TEMPORAL_CONVOLUTIONS = ("time.layers.", "phonemes.layers.")  # convolutions over time, which have a fourth axis there
 # Start of a name in torchaudio's wav2vec 2.0 -> start of the name in that of `transformers`.
 _WAV2VEC_NAMES = {
     "feature_extractor.": "feature_extractor.",
@@ -85,7 +85,7 @@ def convert_reference_weights(state: Mapping[str, Tensor]) -> tuple[dict[str, Te
         if start is None:
             rest[name] = weight
         else:
-            network[_layer_of_gru(_DIFFUSION_NAMES[start] + name.removeprefix(start))] = weight
+            network[_gru_layer_name(_DIFFUSION_NAMES[start] + name.removeprefix(start))] = weight
     # Whatever the encoder is called there, it is one module: all its names begin with the same word.
     holders = {name.split(".")[0] for name in rest}
     if not network or len(holders) > 1:
@@ -96,7 +96,7 @@ def convert_reference_weights(state: Mapping[str, Tensor]) -> tuple[dict[str, Te
     return network, {name.split(".", 1)[-1]: weight for name, weight in rest.items()}
 
 
-def _layer_of_gru(name: str) -> str:
+def _gru_layer_name(name: str) -> str:
     """Layers that are one module there are a module each here: `gru.weight_ih_l1` is `gru.layers.1.weight_ih_l0`."""
     return re.sub(r"^gru\.(\w+)_l(\d+)$", r"gru.layers.\2.\1_l0", name)
 
@@ -127,7 +127,9 @@ def convert_regression_weights(
         start = next((start for start in names if name.startswith(start)), None)
         if start is not None:
             ours = names[start] + name.removeprefix(start)
-            network[ours] = weight.squeeze(-1) if ours.startswith(_OVER_TIME) and weight.dim() == 4 else weight
+            network[ours] = (
+                weight.squeeze(-1) if ours.startswith(_TEMPORAL_CONVOLUTIONS) and weight.dim() == 4 else weight
+            )
         elif (own := _wav2vec_name(name)) is not None:
             encoder[own] = weight
         else:
@@ -151,7 +153,7 @@ def _wav2vec_name(name: str) -> str | None:
 _ENCODER = "encoder."
 _WEIGHTS_HINT = "Save the state dictionary alone (named tensors), or copy the file once more."
 _ACTORS = "actor_projection.weight"
-_IN_A_LEARNER = "network."  # what the names of a regression network's weights begin with in a run
+_MODULE_PREFIX = "network."  # what the names of a regression network's weights begin with in a run
 
 
 def load_pretrained(network: DiffusionNetwork, path: Path, actors: Sequence[str]) -> None:
@@ -166,10 +168,10 @@ def load_pretrained(network: DiffusionNetwork, path: Path, actors: Sequence[str]
         UserError: the file is damaged, of other sizes, or was trained with another speech encoder.
     """
     if path.suffix == ".safetensors":
-        weights, recorded = _ours(network.encoder, path, "diffusion")
+        weights, recorded = _read_run_weights(network.encoder, path, "diffusion")
         before = [str(actor) for actor in recorded["actors"]]
     else:
-        weights = _with_encoder(network, *convert_reference_weights(_references(path)))
+        weights = _with_encoder(network, *convert_reference_weights(_read_reference_weights(path)))
         before = list(actors)[: weights[_ACTORS].shape[1]]
     columns = [before.index(actor) if actor in before else None for actor in actors]
     same = "emotions, NETWORK_HYPER_PARAMS, TARGET_FPS, DIFFUSION_STEPS and SPEECH_ENCODER"
@@ -190,17 +192,17 @@ def load_pretrained_regression(network: RegressionNetwork, path: Path, languages
         UserError: see `load_pretrained`.
     """
     if path.suffix == ".safetensors":
-        every, _ = _ours(network.encoder, path, "regression")
-        own = {name: weight for name, weight in every.items() if name.startswith(_IN_A_LEARNER)}
-        weights = {name.removeprefix(_IN_A_LEARNER): weight for name, weight in own.items()}
+        every, _ = _read_run_weights(network.encoder, path, "regression")
+        own = {name: weight for name, weight in every.items() if name.startswith(_MODULE_PREFIX)}
+        weights = {name.removeprefix(_MODULE_PREFIX): weight for name, weight in own.items()}
     else:
-        weights = _with_encoder(network, *convert_regression_weights(_references(path), languages))
+        weights = _with_encoder(network, *convert_regression_weights(_read_reference_weights(path), languages))
     same = "shapes, emotions, NETWORK_HYPER_PARAMS, PHONEME_FORCING_LANGS and SPEECH_ENCODER"
     _load(network, weights, path, f"the number of {same}")
     LOGGER.info("starting from %s", path)
 
 
-def _ours(encoder: nn.Module | None, path: Path, kind: str) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
+def _read_run_weights(encoder: nn.Module | None, path: Path, kind: str) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
     """Weights of a run of ours, and what it recorded of its network."""
     record = path.with_name(NETWORK_FILE)
     if not record.is_file():
@@ -225,7 +227,7 @@ def _ours(encoder: nn.Module | None, path: Path, kind: str) -> tuple[dict[str, T
     return weights, recorded
 
 
-def _references(path: Path) -> dict[str, Tensor]:
+def _read_reference_weights(path: Path) -> dict[str, Tensor]:
     """Weights of the reference."""
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -241,11 +243,13 @@ def _references(path: Path) -> dict[str, Tensor]:
 def _with_encoder(network: nn.Module, weights: dict[str, Tensor], encoder: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Adds the encoder's weights, renamed; where there are none, the network keeps those that it has."""
     if encoder:
-        return weights | {f"{_ENCODER}model.{_present_name(name)}": tensor for name, tensor in encoder.items()}
+        return weights | {
+            f"{_ENCODER}model.{_current_weight_norm_name(name)}": tensor for name, tensor in encoder.items()
+        }
     return {name: value for name, value in network.state_dict().items() if name.startswith(_ENCODER)} | weights
 
 
-def _present_name(name: str) -> str:
+def _current_weight_norm_name(name: str) -> str:
     # Magnitude and direction of the positional convolution, as files older than torch 2.1 call them.
     name = name.replace("conv.weight_g", "conv.parametrizations.weight.original0")
     return name.replace("conv.weight_v", "conv.parametrizations.weight.original1")

@@ -36,7 +36,7 @@ from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import FeatureCache, open_encoder
 from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
 from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid, check_same_data
-from audio2face.training.data.segments import value_mask
+from audio2face.training.data.segments import channel_mask
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
 from audio2face.training.distributed import all_reduce_mean
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
@@ -308,7 +308,7 @@ class RegressionTask:
     def losses(self, network: Callable[..., Any], batch: SequenceBatch) -> Mapping[str, Tensor]:
         """Predicts a batch, and computes the losses."""
         device = self._fabric.device
-        known, phonemes = value_mask(batch.valid, self._settings.sizes, device), self._phonemes_of(batch)
+        known, phonemes = channel_mask(batch.valid, self._settings.sizes, device), self._phonemes_of(batch)
         distance, size = (None if table is None else table[batch.clips].to(device) for table in self._lip_weights)
         batch = batch.to(device)
         values, logits, implicit = network(

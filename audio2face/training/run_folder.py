@@ -163,10 +163,10 @@ class ValidationClip:
 
 def describe_validation(clips: Iterable[TrainingClip], roots: Roots) -> dict[str, Any]:
     """The validation clips as JSON; paths below the roots are written so that they hold after a move."""
-    return {"clips": [_describe(clip, roots) for clip in clips if clip.audio is not None]}
+    return {"clips": [_validation_clip_record(clip, roots) for clip in clips if clip.audio is not None]}
 
 
-def _describe(clip: TrainingClip, roots: Roots) -> dict[str, Any]:
+def _validation_clip_record(clip: TrainingClip, roots: Roots) -> dict[str, Any]:
     assert clip.audio is not None  # `describe_validation` leaves held poses out
     described = ValidationClip(
         actor=clip.shot.actor,

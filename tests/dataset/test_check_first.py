@@ -179,7 +179,7 @@ ROWS = (
         text("audio/s1_neutral.txt", b"\xff\xfe\x00"),
     ),
     Row("training", "the ratio … needs too long a filter", "sample-rate", odd_rate),
-    Row("training", "no clip is left to learn from", "shots-short", short),
+    Row("training", "no clip is left for training", "shots-short", short),
     Row(
         "training",
         "holds a value that is not finite for …",

@@ -113,7 +113,7 @@ def test_audio_of_a_segment(offset: float, configure: Configure, reference_data:
     start = round((first + offset) / 30 * RATE) + int(41 * (RATE / 60))
     assert batch.audio.shape == (1, int(77 / 60 * RATE)) == (1, num_segment_samples(77, 60.0, RATE))
     assert np.array_equal(batch.audio[0], whole.data[start : start + batch.audio.shape[1]])
-    motion = data.motions["s4_neutral"].between(first + np.clip((np.arange(41, 118) + 0.5) / 2 - 0.5, 0, None))
+    motion = data.motions["s4_neutral"].interpolate(first + np.clip((np.arange(41, 118) + 0.5) / 2 - 0.5, 0, None))
     assert np.allclose(batch.skin[0], motion.skin)
 
 
@@ -225,7 +225,7 @@ def test_no_pose_of_a_whole_clip_is_ever_made(configure: Configure) -> None:
     data, train = open_both(configure())
     loader, _ = data.segments(train, batch_size=1)
     loader.load(SegmentBatchSpec(0, (SegmentSpec(0, 0, 30),)))  # the recording is in memory now
-    long = data.motions["s1_neutral"].hold(5, 100_000, neutral_skin=False, neutral_tongue=False)
+    long = data.motions["s1_neutral"].freeze_frame(5, 100_000, neutral_skin=False, neutral_tongue=False)
     loader, _ = replace(data, motions={**data.motions, "s1_neutral": long}).segments(train, batch_size=1)
     tracemalloc.start()
     try:
@@ -398,4 +398,4 @@ def test_motion_between_frames_is_that_of_poses() -> None:
     lower = positions.astype(int)
     weight = (positions - lower)[:, None]
     expected = (1 - weight) * poses[lower] + weight * poses[lower + 1]
-    assert np.allclose(motion.between(positions).skin @ shapes + mean, expected, atol=1e-5)
+    assert np.allclose(motion.interpolate(positions).skin @ shapes + mean, expected, atol=1e-5)

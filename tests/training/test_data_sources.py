@@ -17,7 +17,7 @@ from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_json
 from audio2face.training.data.actors import open_sources
-from audio2face.training.data.clips import TrainingClip, TrainingShot, without_short
+from audio2face.training.data.clips import TrainingClip, TrainingShot, drop_short_clips
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.run_folder import Origin, provenance_record, read_origins
 
@@ -111,7 +111,7 @@ def test_origins_of_either_implementation_are_read(tmp_path: Path) -> None:
 def test_files_that_do_not_fit_are_refused(configure: Configure, tmp_path: Path) -> None:
     shapes = tmp_path / "shapes.npz"
     np.savez(shapes, shapes_matrix=np.zeros((3, 4, 3), np.float32), shapes_mean=np.zeros((4, 3), np.float32))
-    with pytest.raises(UserError, match=r"3 shapes of 4 skin vertices, but .* says 21 of 200"):
+    with pytest.raises(UserError, match=r"3 components of 4 skin vertices, but .* has 21 of 200"):
         open_data(configure(SKIN_PCA_SHAPES_FPATH={"ann": str(shapes)}))
     broken = tmp_path / "info.json"
     broken.write_text("[]")
@@ -199,7 +199,7 @@ def test_clip_beyond_its_shot(configure: Configure, caplog: pytest.LogCaptureFix
         ({"VALIDATION_SHOTS": {"ann": ["s9"]}}, r"VALIDATION_SHOTS\['ann'\]: .*no shot 's9'"),
         (
             {"VALIDATION_SHOTS": {"ann": ["s1_neutral", "s2_joy", "s3_anger", "s4_neutral"]}},
-            "no clip is left to learn from",
+            "no clip is left for training",
         ),
     ],
 )
@@ -212,10 +212,10 @@ def test_short_clips_are_left_out(configure: Configure, caplog: pytest.LogCaptur
     with caplog.at_level(logging.WARNING):
         data = open_data(configure(CLIPS=[*EVERY_SHOT, *clip("s2_joy", 4)]))
     assert len(data.training_clips) == 4
-    assert "shorter than 0.21 seconds are left out: s2_joy [0, 4]" in caplog.text
+    assert "shorter than 0.21 seconds are skipped: s2_joy [0, 4]" in caplog.text
     shot = TrainingShot("a", "ann", "a", 9, 30.0, "joy", 0)
     assert (
-        without_short([TrainingClip(shot, 0, 0, "", "", None), TrainingClip(shot, 0, 1, "", "", None)], 2, "frames")[
+        drop_short_clips([TrainingClip(shot, 0, 0, "", "", None), TrainingClip(shot, 0, 1, "", "", None)], 2, "frames")[
             0
         ].last
         == 1
@@ -225,7 +225,7 @@ def test_short_clips_are_left_out(configure: Configure, caplog: pytest.LogCaptur
 def test_recordings_that_end_early_are_told(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         open_data(configure(CLIPS=[("ann", "s2_joy", (0, 94), "aug_v1", "en", "aug/v1/s2_joy.wav", 0)]))
-    assert "taken for silent there: s2_joy [0, 94] (2.2 s of s2_joy.wav)" in caplog.text
+    assert "padded with silence: s2_joy [0, 94] (2.2 s of s2_joy.wav)" in caplog.text
 
 
 def test_lossy_recordings_are_told_once_for_an_actor(
@@ -300,14 +300,14 @@ def test_missing_parts_rest_and_are_marked(
     np.savez(tmp_path / "jaw.npz", **jaw)
     with caplog.at_level(logging.WARNING):
         data = open_data(configure(CLIPS=[*EVERY_SHOT[1:]], JAW_ANIM_DATA_FPATH={"ann": str(tmp_path / "jaw.npz")}))
-    assert data.motions["s2_joy"].known == (True, True, False, True)
+    assert data.motions["s2_joy"].valid == (True, True, False, True)
     assert not data.motions["s2_joy"].jaw.any()
-    assert data.motions["s3_anger"].known == (True, True, True, True)
+    assert data.motions["s3_anger"].valid == (True, True, True, True)
     assert "No data of ann, jaw for s2_joy" in caplog.text
     with pytest.raises(UserError, match="ends at frame 99"):  # cut to the shortest part
         open_data(configure(JAW_ANIM_DATA_FPATH={"ann": str(tmp_path / "jaw.npz")}))
     still = open_data(configure(JAW_ANIM_DATA_FPATH={}))  # an actor without a jaw learns that it rests
-    assert still.motions["s2_joy"].known == (True, True, True, True)
+    assert still.motions["s2_joy"].valid == (True, True, True, True)
 
 
 def test_held_out_shots(configure: Configure) -> None:

@@ -64,13 +64,13 @@ def config(shot: str | None, frame: int | None) -> Any:
 def test_a_row_that_is_not_there_is_refused() -> None:
     check_source(config("one", 9), SHOTS, CLIPS, compact=False)
     check_source(config(None, None), SHOTS, CLIPS, compact=False)
-    with pytest.raises(UserError, match="'tow', a shot that training does not know; did you mean 'two'"):
+    with pytest.raises(UserError, match="'tow', which is not a shot of this training; did you mean 'two'"):
         check_source(config("tow", 0), SHOTS, CLIPS, compact=False)
     with pytest.raises(UserError, match="source_frame'] is 10, and shot 'one' has 10 frames"):
         check_source(config("one", 10), SHOTS, CLIPS, compact=False)
-    with pytest.raises(UserError, match="has 6 frames, counted without the frames that COMPACTIFY"):
+    with pytest.raises(UserError, match="has 6 frames, without those that COMPACTIFY"):
         check_source(config("one", 6), SHOTS, CLIPS, compact=True)
-    with pytest.raises(UserError, match="a shot that training does not know"):
+    with pytest.raises(UserError, match="not a shot of this training"):
         check_source(config("two", 0), SHOTS, CLIPS, compact=True)
 
 

@@ -75,7 +75,7 @@ def test_shots_that_training_needs_are_named_in_the_log(caplog: pytest.LogCaptur
     clips = clips_of([("ann", "neutral", ["en"]), ("ann", "joy", ["en"]), ("ann", "neutral", ["zh"])])
     with caplog.at_level(logging.INFO, "audio2face"):
         assert chosen_of(clips, 1.0, 3) == {"ann::s00_neutral"}
-    assert "1 of the 3 shots that VALIDATION_FRACTION asks for" in caplog.text
+    assert "1 of the 3 shots of VALIDATION_FRACTION" in caplog.text
     assert "ann::s01_joy (only one of emotion 'joy'" in caplog.text
     assert "ann::s02_neutral (only one of" in caplog.text
     assert "language 'zh'" in caplog.text

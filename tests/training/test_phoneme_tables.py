@@ -85,7 +85,9 @@ def clip(root: Path, name: str, language: str = "en", seconds: float = 1.0) -> T
 
 def muted() -> TrainingClip:
     """A held pose."""
-    return TrainingClip(TrainingShot("muted", "ann", "s", 30, 30.0, "neutral", 0, held_frame=3), 0, 29, "ann", "", None)
+    return TrainingClip(
+        TrainingShot("muted", "ann", "s", 30, 30.0, "neutral", 0, frozen_frame=3), 0, 29, "ann", "", None
+    )
 
 
 def give_times(root: Path, name: str, *rows: tuple[float, float, str]) -> None:
@@ -181,7 +183,7 @@ def test_languages_that_nobody_recognises_are_left_out(
     assert np.isfinite(tables.values).all()
     warnings = [record.message for record in caplog.records]
     assert len(warnings) == 2
-    assert "From 2 recordings in 'zh' no phonemes are learnt: no weights of charsiu-zh. Get them." in warnings[0]
+    assert "2 recordings in 'zh' have no phoneme loss: no weights of charsiu-zh. Get them." in warnings[0]
     assert "'fr'" in warnings[1]
 
 

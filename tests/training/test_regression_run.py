@@ -244,7 +244,7 @@ def test_it_starts_from_weights_of_the_reference(folder: Path, tmp_path: Path) -
 
 
 def as_reference(network: RegressionNetwork) -> dict[str, torch.Tensor]:
-    from audio2face.training.pretrained import _OVER_TIME, _REGRESSION_NAMES, _WAV2VEC_NAMES
+    from audio2face.training.pretrained import _REGRESSION_NAMES, _TEMPORAL_CONVOLUTIONS, _WAV2VEC_NAMES
 
     names = {**_REGRESSION_NAMES, "phoneme_regressors.0.": "phonemes.languages.en."}
     names |= {f"w2v_model.{theirs}": f"encoder.model.{ours}" for theirs, ours in _WAV2VEC_NAMES.items()}
@@ -252,6 +252,6 @@ def as_reference(network: RegressionNetwork) -> dict[str, torch.Tensor]:
     for name, weight in network.state_dict().items():
         start = next((theirs for theirs, ours in names.items() if name.startswith(ours)), None)
         if start is not None:
-            own = weight[..., None] if name.startswith(_OVER_TIME) and weight.dim() == 3 else weight
+            own = weight[..., None] if name.startswith(_TEMPORAL_CONVOLUTIONS) and weight.dim() == 3 else weight
             state[start + name.removeprefix(names[start])] = own
     return state

@@ -1,4 +1,4 @@
-"""Artifacts of preprocessing that a configuration names file by file, outside any run folder."""
+"""The data of each actor: artifacts of its preprocessing run, single files that override them, and its raw data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from audio2face.types import Float32Array, Float64Array
 
 
 def read_data_info(path: Path) -> DataInfo:
-    """Reads sizes and transforms; raises UserError (FileFormatError) where the file holds none."""
+    """Reads sizes and transforms; raises UserError (FileFormatError) for a file of another content."""
     try:
         return DataInfo.from_json(read_json(path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -30,7 +30,7 @@ def read_data_info(path: Path) -> DataInfo:
 
 
 def read_shots(path: Path) -> tuple[ShotRow, ...]:
-    """Reads a shot list; raises UserError (FileFormatError) where the file holds none."""
+    """Reads a shot list; raises UserError (FileFormatError) for a file of another content."""
     try:
         return tuple(
             ShotRow(str(actor), str(shot), int(length), float(fps), str(emotion))
@@ -40,21 +40,21 @@ def read_shots(path: Path) -> tuple[ShotRow, ...]:
         raise FileFormatError(f"is no list of shots: {error}", path=path) from error
 
 
-def read_shapes(path: Path) -> PcaComponents:
-    """Reads shapes; raises UserError (FileFormatError) where the file holds none."""
+def read_components(path: Path) -> PcaComponents:
+    """Reads PCA components and mean; raises UserError (FileFormatError) for a file of another content."""
     archive = Archive.open(path)
     mean = archive.read_floats("shapes_mean", (None, 3))
     return PcaComponents(archive.read_floats("shapes_matrix", (None, len(mean), 3)), mean)
 
 
 def read_mean_geometry(path: Path, info: DataInfo) -> Float64Array:
-    """Reads the normalised face at rest, float64 `[values]`; raises UserError where its length does not fit."""
+    """Reads the normalised neutral face, float64 `[channels]`; raises UserError if its length is wrong."""
     counts = info.counts
     points = counts["num_verts_skin"] + counts["num_verts_tongue"] + counts["num_keypoints_jaw"]
     return read_points(path, (3 * points + 2 * counts["num_angles_eye"],)).astype(np.float64)
 
 
-# Parameters that name one file of an actor in place of that of its preprocessing run. Regression lacks the last.
+# Parameters that override one file of an actor's preprocessing run. Regression lacks the last.
 FILE_PARAMETERS = (
     "SKIN_PCA_COEFFS_FPATH",
     "SKIN_PCA_SHAPES_FPATH",
@@ -64,15 +64,15 @@ FILE_PARAMETERS = (
     "SHOT_LIST_FPATH",
     "MEAN_GEOMETRY_FPATH",
 )
-# What all actors of a network must have alike, and in words. The number of shapes matters only to networks that
-# predict coefficients.
+# Counts that all actors of a network must share, with their descriptions. The number of components matters only to
+# networks that predict coefficients.
 SHARED_COUNTS = {
     "num_verts_skin": "skin vertices",
     "num_verts_tongue": "tongue vertices",
     "num_keypoints_jaw": "key points of the jaw",
     "num_angles_eye": "angles of an eye",
 }
-SHAPE_COUNTS = {
+COMPONENT_COUNTS = {
     "skin_coeffs": ("num_shapes_skin", "skin shapes", "SKIN_FORCE_COMPONENTS"),
     "tongue_coeffs": ("num_shapes_tongue", "tongue shapes", "TONGUE_FORCE_COMPONENTS"),
 }
@@ -80,12 +80,12 @@ SHAPE_COUNTS = {
 
 @dataclass(frozen=True)
 class ActorSource:
-    """What training reads of one actor; files are read when they are asked for.
+    """The training data of one actor; files are read lazily.
 
     Attributes:
         actor: name of the actor.
-        artifacts: its preprocessing run; None where every file of one is named singly.
-        files: the files that are named singly, by parameter.
+        artifacts: its preprocessing run; None if override files replace all of it.
+        files: the override files, by parameter.
         raw: its raw data.
     """
 
@@ -108,37 +108,37 @@ class ActorSource:
 
     @cached_property
     def skin(self) -> PcaComponents:
-        """Shapes of the skin."""
+        """PCA components of the skin."""
         path = self.files.get("SKIN_PCA_SHAPES_FPATH")
-        return self._run.skin if path is None else read_shapes(path)
+        return self._run.skin if path is None else read_components(path)
 
     @cached_property
     def tongue(self) -> PcaComponents:
-        """Shapes of the tongue; zeros for an actor without one."""
+        """PCA components of the tongue; zeros for an actor without a tongue."""
         path = self.files.get("TONGUE_PCA_SHAPES_FPATH")
-        return self._run.tongue if path is None else read_shapes(path)
+        return self._run.tongue if path is None else read_components(path)
 
     @cached_property
     def skin_coefficients(self) -> Archive:
-        """Coefficients of the skin, per shot `[frames, shapes]`."""
+        """Coefficients of the skin, per shot `[frames, components]`."""
         path = self.files.get("SKIN_PCA_COEFFS_FPATH")
         return self._run.skin_coefficients if path is None else Archive.open(path)
 
     @cached_property
     def tongue_coefficients(self) -> Archive:
-        """Coefficients of the tongue, per shot `[frames, shapes]`."""
+        """Coefficients of the tongue, per shot `[frames, components]`."""
         path = self.files.get("TONGUE_PCA_COEFFS_FPATH")
         return self._run.tongue_coefficients if path is None else Archive.open(path)
 
     @cached_property
     def mean_geometry(self) -> Float32Array:
-        """The normalised face at rest, float32 `[values]`: skin, tongue, jaw, eyes."""
+        """The normalised neutral face, float32 `[channels]`: skin, tongue, jaw, eyes."""
         path = self.files.get("MEAN_GEOMETRY_FPATH")
         values = self._run.mean_geometry if path is None else read_mean_geometry(path, self.info)
         return values.astype(np.float32)
 
     def animation(self, part: str) -> Archive | None:
-        """The archive of a part's motion ("skin", "tongue", "jaw" or "eye"), by shot; None where it never moves."""
+        """The archive of a part's motion ("skin", "tongue", "jaw" or "eye"), by shot; None if it never moves."""
         if part == "skin":
             return self.skin_coefficients
         if part == "tongue":
@@ -148,7 +148,7 @@ class ActorSource:
 
     @property
     def clip_rows(self) -> tuple[ClipRow, ...]:
-        """The clips to learn from where the configuration names none: the run's own table, or every shot whole."""
+        """The default clips, for an empty CLIPS: the table of the preprocessing run, or every shot as one clip."""
         if self.artifacts is not None:
             return self.artifacts.clips
         return tuple(
@@ -158,11 +158,11 @@ class ActorSource:
 
     @property
     def _run(self) -> PreprocArtifacts:
-        assert self.artifacts is not None  # open_sources made sure that nothing is missing
+        assert self.artifacts is not None  # open_sources checks that every file has a source
         return self.artifacts
 
     def origin_of(self, parameter: str) -> Path:
-        """The file, or the run folder, that a kind of data comes from, for messages."""
+        """The override file of a parameter, or the run folder, for messages."""
         return self.files.get(parameter) or self._run.folder
 
 
@@ -174,19 +174,19 @@ def open_sources(
     Args:
         dataset: the dataset section of a configuration.
         train: its training section.
-        runs: preprocessing runs by actor, which go before PREPROC_RUN_NAME_FULL: a training that is gone on with keeps
-            to those that it was begun with.
+        runs: preprocessing runs by actor, which override PREPROC_RUN_NAME_FULL: a resumed training uses the runs that
+            it was started with.
 
     Raises:
-        UserError: an actor has no finished preprocessing run of the data that the configuration names, or its data do
-            not fit each other or the other actors'.
+        UserError: an actor has no finished preprocessing run of the configured data, or its data are inconsistent with
+            each other or with another actor's.
     """
     named = {**train.PREPROC_RUN_NAME_FULL, **(runs or {})}
     sources = tuple(_open_source(actor, dataset, train, named.get(actor)) for actor in dataset.ACTOR_NAMES)
     for source in sources:
-        _check_whole(source)
+        _check_consistency(source)
     for source in sources[1:]:
-        _check_agreement(sources[0], source, train.TARGET_CHANNELS)
+        _check_compatibility(sources[0], source, train.TARGET_CHANNELS)
     return sources
 
 
@@ -201,37 +201,37 @@ def _open_source(actor: str, dataset: Dataset, train: TrainSection, run: str | N
     return ActorSource(actor, artifacts, files, raw)
 
 
-def _check_whole(source: ActorSource) -> None:
-    """Checks that sizes, shapes and shots of one actor fit, which they may not where single files are named."""
+def _check_consistency(source: ActorSource) -> None:
+    """Checks that sizes, components and shots of one actor agree, since override files may come from other runs."""
     counts = source.info.counts
-    for part, shapes in (("skin", source.skin), ("tongue", source.tongue)):
-        told = (counts[f"num_shapes_{part}"], counts[f"num_verts_{part}"])
-        if shapes.matrix.shape[:2] != told:
+    for part, pca in (("skin", source.skin), ("tongue", source.tongue)):
+        expected = (counts[f"num_shapes_{part}"], counts[f"num_verts_{part}"])
+        if pca.matrix.shape[:2] != expected:
             raise UserError(
-                f"holds {shapes.matrix.shape[0]} shapes of {shapes.matrix.shape[1]} {part} vertices, but "
-                f"{source.origin_of('DATA_INFO_FPATH')} says {told[0]} of {told[1]}",
+                f"holds {pca.matrix.shape[0]} components of {pca.matrix.shape[1]} {part} vertices, but "
+                f"{source.origin_of('DATA_INFO_FPATH')} has {expected[0]} of {expected[1]}",
                 path=source.origin_of(f"{part.upper()}_PCA_SHAPES_FPATH"),
                 hint="Take all files of an actor from one preprocessing run.",
             )
-    stranger = next((row for row in source.shots if row.actor != source.actor), None)
-    if stranger is not None:
+    foreign = next((row for row in source.shots if row.actor != source.actor), None)
+    if foreign is not None:
         raise UserError(
-            f"lists shot {stranger.shot!r} of actor {stranger.actor!r}, expected {source.actor!r} only",
+            f"lists shot {foreign.shot!r} of actor {foreign.actor!r}, expected {source.actor!r} only",
             path=source.origin_of("SHOT_LIST_FPATH"),
         )
 
 
-def _check_agreement(one: ActorSource, other: ActorSource, channels: Sequence[str]) -> None:
+def _check_compatibility(one: ActorSource, other: ActorSource, channels: Sequence[str]) -> None:
     """Checks that two actors can share a network."""
-    alike = {name: (words, "Actors of one network need the same topology.") for name, words in SHARED_COUNTS.items()}
-    for channel, (name, words, parameter) in SHAPE_COUNTS.items():
+    shared = {name: (words, "Actors of one network need the same topology.") for name, words in SHARED_COUNTS.items()}
+    for channel, (name, words, parameter) in COMPONENT_COUNTS.items():
         if channel in channels:
-            alike[name] = (words, f"Give both the same number with {parameter} in config_preproc.py.")
-    for name, (words, hint) in alike.items():
-        mine, others = one.info.counts[name], other.info.counts[name]
-        if mine != others:
+            shared[name] = (words, f"Give both the same number with {parameter} in config_preproc.py.")
+    for name, (words, hint) in shared.items():
+        first, second = one.info.counts[name], other.info.counts[name]
+        if first != second:
             raise UserError(
-                f"actor {one.actor!r} has {mine} {words} ({one.origin_of('DATA_INFO_FPATH')}), actor {other.actor!r} "
-                f"has {others} ({other.origin_of('DATA_INFO_FPATH')})",
+                f"actor {one.actor!r} has {first} {words} ({one.origin_of('DATA_INFO_FPATH')}), actor {other.actor!r} "
+                f"has {second} ({other.origin_of('DATA_INFO_FPATH')})",
                 hint=hint,
             )

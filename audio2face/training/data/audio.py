@@ -1,7 +1,4 @@
-"""The window of audio around a frame of a clip, as a regression network hears it: speech, or the noise of a held pose.
-
-Knows clips, frames and samples. Does not know how frames are drawn or batched.
-"""
+"""Audio of clips: windows around frames for a regression network, recordings, and the noise of muted clips."""
 
 from __future__ import annotations
 
@@ -22,13 +19,13 @@ from audio2face.types import Float32Array, Float64Array, Int64Array
 
 @dataclass(frozen=True)
 class NoiseSettings:
-    """What held poses sound like; see the AUG_MUTED_AUDIO parameters.
+    """Noise of muted clips, set by the AUG_MUTED_AUDIO parameters; its repr is part of cache keys.
 
     Attributes:
-        kind: which noise; None: silence.
-        scale: its loudness.
-        gain: limits of the factor on it that each sequence draws.
-        seed: seed of all of it.
+        kind: kind of noise; None: silence.
+        scale: level of the noise.
+        gain: range of the random gain of each sequence.
+        seed: seed of the random generators.
     """
 
     kind: NoiseKind | None
@@ -39,14 +36,14 @@ class NoiseSettings:
 
 @dataclass(frozen=True)
 class AudioWindows:
-    """Reads windows.
+    """Reads the windows of audio around frames.
 
     Attributes:
-        clips: the clips that numbers refer to.
-        recordings: their sound.
-        num_samples: length of a window.
-        offset: the sample of a window at which the middle of the frame lies.
-        noise: what held poses sound like.
+        clips: the indexed clips.
+        recordings: audio of the clips.
+        num_samples: length of a window in samples.
+        offset: index of the window's sample at the middle of the frame.
+        noise: noise of muted clips.
     """
 
     clips: Sequence[TrainingClip]
@@ -61,16 +58,16 @@ class AudioWindows:
 
     @cached_property
     def _offsets(self) -> Float64Array:
-        """Frames by which each clip's recording comes later than the face."""
+        """Delay of each clip's recording relative to the face, in frames."""
         return np.array([clip.audio_offset for clip in self.clips], np.float64)
 
     def times(self, clips: Int64Array, frames: Int64Array, time_shifts: Float64Array) -> Float64Array:
-        """Where the middles of frames lie in the recordings.
+        """Times of the middles of frames in the recordings.
 
         Args:
-            clips: of each item, `[items]`.
-            frames: of the shot, `[items, length]`.
-            time_shifts: in frames, `[items]`.
+            clips: clip index of each item, `[items]`.
+            frames: frames of the shot, `[items, length]`.
+            time_shifts: time shifts in frames, `[items]`.
 
         Returns:
             Seconds, `[items, length]`.
@@ -84,13 +81,13 @@ class AudioWindows:
         """Reads the windows around frames.
 
         Args:
-            clips: see `times`.
-            frames: see `times`.
-            time_shifts: see `times`; of no effect on a held pose.
-            variants: which of many noises a held pose has, `[items]`.
+            clips: clip index of each item, `[items]`.
+            frames: frames of the shot, `[items, length]`.
+            time_shifts: time shifts in frames, `[items]`; ignored for muted clips.
+            variants: index of the noise of a muted clip, `[items]`.
 
         Returns:
-            `[items, length, num_samples]`.
+            Float32 `[items, length, num_samples]`.
 
         Raises:
             UserError: a recording cannot be read.
@@ -109,17 +106,17 @@ class AudioWindows:
         return windows
 
     def norm_factors(self, clips: Int64Array) -> Float32Array:
-        """What the windows of each item are to be divided by where they are wanted normalised, `[items]`."""
+        """The divisor that normalises the windows of each item, float32 `[items]`."""
         paths = [self.clips[clip].audio for clip in clips.tolist()]
         factors = [1.0 if path is None else self.recordings.track(path).norm_factor for path in paths]
         return np.array(factors, np.float32)
 
     def _noise(self, clip: int, frames: Int64Array, variant: int) -> Float64Array:
-        """The noise of each frame by itself, all equally loud, `[length, num_samples]`."""
+        """Independent noise of each frame at one gain, `[length, num_samples]`."""
         settings, rate = self.noise, self.recordings.samplerate
         least, most = settings.gain
         gain = least + (most - least) * np.random.default_rng([settings.seed, clip, variant]).random()
-        sounds = [
+        frames_of_noise = [
             noise(
                 self.num_samples,
                 rate,
@@ -129,23 +126,22 @@ class AudioWindows:
             )
             for frame in frames.tolist()
         ]
-        return np.stack(sounds)
+        return np.stack(frames_of_noise)
 
 
-_PITCH_MARGIN = (
-    0.25  # seconds read on either side, two blocks of the stretcher, so that a cut sounds as the whole would
-)
-_SILENT_END = 0.25  # seconds of a clip beyond the end of its recording that are worth a warning
+# Seconds read on either side, two blocks of the stretcher, so that a segment equals the same part of a shifted whole.
+_PITCH_MARGIN = 0.25
+_SILENT_END = 0.25  # seconds of a clip beyond the end of its recording that cause a warning
 
 
 @dataclass
 class Recordings:
-    """Tracks by file.
+    """Audio tracks by file.
 
     Attributes:
-        samplerate: rate of all tracks, in Hz.
-        method: how levels and rates are treated, see `read_track`.
-        keep: whether a track that was read stays in memory.
+        samplerate: sample rate of all tracks, in Hz.
+        method: method of resampling and level normalisation.
+        keep: whether tracks are cached in memory.
     """
 
     samplerate: int
@@ -154,7 +150,7 @@ class Recordings:
     _tracks: dict[Path, Track] = field(default_factory=dict, repr=False)
 
     def track(self, path: Path) -> Track:
-        """The track of a file; raises UserError where it cannot be read."""
+        """The track of a file; raises UserError if it is unreadable."""
         track = self._tracks.get(path)
         if track is None:
             track = read_track(path, self.samplerate, self.method)
@@ -169,7 +165,7 @@ class Recordings:
             path: the recording.
             start: first sample; may be negative.
             num_samples: length.
-            semitones: by how much the voice is raised, its timing kept; None leaves it as it is.
+            semitones: pitch shift of the voice at constant timing; None: unchanged.
         """
         track = self.track(path)
         if semitones is None:
@@ -180,21 +176,21 @@ class Recordings:
 
 
 def shift_pitch(wave: Float32Array, samplerate: int, semitones: float) -> Float32Array:
-    """Raises the pitch of a signal, float32 `[samples]`, and keeps its timing; the same input gives the same output."""
+    """Shifts the pitch of a signal, float32 `[samples]`, at constant timing; deterministic."""
     stretch = python_stretch.Signalsmith.Stretch()
     stretch.preset(1, float(samplerate))
     stretch.setTransposeSemitones(semitones)
     shifted: Float32Array = np.asarray(stretch.process(wave[None]), np.float32)[0]
-    return shifted  # as long as `wave`, the delay of the stretcher already taken out
+    return shifted  # of the length of `wave`; the stretcher compensates its own delay
 
 
 def check_recordings(clips: Iterable[TrainingClip]) -> None:
-    """Reads the header of every recording, so that a missing one is found before training.
+    """Reads the header of every recording, which reports missing files before training starts.
 
-    Warns of short ones, and once per actor of those in a lossy format.
+    Warns about recordings that end before their clip, and once per actor about those in a lossy format.
 
     Raises:
-        UserError: a recording is missing or (FileFormatError) is no audio.
+        UserError: a recording is missing or (FileFormatError) not an audio file.
     """
     durations: dict[Path, float] = {}
     lossy: dict[str, list[str]] = {}
@@ -218,4 +214,4 @@ def check_recordings(clips: Iterable[TrainingClip]) -> None:
             listed(names),
         )
     if short:
-        LOGGER.warning("Recordings that end before their clip are taken for silent there: %s", listed(short))
+        LOGGER.warning("Recordings that end before their clip are padded with silence: %s", listed(short))

@@ -1,4 +1,4 @@
-"""Which shots are kept out of training, to tell how well it does on what it has not seen."""
+"""Shots and clips of a training, and their split into a training and a validation set."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from audio2face.errors import UserError
 from audio2face.preproc.network_data import ClipRow as ClipRow
 from audio2face.preproc.network_data import ShotRow
 
-_ENOUGH_SHOTS = 10  # an actor with so many can spare one, however small the fraction
+_MIN_SHOTS = 10  # an actor with at least 10 shots has at least one in the validation set
 
 
 def split_clips(
-    clips: Sequence[TrainingClip], held_out: Iterable[str]
+    clips: Sequence[TrainingClip], validation_shots: Iterable[str]
 ) -> tuple[tuple[TrainingClip, ...], tuple[TrainingClip, ...]]:
-    """Divides clips into those to learn from and those of held-out shots; held poses are always learnt from.
+    """Splits clips into training and validation set; muted clips are always in the training set.
 
     Args:
         clips: all clips.
-        held_out: ids of shots.
+        validation_shots: ids of the shots of the validation set.
 
     Raises:
-        UserError: nothing is left to learn from.
+        UserError: the training set has no clip with speech.
     """
-    ids = set(held_out)
+    ids = set(validation_shots)
     training = tuple(clip for clip in clips if clip.shot.id not in ids)
     validation = tuple(clip for clip in clips if clip.shot.id in ids)
     if not any(clip.audio for clip in training):
         raise UserError(
-            "no clip is left to learn from", hint="Hold out fewer shots: VALIDATION_SHOTS, VALIDATION_FRACTION."
+            "no clip is left for training",
+            hint="Use fewer shots for validation: VALIDATION_SHOTS, VALIDATION_FRACTION.",
         )
     if ids:
-        LOGGER.info("Held out for validation: %s", listed(sorted(ids)))
+        LOGGER.info("Validation set: %s", listed(sorted(ids)))
     return training, validation
 
 
@@ -52,13 +53,13 @@ def choose_shots(
     seed: int,
     actor_names: Sequence[str],
 ) -> tuple[str, ...]:
-    """The ids of the shots to hold out: those named, or where none are a random fraction of each actor's.
+    """The ids of the validation shots: those that are named, otherwise a random fraction of each actor's.
 
-    The choice depends on the names of the shots and the seed, not on the order or number of clips. The fraction is
-    rounded to whole shots, but at least one of ten or more. Of every emotion, actor and language at least one shot
-    stays in training, and as long as others can be held out, so does one of every emotion and language of each actor; a
-    line of the log says where fewer shots are held out for that. Shots that are named are held out in any case, with a
-    warning. Muted shots do not count, since there is no speech in them.
+    The choice depends on the names of the shots and the seed only. The fraction is rounded to whole shots, with a
+    minimum of one from ten shots on. At least one shot of every emotion, actor and language stays in the training set,
+    and, if enough other shots exist, at least one of every emotion and language of each actor. The log reports where
+    this makes the validation set smaller. Named shots are always used, with a warning where they empty a group. Muted
+    shots are excluded, since they contain no speech.
 
     Args:
         clips: all clips.
@@ -69,45 +70,45 @@ def choose_shots(
         actor_names: the actors in the order of the network.
 
     Raises:
-        UserError: a shot that is named does not exist.
+        UserError: a named shot does not exist.
     """
-    coverage = _Coverage.of(clip for clip in clips if not clip.shot.is_muted)
+    coverage = _Coverage.from_clips(clip for clip in clips if not clip.shot.is_muted)
     if any(named.values()):
         chosen = [
             find_shot(shots, actor, name, len(actor_names), f"VALIDATION_SHOTS[{actor!r}]").id
             for actor, names in named.items()
             for name in names
         ]
-        _warn_of_lost(coverage, chosen)
+        _warn_about_lost_groups(coverage, chosen)
         return tuple(chosen)
     chosen = []
     for index, actor in enumerate(actor_names):
         ids = sorted(name for name in coverage.groups if shots[name].actor == actor)
         count = round(fraction * len(ids))
-        if fraction and len(ids) >= _ENOUGH_SHOTS:
+        if fraction and len(ids) >= _MIN_SHOTS:
             count = max(count, 1)
-        order = [ids[place] for place in np.random.default_rng([seed, index]).permutation(len(ids))]
-        chosen += sorted(_spare(coverage, order, count, actor))
+        order = [ids[number] for number in np.random.default_rng([seed, index]).permutation(len(ids))]
+        chosen += sorted(_select_validation_shots(coverage, order, count, actor))
     return tuple(chosen)
 
 
 @dataclass(frozen=True)
 class _Coverage:
-    """Which groups of shots training covers, and by how many shots.
+    """The groups of shots in the training set, and their sizes.
 
     Attributes:
-        groups: of each shot, the emotion, actor and languages that it belongs to.
-        own_groups: likewise, its emotion and languages within its actor.
-        left: number of shots that are left in training, of each group.
+        groups: for each shot, the emotion, actor and languages that it belongs to.
+        own_groups: for each shot, the emotion and languages within its actor.
+        remaining: number of training shots of each group.
     """
 
     groups: Mapping[str, frozenset[str]]
     own_groups: Mapping[str, frozenset[str]]
-    left: Counter[str]
+    remaining: Counter[str]
 
     @classmethod
-    def of(cls, clips: Iterable[TrainingClip]) -> _Coverage:
-        """That of all shots that have clips, none of them held out."""
+    def from_clips(cls, clips: Iterable[TrainingClip]) -> _Coverage:
+        """The coverage of all shots with clips, before any is moved to the validation set."""
         kinds: dict[str, set[str]] = defaultdict(set)
         actors = {}
         for clip in clips:
@@ -119,46 +120,49 @@ class _Coverage:
         return cls(groups, own_groups, left)
 
     def hold_out(self, shot: str) -> None:
-        """Takes a shot out of training; one without clips is in none."""
-        self.left.subtract(self.groups.get(shot, frozenset()) | self.own_groups.get(shot, frozenset()))
+        """Moves a shot to the validation set; a shot without clips belongs to no group."""
+        self.remaining.subtract(self.groups.get(shot, frozenset()) | self.own_groups.get(shot, frozenset()))
 
-    def only(self, groups: Iterable[str]) -> list[str]:
-        """Those groups of which a single shot is left."""
-        return sorted(group for group in groups if self.left[group] == 1)
+    def single_shot_groups(self, groups: Iterable[str]) -> list[str]:
+        """The groups with a single remaining shot."""
+        return sorted(group for group in groups if self.remaining[group] == 1)
 
 
-def _spare(coverage: _Coverage, order: Sequence[str], count: int, actor: str) -> list[str]:
-    """The first shots in an order that training can spare, up to a count; says where there are fewer."""
-    spared: list[str] = []
+def _select_validation_shots(coverage: _Coverage, order: Sequence[str], count: int, actor: str) -> list[str]:
+    """The first shots whose groups keep another training shot, up to `count`; logs a shortfall."""
+    selected: list[str] = []
     for is_strict in (True, False):
         for shot in order:
             groups = coverage.groups[shot] | (coverage.own_groups[shot] if is_strict else frozenset())
-            if len(spared) < count and shot not in spared and not coverage.only(groups):
+            if len(selected) < count and shot not in selected and not coverage.single_shot_groups(groups):
                 coverage.hold_out(shot)
-                spared.append(shot)
-    if len(spared) < count:
-        kept = [shot for shot in order if shot not in spared]
-        reasons = [f"{shot} (only one of {', '.join(coverage.only(coverage.groups[shot]))})" for shot in sorted(kept)]
+                selected.append(shot)
+    if len(selected) < count:
+        kept = [shot for shot in order if shot not in selected]
+        reasons = [
+            f"{shot} (only one of {', '.join(coverage.single_shot_groups(coverage.groups[shot]))})"
+            for shot in sorted(kept)
+        ]
         LOGGER.info(
-            "Held out for validation of %s: %d of the %d shots that VALIDATION_FRACTION asks for; training needs %s",
+            "Validation set of %s: %d of the %d shots of VALIDATION_FRACTION; training needs %s",
             actor,
-            len(spared),
+            len(selected),
             count,
             listed(reasons),
         )
-    return spared
+    return selected
 
 
-def _warn_of_lost(coverage: _Coverage, held_out: Sequence[str]) -> None:
-    """Warns where shots that are named are the only ones of their kind."""
-    for shot in dict.fromkeys(held_out):
+def _warn_about_lost_groups(coverage: _Coverage, validation_shots: Sequence[str]) -> None:
+    """Warns where named validation shots are the only ones of a group."""
+    for shot in dict.fromkeys(validation_shots):
         coverage.hold_out(shot)
-    held = [shot for shot in dict.fromkeys(held_out) if shot in coverage.groups]
-    lost = {group for shot in held for group in coverage.groups[shot] if not coverage.left[group]}
-    own = {group for shot in held for group in coverage.own_groups[shot] if not coverage.left[group]}
+    with_clips = [shot for shot in dict.fromkeys(validation_shots) if shot in coverage.groups]
+    lost = {group for shot in with_clips for group in coverage.groups[shot] if not coverage.remaining[group]}
+    own = {group for shot in with_clips for group in coverage.own_groups[shot] if not coverage.remaining[group]}
     if lost or own:
         LOGGER.warning(
-            "VALIDATION_SHOTS leaves no shot in training of %s: the network is judged by what it cannot have learned. "
+            "VALIDATION_SHOTS leaves no training shot of %s: validation would measure what was never trained. "
             "Name others, or leave VALIDATION_SHOTS empty.",
             listed(sorted(lost or own)),
         )
@@ -167,23 +171,23 @@ def _warn_of_lost(coverage: _Coverage, held_out: Sequence[str]) -> None:
 MutedRow = tuple[str, tuple[str, int], int, str]
 
 NEUTRAL = "neutral"
-FRAMES_CUT_SILENTLY = 3  # a clip that runs over its shot by more is a mistake rather than rounding
+FRAMES_CUT_SILENTLY = 3  # tolerance for rounding; a clip that exceeds its shot by more is an error
 _MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
 class TrainingShot:
-    """A performance, or one pose of it held in silence.
+    """A performance, or a muted shot: one frozen frame of a performance, in silence.
 
     Attributes:
-        id: unique name: the shot's own, with the actor's before it where there are several actors.
+        id: unique name: the shot's name, prefixed with the actor's name if there are several actors.
         actor: name of the actor.
-        name: name of the shot, as its data are filed; that of the source for a held pose.
-        num_frames: frames that can be learnt from.
-        fps: its frames per second.
-        emotion: the emotion it is trained under.
-        first_global_frame: where its frames begin when those of all shots are counted through.
-        held_frame: the frame of the source that is held, None for a performance.
+        name: name of the shot in the dataset; for a muted shot, the name of its source.
+        num_frames: number of usable frames.
+        fps: frames per second.
+        emotion: the emotion that it is trained with.
+        first_global_frame: global index of its first frame over all shots.
+        frozen_frame: the frame of the source that a muted shot repeats; None for a performance.
     """
 
     id: str
@@ -193,26 +197,26 @@ class TrainingShot:
     fps: float
     emotion: str
     first_global_frame: int
-    held_frame: int | None = None
+    frozen_frame: int | None = None
 
     @property
     def is_muted(self) -> bool:
-        """Whether it is a held pose without speech."""
-        return self.held_frame is not None
+        """Whether this is a muted shot."""
+        return self.frozen_frame is not None
 
 
 @dataclass(frozen=True)
 class TrainingClip:
-    """A range of a shot with the recording that goes with it.
+    """A range of a shot with its recording.
 
     Attributes:
         shot: the shot.
-        first: its first frame.
-        last: its last frame, which belongs to it.
-        speaker: who speaks.
-        language: what is spoken, such as "en".
+        first: first frame.
+        last: last frame, inclusive.
+        speaker: the speaker.
+        language: the spoken language, such as "en".
         audio: the recording; None for a muted shot.
-        audio_offset: frames of the shot, also parts of one, by which the recording comes later than the face.
+        audio_offset: delay of the recording relative to the face, in frames of the shot, fractions included.
     """
 
     shot: TrainingShot
@@ -230,7 +234,7 @@ class TrainingClip:
 
     @property
     def audio_start(self) -> float:
-        """The time in the recording at which the clip begins, in seconds; negative before it."""
+        """Start of the clip in the recording, in seconds; negative if the clip starts earlier."""
         return (self.first + self.audio_offset) / self.shot.fps
 
     def __str__(self) -> str:
@@ -241,16 +245,16 @@ class TrainingClip:
 def make_shots(
     rows: Sequence[ShotRow], muted: Sequence[MutedRow], fps: Mapping[str, float], num_actors: int
 ) -> tuple[TrainingShot, ...]:
-    """All shots of all actors, then the held poses, each with an id of its own.
+    """All shots of all actors, followed by the muted shots, with unique ids.
 
     Args:
-        rows: the shot lists of the actors, one after the other.
+        rows: the concatenated shot lists of the actors.
         muted: AUG_MUTED_SHOTS.
-        fps: CACHE_FPS, the rate of held poses.
-        num_actors: how many actors the training has.
+        fps: CACHE_FPS, the frame rate of muted shots.
+        num_actors: number of actors of the training.
 
     Raises:
-        UserError: a shot is listed twice, or a held pose has no source.
+        UserError: a shot is listed twice, or the source of a muted shot does not exist.
     """
     starts = accumulate((row.num_frames for row in rows), initial=0)
     shots: dict[str, TrainingShot] = {}
@@ -280,14 +284,14 @@ def find_shot(shots: Mapping[str, TrainingShot], actor: str, name: str, num_acto
     """A performance by its name.
 
     Args:
-        shots: by id.
+        shots: shots by id.
         actor: name of the actor.
         name: name of the shot.
-        num_actors: how many actors the training has.
-        where: what names it, for the message, such as "CLIPS[3]".
+        num_actors: number of actors of the training.
+        where: the referring parameter, for the message, such as "CLIPS[3]".
 
     Raises:
-        UserError: there is none.
+        UserError: the actor has no such shot.
     """
     found = shots.get(shot_id(actor, name, num_actors))
     if found is None or found.is_muted:
@@ -296,13 +300,13 @@ def find_shot(shots: Mapping[str, TrainingShot], actor: str, name: str, num_acto
         meant = f"; did you mean {close!r}?" if close else ""
         raise UserError(
             f"{where}: actor {actor!r} has no shot {name!r}{meant}",
-            hint="Shots are those that were preprocessed; preprocess the actor again if this one is new.",
+            hint="Only preprocessed shots can be used; preprocess the actor again if this one is new.",
         )
     return found
 
 
 def _unused(name: str, taken: Mapping[str, TrainingShot]) -> str:
-    """The name itself, or with the first free number where one pose is held more than once."""
+    """The name, with the first free number appended if it is taken."""
     if name not in taken:
         return name
     number = 2
@@ -314,21 +318,20 @@ def _unused(name: str, taken: Mapping[str, TrainingShot]) -> str:
 def make_clips(
     rows: Iterable[ClipRow], shots: Mapping[str, TrainingShot], audio_roots: Mapping[str, Path], num_actors: int
 ) -> tuple[TrainingClip, ...]:
-    """The clips of a table, cut to what there is, and after them one for each held pose.
+    """The clips of a table, cut to the available frames, followed by one clip for each muted shot.
 
-    A clip whose recording comes later than the face ends so many frames earlier, since the sound of its end belongs to
-    the frames after it; one whose recording comes earlier begins later; parts of a frame count as whole ones there.
-    Ends that lie up to `FRAMES_CUT_SILENTLY`
+    A positive audio offset shortens the clip at its end, since the audio of its end belongs to the frames after it. A
+    negative offset shortens it at its start. Fractions of a frame are rounded up. Ends up to `FRAMES_CUT_SILENTLY`
     frames beyond the shot are cut with a warning.
 
     Args:
-        rows: CLIPS, or the tables that preprocessing wrote.
+        rows: CLIPS, or the tables written by preprocessing.
         shots: all shots by id.
         audio_roots: AUDIO_ROOT.
-        num_actors: how many actors the training has.
+        num_actors: number of actors of the training.
 
     Raises:
-        UserError: a row names an unknown actor or shot, runs beyond the shot, or nothing of it is left.
+        UserError: a row names an unknown actor or shot, exceeds the shot, or has no frame left.
     """
     clips, cut = [], []
     for index, (actor, name, (first, last), speaker, language, audio, offset) in enumerate(rows):
@@ -350,27 +353,27 @@ def make_clips(
         clips.append(replace(clip, audio_offset=offset))
     if cut:
         LOGGER.warning("Clips that end beyond their shot are cut: %s", listed(cut))
-    held = [shot for shot in shots.values() if shot.is_muted]
-    return (*clips, *(TrainingClip(shot, 0, shot.num_frames - 1, shot.actor, "", None) for shot in held))
+    muted = [shot for shot in shots.values() if shot.is_muted]
+    return (*clips, *(TrainingClip(shot, 0, shot.num_frames - 1, shot.actor, "", None) for shot in muted))
 
 
-def without_short(clips: Iterable[TrainingClip], least: float, unit: str) -> tuple[TrainingClip, ...]:
-    """Leaves out, with a warning, clips too short to learn from.
+def drop_short_clips(clips: Iterable[TrainingClip], least: float, unit: str) -> tuple[TrainingClip, ...]:
+    """Skips clips that are too short for training, with a warning.
 
     Args:
         clips: the clips.
-        least: the shortest length that will do.
-        unit: of that length: "seconds" or "frames".
+        least: the minimum length.
+        unit: unit of that length: "seconds" or "frames".
     """
     every = tuple(clips)
     lengths = [clip.num_frames / clip.shot.fps if unit == "seconds" else clip.num_frames for clip in every]
     short = [str(clip) for clip, length in zip(every, lengths, strict=True) if length < least]
     if short:
-        LOGGER.warning("Clips shorter than %g %s are left out: %s", least, unit, listed(short))
+        LOGGER.warning("Clips shorter than %g %s are skipped: %s", least, unit, listed(short))
     return tuple(clip for clip, length in zip(every, lengths, strict=True) if length >= least)
 
 
 def listed(texts: Sequence[str]) -> str:
-    """The first few of many things, and how many more there are."""
+    """Joins the first few texts with commas, followed by the number of the others."""
     more = f" and {len(texts) - _MOST_LISTED} more" if len(texts) > _MOST_LISTED else ""
     return ", ".join(texts[:_MOST_LISTED]) + more

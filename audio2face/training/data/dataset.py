@@ -1,4 +1,4 @@
-"""All the data of a training, opened from a configuration: the one door between files and both kinds of network.
+"""All the data of a training, opened from a configuration, for both kinds of network.
 
 How the diffusion task uses it::
 
@@ -10,7 +10,7 @@ How the diffusion task uses it::
         target = poses(batch.to(device))
     loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
 
-Regression has `sequences` and `validation_sequences` instead, and makes no poses.
+The regression task uses `sequences` and `validation_sequences`, and trains on coefficients.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from audio2face.training.data.clips import (
     TrainingClip,
     TrainingShot,
     choose_shots,
+    drop_short_clips,
     make_clips,
     make_shots,
     split_clips,
-    without_short,
 )
 from audio2face.training.data.motion import ShotMotion, add_muted_shots, fit_shots, read_motions
 from audio2face.training.data.samplers import (
@@ -51,16 +51,16 @@ from audio2face.types import CHANNELS
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What there is to learn from.
+    """Training and validation data.
 
     Attributes:
         sources: the actors' data, in the order of the network.
-        emotions: how emotions become vectors.
-        shots: all shots, held poses last.
-        motions: motion of every shot that has clips, by its id.
-        recordings: the sound of all clips.
-        training_clips: clips to learn from, held poses last.
-        validation_clips: clips of held-out shots.
+        emotions: maps emotions to vectors.
+        shots: all shots, muted shots last.
+        motions: motion of every shot with clips, by its id.
+        recordings: audio of all clips.
+        training_clips: clips of the training set, muted clips last.
+        validation_clips: clips of the validation set.
     """
 
     sources: tuple[ActorSource, ...]
@@ -79,17 +79,16 @@ class TrainingData:
         runs: Mapping[str, str] | None = None,
         sequence_frames: int | None = None,
     ) -> TrainingData:
-        """Finds and checks all data; recordings are read when they are needed.
+        """Finds and checks all data; recordings are read lazily.
 
         Args:
             dataset: the dataset section of a configuration.
             train: its training section.
-            runs: preprocessing runs by actor, in place of those that it names, see `open_sources`.
-            sequence_frames: frames of the sequences that a network is trained on, which no clip may be shorter than;
-                None: the least length is `LEAST_CLIP_SECONDS`.
+            runs: preprocessing runs by actor, which override PREPROC_RUN_NAME_FULL.
+            sequence_frames: minimum length of a clip: the frames of a training sequence; None: `LEAST_CLIP_SECONDS`.
 
         Raises:
-            UserError: something is missing or does not fit.
+            UserError: data are missing or inconsistent.
         """
         sources = open_sources(dataset, train, runs)
         emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
@@ -97,15 +96,15 @@ class TrainingData:
         by_id = {shot.id: shot for shot in shots}
         every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources))
         if sequence_frames is None:
-            clips = without_short(every, LEAST_CLIP_SECONDS, "seconds")
+            clips = drop_short_clips(every, LEAST_CLIP_SECONDS, "seconds")
         else:
-            clips = without_short(every, sequence_frames, "frames")
+            clips = drop_short_clips(every, sequence_frames, "frames")
         _check_emotions(clips, emotions)
         check_recordings(clips)
-        held_out = choose_shots(
+        validation_shots = choose_shots(
             clips, by_id, train.VALIDATION_SHOTS, train.VALIDATION_FRACTION, train.RNG_SEED_DATASET, dataset.ACTOR_NAMES
         )
-        training, validation = split_clips(clips, held_out)
+        training, validation = split_clips(clips, validation_shots)
         return cls(
             sources=sources,
             emotions=emotions,
@@ -114,8 +113,8 @@ class TrainingData:
                 {clip.shot.id: clip.shot for clip in clips}.values(),
                 motions,
                 zero_emotion=emotions.zero,
-                skin_rests_in_neutral=train.AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO,
-                tongue_rests=train.AUG_MUTED_TONGUE_IS_NEUTRAL,
+                neutral_skin_for_neutral_emotion=train.AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO,
+                neutral_tongue=train.AUG_MUTED_TONGUE_IS_NEUTRAL,
             ),
             recordings=Recordings(
                 train.AUDIO_PARAMS["samplerate"], train.AUDIO_PREPROC_METHOD, train.AUDIO_DATA_CACHING
@@ -127,12 +126,12 @@ class TrainingData:
     def segments(
         self, train: TrainDiffusion, *, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> tuple[BatchLoader, SegmentSampler]:
-        """What trains a diffusion network.
+        """Loader and sampler for training a diffusion network.
 
         Args:
-            train: the configuration.
-            batch_size: items of a batch of all processes together.
-            rank: this process.
+            train: the training section.
+            batch_size: global batch size, over all processes.
+            rank: index of this process.
             world_size: number of processes.
         """
         loader = self._loader(train, self.training_clips)
@@ -147,20 +146,20 @@ class TrainingData:
         return loader, sampler
 
     def validation_segments(self, train: TrainDiffusion) -> tuple[BatchLoader, tuple[SegmentBatchSpec, ...]]:
-        """The held-out clips, whole, one a batch; nothing is augmented."""
+        """The validation clips, one whole clip per batch, without augmentation."""
         loader = self._loader(train, self.validation_clips)
         return loader, whole_clips(loader.reader.clip_frames)
 
     def sequences(
         self, train: TrainRegression, shifts: TimeShiftGrid, *, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> tuple[SequenceLoader, SequenceSampler]:
-        """What trains a regression network; what the loader can do without it has not got yet.
+        """Loader and sampler for training a regression network; the task adds features and phonemes to the loader.
 
         Args:
-            train: the configuration.
-            shifts: what shifts in time are drawn from.
-            batch_size: items of a batch of all processes together.
-            rank: this process.
+            train: the training section.
+            shifts: grid of the random time shifts.
+            batch_size: global batch size, over all processes.
+            rank: index of this process.
             world_size: number of processes.
         """
         loader = self._sequence_loader(train, self.training_clips, train.SEQ_LEN)
@@ -181,14 +180,14 @@ class TrainingData:
     def validation_sequences(
         self, train: TrainRegression, most_frames: int
     ) -> tuple[SequenceLoader, tuple[SequenceBatchSpec, ...]]:
-        """The held-out clips frame by frame, at most `most_frames` a batch; nothing is augmented."""
+        """The validation clips frame by frame, at most `most_frames` per batch, without augmentation."""
         loader = self._sequence_loader(train, self.validation_clips, 1)
         return loader, frames_in_order(loader.clip_frames, most_frames)
 
     def _sequence_loader(self, train: TrainRegression, clips: tuple[TrainingClip, ...], length: int) -> SequenceLoader:
         scale = self.sources[0].info.scale
         rescaled = train.RESCALE_TARGET_CHANNEL_DATA
-        # Coefficients stay as they are.
+        # Coefficients have a scale of 1.
         scales = [scale[part] if rescaled and part in ("jaw", "eye") else 1.0 for part in CHANNELS]
         windows = AudioWindows(
             clips,
@@ -219,14 +218,14 @@ class TrainingData:
 
 
 def _clip_rows(sources: Sequence[ActorSource], train: TrainSection) -> Sequence[ClipRow]:
-    """The configured clips, or the tables that preprocessing left."""
+    """The configured clips, or the tables written by preprocessing."""
     return train.CLIPS or [row for source in sources for row in source.clip_rows]
 
 
 def _read_shots(
     sources: Sequence[ActorSource], dataset: Dataset, train: TrainSection
 ) -> tuple[tuple[TrainingShot, ...], dict[tuple[str, str], ShotMotion]]:
-    """All shots, and by actor and name the motion of those that are used."""
+    """All shots, and the motion of the used ones by actor and name."""
     rows = [row for source in sources for row in source.shots]
     shots = make_shots(rows, train.AUG_MUTED_SHOTS, dataset.CACHE_FPS, len(sources))
     known = {(row.actor, row.shot) for row in rows}
@@ -237,7 +236,7 @@ def _read_shots(
 
 
 def _check_emotions(clips: tuple[TrainingClip, ...], emotions: EmotionVectors) -> None:
-    """Checks that every emotion has a vector, before the first batch is made."""
+    """Checks that every emotion of a clip has a vector."""
     for clip in clips:
         try:
             emotions.index(clip.shot.emotion)

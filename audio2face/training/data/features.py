@@ -1,4 +1,4 @@
-"""The speech encoder of a training: with pretrained weights for a new run, as it was recorded for one gone on with."""
+"""The speech encoder of a training, and the cache of the features that a frozen encoder extracts from clips."""
 
 from __future__ import annotations
 
@@ -33,50 +33,50 @@ from audio2face.types import Float16Array, Float32Array, Float64Array, Int64Arra
 
 
 def open_encoder(
-    train: TrainSection, begun: ResumeState | None, wishes: Mapping[str, Any] | None = None
+    train: TrainSection, resume_state: ResumeState | None, options: Mapping[str, Any] | None = None
 ) -> SpeechEncoder:
-    """Makes the encoder that a configuration names.
+    """Creates the encoder of a configuration.
 
     Args:
-        train: names it.
-        begun: what a run that is gone on with recorded. Where it has a checkpoint, the encoder gets its weights from
-            there and comes with weights of chance.
-        wishes: options, of which an encoder takes those that it has.
+        train: the training section, which names the encoder.
+        resume_state: record of the resumed run. If it has a checkpoint, the encoder is randomly initialised and gets
+            its weights from the checkpoint.
+        options: encoder options; an encoder takes those that it declares.
 
     Raises:
-        UserError: it is unknown, or its weights cannot be had.
+        UserError: the encoder is unknown, or its weights are unavailable.
     """
-    if begun is not None and begun.has_weights:
-        encoder = encoders.rebuild_encoder(begun.network["encoder"])
+    if resume_state is not None and resume_state.has_weights:
+        encoder = encoders.rebuild_encoder(resume_state.network["encoder"])
     else:
-        encoder = _pretrained(train, wishes or {})
+        encoder = _pretrained(train, options or {})
     encoder.noise = train.SPEECH_FEATURE_NOISE
     return encoder
 
 
-def _pretrained(train: TrainSection, wishes: Mapping[str, Any]) -> SpeechEncoder:
+def _pretrained(train: TrainSection, options: Mapping[str, Any]) -> SpeechEncoder:
     root = os.environ.get(encoders.MODELS_ROOT_VARIABLE)
     if train.SPEECH_ENCODER_LAYERS:
-        wishes = {**wishes, "layers": train.SPEECH_ENCODER_LAYERS}
+        options = {**options, "layers": train.SPEECH_ENCODER_LAYERS}
     known = {field.name for field in dataclasses.fields(get_encoder_spec(train.SPEECH_ENCODER).options)}
     if train.SPEECH_ENCODER_LAYERS and "layers" not in known:
         raise UserError(
             f"SPEECH_ENCODER_LAYERS: the layers of {train.SPEECH_ENCODER!r} cannot be chosen",
-            hint="Leave it empty in config_train.py, or choose an encoder that lets them be chosen, such as 'hama'.",
+            hint="Leave it empty in config_train.py, or choose an encoder with selectable layers, such as 'hama'.",
         )
     return encoders.create(
         train.SPEECH_ENCODER,
         models_root=Path(root) if root else train.TORCH_CACHE_ROOT,
-        options={name: value for name, value in wishes.items() if name in known},
+        options={name: value for name, value in options.items() if name in known},
     )
 
 
-# Part of every file's name. It changes with the way features are computed, so that files made otherwise are not read:
-# those of the first version hold the encoder's dropout.
+# Part of every cache key. It changes with the computation of features, which invalidates older files: those of the
+# first version contain the encoder's dropout.
 _VERSION = b"2: evaluation mode"
-_WINDOWS_AT_ONCE = 64
-_MOST_OPEN = 32  # files: a process may have a thousand open or fewer
-_LARGEST = float(np.finfo(np.float16).max)
+_WINDOWS_PER_BATCH = 64
+_MAX_OPEN_FILES = 32  # files: a process may have a thousand open or fewer
+_FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 # The hidden layers [layers, windows, steps, features] of windows [windows, samples].
 FeatureFn = Callable[[Tensor], Tensor]
@@ -84,10 +84,10 @@ FeatureFn = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class CachedFeatures:
-    """Hidden layers of all windows of clips.
+    """Cached hidden states of all windows of clips.
 
     Attributes:
-        paths: of each clip, the file of float16 `[frames, variants, layers, steps, features]`.
+        paths: for each clip, the file of float16 `[frames, variants, layers, steps, features]`.
     """
 
     paths: Sequence[Path] = field(repr=False)
@@ -96,52 +96,51 @@ class CachedFeatures:
         """Reads sequences.
 
         Args:
-            clips: of each item, `[items]`.
+            clips: clip index of each item, `[items]`.
             starts: first frame from the start of the clip, `[items]`.
-            variants: see `FeatureCache.prepare`, `[items]`.
+            variants: index of the time shift, or of the noise of a muted clip, `[items]`.
             length: frames of a sequence.
 
         Returns:
             Float16 `[items * length, layers, steps, features]`.
 
         Raises:
-            UserError: a file is not there any more.
+            UserError: a file was removed.
         """
-        places = zip(clips.tolist(), starts.tolist(), variants.tolist(), strict=True)
-        read = [_mapped(self.paths[clip])[start : start + length, variant] for clip, start, variant in places]
+        items = zip(clips.tolist(), starts.tolist(), variants.tolist(), strict=True)
+        read = [_memory_map(self.paths[clip])[start : start + length, variant] for clip, start, variant in items]
         return torch.from_numpy(np.concatenate(read))
 
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """A folder of features.
+    """Features of the frozen speech encoder, kept in a folder.
 
     Attributes:
         folder: SPEECH_FEATURES_ROOT.
-        encoder: the speech encoder, in any mode: features are made in evaluation mode, and it has its mode back
-            afterwards.
-        hear: what it makes of windows.
-        device: where it is.
+        encoder: the speech encoder; extraction switches it to evaluation mode and restores its mode.
+        extract_hidden_states: maps windows `[windows, samples]` to hidden states.
+        device: device of the encoder.
     """
 
     folder: Path
     encoder: SpeechEncoder
-    hear: FeatureFn
+    extract_hidden_states: FeatureFn
     device: torch.device
 
     def prepare(
         self, windows: AudioWindows, shifts: Float64Array, rank: int = 0, world_size: int = 1
     ) -> CachedFeatures:
-        """Finds the features of all frames of all clips, and makes those that there are not.
+        """Opens the cached features of all frames of all clips, and extracts the missing ones.
 
-        Global random generators stand afterwards where they stood, whether anything was made or not.
+        The state of the global random generators is preserved.
 
         Args:
-            windows: the clips and their sound.
-            shifts: in frames: variant i of a frame is heard moved in time by the i-th of them; of a held pose it is the
-                i-th noise.
-            rank: this process, which makes its share.
-            world_size: processes that train together; each waits for the others.
+            windows: the clips and their audio.
+            shifts: time shifts in frames; variant i of a frame is shifted by the i-th. Of a muted clip, variant i has
+                the i-th noise.
+            rank: index of this process, which extracts its share of the clips.
+            world_size: number of processes; each waits for the others.
 
         Raises:
             UserError: a recording cannot be read, or a file cannot be written.
@@ -152,49 +151,49 @@ class FeatureCache:
     def _prepare(self, windows: AudioWindows, shifts: Float64Array, rank: int, world_size: int) -> CachedFeatures:
         identity = self._identity()
         paths = [self.folder / f"{_key(identity, windows, clip, shifts)}.npy" for clip in range(len(windows.clips))]
-        # The share of a process must not depend on how far the others are.
+        # The share of a process is fixed by the list of clips, independent of the progress of the others.
         missing = [(clip, path) for clip, path in list(enumerate(paths))[rank::world_size] if _open(path) is None]
         if missing:
-            self._make(windows, shifts, missing)
+            self._extract_missing(windows, shifts, missing)
         if world_size > 1:
             wait_for_all()
-        _mapped.cache_clear()
+        _memory_map.cache_clear()
         for path in paths:
-            _mapped(path)
+            _memory_map(path)
         return CachedFeatures(paths)
 
-    def _make(self, windows: AudioWindows, shifts: Float64Array, wanted: list[tuple[int, Path]]) -> None:
+    def _extract_missing(self, windows: AudioWindows, shifts: Float64Array, missing: list[tuple[int, Path]]) -> None:
         LOGGER.info(
-            "extracting the speech features of %d of %d clips, at %d shifts in time; kept in %s",
-            len(wanted),
+            "extracting the speech features of %d of %d clips, at %d time shifts; kept in %s",
+            len(missing),
             len(windows.clips),
             len(shifts),
             self.folder,
         )
         with _evaluation_mode(self.encoder), preserve_rng_state({}, self.device):
-            for clip, path in track(wanted, len(wanted), "extracting speech features"):
+            for clip, path in track(missing, len(missing), "extracting speech features"):
                 try:
-                    write_npy(path, self._hear_clip(windows, shifts, clip))
+                    write_npy(path, self._extract_clip(windows, shifts, clip))
                 except UserError as error:
                     hint = f"{error.hint} SPEECH_FEATURES = 'exact' needs no disk."
                     raise UserError(error.problem, path=error.path, hint=hint) from error
 
-    def _hear_clip(self, windows: AudioWindows, shifts: Float64Array, clip: int) -> Float16Array:
+    def _extract_clip(self, windows: AudioWindows, shifts: Float64Array, clip: int) -> Float16Array:
         """`[frames, variants, layers, steps, features]`."""
         frames = np.arange(windows.clips[clip].first, windows.clips[clip].last + 1)
         blocks = []
         for variant, shift in enumerate(shifts.tolist()):
-            heard = []
-            for some in np.array_split(frames, -(-len(frames) // _WINDOWS_AT_ONCE)):
-                which = np.full(len(some), clip)
-                audio = windows.read(which, some[:, None], np.full(len(some), shift), np.full(len(some), variant))
-                hidden = self.hear(torch.from_numpy(audio).to(self.device)).transpose(0, 1)
-                heard.append(hidden.float().clamp(-_LARGEST, _LARGEST).to(torch.float16).cpu().numpy())
-            blocks.append(np.concatenate(heard))
+            features = []
+            for chunk in np.array_split(frames, -(-len(frames) // _WINDOWS_PER_BATCH)):
+                clips = np.full(len(chunk), clip)
+                audio = windows.read(clips, chunk[:, None], np.full(len(chunk), shift), np.full(len(chunk), variant))
+                hidden = self.extract_hidden_states(torch.from_numpy(audio).to(self.device)).transpose(0, 1)
+                features.append(hidden.float().clamp(-_FLOAT16_MAX, _FLOAT16_MAX).to(torch.float16).cpu().numpy())
+            blocks.append(np.concatenate(features))
         return np.stack(blocks, axis=1)
 
     def _identity(self) -> bytes:
-        """What the encoder is: its record, and its weights but those that combine layers."""
+        """Hash of the encoder's record and weights, except the weights that combine layers."""
         digest = hashlib.sha256(_VERSION)
         digest.update(json.dumps(encoders.encoder_record(self.encoder), sort_keys=True).encode())
         for name, weight in sorted(self.encoder.state_dict().items()):
@@ -206,7 +205,7 @@ class FeatureCache:
 
 @contextmanager
 def _evaluation_mode(encoder: nn.Module) -> Iterator[None]:
-    """The encoder is in evaluation mode inside; each of its modules has its own mode back afterwards."""
+    """Switches the encoder to evaluation mode, and restores the mode of each of its modules."""
     modes = [(module, module.training) for module in encoder.modules()]
     encoder.eval()
     try:
@@ -217,7 +216,7 @@ def _evaluation_mode(encoder: nn.Module) -> Iterator[None]:
 
 
 def _key(identity: bytes, windows: AudioWindows, clip: int, shifts: Float64Array) -> str:
-    """The name of a clip's file: a hash of all that its features depend on."""
+    """The cache key of a clip: a hash of everything its features depend on."""
     frames = np.arange(windows.clips[clip].first, windows.clips[clip].last + 1)
     digest = hashlib.sha256(identity)
     digest.update(np.array([windows.num_samples, windows.offset, windows.recordings.samplerate]).tobytes())
@@ -236,9 +235,9 @@ def _samples(windows: AudioWindows, path: Path) -> Float32Array:
     return windows.recordings.track(path).data
 
 
-@lru_cache(maxsize=_MOST_OPEN)
-def _mapped(path: Path) -> Float16Array:
-    """Features that were kept, mapped; few files are open at a time, however many clips there are."""
+@lru_cache(maxsize=_MAX_OPEN_FILES)
+def _memory_map(path: Path) -> Float16Array:
+    """Memory-maps cached features; at most `_MAX_OPEN_FILES` files are open at a time."""
     features = _open(path)
     if features is None:
         raise UserError("cannot be read back", path=path, hint="Check the disk, or set SPEECH_FEATURES = 'exact'.")
@@ -246,7 +245,7 @@ def _mapped(path: Path) -> Float16Array:
 
 
 def _open(path: Path) -> Float16Array | None:
-    """Features that were kept; None where there are none, or none that can be read."""
+    """Cached features; None if the file is missing or unreadable."""
     try:
         features: Float16Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -1,7 +1,4 @@
-"""The motion of shots as training holds it in memory: coefficients, jaw and eyes, never poses.
-
-Reads the channels of a shot, brings them to one length, and says which are missing.
-"""
+"""The motion of shots in memory: coefficients of skin and tongue, jaw and eyes, cut to one length."""
 
 from __future__ import annotations
 
@@ -24,19 +21,19 @@ class ShotMotion:
     """The motion of one shot, float32.
 
     Attributes:
-        skin: coefficients, `[frames, shapes]`.
-        tongue: coefficients, `[frames, tongue shapes]`.
-        jaw: differences of the key points from rest, `[frames, 3 * points]`, centimetres.
+        skin: coefficients, `[frames, components]`.
+        tongue: coefficients, `[frames, tongue components]`.
+        jaw: deltas of the key points from the neutral pose, `[frames, 3 * points]`, centimetres.
         eye: rotations, `[frames, 2 * angles]`, degrees.
-        known: for skin, tongue, jaw and eyes, whether they are data; False where this shot lacks what its actor has,
-            so that zeros (rest) stand there and nothing should be learnt from them.
+        valid: whether skin, tongue, jaw and eyes hold data. False where this shot lacks a part that its actor has: the
+            part is zero (neutral) and masked in the loss.
     """
 
     skin: Float32Array
     tongue: Float32Array
     jaw: Float32Array
     eye: Float32Array
-    known: tuple[bool, bool, bool, bool]
+    valid: tuple[bool, bool, bool, bool]
 
     @property
     def num_frames(self) -> int:
@@ -48,37 +45,37 @@ class ShotMotion:
         """Skin, tongue, jaw and eyes."""
         return self.skin, self.tongue, self.jaw, self.eye
 
-    def hold(self, frame: int, num_frames: int, *, neutral_skin: bool, neutral_tongue: bool) -> ShotMotion:
-        """One frame for a while, skin or tongue at rest where asked for; takes no memory for its length."""
-        rest = (neutral_skin, neutral_tongue, False, False)
-        poses = [values[frame] * (not still) for values, still in zip(self.parts, rest, strict=True)]
+    def freeze_frame(self, frame: int, num_frames: int, *, neutral_skin: bool, neutral_tongue: bool) -> ShotMotion:
+        """One frame repeated as a broadcast view, with skin or tongue neutral on request."""
+        is_neutral = (neutral_skin, neutral_tongue, False, False)
+        poses = [values[frame] * (not neutral) for values, neutral in zip(self.parts, is_neutral, strict=True)]
         skin, tongue, jaw, eye = (np.broadcast_to(pose, (num_frames, len(pose))) for pose in poses)
-        known = (self.known[0], self.known[1] or neutral_tongue, self.known[2], self.known[3])
-        return ShotMotion(skin, tongue, jaw, eye, known)
+        valid = (self.valid[0], self.valid[1] or neutral_tongue, self.valid[2], self.valid[3])
+        return ShotMotion(skin, tongue, jaw, eye, valid)
 
-    def between(self, frames: Float64Array) -> ShotMotion:
-        """The motion at times between frames, by linear interpolation.
+    def interpolate(self, frames: Float64Array) -> ShotMotion:
+        """The motion at fractional frames, by linear interpolation.
 
-        Poses are linear in all of this, so it gives the same as interpolating poses.
+        Poses are linear in the coefficients, so this equals the interpolation of poses.
 
         Args:
             frames: positions in frames, `[times]`, each within [0, num_frames - 1].
         """
         skin, tongue, jaw, eye = (np.asarray(interpolate_frames(part, frames), np.float32) for part in self.parts)
-        return ShotMotion(skin, tongue, jaw, eye, self.known)
+        return ShotMotion(skin, tongue, jaw, eye, self.valid)
 
 
 def read_motions(
-    sources: Sequence[ActorSource], wanted: Iterable[tuple[str, str]]
+    sources: Sequence[ActorSource], shots_to_read: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], ShotMotion]:
     """Reads the motion of shots.
 
-    Channels of unequal length are cut to the shortest. A part that an actor has and a shot lacks is at rest there and
-    marked as unknown; one that an actor never has is at rest in all its shots, and learnt so.
+    Channels of unequal length are cut to the shortest. A part that an actor has and a shot lacks is neutral there and
+    marked as invalid. A part that the actor lacks altogether is neutral and valid in all its shots.
 
     Args:
         sources: the actors' data.
-        wanted: actors and shots.
+        shots_to_read: names of actor and shot.
 
     Returns:
         The motions by actor and shot.
@@ -90,25 +87,25 @@ def read_motions(
     missing: dict[str, list[str]] = defaultdict(list)
     unequal: list[str] = []
     motions = {}
-    for actor, shot in dict.fromkeys(wanted):
+    for actor, shot in dict.fromkeys(shots_to_read):
         source = by_actor[actor]
         found = [_read_part(source, part, shot) for part in CHANNELS]
         lengths = {part: len(values) for part, values in zip(CHANNELS, found, strict=True) if values is not None}
         if len(set(lengths.values())) > 1:
             unequal.append(f"{shot} ({', '.join(f'{part} {length}' for part, length in lengths.items())})")
         motions[actor, shot] = _complete(source, found, min(lengths.values()))
-        for part, is_known in zip(CHANNELS, motions[actor, shot].known, strict=True):
-            if not is_known:
+        for part, is_valid in zip(CHANNELS, motions[actor, shot].valid, strict=True):
+            if not is_valid:
                 missing[f"{actor}, {part}"].append(shot)
-    for what, shots in missing.items():
-        LOGGER.warning("No data of %s for %s: at rest there, and not learnt from", what, listed(shots))
+    for part_name, shots in missing.items():
+        LOGGER.warning("No data of %s for %s: neutral there, and masked in the loss", part_name, listed(shots))
     if unequal:
         LOGGER.warning("Shots whose parts differ in frames are cut to the shortest: %s", listed(unequal))
     return motions
 
 
 def _item_shape(source: ActorSource, part: str) -> tuple[int, ...]:
-    """Shape of a part in one frame, as filed."""
+    """Array shape of a part in one frame, as stored."""
     counts = source.info.counts
     shapes = {
         "skin": (counts["num_shapes_skin"],),
@@ -120,14 +117,14 @@ def _item_shape(source: ActorSource, part: str) -> tuple[int, ...]:
 
 
 def _read_part(source: ActorSource, part: str, shot: str) -> Float32Array | None:
-    """A part of a shot, `[frames, values]`; None where there is none."""
+    """A part of a shot, `[frames, channels]`; None if the shot lacks it."""
     archive = source.animation(part)
     if archive is None or shot not in archive.members:
         if part == "skin":
             raise UserError(
                 f"has no coefficients of shot {shot!r} of actor {source.actor!r}",
                 path=source.skin_coefficients.path,
-                hint="Preprocess the actor again with this shot, or leave it out of CLIPS.",
+                hint="Preprocess the actor again with this shot, or remove it from CLIPS.",
             )
         return None
     values = archive.read_floats(shot, (None, *_item_shape(source, part)))
@@ -137,15 +134,15 @@ def _read_part(source: ActorSource, part: str, shot: str) -> Float32Array | None
 
 
 def _complete(source: ActorSource, found: Sequence[Float32Array | None], num_frames: int) -> ShotMotion:
-    """Puts rest where a part is missing, and cuts all to one length."""
+    """Fills missing parts with zeros (neutral), and cuts all parts to one length."""
     parts = []
     for part, values in zip(CHANNELS, found, strict=True):
         width = int(np.prod(_item_shape(source, part)))
         parts.append(np.zeros((num_frames, width), np.float32) if values is None else values[:num_frames])
-    known = tuple(
+    valid = tuple(
         values is not None or source.animation(part) is None for part, values in zip(CHANNELS, found, strict=True)
     )
-    return ShotMotion(parts[0], parts[1], parts[2], parts[3], (known[0], known[1], known[2], known[3]))
+    return ShotMotion(parts[0], parts[1], parts[2], parts[3], (valid[0], valid[1], valid[2], valid[3]))
 
 
 def add_muted_shots(
@@ -153,43 +150,43 @@ def add_muted_shots(
     motions: Mapping[tuple[str, str], ShotMotion],
     *,
     zero_emotion: str | None,
-    skin_rests_in_neutral: bool,
-    tongue_rests: bool,
+    neutral_skin_for_neutral_emotion: bool,
+    neutral_tongue: bool,
 ) -> dict[str, ShotMotion]:
-    """The motion of every shot by its id, held poses made from their sources.
+    """The motion of every shot by its id; muted shots freeze a frame of their source.
 
     Args:
         shots: all shots that have clips.
         motions: by actor and shot.
-        zero_emotion: the emotion that counts as neutral, beside "neutral" itself.
-        skin_rests_in_neutral: AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO.
-        tongue_rests: AUG_MUTED_TONGUE_IS_NEUTRAL.
+        zero_emotion: the emotion that counts as neutral, in addition to "neutral" itself.
+        neutral_skin_for_neutral_emotion: AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO.
+        neutral_tongue: AUG_MUTED_TONGUE_IS_NEUTRAL.
 
     Raises:
-        UserError: a pose is to be held of a frame beyond its source's data.
+        UserError: the frame of a muted shot is beyond the end of its source.
     """
     by_id = {}
     for shot in shots:
         motion = motions[shot.actor, shot.name]
-        if shot.held_frame is not None:
-            if shot.held_frame >= motion.num_frames:
+        if shot.frozen_frame is not None:
+            if shot.frozen_frame >= motion.num_frames:
                 raise UserError(
-                    f"AUG_MUTED_SHOTS: frame {shot.held_frame} of shot {shot.name!r} of actor {shot.actor!r}, whose "
+                    f"AUG_MUTED_SHOTS: frame {shot.frozen_frame} of shot {shot.name!r} of actor {shot.actor!r}, whose "
                     f"data have {motion.num_frames} frames"
                 )
             is_neutral = shot.emotion in (NEUTRAL, zero_emotion)
-            motion = motion.hold(
-                shot.held_frame,
+            motion = motion.freeze_frame(
+                shot.frozen_frame,
                 shot.num_frames,
-                neutral_skin=skin_rests_in_neutral and is_neutral,
-                neutral_tongue=tongue_rests,
+                neutral_skin=neutral_skin_for_neutral_emotion and is_neutral,
+                neutral_tongue=neutral_tongue,
             )
         by_id[shot.id] = motion
     return by_id
 
 
 def fit_shots(shots: Sequence[TrainingShot], motions: Mapping[tuple[str, str], ShotMotion]) -> tuple[TrainingShot, ...]:
-    """Shortens shots to the length of their motion; warns where the two differ at all."""
+    """Shortens shots to the length of their motion, with a warning for every shot whose lengths differ."""
     fitted, differ = [], []
     for shot in shots:
         motion = motions.get((shot.actor, shot.name))

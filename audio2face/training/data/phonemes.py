@@ -1,6 +1,6 @@
-"""Phones of recordings, recognised once and kept on disk.
+"""Phone probabilities of recordings, recognised once and cached on disk.
 
-A table is filed under all that it depends on: the bytes of the recording, what is said in it, and the recogniser.
+The cache key of a table covers everything it depends on: the bytes of the recording, its transcript, the recogniser.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ FOLDER = "phonemes"
 
 @dataclass(frozen=True)
 class PhonemeCache:
-    """Tables in a folder.
+    """Tables of phone probabilities in a folder.
 
     Attributes:
-        folder: where they are kept.
+        folder: the cache folder.
     """
 
     folder: Path
 
     def table(self, detector: Detector, audio: Path) -> Float32Array:
-        """The table of a recording, see `Detector`: read, or recognised and kept.
+        """The phone probabilities of a recording, float32 `[rows, phones]`: read from the cache, or recognised.
 
-        Words that lie beside the recording, in `<recording>.txt`, are given to the recogniser.
+        The transcript `<recording>.txt` beside the recording, if present, is passed to the recogniser.
 
         Args:
             detector: the recogniser.
             audio: the recording.
 
         Raises:
-            UserError: recording or words cannot be read, or the table cannot be written.
+            UserError: recording or transcript cannot be read, or the table cannot be written.
         """
         text = read_transcript(audio.with_suffix(TRANSCRIPT_SUFFIX))
         path = self.folder / f"{_key(detector, audio, text)}.npy"
@@ -88,7 +88,7 @@ def _key(detector: Detector, audio: Path, text: str | None) -> str:
 
 
 def _read_table(path: Path, phones: int) -> Float32Array | None:
-    """A table that was kept; None where there is none, or no whole one."""
+    """A cached table; None if it is missing or incomplete."""
     try:
         table = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -101,16 +101,16 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, eq=False)
 class PhonemeTables:
-    """Phones over time, of all clips.
+    """Phone probabilities over time, for all clips.
 
     Attributes:
-        phones: the phones of each language, in the order of PHONEME_FORCING_LANGS; languages of which nothing could be
-            found out are left out.
+        phones: the phones of each language, in the order of PHONEME_FORCING_LANGS; languages without any phonemes are
+            skipped.
         values: float32 `[rows, widest]`: a row of zeros, a row of silence for each language, then the recordings. The
-            columns of a language are its phones, followed by zeros up to the widest set.
-        language_of_clip: `[clips]`, the place of its language in `phones`, or -1.
-        first_row: `[clips]`, where its recording begins in `values`.
-        num_rows: `[clips]`, rows of its recording; 0 for a held pose, which is silence throughout.
+            columns of a language are its phones, zero-padded to the widest set.
+        language_of_clip: `[clips]`, index of the clip's language in `phones`; -1: unknown.
+        first_row: `[clips]`, first row of the clip's recording in `values`.
+        num_rows: `[clips]`, rows of the clip's recording; 0 for a muted clip, which is silence throughout.
     """
 
     phones: Mapping[str, PhoneSet]
@@ -125,12 +125,12 @@ class PhonemeTables:
         return tuple(self.phones)
 
     def rows(self, clips: npt.ArrayLike, times: npt.ArrayLike) -> Int64Array:
-        """Where in `values` the windows around frames stand.
+        """Indices into `values` of the windows around frames.
 
         Args:
-            clips: of each item, `[items]`: an index into the clips that the tables were made for.
-            times: of its frames, `[items, frames]`: seconds from the start of the clip's recording; for a held pose
-                anything.
+            clips: clip index of each item, `[items]`.
+            times: times of its frames, `[items, frames]`, seconds from the start of the clip's recording; ignored for
+                muted clips.
 
         Returns:
             `[items, frames, WINDOW_ROWS]`.
@@ -138,14 +138,14 @@ class PhonemeTables:
         clips = np.asarray(clips, np.int64)
         sizes = self.num_rows[clips][:, None]
         within = window_rows(times, np.broadcast_to(sizes, np.shape(times)))
-        silence = self.language_of_clip[clips][:, None, None] + 1  # the row of zeros where nothing is known
+        silence = self.language_of_clip[clips][:, None, None] + 1  # unknown: the row of zeros
         rows: Int64Array = np.where(within < 0, silence, self.first_row[clips][:, None, None] + within)
         return rows
 
 
 @dataclass(frozen=True)
 class _Recording:
-    """What a table is made from: the recording, and its phone times where they are given."""
+    """The source of a table: the recording, and its phone times if present."""
 
     audio: Path
     times: Path | None
@@ -159,21 +159,21 @@ def phoneme_tables(
 ) -> PhonemeTables | None:
     """Finds the phones of all clips.
 
-    The times in PHONEME_TIMES_ROOT go before the first of PHONEME_DETECTORS that can be had. A held pose is silent, in
-    the first language. For each language of which clips stay without phones there is one warning.
+    Phone times in PHONEME_TIMES_ROOT take precedence over the first available recogniser of PHONEME_DETECTORS. A muted
+    clip is silence in the first language. Each language with clips without phones causes one warning.
 
     Args:
         clips: all clips.
         dataset: PHONEME_TIMES_ROOT.
-        train: the PHONEME parameters; what was recognised is kept below TORCH_CACHE_ROOT.
+        train: the PHONEME parameters; tables are cached below TORCH_CACHE_ROOT.
         fabric: device and processes. Each process recognises its share of the recordings on its device, waits for the
             others, and reads theirs.
 
     Returns:
-        None where phonemes are switched off, or nothing could be found out of any clip.
+        None if the phoneme losses are disabled, or no clip has phonemes.
 
     Raises:
-        UserError: a file is damaged, a symbol is no phone of its language, or a recogniser is unknown.
+        UserError: a file is damaged, a symbol is not a phone of its language, or a recogniser is unknown.
     """
     if not train.PHONEME_FORCING_LANGS or train.LOSS_PHONEME_ALPHA is None:
         return None
@@ -182,20 +182,20 @@ def phoneme_tables(
     tables: dict[_Key, Float32Array] = {}
     for language in train.PHONEME_FORCING_LANGS:
         spoken = [source for source, clip in zip(sources, clips, strict=True) if source and clip.language == language]
-        found = _tables_of(language, list(dict.fromkeys(spoken)), train, fabric)
+        found = _language_tables(language, list(dict.fromkeys(spoken)), train, fabric)
         if found is not None:
             phones[language], own = found
             tables |= {(language, source): table for source, table in own.items()}
     _warn_of_other_languages(clips, train.PHONEME_FORCING_LANGS)
     if not phones:
-        LOGGER.warning("No phonemes are learnt: there is no clip whose phones are known.")
+        LOGGER.warning("Training without phoneme loss: the phones of all clips are unknown.")
         return None
     keys = [None if source is None else (clip.language, source) for source, clip in zip(sources, clips, strict=True)]
     return _assemble(phones, tables, keys, train)
 
 
 def _recording(clip: TrainingClip, dataset: Dataset) -> _Recording | None:
-    """What the phones of a clip are found from; None for a held pose."""
+    """The source of a clip's phones; None for a muted clip."""
     if clip.audio is None:
         return None
     root = dataset.PHONEME_TIMES_ROOT.get(clip.shot.actor)
@@ -203,30 +203,30 @@ def _recording(clip: TrainingClip, dataset: Dataset) -> _Recording | None:
     return _Recording(clip.audio, times if times is not None and times.is_file() else None)
 
 
-def _tables_of(
+def _language_tables(
     language: PhonemeLanguage, sources: Sequence[_Recording], train: TrainRegression, fabric: Fabric
 ) -> tuple[PhoneSet, dict[_Recording, Float32Array]] | None:
-    """The phones of a language and the tables of its recordings; None where there are none."""
-    heard = [source for source in sources if source.times is None]
+    """The phones of a language and the tables of its recordings; None if no phones are available."""
+    untimed = [source for source in sources if source.times is None]
     spans = {source: _read_spans(source.times, language) for source in sources if source.times is not None}
-    detector = _first_detector(language, len(heard), train, fabric.device) if heard else None
+    detector = _first_detector(language, len(untimed), train, fabric.device) if untimed else None
     cache = PhonemeCache(train.TORCH_CACHE_ROOT / FOLDER)
-    if heard and fabric.world_size > 1:
-        _recognise_share(detector, cache, heard, language, fabric)
+    if untimed and fabric.world_size > 1:
+        _recognise_local_recordings(detector, cache, untimed, language, fabric)
     if detector is not None:
         phones = detector.phones
     elif spans:
         phones = phones_of((span.symbol for own in spans.values() for span in own), language)
     else:
         return None
-    tables = {source: _given(source, own, phones, language) for source, own in spans.items()}
+    tables = {source: _table_from_times(source, own, phones, language) for source, own in spans.items()}
     if detector is not None:
-        for source in track(heard, len(heard), f"phonemes ({language})"):
+        for source in track(untimed, len(untimed), f"recognising phonemes ({language})"):
             tables[source] = cache.table(detector, source.audio)
     return phones, tables
 
 
-def _recognise_share(
+def _recognise_local_recordings(
     detector: Detector | None,
     cache: PhonemeCache,
     recordings: Sequence[_Recording],
@@ -248,11 +248,11 @@ def _read_spans(path: Path, language: str) -> list[Span]:
     return [Span(plain_symbol(time.symbol, language), time.start, time.end) for time in read_phoneme_times(path)]
 
 
-def _given(source: _Recording, spans: Sequence[Span], phones: PhoneSet, language: str) -> Float32Array:
-    strange = sorted({span.symbol for span in spans} - set(phones.symbols))
-    if strange:
+def _table_from_times(source: _Recording, spans: Sequence[Span], phones: PhoneSet, language: str) -> Float32Array:
+    unknown = sorted({span.symbol for span in spans} - set(phones.symbols))
+    if unknown:
         raise UserError(
-            f"{', '.join(map(repr, strange[:5]))} is no phone of {language!r}",
+            f"{', '.join(map(repr, unknown[:5]))} is no phone of {language!r}",
             path=source.times,
             hint=f"Phones: {' '.join(phones.symbols)}" + (", or IPA." if language == "en" else "."),
         )
@@ -262,7 +262,7 @@ def _given(source: _Recording, spans: Sequence[Span], phones: PhoneSet, language
 def _first_detector(
     language: PhonemeLanguage, recordings: int, train: TrainRegression, device: torch.device
 ) -> Detector | None:
-    """The first configured recogniser that can be had."""
+    """The first configured recogniser that is available."""
     root = os.environ.get(MODELS_ROOT_VARIABLE)
     reasons = []
     for name in train.PHONEME_DETECTORS.get(language, ()):
@@ -277,17 +277,17 @@ def _first_detector(
         except MissingWeightsError as error:
             reasons.append(f"{error.problem}. {error.hint}")
     LOGGER.warning(
-        "From %d recordings in %r no phonemes are learnt: %s",
+        "%d recordings in %r have no phoneme loss: %s",
         recordings,
         language,
-        " ".join(reasons) or "PHONEME_DETECTORS names no recogniser, and PHONEME_TIMES_ROOT has no times of them.",
+        " ".join(reasons) or "PHONEME_DETECTORS has no recogniser, and PHONEME_TIMES_ROOT has no phone times of them.",
     )
     return None
 
 
 def _warn_of_other_languages(clips: Sequence[TrainingClip], languages: Sequence[str]) -> None:
     for language in sorted({clip.language for clip in clips if clip.audio is not None} - set(languages)):
-        LOGGER.warning("From clips in %r no phonemes are learnt: PHONEME_FORCING_LANGS does not name it.", language)
+        LOGGER.warning("Clips in %r have no phoneme loss: add it to PHONEME_FORCING_LANGS to include them.", language)
 
 
 def _assemble(
@@ -313,12 +313,12 @@ def _assemble(
     else:
         train.TORCH_CACHE_ROOT.mkdir(parents=True, exist_ok=True)
         values = buffer_frames(blocks(), int(first[-1]), widest, train.TORCH_CACHE_ROOT)
-    places = [_place(key, languages, starts, tables) for key in keys]
-    language_of_clip, first_row, num_rows = np.array(places, np.int64).reshape(-1, 3).T
+    locations = [_clip_location(key, languages, starts, tables) for key in keys]
+    language_of_clip, first_row, num_rows = np.array(locations, np.int64).reshape(-1, 3).T
     return PhonemeTables(phones, values, language_of_clip, first_row, num_rows)
 
 
-def _place(
+def _clip_location(
     key: _Key | None, languages: Sequence[str], starts: Mapping[_Key, int], tables: Mapping[_Key, Float32Array]
 ) -> tuple[int, int, int]:
     """Language, first row and number of rows of a clip."""

@@ -1,7 +1,4 @@
-"""From coefficients to the vectors that a network learns: poses made on the device, for the frames of a batch only.
-
-Knows shapes, scales and the order of channels. Knows no files and no clips.
-"""
+"""Segments of clips, the batches of a diffusion training: targets are decoded from PCA coefficients on the device."""
 
 from __future__ import annotations
 
@@ -30,15 +27,15 @@ from audio2face.types import BoolArray, Float32Array, Float64Array
 
 
 class PcaDecoder(nn.Module):
-    """Makes normalised targets of batches; the actors' shapes go where the module goes, and are no weights.
+    """Decodes batches into normalised targets; the actors' components are buffers that move with the module.
 
-    Poses are `(coefficients x shapes + mean - translate) / scale`, jaw and eyes are divided by their scale (they are
-    differences already, so nothing is subtracted), coefficients stay as they are.
+    Poses are `(coefficients x components + mean - translate) / scale`. Jaw and eyes, which are deltas from the neutral
+    pose, are divided by their scale. Coefficients are copied.
 
     Args:
         sources: the actors in the order of the network.
         channels: TARGET_CHANNELS, the layout of a frame.
-        rescale: RESCALE_TARGET_CHANNEL_DATA; without it nothing is subtracted and nothing divided.
+        rescale: RESCALE_TARGET_CHANNEL_DATA; False uses a translation of 0 and a scale of 1.
     """
 
     def __init__(self, sources: Sequence[ActorSource], channels: Sequence[Channel], rescale: bool) -> None:
@@ -58,28 +55,28 @@ class PcaDecoder(nn.Module):
 
     @property
     def num_values(self) -> int:
-        """Values of one frame."""
+        """Channels of one frame."""
         return sum(self.widths)
 
     @torch.no_grad()
     def forward(self, batch: SegmentBatch) -> Tensor:
-        """Makes the targets of a batch, on the device that it and the shapes are on.
+        """Decodes the targets of a batch on the device of the batch and the components.
 
         Returns:
-            Float32 `[batch, frames, values]`; the rest pose where an item is padding.
+            Float32 `[batch, frames, channels]`; padding holds the neutral pose.
         """
         num_items, num_frames = batch.skin.shape[:2]
         target = batch.skin.new_empty(num_items, num_frames, self.num_values)
         for item, actor in enumerate(batch.actors):
-            shapes = self.actors[actor]
-            assert isinstance(shapes, _ActorComponents)
+            components = self.actors[actor]
+            assert isinstance(components, _ActorComponents)
             for channel, values in zip(self.channels, torch.split(target[item], self.widths, dim=-1), strict=True):
-                shapes.write(channel, batch, item, values)
+                components.write(channel, batch, item, values)
         return target
 
 
 class _ActorComponents(nn.Module):
-    """Shapes, means and scales of one actor, with the normalisation already in them."""
+    """Components, means and scales of one actor, with the normalisation folded in."""
 
     def __init__(self, source: ActorSource, channels: Sequence[Channel], rescale: bool) -> None:
         super().__init__()
@@ -89,20 +86,20 @@ class _ActorComponents(nn.Module):
             ("skin_pose", "skin", source.skin),
             ("tongue_pose", "tongue", source.tongue),
         ]
-        for channel, part, shapes in parts:
+        for channel, part, pca in parts:
             if channel in channels:
                 centre = np.asarray(source.info.translate[part] if rescale else (0.0, 0.0, 0.0), np.float64)
-                mean = (shapes.mean - centre) / scale[part]
-                self._keep(f"{part}_mean", mean.reshape(-1))
-                self._keep(f"{part}_shapes", shapes.matrix.reshape(len(shapes.matrix), -1) / scale[part])
+                mean = (pca.mean - centre) / scale[part]
+                self._register(f"{part}_mean", mean.reshape(-1))
+                self._register(f"{part}_components", pca.matrix.reshape(len(pca.matrix), -1) / scale[part])
 
     def write(self, channel: Channel, batch: SegmentBatch, item: int, values: Tensor) -> None:
         """Writes one channel of one item into `values` `[frames, width]`."""
         if channel in ("skin_pose", "tongue_pose"):
             part = channel.removesuffix("_pose")
-            mean, shapes = getattr(self, f"{part}_mean"), getattr(self, f"{part}_shapes")
-            coefficients = getattr(batch, part)[item, :, : len(shapes)]
-            torch.addmm(mean, coefficients, shapes, out=values)
+            mean, components = getattr(self, f"{part}_mean"), getattr(self, f"{part}_components")
+            coefficients = getattr(batch, part)[item, :, : len(components)]
+            torch.addmm(mean, coefficients, components, out=values)
         elif channel == "jaw":
             torch.div(batch.jaw[item], self.jaw_scale, out=values)
         elif channel == "eye":
@@ -110,19 +107,19 @@ class _ActorComponents(nn.Module):
         else:
             values.copy_(getattr(batch, channel.removesuffix("_coeffs"))[item])
 
-    def _keep(self, name: str, constant: np.ndarray) -> None:
+    def _register(self, name: str, constant: np.ndarray) -> None:
         self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(constant, np.float32)), persistent=False)
 
 
-_ROUNDING = 1e-6  # frames: ratios of rates such as 60 / 29.97 are not exact in floating point
+_RATIO_TOLERANCE = 1e-6  # frames: ratios of rates such as 60 / 29.97 are not exact in floating point
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """One item.
+    """One training sample.
 
     Attributes:
-        motion: at the rate of the network.
+        motion: at the frame rate of the network.
         audio: float32 `[samples]`.
     """
 
@@ -135,12 +132,12 @@ class SegmentReader:
     """Reads segments.
 
     Attributes:
-        clips: the clips that draws refer to.
+        clips: the clips that specs index.
         motions: motion of every shot, by its id.
-        recordings: sound of every clip.
+        recordings: audio of every clip.
         fps: frames per second of the network.
-        noise_kind: what muted clips sound like.
-        noise_scale: loudness of that.
+        noise_kind: audio of muted clips; None: silence.
+        noise_scale: level of that noise.
     """
 
     clips: Sequence[TrainingClip]
@@ -152,53 +149,53 @@ class SegmentReader:
 
     @property
     def clip_frames(self) -> list[int]:
-        """Length of every clip in frames of the network."""
+        """Length of every clip in frames at the rate of the network."""
         return [num_target_frames(clip, self.fps) for clip in self.clips]
 
-    def read(self, draw: SegmentSpec) -> Segment:
+    def read(self, spec: SegmentSpec) -> Segment:
         """Reads one segment.
 
         Raises:
             UserError: its recording cannot be read.
         """
-        clip = self.clips[draw.clip]
-        positions = frame_positions(clip, self.fps, draw.start, draw.num_frames, draw.time_shift)
-        return Segment(self.motions[clip.shot.id].between(positions), self._audio(clip, draw))
+        clip = self.clips[spec.clip]
+        positions = frame_positions(clip, self.fps, spec.start, spec.num_frames, spec.time_shift)
+        return Segment(self.motions[clip.shot.id].interpolate(positions), self._audio(clip, spec))
 
-    def _audio(self, clip: TrainingClip, draw: SegmentSpec) -> Float32Array:
+    def _audio(self, clip: TrainingClip, spec: SegmentSpec) -> Float32Array:
         rate = self.recordings.samplerate
-        num_samples = num_segment_samples(draw.num_frames, self.fps, rate)
+        num_samples = num_segment_samples(spec.num_frames, self.fps, rate)
         if clip.audio is None:
-            rng = np.random.default_rng(draw.noise_seed)
-            return noise(num_samples, rate, self.noise_kind, self.noise_scale * draw.noise_gain, rng).astype(np.float32)
-        start = round((clip.audio_start + draw.time_shift / clip.shot.fps) * rate) + int(draw.start * (rate / self.fps))
-        return self.recordings.read(clip.audio, start, num_samples, draw.semitones)
+            rng = np.random.default_rng(spec.noise_seed)
+            return noise(num_samples, rate, self.noise_kind, self.noise_scale * spec.noise_gain, rng).astype(np.float32)
+        start = round((clip.audio_start + spec.time_shift / clip.shot.fps) * rate) + int(spec.start * (rate / self.fps))
+        return self.recordings.read(clip.audio, start, num_samples, spec.semitones)
 
 
 def num_target_frames(clip: TrainingClip, fps: float) -> int:
-    """Frames of the network that a clip fills, at least 1."""
-    return max(1, int(clip.num_frames * (fps / clip.shot.fps) + _ROUNDING))
+    """Frames at the rate of the network that a clip fills, at least 1."""
+    return max(1, int(clip.num_frames * (fps / clip.shot.fps) + _RATIO_TOLERANCE))
 
 
 def num_segment_samples(num_frames: int, fps: float, samplerate: int) -> int:
-    """Samples that so many frames of the network take."""
+    """Audio samples of `num_frames` frames at the rate of the network."""
     return int(num_frames / fps * samplerate)
 
 
 def frame_positions(
     clip: TrainingClip, fps: float, start: int, num_frames: int, time_shift: float = 0.0
 ) -> Float64Array:
-    """Where frames of the network lie in a shot.
+    """Positions of network frames in a shot.
 
-    A frame stands for the middle of its time, at either rate: frame j of the clip lies at (j + 0.5) / ratio - 0.5. What
-    would lie outside the clip takes the clip's nearest frame.
+    A frame represents the middle of its interval at both rates: frame j of the clip is at (j + 0.5) / ratio - 0.5.
+    Positions outside the clip are clamped to its first and last frame.
 
     Args:
         clip: the clip.
-        fps: rate of the network.
+        fps: frame rate of the network.
         start: first frame, at that rate, from the start of the clip.
-        num_frames: how many.
-        time_shift: frames of the shot by which all are moved.
+        num_frames: number of frames.
+        time_shift: frames of the shot added to all positions.
 
     Returns:
         Positions in frames of the shot, float64 `[num_frames]`.
@@ -209,17 +206,17 @@ def frame_positions(
     return positions
 
 
-Order = TypeVar("Order")
+Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
 
 PREFETCH_BATCHES = 3
-_LARGEST = 1e6  # no sample, coefficient, centimetre or degree comes near it
+_MAX_MAGNITUDE = 1e6  # far above any sample, coefficient, centimetre or degree
 
 
 @dataclass(frozen=True, eq=False)
 class TensorBatch:
-    """A batch, some of whose fields are tensors."""
+    """A batch whose tensor fields move between devices together."""
 
     def to(self, device: torch.device | str) -> Self:
         """The batch on a device."""
@@ -228,64 +225,62 @@ class TensorBatch:
         return replace(self, **moved)
 
 
-def value_mask(known: BoolArray, sizes: ChannelSizes, device: torch.device) -> Tensor | None:
-    """Which values of a frame are data to train on, where those of some item are not.
-
-    It is made on the host, so that nothing waits for the device, and then moved.
+def channel_mask(valid: BoolArray, sizes: ChannelSizes, device: torch.device) -> Tensor | None:
+    """Mask of the channels that hold data; built on the host, which avoids a synchronisation with the device.
 
     Args:
-        known: for skin, tongue, jaw and eyes of each item, bool `[batch, 4]`.
-        sizes: the parts of a frame.
-        device: where the mask is wanted.
+        valid: whether skin, tongue, jaw and eyes of each item hold data, bool `[batch, 4]`.
+        sizes: channels of each part.
+        device: device of the mask.
 
     Returns:
-        Bool `[batch, values]`; None: all are.
+        Bool `[batch, channels]`; None where all channels hold data.
     """
-    if known.all():
+    if valid.all():
         return None
     widths = (sizes.skin, sizes.tongue, sizes.jaw, sizes.eye)
-    return torch.from_numpy(np.repeat(known, widths, axis=1)).to(device)
+    return torch.from_numpy(np.repeat(valid, widths, axis=1)).to(device)
 
 
-def suspect_items(names: Sequence[str], values: Iterable[Tensor | None]) -> Sequence[str]:
-    """The items whose data alone explain a loss that is not finite.
+def suspect_items(sample_ids: Sequence[str], values: Iterable[Tensor | None]) -> Sequence[str]:
+    """The items whose data can cause a non-finite loss.
 
     Args:
-        names: of the items.
+        sample_ids: ids of the items.
         values: tensors whose first axis is the items, or a multiple of them.
 
     Returns:
-        The names of items that hold a value which is not finite, or so large that its square would not be; all names
-        where there is none.
+        The ids of items with a non-finite value or one above 1e6; all ids if every item is within these limits.
     """
-    if not names:
-        return names
-    sound = torch.ones(len(names), dtype=torch.bool)
+    if not sample_ids:
+        return sample_ids
+    is_finite = torch.ones(len(sample_ids), dtype=torch.bool)
     for tensor in values:
         if tensor is not None:
-            own = tensor.detach().float().reshape(len(names), -1)
-            sound &= (own.abs() < _LARGEST).all(dim=1).cpu()  # false for NaN
-    return [name for name, is_sound in zip(names, sound.tolist(), strict=True) if not is_sound] or names
+            flat = tensor.detach().float().reshape(len(sample_ids), -1)
+            is_finite &= (flat.abs() < _MAX_MAGNITUDE).all(dim=1).cpu()  # false for NaN
+    return [name for name, finite in zip(sample_ids, is_finite.tolist(), strict=True) if not finite] or sample_ids
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentBatch(TensorBatch):
-    """What one step learns from; motion still in coefficients (`PcaDecoder` makes poses of it on the device).
+    """The batch of one training step; skin and tongue as coefficients, which `PcaDecoder` decodes on the device.
 
     Attributes:
-        plan: what was drawn.
-        names: clip and range of each item that counts, for messages.
+        spec: the sampled segments.
+        sample_ids: clip and start of each item, for messages; empty for a padding batch.
         actors: index of each item's actor.
-        skin: coefficients, float32 `[batch, frames, shapes]`; padded with zeros where actors differ in shapes.
-        tongue: coefficients likewise.
-        jaw: `[batch, frames, 3 * points]` centimetres.
-        eye: `[batch, frames, 2 * angles]` degrees.
+        skin: coefficients, float32 `[batch, frames, components]`; padded with zeros to the largest number of
+            components of an actor.
+        tongue: coefficients, float32 `[batch, frames, components]`, padded in the same way.
+        jaw: float32 `[batch, frames, 3 * points]`, centimetres.
+        eye: float32 `[batch, frames, 2 * angles]`, degrees.
         audio: float32 `[batch, samples]`.
         emotion: float32 `[batch, emotions]`.
         actor: one-hot, float32 `[batch, actors]`.
-        known: bool `[batch, 4]`, on the host: whether skin, tongue, jaw and eyes are data to train on.
-        lengths: frames of each item that are not padding, int64 `[batch]`; None: all.
-        audio_lengths: samples likewise.
+        valid: bool `[batch, 4]`, on the host: whether skin, tongue, jaw and eyes hold data.
+        lengths: frames of each item without padding, int64 `[batch]`; None: all frames.
+        audio_lengths: samples of each item without padding, int64 `[batch]`; None: all samples.
     """
 
     spec: SegmentBatchSpec
@@ -304,26 +299,26 @@ class SegmentBatch(TensorBatch):
 
     @property
     def num_frames(self) -> int:
-        """Frames of all items that count, padding left out."""
+        """Frames of all items, without padding."""
         return 0 if self.spec.is_padding else sum(draw.num_frames for draw in self.spec.segments)
 
     def suspects(self) -> Sequence[str]:
-        """See `suspect_items`."""
+        """Ids of the items whose data can cause a non-finite loss."""
         return suspect_items(self.sample_ids, (self.audio, self.skin, self.tongue, self.jaw, self.eye, self.emotion))
 
     def slice_frames(self, start: int, stop: int) -> Self:
-        """The motion of the frames from `start` up to `stop`, which is not included; everything else stays."""
+        """The batch with the motion of frames `start` to `stop`, exclusive; the other fields are unchanged."""
         motion = {name: getattr(self, name)[:, start:stop] for name in ("skin", "tongue", "jaw", "eye")}
         return replace(self, **motion)
 
 
 @dataclass(frozen=True)
 class BatchLoader:
-    """Loads the batches that plans ask for.
+    """Loads batches from their specs.
 
     Attributes:
         reader: reads single items.
-        emotions: how emotions become vectors.
+        emotions: maps emotions to vectors.
         actor_names: the actors in the order of the network.
     """
 
@@ -331,18 +326,18 @@ class BatchLoader:
     emotions: EmotionVectors
     actor_names: Sequence[str]
 
-    def load(self, plan: SegmentBatchSpec) -> SegmentBatch:
-        """Loads one batch; uses no global state, so that it may run on any thread."""
-        clips = [self.reader.clips[draw.clip] for draw in plan.segments]
-        segments = [self.reader.read(draw) for draw in plan.segments]
+    def load(self, spec: SegmentBatchSpec) -> SegmentBatch:
+        """Loads one batch; thread-safe."""
+        clips = [self.reader.clips[draw.clip] for draw in spec.segments]
+        segments = [self.reader.read(draw) for draw in spec.segments]
         actors = tuple(self.actor_names.index(clip.shot.actor) for clip in clips)
-        lengths = [draw.num_frames for draw in plan.segments]
+        lengths = [draw.num_frames for draw in spec.segments]
         is_padded = len(set(lengths)) > 1
-        names = tuple(f"{clip} at {draw.start}" for clip, draw in zip(clips, plan.segments, strict=True))
+        names = tuple(f"{clip} at {draw.start}" for clip, draw in zip(clips, spec.segments, strict=True))
         skin, tongue, jaw, eye = (_pad_and_stack(parts) for parts in zip(*_parts(segments), strict=True))
         return SegmentBatch(
-            spec=plan,
-            sample_ids=() if plan.is_padding else names,
+            spec=spec,
+            sample_ids=() if spec.is_padding else names,
             actors=actors,
             skin=skin,
             tongue=tongue,
@@ -351,26 +346,26 @@ class BatchLoader:
             audio=_pad_and_stack([segment.audio[:, None] for segment in segments])[..., 0],
             emotion=torch.from_numpy(np.stack([self.emotions.vector(clip.shot.emotion) for clip in clips])),
             actor=torch.nn.functional.one_hot(torch.tensor(actors), len(self.actor_names)).float(),
-            valid=np.array([segment.motion.known for segment in segments]),
+            valid=np.array([segment.motion.valid for segment in segments]),
             lengths=torch.tensor(lengths) if is_padded else None,
             audio_lengths=torch.tensor([len(segment.audio) for segment in segments]) if is_padded else None,
         )
 
-    def batches(self, plans: Iterable[SegmentBatchSpec]) -> Iterator[SegmentBatch]:
-        """Loads batches in order, `PREFETCH_BATCHES` of them before they are asked for."""
-        return prefetch(plans, self.load, PREFETCH_BATCHES)
+    def batches(self, specs: Iterable[SegmentBatchSpec]) -> Iterator[SegmentBatch]:
+        """Loads batches in order, `PREFETCH_BATCHES` ahead."""
+        return prefetch(specs, self.load, PREFETCH_BATCHES)
 
 
-def prefetch(orders: Iterable[Order], load: Callable[[Order], Loaded], count: int) -> Iterator[Loaded]:
-    """Yields what `load` makes of each order, in their order; up to `count` are made in the background beforehand.
+def prefetch(items: Iterable[Item], load: Callable[[Item], Loaded], count: int) -> Iterator[Loaded]:
+    """Yields `load(item)` for each item, in order; a background thread loads up to `count` results ahead.
 
-    `orders` may be endless. An exception of `load` appears where its result would have.
+    `items` may be infinite. An exception of `load` is raised in place of its result.
     """
     pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
     waiting: deque[Future[Loaded]] = deque()
     try:
-        for order in orders:
-            waiting.append(pool.submit(load, order))
+        for item in items:
+            waiting.append(pool.submit(load, item))
             if len(waiting) > count:
                 yield waiting.popleft().result()
         while waiting:
@@ -384,7 +379,7 @@ def _parts(segments: Sequence[Segment]) -> list[tuple[Float32Array, ...]]:
 
 
 def _pad_and_stack(arrays: Sequence[Float32Array]) -> Tensor:
-    """Arrays `[rows, columns]` as one `[batch, rows, columns]`, zeros behind those that are smaller."""
+    """Stacks arrays `[rows, columns]` into one `[batch, rows, columns]`, zero-padded at the end."""
     rows, columns = (max(array.shape[axis] for array in arrays) for axis in (0, 1))
     filled = np.zeros((len(arrays), rows, columns), np.float32)
     for target, array in zip(filled, arrays, strict=True):

@@ -1,7 +1,4 @@
-"""The implicit emotions of a training as the table that is deployed, and the row of it that a network is driven with.
-
-Knows frames and shots. Knows no network.
-"""
+"""Sequences of frames, the batches of a regression training, and the table of implicit emotions that it deploys."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ from audio2face.types import BoolArray, Float32Array, Float64Array, Int64Array
 
 
 def num_rows(shots: Iterable[TrainingShot]) -> int:
-    """Rows for all frames of all shots."""
+    """Number of rows of the implicit emotions: one per frame of every shot."""
     return max(shot.first_global_frame + shot.num_frames for shot in shots)
 
 
@@ -37,22 +34,23 @@ def emotion_database(
     rows: Float32Array,
     shots: Sequence[TrainingShot],
     clips: Sequence[TrainingClip],
-    learnt: Sequence[TrainingClip],
+    training_clips: Sequence[TrainingClip],
     *,
     compact: bool,
 ) -> EmotionDatabase:
-    """The table by shot.
+    """Builds the emotion database, ordered by shot.
 
-    Rows of frames that nothing was learnt from are as chance made them; here they are the mean of all that were learnt.
+    Rows of frames outside the training clips keep their random initialisation in training; here they are replaced by
+    the mean of the trained rows.
 
     Args:
-        rows: `[frames of all shots, length]`.
+        rows: implicit emotions, `[frames of all shots, length]`.
         shots: all shots.
         clips: all clips.
-        learnt: those of them that were learnt from.
-        compact: keeps the frames of clips only; the frames of a shot are counted anew then.
+        training_clips: the clips that the network was trained on.
+        compact: keeps only the frames of clips, renumbered within each shot.
     """
-    trained = np.unique(np.concatenate([_global_frames(clip) for clip in learnt]))
+    trained = np.unique(np.concatenate([_global_frames(clip) for clip in training_clips]))
     table = np.tile(rows[trained].mean(axis=0, dtype=np.float64).astype(np.float32), (len(rows), 1))
     table[trained] = rows[trained]
     kept = _kept_frames(shots, clips, compact=compact)
@@ -72,16 +70,16 @@ def check_source(
     *,
     compact: bool,
 ) -> None:
-    """Makes sure that the frame whose implicit emotion is to drive the network will be in the table.
+    """Checks that the frame whose implicit emotion drives the network will be in the emotion database.
 
     Args:
         config: CONFIG of the inference configuration, with source_shot and source_frame; either may be None.
-        shots: see `emotion_database`.
-        clips: see `emotion_database`.
-        compact: see `emotion_database`.
+        shots: all shots.
+        clips: all clips.
+        compact: whether the database keeps only the frames of clips.
 
     Raises:
-        UserError: there is no such shot or frame.
+        UserError: the shot or frame is missing from the database.
     """
     name, frame = config["source_shot"], config["source_frame"]
     if name is None:
@@ -91,11 +89,11 @@ def check_source(
         close = nearest(name, list(sizes))
         meant = f"; did you mean {close!r}?" if close else ""
         raise UserError(
-            f"CONFIG['source_shot'] is {name!r}, a shot that training does not know{meant}",
-            hint="Name a shot of CLIPS in config_inference.py, or None to let one be chosen.",
+            f"CONFIG['source_shot'] is {name!r}, which is not a shot of this training{meant}",
+            hint="Name a shot of CLIPS in config_inference.py, or None for an automatic choice.",
         )
     if frame is not None and frame >= sizes[name]:
-        counted = ", counted without the frames that COMPACTIFY_IMPLICIT_EMO_DB leaves out" if compact else ""
+        counted = ", without those that COMPACTIFY_IMPLICIT_EMO_DB removes" if compact else ""
         raise UserError(
             f"CONFIG['source_frame'] is {frame}, and shot {name!r} has {sizes[name]} frames{counted}",
             hint=f"Choose one up to {sizes[name] - 1} in config_inference.py.",
@@ -105,7 +103,7 @@ def check_source(
 def _kept_frames(
     shots: Sequence[TrainingShot], clips: Sequence[TrainingClip], *, compact: bool
 ) -> list[tuple[TrainingShot, Int64Array]]:
-    """The shots of the table in order, and which of their frames it holds."""
+    """The shots of the database in order, each with the indices of the frames it keeps."""
     ordered = sorted(shots, key=lambda shot: shot.first_global_frame)
     if not compact:
         return [(shot, np.arange(shot.num_frames)) for shot in ordered]
@@ -121,23 +119,23 @@ def _global_frames(clip: TrainingClip) -> Int64Array:
 
 @dataclass(frozen=True, eq=False)
 class SequenceBatch(TensorBatch):
-    """What one step learns from.
+    """The batch of one training step.
 
     Attributes:
-        plan: what was drawn.
-        names: clip and frame of each item that counts, for messages.
+        spec: the sampled sequences.
+        sample_ids: clip and first frame of each item, for messages; empty for a padding batch.
         clips: index of each item's clip, int64 `[batch]`.
-        audio: windows at their own level, float32 `[batch, sequence, samples]`.
-        norm_factor: what they are divided by for autocorrelation, float32 `[batch]`.
-        values: coefficients of skin and tongue, jaw, eyes, float32 `[batch, sequence, values]`.
-        known: whether skin, tongue, jaw and eyes are data to train on, bool `[batch, 4]` on the host.
+        audio: windows at their recorded level, float32 `[batch, sequence, samples]`.
+        norm_factor: divisor of the audio for autocorrelation, float32 `[batch]`.
+        values: coefficients of skin and tongue, jaw, eyes, float32 `[batch, sequence, channels]`.
+        valid: whether skin, tongue, jaw and eyes hold data, bool `[batch, 4]` on the host.
         emotion: explicit emotion, float32 `[batch, emotions]`.
-        frames: number of each frame when those of all shots are counted through, int64 `[batch, sequence]`.
-        hidden: hidden layers of the speech encoder, float16 `[batch * sequence, layers, steps, features]`; None: they
-            are made from the audio.
+        frames: global index of each frame over all shots, int64 `[batch, sequence]`.
+        hidden: cached hidden states of the speech encoder, float16 `[batch * sequence, layers, steps, features]`; None:
+            the encoder computes them from the audio.
         phonemes: probabilities of the phonemes of each item's language, float32 `[batch, sequence, rows, widest]`;
-            None: they are not learnt.
-        languages: number of each item's language, int64 `[batch]` on the host; -1: nothing is known of it.
+            None: training without phoneme loss.
+        languages: index of each item's language, int64 `[batch]` on the host; -1: unknown.
     """
 
     spec: SequenceBatchSpec
@@ -155,28 +153,28 @@ class SequenceBatch(TensorBatch):
 
     @property
     def num_frames(self) -> int:
-        """Frames of all items that count."""
+        """Frames of all items, without padding."""
         return 0 if self.spec.is_padding else self.frames.numel()
 
     def suspects(self) -> Sequence[str]:
-        """See `suspect_items`."""
+        """Ids of the items whose data can cause a non-finite loss."""
         data = (self.audio, self.norm_factor, self.values, self.emotion, self.hidden, self.phonemes)
         return suspect_items(self.sample_ids, data)
 
     def hidden_layers(self) -> Tensor | None:
-        """Hidden layers as the network takes them, float32 `[layers, batch * sequence, steps, features]`."""
+        """Cached hidden states in the layout of the network, float32 `[layers, batch * sequence, steps, features]`."""
         return None if self.hidden is None else self.hidden.float().transpose(0, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class MotionBuffer:
-    """The motion of all shots that have clips, one after the other.
+    """The motion of all shots with clips, concatenated.
 
     Attributes:
-        values: float32 `[frames, values]`.
+        values: float32 `[frames, channels]`.
         first: row of the first frame of each clip's shot, `[clips]`.
-        frames: frames of each clip's shot, `[clips]`.
-        known: see `Motion`, bool `[clips, 4]`.
+        frames: number of frames of each clip's shot, `[clips]`.
+        valid: whether skin, tongue, jaw and eyes hold data, bool `[clips, 4]`.
     """
 
     values: Float32Array
@@ -188,12 +186,12 @@ class MotionBuffer:
     def from_clips(
         cls, clips: Sequence[TrainingClip], motions: Mapping[str, ShotMotion], scales: Sequence[float]
     ) -> MotionBuffer:
-        """Lays out the motion of the clips' shots.
+        """Concatenates the motion of the clips' shots.
 
         Args:
             clips: the clips.
-            motions: by the id of the shot.
-            scales: what skin, tongue, jaw and eyes are divided by.
+            motions: motion by the id of the shot.
+            scales: divisors of skin, tongue, jaw and eyes.
         """
         shots = list(dict.fromkeys(clip.shot.id for clip in clips))
         blocks = [motions[shot].parts for shot in shots]
@@ -208,18 +206,18 @@ class MotionBuffer:
             values,
             np.array([starts[clip.shot.id] for clip in clips], np.int64),
             np.array([motions[clip.shot.id].num_frames for clip in clips], np.int64),
-            np.array([motions[clip.shot.id].known for clip in clips], bool).reshape(-1, len(scales)),
+            np.array([motions[clip.shot.id].valid for clip in clips], bool).reshape(-1, len(scales)),
         )
 
     def interpolate(self, clips: Int64Array, frames: Float64Array) -> Float32Array:
-        """Values at times between frames, by linear interpolation; beyond its ends a shot stands still.
+        """Channels at fractional frames, by linear interpolation; positions are clamped to the ends of the shot.
 
         Args:
-            clips: of each item, `[items]`.
+            clips: clip index of each item, `[items]`.
             frames: positions in frames of the shot, `[items, length]`.
 
         Returns:
-            `[items, length, values]`.
+            `[items, length, channels]`.
         """
         last = self.frames[clips, None] - 1
         frames = np.clip(frames, 0, last)
@@ -231,16 +229,16 @@ class MotionBuffer:
 
 @dataclass(frozen=True)
 class SequenceLoader:
-    """Loads the batches that plans ask for.
+    """Loads batches from their specs.
 
     Attributes:
-        clips: the clips that plans refer to.
+        clips: the clips that specs index.
         length: frames of a sequence.
-        motion: their motion.
-        windows: their sound.
-        emotions: how emotions become vectors.
-        features: what the speech encoder made of the windows; None: it is asked at every step.
-        phonemes: their phonemes; None: they are not learnt.
+        motion: motion of the clips.
+        windows: audio windows of the clips.
+        emotions: maps emotions to vectors.
+        features: cached features of the speech encoder; None: the encoder runs at every step.
+        phonemes: phonemes of the clips; None: training without phoneme loss.
     """
 
     clips: Sequence[TrainingClip]
@@ -253,26 +251,26 @@ class SequenceLoader:
 
     @property
     def clip_frames(self) -> list[int]:
-        """Length of every clip."""
+        """Length of every clip in frames."""
         return [clip.num_frames for clip in self.clips]
 
-    def load(self, plan: SequenceBatchSpec) -> SequenceBatch:
-        """Loads one batch; uses no global state, so that it may run on any thread.
+    def load(self, spec: SequenceBatchSpec) -> SequenceBatch:
+        """Loads one batch; thread-safe.
 
         Raises:
             UserError: a recording cannot be read.
         """
-        clips, shifts = plan.clips, plan.time_shifts
+        clips, shifts = spec.clips, spec.time_shifts
         chosen = [self.clips[clip] for clip in clips.tolist()]
-        firsts = np.array([clip.first for clip in chosen]) + plan.starts
+        firsts = np.array([clip.first for clip in chosen]) + spec.starts
         frames = firsts[:, None] + np.arange(self.length)
         rows = np.array([clip.shot.first_global_frame for clip in chosen])[:, None] + frames
-        audio = self.windows.read(clips, frames, shifts, plan.augmentation_ids)
-        names = tuple(f"{clip} at {start}" for clip, start in zip(chosen, plan.starts.tolist(), strict=True))
+        audio = self.windows.read(clips, frames, shifts, spec.augmentation_ids)
+        names = tuple(f"{clip} at {start}" for clip, start in zip(chosen, spec.starts.tolist(), strict=True))
         phonemes = self.phonemes
         return SequenceBatch(
-            spec=plan,
-            sample_ids=() if plan.is_padding else names,
+            spec=spec,
+            sample_ids=() if spec.is_padding else names,
             clips=torch.from_numpy(clips),
             audio=torch.from_numpy(audio),
             norm_factor=torch.from_numpy(self.windows.norm_factors(clips)),
@@ -282,13 +280,13 @@ class SequenceLoader:
             frames=torch.from_numpy(rows),
             hidden=None
             if self.features is None
-            else self.features.read(clips, plan.starts, plan.augmentation_ids, self.length),
+            else self.features.read(clips, spec.starts, spec.augmentation_ids, self.length),
             phonemes=None
             if phonemes is None
             else torch.from_numpy(phonemes.values[phonemes.rows(clips, self.windows.times(clips, frames, shifts))]),
             languages=None if phonemes is None else phonemes.language_of_clip[clips],
         )
 
-    def batches(self, plans: Iterable[SequenceBatchSpec]) -> Iterator[SequenceBatch]:
-        """Loads batches in order, `PREFETCH_BATCHES` of them before they are asked for."""
-        return prefetch(plans, self.load, PREFETCH_BATCHES)
+    def batches(self, specs: Iterable[SequenceBatchSpec]) -> Iterator[SequenceBatch]:
+        """Loads batches in order, `PREFETCH_BATCHES` ahead."""
+        return prefetch(specs, self.load, PREFETCH_BATCHES)

@@ -86,7 +86,7 @@ class TrainedRegression(TrainedRun):
         origin = self.origin(self.actor)
         path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
         if path is not None:
-            shapes = actors.read_shapes(path)
+            shapes = actors.read_components(path)
         else:
             assert origin.folder is not None  # training made sure that one of the two is given
             artifacts = PreprocArtifacts.open(origin.folder)
