@@ -1,4 +1,4 @@
-"""Names of the reference framework's weights, so that networks trained with it load here. Knows names only."""
+"""Loading of pretrained weights: from a training run, or from the reference framework, whose weights are renamed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from audio2face.models.encoders import SpeechEncoder, check_encoder_record
 from audio2face.models.regression.network import RegressionNetwork
 from audio2face.training.run_folder import NETWORK_FILE
 
-# Start of a name there -> start of the name in `diffusion_rnn.DiffusionNetwork`.
+# Prefix in the reference -> prefix in `DiffusionNetwork`.
 _DIFFUSION_NAMES = {
     "proj_hubert.": "speech_projection.",
     "geometry_embedding.skin_embedding.0.": "geometry.skin.linear.",
@@ -41,7 +41,7 @@ _DIFFUSION_NAMES = {
     "final_layer_eye.": "heads.eye.",
 }
 
-# The same for `regression.RegressionNetwork`. The axes over which a layer does not reach have the length 1 there.
+# Prefix in the reference -> prefix in `RegressionNetwork`. Kernels of the reference have an extra axis of length 1.
 _REGRESSION_NAMES = {
     "w2v_feature_coeffs": "encoder.combine.coefficients",
     "w2v_linear_mapping.": "speech.projection.",
@@ -56,8 +56,8 @@ _REGRESSION_NAMES = {
     "phoneme_conv1.": "phonemes.layers.0.",
     "phoneme_conv2.": "phonemes.layers.1.",
 }
-_TEMPORAL_CONVOLUTIONS = ("time.layers.", "phonemes.layers.")  # convolutions over time, which have a fourth axis there
-# Start of a name in torchaudio's wav2vec 2.0 -> start of the name in that of `transformers`.
+_TEMPORAL_CONVOLUTIONS = ("time.layers.", "phonemes.layers.")  # their kernels have four axes in the reference
+# Prefix in torchaudio's wav2vec 2.0 -> prefix in that of `transformers`.
 _WAV2VEC_NAMES = {
     "feature_extractor.": "feature_extractor.",
     "encoder.feature_projection.": "feature_projection.",
@@ -86,7 +86,7 @@ def convert_reference_weights(state: Mapping[str, Tensor]) -> tuple[dict[str, Te
             rest[name] = weight
         else:
             network[_gru_layer_name(_DIFFUSION_NAMES[start] + name.removeprefix(start))] = weight
-    # Whatever the encoder is called there, it is one module: all its names begin with the same word.
+    # The encoder is one module of any name: all its weights share the first part of their names.
     holders = {name.split(".")[0] for name in rest}
     if not network or len(holders) > 1:
         raise UserError(
@@ -97,7 +97,7 @@ def convert_reference_weights(state: Mapping[str, Tensor]) -> tuple[dict[str, Te
 
 
 def _gru_layer_name(name: str) -> str:
-    """Layers that are one module there are a module each here: `gru.weight_ih_l1` is `gru.layers.1.weight_ih_l0`."""
+    """Each GRU layer is a module here: `gru.weight_ih_l1` of the reference becomes `gru.layers.1.weight_ih_l0`."""
     return re.sub(r"^gru\.(\w+)_l(\d+)$", r"gru.layers.\2.\1_l0", name)
 
 
@@ -108,7 +108,7 @@ def convert_regression_weights(
 
     Args:
         state: its state dictionary, as `torch.load(..., weights_only=True)` gives it.
-        languages: whose phonemes it names, in the order in which it was trained with them.
+        languages: languages of its phoneme heads, in the order of its training.
 
     Returns:
         The state of our network without the encoder's own weights; and those, named as `transformers` names the weights
@@ -144,7 +144,7 @@ def convert_regression_weights(
 
 
 def _wav2vec_name(name: str) -> str | None:
-    """The name of an encoder's weight in `transformers`, whatever the encoder itself is called; None: it is none."""
+    """The name of an encoder's weight in `transformers`, for any name of the encoder; None for other weights."""
     own = name.split(".", 1)[-1]
     start = next((start for start in _WAV2VEC_NAMES if own.startswith(start)), None)
     return None if start is None else _WAV2VEC_NAMES[start] + own.removeprefix(start)
@@ -153,15 +153,15 @@ def _wav2vec_name(name: str) -> str | None:
 _ENCODER = "encoder."
 _WEIGHTS_HINT = "Save the state dictionary alone (named tensors), or copy the file once more."
 _ACTORS = "actor_projection.weight"
-_MODULE_PREFIX = "network."  # what the names of a regression network's weights begin with in a run
+_MODULE_PREFIX = "network."  # prefix of a regression network's weights in a run
 
 
 def load_pretrained(network: DiffusionNetwork, path: Path, actors: Sequence[str]) -> None:
-    """Fills a diffusion network from a file.
+    """Loads pretrained weights into a diffusion network.
 
     Args:
-        network: the network, made for `actors`.
-        path: `weights.safetensors` in a run folder of ours, or the reference's `weights.pth`.
+        network: the network, created for `actors`.
+        path: `weights.safetensors` of a training run, or `weights.pth` of the reference.
         actors: names of the actors in order.
 
     Raises:
@@ -181,15 +181,15 @@ def load_pretrained(network: DiffusionNetwork, path: Path, actors: Sequence[str]
 
 
 def load_pretrained_regression(network: RegressionNetwork, path: Path, languages: Sequence[str]) -> None:
-    """Fills a regression network from a file; implicit emotions are learnt anew.
+    """Loads pretrained weights into a regression network; implicit emotions are trained from scratch.
 
     Args:
         network: the network.
-        path: see `load_pretrained`.
-        languages: whose phonemes it names, in order.
+        path: `weights.safetensors` of a training run, or `weights.pth` of the reference.
+        languages: languages of its phoneme heads, in order.
 
     Raises:
-        UserError: see `load_pretrained`.
+        UserError: the file is damaged, of other sizes, or was trained with another speech encoder.
     """
     if path.suffix == ".safetensors":
         every, _ = _read_run_weights(network.encoder, path, "regression")
@@ -203,7 +203,7 @@ def load_pretrained_regression(network: RegressionNetwork, path: Path, languages
 
 
 def _read_run_weights(encoder: nn.Module | None, path: Path, kind: str) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
-    """Weights of a run of ours, and what it recorded of its network."""
+    """The weights of a training run, and its record of the network."""
     record = path.with_name(NETWORK_FILE)
     if not record.is_file():
         raise UserError(
@@ -228,7 +228,7 @@ def _read_run_weights(encoder: nn.Module | None, path: Path, kind: str) -> tuple
 
 
 def _read_reference_weights(path: Path) -> dict[str, Tensor]:
-    """Weights of the reference."""
+    """The weights of a reference checkpoint."""
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
@@ -241,7 +241,7 @@ def _read_reference_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _with_encoder(network: nn.Module, weights: dict[str, Tensor], encoder: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Adds the encoder's weights, renamed; where there are none, the network keeps those that it has."""
+    """Adds the renamed weights of the encoder; without any, the network keeps its own."""
     if encoder:
         return weights | {
             f"{_ENCODER}model.{_current_weight_norm_name(name)}": tensor for name, tensor in encoder.items()
@@ -250,7 +250,7 @@ def _with_encoder(network: nn.Module, weights: dict[str, Tensor], encoder: Mappi
 
 
 def _current_weight_norm_name(name: str) -> str:
-    # Magnitude and direction of the positional convolution, as files older than torch 2.1 call them.
+    # Magnitude and direction of the positional convolution, by their names before torch 2.1.
     name = name.replace("conv.weight_g", "conv.parametrizations.weight.original0")
     return name.replace("conv.weight_v", "conv.parametrizations.weight.original1")
 

@@ -1,4 +1,4 @@
-"""What a run records of itself for other tools and for people: sizes, settings, and the origins of its data."""
+"""The files of a training run: metadata, provenance of its data, validation clips, and access to a finished run."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ ORIGINS_STEM = "preproc_info"  # of the file in `configs/`
 
 @dataclass(frozen=True)
 class Origin:
-    """What an actor was trained from.
+    """The provenance of an actor's training data.
 
     Attributes:
-        folder: the preprocessing run; None where every file was named singly.
-        files: files that were named singly, by the parameter that did.
+        folder: the preprocessing run; None if override files replaced all of it.
+        files: override files, by parameter.
     """
 
     folder: Path | None
@@ -78,7 +78,7 @@ class Origin:
 
 
 def provenance_record(sources: Iterable[ActorSource], roots: Roots) -> dict[str, Any]:
-    """The origins as JSON; paths below the roots are written so that they hold after a move and in a container."""
+    """The provenance as JSON; paths below the roots are portable, valid after a move and in a container."""
     runs = {source.actor: source.artifacts.folder for source in sources if source.artifacts is not None}
     return {
         "preproc_run_name_full": {actor: folder.name for actor, folder in runs.items()},
@@ -119,7 +119,7 @@ def read_origins(folder: Path, roots: Roots, preproc_root: Path) -> dict[str, Or
 
 
 def portable_path(path: Path, roots: Roots) -> str:
-    """A path as a configuration would give it, so that it holds after a move of the root it lies below."""
+    """A path in the notation of configurations, relative to its root, so that it stays valid when the root moves."""
     for name, root in (("workspace", roots.workspace), ("datasets", roots.datasets)):
         if path.is_relative_to(root):
             return f"/{name}/{path.relative_to(root).as_posix()}"
@@ -138,11 +138,11 @@ class ValidationClip:
         shot: name of the shot, as its data are filed.
         emotion: the emotion of the shot.
         first: first frame of the shot.
-        last: last frame, included.
+        last: last frame, inclusive.
         fps: frames per second of the shot.
-        speaker: who speaks; the actor, or another voice.
+        speaker: the speaker: the actor, or another voice.
         audio: the recording.
-        audio_start: time in the recording at which the first frame begins, in seconds; negative before it.
+        audio_start: start of the first frame in the recording, in seconds; negative if it starts before the recording.
     """
 
     actor: str
@@ -162,12 +162,12 @@ class ValidationClip:
 
 
 def describe_validation(clips: Iterable[TrainingClip], roots: Roots) -> dict[str, Any]:
-    """The validation clips as JSON; paths below the roots are written so that they hold after a move."""
+    """The validation clips as JSON; paths below the roots are portable."""
     return {"clips": [_validation_clip_record(clip, roots) for clip in clips if clip.audio is not None]}
 
 
 def _validation_clip_record(clip: TrainingClip, roots: Roots) -> dict[str, Any]:
-    assert clip.audio is not None  # `describe_validation` leaves held poses out
+    assert clip.audio is not None  # `describe_validation` skips muted clips
     described = ValidationClip(
         actor=clip.shot.actor,
         shot=clip.shot.name,
@@ -216,9 +216,9 @@ DEPLOY_FOLDER = "deploy"  # of a run: what consumers of the model read
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training run whose weights were exported; every file is read when it is asked for.
+    """A finished training run with exported weights; files are read lazily.
 
-    A file that does not hold what it should raises FileFormatError when it is asked for.
+    A file of unexpected content raises FileFormatError on access.
 
     Attributes:
         path: the run folder; its last part is the full name of the run.
@@ -231,7 +231,7 @@ class TrainingRun:
         """Opens a run.
 
         Raises:
-            UserError: there is no such run, or it has not come to its end.
+            UserError: the run does not exist, or is unfinished.
         """
         missing = [name for name in (CONFIGURATION_FILE, NETWORK_FILE, WEIGHTS_FILE) if not (path / name).is_file()]
         if missing:
@@ -245,7 +245,7 @@ class TrainingRun:
 
     @cached_property
     def configuration(self) -> Configuration:
-        """What it was started with."""
+        """The configuration that the run was started with."""
         return Configuration.open(self.path / CONFIGURATION_FILE)
 
     @cached_property
@@ -255,12 +255,12 @@ class TrainingRun:
 
     @cached_property
     def preproc(self) -> Mapping[str, Any]:
-        """Which preprocessing runs and files it learnt from."""
+        """The preprocessing runs and files that it was trained on."""
         return self._object(PREPROC_FILE)
 
     @cached_property
     def summary(self) -> Mapping[str, Any]:
-        """How training went: end, steps, epochs, minutes, exported_step, exported_metrics."""
+        """Summary of the training: end, steps, epochs, minutes, exported_step, exported_metrics."""
         return self._object(SUMMARY_FILE)
 
     def weights(self) -> dict[str, Tensor]:

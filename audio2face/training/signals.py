@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM while training: the first asks it to save and stop, the second stops it at once.
+"""Ctrl-C and SIGTERM during training: the first signal saves a checkpoint and stops, the second stops immediately.
 
-Only while a step is made is the first one held back, so that the weights fit together when they are saved. Everything
-that takes long besides (data, features, validation, export) is interrupted at once, by KeyboardInterrupt.
+During a training step the first signal is deferred, so that the saved weights are consistent. Longer work outside of
+steps (data, features, validation, export) is interrupted immediately, by KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from audio2face.interrupts import hurried, unhurried
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SAVING = b"\nSaving a checkpoint, then stopping. Once more stops at once, without saving.\n"
-_entered: list[InterruptHandler] = []  # the one that handles this process's signals just now, if any
+_entered: list[InterruptHandler] = []  # the active handlers of this process, the innermost last
 
 
 class InterruptHandler:
-    """Remembers that a signal asked to stop, while it is entered; in the main thread only, where signals arrive.
+    """Context manager that records the first signal; active in the main thread only, which receives signals.
 
     Attributes:
         received: the first signal, or None.
@@ -47,7 +47,7 @@ class InterruptHandler:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Holds the first signal back: whoever works in here looks at `received` between steps, and saves."""
+        """Defers the first signal: the training loop checks `received` between steps, and saves a checkpoint."""
         self._is_deferring = True
         try:
             with unhurried():
@@ -74,7 +74,7 @@ class InterruptHandler:
         if is_first:
             self.received = number
         if is_first and self._is_deferring:
-            if os.environ.get("RANK", "0") == "0":  # of processes that train together, the first speaks for all
+            if os.environ.get("RANK", "0") == "0":  # only rank 0 prints
                 os.write(2, _SAVING)  # a logger or print may be in the middle of a line of its own
             return
         previous: Callable[[int, FrameType | None], object] | int | None = self._handlers.get(number)
@@ -83,17 +83,17 @@ class InterruptHandler:
         raise KeyboardInterrupt
 
     def reraise(self) -> None:
-        """Hands the signal that was received to whoever handled it before; to be called after leaving."""
+        """Raises the received signal again for the previous handler; call it after leaving the context."""
         if self.received is not None:
             signal.raise_signal(self.received)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Work inside a training that is not part of a step, and can be interrupted at any point of it.
+    """Marks work between training steps, such as validation, that a signal may interrupt at any point.
 
     Raises:
-        KeyboardInterrupt: a signal asks to stop, or has asked before.
+        KeyboardInterrupt: a signal was received, now or before.
     """
     if not _entered:
         yield
