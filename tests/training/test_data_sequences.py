@@ -207,109 +207,113 @@ def test_names_say_where_an_item_comes_from(opened: Opened) -> None:
     assert idle.num_frames == 0
 
 
-# --- what is heard once ------------------------------------------------------------------------------------------
+# --- cached features
 
 
-class Ear:
-    """Counts what it is asked to hear."""
+class CountingExtractor:
+    """Counts the windows that it extracts features of."""
 
     def __init__(self) -> None:
         self.encoder = encoders.build("logmel", {"width": 8})
-        self.heard = 0
+        self.num_windows = 0
 
     def store(self, folder: Path) -> FeatureCache:
-        return FeatureCache(folder, self.encoder, self.hear, torch.device("cpu"))
+        return FeatureCache(folder, self.encoder, self.extract, torch.device("cpu"))
 
     @torch.no_grad()
-    def hear(self, audio: torch.Tensor) -> torch.Tensor:
+    def extract(self, audio: torch.Tensor) -> torch.Tensor:
         windows = audio.flatten(0, -2)
-        self.heard += len(windows)
+        self.num_windows += len(windows)
         return self.encoder.hidden_layers(windows)
 
 
 @pytest.fixture
-def ear() -> Ear:
+def extractor() -> CountingExtractor:
     torch.manual_seed(1)
-    return Ear()
+    return CountingExtractor()
 
 
-def with_features(opened: Opened, ear: Ear, folder: Path, shifts: TimeShiftGrid) -> SequenceLoader:
-    features = ear.store(folder).prepare(opened.loader.windows, shifts.grid)
+def with_features(opened: Opened, extractor: CountingExtractor, folder: Path, shifts: TimeShiftGrid) -> SequenceLoader:
+    features = extractor.store(folder).prepare(opened.loader.windows, shifts.grid)
     return replace(opened.loader, features=features)
 
 
-def test_features_are_those_of_the_windows(opened: Opened, ear: Ear, tmp_path: Path) -> None:
+def test_features_are_those_of_the_windows(opened: Opened, extractor: CountingExtractor, tmp_path: Path) -> None:
     shifts = TimeShiftGrid(1.0, 3)
-    loader = with_features(opened, ear, tmp_path, shifts)
+    loader = with_features(opened, extractor, tmp_path, shifts)
     frames = sum(loader.clip_frames)
-    assert ear.heard == 3 * frames
+    assert extractor.num_windows == 3 * frames
     for clip, start, variant in ((0, 7, 0), (2, 20, 2), (len(loader.clips) - 1, 1, 1)):
         shift = 0.0 if loader.clips[clip].audio is None else float(shifts.grid[variant])
         batch = loader.load(plan(clip, start, shift, variant))
-        expected = ear.hear(batch.audio).transpose(0, 1)
+        expected = extractor.extract(batch.audio).transpose(0, 1)
         assert batch.hidden is not None
         assert batch.hidden.shape == (3, 1, 27, 8)
         torch.testing.assert_close(batch.hidden.float(), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_features_are_made_once_for_all_that_would_be_the_same(opened: Opened, ear: Ear, tmp_path: Path) -> None:
-    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
-    frames, ear.heard = sum(opened.loader.clip_frames), 0
-    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
-    assert ear.heard == 0
+def test_features_are_made_once_for_all_that_would_be_the_same(
+    opened: Opened, extractor: CountingExtractor, tmp_path: Path
+) -> None:
+    with_features(opened, extractor, tmp_path, TimeShiftGrid(0.0, 1))
+    frames, extractor.num_windows = sum(opened.loader.clip_frames), 0
+    with_features(opened, extractor, tmp_path, TimeShiftGrid(0.0, 1))
+    assert extractor.num_windows == 0
     files = sorted(tmp_path.glob("*.npy"))
     assert len(files) == len(opened.loader.clips)
     files[0].write_bytes(files[0].read_bytes()[:1000])  # a file that is cut off is made again
-    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
-    assert 0 < ear.heard < frames
-    ear.heard = 0
+    with_features(opened, extractor, tmp_path, TimeShiftGrid(0.0, 1))
+    assert 0 < extractor.num_windows < frames
+    extractor.num_windows = 0
     with torch.no_grad():
-        next(ear.encoder.parameters()).add_(1e-3)  # another encoder
-    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
-    assert ear.heard == frames
+        next(extractor.encoder.parameters()).add_(1e-3)  # another encoder
+    with_features(opened, extractor, tmp_path, TimeShiftGrid(0.0, 1))
+    assert extractor.num_windows == frames
     assert len(list(tmp_path.glob("*.npy"))) == 2 * len(files)
 
 
 def test_features_of_another_version_are_not_read(
-    opened: Opened, ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, extractor: CountingExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
-    first, ear.heard = set(tmp_path.glob("*.npy")), 0
+    with_features(opened, extractor, tmp_path, TimeShiftGrid(0.0, 1))
+    first, extractor.num_windows = set(tmp_path.glob("*.npy")), 0
     monkeypatch.setattr(features, "_VERSION", b"3: otherwise")
-    with_features(opened, ear, tmp_path, TimeShiftGrid(0.0, 1))
-    assert ear.heard == sum(opened.loader.clip_frames)
+    with_features(opened, extractor, tmp_path, TimeShiftGrid(0.0, 1))
+    assert extractor.num_windows == sum(opened.loader.clip_frames)
     assert len(set(tmp_path.glob("*.npy")) - first) == len(first)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_extraction_at_once_and_keeps_whole_clips(
-    opened: Opened, ear: Ear, tmp_path: Path, number: int
+    opened: Opened, extractor: CountingExtractor, tmp_path: Path, number: int
 ) -> None:
     folder = tmp_path / "features"
 
-    def hear(audio: torch.Tensor) -> torch.Tensor:
+    def extract(audio: torch.Tensor) -> torch.Tensor:
         if len(list(folder.glob("*.npy"))) == 2:
             signal.raise_signal(number)
-        return Ear.hear(ear, audio)
+        return CountingExtractor.extract(extractor, audio)
 
-    store = replace(ear.store(folder), hear=hear)
+    store = replace(extractor.store(folder), extract_hidden_states=extract)
     with InterruptHandler() as stop, stop.deferred(), pytest.raises(KeyboardInterrupt):
         store.prepare(opened.loader.windows, np.zeros(1))
     assert stop.received == number
     kept = set(folder.iterdir())
     assert len(kept) == 2  # the files of whole clips, and nothing else
     assert all(path.suffix == ".npy" for path in kept)
-    times, ear.heard = {path: path.stat().st_mtime_ns for path in kept}, 0
-    ear.store(folder).prepare(opened.loader.windows, np.zeros(1))
-    assert 0 < ear.heard < sum(opened.loader.clip_frames)
+    times, extractor.num_windows = {path: path.stat().st_mtime_ns for path in kept}, 0
+    extractor.store(folder).prepare(opened.loader.windows, np.zeros(1))
+    assert 0 < extractor.num_windows < sum(opened.loader.clip_frames)
     assert {path: path.stat().st_mtime_ns for path in kept} == times
 
 
-def test_processes_share_the_hearing(opened: Opened, ear: Ear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_the_extraction(
+    opened: Opened, extractor: CountingExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waited = []
     monkeypatch.setattr(features, "wait_for_all", lambda: waited.append(len(list(tmp_path.glob("*.npy")))))
     with pytest.raises(UserError, match="cannot be read back"):  # whose share is missing here
-        ear.store(tmp_path).prepare(opened.loader.windows, np.zeros(1), rank=0, world_size=2)
+        extractor.store(tmp_path).prepare(opened.loader.windows, np.zeros(1), rank=0, world_size=2)
     assert waited == [3]
-    ear.store(tmp_path).prepare(opened.loader.windows, np.zeros(1), rank=1, world_size=2)
-    assert ear.heard == sum(opened.loader.clip_frames)
+    extractor.store(tmp_path).prepare(opened.loader.windows, np.zeros(1), rank=1, world_size=2)
+    assert extractor.num_windows == sum(opened.loader.clip_frames)
