@@ -22,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from audio2face.command_names import as_typed
 from audio2face.errors import UserError, printable
 
 Item = TypeVar("Item")
@@ -47,10 +48,10 @@ class _StandardOutput(logging.StreamHandler[TextIO]):
 
 
 class _PrintableFormatter(logging.Formatter):
-    """Escapes control characters in messages, which may quote untrusted files."""
+    """Escapes control characters in messages, which may quote untrusted files, and names commands as they are typed."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        return as_typed(printable(super().format(record)))
 
 
 def start_logging(log_file: Path | None = None) -> None:
@@ -135,5 +136,5 @@ def follow(steps: Generator[tuple[str, float], None, None], what: str) -> None:
 
 def fail(error: UserError) -> NoReturn:
     """Ends the process with status 2 and the error's message on standard error."""
-    print(f"[ERROR] {error}", file=sys.stderr, flush=True)
+    print(as_typed(f"[ERROR] {error}"), file=sys.stderr, flush=True)
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""Messages from a stage to its supervisor (`tools/supervisor.py`): how to resume it, and when stopping must wait.
+"""Messages from a stage to its supervisor (`cli/supervisor.py`): how to resume it, and when stopping must wait.
 
 Without a supervisor, as under a debugger or torchrun, no messages are sent.
 
@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_SUPERVISOR = "A2F_SUPERVISOR"  # "PID:DESCRIPTOR", set by tools/stage_process.py
+_SUPERVISOR = "A2F_SUPERVISOR"  # "PID:DESCRIPTOR", set by cli/stage_process.py
 AGAIN = "Run the same command again to resume."
 
 

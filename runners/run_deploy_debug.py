@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from runners import run_deploy
-from runners.common import debug_stage
+from audio2face.cli import deploy
+from audio2face.cli.process import debug_stage
 
 args = SimpleNamespace(
     training_run_name_full="XXXXXX_XXXXXX_XXX",  # a folder in workspace/output_train/
@@ -16,4 +16,4 @@ args = SimpleNamespace(
 )
 
 if __name__ == "__main__":
-    debug_stage(run_deploy.main, args, order=["config_name", "training_run_name_full"])
+    debug_stage(deploy.main, args, order=["config_name", "training_run_name_full"])

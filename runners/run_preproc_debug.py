@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from runners import run_preproc
-from runners.common import debug_stage
+from audio2face.cli import preproc
+from audio2face.cli.process import debug_stage
 
 args = SimpleNamespace(
     actor_name="claire",  # an actor of the configuration
@@ -16,4 +16,4 @@ args = SimpleNamespace(
 )
 
 if __name__ == "__main__":
-    debug_stage(run_preproc.main, args, order=["config_name", "actor_name"])
+    debug_stage(preproc.main, args, order=["config_name", "actor_name"])

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tools import arguments
+from audio2face.cli import parsers
 
 
 def main(argv: list[str]) -> int:
     """Returns pytest's exit status."""
-    args = arguments.parse("tests", argv)
+    args = parsers.parse("tests", argv)
     os.chdir(Path(__file__).parents[1])  # where pytest looks for its settings
     return int(pytest.main([*(["--slow"] if args.slow else []), *args.pytest_arguments]))
 

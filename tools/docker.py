@@ -21,14 +21,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from audio2face.cli.settings import fail, read_settings, stage_environment
 from tools.environment import RUNTIME_LOCK, TORCH
-from tools.settings import ROOT, fail, read_settings, stage_environment
 
 IMAGE = "audio2face-framework-env"
 _LABEL = "audio2face.packages"
 _BUILD = "run ./docker/build_docker.sh"
 # Time between the wish to stop a container and its end by force: training saves a checkpoint meanwhile.
 _SECONDS_TO_STOP = 120
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def packages() -> str:
@@ -158,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str]) -> NoReturn:
     args = parser().parse_args(argv)
-    variables = stage_environment(read_settings(ROOT / ".env"))
+    variables = stage_environment(read_settings(ROOT / ".env"), ROOT)
     if args.command == "build":
         replace_process(build_command(variables, "cpu" if args.cpu else "cuda"), variables)
     problem = why_not_docker()

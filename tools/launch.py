@@ -6,24 +6,17 @@ The stages themselves live in runners/ and run inside the prepared environment.
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from tools import arguments, docker, environment
-from tools.settings import ROOT, fail, read_settings, stage_environment
+from audio2face.cli import local, parsers
+from audio2face.cli.settings import HOME_VARIABLE, absolute, fail, read_settings, stage_environment
+from tools import docker, environment
 
-_STAGE_PROCESS = ROOT / "tools" / "stage_process.py"
+ROOT = Path(__file__).resolve().parent.parent
 RUNTIMES = ("auto", "local", "docker")
-# Stages that read a configuration; the others (quickstart, tests) bring their own.
-CONFIGURED = ("check", "preproc", "train", "deploy", "inference")
 
 
 def in_container(variables: dict[str, str]) -> bool:
@@ -52,66 +45,14 @@ def choose_runtime(variables: dict[str, str]) -> str:
     return "local" if problem is None else "docker"
 
 
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A folder for the checked configuration and what is needed to check it, which is removed at the end.
-
-    Those of earlier calls that were killed are removed as well: their names tell which process they belonged to.
-    """
-    for path in Path(tempfile.gettempdir()).glob("audio2face_*"):
-        owner = re.fullmatch(r"audio2face_(\d+)_\w+", path.name)
-        if owner and not _is_alive(int(owner[1])):
-            shutil.rmtree(path, ignore_errors=True)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=f"audio2face_{os.getpid()}_"))
-    except OSError as error:
-        fail(f"no temporary folder can be made: {error}. Set TMPDIR to a folder with free space.")
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):  # another user's; no process
-        return True
-    return True
-
-
-def write_configuration(python: Path, stage: str, args: argparse.Namespace, variables: dict[str, str], to: Path) -> int:
-    """Runs the user's configuration files once, apart from the stage, and writes the checked result.
-
-    Returns:
-        The exit status: 0, or that of what went wrong.
-    """
-    command = ["-m", "audio2face.config", args.config_name, "--stage", stage, "--output", str(to)]
-    for actor in getattr(args, "actor_names", None) or []:
-        command += ["--actor", actor]
-    for override in getattr(args, "overrides", []):
-        command.append(f"--set={override}")
-    return supervise(python, command, {**variables, "TMPDIR": str(to.parent)})
-
-
-def supervise(python: Path, command: Sequence[str], variables: dict[str, str]) -> int:
-    """Runs a script, or `-m` and a module, with its arguments in the environment; returns the exit status."""
-    if os.name != "posix":
-        return subprocess.call([str(python), *command], env=variables)
-    from tools import supervisor
-
-    return supervisor.supervise([str(python), str(_STAGE_PROCESS), *command], variables)
-
-
 def run_stage(stage: str, argv: Sequence[str]) -> int:
     """Runs one stage with the arguments of its host script, and returns the exit status."""
-    args = arguments.parse(stage, argv)
+    args = parsers.parse(stage, argv)
     for name in ("config_name", "training_run_name_full"):
         if getattr(args, name, None):
             print("Using {}: {}".format(name.replace("_", " ").title(), getattr(args, name)), file=sys.stderr)
-    variables = stage_environment(read_settings(ROOT / ".env"))
+    home = home_folder()
+    variables = {**stage_environment(read_settings(home / ".env"), home), "PYTHONPATH": str(ROOT)}
     runner = ROOT / "runners" / f"run_{stage}.py"
     if not runner.is_file():
         fail(f"this version of the framework does not contain the stage {stage!r}")
@@ -122,22 +63,12 @@ def run_stage(stage: str, argv: Sequence[str]) -> int:
     python = local_python(variables, for_tests=stage == "tests")
     if stage == "tests":  # pytest has a way of its own to end
         docker.replace_process([str(python), str(runner), *argv], variables)
-    command = [*_processes(args, variables), str(runner), *argv]
-    if stage not in CONFIGURED or not getattr(args, "config_name", None):
-        return supervise(python, command, variables)
-    with temporary_folder() as folder:
-        checked = folder / "configuration.json"
-        status = write_configuration(python, stage, args, variables, checked)
-        return status or supervise(python, [*command, "--config-file", str(checked)], variables)
+    return local.run_stage(stage, args, argv, variables, [str(runner)], python)
 
 
-def _processes(args: argparse.Namespace, variables: dict[str, str]) -> list[str]:
-    """What stands before a runner of which several processes are wanted."""
-    count: int = getattr(args, "devices", 1)
-    if count == 1:
-        return []
-    variables.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
-    return [str(ROOT / "runners" / "run_processes.py"), str(count), str(_STAGE_PROCESS)]
+def home_folder() -> Path:
+    """The folder of `configs/` and `.env`: A2F_HOME, else the repository."""
+    return absolute(HOME_VARIABLE, os.environ.get(HOME_VARIABLE) or str(ROOT), Path.cwd())
 
 
 def local_python(variables: dict[str, str], for_tests: bool) -> Path:

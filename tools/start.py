@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-AGAIN = "Run the same command again to resume."
+from audio2face.cli.stopping import AGAIN, STOP_SIGNALS, say_stopped
 
 
 def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:
@@ -41,8 +40,3 @@ def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # it ends anyway
     sys.exit(status)
-
-
-def say_stopped(text: str) -> None:
-    """Prints the one line of a stage that was stopped; safe in a signal handler."""
-    os.write(2, f"[STOPPED] {text}\n".encode(errors="backslashreplace"))

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from audio2face.config_base.types import RootName, has_control_characters
 from audio2face.errors import UserError
 
-_FRAMEWORK = Path(__file__).resolve().parents[2]
+_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -19,24 +19,28 @@ class Roots:
     Attributes:
         datasets: raw data.
         workspace: output of the stages.
-        framework: this repository, with `configs/`.
+        framework: the home folder, with `configs/`: the repository, or A2F_HOME.
     """
 
     datasets: Path
     workspace: Path
-    framework: Path = _FRAMEWORK
+    framework: Path = _REPOSITORY
 
     @classmethod
     def from_environment(cls) -> Roots:
         """Returns the roots of the environment (A2F_DATASETS_ROOT, A2F_WORKSPACE_ROOT), else folders beside `configs`.
 
+        `configs` is a folder of A2F_HOME, else of the repository.
+
         Inside the container (A2F_IN_CONTAINER=1) they are the mount points.
         """
         if os.environ.get("A2F_IN_CONTAINER") == "1":
             return cls(Path("/datasets"), Path("/workspace"))
+        home = Path(os.environ.get("A2F_HOME") or _REPOSITORY).absolute()
         return cls(
-            Path(os.environ.get("A2F_DATASETS_ROOT") or _FRAMEWORK / "datasets").absolute(),
-            Path(os.environ.get("A2F_WORKSPACE_ROOT") or _FRAMEWORK / "workspace").absolute(),
+            Path(os.environ.get("A2F_DATASETS_ROOT") or home / "datasets").absolute(),
+            Path(os.environ.get("A2F_WORKSPACE_ROOT") or home / "workspace").absolute(),
+            home,
         )
 
     def resolve(self, configured: str, default: RootName) -> Path:

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "audio2face"
 # A package imports only what stands above it.
 ORDER = [
     "placeholders",
+    "command_names",
     "errors",
     "types",
     "interrupts",
@@ -40,10 +41,16 @@ ORDER = [
     "api",
     "training",
     "deploy",
+    "cli",
 ]
 RANK = {name: rank for rank, name in enumerate(ORDER)}
 # What host scripts are made of.
-HOST_TOOLS = ["arguments", "docker", "environment", "launch", "settings", "stage_process", "start", "supervisor"]
+HOST_TOOLS = [
+    *(ROOT / f"tools/{name}.py" for name in ("docker", "environment", "launch", "start")),
+    *(PACKAGE / f"{name}.py" for name in ("__init__", "command_names", "cli/__init__", "cli/local", "cli/settings")),
+    *(PACKAGE / f"cli/{name}.py" for name in ("stage_process", "stopping", "supervisor")),
+    *(PACKAGE / "cli/parsers").glob("*.py"),
+]
 # Inference needs no torch.
 WITHOUT_TORCH = [
     "families",
@@ -81,7 +88,7 @@ def test_imports_follow_the_order_of_packages() -> None:
     wrong = []
     for source in PACKAGE.rglob("*.py"):
         package = source.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if package == "__init__":
+        if package in ("__init__", "__main__"):
             continue
         assert package in RANK, f"{package} has no place in the order"
         wrong += [
@@ -111,8 +118,8 @@ def test_no_torch_where_none_is_needed() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    [*ROOT.glob("run_*.py"), *(ROOT / f"tools/{name}.py" for name in HOST_TOOLS)],
-    ids=lambda path: path.name,
+    [*ROOT.glob("run_*.py"), *HOST_TOOLS],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_host_scripts_parse_on_python_3_8(source: Path) -> None:
     ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 8))

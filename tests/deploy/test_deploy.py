@@ -14,6 +14,7 @@ import pytest
 import torch
 from training_runs import ACTOR, NAME, PREPROC, configuration, write_preproc_run, write_training_run
 
+from audio2face.cli import parsers
 from audio2face.deploy import export_run
 from audio2face.deploy.diffusion import example_inputs, make_plan, make_sampler
 from audio2face.deploy.readme import audio2emotion_block
@@ -23,7 +24,6 @@ from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.run_folder import TrainingRun
 from runners import run_deploy
-from tools import arguments
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
 
@@ -216,6 +216,6 @@ def test_frame_rate_that_the_window_does_not_make(trained: Trained) -> None:
 @pytest.mark.parametrize("argv", [[], ["config"], ["--check", "folder", "config"], ["--check", "folder", "--force"]])
 def test_arguments(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        arguments.parse("deploy", argv)
+        parsers.parse("deploy", argv)
     assert ended.value.code == 2
-    assert arguments.parse("deploy", ["--check", "folder"]).check == "folder"
+    assert parsers.parse("deploy", ["--check", "folder"]).check == "folder"

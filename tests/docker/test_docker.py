@@ -90,6 +90,7 @@ def stand_in(tmp_path: Path) -> Docker:
     repository.mkdir()
     for name in ("tools", "docker"):
         shutil.copytree(ROOT / name, repository / name)
+    (repository / "audio2face").symlink_to(ROOT / "audio2face")
     for name in [environment.RUNTIME_LOCK, *(f"run_{stage}.py" for stage in STAGES)]:
         shutil.copy(ROOT / name, repository)
     (repository / "runners").mkdir()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import arguments
+from audio2face.cli import parsers
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("audio2face", "runners", "tools") for path in (ROOT / folder).rglob("*.py")]
@@ -23,7 +23,7 @@ _FILLED = {
     "devices": "",
     "args.devices": "2",
     "again": "python run_inference.py CONFIG RUN --audio speech.wav",
-    "' '.join(forms)": " ".join(arguments.FORMATS),
+    "' '.join(forms)": " ".join(parsers.FORMATS),
     "other": "offline",
 }
 
@@ -64,13 +64,13 @@ def printed() -> list[tuple[str, str, str]]:
 
 def test_commands_are_found() -> None:
     stages = {(file, stage) for file, stage, _ in printed()}
-    assert {("run_deploy.py", "inference"), ("run_train.py", "deploy"), ("run_preproc.py", "train")} <= stages
-    assert {("run_quickstart.py", "inference"), ("run.py", "train"), ("raw_inference.py", "inference")} <= stages
+    assert {("deploy.py", "inference"), ("train.py", "deploy"), ("preproc.py", "train")} <= stages
+    assert {("quickstart.py", "inference"), ("run.py", "train"), ("raw_inference.py", "inference")} <= stages
 
 
 @pytest.mark.parametrize(("file", "stage", "words"), printed())
 def test_a_printed_command_is_understood(file: str, stage: str, words: str) -> None:
-    args = arguments.parse(stage, shlex.split(words, comments=True))
+    args = parsers.parse(stage, shlex.split(words, comments=True))
     if stage == "inference":
         assert args.audio, "without a recording there is nothing to animate"
 
@@ -81,7 +81,7 @@ def test_every_mention_of_a_stage_is_a_whole_command() -> None:
         for text in texts(source):
             whole = len(_COMMAND.findall(text))
             is_start = re.fullmatch(r"(?:python3? )?run_[a-z{}]+\.py", text)  # put together elsewhere
-            in_help = source.name in ("arguments.py", "docker.py", "start.py", "launch.py")
+            in_help = source.parent.name == "parsers" or source.name in ("docker.py", "start.py", "launch.py")
             assert is_start or in_help or len(_MENTION.findall(re.sub(" # .*", "", text))) == whole, (
                 f"{source.name}: {text}"
             )

@@ -23,8 +23,9 @@ sys.path += [str(ROOT / "tests/inference"), str(ROOT / "tests/model_folder")]
 from small_graphs import write_graph
 from small_models import REGRESSION, write_model
 
+from audio2face.cli import parsers, settings
 from audio2face.config import Roots, load
-from tools import arguments, docker, settings
+from tools import docker
 
 CONFIGURED = re.compile(r"# configs/[a-z-]+/(?P<file>config_(?P<section>[a-z]+)\.py)\n")
 PYTHON = blocks("python")
@@ -138,9 +139,9 @@ def understand(words: list[str]) -> None:
     stage = re.fullmatch(r"(?:\./docker/|runners/)?run_(?P<stage>[a-z]+)(?:_debug)?\.(?:py|sh)", program)
     if program in OTHERS:
         OTHERS[program](rest)
-    elif stage is not None and stage["stage"] in arguments._PARSERS:
+    elif stage is not None and stage["stage"] in parsers.PARSERS:
         if rest or "_debug" not in program:
-            arguments.parse(stage["stage"], rest)
+            parsers.parse(stage["stage"], rest)
     elif stage is not None:
         assert stage["stage"] == "shell"
         assert not rest

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from audio2face.cli.process import run_stage
 from audio2face.errors import UserError
 from runners import run_inference
-from runners.common import run_stage
 
 
 def tree(root: Path) -> dict[str, int]:

@@ -14,11 +14,11 @@ import pytest
 import soundfile
 
 from audio2face.audio import sample_blocks
+from audio2face.cli import parsers
 from audio2face.errors import UserError
 from audio2face.export.formats import FORMATS
 from audio2face.geometry import open_cache
 from runners import run_inference
-from tools import arguments
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +49,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_the_launcher_knows_every_form() -> None:
-    assert set(arguments.FORMATS) == {"page", "video", *FORMATS}
+    assert set(parsers.FORMATS) == {"page", "video", *FORMATS}
 
 
 def test_what_is_written(animate: Any, deployed: Path, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_next_command_can_be_typed(animate: Any, tmp_path: Path, capsys: pyt
     assert {"a b_ada_joy.glb", "a b_ada_joy.usdc", "a b_ada_joy.mp4"} <= names(results / "a b_ada_joy")
 
 
-@pytest.mark.parametrize("form", sorted(arguments.FORMATS))
+@pytest.mark.parametrize("form", sorted(parsers.FORMATS))
 def test_each_form_of_a_moment(animate: Any, tmp_path: Path, form: str) -> None:
     """10 ms of sound are one frame."""
     results = animate(sound(tmp_path / "a.wav", 0.01), "--format", form, "--emotion", "joy")
@@ -218,7 +218,7 @@ def test_two_recordings_of_one_name(animate: Any, tmp_path: Path) -> None:
 )
 def test_the_command_line(given: list[str]) -> None:
     with pytest.raises(SystemExit):
-        arguments.parse("inference", given)
+        parsers.parse("inference", given)
 
 
 def test_no_torch_is_loaded(deployed: Path, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_no_torch_is_loaded(deployed: Path, tmp_path: Path) -> None:
         "sys.meta_path.insert(0, Without())\n"
         "from runners import run_inference\n"
         f"run_inference.main({['--model', str(deployed), '--actor', 'ada', '--to', str(tmp_path / 'r')]!r}"
-        f" + {['--audio', str(audio), '--format', *arguments.FORMATS]!r})\n"
+        f" + {['--audio', str(audio), '--format', *parsers.FORMATS]!r})\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -181,7 +181,7 @@ def test_what_a_killed_launcher_left_is_removed_by_the_next(temporary: Path, tmp
 )
 def test_a_place_that_cannot_be_written_to_is_one_message(number: int, said: str | None) -> None:
     code = (
-        "from runners.common import run_stage\n"
+        "from audio2face.cli.process import run_stage\n"
         f"def main(_): raise OSError({number}, 'reason', '/a/place')\n"
         "run_stage(main)\n"
     )
@@ -196,7 +196,7 @@ def test_a_place_that_cannot_be_written_to_is_one_message(number: int, said: str
 def test_a_debugged_stage_says_it_itself(tmp_path: Path) -> None:
     code = (
         "import time\n"
-        "from runners.common import run_stage\n"
+        "from audio2face.cli.process import run_stage\n"
         "def main(_):\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(1000)\n"

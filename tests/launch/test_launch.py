@@ -16,8 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_framework import ROOT, make_framework, start
 
+from audio2face.cli import local, parsers, settings
+from audio2face.cli.main import COMMANDS
+from audio2face.cli.parsers import base
 from audio2face.errors import is_identifier
-from tools import arguments, environment, launch, settings
+from tools import environment
 
 
 @pytest.fixture
@@ -142,8 +145,8 @@ def test_locks_hold_hashes_and_no_torch(lock: str) -> None:
 @given(st.text(max_size=12) | st.from_regex(r"[a-z0-9_.-]{1,101}\n?", fullmatch=True))
 def test_host_and_package_agree_on_names(name: str) -> None:
     try:
-        accepted = arguments.identifier(name) == name
-    except arguments.argparse.ArgumentTypeError:
+        accepted = base.identifier(name) == name
+    except base.argparse.ArgumentTypeError:
         accepted = False
     assert accepted == is_identifier(name)
 
@@ -153,7 +156,16 @@ def test_unsafe_names_are_refused(name: str) -> None:
     assert not is_identifier(name)
 
 
-@pytest.mark.parametrize("stage", sorted(arguments._PARSERS))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_help_of_a_command_fits_a_terminal_and_has_an_example(command: str) -> None:
+    words = [sys.executable, "-m", "audio2face", command, "--help"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"})
+    assert done.returncode == 0, done.stderr
+    assert "\nexample:\n  audio2face" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("stage", [path.stem[4:] for path in sorted(ROOT.glob("run_*.py"))])
 def test_help_teaches_without_an_environment(stage: str) -> None:
     command = [sys.executable, str(ROOT / f"run_{stage}.py"), "--help"]
     began = time.monotonic()
@@ -180,9 +192,9 @@ def test_the_environment_finds_the_repository_from_anywhere(tmp_path: Path) -> N
 
 def test_several_processes_are_started_for_several_devices() -> None:
     variables = {"OMP_NUM_THREADS": "3"}
-    assert launch._processes(arguments.parse("train", ["my-config"]), variables) == []
-    started = launch._processes(arguments.parse("train", ["my-config", "--devices", "2"]), variables)
-    assert started == [str(ROOT / "runners/run_processes.py"), "2", str(ROOT / "tools/stage_process.py")]
+    assert local.processes(parsers.parse("train", ["my-config"]), variables) == []
+    started = local.processes(parsers.parse("train", ["my-config", "--devices", "2"]), variables)
+    assert started == ["-m", "audio2face.cli.processes", "2", str(ROOT / "audio2face/cli/stage_process.py")]
     assert variables == {"OMP_NUM_THREADS": "3"}  # what the user set stays
 
 
@@ -194,28 +206,28 @@ def test_one_process_that_fails_ends_all_with_its_status(tmp_path: Path) -> None
         "sys.exit(7) if os.environ['RANK'] == '1' else time.sleep(60)\n"
     )
     began = time.monotonic()
-    done = subprocess.run([sys.executable, str(ROOT / "runners/run_processes.py"), "2", str(script)])
+    done = subprocess.run([sys.executable, "-m", "audio2face.cli.processes", "2", str(script)])
     assert done.returncode == 7
     assert time.monotonic() - began < 30
 
 
 def test_resume_may_name_a_run() -> None:
-    assert arguments.parse("train", ["my-config"]).resume is None
-    assert arguments.parse("train", ["my-config", "--resume"]).resume == ""
-    assert arguments.parse("train", ["my-config", "--resume", "261123_101500_run"]).resume == "261123_101500_run"
+    assert parsers.parse("train", ["my-config"]).resume is None
+    assert parsers.parse("train", ["my-config", "--resume"]).resume == ""
+    assert parsers.parse("train", ["my-config", "--resume", "261123_101500_run"]).resume == "261123_101500_run"
     with pytest.raises(SystemExit):
-        arguments.parse("train", ["my-config", "--resume", "../run"])
+        parsers.parse("train", ["my-config", "--resume", "../run"])
 
 
 def test_parameters_are_handed_to_the_configuration(tmp_path: Path) -> None:
     words = {"train": [], "preproc": ["ada"], "check": [], "deploy": ["261123_101500_run", "--export"]}
     for stage, more in words.items():
         given = ["--set", "RUN_NAME=-1", "--set", "CONFIG={'a': 1}"]
-        args = arguments.parse(stage, ["quickstart-diffusion", *more, *given])
+        args = parsers.parse(stage, ["quickstart-diffusion", *more, *given])
         assert args.overrides == ["RUN_NAME=-1", "CONFIG={'a': 1}"]
-    args = arguments.parse("train", ["quickstart-diffusion", "--set", "NUM_EPOCHS=3"])
+    args = parsers.parse("train", ["quickstart-diffusion", "--set", "NUM_EPOCHS=3"])
     checked = tmp_path / "configuration.json"
-    assert launch.write_configuration(Path(sys.executable), "deploy", args, dict(os.environ), checked) == 0
+    assert local.write_configuration(Path(sys.executable), "deploy", args, dict(os.environ), checked) == 0
     content = json.loads(checked.read_text(encoding="utf-8"))
     assert content["overrides"] == ["NUM_EPOCHS=3"]
     assert content["full"]["train"]["NUM_EPOCHS"] == 3

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from audio2face.cli.quickstart import SentenceScore, score_quickstart, take_name
 from audio2face.config import Configuration, load
 from audio2face.example.unseen import unseen_sentences
 from audio2face.runs import finished_runs
 from runners import run_quickstart
-from runners.run_quickstart import SentenceScore, score_quickstart, take_name
 
 DIFFUSION, REGRESSION = "quickstart-diffusion", "quickstart-regression"
 ACTOR, STRANGER = "ada", "ben"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from audio2face.cli.quickstart import RECORD_FILE, KeptResults
 from audio2face.config import Roots
 from audio2face.io.atomic import write_json
 from audio2face.runs import RunFolder
 from runners import run_quickstart
-from runners.run_quickstart import RECORD_FILE, KeptResults
 
 RUN = "261123_101500_quick"
 SENTENCES = ("u01_joy", "u02_joy", "u03_neutral")

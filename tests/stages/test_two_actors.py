@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audio2face.cli.quickstart import score_unseen
+from audio2face.cli.train import exporter_of
 from audio2face.config import Configuration, load
 from audio2face.config.merge import freeze
 from audio2face.dataset import ActorDataset
@@ -19,8 +21,6 @@ from audio2face.model_folder.lint import lint
 from audio2face.preproc.run import preprocess
 from audio2face.training.run import train
 from runners import run_deploy, run_inference
-from runners.run_quickstart import score_unseen
-from runners.run_train import exporter_of
 
 CONFIG, ACTORS, ADDED = "quickstart-multi", ("ada", "ben"), "cid"
 LEAST_CORRELATION = 0.5  # of the lip distance with the truth, after a part of the training that the actors get

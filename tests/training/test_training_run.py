@@ -111,7 +111,7 @@ def test_a_run_that_cannot_be_written_to_is_one_message(outcome: TrainingResult,
         "sys.path.insert(0, 'tests/training')\n"
         "from small_project import small_project\n"
         "from audio2face.training.run import train\n"
-        "from runners.common import run_stage\n"
+        "from audio2face.cli.process import run_stage\n"
         "def main(argv):\n"
         "    configuration = small_project(Path(argv[0]), **eval(argv[2]))\n"
         "    train(configuration, lambda run, network: None, resume=argv[1], finish_now=True)\n"

@@ -83,8 +83,8 @@ def train_toy(folder: Path, items: int, poison: int | None = None, reference: bo
 def train_small(folder: Path, kind: NetworkType, resume: bool, **changes: Any) -> None:
     from small_project import small_project
 
+    from audio2face.cli.process import run_stage
     from audio2face.training.run import NEWEST, train
-    from runners.common import run_stage
 
     run_loop = Trainer.run
 

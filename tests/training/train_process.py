@@ -41,9 +41,9 @@ def _train(folder: Path, kind: NetworkType, resume: bool, die_in_save: int | Non
     import torch
     from small_project import small_project
 
+    from audio2face.cli.process import run_stage
     from audio2face.training import checkpoint
     from audio2face.training.run import NEWEST, train
-    from runners.common import run_stage
 
     torch.set_num_threads(1)
     if die_in_save is not None:

@@ -1,6 +1,6 @@
 """Runs a runner in several processes on this machine, for distributed training; the launcher starts it for --devices.
 
-    python runners/run_processes.py COUNT RUNNER ARGUMENT...
+    python -m audio2face.cli.processes COUNT SCRIPT ARGUMENT...
 
 They are set up as `torchrun --standalone --nproc-per-node COUNT RUNNER ...` would set them up. Unlike it, this ends as
 one process would: every signal is handed on as often as it comes, there is time to save a checkpoint, and the exit

@@ -1,4 +1,4 @@
-"""The settings of a user (`.env` and the process's own variables) as the environment variables of a stage.
+"""The home folder and the settings of a user (`.env` and the process's own variables), as variables of a stage.
 
 Standard library only, and readable by any Python from 3.8 on: it must be able to say what is wrong.
 """
@@ -11,8 +11,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-ROOT = Path(__file__).resolve().parent.parent
+HOME_VARIABLE = "A2F_HOME"
+_PACKAGES = Path(__file__).resolve().parents[2]  # the folder that holds the package: a repository or site-packages
 SETTINGS = (
+    HOME_VARIABLE,
     "A2F_DATASETS_ROOT",
     "A2F_WORKSPACE_ROOT",
     "A2F_RUNTIME",
@@ -26,6 +28,21 @@ _SETTING = re.compile(
     (?:(?P<quote>["'])(?P<quoted>.*?)(?P=quote)|(?P<plain>(?!["']).*?))(?:\s+\#.*)?""",
     re.VERBOSE,
 )
+
+
+def find_home() -> Path:
+    """The folder that holds `configs/`, `datasets/`, `workspace/` and `.env`.
+
+    A2F_HOME, or the current folder where it has a folder `configs`, or the repository that this package is part of, or
+    the current folder.
+    """
+    named = os.environ.get(HOME_VARIABLE)
+    if named:
+        return absolute(HOME_VARIABLE, named, Path.cwd())
+    here = Path.cwd()
+    if not (here / "configs").is_dir() and (_PACKAGES / "run_train.py").is_file():
+        return _PACKAGES
+    return here
 
 
 def fail(message: str) -> NoReturn:
@@ -57,24 +74,30 @@ def read_settings(path: Path) -> dict[str, str]:
     return settings
 
 
-def stage_environment(settings: dict[str, str]) -> dict[str, str]:
-    """The environment variables of a stage: the process's own, over those of `.env`, with absolute data roots."""
+def stage_environment(settings: dict[str, str], home: Path) -> dict[str, str]:
+    """The environment variables of a stage: the process's own, over those of `.env`, with absolute data roots.
+
+    Args:
+        settings: those of `.env`.
+        home: the home folder, which relative paths start from.
+    """
     merged = dict(settings)
     merged.update(os.environ)
+    merged[HOME_VARIABLE] = str(home)
     for name, folder in (("A2F_DATASETS_ROOT", "datasets"), ("A2F_WORKSPACE_ROOT", "workspace")):
-        merged[name] = str(absolute(name, merged.get(name) or folder))
+        merged[name] = str(absolute(name, merged.get(name) or folder, home))
     if merged.get("A2F_MODELS_ROOT"):
-        merged["A2F_MODELS_ROOT"] = str(absolute("A2F_MODELS_ROOT", merged["A2F_MODELS_ROOT"]))
-    merged["PYTHONPATH"] = str(ROOT)
+        merged["A2F_MODELS_ROOT"] = str(absolute("A2F_MODELS_ROOT", merged["A2F_MODELS_ROOT"], home))
+    merged["PYTHONPATH"] = str(_PACKAGES)
     # The stages spread work over the cores themselves; numpy's own threads below that would only wait for each other.
     merged.setdefault("OPENBLAS_NUM_THREADS", "1")
     return merged
 
 
-def absolute(name: str, value: str) -> Path:
-    """The path of a setting: `~` is the home folder, and relative paths start from the repository."""
+def absolute(name: str, value: str, home: Path) -> Path:
+    """The path of a setting: `~` is the user's own folder, and relative paths start from `home`."""
     try:
         path = Path(value).expanduser()
     except RuntimeError:
         fail(f"{name} is {value!r}: there is no such home folder")
-    return path if path.is_absolute() else (ROOT / path).resolve()
+    return path if path.is_absolute() else (home / path).resolve()

@@ -27,8 +27,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from tools.stage_process import STOP_SIGNALS, SUPERVISOR
-from tools.start import AGAIN, say_stopped
+from audio2face.cli.stage_process import SUPERVISOR
+from audio2face.cli.stopping import AGAIN, STOP_SIGNALS, say_stopped
 
 GRACE_SECONDS = 1.5  # from the signal to the end by force
 _KILLED = (

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, SimpleNamespace
+from typing import NoReturn
 
 from audio2face import interrupts
+from audio2face.cli.settings import find_home, read_settings, stage_environment
 from audio2face.config import Configuration, Stage, load
 from audio2face.console import fail
 from audio2face.errors import UserError
-from tools.settings import ROOT, read_settings, stage_environment
 
 _FULL = ("the disk is full", "Free some space, or choose another disk for the workspace (A2F_WORKSPACE_ROOT).")
 _READ_ONLY = (
@@ -80,7 +81,7 @@ def debug_stage(main: Callable[[list[str]], int], args: SimpleNamespace, order: 
 
 def run_stage(
     main: Callable[[list[str]], int], resume_hint: str | None = None, arguments: list[str] | None = None
-) -> None:
+) -> NoReturn:
     """Runs a stage with the process's arguments and exits with its status.
 
     Settings of `.env` apply here as well if no launcher has read them.
@@ -93,7 +94,8 @@ def run_stage(
     The status is that of `main`; 2 with one message for a user error; 130 or 143 after Ctrl-C or SIGTERM. Both signals
     raise KeyboardInterrupt, so that incomplete files are removed first.
     """
-    os.environ.update(stage_environment(read_settings(ROOT / ".env")))
+    home = find_home()
+    os.environ.update(stage_environment(read_settings(home / ".env"), home))
     received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from audio2face.cli.inference_options import parse_rate
 from audio2face.config import Configuration, InferenceDiffusion, InferenceRegression
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
@@ -24,7 +25,6 @@ from audio2face.training.inference.animate import (
 )
 from audio2face.training.inference.diffusion import RawDiffusion, TrainedDiffusion
 from audio2face.training.inference.regression import RawRegression, TrainedRegression
-from runners.inference_options import parse_rate
 
 
 def open_raw_inference(configuration: Configuration, run_name: str, args: argparse.Namespace) -> RawInference:

@@ -1,10 +1,10 @@
 """Starts a script of a stage in the prepared environment: Ctrl-C and SIGTERM are obeyed while it is still importing.
 
-    python tools/stage_process.py SCRIPT ARGUMENT...
-    python tools/stage_process.py -m MODULE ARGUMENT...
+    python audio2face/cli/stage_process.py SCRIPT ARGUMENT...
+    python audio2face/cli/stage_process.py -m MODULE ARGUMENT...
 
-The process ends when its supervisor (`tools.supervisor`) is killed. The stage itself sets handlers of its own as soon
-as it has something to clean up.
+The process ends when its supervisor (`supervisor.py`) is killed. The stage itself sets handlers of its own as soon as
+it has something to clean up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-# "PID:DESCRIPTOR": this end of the supervisor's socket, and the process that it belongs to; see `tools.supervisor`.
+# "PID:DESCRIPTOR": this end of the supervisor's socket, and the process that it belongs to; see `supervisor.py`.
 SUPERVISOR = "A2F_SUPERVISOR"
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1
@@ -61,7 +61,7 @@ def main() -> None:
     del sys.argv[0]
     if sys.argv[0] == "-m":
         del sys.argv[0]
-        sys.path[0] = str(Path(__file__).resolve().parent.parent)
+        sys.path[0] = str(Path(__file__).resolve().parents[2])
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:
         sys.path[0] = str(Path(sys.argv[0]).resolve().parent)

@@ -1,0 +1,94 @@
+"""Deploys a training run, or checks a deployed folder; started by run_deploy.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from audio2face.cli import parsers
+from audio2face.cli.process import open_configuration, run_stage
+from audio2face.config import Configuration
+from audio2face.console import LOGGER, console, start_logging
+from audio2face.deploy import ExportRecord, export_run, finish_export, package_run
+from audio2face.deploy.neutral import PostProcessing
+from audio2face.deploy.onnx_graph import check_deployed_graph
+from audio2face.deploy.plan import deploy_module
+from audio2face.errors import UserError
+from audio2face.model_folder import lint
+from audio2face.model_folder.lint import show
+from audio2face.model_folder.trt_info import ONNX_FILE
+from audio2face.model_folder.validation import Diagnostics
+from audio2face.runs import say_where
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status; user errors raise UserError."""
+    args = parsers.parse("deploy", argv)
+    start_logging()
+    if args.check is not None:
+        return check(Path(args.check))
+    configuration = open_configuration("deploy", args.config_name, args.config_file, overrides=args.overrides)
+    target = deploy(configuration, args.training_run_name_full, export=args.export, force=args.force)
+    say_where(
+        {"Deployed model:": target, "Description:": target / "README.md"},
+        [f"python run_inference.py {configuration.name} {args.training_run_name_full} --audio YOUR_SPEECH.wav"],
+    )
+    return 0
+
+
+def deploy(configuration: Configuration, run_name: str, *, export: bool = False, force: bool = False) -> Path:
+    """Packages a training run and returns the deployed folder.
+
+    Args:
+        configuration: for stage "deploy".
+        run_name: the full name of the training run.
+        export: first export the run's weights anew.
+        force: replace what is deployed.
+
+    Raises:
+        UserError: there is no such run, or it cannot be deployed.
+    """
+    train, inference = configuration.train, configuration.inference
+    run = train.TRAIN_OUTPUT_ROOT / run_name
+    if not run.is_dir():
+        raise UserError("there is no such training run", path=run, hint="Give the full name that training printed.")
+    finish_export(run)
+    record = export_run(run, inference=inference) if export else ExportRecord.open(run)
+    _warn_of_other_steps(record, configuration)
+    target = train.FINAL_DEPLOY_ROOT / run_name
+    package_run(run, target, _post_processing(configuration), configuration.roots, train.PREPROC_ROOT, force=force)
+    return target
+
+
+def _post_processing(configuration: Configuration) -> PostProcessing:
+    """Settings of post-processing: CONFIG, the entries of the user's file, and whether to calibrate the others."""
+    inference = configuration.inference
+    return PostProcessing(
+        parameters=cast(Mapping[str, Any], inference.CONFIG),
+        own=frozenset(configuration.modifiers.get("inference", {}).get("CONFIG", {})),
+        calibrate=inference.CALIBRATE_POST_PROCESSING,
+    )
+
+
+def _warn_of_other_steps(record: ExportRecord, configuration: Configuration) -> None:
+    family = deploy_module(str(configuration.network_type))
+    if record.sampling != family.sampler_settings(configuration.train, configuration.inference):
+        LOGGER.warning(
+            "the network was exported with %s, which the configuration has changed since; --export applies the change",
+            record.sampling,
+        )
+
+
+def check(folder: Path) -> int:
+    """Prints the findings of the lint of a deployed folder; returns the exit status."""
+    model, found = lint(folder)
+    faults = Diagnostics(found)
+    if model is not None:
+        check_deployed_graph(model, faults.for_file(ONNX_FILE))
+    show(found, console())
+    return 1 if faults.errors else 0
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,111 @@
+"""The command `audio2face` (short `a2f`): finds the command that is asked for, and runs it.
+
+Stages that take minutes or hours run in a process of their own under the supervisor, as host scripts run them; other
+commands run in this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from audio2face import __version__
+from audio2face.cli import local, parsers
+from audio2face.cli.parsers.base import HelpFormatter
+from audio2face.cli.settings import find_home, read_settings, stage_environment
+from audio2face.cli.stopping import AGAIN, say_stopped
+from audio2face.command_names import PROGRAM_VARIABLE
+
+PROGRAM = "audio2face"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        module: the module that runs it, with `main(argv) -> int`.
+        summary: what it does, in one line of help.
+        stage: the name of its parser, where it differs from the command's.
+        supervised: runs in a process of its own, which Ctrl-C ends within two seconds at every moment.
+    """
+
+    module: str
+    summary: str
+    stage: str | None = None
+    supervised: bool = False
+
+
+COMMANDS = {
+    "check": Command("audio2face.cli.check", "find what is wrong with the raw data of actors", supervised=True),
+    "preproc": Command("audio2face.cli.preproc", "preprocess actors: components, coefficients, shots", supervised=True),
+    "train": Command("audio2face.cli.train", "train a network", supervised=True),
+    "deploy": Command("audio2face.cli.deploy", "pack a trained network into a model folder", supervised=True),
+    "animate": Command("audio2face.cli.animate", "animate a face from recordings", "inference", supervised=True),
+    "quickstart": Command("audio2face.cli.quickstart", "all stages on generated example actors", supervised=True),
+}
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    done, with errors in the data or in some of the recordings
+  2    wrong arguments, configuration or files: one message says what to do
+  130  stopped by Ctrl-C; 143 by SIGTERM
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """The entry point: runs a command and ends the process with its status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    os.environ[PROGRAM_VARIABLE] = PROGRAM
+    options = new_parser().parse_args(words[:1])
+    if options.command is None:
+        new_parser().print_help()
+        sys.exit(2)
+    run_command(options.command, words[1:])
+
+
+def new_parser() -> argparse.ArgumentParser:
+    """The parser of the first argument: the command, `--help` or `--version`."""
+    width = max(map(len, COMMANDS))
+    listed = "\n".join(f"  {name.ljust(width)}  {command.summary}" for name, command in COMMANDS.items())
+    result = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [ARGUMENT ...]",
+        description=f"Trains networks that turn speech into facial animation, and animates with them.\n\n"
+        f"commands:\n{listed}",
+        epilog=f"{EXIT_CODES}\nexample:\n  {PROGRAM} quickstart\n  {PROGRAM} train --help",
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    result.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    result.add_argument("command", nargs="?", choices=list(COMMANDS), metavar="COMMAND", help=argparse.SUPPRESS)
+    return result
+
+
+def run_command(name: str, argv: Sequence[str]) -> NoReturn:
+    """Runs one command with its arguments and ends the process."""
+    command = COMMANDS[name]
+    if not command.supervised:
+        from audio2face.cli.process import run_stage
+
+        run_stage(importlib.import_module(command.module).main, arguments=list(argv))
+    stage = command.stage or name
+    args = parsers.parse(stage, argv)
+    home = find_home()
+    variables = stage_environment(read_settings(home / ".env"), home)
+    try:
+        status = local.run_stage(stage, args, argv, variables, ["-m", command.module], Path(sys.executable))
+    except KeyboardInterrupt:
+        say_stopped(AGAIN)
+        status = 130
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

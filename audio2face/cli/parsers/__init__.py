@@ -1,0 +1,46 @@
+"""The command line of every command, in one place: host scripts, `audio2face` and the stages parse the same words.
+
+Standard library only, readable by any Python from 3.8 on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+from audio2face.cli.parsers import animate, stages
+
+# Forms of an animation, which documentation and tests name.
+FORMATS = animate.FORMATS
+
+# By the stage's name; a command without a host script has its own name.
+PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "check": stages.check,
+    "preproc": stages.preproc,
+    "train": stages.train,
+    "deploy": stages.deploy,
+    "inference": animate.animate,
+    "quickstart": stages.quickstart,
+    "tests": stages.tests,
+}
+# What a parser cannot say by itself: arguments that exclude or need each other. They end by `parser.error`.
+_CHECKS: dict[str, Callable[[argparse.ArgumentParser, argparse.Namespace], None]] = {
+    "deploy": stages.check_deploy,
+    "inference": animate.check_animate,
+}
+
+
+def parse(stage: str, argv: Sequence[str]) -> argparse.Namespace:
+    """Parses the arguments of a command; ends with status 2 and a message where they are wrong.
+
+    What the tests' parser does not know is kept for pytest, as `pytest_arguments`.
+    """
+    parser = PARSERS[stage]()
+    if stage == "tests":
+        args, unknown = parser.parse_known_args(argv)
+        args.pytest_arguments = unknown
+        return args
+    args = parser.parse_args(argv)
+    if stage in _CHECKS:
+        _CHECKS[stage](parser, args)
+    return args
