@@ -62,12 +62,10 @@ class HelpFormatter(argparse.HelpFormatter):
     """Wraps descriptions line by line, so that their own line breaks and the indentation of examples stay."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        lines = text.splitlines()
-        starts = [indent + line[: len(line) - len(line.lstrip())] for line in lines]
-        wrapped = (
-            textwrap.fill(line.strip(), width, initial_indent=start, subsequent_indent=start, break_long_words=False)
-            for line, start in zip(lines, starts)
-        )
+        wrapped = []
+        for line in text.splitlines():
+            start = indent + line[: len(line) - len(line.lstrip())]
+            wrapped.append(textwrap.fill(line.strip(), width, initial_indent=start, subsequent_indent=start))
         return "\n".join(wrapped)
 
 
