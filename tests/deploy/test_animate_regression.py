@@ -13,13 +13,13 @@ import soundfile
 from small_regression import database, write_regression_run
 from training_runs import ACTOR, NAME, configuration, write_preproc_run
 
+from audio2face.cli import animate as animate_command
 from audio2face.deploy import export_run
 from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry import open_cache
 from audio2face.training.inference.animate import Mode, RawInference, RawOptions
 from audio2face.training.inference.diffusion import TrainedDiffusion
 from audio2face.training.inference.regression import RawRegression, TrainedRegression
-from runners import run_inference
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
 
@@ -132,7 +132,7 @@ def test_the_stage(
     workspace = model.run.path.parents[1]
     rate = {"CACHE_FPS": {ACTOR: 30.0}}
     setup = configuration(workspace, "inference", "regression", dataset=rate)
-    monkeypatch.setattr(run_inference, "open_configuration", lambda *_: setup)
+    monkeypatch.setattr(animate_command, "open_configuration", lambda *_: setup)
     for root in ("WORKSPACE", "DATASETS"):
         monkeypatch.setenv(f"A2F_{root}_ROOT", str(workspace))
     audio = speech(tmp_path / "one.wav", 0.5)
@@ -148,11 +148,11 @@ def test_the_stage(
         str(tmp_path / "to"),
     )
     for given, frames in (((), 15), (("--fps", "60", "--compare", "streaming_stateless_onnx"), 30)):
-        assert run_inference.main(["small", NAME, *options, *given, "--device", "cpu"]) == 0
+        assert animate_command.main(["small", NAME, *options, *given, "--device", "cpu"]) == 0
         assert len(np.load(tmp_path / "to/one_ann_anger_offline.npy")) == frames
     facts = json.loads((tmp_path / "to/one_ann_anger_offline.json").read_text())
     assert facts["gain"] == 1.3
     assert facts["difference"]["mean_mm"] >= 0
     assert "how far the trained and the exported network are apart" in capsys.readouterr().out
     with pytest.raises(UserError, match="--condition is 'ben'"):
-        run_inference.main(["small", NAME, *options, "--condition", "ben"])
+        animate_command.main(["small", NAME, *options, "--condition", "ben"])

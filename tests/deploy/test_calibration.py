@@ -19,6 +19,7 @@ from small_regression import write_regression_run
 from training_runs import ACTOR, NAME, configuration, write_preproc_run, write_training_run
 
 from audio2face.animation import AnimatorSettings, FaceAnimator, unproject
+from audio2face.cli import deploy as deploy_command
 from audio2face.config_base.tables import NetworkType, base_of
 from audio2face.deploy import export_run
 from audio2face.deploy.calibration import finished_skin
@@ -29,7 +30,6 @@ from audio2face.inference.actor import load_face
 from audio2face.io.atomic import write_json
 from audio2face.model_folder import DeployedModel, RegressionInfo
 from audio2face.training.run_folder import VALIDATION_FILE, ValidationClip
-from runners import run_deploy
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
 SHOTS, SECONDS, RATE, GAIN = ("v1_neutral", "v2_neutral"), 4.0, 16_000, 1.2
@@ -60,7 +60,7 @@ class Trained:
         if self.kind == "diffusion":
             section["TIMESTEP_RESPACING"] = "2"
         changed = configuration(self.workspace, "deploy", self.kind, inference=section)
-        return DeployedModel.open(run_deploy.deploy(changed, NAME, force=True))
+        return DeployedModel.open(deploy_command.deploy(changed, NAME, force=True))
 
     def parameters(self, **config: Any) -> Mapping[str, float]:
         return self.deploy(**config).actor(ACTOR).config.parameters
@@ -172,7 +172,7 @@ def test_planted_strength_is_found_and_said(trained: Trained, caplog: pytest.Log
     assert f"| network output | {scores['network output']:.2f} mm |" in text
     assert "3 pairs of lip vertices" in text
     assert f"lower_face_strength {parameters['lower_face_strength']:g}" in caplog.text
-    assert run_deploy.check(model.folder) == 0
+    assert deploy_command.check(model.folder) == 0
 
 
 def test_deploying_again_gives_the_same(trained: Trained) -> None:

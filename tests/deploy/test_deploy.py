@@ -14,6 +14,7 @@ import pytest
 import torch
 from training_runs import ACTOR, NAME, PREPROC, configuration, write_preproc_run, write_training_run
 
+from audio2face.cli import deploy as deploy_command
 from audio2face.cli import parsers
 from audio2face.deploy import export_run
 from audio2face.deploy.diffusion import example_inputs, make_plan, make_sampler
@@ -23,7 +24,6 @@ from audio2face.model_folder import DeployedModel, DiffusionInfo
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.run_folder import TrainingRun
-from runners import run_deploy
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
 
@@ -45,7 +45,7 @@ class Trained:
 
     def deploy(self, export: bool = False, force: bool = False, **changes: dict[str, Any]) -> DeployedModel:
         configured = configuration(self.workspace, "deploy", **changes)
-        return DeployedModel.open(run_deploy.deploy(configured, NAME, export=export, force=force))
+        return DeployedModel.open(deploy_command.deploy(configured, NAME, export=export, force=force))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_deployed_model(trained: Trained) -> None:
     np.testing.assert_allclose(actor.blendshapes["skin"].deltas, 0.1, atol=1e-5)  # they were positions
     assert actor.blendshapes["skin"].names == ("open",)
     assert actor.display is not None
-    assert run_deploy.check(model.folder) == 0
+    assert deploy_command.check(model.folder) == 0
 
 
 def test_deployed_network_computes_what_was_trained(trained: Trained) -> None:
@@ -167,7 +167,7 @@ def test_again(trained: Trained, caplog: pytest.LogCaptureFixture) -> None:
     model = trained.deploy(export=True, force=True, inference=five)
     assert isinstance(model.info, DiffusionInfo)
     assert model.info.num_diffusion_steps == 5
-    assert run_deploy.check(model.folder) == 0
+    assert deploy_command.check(model.folder) == 0
 
 
 def test_run_that_was_not_exported(trained: Trained) -> None:
@@ -182,11 +182,11 @@ def test_check_finds_another_graph(trained: Trained, capsys: pytest.CaptureFixtu
     info["params"]["emotions"].append("grief")
     info["params"]["default_emotion"].append(0.0)
     (model.folder / "network_info.json").write_text(json.dumps(info))
-    assert run_deploy.check(model.folder) == 1
+    assert deploy_command.check(model.folder) == 1
     shown = capsys.readouterr().out
     assert "network.onnx: emotion has the shape ['?', 30, 2], expected ['B', 30, 3]" in shown
     (model.folder / "network.onnx").write_bytes(b"\x00" * 100)
-    assert run_deploy.check(model.folder) == 1
+    assert deploy_command.check(model.folder) == 1
     assert "is not an ONNX file" in capsys.readouterr().out
 
 

@@ -13,6 +13,8 @@ import torch
 from small_regression import database, write_regression_run
 from training_runs import ACTOR, NAME, configuration, write_preproc_run
 
+from audio2face.cli import deploy as deploy_command
+from audio2face.cli import train as train_command
 from audio2face.deploy import export_run
 from audio2face.deploy.regression import example_inputs, make_plan
 from audio2face.errors import FileFormatError, UserError
@@ -22,7 +24,6 @@ from audio2face.models.regression.network import ExportedRegression as TorchGrap
 from audio2face.models.regression.network import RegressionNetwork
 from audio2face.training.regression import load_network
 from audio2face.training.run_folder import TrainingRun
-from runners import run_deploy, run_train
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
 
@@ -45,7 +46,7 @@ def workspace(exported: tuple[Path, RegressionNetwork], tmp_path: Path) -> Path:
 def deploy(workspace: Path, *, export: bool = False, force: bool = False, **config: Any) -> DeployedModel:
     """Deploys the run with CONFIG changed."""
     configured = configuration(workspace, "deploy", "regression", inference={"CONFIG": config})
-    return DeployedModel.open(run_deploy.deploy(configured, NAME, export=export, force=force))
+    return DeployedModel.open(deploy_command.deploy(configured, NAME, export=export, force=force))
 
 
 def test_deployed_model(workspace: Path) -> None:
@@ -78,7 +79,7 @@ def test_deployed_model(workspace: Path) -> None:
         "neutral_jaw",
         "saccade_rot_matrix",
     ]
-    assert run_deploy.check(model.folder) == 0
+    assert deploy_command.check(model.folder) == 0
     text = (model.folder / "README.md").read_text()
     for words in (
         "# Audio2Face Regression Model\n",
@@ -174,7 +175,7 @@ def test_training_exports_what_it_wrote(workspace: Path, exported: tuple[Path, R
     run = workspace / "output_train" / NAME
     (run / "export.json").unlink()
     setup = configuration(workspace, kind="regression", train={"NETWORK_VERSION": "7"})
-    run_train.exporter_of(setup)(run, torch.nn.Identity())
+    train_command.exporter_of(setup)(run, torch.nn.Identity())
     model = deploy(workspace)
     assert model.info.version == "7"
     assert torch.equal(load_network(TrainingRun.open(run)).heads.face[1].weight, exported[1].heads.face[1].weight)

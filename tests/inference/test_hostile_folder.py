@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from audio2face.cli import animate as animate_command
 from audio2face.cli.process import run_stage
 from audio2face.errors import UserError
-from runners import run_inference
 
 
 def tree(root: Path) -> dict[str, int]:
@@ -44,7 +44,7 @@ def test_nothing_is_written_outside(
     audio, before = recording(b"a"), tree(tmp_path)
     chosen = ["--actor", "ben"] if key == "identities" else ["--actor", "ada", "--emotion", name]
     with pytest.raises(UserError, match=rf"params\.{key}\[0\] is"):
-        run_inference.main(["--model", str(diffusion), "--to", str(tmp_path / "out"), "--audio", str(audio), *chosen])
+        animate_command.main(["--model", str(diffusion), "--to", str(tmp_path / "out"), "--audio", str(audio), *chosen])
     assert tree(tmp_path) == before
 
 
@@ -55,7 +55,7 @@ def test_recordings_whose_names_make_no_file(
     audio = recording(stem)
     command = ["--model", str(deployed), "--to", str(tmp_path / "out")]
     with pytest.raises(UserError, match=r"made of recording, actor and emotion|surrogates not allowed") as caught:
-        run_inference.main([*command, "--actor", "ada", "--format", "usd", "--audio", str(audio)])
+        animate_command.main([*command, "--actor", "ada", "--format", "usd", "--audio", str(audio)])
     assert str(caught.value).replace("\n", "").isprintable()
     assert not (tmp_path / "out").exists()
 
@@ -67,7 +67,7 @@ def test_every_form_of_odd_names(
     """Names that file systems allow are written as they are, and a page takes none of them for markup."""
     out = tmp_path / "out"
     command = ["--model", str(regression), "--to", str(out), "--audio", str(recording(stem.encode())), "--format"]
-    assert run_inference.main([*command, "page", "usd", "glb", "maya", "csv", "arkit"]) == 0
+    assert animate_command.main([*command, "page", "usd", "glb", "maya", "csv", "arkit"]) == 0
     page = next(out.rglob("*.html")).read_text()
     assert (
         page.count("<script")
@@ -85,7 +85,7 @@ def test_arguments_that_are_too_long(
     given[option] = "x" * 5000 + ".csv"
     command = [word for pair in given.items() for word in pair]
     with pytest.raises(SystemExit) as ended:
-        run_stage(run_inference.main, arguments=[*command, "--format", "csv"])
+        run_stage(animate_command.main, arguments=[*command, "--format", "csv"])
     said = capfd.readouterr().err
     assert (ended.value.code, said.count("[ERROR]"), "Traceback" in said) == (2, 1, False)
     assert not (tmp_path / "out").exists()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audio2face.cli import animate as animate_command
 from audio2face.config import Configuration, Roots
 from audio2face.config.merge import freeze, merge
 from audio2face.config_base.tables import NetworkType, SectionName, base_of
@@ -19,7 +20,6 @@ from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.geometry import find_cache, open_cache
-from runners import run_inference
 
 RUN = "261123_101500_small"
 DATA = Path(__file__).parents[1] / "data/reference/preproc/dataset"
@@ -63,8 +63,8 @@ def stage(deployed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 
     def run(*options: str, **inference: Any) -> Path:
         given = configuration(tmp_path, kind, inference)
-        monkeypatch.setattr(run_inference, "open_configuration", lambda *_: given)
-        assert run_inference.main(["small", RUN, *options]) == 0
+        monkeypatch.setattr(animate_command, "open_configuration", lambda *_: given)
+        assert animate_command.main(["small", RUN, *options]) == 0
         return tmp_path / "output_inference" / RUN
 
     return run

@@ -14,11 +14,11 @@ import pytest
 import soundfile
 
 from audio2face.audio import sample_blocks
+from audio2face.cli import animate as animate_command
 from audio2face.cli import parsers
 from audio2face.errors import UserError
 from audio2face.export.formats import FORMATS
 from audio2face.geometry import open_cache
-from runners import run_inference
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ def animate(deployed: Path, tmp_path: Path) -> Any:
         command = ["--model", str(deployed), "--to", str(target), "--audio", str(audio)]
         if "--actor" not in options:
             command += ["--actor", "ada"]
-        assert run_inference.main([*command, *options]) == status
+        assert animate_command.main([*command, *options]) == status
         return target
 
     return run
@@ -76,7 +76,7 @@ def test_the_next_command_can_be_typed(animate: Any, tmp_path: Path, capsys: pyt
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "python run_inference.py" in line]
     _, script, *words = shlex.split(line[line.index("python ") :], comments=True)
     assert script == "run_inference.py"
-    assert run_inference.main(words) == 0
+    assert animate_command.main(words) == 0
     assert {"a b_ada_joy.glb", "a b_ada_joy.usdc", "a b_ada_joy.mp4"} <= names(results / "a b_ada_joy")
 
 
@@ -230,8 +230,8 @@ def test_no_torch_is_loaded(deployed: Path, tmp_path: Path) -> None:
         "    def find_spec(self, name, *_):\n"
         "        if name.split('.')[0] in ('torch', 'transformers'): raise ImportError(name)\n"
         "sys.meta_path.insert(0, Without())\n"
-        "from runners import run_inference\n"
-        f"run_inference.main({['--model', str(deployed), '--actor', 'ada', '--to', str(tmp_path / 'r')]!r}"
+        "from audio2face.cli import animate as animate_command\n"
+        f"animate_command.main({['--model', str(deployed), '--actor', 'ada', '--to', str(tmp_path / 'r')]!r}"
         f" + {['--audio', str(audio), '--format', *parsers.FORMATS]!r})\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -248,8 +248,8 @@ def test_an_hour_of_sound_takes_no_more_memory_than_a_minute(deployed: Path, tmp
             for second in range(minutes * 60):
                 file.write(np.random.default_rng(second).uniform(-0.3, 0.3, 24000))
         code = (
-            "import resource\nfrom runners import run_inference\n"
-            f"run_inference.main({['--model', str(deployed), '--actor', 'ada', '--to', str(tmp_path / 'r')]!r}"
+            "import resource\nfrom audio2face.cli import animate as animate_command\n"
+            f"animate_command.main({['--model', str(deployed), '--actor', 'ada', '--to', str(tmp_path / 'r')]!r}"
             f" + {['--audio', str(audio), '--format', 'maya', 'csv', 'arkit']!r})\n"
             "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
         )

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from conftest import ACTOR, Configure
 
+from audio2face.cli import preproc as preproc_command
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.geometry import find_cache, open_cache, write_cache
@@ -28,7 +29,6 @@ from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.run import one_at_a_time, preprocess, run_lock
 from audio2face.runs import RunFolder
-from runners import run_preproc
 
 
 def _json(path: Path) -> Any:
@@ -359,7 +359,7 @@ def test_the_command_takes_known_actors_and_says_where_their_run_is(
     def command(*arguments: str) -> int:
         file = tmp_path / "configuration.json"
         configure(minimal=True).save(file)
-        return run_preproc.main(["small", *arguments, "--config-file", str(file)])
+        return preproc_command.main(["small", *arguments, "--config-file", str(file)])
 
     for wrong in ((), ("ann", "--all"), ("bob",)):
         with pytest.raises(UserError, match="actor") as caught:

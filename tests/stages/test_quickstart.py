@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from audio2face.cli import quickstart as quickstart_command
 from audio2face.cli.quickstart import SentenceScore, score_quickstart, take_name
 from audio2face.config import Configuration, load
 from audio2face.example.unseen import unseen_sentences
 from audio2face.runs import finished_runs
-from runners import run_quickstart
 
 DIFFUSION, REGRESSION = "quickstart-diffusion", "quickstart-regression"
 ACTOR, STRANGER = "ada", "ben"
@@ -23,7 +23,7 @@ ACTOR, STRANGER = "ada", "ben"
 @pytest.fixture(scope="module", params=[DIFFUSION, pytest.param(REGRESSION, marks=pytest.mark.slow)])
 def configuration(request: pytest.FixtureRequest) -> Configuration:
     if request.param == REGRESSION:
-        assert run_quickstart.main(["--network", "regression"]) == 0
+        assert quickstart_command.main(["--network", "regression"]) == 0
     return load(request.param, stage="inference", check_files=False)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from audio2face.cli import quickstart as quickstart_command
 from audio2face.cli.quickstart import RECORD_FILE, KeptResults
 from audio2face.config import Roots
 from audio2face.io.atomic import write_json
 from audio2face.runs import RunFolder
-from runners import run_quickstart
 
 RUN = "261123_101500_quick"
 SENTENCES = ("u01_joy", "u02_joy", "u03_neutral")
@@ -30,7 +30,7 @@ class Stages:
         export = folder / "train" / RUN
         for name in ("export.json", "deploy/network.onnx"):
             write_json(export / name, {})
-        for voice in run_quickstart.VOICES:
+        for voice in quickstart_command.VOICES:
             write_json(folder / "datasets/example" / voice / "example_dataset.json", {"source": "1"})
             for sentence in SENTENCES:
                 write_json(folder / f"datasets/example/{voice}/unseen/audio/{voice}_{sentence}.wav", {})
@@ -67,7 +67,7 @@ class Stages:
     def quickstart(self) -> list[tuple[str, ...]]:
         """Runs it and returns what was made."""
         self.calls = []
-        assert run_quickstart.main([]) == 0
+        assert quickstart_command.main([]) == 0
         return self.calls
 
 
@@ -86,11 +86,11 @@ def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
         "unseen_dataset": lambda *_: None,
     }
     for name, stand_in in replaced.items():
-        monkeypatch.setattr(run_quickstart, name, stand_in)
-    monkeypatch.setattr(run_quickstart.run_check, "main", lambda _: 0)
-    monkeypatch.setattr(run_quickstart.run_deploy, "main", stages.deploy)
-    monkeypatch.setattr(run_quickstart.run_inference, "main", stages.animate)
-    monkeypatch.setattr(run_quickstart.ActorDataset, "open", lambda *_: SimpleNamespace(actor="ada"))
+        monkeypatch.setattr(quickstart_command, name, stand_in)
+    monkeypatch.setattr(quickstart_command.check, "main", lambda _: 0)
+    monkeypatch.setattr(quickstart_command.deploy, "main", stages.deploy)
+    monkeypatch.setattr(quickstart_command.animate, "main", stages.animate)
+    monkeypatch.setattr(quickstart_command.ActorDataset, "open", lambda *_: SimpleNamespace(actor="ada"))
     return stages
 
 
@@ -118,7 +118,7 @@ def test_other_inputs_make_all_anew(
     elif changed == "example":
         write_json(tmp_path / "datasets/example/ben/example_dataset.json", {"source": "2"})
     elif changed == "code":
-        monkeypatch.setattr(run_quickstart, "_code_digest", lambda: "another")
+        monkeypatch.setattr(quickstart_command, "_code_digest", lambda: "another")
     else:
         (tmp_path / "inference" / RUN / RECORD_FILE).write_text('{"inputs": 3')
     assert stages.quickstart() == everything
@@ -129,8 +129,8 @@ def test_a_call_that_was_stopped_goes_on_where_it_was(stages: Stages, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run_quickstart, "show_sentence", interrupted)
-        run_quickstart.main([])
+        patch.setattr(quickstart_command, "show_sentence", interrupted)
+        quickstart_command.main([])
     assert stages.quickstart() == [("show", "ada_u03_neutral")]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audio2face.cli import animate as animate_command
+from audio2face.cli import deploy as deploy_command
 from audio2face.cli.quickstart import score_unseen
 from audio2face.cli.train import exporter_of
 from audio2face.config import Configuration, load
@@ -20,7 +22,6 @@ from audio2face.model_folder import DeployedModel
 from audio2face.model_folder.lint import lint
 from audio2face.preproc.run import preprocess
 from audio2face.training.run import train
-from runners import run_deploy, run_inference
 
 CONFIG, ACTORS, ADDED = "quickstart-multi", ("ada", "ben"), "cid"
 LEAST_CORRELATION = 0.5  # of the lip distance with the truth, after a part of the training that the actors get
@@ -76,7 +77,7 @@ def scores(workspace: Path, run: str, voices: Sequence[str]) -> dict[str, float]
     for actor in voices:
         folder = workspace / "datasets/example" / actor
         recordings = [str(path) for path in sorted((folder / "unseen/audio").glob("*_neutral.wav"))]
-        run_inference.main([CONFIG, run, "--raw-only", "--mode", "offline", "--actor", actor, "--audio", *recordings])
+        animate_command.main([CONFIG, run, "--raw-only", "--mode", "offline", "--actor", actor, "--audio", *recordings])
         output = workspace / "workspace/output_inference" / run
         dataset = ActorDataset.open(actor, load(CONFIG, stage="check").dataset)
         caches = [
@@ -93,7 +94,7 @@ def test_two_actors_share_a_network_and_a_third_joins(workspace: Path) -> None:
     quick = {"NUM_EPOCHS": 12, "TIME_LIMIT_MINUTES": None}
     learning = changed(load(CONFIG, stage="train"), train=quick)
     run = train(learning, exporter_of(learning)).run
-    run_deploy.main([CONFIG, run.name])
+    deploy_command.main([CONFIG, run.name])
     model = deployed(workspace, run.name)
     assert model.info.identities == ACTORS
     ada, ben = (actor.neutral_skin for actor in model.actors)
@@ -105,7 +106,7 @@ def test_two_actors_share_a_network_and_a_third_joins(workspace: Path) -> None:
     preprocess(with_third(load(CONFIG, stage="preproc")), ADDED)
     learning = changed(with_third(load(CONFIG, stage="train")), train=joined)
     longer = train(learning, exporter_of(learning)).run
-    run_deploy.main([CONFIG, longer.name])
+    deploy_command.main([CONFIG, longer.name])
     assert deployed(workspace, longer.name).info.identities == (*ACTORS, ADDED)
     after = scores(workspace, longer.name, ACTORS)
     assert all(after[actor] > found[actor] - 0.1 for actor in ACTORS), (found, after)  # nothing is forgotten

@@ -15,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from small_project import small_project
 
+from audio2face.cli import animate as animate_command
 from audio2face.config import Configuration
 from audio2face.deploy import export_run
 from audio2face.errors import UserError
@@ -27,7 +28,6 @@ from audio2face.training.checkpoint import save_tensors
 from audio2face.training.diffusion import open_task
 from audio2face.training.inference.animate import Mode, RawInference, RawOptions, SamplingOptions
 from audio2face.training.inference.diffusion import RawDiffusion, TrainedDiffusion
-from runners import run_inference
 
 RUN = "260101_000000_small"
 STEPS = SamplingOptions(make_noise_schedule("cosine", 1000, "2"))
@@ -201,10 +201,10 @@ def test_raw_output_and_positions_belong_together(model: TrainedDiffusion, tmp_p
 @pytest.fixture
 def launched(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the stage as the launcher would."""
-    monkeypatch.setattr(run_inference, "open_configuration", lambda *_: launched_configuration(workspace))
+    monkeypatch.setattr(animate_command, "open_configuration", lambda *_: launched_configuration(workspace))
 
     def run(*arguments: str) -> Path:
-        assert run_inference.main(["small", RUN, "--raw-only", *arguments]) == 0
+        assert animate_command.main(["small", RUN, "--raw-only", *arguments]) == 0
         return workspace / "output_inference" / RUN
 
     return run

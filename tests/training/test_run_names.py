@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from audio2face.cli import quickstart as quickstart_command
 from audio2face.config import Configuration, Roots, load
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_json
@@ -16,7 +17,6 @@ from audio2face.preproc.run import find_resumable
 from audio2face.runs import RunFolder, record
 from audio2face.training.run import NEWEST, check_settings, find_resumable_run, find_run_to_resume
 from audio2face.training.run_folder import PREPROC_FILE
-from runners import run_quickstart
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_the_quickstart_reuses_its_own_run(tmp_path: Path, monkeypatch: pytest.M
     opened = SimpleNamespace(
         configuration=SimpleNamespace(full={"train": {}}), preproc={"preproc_run_name_full": {"ann": "run"}}
     )
-    monkeypatch.setattr(run_quickstart.TrainingRun, "open", lambda _: opened)
-    assert run_quickstart._trained(settings(tmp_path, "try"), {"ann": "run"}) == own
+    monkeypatch.setattr(quickstart_command.TrainingRun, "open", lambda _: opened)
+    assert quickstart_command._trained(settings(tmp_path, "try"), {"ann": "run"}) == own
 
 
 def test_a_run_resumes_with_the_arguments_that_it_was_given(tmp_path: Path) -> None:
