@@ -69,7 +69,7 @@ def read_shots(folder: Path, fps: float) -> tuple[dict[str, ShotData], Int64Arra
 
 
 def score_ridge(shots: Mapping[str, ShotData], held_out: Collection[str]) -> LipScore:
-    """Learns from the other shots, and scores those that are held out."""
+    """Fits the other shots, and scores the held-out ones."""
     training = [shot for name, shot in shots.items() if name not in held_out]
     ridge = Ridge.fit(
         [shot.features for shot in training], [shot.lips.reshape(len(shot.lips), -1) for shot in training]
@@ -106,7 +106,7 @@ def animate_diffusion(model: TrainedDiffusion, audio: Path, emotion: str, marked
     actor = model.actors[0]
     options = RawOptions(actor=actor, emotion=emotion, mode=Mode.parse("offline"), sampling=SamplingOptions(schedule))
     blocks = RawInference(RawDiffusion(model, options)).deltas(model.read_track(audio))
-    return _marked(blocks, model.face(actor).skin, marked)
+    return _marked(blocks, model.normalization(actor).skin, marked)
 
 
 def animate_regression(
@@ -119,11 +119,11 @@ def animate_regression(
     """
     options = RawOptions(actor=model.actor, emotion=emotion, mode=Mode.parse("offline"), fps=2 * exact_rate(fps))
     blocks = RawInference(RawRegression(model, options)).deltas(model.read_track(audio))
-    return _marked(blocks, model.shapes("skin").mean, marked)[1::2]
+    return _marked(blocks, model.components("skin").mean, marked)[1::2]
 
 
 def _marked(blocks: Iterable[Float32Array], rest: Float32Array, marked: Int64Array) -> Float64Array:
-    """Positions of marked vertices of the skin, which comes first among the displacements of `blocks`."""
+    """Positions of marked vertices of the skin, which comes first among the deltas of `blocks`."""
     moved = [block[:, : rest.size].reshape(len(block), -1, 3)[:, marked] for block in blocks]
     positions: Float64Array = (np.concatenate(moved) + rest[marked]).astype(np.float64)
     return positions

@@ -54,7 +54,7 @@ class Pace:
         update_seconds: mean time of one of them.
         processor_seconds: the same of all threads together, which other work on the machine disturbs less.
         first_seconds: from opening the data to the end of the first update.
-        peak_bytes: anonymous memory; on a GPU, what PyTorch held there.
+        peak_bytes: anonymous memory; on a GPU, what PyTorch allocated there.
     """
 
     frames_per_second: float

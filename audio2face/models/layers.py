@@ -112,11 +112,11 @@ def select_rows(weights: Tensor, table: Tensor) -> Tensor:
 def align_corners_grid(rows: int | Tensor, points: int | Tensor, count: int, device: torch.device) -> Tensor:
     """Computes fractional row positions such that the first point is the first row and the last point the last row.
 
-    Point i lies at i (rows - 1) / (points - 1), computed in float32 in this order, as with `align_corners` elsewhere.
+    Point i is at row i (rows - 1) / (points - 1), computed in float32 in this order, as with torch's `align_corners`.
 
     Args:
         rows: number of rows, or `[batch]`.
-        points: number of points over which the rows are stretched, or `[batch]`; a single point lies on the first row.
+        points: number of points over which the rows are stretched, or `[batch]`; a single point is at the first row.
         count: positions to return; those past `points` continue beyond the last row.
         device: device of the result.
 

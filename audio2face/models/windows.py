@@ -2,7 +2,7 @@
 
 Frame i of an animation spans the time from i / fps to (i + 1) / fps. Frames and windows are counted from the first
 window, which may begin before the recording: its first frames then get context, and a recurrent state has settled by
-the time that the recording starts. Places are exact fractions of a sample; only samples and timestamps are rounded.
+the time that the recording starts. Positions are exact fractions of a sample; only samples and timestamps are rounded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class WindowSchedule:
     Attributes:
         window: samples of a window.
         padding: samples of silence before the recording, where window 0 begins.
-        offset: where in a window the first frame lies that is kept of it, in samples.
+        offset: position of the first kept frame in its window, in samples.
         frame_stride: samples from a frame to the next.
         hop: frames that are kept of a window; each window begins that much later than the one before.
         samplerate: Hz.
@@ -97,7 +97,7 @@ class WindowSchedule:
         if (first := self.timestamp(0)) > 0:
             raise UserError(
                 f"the first frame would describe sample {first}: the beginning of a recording would be lost",
-                hint="Raise AUDIO_PARAMS['padding_left'] in config_train.py, train and deploy anew.",
+                hint="Raise AUDIO_PARAMS['padding_left'] in config_train.py, train and deploy again.",
             )
         return self
 
@@ -140,7 +140,7 @@ class WindowSchedule:
         Args:
             num_samples: samples of the recording so far.
             closed: whether it ends there. Then every window counts whose first frame describes one of its samples;
-                until then, only windows that lie within it.
+                until then, only windows within it.
         """
         last = num_samples + self.padding - (math.floor(self.offset) if closed else self.window - 1)
         return max(0, math.ceil(last / self._window_stride))

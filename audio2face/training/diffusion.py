@@ -219,7 +219,7 @@ class DiffusionTask:
         return [ParameterGroup([weight for weight in self.network.parameters() if weight.requires_grad])]
 
     def learning_rate(self, epoch: int) -> float:
-        """A line to the base rate, then half a cosine; see `diffusion_learning_rate`."""
+        """The learning rate of `diffusion_learning_rate`: a linear warm-up, then half a cosine."""
         return diffusion_learning_rate(epoch, self._train.NUM_EPOCHS, self._train.LEARNING_RATE)
 
     def batches(self, epoch: int, first_batch: int) -> Generator[SegmentBatch, None, None]:
@@ -291,7 +291,7 @@ def diffusion_learning_rate(
 
     It equals timm's CosineLRScheduler when its `step` gets, after each epoch, the number of the epoch just done: the
     first two epochs share a rate, and the cosine, which counts from the first epoch, begins a little below the base
-    rate. The default start lies above the default base rate of 5e-5, so the reference's "warm-up" decreases.
+    rate. The default start is above the default base rate of 5e-5, so the reference's "warm-up" decreases.
 
     Args:
         epoch: from 0.

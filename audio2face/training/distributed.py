@@ -56,7 +56,7 @@ def wait_for_all() -> None:
         work.wait()
 
 
-Gathered = TypeVar("Gathered")
+T = TypeVar("T")
 
 # Fused attention kernels on CUDA: whether one is enabled, and its switch.
 _ATTENTION: tuple[tuple[Callable[[], bool], Callable[[bool], None]], ...] = (
@@ -152,13 +152,13 @@ def all_gather(fabric: Fabric, values: Tensor) -> Tensor:
     return all_reduce_sum(fabric, own).cpu()
 
 
-def gather_objects(fabric: Fabric, own: Gathered) -> list[Gathered]:
+def gather_objects(fabric: Fabric, own: T) -> list[T]:
     """The objects of all processes, in the order of ranks; they must be picklable."""
     if fabric.world_size == 1:
         return [own]
-    gathered: list[Any] = [None] * fabric.world_size
-    torch.distributed.all_gather_object(gathered, own)
-    return gathered
+    objects: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(objects, own)
+    return objects
 
 
 def seed_everything(seed: int, rank: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""What training asks of a family of networks: its task, and its trained network."""
+"""The interface of a family's training module: it opens the training task, and loads the trained network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audio2face.training.task import ResumeState, Task
 
 
 class TrainingModule(Protocol):
-    """What a family's module for training offers, as functions of the module; `audio2face.families` names it."""
+    """The functions that a family's training module defines; `audio2face.families` holds its name."""
 
     def open_task(self, configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> Task:
         """Opens data and network of a configuration.
@@ -34,13 +34,13 @@ class TrainingModule(Protocol):
         """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
 
         Raises:
-            UserError: the run holds another kind of network, or files of it are damaged.
+            UserError: the run holds a network of another family, or files of it are damaged.
         """
         ...
 
 
 def training_module(network_type: str) -> TrainingModule:
-    """The module of a family for training.
+    """Imports the training module of a family.
 
     Raises:
         UserError: there is no such family.

@@ -1,8 +1,8 @@
-"""Which preprocessing run an actor is trained from: the one that is named, or the newest of this configuration's data.
+"""Finds the preprocessing run that an actor is trained from: the named one, or the newest of the configured data.
 
-Two configurations may call their actors alike. A run belongs to a configuration if the data that it recorded are those
-that the configuration names (`preproc.data_record`). A run that is named in full is taken whatever it was made from,
-since its name is a decision; where the data differ, a warning says in what.
+Actors of two configurations may share a name. A run belongs to a configuration if it recorded the data that the
+configuration names (`preproc.data_record`). A run that is named in full is always used, since the user chose it; where
+its data differ from the configured ones, a warning lists the differences.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _UNRECORDED = "was made by a version that did not record its data"
 
 
 @dataclass(frozen=True)
-class _Passed:
-    """A run of the actor that is not taken, and why."""
+class _SkippedRun:
+    """A run of the actor that is skipped, and the reasons."""
 
     run: str
     reasons: tuple[str, ...]
@@ -41,18 +41,19 @@ def find_run(dataset: ActorDataset, transform_scale: Mapping[str, float], run: s
     Args:
         dataset: the actor's data as the configuration names them.
         transform_scale: TRANSFORM_SCALE of the actor.
-        run: full name of the run, or "latest" for the newest that was made from these data. A run without a record
-            of its data, as the reference implementation leaves it, is taken with a warning where none with one fits.
+        run: full name of the run, or "latest" for the newest that was made from these data. Runs of the reference
+            implementation have no record of their data: the newest of them is used, with a warning, where no recorded
+            run matches.
         root: folder of all runs.
 
     Raises:
         UserError: there is no such run, it belongs to another actor, or none was made from these data.
     """
     current = CurrentData(dataset, transform_scale)
-    return _named(current, root / run) if run != LATEST else _newest(current, root)
+    return _named_run(current, root / run) if run != LATEST else _newest_run(current, root)
 
 
-def _named(current: CurrentData, folder: Path) -> PreprocArtifacts:
+def _named_run(current: CurrentData, folder: Path) -> PreprocArtifacts:
     actor, artifacts = current.dataset.actor, PreprocArtifacts.open(folder)
     if artifacts.actor != actor:
         raise UserError(
@@ -67,17 +68,17 @@ def _named(current: CurrentData, folder: Path) -> PreprocArtifacts:
             "%s: preprocessing run %s was made from other data than those configured: %s",
             actor,
             folder.name,
-            _Passed(folder.name, tuple(differences)),
+            _SkippedRun(folder.name, tuple(differences)),
         )
     return artifacts
 
 
-def _newest(current: CurrentData, root: Path) -> PreprocArtifacts:
+def _newest_run(current: CurrentData, root: Path) -> PreprocArtifacts:
     actor = current.dataset.actor
-    passed: list[_Passed] = []
+    skipped: list[_SkippedRun] = []
     unrecorded: list[PreprocArtifacts] = []
     for folder in finished_runs(root):
-        artifacts = _open(folder.path, actor, passed)
+        artifacts = _open_run(folder.path, actor, skipped)
         if artifacts is None:
             continue
         record = read_record(folder.path)
@@ -86,50 +87,50 @@ def _newest(current: CurrentData, root: Path) -> PreprocArtifacts:
             continue
         reasons = [_UNRECORDED] if record is None else current.differences(record)
         if not reasons:
-            _tell(actor, passed)
+            _log_skipped(actor, skipped)
             return artifacts
-        passed.append(_Passed(folder.name, tuple(reasons)))
+        skipped.append(_SkippedRun(folder.name, tuple(reasons)))
     if unrecorded:
-        _tell(actor, passed)
+        _log_skipped(actor, skipped)
         LOGGER.warning(
-            "%s: nothing tells which data preprocessing run %s was made from; it is taken as the newest of that name",
+            "%s: preprocessing run %s has no record of its data; it is used as the newest run of this actor",
             actor,
             unrecorded[0].folder.name,
         )
         return unrecorded[0]
-    raise _none_fits(actor, root, passed)
+    raise _no_matching_run(actor, root, skipped)
 
 
-def _open(folder: Path, actor: str, passed: list[_Passed]) -> PreprocArtifacts | None:
-    """The run in a folder if it is one of the actor that can be read."""
+def _open_run(folder: Path, actor: str, skipped: list[_SkippedRun]) -> PreprocArtifacts | None:
+    """The run in a folder if it belongs to the actor and is readable."""
     try:
         artifacts = PreprocArtifacts.open(folder)
     except UserError as error:
         identity = read_identity(folder)
         if identity is not None and identity[0] == actor:
-            passed.append(_Passed(folder.name, (error.problem,)))
+            skipped.append(_SkippedRun(folder.name, (error.problem,)))
         return None
     return artifacts if artifacts.actor == actor else None
 
 
-def _tell(actor: str, passed: list[_Passed]) -> None:
-    for run in passed:
-        LOGGER.info("%s: preprocessing run %s is passed by: %s", actor, run.run, run)
+def _log_skipped(actor: str, skipped: list[_SkippedRun]) -> None:
+    for run in skipped:
+        LOGGER.info("%s: preprocessing run %s is skipped: %s", actor, run.run, run)
 
 
-def _none_fits(actor: str, root: Path, passed: list[_Passed]) -> UserError:
-    if not passed:
+def _no_matching_run(actor: str, root: Path, skipped: list[_SkippedRun]) -> UserError:
+    if not skipped:
         return UserError(
             f"there is no finished preprocessing run of actor {actor!r}",
             path=root,
             hint="Preprocess the actor first, or set PREPROC_RUN_NAME_FULL in config_train.py:\n"
             f"  python run_preproc.py CONFIG_NAME {actor}",
         )
-    closest = min(passed, key=lambda run: len(run.reasons))  # the newest of equals
+    closest = min(skipped, key=lambda run: len(run.reasons))  # the newest of equally close ones
     return UserError(
         f"no preprocessing run of actor {actor!r} was made from the data of this configuration; the closest of "
-        f"{len(passed)}, {closest.run}: {closest}",
+        f"{len(skipped)}, {closest.run}: {closest}",
         path=root,
-        hint="Preprocess the actor, or take another run by its name in PREPROC_RUN_NAME_FULL of config_train.py:\n"
+        hint="Preprocess the actor, or name another run in PREPROC_RUN_NAME_FULL of config_train.py:\n"
         f"  python run_preproc.py CONFIG_NAME {actor}",
     )

@@ -34,7 +34,7 @@ _DIFFUSION_NAMES = {
     "proj_time.0.": "timestep_projection.",
     "embed_actor.": "actor_projection.",
     "embed_emo_vector.": "emotion_projection.",
-    "gru.": "gru.",  # and see `_layer_of_gru`
+    "gru.": "gru.",  # layers are renamed by `_layer_of_gru`
     "final_layer_skin.": "heads.skin.",
     "final_layer_tongue.": "heads.tongue.",
     "final_layer_jaw.": "heads.jaw.",
@@ -207,12 +207,14 @@ def _read_run_weights(encoder: nn.Module | None, path: Path, kind: str) -> tuple
     record = path.with_name(NETWORK_FILE)
     if not record.is_file():
         raise UserError(
-            f"lies beside no {NETWORK_FILE}, which says what it is", path=path, hint="Leave it in its run folder."
+            f"has no {NETWORK_FILE} beside it, which describes the network",
+            path=path,
+            hint="Keep it in its run folder.",
         )
     recorded = read_json(record)
     try:
         weights = load_file(path)
-        found, heard = recorded["network_type"], recorded["encoder"]
+        found, recorded_encoder = recorded["network_type"], recorded["encoder"]
         recorded["actors"][0]
     except (OSError, SafetensorError) as error:
         raise FileFormatError(
@@ -223,7 +225,7 @@ def _read_run_weights(encoder: nn.Module | None, path: Path, kind: str) -> tuple
     if found != kind:
         raise UserError(f"holds a {found} network, expected a {kind} network", path=path)
     if isinstance(encoder, SpeechEncoder):
-        check_encoder_record(encoder, heard or {}, path)
+        check_encoder_record(encoder, recorded_encoder or {}, path)
     return weights, recorded
 
 

@@ -308,24 +308,24 @@ class RegressionTask:
     def losses(self, network: Callable[..., Any], batch: SequenceBatch) -> Mapping[str, Tensor]:
         """Predicts a batch, and computes the losses."""
         device = self._fabric.device
-        known, phonemes = channel_mask(batch.valid, self._settings.sizes, device), self._phonemes_of(batch)
+        valid, phonemes = channel_mask(batch.valid, self._settings.sizes, device), self._phonemes_of(batch)
         distance, size = (None if table is None else table[batch.clips].to(device) for table in self._lip_weights)
         batch = batch.to(device)
         values, logits, implicit = network(
             batch.audio, batch.frames, batch.emotion, batch.norm_factor, batch.hidden_layers()
         )
-        learnt = RegressionLossBatch(
+        compared = RegressionLossBatch(
             target=batch.values,
             audio=batch.audio,
             implicit=implicit,
-            valid=known,
+            valid=valid,
             lip_distance_weights=distance,
             lip_size_weights=size,
             phonemes=phonemes,
             items=len(batch.sample_ids),
         )
         done = batch.spec.position / (self.num_batches * self._train.NUM_EPOCHS)
-        losses = self._loss_fn(RegressionOutput(values, logits), learnt, 1 - done)
+        losses = self._loss_fn(RegressionOutput(values, logits), compared, 1 - done)
         return {"total": losses.total, **losses.terms}
 
     def commit_step(self) -> None:

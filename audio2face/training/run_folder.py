@@ -22,11 +22,11 @@ from audio2face.training.data.dataset import TrainingData
 
 
 def run_records(kind: str, data: TrainingData, configuration: Configuration) -> dict[str, Any]:
-    """The JSON files of a run, by their path in its folder, see `Task.records`.
+    """The JSON files of a run, by their path in its folder.
 
     Args:
         kind: the name of the family of networks.
-        data: what is learnt from.
+        data: data of the training.
         configuration: for stage "train".
     """
     train = configuration.train
@@ -95,7 +95,7 @@ def read_origins(folder: Path, roots: Roots, preproc_root: Path) -> dict[str, Or
 
     Args:
         folder: the run folder.
-        roots: where datasets and workspace lie.
+        roots: folders of datasets and workspace.
         preproc_root: PREPROC_ROOT, for folders of the reference, which know the names of runs only.
 
     Returns:
@@ -187,7 +187,7 @@ def read_validation(run_folder: Path, roots: Roots) -> tuple[ValidationClip, ...
 
     Args:
         run_folder: the training run.
-        roots: where datasets and workspace lie.
+        roots: folders of datasets and workspace.
 
     Raises:
         UserError: the file cannot be read, or (FileFormatError) holds something else.
@@ -250,7 +250,7 @@ class TrainingRun:
 
     @cached_property
     def network(self) -> Mapping[str, Any]:
-        """Which network it is, see `Task.describe`."""
+        """Configuration of the network, as `Task.network_config` returned it."""
         return self._object(NETWORK_FILE)
 
     @cached_property

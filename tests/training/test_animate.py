@@ -161,16 +161,18 @@ def test_another_actors_way_on_a_face_starts_from_that_faces_rest(model: Trained
     for actor in ("ann", "ben"):
         done = RawInference(RawDiffusion(model, raw_options(actor=actor))).animate(audio, tmp_path)
         assert done.name == f"a_{actor}_ann_joy_offline"
-        skins[actor] = open_cache(done.files[0])[:] - model.face(actor).skin
+        skins[actor] = open_cache(done.files[0])[:] - model.normalization(actor).skin
     np.testing.assert_allclose(skins["ben"], 2 * skins["ann"], atol=1e-4)
-    assert model.face("ben").skin[:, 1].mean() - model.face("ann").skin[:, 1].mean() == pytest.approx(5, abs=1e-3)
+    assert model.normalization("ben").skin[:, 1].mean() - model.normalization("ann").skin[:, 1].mean() == pytest.approx(
+        5, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("mode", ["offline", "streaming_stateless_output_delta", "streaming_stateless_onnx"])
 def test_raw_output_and_positions_belong_together(model: TrainedDiffusion, tmp_path: Path, mode: str) -> None:
     audio = speech(tmp_path / "take.1.wav", 0.7, rate=44100)
     done = RawInference(RawDiffusion(model, raw_options(mode=mode, npy=True))).animate(audio, tmp_path)
-    face, sizes = model.face("ann"), model.settings.sizes
+    face, sizes = model.normalization("ann"), model.settings.sizes
     suffix = "_delta" if "delta" in mode else ""
     stem = f"take.1_ann_ann_joy_{mode}"
     assert [path.name for path in done.files] == [
@@ -238,7 +240,7 @@ def test_the_stage(launched: Any, tmp_path: Path, capsys: pytest.CaptureFixture[
     [
         (["--mode", "streaming_stateless_trt"], r"TensorRT engines are not run here\n  Use 'streaming_stateless_onnx'"),
         (["--mode", "sideways"], "no inference mode 'sideways'"),
-        (["--actor", "cid"], "'cid', whom this network does not know"),
+        (["--actor", "cid"], "'cid', an actor that the network was not trained on"),
         (["--condition", "cid", "--actor", "ann"], "CONDITION"),
         (["--actor", "ann", "--emotion", "rage"], "emotion 'rage' is unknown"),
         ([], "the model has several actors"),

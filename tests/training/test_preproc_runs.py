@@ -65,11 +65,11 @@ def test_the_newest_run_of_the_configured_data_is_taken(project: Project, caplog
     preprocess("b", "260103_000000_b")
     with caplog.at_level(logging.INFO):
         assert taken(configure("a")) == "260102_000000_a"
-    assert "260103_000000_b is passed by: SKIN_CACHE_ROOT is " in caplog.text
+    assert "260103_000000_b is skipped: SKIN_CACHE_ROOT is " in caplog.text
     caplog.clear()
     with caplog.at_level(logging.INFO):
         assert taken(configure("b")) == "260103_000000_b"
-    assert "passed by" not in caplog.text
+    assert "is skipped" not in caplog.text
 
 
 def test_without_a_run_of_the_data_the_closest_is_named(project: Project) -> None:
@@ -80,7 +80,7 @@ def test_without_a_run_of_the_data_the_closest_is_named(project: Project) -> Non
     with pytest.raises(UserError, match=r"the closest of 2, 260102_000000_fewer: SKIN_CACHE_ROOT is .*/a/") as caught:
         taken(configure("a"))
     advice, command = str(caught.value.hint).split("\n")
-    assert "another run by its name in PREPROC_RUN_NAME_FULL of config_train.py" in advice
+    assert "name another run in PREPROC_RUN_NAME_FULL of config_train.py" in advice
     assert command == "  python run_preproc.py CONFIG_NAME ann"
     named = configuration(
         root / "a", root / "workspace", ("ann",), {"PREPROC_RUN_NAME_FULL": {"ann": "260101_000000_b"}}
@@ -154,6 +154,6 @@ def test_runs_without_a_record(project: Project, reference_data: Path, caplog: p
     add_run(reference_data, runs / "260102_000000_reference", "ann")  # knows nothing of records
     with caplog.at_level(logging.WARNING):
         assert taken(configure("a")) == "260102_000000_reference"
-    assert "nothing tells which data preprocessing run 260102_000000_reference was made from" in caplog.text
+    assert "preprocessing run 260102_000000_reference has no record of its data" in caplog.text
     preprocess("a", "260101_000000_a")
     assert taken(configure("a")) == "260101_000000_a"

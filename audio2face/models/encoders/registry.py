@@ -217,7 +217,7 @@ def check_encoder_record(encoder: SpeechEncoder, recorded: Mapping[str, Any], pa
         raise UserError(
             f"was trained with the speech encoder {recorded.get('name')!r}, but {present['name']!r} is chosen",
             path=path,
-            hint="Weights of one speech encoder mean nothing to another: choose the same one, or train anew.",
+            hint="Weights of one speech encoder mean nothing to another: choose the same one, or train again.",
         )
     recorded = {**recorded, "options": _with_defaults(recorded)}
     differing = [key for key in _COMPATIBILITY_KEYS if recorded.get(key) != present[key]]
@@ -227,7 +227,7 @@ def check_encoder_record(encoder: SpeechEncoder, recorded: Mapping[str, Any], pa
             f"was trained with another form of the speech encoder {present['name']!r}: {', '.join(differing)} differ "
             f"({key} was {recorded.get(key)!r}, is {present[key]!r})",
             path=path,
-            hint="Use the same weights and options as when it was trained, or train anew.",
+            hint="Use the same weights and options as when it was trained, or train again.",
         )
 
 

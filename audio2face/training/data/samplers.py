@@ -165,7 +165,7 @@ class SegmentBatchSpec:
     Attributes:
         position: number of the batch since the start of training.
         segments: its items.
-        is_padding: whether the one item is padding, see `BatchSampler`.
+        is_padding: whether the one item is padding, which counts as no item.
     """
 
     position: int
@@ -211,7 +211,7 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
         rank: int = 0,
         world_size: int = 1,
     ) -> SegmentSampler:
-        """The sampler of a training section; see `BatchSampler` for the other arguments."""
+        """The sampler of a training section; the other arguments are those of `BatchSampler`."""
         pitch = train.AUGMENT["pitch_shift"]
         return cls(
             clip_frames=clip_frames,
@@ -297,7 +297,7 @@ class SequenceBatchSpec:
         time_shifts: shift of audio and motion, in frames.
         augmentation_ids: number of the augmentation: the seed of the noise of a muted clip, or the shift of cached
             speech features, see `CachedFeatures`.
-        is_padding: whether the one item is padding, see `BatchSampler`.
+        is_padding: whether the one item is padding, which counts as no item.
     """
 
     position: int

@@ -30,19 +30,19 @@ DEFAULT_MODE: InferenceMode = "offline"
 _BLOCK_FRAMES = 64
 
 # Animates the next windows, float32 audio [windows, samples], to the frames that are kept of them, float32
-# [windows * hop, values]. It carries what the network remembers from window to window.
+# [windows * hop, values]. It carries the state of the network from window to window.
 WindowStep = Callable[[Float32Array], Float32Array]
 
 
 @dataclass(frozen=True)
 class Mode:
-    """INFERENCE_MODE, taken apart: how a network is run.
+    """How a network is run: the parts of INFERENCE_MODE.
 
     Attributes:
         name: INFERENCE_MODE.
-        windows: as a stream, window by window; otherwise the recording as a whole.
-        onnx: the exported network by ONNX Runtime; otherwise the trained one by PyTorch.
-        deltas: raw output is displacements; otherwise normalised values.
+        windows: whether it runs as a stream, window by window; otherwise over the whole recording.
+        onnx: whether ONNX Runtime runs the exported network; otherwise PyTorch runs the trained one.
+        deltas: whether raw output is deltas in centimetres; otherwise normalised values.
     """
 
     name: InferenceMode
@@ -52,10 +52,10 @@ class Mode:
 
     @classmethod
     def parse(cls, name: str) -> Mode:
-        """Takes a mode apart.
+        """Parses a mode.
 
         Raises:
-            UserError: there is no such mode, or it asks for TensorRT.
+            UserError: there is no such mode, or it needs TensorRT.
         """
         known = {mode: mode for mode in get_args(InferenceMode)}
         if name not in known:
@@ -79,12 +79,12 @@ class Mode:
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How a diffusion network takes noise away.
+    """How a diffusion network samples.
 
     Attributes:
-        schedule: the steps.
-        skip_steps: how many of the noisiest are skipped.
-        deterministic: adds no noise on the way (DDIM).
+        schedule: schedule of the steps.
+        skip_steps: number of the noisiest steps that are skipped.
+        deterministic: DDIM, which draws noise at the start only; otherwise DDPM.
     """
 
     schedule: NoiseSchedule
@@ -97,21 +97,21 @@ class RawOptions:
     """How recordings are animated, and what is written. A network ignores the options of other families.
 
     Attributes:
-        actor: whose face moves (ACTOR_NAME).
-        emotion: EMOTION_LABEL.
+        actor: actor whose face is animated (ACTOR_NAME).
+        emotion: name of the emotion (EMOTION_LABEL).
         mode: how the network is run.
         device: what it runs on.
         maya: whether Maya caches are written.
         npy: whether NumPy arrays are written: network output, jaw and eyes.
-        compared_with: another mode to compare with.
-        condition: whose style of speaking it is (CONDITION); None: the actor's own. Diffusion.
-        sampling: how PyTorch takes noise away; the exported network has its own steps. Diffusion, which needs it.
-        seed: of the noise. Diffusion.
-        noise_path: a file of noise in place of the seed (DETERMINISTIC_NOISE_PATH). Diffusion.
+        compared_with: another mode, whose output is compared; None: no comparison.
+        condition: actor whose style of speaking is used (CONDITION); None: the actor's own. Diffusion.
+        sampling: how PyTorch samples; the exported network has its own steps. Required by diffusion.
+        seed: seed of the noise. Diffusion.
+        noise_path: file of noise, which replaces the seed (DETERMINISTIC_NOISE_PATH). Diffusion.
         fps: frames per second. Regression; a diffusion network has a rate of its own.
-        source: shot and frame of the implicit emotion, either None to let one be chosen; None: as the run was
-            configured. Regression.
-        gain: what recordings are multiplied by (input_strength). Regression.
+        source: shot and frame of the implicit emotion; where either is None, the most usual row is taken. None: as
+            the run was configured. Regression.
+        gain: factor of the audio (input_strength). Regression.
     """
 
     actor: str
@@ -134,14 +134,14 @@ class RawNetwork(ABC):
     """A network of a training run, loaded once, and the face that it animates; a family derives its own.
 
     Attributes:
-        options: how it animates.
-        windows: how audio is cut into windows.
-        output_size: values of a frame as the network gives it.
-        predicts_coefficients: whether skin and tongue come as coefficients of shapes; otherwise as deltas.
-        delta_size: values of a frame of deltas.
-        neutral_skin: `[verts, 3]`, centimetres.
-        neutral_tongue: `[verts, 3]`, centimetres.
-        jaw_size: values of the jaw, three a key point.
+        options: how recordings are animated.
+        windows: schedule of the windows.
+        output_size: number of values that the network outputs per frame.
+        predicts_coefficients: whether the network predicts PCA coefficients of skin and tongue; otherwise deltas.
+        delta_size: number of deltas per frame.
+        neutral_skin: neutral pose of the skin, float32 `[verts, 3]`, centimetres.
+        neutral_tongue: neutral pose of the tongue, float32 `[verts, 3]`, centimetres.
+        jaw_size: number of values of the jaw, three per key point.
     """
 
     options: RawOptions
@@ -179,34 +179,34 @@ class RawNetwork(ABC):
     @property
     @abstractmethod
     def label(self) -> str:
-        """Who speaks how, as part of a file's name."""
+        """Actor and emotion as part of a file name."""
 
     @property
     @abstractmethod
     def summary(self) -> str:
-        """Who speaks how, for people."""
+        """Actor, emotion and mode for the log."""
 
     @property
     @abstractmethod
     def counterpart(self) -> tuple[str, str]:
-        """The mode worth comparing with, and the two whose distance that measures."""
+        """The mode worth comparing with, and the names of the two that are compared."""
 
     @property
     @abstractmethod
     def metadata(self) -> dict[str, Any]:
-        """What a reader of the files should know of network and options."""
+        """Metadata of network and options for the JSON file beside the output."""
 
 
 def animate_windows(
     schedule: WindowSchedule, track: Track, step: WindowStep, batch_size: int = 1
 ) -> Iterator[Float32Array]:
-    """Animates a recording; what lies outside of it sounds silent.
+    """Animates a recording window by window; outside of the recording there is silence.
 
     Args:
-        schedule: the windows.
+        schedule: schedule of the windows.
         track: the recording, at the schedule's sample rate.
         step: animates windows.
-        batch_size: windows of a call; 1 for a network that remembers the window before.
+        batch_size: number of windows per call; 1 for a network that carries state from window to window.
 
     Yields:
         Frames `[up to batch_size * hop, values]`, `schedule.num_frames` in total, the first at the start of the
@@ -226,12 +226,12 @@ def animate_windows(
 
 @dataclass(frozen=True)
 class RawFiles:
-    """What came of one recording.
+    """The files of one animated recording.
 
     Attributes:
-        name: what its files are called.
+        name: name of the files, without suffix.
         files: the files.
-        difference: how far the mode that it was compared with lies from it.
+        difference: difference to the mode that it was compared with; None without comparison.
     """
 
     name: str
@@ -250,15 +250,15 @@ class RawInference:
         self.network, self.options = network, network.options
 
     def output_name(self, audio: Path) -> str:
-        """What the files of a recording are called; dots in the name of the recording stay."""
+        """Name of the files of a recording; dots in the name of the recording stay."""
         return f"{audio.stem}_{self.network.label}_{self.options.mode.name}"
 
     def animate(self, audio: Path, folder: Path) -> RawFiles:
-        """Animates a recording and writes what the options ask for.
+        """Animates a recording and writes the requested files.
 
         Args:
             audio: the recording.
-            folder: where the files go.
+            folder: folder of the files.
 
         Raises:
             UserError: the recording cannot be read, the network cannot be run, or a file cannot be written.
@@ -294,7 +294,7 @@ class RawInference:
     def _buffered_deltas(
         self, output: Iterable[Float32Array], num_frames: int, label: str, folder: Path
     ) -> Float32Array:
-        """Deltas `[frames, delta_size]` in a file that has no name."""
+        """Deltas `[frames, delta_size]` in an unnamed temporary file."""
         blocks = track(map(self.network.to_deltas, output), num_frames, label, len)
         return buffer_frames(blocks, num_frames, self.network.delta_size, folder)
 
@@ -324,7 +324,7 @@ class RawInference:
     def _metadata(
         self, audio: Path, recording: Track, motion: RawMotion, difference: Difference | None
     ) -> dict[str, Any]:
-        """What a reader of the files should know."""
+        """Contents of the JSON file beside the output."""
         other = self.options.compared_with
         return {
             "training_run": self.network.model.run.path.name,

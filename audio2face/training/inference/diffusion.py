@@ -41,13 +41,13 @@ from audio2face.types import Float32Array
 
 @dataclass(frozen=True, eq=False)
 class ActorNormalization:
-    """What training took from an actor's data to normalise motion.
+    """Constants of an actor by which training normalised motion.
 
     Attributes:
-        neutral: the normalised face at rest, zero for jaw and eyes, `[values]`.
-        scale: what each value was divided by, `[values]`.
-        skin: the skin at rest, `[verts, 3]`, centimetres.
-        tongue: the tongue at rest, likewise.
+        neutral: the normalised neutral pose, zero for jaw and eyes, `[values]`.
+        scale: divisor of each value, `[values]`.
+        skin: the neutral pose of the skin, `[verts, 3]`, centimetres.
+        tongue: the neutral pose of the tongue, `[verts, 3]`, centimetres.
     """
 
     neutral: Float32Array
@@ -58,14 +58,14 @@ class ActorNormalization:
 
 @dataclass(frozen=True)
 class TrainedDiffusion(TrainedRun):
-    """A training run that can be animated from; files are read when they are asked for."""
+    """A finished training run of a diffusion network; files are read on first use."""
 
     @classmethod
     def open(cls, path: Path) -> TrainedDiffusion:
         """Opens a run.
 
         Raises:
-            UserError: there is no such run, it has not come to its end, or it holds another kind of network.
+            UserError: there is no such run, it is unfinished, or it holds another kind of network.
         """
         run = TrainingRun.open(path)
         kind = run.network.get("network_type")
@@ -79,7 +79,7 @@ class TrainedDiffusion(TrainedRun):
 
     @cached_property
     def train(self) -> TrainDiffusion:
-        """The settings that it was trained with."""
+        """The training section of its configuration."""
         train = self.run.configuration.train
         assert isinstance(train, TrainDiffusion)
         return train
@@ -104,7 +104,7 @@ class TrainedDiffusion(TrainedRun):
         """The windows of a stream.
 
         Raises:
-            UserError: their rate is not the one that was trained, or they give no first frame of a recording.
+            UserError: their frame rate differs from that of the training, or a recording would lose its first frame.
         """
         windows = streaming_windows(self.train).require_beginning()
         if windows.fps != self.train.TARGET_FPS:
@@ -116,16 +116,16 @@ class TrainedDiffusion(TrainedRun):
         return windows
 
     def identity(self, actor: str) -> Float32Array:
-        """The input that stands for an actor, `[actors]`."""
+        """The one-hot input of an actor, `[actors]`."""
         vector = np.zeros(len(self.actors), np.float32)
         vector[self.actors.index(actor)] = 1.0
         return vector
 
-    def face(self, actor: str) -> ActorNormalization:
-        """What an actor's motion was normalised by.
+    def normalization(self, actor: str) -> ActorNormalization:
+        """The constants by which an actor's motion was normalised.
 
         Raises:
-            UserError: the preprocessing run that the actor was trained from is gone, or is another now.
+            UserError: the preprocessing run that the actor was trained from was removed or replaced.
         """
         constants, index = self.run.tensors(CONSTANTS_FILE), self.actors.index(actor)
         neutral = constants["neutral"][index].numpy()
@@ -140,12 +140,12 @@ class TrainedDiffusion(TrainedRun):
         return ActorNormalization(neutral, scale, skin, tongue)
 
     def _translate(self, actor: str) -> dict[str, Sequence[float]]:
-        """Where the centres of skin and tongue were moved from, in centimetres; only preprocessing recorded it."""
+        """Offsets of the centres of skin and tongue, in centimetres, as preprocessing recorded them."""
         origin = self.origin(actor)
         if "DATA_INFO_FPATH" in origin.files:
             info = actors.read_data_info(origin.files["DATA_INFO_FPATH"])
         else:
-            assert origin.folder is not None  # training made sure that one of the two is given
+            assert origin.folder is not None  # training requires one of the two
             info = PreprocArtifacts.open(origin.folder).data_info
         return dict(info.translate)
 
@@ -168,23 +168,24 @@ class RawDiffusion(RawNetwork):
 
     Args:
         model: the training run.
-        options: how; with `sampling`.
+        options: how recordings are animated; with `sampling`.
 
     Raises:
-        UserError: files of the run are damaged or gone, or its windows do not fit the rate that was trained.
+        UserError: files of the run are damaged or missing, or its windows have another frame rate.
     """
 
     predicts_coefficients = False
 
     def __init__(self, model: TrainedDiffusion, options: RawOptions) -> None:
         if options.sampling is None:
-            raise ValueError("a diffusion network needs to know how it takes noise away")
+            raise ValueError("a diffusion network needs options of sampling")
         self._model, self.options, self._sampling = model, options, options.sampling
         self._condition = options.condition or options.actor
-        condition = model.face(self._condition)
-        self._face = model.face(options.actor)
+        condition = model.normalization(self._condition)
+        self._face = model.normalization(options.actor)
         self._neutral = condition.neutral
-        # Motion of one actor on the face of another: it starts from that face's rest, and grows with its size.
+        # The style of one actor on the face of another: motion starts from that face's neutral pose and scales with
+        # its size.
         self._ratio = self._face.scale / condition.scale
         self.windows = model.windows
         self.output_size = self.delta_size = model.settings.sizes.total
@@ -197,7 +198,7 @@ class RawDiffusion(RawNetwork):
         return self._model
 
     def predict(self, recording: Track, mode: Mode) -> Iterator[Float32Array]:
-        """Runs the network; see `RawNetwork`."""
+        """Runs the network over all frames of a recording."""
         return (block * self._ratio for block in self._predict(recording, mode))
 
     def to_deltas(self, output: Float32Array) -> Float32Array:
@@ -210,23 +211,23 @@ class RawDiffusion(RawNetwork):
 
     @property
     def label(self) -> str:
-        """Actor, condition and emotion."""
+        """Actor, condition and emotion as part of a file name."""
         return f"{self.options.actor}_{self._condition}_{self.options.emotion}"
 
     @property
     def summary(self) -> str:
-        """Who speaks how, for people."""
+        """Actor, style, emotion and mode for the log."""
         options = self.options
         return f"{options.actor} speaks as {self._condition}, {options.emotion}, {options.mode.name}"
 
     @property
     def counterpart(self) -> tuple[str, str]:
-        """The mode worth comparing with, and the two whose distance that measures."""
+        """The mode worth comparing with, and the names of the two that are compared."""
         return "offline" if self.options.mode.windows else "streaming", "whole and stream"
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a reader of the files should know of network and options."""
+        """Metadata of network and options for the JSON file beside the output."""
         options, sampling, sizes = self.options, self._sampling, self._model.settings.sizes
         onnx = options.mode.onnx
         return {
@@ -247,7 +248,7 @@ class RawDiffusion(RawNetwork):
         identity, emotion = model.identity(self._condition), model.emotions.vector(self.options.emotion)
         if not mode.windows:
             noise = self._clip_noise(recording)
-            return sample_whole(self._network, sampling, self.windows, recording, identity, emotion, noise)
+            return sample_recording(self._network, sampling, self.windows, recording, identity, emotion, noise)
         if mode.onnx:
             graph = self._graph
             noise = self._window_noise(graph.info.num_diffusion_steps)
@@ -271,11 +272,11 @@ class RawDiffusion(RawNetwork):
             raise FileFormatError(
                 "is not the network of this run: actors, emotions or windows differ",
                 path=folder,
-                hint=f"Export it once more: python run_train.py CONFIG_NAME --resume {model.run.path.name} --finish",
+                hint=f"Export it again: python run_train.py CONFIG_NAME --resume {model.run.path.name} --finish",
             )
         if own.num_diffusion_steps != steps or self._sampling.deterministic:
             LOGGER.warning(
-                "the exported network takes its own %d steps (DDPM), whatever TIMESTEP_RESPACING and USE_DDIM say",
+                "the exported network has %d steps of DDPM; TIMESTEP_RESPACING and USE_DDIM have no effect on it",
                 own.num_diffusion_steps,
             )
         return graph
@@ -302,7 +303,7 @@ class RawDiffusion(RawNetwork):
         return repeated_noise(self._window_noise(steps), windows.left_context, windows.hop, windows.lead_in_frames)
 
 
-def sample_whole(
+def sample_recording(
     network: DiffusionNetwork,
     sampling: SamplingOptions,
     windows: WindowSchedule,
@@ -311,23 +312,23 @@ def sample_whole(
     emotion: Float32Array,
     noise: Noise,
 ) -> Iterator[Float32Array]:
-    """Animates a recording as a whole: every frame is heard with all that comes before and after it.
+    """Animates a recording as a whole: every frame receives context from the whole recording.
 
     Args:
-        network: in evaluation mode.
-        sampling: how noise is taken away.
-        windows: tell rate and number of frames.
+        network: the network, in evaluation mode.
+        sampling: schedule and kind of sampling.
+        windows: frame rate and number of frames.
         track: the recording, at their sample rate.
-        identity: `[actors]`.
-        emotion: `[emotions]`.
-        noise: for all frames of the recording, by step.
+        identity: one-hot actor, float32 `[actors]`.
+        emotion: emotion vector, float32 `[emotions]`.
+        noise: noise of all frames of the recording, by step.
 
     Yields:
-        Displacements from the face at rest `[n, values]`, `windows.num_frames` in total.
+        Deltas from the neutral face, float32 `[n, values]`, `windows.num_frames` in total.
     """
     device = network.neutral.device
     num_frames = windows.num_frames(len(track.data))
-    # As many samples as so many frames were trained with; what lies behind the recording sounds silent.
+    # The number of samples that training used for this number of frames; beyond the recording there is silence.
     audio = track.read(0, num_segment_samples(num_frames, float(windows.fps), windows.samplerate))
     actor = torch.from_numpy(identity)[None].to(device)
     with torch.inference_mode():
@@ -346,15 +347,15 @@ def sample_whole(
 
 
 class NetworkStream:
-    """Animates one recording, window after window; what `inference.StreamingSession` is for the deployed graph.
+    """Animates one recording, window after window, as `inference.StreamingSession` does with the deployed graph.
 
     Args:
-        network: in evaluation mode.
-        sampling: how noise is taken away.
-        windows: the windows.
-        identity: `[actors]`.
-        emotion: `[emotions]`.
-        noise: of a window.
+        network: the network, in evaluation mode.
+        sampling: schedule and kind of sampling.
+        windows: schedule of the windows.
+        identity: one-hot actor, float32 `[actors]`.
+        emotion: emotion vector, float32 `[emotions]`.
+        noise: noise of a window.
     """
 
     def __init__(
@@ -382,7 +383,7 @@ class NetworkStream:
 
     @torch.inference_mode()
     def __call__(self, window: Float32Array) -> Float32Array:
-        """The frames kept of the next window: audio `[1, samples]` to displacements `[hop, values]`, float32."""
+        """Animates the next window: float32 audio `[1, samples]` to the deltas of its kept frames, `[hop, values]`."""
         audio = torch.from_numpy(window).to(self._device)
         prediction, self._hidden_state = self._sampler.sample(
             audio, self._identity, self._emotion, self._hidden_state, self._noise

@@ -35,14 +35,14 @@ _WINDOWS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class TrainedRegression(TrainedRun):
-    """A training run that can be animated from; files are read when they are asked for."""
+    """A finished training run of a regression network; files are read on first use."""
 
     @classmethod
     def open(cls, path: Path) -> TrainedRegression:
         """Opens a run.
 
         Raises:
-            UserError: there is no such run, it has not come to its end, or it holds another kind of network.
+            UserError: there is no such run, it is unfinished, or it holds another kind of network.
         """
         run = TrainingRun.open(path)
         kind = run.network.get("network_type")
@@ -67,73 +67,73 @@ class TrainedRegression(TrainedRun):
 
     @cached_property
     def info(self) -> RegressionInfo:
-        """What consumers are told of the network."""
+        """Description of the network for those who deploy it."""
         train = self.train
         assert isinstance(train, TrainRegression)
         return regression_info(self.run, self.run.configuration.dataset, train, self.settings)
 
     @property
     def actor(self) -> str:
-        """Whose face it is."""
+        """The actor whose face the network animates."""
         return self.info.actor
 
-    def shapes(self, part: Mesh) -> PcaComponents:
-        """The shapes of skin or tongue that the network was trained on, and the face at rest.
+    def components(self, part: Mesh) -> PcaComponents:
+        """The PCA components of skin or tongue that the network was trained on, with the neutral pose as their mean.
 
         Raises:
-            UserError: they are gone, or are others now.
+            UserError: they were removed, or changed since the training.
         """
         origin = self.origin(self.actor)
         path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
         if path is not None:
-            shapes = actors.read_components(path)
+            components = actors.read_components(path)
         else:
-            assert origin.folder is not None  # training made sure that one of the two is given
+            assert origin.folder is not None  # training requires one of the two
             artifacts = PreprocArtifacts.open(origin.folder)
-            shapes = artifacts.skin if part == "skin" else artifacts.tongue
+            components = artifacts.skin if part == "skin" else artifacts.tongue
             path = origin.folder
-        wanted = self.settings.skin_size if part == "skin" else self.settings.tongue_size
-        if len(shapes.matrix) != wanted:
+        expected = self.settings.skin_size if part == "skin" else self.settings.tongue_size
+        if len(components.matrix) != expected:
             raise UserError(
-                f"has {len(shapes.matrix)} shapes of the {part}, the network was trained on {wanted}",
+                f"has {len(components.matrix)} components of the {part}, the network was trained on {expected}",
                 path=path,
-                hint="The actor was preprocessed anew since: train anew.",
+                hint="The actor was preprocessed again since then: train again.",
             )
-        return shapes
+        return components
 
     @cached_property
     def database(self) -> EmotionDatabase:
-        """The implicit emotions of every frame that was learnt from."""
+        """The implicit emotions of every training frame."""
         return open_database(self.run.path / DEPLOY_FOLDER, self.settings.implicit_emotion_len)
 
-    def implicit_source(self, wanted: tuple[str | None, int | None] | None = None) -> tuple[str, int]:
+    def implicit_source(self, source: tuple[str | None, int | None] | None = None) -> tuple[str, int]:
         """Shot and frame of the implicit emotion.
 
         Args:
-            wanted: source_shot and source_frame, see `EmotionDatabase.choose`; None: as configured when the run was
-                begun.
+            source: shot (source_shot) and frame (source_frame); either may be None, and the most usual row is then
+                taken. None: as configured when the run was started.
 
         Raises:
             UserError: there is no such shot or frame.
         """
-        if wanted is None:
+        if source is None:
             inference = self.run.configuration.inference
             assert isinstance(inference, InferenceRegression)
-            wanted = inference.CONFIG["source_shot"], inference.CONFIG["source_frame"]
-        return self.database.choose(*wanted)
+            source = inference.CONFIG["source_shot"], inference.CONFIG["source_frame"]
+        return self.database.choose(*source)
 
     def emotion(self, name: str, source: tuple[str | None, int | None] | None = None) -> Float32Array:
         """The emotion input, `[implicit + explicit]`.
 
         Args:
-            name: of the explicit emotion.
-            source: see `implicit_source`.
+            name: name of the explicit emotion.
+            source: shot and frame of the implicit emotion, as `implicit_source` takes them.
 
         Raises:
             UserError: there is no such emotion, shot or frame.
         """
         implicit = self.database.find(*self.implicit_source(source))
-        assert implicit is not None  # `choose` made sure
+        assert implicit is not None  # `choose` checked it
         return np.concatenate([implicit, self.emotions.vector(name)])
 
 
@@ -142,10 +142,10 @@ class RawRegression(RawNetwork):
 
     Args:
         model: the training run.
-        options: how.
+        options: how recordings are animated.
 
     Raises:
-        UserError: there is no such emotion, shot, frame or rate, or files of the run are damaged or gone.
+        UserError: there is no such emotion, shot, frame or rate, or files of the run are damaged or missing.
     """
 
     predicts_coefficients = True
@@ -153,8 +153,8 @@ class RawRegression(RawNetwork):
     def __init__(self, model: TrainedRegression, options: RawOptions) -> None:
         self._model, self.options, info = model, options, model.info
         self._emotion = model.emotion(options.emotion, options.source)
-        skin, tongue = model.shapes("skin"), model.shapes("tongue")
-        self._skin, self._tongue = (shapes.matrix.reshape(len(shapes.matrix), -1) for shapes in (skin, tongue))
+        skin, tongue = model.components("skin"), model.components("tongue")
+        self._skin, self._tongue = (part.matrix.reshape(len(part.matrix), -1) for part in (skin, tongue))
         self.windows = info.windows(options.fps)
         self.output_size = info.values
         self.delta_size = self._skin.shape[1] + self._tongue.shape[1] + info.jaw_size + info.eyes_size
@@ -167,7 +167,7 @@ class RawRegression(RawNetwork):
         return self._model
 
     def predict(self, recording: Track, mode: Mode) -> Iterator[Float32Array]:
-        """Runs the network; see `RawNetwork`."""
+        """Runs the network over all frames of a recording."""
         amplified = Track(self.options.gain * recording.data, recording.samplerate)
         network = self._graph.run if mode.onnx else self._network
         return animate_windows(
@@ -188,24 +188,24 @@ class RawRegression(RawNetwork):
 
     @property
     def label(self) -> str:
-        """Actor and emotion."""
+        """Actor and emotion as part of a file name."""
         return f"{self._model.actor}_{self.options.emotion}"
 
     @property
     def summary(self) -> str:
-        """Who speaks how, for people."""
+        """Emotion, mode and frame rate for the log."""
         options = self.options
         return f"{options.emotion}, {options.mode.name}, {float(options.fps):g} frames per second"
 
     @property
     def counterpart(self) -> tuple[str, str]:
-        """The mode worth comparing with, and the two whose distance that measures."""
+        """The mode worth comparing with, and the names of the two that are compared."""
         other = "offline" if self.options.mode.onnx else "streaming_stateless_onnx"
         return other, "the trained and the exported network"
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a reader of the files should know of network and options."""
+        """Metadata of network and options for the JSON file beside the output."""
         options, info = self.options, self._model.info
         return {
             "actor": info.actor,
@@ -239,12 +239,12 @@ class RawRegression(RawNetwork):
         """The exported network of the run."""
         folder = self._model.run.path / DEPLOY_FOLDER
         graph = RegressionSession.open(folder, graph_device(self.options.device))
-        own = self._model.info  # what it tells people may have been changed at an export
+        own = self._model.info  # version and default emotion may have been changed at an export
         if replace(graph.info, version=own.version, default_emotion=own.default_emotion) != own:
             raise FileFormatError(
                 "is not the network of this run: sizes, emotions or windows differ",
                 path=folder,
-                hint=f"Export it once more: python run_train.py CONFIG_NAME --resume {folder.parent.name} --finish",
+                hint=f"Export it again: python run_train.py CONFIG_NAME --resume {folder.parent.name} --finish",
             )
         return graph
 
@@ -252,25 +252,25 @@ class RawRegression(RawNetwork):
 def regression_info(
     run: TrainingRun, dataset: Dataset, train: TrainRegression, network: RegressionSettings
 ) -> RegressionInfo:
-    """What consumers are told of a network.
+    """Describes a network for those who deploy it.
 
     Args:
-        run: the training run, which knows how many vertices there are.
+        run: the training run, with the numbers of vertices.
         dataset: actor and emotions.
         train: version and window.
-        network: its sizes.
+        network: sizes of the network.
 
     Raises:
-        UserError: there are several actors, the default emotion is unknown, or the run does not say what it should.
+        UserError: there are several actors, the default emotion is unknown, or the record of the run is incomplete.
     """
     if len(dataset.ACTOR_NAMES) != 1:
         raise UserError(
-            f"a regression network is that of one actor, ACTOR_NAMES has {len(dataset.ACTOR_NAMES)}: "
+            f"a regression network animates one actor, ACTOR_NAMES has {len(dataset.ACTOR_NAMES)}: "
             f"{', '.join(dataset.ACTOR_NAMES)}",
             hint="Train and deploy each actor in a configuration of its own, or all in a diffusion network.",
         )
     emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
-    skin_verts, tongue_verts = _verts(run)
+    skin_verts, tongue_verts = _num_verts(run)
     return RegressionInfo(
         actor=dataset.ACTOR_NAMES[0],
         version=train.NETWORK_VERSION,
@@ -289,11 +289,11 @@ def regression_info(
     )
 
 
-def _verts(run: TrainingRun) -> tuple[int, int]:
-    """Vertices of skin and tongue, which the network itself does not know."""
+def _num_verts(run: TrainingRun) -> tuple[int, int]:
+    """Vertices of skin and tongue, as preprocessing recorded them."""
     path = run.path / INFO_FILE
     try:
         params = read_json(path)["params"]
         return int(params["num_verts_skin"]), int(params["num_verts_tongue"])
     except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"does not say how many vertices there are: {error}", path=path) from error
+        raise FileFormatError(f"does not record the numbers of vertices: {error}", path=path) from error

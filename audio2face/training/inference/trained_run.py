@@ -1,6 +1,7 @@
-"""A finished training as inference needs it, whichever network it holds: actors, emotions, how recordings are read.
+"""A finished training run, opened for inference: actors, emotions, and how recordings are read.
 
-Everything comes from the run's own records, whatever the configuration says by now.
+It holds for networks of every family. All values are those that the run recorded; later changes of the configuration
+have no effect on them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from audio2face.training.run_folder import Origin, TrainingRun, read_origins
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A training run that can be animated from; files are read when they are asked for.
+    """A finished training run; files are read on first use.
 
     Attributes:
         run: the training run.
@@ -29,44 +30,48 @@ class TrainedRun:
 
     @cached_property
     def train(self) -> TrainDiffusion | TrainRegression:
-        """The settings that it was trained with."""
+        """The training section of its configuration."""
         return self.run.configuration.train
 
     @cached_property
     def actors(self) -> tuple[str, ...]:
-        """The actors, in the order of the network."""
+        """The actors, in the order of the network's input."""
         return tuple(self.run.configuration.dataset.ACTOR_NAMES)
 
     @cached_property
     def emotions(self) -> EmotionVectors:
-        """How emotions become vectors."""
+        """The emotion vectors."""
         names = self.run.configuration.dataset.SHOT_EMOTION_NAMES
         return EmotionVectors.from_vocabulary(names, self.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
 
     def check_actor(self, name: str, parameter: str) -> str:
-        """Returns the name of an actor that was trained.
+        """Returns the name of an actor that the network was trained on.
+
+        Args:
+            name: the name.
+            parameter: parameter or argument that holds the name, for the message.
 
         Raises:
-            UserError: it was not.
+            UserError: the network was not trained on this actor.
         """
         if name not in self.actors:
             raise UserError(
-                f"{parameter} is {name!r}, whom this network does not know",
+                f"{parameter} is {name!r}, an actor that the network was not trained on",
                 path=self.run.path,
-                hint=f"It knows: {', '.join(self.actors)}.",
+                hint=f"Its actors: {', '.join(self.actors)}.",
             )
         return name
 
     def read_track(self, path: Path) -> Track:
-        """Reads a recording as training read its own; one channel of it where the mix of all would spoil it."""
+        """Reads a recording as training read its recordings; a single channel where mixing would cancel the voice."""
         train = self.train
         return read_track(path, train.AUDIO_PARAMS["samplerate"], train.AUDIO_PREPROC_METHOD, choose_voice(path))
 
     def origin(self, actor: str) -> Origin:
-        """What an actor was trained from.
+        """The data that an actor was trained on.
 
         Raises:
-            UserError: the run does not tell.
+            UserError: the run has no record of them.
         """
         origins = read_origins(self.run.path, self.run.configuration.roots, self.train.PREPROC_ROOT)
         if actor not in origins:
