@@ -60,6 +60,7 @@ _CHANGING_METRICS = ("frames_per_second", "seconds", "minutes")
 _CONTENT = "content_sha256"  # of files that hold data between text that may be reworded
 _PAGE_BLOCK = re.compile(rb'<script type="[a-z/]+" id="(description|payload)">(.*?)</script>', re.DOTALL)
 _MINUTES = re.compile(rb"[\d.]+ minutes")
+_CARD_HEADER = re.compile(rb"\A---\n.*?\n---\n", re.DOTALL)
 _FIGURE = re.compile(rb"\d+(?:\.\d+)?")
 _COMMIT = re.compile(rb"(?<=, commit )[0-9a-f]+")
 _MINUTES = re.compile(rb"[0-9]+\.[0-9](?= minutes, )")  # how long training took
@@ -298,7 +299,8 @@ def _facts(path: Path) -> dict[str, Any]:
 def _carried(path: Path) -> bytes | None:
     """The data of a page and the figures of a README: neither the program of the one nor the wording of the other."""
     if path.name == "README.md":
-        return b" ".join(_FIGURE.findall(_MINUTES.sub(b"", _content(path))))
+        text = _CARD_HEADER.sub(b"", _content(path))  # it repeats figures of the text below it
+        return b" ".join(_FIGURE.findall(_MINUTES.sub(b"", text)))
     if path.suffix != ".html":
         return None
     blocks: dict[bytes, bytes] = dict(_PAGE_BLOCK.findall(_content(path)))

@@ -57,7 +57,15 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     record = export_run(run, inference=inference) if export else ExportRecord.open(run)
     _warn_of_other_steps(record, configuration)
     target = train.FINAL_DEPLOY_ROOT / run_name
-    package_run(run, target, _post_processing(configuration), configuration.roots, train.PREPROC_ROOT, force=force)
+    package_run(
+        run,
+        target,
+        _post_processing(configuration),
+        configuration.roots,
+        train.PREPROC_ROOT,
+        licence=train.MODEL_LICENSE,
+        force=force,
+    )
     return target
 
 

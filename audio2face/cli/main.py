@@ -48,6 +48,8 @@ COMMANDS = {
     "train": Command("audio2face.cli.train", "train a network", supervised=True),
     "deploy": Command("audio2face.cli.deploy", "pack a trained network into a model folder", supervised=True),
     "animate": Command("audio2face.cli.animate", "animate a face from recordings", "inference", supervised=True),
+    "push": Command("audio2face.cli.push", "publish a deployed model on a hub"),
+    "pull": Command("audio2face.cli.pull", "fetch a published model from a hub"),
     "quickstart": Command("audio2face.cli.quickstart", "all stages on generated example actors", supervised=True),
 }
 EXIT_CODES = """\

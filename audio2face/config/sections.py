@@ -112,6 +112,7 @@ class TrainRegression:
     RUN_NAME: str
     RUN_INFO: str
     NETWORK_VERSION: str
+    MODEL_LICENSE: str | None
     NETWORK_TYPE: Literal["regression"]
     NETWORK_NAME: Literal["conv_w2v_autocorr"]
     PRETRAINED_NET_FPATH: Path | None
@@ -207,6 +208,7 @@ class TrainDiffusion:
     RUN_NAME: str
     RUN_INFO: str
     NETWORK_VERSION: str
+    MODEL_LICENSE: str | None
     NETWORK_TYPE: Literal["diffusion"]
     NETWORK_NAME: Literal["diffusion_rnn"]
     PRETRAINED_NET_FPATH: Path | None

@@ -33,6 +33,7 @@ from audio2face.config_base.types import (
 RUN_NAME = common.RUN_NAME
 RUN_INFO = common.RUN_INFO
 NETWORK_VERSION = common.NETWORK_VERSION
+MODEL_LICENSE = common.MODEL_LICENSE
 
 # Which network is trained. Every `config_train.py` must set it, since the parameters depend on it.
 # Change it when you want the other network: "regression" is small, fast and for one actor, "diffusion" is

@@ -19,6 +19,7 @@ from audio2face.config_base.types import (
     Fraction,
     Identifier,
     Index,
+    Licence,
     MutedShot,
     NoiseType,
     NonNegative,
@@ -45,6 +46,13 @@ RUN_INFO: str = ""
 # Change it when you release a new model.
 # Read by: training (writes it to network_info.json).
 NETWORK_VERSION: str = "0.1"
+
+# The licence under which the deployed model may be passed on, as the data it was trained on allow: an
+# identifier of the hub, such as "cc-by-4.0", or a name of your own. It stands in the deployed README. None
+# leaves it unstated, and `audio2face push` refuses the model.
+# Change it when you know the terms of your data and want to publish a model.
+# Read by: deployment.
+MODEL_LICENSE: Licence | None = None
 
 # Pretrained weights that training starts from: `weights.safetensors` of an earlier run, or `weights.pth` of
 # the reference. Sizes and speech encoder must match. The actors of a diffusion network may differ: a new

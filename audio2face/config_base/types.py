@@ -81,6 +81,8 @@ def workspace_file(suffix: str, *read_at: Stage) -> PathRule:
 
 _RESPACING = re.compile(r"(?:[1-9][0-9]{0,5}(?:,[1-9][0-9]{0,5})*|ddim[1-9][0-9]{0,5})?", re.ASCII)
 
+_LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,95}", re.ASCII)
+
 
 def has_control_characters(text: str) -> bool:
     """Tells whether a text holds control characters such as line breaks and NUL, which file names must not contain."""
@@ -106,6 +108,10 @@ def _is_respacing(text: str) -> bool:
     return _RESPACING.fullmatch(text) is not None
 
 
+def _is_licence(text: str) -> bool:
+    return _LICENCE.fullmatch(text) is not None and text not in ("other", "unknown")
+
+
 Identifier = Annotated[
     str, TextRule("a name of letters, digits, '_', and inside also '.' and '-' (at most 100)", is_identifier)
 ]
@@ -120,6 +126,13 @@ RelativeRecording = Annotated[
 ]
 Respacing = Annotated[
     str, TextRule("counts of steps separated by commas, such as '2', or 'ddim' and a count, or ''", _is_respacing)
+]
+Licence = Annotated[
+    str,
+    TextRule(
+        "the identifier of a licence in small letters, such as 'cc-by-4.0', or a name of your own, such as 'my-studio'",
+        _is_licence,
+    ),
 ]
 OutputFolder = Annotated[str, PathRule("output folder", "workspace")]
 

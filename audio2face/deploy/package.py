@@ -71,6 +71,7 @@ def package_run(
     roots: Roots,
     preproc_root: Path,
     *,
+    licence: str | None = None,
     force: bool = False,
 ) -> None:
     """Writes the deployed folder of a training run; it appears complete and valid, or not at all.
@@ -82,6 +83,7 @@ def package_run(
             and whether the rest of it is calibrated on held-out shots.
         roots: root folders of datasets and workspace.
         preproc_root: PREPROC_ROOT, for training runs that recorded only names of preprocessing runs.
+        licence: MODEL_LICENSE.
         force: replace an existing folder.
 
     Raises:
@@ -112,7 +114,7 @@ def package_run(
         text = readme_text(
             info,
             configs[info.identities[0]],
-            _provenance(run, record),
+            _provenance(run, record, licence),
             has_emotions=record.has_emotions,
             weights={actor: len(parts) == len(MESHES) for actor, parts in sets.items()},
             displayed=[actor for actor in sets if (folder / display_name(actor)).is_file()],
@@ -174,7 +176,7 @@ def _copy_extras(folder: Path, actor: str, source: PreprocArtifacts) -> tuple[Me
     return tuple(parts)
 
 
-def _provenance(run: TrainingRun, record: ExportRecord) -> Provenance:
+def _provenance(run: TrainingRun, record: ExportRecord, licence: str | None) -> Provenance:
     """Facts about a training run for the README."""
     state = read_json(run.path / _STATE_FILE)
     framework = state.get("framework") or {}
@@ -194,4 +196,5 @@ def _provenance(run: TrainingRun, record: ExportRecord) -> Provenance:
         framework=", commit ".join(words),
         training=", ".join(form.format(summary[key]) for key, form in formats.items() if key in summary),
         metrics=summary.get("exported_metrics") or {},
+        licence=licence,
     )

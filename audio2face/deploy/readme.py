@@ -10,6 +10,7 @@ from audio2face.deploy.parity import ParityReport
 from audio2face.deploy.plan import deploy_module
 from audio2face.io.atomic import pretty_json
 from audio2face.model_folder import AnimationConfig, NetworkInfo, engine_command
+from audio2face.model_folder.card import card_header
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.model import MODEL_FILE, display_name
 
@@ -37,6 +38,7 @@ class Provenance:
         framework: version and commit of the framework.
         training: summary of training, such as "400 epochs".
         metrics: validation metrics of the exported weights by name.
+        licence: MODEL_LICENSE; None where it is not stated.
     """
 
     run: str
@@ -46,6 +48,7 @@ class Provenance:
     framework: str = ""
     training: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    licence: str | None = None
 
 
 def readme_text(
@@ -78,7 +81,14 @@ def readme_text(
         _content(info, weights, displayed),
         _audio2emotion(info, has_emotions),
     ]
-    return "\n\n".join(sections) + "\n"
+    header = card_header(
+        name=provenance.run,
+        network_type=info.type,
+        actors=info.identities,
+        licence=provenance.licence,
+        metrics=provenance.metrics,
+    )
+    return header + "\n\n".join(sections) + "\n"
 
 
 def _what(info: NetworkInfo, config: AnimationConfig, has_emotions: bool) -> str:
@@ -109,6 +119,7 @@ def _origin(provenance: Provenance) -> str:
     rows += [f"- Training: {provenance.training}"] if provenance.training else []
     rows += [f"- Settings: {', '.join(settings)}"] if settings else []
     rows += _encoder(provenance.encoder)
+    rows += [f"- Licence of this model: {provenance.licence or 'not stated (MODEL_LICENSE)'}"]
     return "\n".join(["## How it was trained", "", *rows])
 
 

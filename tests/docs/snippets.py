@@ -24,6 +24,8 @@ NOT_RUN = {
     "nano": "an editor",
     "cd": "where the next command is typed",
     "mkdir": "makes folders of the user",
+    "pip install": "fetches packages from the internet",
+    "hf auth login": "asks for a token",
     "npm ci": "fetches packages from the internet",
     "(cd tools/web": "fetches packages from the internet; a test of the player does it where npm is",
     ".venv/bin/tensorboard": "a server that does not end",

@@ -24,6 +24,7 @@ from small_graphs import write_graph
 from small_models import REGRESSION, write_model
 
 from audio2face.cli import parsers, settings
+from audio2face.cli.main import COMMANDS
 from audio2face.config import Roots, load
 from tools import docker
 
@@ -167,7 +168,21 @@ def run_module(rest: list[str]) -> None:
     assert done.returncode == 0
 
 
-OTHERS = {"cp": run_copy, "python": run_module, "python3": run_module, ".venv/bin/python": run_module}
+def run_command(rest: list[str]) -> None:
+    """`audio2face NAME`: its parser reads the arguments."""
+    name, *arguments = rest
+    assert name in COMMANDS, rest
+    parsers.parse(COMMANDS[name].stage or name, arguments)
+
+
+OTHERS = {
+    "audio2face": run_command,
+    "a2f": run_command,
+    "cp": run_copy,
+    "python": run_module,
+    "python3": run_module,
+    ".venv/bin/python": run_module,
+}
 
 
 def test_cp_makes_settings_that_can_be_read(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ with the `transformers` library, which is imported only then.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import pickle
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from audio2face.errors import FileFormatError, UserError, reason_of
+from audio2face.io.digests import file_sha256
 from audio2face.models.layers import full_precision
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 MODELS_ROOT_VARIABLE = "A2F_MODELS_ROOT"
 CONFIG_FILE = "config.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # in order of preference
-_BLOCK = 1 << 20
 
 
 class MissingWeightsError(UserError):
@@ -172,22 +171,6 @@ class HubRepository:
 def is_model_folder(folder: Path) -> bool:
     """Tests whether a folder holds a configuration and weights."""
     return (folder / CONFIG_FILE).is_file() and any((folder / name).is_file() for name in WEIGHT_FILES)
-
-
-def file_sha256(path: Path) -> str:
-    """Computes the SHA-256 of a file, in hexadecimal.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as handle:
-            while block := handle.read(_BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror or error}", path=path) from error
-    return digest.hexdigest()
 
 
 def _expected_folder(location: WeightsLocation) -> str:
