@@ -115,8 +115,11 @@ def test_deployed_network_computes_what_was_trained(trained: Trained) -> None:
 def test_readme(trained: Trained) -> None:
     model = trained.deploy()
     text = (model.folder / "README.md").read_text()
+    assert text.startswith("---\nlicense: unknown\nlibrary_name: audio2face\n")
     for words in (
+        '    - type: "lip_error_mm"\n      value: 1.25\n',
         "# Audio2Face Diffusion Model\n",
+        "Licence of this model: not stated",
         f"Training run: {NAME}",
         "Framework: 1.2.3, commit abc1234",
         "7 epochs, 70 steps",
