@@ -43,6 +43,7 @@ class Command:
 
 
 COMMANDS = {
+    "init": Command("audio2face.cli.init", "write a configuration for a folder of data"),
     "check": Command("audio2face.cli.check", "find what is wrong with the raw data of actors", supervised=True),
     "preproc": Command("audio2face.cli.preproc", "preprocess actors: components, coefficients, shots", supervised=True),
     "train": Command("audio2face.cli.train", "train a network", supervised=True),

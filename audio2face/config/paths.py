@@ -70,6 +70,13 @@ class Roots:
             raise UserError(f"path {configured!r} leaves its root folder by '..'", hint="Give an absolute path.")
         return root.joinpath(*below)
 
+    def portable(self, path: Path) -> str:
+        """A path as a configuration names it, relative to its root, so that it stays valid when the root moves."""
+        for name, root in (("workspace", self.workspace), ("datasets", self.datasets)):
+            if path.is_relative_to(root):
+                return f"/{name}/{path.relative_to(root).as_posix()}"
+        return str(path)
+
 
 def _escapes(parts: tuple[str, ...]) -> bool:
     """Returns whether following the parts one by one ever leaves the starting folder."""

@@ -82,10 +82,9 @@ def provenance_record(sources: Iterable[ActorSource], roots: Roots) -> dict[str,
     runs = {source.actor: source.artifacts.folder for source in sources if source.artifacts is not None}
     return {
         "preproc_run_name_full": {actor: folder.name for actor, folder in runs.items()},
-        "preproc_folder": {actor: portable_path(folder, roots) for actor, folder in runs.items()},
+        "preproc_folder": {actor: roots.portable(folder) for actor, folder in runs.items()},
         "artifact_files": {
-            source.actor: {name: portable_path(path, roots) for name, path in source.files.items()}
-            for source in sources
+            source.actor: {name: roots.portable(path) for name, path in source.files.items()} for source in sources
         },
     }
 
@@ -116,14 +115,6 @@ def read_origins(folder: Path, roots: Roots, preproc_root: Path) -> dict[str, Or
     except (KeyError, TypeError, AttributeError) as error:
         raise FileFormatError(f"is no record of preprocessing runs: {error}", path=path) from error
     return {actor: Origin(runs.get(actor), named) for actor, named in files.items()}
-
-
-def portable_path(path: Path, roots: Roots) -> str:
-    """A path in the notation of configurations, relative to its root, so that it stays valid when the root moves."""
-    for name, root in (("workspace", roots.workspace), ("datasets", roots.datasets)):
-        if path.is_relative_to(root):
-            return f"/{name}/{path.relative_to(root).as_posix()}"
-    return str(path)
 
 
 VALIDATION_FILE = "configs/validation_clips.json"  # of a run folder
@@ -179,7 +170,7 @@ def _validation_clip_record(clip: TrainingClip, roots: Roots) -> dict[str, Any]:
         audio=clip.audio,
         audio_start=clip.audio_start,
     )
-    return {**asdict(described), "audio": portable_path(clip.audio, roots)}
+    return {**asdict(described), "audio": roots.portable(clip.audio)}
 
 
 def read_validation(run_folder: Path, roots: Roots) -> tuple[ValidationClip, ...] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from audio2face.cli.parsers import animate, hub, stages
+from audio2face.cli.parsers import animate, hub, project, stages
 
 # Forms of an animation, which documentation and tests name.
 FORMATS = animate.FORMATS
@@ -23,6 +23,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "quickstart": stages.quickstart,
     "push": hub.push,
     "pull": hub.pull,
+    "init": project.init,
     "tests": stages.tests,
 }
 # What a parser cannot say by itself: arguments that exclude or need each other. They end by `parser.error`.

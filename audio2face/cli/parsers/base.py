@@ -86,6 +86,24 @@ def new_parser(stage: str, description: str, example: str) -> argparse.ArgumentP
     )
 
 
+def command_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
+    """A parser of a command that has no host script.
+
+    Args:
+        name: the command.
+        description: what it does.
+        example: its arguments, one line for each call.
+    """
+    lines = "".join(f"\n  audio2face {name} {line}".rstrip() for line in example.splitlines())
+    return argparse.ArgumentParser(
+        prog=f"audio2face {name}",
+        description=as_typed(description),
+        epilog=f"example:{lines}",
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+
+
 def configured_parser(stage: str, description: str, example: str) -> argparse.ArgumentParser:
     """A parser with the configuration's name, and the file by which the launcher hands the checked result on."""
     result = new_parser(stage, description, example)

@@ -21,7 +21,7 @@ from audio2face.types import AnyArray
 
 # Words in the name of a shot that indicate an emotion or a manner of speech.
 # fmt: off
-_EMOTION_WORDS = frozenset({
+EMOTION_WORDS = frozenset({
     "afraid", "amazed", "amazement", "amused", "amusement", "anger", "angry", "annoyed", "anxiety", "anxious", "bored",
     "boredom", "cheekiness", "cheeky", "cheerful", "contempt", "crying", "depressed", "despair", "disappointed",
     "disappointment", "disgust", "disgusted", "ecstasy", "embarrassed", "euphoria", "excited", "excitement", "fear",
@@ -72,7 +72,7 @@ def unlisted_emotion(shot: str, vocabulary: Iterable[str]) -> str | None:
     """Returns the word in a shot's name that indicates an emotion outside the vocabulary, or a misspelt one."""
     words: list[str] = re.findall(r"[a-z]+", shot.lower())
     for word in words:
-        if word in _EMOTION_WORDS:
+        if word in EMOTION_WORDS:
             return word
     lowered = [emotion.lower() for emotion in vocabulary]
     return next((word for word in words if difflib.get_close_matches(word, lowered, n=1, cutoff=_TYPO)), None)
