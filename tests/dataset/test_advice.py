@@ -56,7 +56,7 @@ def member(path: Path) -> object:
         ("a.json", {"upper": [[1], [2, 3]], "lower": [4, 5]}, VertexPairs.read, "one flat list of whole numbers"),
         ("a.json", {"upper": [1, 2], "lower": [4]}, VertexPairs.read, "Every vertex above"),
         ("a.json", [1, 2], VertexPairs.read, r'\{"upper": \.\.\., "lower": \.\.\.\}'),
-        ("a.tsv", "0 1 a\n", read_phoneme_times, "with tabs"),
+        ("a.tsv", "0 1 a\n", read_phoneme_times, "separated by"),
         ("a.tsv", "start\tend\tphone\n2\t1\ta\n", read_phoneme_times, "Correct the times of that line"),
     ],
 )

@@ -262,7 +262,7 @@ def test_one_shot_that_is_gone_leaves_the_others(copied: Trained, caplog: pytest
     shutil.rmtree(copied.raw / f"skin/{SHOTS[0]}")
     model = copied.deploy()
     assert report(model)["shots"] == [SHOTS[1]]
-    assert f"held-out shot {SHOTS[0]} cannot be used" in caplog.text
+    assert f"validation shot {SHOTS[0]} cannot be used" in caplog.text
     assert model.actor(ACTOR).config.parameters["lower_face_strength"] > 1.1
 
 

@@ -83,14 +83,14 @@ def test_deployed_model(workspace: Path) -> None:
     text = (model.folder / "README.md").read_text()
     for words in (
         "# Audio2Face Regression Model\n",
-        "Any number of frames per second; for each one the network hears 0.52 s at 16,000 Hz, the frame 0.26 s into",
+        "Any frame rate; the input of each frame is 0.52 s at 16,000 Hz, with the frame at 0.26 s",
         "that of frame 1 of shot s2_joy",
-        "multiplied by 1 before",
+        "Gain of the audio: 1 (input_strength)",
         "Speech encoder: logmel",
         "of the output's range (onnxruntime",
         "--optShapes=input:3x1x8320,emotion:3x1x18",
-        "`model_config.json` shapes the output",
-        "`implicit_emo_db.npz` holds",
+        "`model_config.json` contains the animation parameters",
+        "`implicit_emo_db.npz` contains",
     ):
         assert words in text, words
 
@@ -157,7 +157,7 @@ def test_shapes_that_were_named_singly_are_deployed(workspace: Path) -> None:
     np.testing.assert_array_equal(actor.array("shapes_matrix_skin"), matrix)
     np.testing.assert_array_equal(actor.neutral_skin, mean)
     np.savez(workspace / "mine.npz", shapes_matrix=matrix[1:], shapes_mean=mean)
-    with pytest.raises(UserError, match=r"'shapes_matrix_skin' has the shape(?s:.*)train anew"):
+    with pytest.raises(UserError, match=r"'shapes_matrix_skin' has the shape(?s:.*)train again"):
         deploy(workspace, force=True)
 
 
@@ -166,7 +166,7 @@ def test_several_actors_are_refused(workspace: Path, exported: tuple[Path, Regre
     setup = configuration(workspace, kind="regression", dataset={"ACTOR_NAMES": ["ann", "ben"]})
     setup.save(run / "configs/configuration.json")
     with pytest.raises(
-        UserError, match=r"that of one actor, ACTOR_NAMES has 2: ann, ben(?s:.*)configuration of its own"
+        UserError, match=r"animates one actor, ACTOR_NAMES has 2: ann, ben(?s:.*)configuration of its own"
     ):
         make_plan(TrainingRun.open(run), exported[1], setup.train, setup.inference)  # type: ignore[arg-type]
 
@@ -184,6 +184,6 @@ def test_training_exports_what_it_wrote(workspace: Path, exported: tuple[Path, R
 def test_configuration_of_another_type(workspace: Path) -> None:
     setup = configuration(workspace, kind="diffusion")
     with pytest.raises(
-        UserError, match="holds a network of type 'regression', and the settings are of type 'diffusion'"
+        UserError, match="contains a network of type 'regression', and the configuration is of type 'diffusion'"
     ):
         export_run(workspace / "output_train" / NAME, setup.train, setup.inference)

@@ -212,7 +212,7 @@ def two_takes(monkeypatch: pytest.MonkeyPatch) -> list[Take]:
             yield recording.write_recording(take, actor, folders[actor])
 
     monkeypatch.setattr(make, "all_takes", lambda: takes)
-    monkeypatch.setattr(make, "_record_all", record_here)
+    monkeypatch.setattr(make, "_run_jobs", record_here)
     return takes
 
 
@@ -301,7 +301,7 @@ def test_interrupted_dataset_is_not_whole(
 def test_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ada" / "audio").mkdir(parents=True)
     (tmp_path / "ada" / "audio" / "mine.wav").write_bytes(b"mine")
-    with pytest.raises(UserError, match="no example dataset"):
+    with pytest.raises(UserError, match="is not an example dataset"):
         make.make_example(tmp_path, actors=("ada",), progress=False)
     assert (tmp_path / "ada" / "audio" / "mine.wav").read_bytes() == b"mine"
 

@@ -151,8 +151,10 @@ def test_host_and_package_agree_on_names(name: str) -> None:
     assert accepted == is_identifier(name)
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "a\n", "a\0b", "-a", "a.", "x" * 101, "", "é", "a..b"])
+@pytest.mark.parametrize("name", ["NUL", "con.txt", "..", "a/b", "a\n", "a\0b", "-a", "a.", "x" * 101, "", "é", "a..b"])
 def test_unsafe_names_are_refused(name: str) -> None:
+    with pytest.raises(base.argparse.ArgumentTypeError):
+        base.identifier(name)
     assert not is_identifier(name)
 
 

@@ -12,11 +12,14 @@ import textwrap
 from audio2face.command_names import as_typed
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)  # of Windows
 CONFIG_HELP = "name of a folder in configs/, such as example-diffusion"
 
 
 def identifier(text: str) -> str:
     """A name that is safe as a name of a file (the same rule as audio2face.errors, which hosts cannot import)."""
+    if _DEVICES.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!a} is the name of a device on Windows: use another one")
     if len(text) <= 100 and ".." not in text and _IDENTIFIER.fullmatch(text):
         return text
     raise argparse.ArgumentTypeError(
