@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from audio2face.animation.animation import Animation
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import is_arkit, match_names
 from audio2face.errors import UserError, has_invisible
-from audio2face.export.formats import write_formats
-from audio2face.export.video import write_video
+from audio2face.export.formats import FORMATS, write_formats
+from audio2face.extras import require
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_files, write_json
 from audio2face.player.page import LABELS, LONGEST_PAGE, write_page
@@ -81,6 +81,21 @@ def write_outputs(
     return [folder / file for file in dict.fromkeys(opened)]
 
 
+def check_formats(formats: Iterable[str]) -> None:
+    """Checks that all packages are installed that the formats need, before hours of work.
+
+    Args:
+        formats: keys of `export.FORMATS`, "page" and "video".
+
+    Raises:
+        UserError: an extra is missing.
+    """
+    for key in formats:
+        extra = "video" if key == VIDEO else FORMATS[key].extra if key in FORMATS else None
+        if extra is not None:
+            require(extra, f"the format {key!r}")
+
+
 def _write(
     key: str,
     animation: Animation,
@@ -90,6 +105,9 @@ def _write(
     labels: tuple[str, str],
 ) -> list[Path]:
     if key == VIDEO:
+        require("video", "a video")
+        from audio2face.export.video import write_video  # loads in most of a second
+
         written = labels if compare is not None else ("", "")
         return [write_video(animation, folder / f"{name}.mp4", compare=compare, labels=written)]
     if key != PAGE:

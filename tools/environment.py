@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ OLDEST = (3, 11)
 NEWEST = (3, 14)
 RUNTIME_LOCK = "requirements.lock"
 TEST_LOCK = "requirements-dev.lock"
+COMMANDS = ("audio2face", "a2f")
 _STAMP = "a2f_stamp.json"
 
 
@@ -90,11 +92,26 @@ def prepare(root: Path, for_tests: bool, torch_index: str | None) -> Path:
 
 
 def _link(folder: Path, root: Path) -> None:
-    """Lets the environment's Python, and its torchrun, find this repository from anywhere."""
+    """Lets the environment's Python, and its torchrun, find this repository from anywhere, and adds its commands."""
     for packages in (*folder.glob("lib/python3*/site-packages"), *folder.glob("Lib/site-packages")):
         link = packages / "audio2face.pth"
         if not link.is_file() or link.read_text(encoding="utf-8").strip() != str(root):
             link.write_text(str(root) + "\n", encoding="utf-8")
+    if os.name == "posix":
+        # -P: what lies in the current folder is not imported.
+        text = f'#!/bin/sh\nexec {shlex.quote(str(folder / "bin/python"))} -P -m audio2face "$@"\n'
+        for name in COMMANDS:
+            _write_command(folder / "bin" / name, text)
+
+
+def _write_command(path: Path, text: str) -> None:
+    """Writes a shell script, unless it is there already; another process may be running the one that it replaces."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.chmod(0o755)
+    temporary.replace(path)
 
 
 def _locks(for_tests: bool) -> list[str]:

@@ -10,7 +10,6 @@ extended to upper bounds), which always terminates.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lapack
 
 from audio2face.types import Float32Array, Float64Array
 
@@ -30,6 +29,9 @@ class BoundedQuadratic:
     """
 
     def __init__(self, matrix: Float64Array, squared: bool) -> None:
+        from scipy.linalg import lapack  # loads in a sixth of a second
+
+        self._factorise, self._substitute = lapack.dpotrf, lapack.dpotrs
         self._matrix, self._squared = matrix, squared
         self._hessian = matrix @ matrix if squared else matrix
         self._scale = np.diag(self._hessian).copy()
@@ -72,9 +74,9 @@ class BoundedQuadratic:
         free = np.flatnonzero(self._side == _FREE)
         gradient = self._gradient(weights, linear)
         if free.size:
-            factor, _ = lapack.dpotrf(self._hessian[free[:, None], free], lower=1, overwrite_a=1)
+            factor, _ = self._factorise(self._hessian[free[:, None], free], lower=1, overwrite_a=1)
             for _ in range(2):  # the second iteration refines rounding errors
-                step, _ = lapack.dpotrs(factor, gradient[free], lower=1)
+                step, _ = self._substitute(factor, gradient[free], lower=1)
                 weights[free] -= step
                 gradient = self._gradient(weights, linear)
         return weights, gradient

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from audio2face.animation.animation import Animation
 from audio2face.errors import UserError
 from audio2face.geometry import canonical_polygons
-from audio2face.geometry.mesh import DEFAULT_COLOURS
+from audio2face.geometry.colours import DEFAULT_COLOURS
 from audio2face.types import AnyArray, Float32Array, Int32Array, UInt8Array
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
 
 
 def jaw_quaternions(jaw: Float32Array) -> Float32Array:
     """Rotations of jaw matrices `[frames, 4, 4]` as unit quaternions `[frames, 4]` (x, y, z, w), without sign flips."""
+    from scipy.spatial.transform import Rotation  # loads in a fifth of a second
+
     return _continuous(Rotation.from_matrix(jaw[:, :3, :3]))
 
 
@@ -38,6 +42,8 @@ def eye_matrices(eyes: Float32Array) -> tuple[Float32Array, Float32Array]:
 
 
 def _eye_rotations(pitch_yaw: Float32Array) -> Rotation:
+    from scipy.spatial.transform import Rotation  # loads in a fifth of a second
+
     return Rotation.from_euler("xy", pitch_yaw, degrees=True)
 
 

@@ -12,7 +12,6 @@ constants unchanged, so only the network output is filtered per vertex; blinks a
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit
 
 from audio2face.animation.settings import AnimatorSettings, FaceData
 from audio2face.types import Float32Array
@@ -31,7 +30,8 @@ def face_mask(skin: Float32Array, level: float, softness: float) -> Float32Array
     """
     height = skin[:, 1].astype(np.float64)
     share = (height - height.min()) / np.ptp(height)
-    return np.asarray(expit((level - share) / softness), np.float32)
+    with np.errstate(over="ignore"):  # far above the level: 1 / infinity
+        return np.asarray(1 / (1 + np.exp((share - level) / softness)), np.float32)
 
 
 class SkinPostProcess:

@@ -15,6 +15,7 @@ import numpy as np
 from audio2face.audio.timeline import Samples
 from audio2face.console import LOGGER
 from audio2face.errors import FileFormatError, UserError
+from audio2face.extras import require
 from audio2face.types import Float32Array
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     Raises:
         FileFormatError: it is not such a file, or is damaged.
     """
-    import av  # takes half a second to load
-
     with converted_errors(path):
+        import av  # takes half a second to load
+
         # `edit_list` applies edit lists, to the sample.
         options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file", "ignore_editlist": "1"}
         container = av.open(f"file:{path}", options=options, metadata_errors="replace")
@@ -96,6 +97,7 @@ def open_container(path: Path) -> Iterator[InputContainer]:
 @contextmanager
 def converted_errors(path: Path) -> Iterator[None]:
     """Converts errors of the video library and the system on bad files to this project's error type."""
+    require("video", f"a recording of the kind {path.suffix!r}" if path.suffix else "a recording of this kind")
     import av
 
     try:

@@ -9,7 +9,6 @@ import math
 from typing import Literal
 
 import numpy as np
-from scipy.signal import istft
 
 from audio2face.errors import UserError
 from audio2face.types import Float64Array
@@ -53,6 +52,8 @@ def noise(
 
 def _microphone(num_samples: int, samplerate: int, rng: np.random.Generator) -> Float64Array:
     """Returns a signal from a spectrogram of random levels and phases, float64 [num_samples]."""
+    from scipy.signal import istft  # loads in half a second
+
     num_columns = math.ceil((num_samples - _WINDOW) / _HOP) + 3
     frequencies = np.linspace(0.0, samplerate // 2, _NUM_BINS)
     mean_db = _FLOOR_DB + _RISE_DB * np.exp(-frequencies / _FALL_HZ)

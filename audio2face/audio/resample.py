@@ -9,7 +9,6 @@ import math
 from typing import Any, cast
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from audio2face.errors import UserError
 from audio2face.types import Float32Array
@@ -131,6 +130,8 @@ def rate_ratio(old_rate: int, new_rate: int) -> tuple[int, int]:
 
 
 def _polyphase(samples: Float32Array, old: int, new: int, window: Float32Array | tuple[str, float]) -> Float32Array:
+    from scipy.signal import resample_poly  # loads in half a second
+
     # scipy accepts taps as documented; its published types omit them.
     resampled = resample_poly(samples, up=new, down=old, window=cast(Any, window))
     return np.ascontiguousarray(resampled, dtype=np.float32)

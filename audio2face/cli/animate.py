@@ -17,8 +17,9 @@ from audio2face.cli.inference_options import ComparisonSource, InferenceOptions
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError, check_file_stem
+from audio2face.extras import install_hint
 from audio2face.inference.animate import AnimationPipeline
-from audio2face.outputs import default_formats, write_outputs
+from audio2face.outputs import check_formats, default_formats, write_outputs
 from audio2face.player.page import LABELS
 from audio2face.runs import RunFolder, record, say_where
 
@@ -35,6 +36,7 @@ def main(argv: list[str]) -> int:
     start_logging()
     configuration = open_configuration("inference", args.config_name, args.config_file) if args.config_name else None
     options = InferenceOptions(args, configuration)
+    check_formats(args.format or ())
     recordings = options.recordings()
     # Everything is opened before anything is written: a mistake shows at once.
     pipeline = None if args.raw_only else options.open_pipeline()
@@ -74,7 +76,8 @@ def _open_raw_inference(options: InferenceOptions) -> RawInference:
     except ImportError as error:
         raise UserError(
             f"the network's own output needs PyTorch, which cannot be loaded: {error}",
-            hint="Leave out --mode, --output, --compare, --condition and --raw-only, and INFERENCE_MODE.",
+            hint=f"{install_hint('train')}\n  Or leave out --mode, --output, --compare, --condition and --raw-only, "
+            "and INFERENCE_MODE.",
         ) from error
     return open_raw_inference(options.configuration, options.args.training_run_name_full, options.args)
 

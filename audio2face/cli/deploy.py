@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from audio2face.cli import parsers
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.config import Configuration
 from audio2face.console import LOGGER, console, start_logging
-from audio2face.deploy import ExportRecord, export_run, finish_export, package_run
-from audio2face.deploy.neutral import PostProcessing
-from audio2face.deploy.onnx_graph import check_deployed_graph
-from audio2face.deploy.plan import deploy_module
 from audio2face.errors import UserError
-from audio2face.model_folder import lint
+from audio2face.extras import install_hint, missing, require
+from audio2face.model_folder import DeployedModel, lint
 from audio2face.model_folder.lint import show
 from audio2face.model_folder.trt_info import ONNX_FILE
-from audio2face.model_folder.validation import Diagnostics
+from audio2face.model_folder.validation import Diagnostics, FileDiagnostics
 from audio2face.runs import say_where
+
+if TYPE_CHECKING:  # a base installation, which looks over deployed folders, has no torch
+    from audio2face.deploy import ExportRecord
+    from audio2face.deploy.neutral import PostProcessing
 
 
 def main(argv: list[str]) -> int:
@@ -49,6 +50,9 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     Raises:
         UserError: there is no such run, or it cannot be deployed.
     """
+    require("train", "deployment")
+    from audio2face.deploy import ExportRecord, export_run, finish_export, package_run
+
     train, inference = configuration.train, configuration.inference
     run = train.TRAIN_OUTPUT_ROOT / run_name
     if not run.is_dir():
@@ -71,6 +75,8 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
 
 def _post_processing(configuration: Configuration) -> PostProcessing:
     """Settings of post-processing: CONFIG, the entries of the user's file, and whether to calibrate the others."""
+    from audio2face.deploy.neutral import PostProcessing
+
     inference = configuration.inference
     return PostProcessing(
         parameters=cast(Mapping[str, Any], inference.CONFIG),
@@ -80,6 +86,8 @@ def _post_processing(configuration: Configuration) -> PostProcessing:
 
 
 def _warn_of_other_steps(record: ExportRecord, configuration: Configuration) -> None:
+    from audio2face.deploy.plan import deploy_module
+
     family = deploy_module(str(configuration.network_type))
     if record.sampling != family.sampler_settings(configuration.train, configuration.inference):
         LOGGER.warning(
@@ -93,9 +101,18 @@ def check(folder: Path) -> int:
     model, found = lint(folder)
     faults = Diagnostics(found)
     if model is not None:
-        check_deployed_graph(model, faults.for_file(ONNX_FILE))
+        _check_graph(model, faults.for_file(ONNX_FILE))
     show(found, console())
     return 1 if faults.errors else 0
+
+
+def _check_graph(model: DeployedModel, faults: FileDiagnostics) -> None:
+    if "onnx" in missing("train"):
+        faults.note("operators and types of the graph are not checked: onnx is not installed", install_hint("train"))
+        return
+    from audio2face.model_folder.graph import check_deployed_graph
+
+    check_deployed_graph(model, faults)
 
 
 if __name__ == "__main__":

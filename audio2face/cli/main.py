@@ -21,6 +21,8 @@ from audio2face.cli.parsers.base import HelpFormatter
 from audio2face.cli.settings import find_home, read_settings, stage_environment
 from audio2face.cli.stopping import AGAIN, say_stopped
 from audio2face.command_names import PROGRAM_VARIABLE
+from audio2face.errors import UserError
+from audio2face.extras import require
 
 PROGRAM = "audio2face"
 
@@ -34,24 +36,31 @@ class Command:
         summary: what it does, in one line of help.
         stage: the name of its parser, where it differs from the command's.
         supervised: runs in a process of its own, which Ctrl-C ends within two seconds at every moment.
+        extras: what it needs beside the base installation, see `audio2face.extras`.
     """
 
     module: str
     summary: str
     stage: str | None = None
     supervised: bool = False
+    extras: tuple[str, ...] = ()
 
 
 COMMANDS = {
     "init": Command("audio2face.cli.init", "write a configuration for a folder of data"),
     "check": Command("audio2face.cli.check", "find what is wrong with the raw data of actors", supervised=True),
     "preproc": Command("audio2face.cli.preproc", "preprocess actors: components, coefficients, shots", supervised=True),
-    "train": Command("audio2face.cli.train", "train a network", supervised=True),
+    "train": Command("audio2face.cli.train", "train a network", supervised=True, extras=("train",)),
     "deploy": Command("audio2face.cli.deploy", "pack a trained network into a model folder", supervised=True),
     "animate": Command("audio2face.cli.animate", "animate a face from recordings", "inference", supervised=True),
     "push": Command("audio2face.cli.push", "publish a deployed model on a hub"),
     "pull": Command("audio2face.cli.pull", "fetch a published model from a hub"),
-    "quickstart": Command("audio2face.cli.quickstart", "all stages on generated example actors", supervised=True),
+    "quickstart": Command(
+        "audio2face.cli.quickstart",
+        "all stages on generated example actors",
+        supervised=True,
+        extras=("train", "example", "video", "gltf"),
+    ),
 }
 EXIT_CODES = """\
 exit codes:
@@ -100,6 +109,7 @@ def run_command(name: str, argv: Sequence[str]) -> NoReturn:
         run_stage(importlib.import_module(command.module).main, arguments=list(argv))
     stage = command.stage or name
     args = parsers.parse(stage, argv)
+    _require(name, command.extras)
     home = find_home()
     variables = stage_environment(read_settings(home / ".env"), home)
     try:
@@ -108,6 +118,17 @@ def run_command(name: str, argv: Sequence[str]) -> NoReturn:
         say_stopped(AGAIN)
         status = 130
     sys.exit(status)
+
+
+def _require(name: str, extras: Sequence[str]) -> None:
+    """Ends the process with one message where an extra is missing."""
+    try:
+        for extra in extras:
+            require(extra, f"{PROGRAM} {name}")
+    except UserError as error:
+        from audio2face.console import fail
+
+        fail(error)
 
 
 if __name__ == "__main__":

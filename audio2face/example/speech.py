@@ -18,6 +18,7 @@ from scipy import ndimage
 from audio2face.errors import UserError
 from audio2face.example.sentences import SILENCE, Phone, Sentence, delay_phones, time_phones
 from audio2face.example.shapes import Floats
+from audio2face.extras import install_hint
 
 try:
     import hibari
@@ -26,7 +27,7 @@ try:
 except ModuleNotFoundError as error:
     raise UserError(
         f"the example's voice needs the package {error.name}, which is not installed",
-        hint="Install the extra: pip install 'audio2face[example]'.",
+        hint=install_hint("example"),
     ) from error
 
 SAMPLE_RATE: int = hibari.SAMPLE_RATE

@@ -12,15 +12,18 @@ from audio2face.errors import UserError
 from audio2face.export.arkit import write_arkit
 from audio2face.export.point_caches import write_arrays, write_maya, write_mdd, write_pc2
 from audio2face.export.tables import write_sound, write_table
+from audio2face.extras import require
 
 
 def _write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
+    require("gltf", "the format 'glb'")
     from audio2face.export.gltf import write_glb  # loads in a third of a second
 
     return write_glb(animation, folder, name)
 
 
 def _write_usd(animation: Animation, folder: Path, name: str) -> list[Path]:
+    require("usd", "the format 'usd'")
     from audio2face.export.usd import write_usd  # loads in most of a second
 
     return write_usd(animation, folder, name)
@@ -38,11 +41,13 @@ class Format:
         opened_by: programs that read it.
         write: writes an animation into a folder under a name and returns the files to open; all files appear together.
             References to the audio are to `<name>.wav` in the same folder (`write_sound`).
+        extra: the extra of the package that it needs; None for the base.
     """
 
     description: str
     opened_by: str
     write: Writer
+    extra: str | None = None
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
@@ -59,11 +64,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             "glTF binary: morph targets with animated weights, jaw, eyes, teeth",
             "Blender, three.js, Unity, Unreal Engine, browsers",
             _write_glb,
+            "gltf",
         ),
         "usd": Format(
             "USD: positions of every frame; and a UsdSkel character with blend shapes",
             "usdview, Houdini, Omniverse, Maya, Blender",
             _write_usd,
+            "usd",
         ),
     }
 )

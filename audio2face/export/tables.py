@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
-from scipy.spatial.transform import Rotation
 
 from audio2face.animation.animation import Animation
 from audio2face.audio import read_header, sample_blocks
@@ -56,6 +55,8 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 def jaw_angles(jaw: Float32Array) -> Float32Array:
     """Rotations of jaw matrices `[frames, 4, 4]` in degrees `[frames, 3]`, about the fixed axes x, y, z in order."""
+    from scipy.spatial.transform import Rotation  # loads in a fifth of a second
+
     return np.asarray(Rotation.from_matrix(jaw[:, :3, :3]).as_euler("xyz", degrees=True), np.float32)
 
 

@@ -1,30 +1,14 @@
-"""Meshes for rendering: default colours, triangulation, vertex normals and subdivision.
-
-Page, video and glTF share these default colours. Conversion between sRGB and linear light follows IEC 61966-2-1.
-"""
+"""Meshes for rendering: triangulation, vertex normals and subdivision."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from audio2face.types import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array, Int64Array
-
-DEFAULT_COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
-    {"skin": (214, 164, 140), "tongue": (188, 98, 98), "part": (225, 225, 225)}
-)
-"""Default sRGB colours of skin, tongue and rigid parts."""
-
-
-def linear(colours: AnyArray) -> Float32Array:
-    """Converts sRGB colours from 0 to 255 to linear red, green and blue `[..., 3]` from 0 to 1; drops opacity."""
-    shares = np.asarray(colours, np.float32)[..., :3] / 255
-    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4).astype(np.float32)
+from audio2face.types import BoolArray, Float32Array, FloatArray, Int32Array, Int64Array
 
 
 def triangulate(faces: Int32Array) -> Int32Array:

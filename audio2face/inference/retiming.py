@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from audio2face.audio import inspect_channels
 from audio2face.console import LOGGER
@@ -164,6 +163,8 @@ def _slerp(one: Float32Array, other: Float32Array, share: Float32Array) -> Float
     """Spherical interpolation of rotations, `[frames, 3, 3]`."""
     if not len(one):
         return one
+    from scipy.spatial.transform import Rotation  # loads in a fifth of a second
+
     start, end = Rotation.from_matrix(one), Rotation.from_matrix(other)
     way = (start.inv() * end).as_rotvec() * share[:, None]
     return np.asarray((start * Rotation.from_rotvec(way)).as_matrix(), np.float32)

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from audio2face.extras import missing
 from audio2face.io.atomic import atomic_write, write_json, write_text
 from audio2face.preproc.fit import Reconstruction
 from audio2face.preproc.network_data import ShotRow
@@ -44,7 +42,7 @@ class Cost:
 def write_report(
     run: Path, actor: str, parts: Mapping[str, PartResult], shots: Iterable[ShotRow], notes: list[str], cost: Cost
 ) -> None:
-    """Writes `report.json`, `report.md` and `variance.png` into the run's report folder.
+    """Writes `report.json`, `report.md` and, with matplotlib, `variance.png` into the run's report folder.
 
     Args:
         run: the run folder.
@@ -67,9 +65,11 @@ def write_report(
     }
     folder = run / REPORT_FOLDER
     write_json(folder / "report.json", values)
-    write_text(folder / "report.md", _markdown(values, parts))
-    with atomic_write(folder / _PICTURE) as handle:
-        handle.write(_picture(actor, parts))
+    drawn = "matplotlib" not in missing("train")  # a base installation does without the plot
+    write_text(folder / "report.md", _markdown(values, parts, drawn))
+    if drawn:
+        with atomic_write(folder / _PICTURE) as handle:
+            handle.write(_picture(actor, parts))
 
 
 def _part_values(part: PartResult) -> dict[str, Any]:
@@ -96,18 +96,18 @@ def _part_values(part: PartResult) -> dict[str, Any]:
 # --- For people --------------------------------------------------------------------------------------------------
 
 
-def _markdown(values: Mapping[str, Any], parts: Mapping[str, PartResult]) -> str:
+def _markdown(values: Mapping[str, Any], parts: Mapping[str, PartResult], drawn: bool) -> str:
     lines = [f"# Preprocessing of {values['actor']}", "", f"Run `{values['run']}`.", ""]
     lines += _table(["emotion", "minutes"], [[name, f"{m:.2f}"] for name, m in values["minutes_per_emotion"].items()])
     for name, part in parts.items():
-        lines += _part_lines(name, part)
+        lines += _part_lines(name, part, _PICTURE if drawn and name == "skin" else None)
     if values["notes"]:
         lines += ["## Notes", "", *(f"- {note}" for note in values["notes"]), ""]
     lines += ["## Cost", "", _cost_line(values["cost"]), ""]
     return "\n".join(lines)
 
 
-def _part_lines(name: str, part: PartResult) -> list[str]:
+def _part_lines(name: str, part: PartResult, picture: str | None) -> list[str]:
     error = part.fitted.reconstruction
     where = f"shot {error.worst_shot}, frame {error.worst_frame}, vertex {error.worst_vertex}"
     rows = [
@@ -120,7 +120,7 @@ def _part_lines(name: str, part: PartResult) -> list[str]:
         for shot, found in part.kept.items()
     ]
     lines = [f"## {name.capitalize()}", "", f"{part}.", "", *_table(["reconstruction", ""], rows)]
-    lines += [f"![variance]({_PICTURE})", ""] if name == "skin" else []
+    lines += [f"![variance]({picture})", ""] if picture else []
     return lines + _table(["shot", "frames", "kept", "selected"], per_shot)
 
 
@@ -146,6 +146,10 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
     """Plots unexplained variance against the number of components, and the errors of selected poses, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     figure = Figure(figsize=(11, 4), dpi=110)
     FigureCanvasAgg(figure)
     margins = {"left": 0.07, "right": 0.98, "bottom": 0.14, "top": 0.9, "wspace": 0.2}

@@ -17,6 +17,7 @@ ORDER = [
     "placeholders",
     "command_names",
     "errors",
+    "extras",
     "types",
     "interrupts",
     "io",
@@ -51,6 +52,8 @@ HOST_TOOLS = [
     *(PACKAGE / f"cli/{name}.py" for name in ("stage_process", "stopping", "supervisor")),
     *(PACKAGE / "cli/parsers").glob("*.py"),
 ]
+# What takes from half a second to several seconds to load.
+SLOW = ("torch", "transformers", "matplotlib", "scipy.signal", "scipy.stats", "scipy.sparse", "av", "pxr", "onnx")
 # Inference needs no torch.
 WITHOUT_TORCH = [
     "families",
@@ -111,9 +114,19 @@ def test_no_torch_where_none_is_needed() -> None:
     ]
     code = "import sys, importlib\n"
     code += "".join(f"importlib.import_module('audio2face.{package}')\n" for package in present)
-    code += "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    assert loaded_by(code) == []
+
+
+def test_animating_starts_without_what_takes_long_to_load() -> None:
+    """benchmarks/start_up.py measures the time."""
+    assert loaded_by("import sys, audio2face.cli.animate\n") == []
+
+
+def loaded_by(code: str) -> list[str]:
+    """Which slow modules some code loads in a new process."""
+    code += f"print(*(name for name in {SLOW} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize(

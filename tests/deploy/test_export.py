@@ -27,9 +27,10 @@ from audio2face.deploy.diffusion import (
     make_sampler,
 )
 from audio2face.deploy.export import ExportRecord
-from audio2face.deploy.onnx_graph import check_graph, export_graph
+from audio2face.deploy.onnx_graph import export_graph
 from audio2face.deploy.parity import ParityLimit, measure_parity
 from audio2face.errors import FileFormatError, UserError
+from audio2face.model_folder.graph import check_graph
 from audio2face.models.diffusion.network import DiffusionNetwork
 
 

@@ -15,11 +15,11 @@ from small_regression import network, plan
 
 from audio2face.deploy import export_network
 from audio2face.deploy.export import ExportRecord
-from audio2face.deploy.onnx_graph import OPERATORS, OPSETS
 from audio2face.deploy.parity import ParityReport
 from audio2face.deploy.regression import example_inputs
 from audio2face.errors import UserError
 from audio2face.inference.sessions import RegressionSession
+from audio2face.model_folder.graph import OPERATORS, OPSETS
 from audio2face.model_folder.network_info import open_info
 
 

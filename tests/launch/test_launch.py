@@ -187,9 +187,23 @@ def test_a_misspelt_setting_is_refused(framework: Path) -> None:
 def test_the_environment_finds_the_repository_from_anywhere(tmp_path: Path) -> None:
     packages = tmp_path / "lib/python3.11/site-packages"
     packages.mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
     for root in (tmp_path / "before", tmp_path / "moved here"):
         environment._link(tmp_path, root)
         assert (packages / "audio2face.pth").read_text() == f"{root}\n"
+
+
+def test_the_environment_has_the_commands(tmp_path: Path) -> None:
+    folder = tmp_path / "it's an environment"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/python").write_text('#!/bin/sh\necho "$@"\n')
+    (folder / "bin/python").chmod(0o755)
+    for _ in range(2):
+        environment._link(folder, ROOT)
+    for name in ("audio2face", "a2f"):
+        done = subprocess.run([folder / "bin" / name, "train", "a b"], capture_output=True, text=True, check=True)
+        assert done.stdout == "-P -m audio2face train a b\n"
+    assert sorted(path.name for path in (folder / "bin").iterdir()) == ["a2f", "audio2face", "python"]
 
 
 def test_several_processes_are_started_for_several_devices() -> None:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from audio2face.errors import FileFormatError, UserError, reason_of
+from audio2face.extras import require
 from audio2face.io.digests import file_sha256
 from audio2face.models.layers import full_precision
 
@@ -241,8 +242,9 @@ def transformer(model_type: str, config: Mapping[str, Any]) -> tuple[nn.Module, 
         The network and its complete configuration.
 
     Raises:
-        UserError: the library rejects the configuration.
+        UserError: the library is not installed, or rejects the configuration.
     """
+    require("hub", f"a {model_type} network")
     import transformers
 
     kinds = {

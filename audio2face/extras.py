@@ -1,0 +1,68 @@
+"""The extras of the package: what a base installation lacks, and how to install it.
+
+`pip install audio2face` animates, checks, preprocesses and looks over deployed folders; `pyproject.toml` declares what
+else there is. Code that needs a package of an extra calls `require` first, then imports it inside the function.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from audio2face.errors import UserError
+
+# The modules of each extra that code imports.
+EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "train": (
+            "torch",
+            "lightning_fabric",
+            "safetensors",
+            "tensorboard",
+            "onnx",
+            "matplotlib",
+            "python_stretch",
+            "hama",
+            "pocketsphinx",
+        ),
+        "hub": ("transformers",),
+        "usd": ("pxr",),
+        "video": ("av", "matplotlib"),
+        "gltf": ("pygltflib",),
+        "example": ("hibari", "python_stretch"),
+    }
+)
+_PACKAGES = Path(__file__).resolve().parents[1]  # the folder that holds the package: a repository or site-packages
+
+
+def missing(extra: str) -> list[str]:
+    """The modules of an extra that this environment lacks; none of them is loaded."""
+    return [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+
+
+def require(extra: str, what: str) -> None:
+    """Checks that an extra is installed.
+
+    Args:
+        extra: a key of `EXTRAS`.
+        what: what needs it, as the start of a sentence, in the singular.
+
+    Raises:
+        UserError: a module of the extra is missing; the hint is the command that installs it.
+    """
+    lacking = missing(extra)
+    if lacking:
+        raise UserError(f"{what} needs {' and '.join(lacking)}, not installed here", hint=install_hint(extra))
+
+
+def install_hint(extra: str) -> str:
+    """What to type to install an extra into this environment."""
+    if not (_PACKAGES / "run_train.py").is_file():
+        return f'pip install "audio2face[{extra}]"'
+    prepared = _PACKAGES / ".venv"
+    if Path(sys.prefix).resolve() == prepared.resolve():
+        return f"The environment in {prepared} is not whole: remove that folder, and any run_*.py makes it anew."
+    return f"Use the repository's environment, which the host scripts (run_*.py) prepare: {prepared / 'bin/python'}"
