@@ -6,8 +6,6 @@ scored against the example's true motion, and one of them is shown beside it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,36 +13,28 @@ from typing import Any
 
 import numpy as np
 
-from audio2face.cli import animate, check, deploy, parsers
+from audio2face.cli import animate, check, parsers
+from audio2face.cli.kept_results import KeptResults
 from audio2face.cli.process import open_configuration, run_stage
-from audio2face.cli.train import exporter_of
+from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, show_shot, trained_run
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.shots import read_phoneme_times
 from audio2face.errors import UserError
-from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.evaluate.lips import ClosureScore, lip_distance, resample_frames, score_closure, score_lips
 from audio2face.example.make import STAMP_FILE, make_example
 from audio2face.example.unseen import VOICES, emotion_of, unseen_dataset, unseen_folder, unseen_sentences
 from audio2face.geometry import PointCache, find_cache, open_cache
-from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.io.arrays import read_json
-from audio2face.io.atomic import write_json
-from audio2face.model_folder import DeployedModel
 from audio2face.model_folder.network_info import info_class
-from audio2face.outputs import write_outputs
 from audio2face.preproc.run import preprocess
-from audio2face.runs import RunFolder, finished_runs, say_where
-from audio2face.training.run import find_resumable_run, train
-from audio2face.training.run_folder import TrainingRun
+from audio2face.runs import RunFolder, say_where
 from audio2face.types import FloatArray
 
 BOTH_ACTORS = "quickstart-multi"  # whose data are looked over
 RECORD_FILE = "quickstart.json"
 FORMATS = ("page", "video", "maya", "arkit", "glb")
-_TO_OPEN = {".html": "page (open in a browser)", ".mp4": "video", ".glb": "glTF (Blender, three.js)"}
-_LABELS = ("animated from the sound", "true motion")
 RESUME_HINT = "Run the same command again: what is whole is kept."
 
 
@@ -60,11 +50,11 @@ def main(argv: list[str]) -> int:
     prepared = open_configuration("preproc", config_name, config_file=None)
     actor = prepared.actors[0]
     preprocessed = preprocess(prepared, actor)
-    run = _trained(open_configuration("train", config_name, config_file=None), {actor: preprocessed.run.name})
+    run = trained_run(open_configuration("train", config_name, config_file=None), {actor: preprocessed.run.name})
     animated = open_configuration("inference", config_name, config_file=None)
     output = animated.inference.INFERENCE_OUTPUT_ROOT / run.name
-    kept = KeptResults(output, _inputs(animated, run))
-    _deploy(animated, run, kept)
+    kept = KeptResults(output / RECORD_FILE, _inputs(animated, run))
+    model = deploy_once(animated, run, kept, [config_name, run.name])
     results = _animate_unseen(animated, run.name, kept)
     for voice, score in score_quickstart(animated, run.name).items():
         LOGGER.info("unseen sentences in %s's voice: %s", voice, score)
@@ -72,7 +62,7 @@ def main(argv: list[str]) -> int:
         {
             **results,
             "all animations": output,
-            "deployed model": animated.train.FINAL_DEPLOY_ROOT / run.name,
+            "deployed model": model,
             "training run": run.path,
             "preprocessing report": preprocessed.run.path / "report" / "report.md",
         },
@@ -84,41 +74,15 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _trained(configuration: Configuration, preproc_runs: dict[str, str]) -> RunFolder:
-    """A finished run of exactly this configuration and artifacts, or a stopped one that is resumed, or a new one."""
-    for run in finished_runs(configuration.train.TRAIN_OUTPUT_ROOT):
-        if run.run_name != configuration.train.RUN_NAME:
-            continue
-        found = TrainingRun.open(run.path)
-        same = found.configuration.full["train"] == configuration.full["train"]
-        if same and found.preproc["preproc_run_name_full"] == preproc_runs:
-            LOGGER.info("unchanged, using training run %s", run.name)
-            return run
-    stopped = find_resumable_run(configuration, preproc_runs)
-    return train(configuration, exporter_of(configuration), resume=None if stopped is None else stopped.name).run
-
-
 def _inputs(configuration: Configuration, run: RunFolder) -> dict[str, Any]:
     """What the deployed model and its animations depend on."""
-    exported = [run.path / "export.json", *sorted((run.path / "deploy").iterdir())]
-    stats = {path.name: path.stat() for path in exported}
     examples = configuration.roots.datasets / "example"
     return {
         "run": run.name,
-        "exported": {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()},
+        "exported": exported_files(run),
         "configuration": configuration.full,
         "examples": {voice: read_json(examples / voice / STAMP_FILE) for voice in VOICES},
     }
-
-
-def _deploy(configuration: Configuration, run: RunFolder, kept: KeptResults) -> None:
-    """Deploys the run, unless that was done and the deployed model is whole."""
-    target = configuration.train.FINAL_DEPLOY_ROOT / run.name
-    if kept.is_whole("deployed model", target):
-        LOGGER.info("unchanged, using deployed model %s", run.name)
-        return
-    deploy.main([configuration.name, run.name, "--force"])
-    kept.add("deployed model", target)
 
 
 def _animate_unseen(configuration: Configuration, run: str, kept: KeptResults) -> dict[str, Path]:
@@ -149,83 +113,9 @@ def _animate_unseen(configuration: Configuration, run: str, kept: KeptResults) -
     if not kept.is_whole(names[shown], folder):
         model = configuration.train.FINAL_DEPLOY_ROOT / run
         unseen = unseen_dataset(actor, datasets)
-        show_sentence(model, unseen, shown.stem, emotion_of(shown.stem), folder)
+        show_shot(model, unseen, shown.stem, emotion_of(shown.stem), folder, FORMATS)
         kept.add(names[shown], folder)
     return {"a sentence it has never heard": shown, **files_to_open(folder)}
-
-
-class KeptResults:
-    """The record of whole results. Results of other inputs, or of another version of the code, do not count.
-
-    Args:
-        folder: where the record lies; it need not be there yet.
-        inputs: all that the results depend on beside the code, as JSON takes it.
-    """
-
-    def __init__(self, folder: Path, inputs: Mapping[str, Any]) -> None:
-        self._path = folder / RECORD_FILE
-        text = json.dumps({**inputs, "code": _code_digest()}, sort_keys=True, default=dict)
-        self._inputs = hashlib.sha256(text.encode()).hexdigest()
-        self._files = self._read()
-
-    def is_whole(self, name: str, folder: Path) -> bool:
-        """Whether a result of that name was made from these inputs, and its folder holds every file in its size."""
-        return name in self._files and self._files[name] == file_sizes(folder)
-
-    def add(self, name: str, folder: Path) -> None:
-        """Records a result that has just been made."""
-        self._files[name] = file_sizes(folder)
-        write_json(self._path, {"inputs": self._inputs, "files": self._files})
-
-    def _read(self) -> dict[str, dict[str, int]]:
-        try:
-            record = json.loads(self._path.read_text(encoding="utf-8"))
-            return dict(record["files"]) if record["inputs"] == self._inputs else {}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
-
-
-def file_sizes(folder: Path) -> dict[str, int]:
-    """The size in bytes of every file of a folder, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-
-
-def _code_digest() -> str:
-    """SHA-256 of the framework's code."""
-    digest = hashlib.sha256()
-    package = Path(__file__).resolve().parents[1]
-    for path in sorted(package.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def show_sentence(model: Path, dataset: ActorDataset, shot: str, emotion: str, folder: Path) -> None:
-    """Animates a sentence with a deployed model.
-
-    Args:
-        model: the deployed folder.
-        dataset: the actor's data, with the sentence as one of its shots.
-        shot: the sentence.
-        emotion: in which it is said.
-        folder: receives all files, which are called as it is.
-
-    Raises:
-        UserError: a file cannot be read or written.
-    """
-    pipeline = AnimationPipeline(DeployedModel.open(model), AnimationOptions(actor=dataset.actor, emotion=emotion))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    animation = pipeline.animate(dataset.audio_path(shot), folder.parent)
-    truth = ground_truth_animation(dataset, shot, folder.parent, animation.fps)
-    write_outputs(animation, folder, folder.name, FORMATS, truth, _LABELS)
-    LOGGER.info("%s: %d frames at %g per second", folder.name, animation.num_frames, animation.fps)
-
-
-def files_to_open(folder: Path) -> Mapping[str, Path]:
-    """The files that `show_sentence` has written for people, by what they are."""
-    return {what: folder / f"{folder.name}{suffix}" for suffix, what in _TO_OPEN.items()}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from audio2face.cli import deploy, kept_results
 from audio2face.cli import quickstart as quickstart_command
-from audio2face.cli.quickstart import RECORD_FILE, KeptResults
+from audio2face.cli.kept_results import KeptResults
+from audio2face.cli.quickstart import RECORD_FILE
 from audio2face.config import Roots
 from audio2face.io.atomic import write_json
 from audio2face.runs import RunFolder
@@ -60,7 +62,7 @@ class Stages:
             write_json(self.folder / "inference" / RUN / take / f"{take}.xml", {})
         return 0
 
-    def show(self, model: Path, dataset: object, shot: str, emotion: str, folder: Path) -> None:
+    def show(self, model: Path, dataset: object, shot: str, emotion: str, folder: Path, formats: object) -> None:
         self.calls.append(("show", shot))
         write_json(folder / f"{folder.name}.html", {})
 
@@ -80,15 +82,15 @@ def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
         "make_example": lambda *_, **__: [],
         "open_configuration": stages.configuration,
         "preprocess": lambda *_: SimpleNamespace(run=RunFolder(tmp_path / "preproc")),
-        "_trained": lambda *_: run,
+        "trained_run": lambda *_: run,
         "score_quickstart": lambda *_: {},
-        "show_sentence": stages.show,
+        "show_shot": stages.show,
         "unseen_dataset": lambda *_: None,
     }
     for name, stand_in in replaced.items():
         monkeypatch.setattr(quickstart_command, name, stand_in)
     monkeypatch.setattr(quickstart_command.check, "main", lambda _: 0)
-    monkeypatch.setattr(quickstart_command.deploy, "main", stages.deploy)
+    monkeypatch.setattr(deploy, "main", stages.deploy)
     monkeypatch.setattr(quickstart_command.animate, "main", stages.animate)
     monkeypatch.setattr(quickstart_command.ActorDataset, "open", lambda *_: SimpleNamespace(actor="ada"))
     return stages
@@ -118,7 +120,7 @@ def test_other_inputs_make_all_anew(
     elif changed == "example":
         write_json(tmp_path / "datasets/example/ben/example_dataset.json", {"source": "2"})
     elif changed == "code":
-        monkeypatch.setattr(quickstart_command, "_code_digest", lambda: "another")
+        monkeypatch.setattr(kept_results, "_code_digest", lambda: "another")
     else:
         (tmp_path / "inference" / RUN / RECORD_FILE).write_text('{"inputs": 3')
     assert stages.quickstart() == everything
@@ -129,13 +131,13 @@ def test_a_call_that_was_stopped_goes_on_where_it_was(stages: Stages, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(quickstart_command, "show_sentence", interrupted)
+        patch.setattr(quickstart_command, "show_shot", interrupted)
         quickstart_command.main([])
     assert stages.quickstart() == [("show", "ada_u03_neutral")]
 
 
 def test_a_result_without_a_record_is_not_whole(tmp_path: Path) -> None:
-    kept = KeptResults(tmp_path, {})
+    kept = KeptResults(tmp_path / RECORD_FILE, {})
     assert not kept.is_whole("model", tmp_path / "nowhere")
     kept.add("model", tmp_path)
     assert not kept.is_whole("other", tmp_path)
