@@ -20,7 +20,7 @@ from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, sho
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.shots import read_phoneme_times
+from audio2face.dataset.phoneme_times import read_phoneme_times
 from audio2face.errors import UserError
 from audio2face.evaluate.lips import ClosureScore, lip_distance, resample_frames, score_closure, score_lips
 from audio2face.example.make import STAMP_FILE, make_example

@@ -29,8 +29,8 @@ from audio2face.config_base.types import (
 # Read by: dataset check, preprocessing (lists the voices in `aug`), training.
 AUDIO_ROOT: dict[Actor, Annotated[str, dataset_folder("preproc", "train")]] = {}
 
-# Per actor: a folder with one file of phoneme times per shot, named after the shot. Training then runs
-# without a phoneme recogniser.
+# Per actor: a folder with one file of phoneme times per shot, named after the shot: a table (.txt), a Praat
+# TextGrid or a NIST CTM (docs/preparing_data.md). Training then runs without a phoneme recogniser.
 # Change it when phoneme times are known from a forced aligner or from a speech synthesiser.
 # Read by: dataset check, regression training.
 PHONEME_TIMES_ROOT: dict[Actor, Annotated[str, dataset_folder("train")]] = {}
@@ -104,7 +104,8 @@ SKIN_EYE_DIST_VERTEX_LIST_FPATH: dict[Actor, Annotated[str, dataset_file(".json"
 SKIN_FACES_FPATH: dict[Actor, Annotated[str, dataset_file(".npy", "preproc", "train", "inference")]] = {}
 
 # Per actor: rigid parts to draw together with skin and tongue (teeth, eyes): an archive with vertices `[n,
-# 3]` and faces of each part. Lower teeth follow the jaw, eyes their rotations.
+# 3]` and faces of each part. Lower teeth follow the jaw, eyes their rotations; the names of the parts decide
+# (docs/preparing_data.md).
 # Change it when previews and the player should show teeth and eyes.
 # Read by: dataset check, preprocessing, training (preview), inference.
 EXTRA_PARTS_FPATH: dict[Actor, Annotated[str, dataset_file(".npz", "preproc", "train", "inference")]] = {}

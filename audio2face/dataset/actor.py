@@ -61,7 +61,6 @@ OPTIONAL_PATHS = (
     "PHONEME_TIMES_ROOT",
 )
 DEFAULT_EMOTION = "neutral"
-PHONEME_TIMES_SUFFIX = ".txt"
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,6 @@ class ActorDataset:
                 path=self.paths["SKIN_CACHE_ROOT"],
                 hint="A shot is a folder there that holds a cache of the same name.",
             )
-        phonemes = self.paths.get("PHONEME_TIMES_ROOT")
         return Shot(
             name=name,
             emotion=self.emotion_of(name),
@@ -195,7 +193,6 @@ class ActorDataset:
             tongue_caches=self.tongue_caches,
             jaw=self.jaw_animation,
             eyes=self.eye_animation,
-            phoneme_times=phonemes / f"{name}{PHONEME_TIMES_SUFFIX}" if phonemes else None,
         )
 
     def audio_path(self, shot: str) -> Path:

@@ -1,8 +1,7 @@
-"""The files of a shot: its recording, animation caches, phoneme times and transcript."""
+"""The files of a shot: its recording, animation caches and transcript; `phoneme_times` reads its phones."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from audio2face.config_base.types import RECORDING_SUFFIXES
-from audio2face.errors import FileFormatError, UserError, missing_file
+from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry import ChannelError, FoundCache, PointCache, find_cache, list_shots, open_cache
 from audio2face.io.arrays import Archive
 from audio2face.types import Float32Array
@@ -115,7 +114,6 @@ class Shot:
         tongue_caches: all tongue caches; None for an actor without a tongue.
         jaw: archive of the jaw's motion; None if the actor has none.
         eyes: archive of the eyes' motion; None if the actor has none.
-        phoneme_times: exact phoneme times of the shot; None if the dataset has none.
     """
 
     name: str
@@ -125,7 +123,6 @@ class Shot:
     tongue_caches: CacheFolder | None
     jaw: Archive | None
     eyes: Archive | None
-    phoneme_times: Path | None
 
     def skin(self) -> PointCache:
         """Opens the animation of the skin, lazily read `[frames, verts, 3]` in centimetres."""
@@ -179,42 +176,6 @@ def _is_word_of(emotion: str, shot: str) -> bool:
 
 
 TRANSCRIPT_SUFFIX = ".txt"  # beside a recording
-_COLUMNS = ["start", "end", "phone"]
-_HINT = "Write UTF-8 text, one line per phone: start and end in seconds and the phone, separated by tabs."
-
-
-@dataclass(frozen=True)
-class PhonemeTime:
-    """Time of one phone.
-
-    Attributes:
-        symbol: the phone in IPA, or "SIL" for silence.
-        start: seconds from the start of the recording.
-        end: seconds from the start of the recording.
-    """
-
-    symbol: str
-    start: float
-    end: float
-
-
-def read_phoneme_times(path: Path) -> tuple[PhonemeTime, ...]:
-    """Reads the phones of a shot, in the order of the file.
-
-    Raises:
-        UserError: the file is missing, or (FileFormatError) is not such a table.
-    """
-    if not path.is_file():
-        raise missing_file("there are no such phoneme times", path, "Check PHONEME_TIMES_ROOT.")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"cannot be read as UTF-8 text: {error}", path=path, hint=_HINT) from error
-    if not lines or lines[0].split("\t") != _COLUMNS:
-        raise FileFormatError(
-            "does not start with the columns start, end, phone, separated by tabs", path=path, hint=_HINT
-        )
-    return tuple(_phone(path, number, line) for number, line in enumerate(lines[1:], 2) if line.strip())
 
 
 def read_transcript(path: Path) -> str | None:
@@ -229,19 +190,3 @@ def read_transcript(path: Path) -> str | None:
         raise FileFormatError(
             f"cannot be read as UTF-8 text: {error}", path=path, hint="It should hold the transcript of the recording."
         ) from error
-
-
-def _phone(path: Path, number: int, line: str) -> PhonemeTime:
-    try:
-        start, end, symbol = line.split("\t")
-        phone = PhonemeTime(symbol, float(start), float(end))
-    except ValueError as error:
-        raise FileFormatError(
-            f"line {number} is not start, end and phone: {line[:60]!a}", path=path, hint=_HINT
-        ) from error
-    if not (math.isfinite(phone.start) and 0 <= phone.start <= phone.end < math.inf):
-        problem = f"line {number} ends at {phone.end} s, after a start at {phone.start} s"
-        raise FileFormatError(
-            problem, path=path, hint="Correct the times of that line: seconds, the end after the start."
-        )
-    return phone

@@ -1,14 +1,11 @@
-"""Lips that meet on p, b and m, or do not; and the files that say when these sound."""
+"""Lips that meet on p, b and m, or do not."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from audio2face.dataset.shots import PhonemeTime, read_phoneme_times
-from audio2face.errors import FileFormatError, UserError
+from audio2face.dataset.phoneme_times import PhonemeTime
 from audio2face.evaluate import ClosureScore, score_closure
 
 FPS, REST = 30.0, 0.2
@@ -36,20 +33,3 @@ def test_only_bilabials_within_the_animation_count() -> None:
     assert score == ClosureScore(2, 1)
     assert (score + score).share == 0.5
     assert np.isnan(score_closure(distance(), REST, [], FPS).share)
-
-
-def test_phoneme_times(tmp_path: Path) -> None:
-    path = tmp_path / "shot.txt"
-    path.write_text("start\tend\tphone\n0.000000\t0.5\tSIL\n0.5\t0.527\taɪ\n", encoding="utf-8")
-    assert read_phoneme_times(path) == (PhonemeTime("SIL", 0.0, 0.5), PhonemeTime("aɪ", 0.5, 0.527))
-    for text, problem in (
-        ("", "the file is empty"),
-        ("start\tend\tphone\n0.1\tm\n", "line 2 is not start"),
-        ("start\tend\tphone\n0.5\t0.1\tm\n", "line 2 ends at 0.1 s"),
-        ("start\tend\tphone\nnan\t0.1\tm\n", "line 2 ends"),
-    ):
-        path.write_text(text)
-        with pytest.raises(FileFormatError, match=problem):
-            read_phoneme_times(path)
-    with pytest.raises(UserError, match="no such phoneme times"):
-        read_phoneme_times(tmp_path / "none.txt")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from audio2face.dataset.actor import DEFAULT_EMOTION, PHONEME_TIMES_SUFFIX, ActorDataset
+from audio2face.dataset.actor import DEFAULT_EMOTION, ActorDataset
 from audio2face.dataset.checks.blendshapes import check_names
 from audio2face.dataset.checks.report import Findings, first_few
-from audio2face.dataset.shots import infer_emotion, read_phoneme_times
+from audio2face.dataset.phoneme_times import SUFFIXES, find_phoneme_times, read_phoneme_times
+from audio2face.dataset.shots import infer_emotion
 from audio2face.geometry import canonical_polygons
 from audio2face.io.arrays import Archive
 from audio2face.models.phonemes import ENGLISH, plain_symbol
@@ -124,39 +125,53 @@ def check_extras(dataset: ActorDataset, shots: tuple[str, ...], findings: Findin
     root = dataset.paths.get("PHONEME_TIMES_ROOT")
     if root is None:
         return
-    _check_phonemes(root, shots, findings)
-    lacking = [shot for shot in shots if not (root / f"{shot}{PHONEME_TIMES_SUFFIX}").is_file()]
+    lacking = _check_phonemes(root, shots, findings)
     if lacking:
         findings.warning(
             "phonemes-missing",
-            f"has no {PHONEME_TIMES_SUFFIX} file for {first_few(lacking)}",
+            f"has no file of phoneme times ({SUFFIXES}) for {first_few(lacking)}",
             "Add the phoneme times of these shots, or remove PHONEME_TIMES_ROOT.",
             file=root,
             shot=lacking[0] if len(lacking) == 1 else None,
         )
 
 
-def _check_phonemes(root: Path, shots: Iterable[str], findings: Findings) -> None:
-    """Reads the phoneme times of all shots; if nearly all phones are English, the others are reported as errors."""
-    places: dict[str, tuple[str, int]] = {}
+def _check_phonemes(root: Path, shots: Iterable[str], findings: Findings) -> list[str]:
+    """Reads the phoneme times of all shots, and returns the shots without any."""
+    lacking = []
+    places: dict[str, tuple[Path, int]] = {}
     for shot in shots:
-        path = root / f"{shot}{PHONEME_TIMES_SUFFIX}"
-        read = functools.partial(read_phoneme_times, path)
-        times = findings.attempt(read, "phonemes-unreadable", path, shot) if path.is_file() else None
-        for time in times or ():
-            _, count = places.get(time.symbol, (shot, 0))
-            places[time.symbol] = (places.get(time.symbol, (shot, 0))[0], count + 1)
+        paths = findings.attempt(functools.partial(_phoneme_files, root, shot), "phonemes-several", root, shot)
+        if paths == ():
+            lacking.append(shot)
+        for path in paths or ():
+            read = functools.partial(read_phoneme_times, path)
+            for time in findings.attempt(read, "phonemes-unreadable", path, shot) or ():
+                first, count = places.get(time.symbol, (path, 0))
+                places[time.symbol] = (first, count + 1)
+    _check_symbols(places, findings)
+    return lacking
+
+
+def _phoneme_files(root: Path, shot: str) -> tuple[Path, ...]:
+    """The file of phoneme times of a shot, if there is one."""
+    path = find_phoneme_times(root, shot)
+    return () if path is None else (path,)
+
+
+def _check_symbols(places: Mapping[str, tuple[Path, int]], findings: Findings) -> None:
+    """If nearly all phones are English, the others are errors; each has its first file and its count."""
     strange = {symbol for symbol in places if plain_symbol(symbol, "en") not in ENGLISH.symbols}
     known = sum(count for symbol, (_, count) in places.items() if symbol not in strange)
     if not strange or known < _MOSTLY_ENGLISH * sum(count for _, count in places.values()):
         return
-    shot = places[min(strange)][0]
+    path = places[min(strange)][0]
     findings.error(
         "phonemes-unknown",
         f"{first_few(sorted(strange))} is no phone of 'en', unlike {known} others",
         f"Phones: {' '.join(ENGLISH.symbols)}, or IPA.",
-        file=root / f"{shot}{PHONEME_TIMES_SUFFIX}",
-        shot=shot,
+        file=path,
+        shot=path.stem,
     )
 
 

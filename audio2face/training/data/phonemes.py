@@ -20,8 +20,8 @@ from audio2face.audio import read_header, read_track
 from audio2face.config import Dataset, TrainRegression
 from audio2face.config_base.types import PhonemeLanguage
 from audio2face.console import LOGGER, track
-from audio2face.dataset.actor import PHONEME_TIMES_SUFFIX
-from audio2face.dataset.shots import TRANSCRIPT_SUFFIX, read_phoneme_times, read_transcript
+from audio2face.dataset.phoneme_times import find_phoneme_times, read_phoneme_times
+from audio2face.dataset.shots import TRANSCRIPT_SUFFIX, read_transcript
 from audio2face.errors import UserError
 from audio2face.export import buffer_frames
 from audio2face.io.atomic import write_npy
@@ -199,8 +199,7 @@ def _recording(clip: TrainingClip, dataset: Dataset) -> _Recording | None:
     if clip.audio is None:
         return None
     root = dataset.PHONEME_TIMES_ROOT.get(clip.shot.actor)
-    times = None if root is None else root / f"{clip.shot.name}{PHONEME_TIMES_SUFFIX}"
-    return _Recording(clip.audio, times if times is not None and times.is_file() else None)
+    return _Recording(clip.audio, None if root is None else find_phoneme_times(root, clip.shot.name))
 
 
 def _language_tables(
