@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audio2face.dataset.shots import read_phoneme_times
+from audio2face.dataset.phoneme_times import read_phoneme_times
 from audio2face.dataset.vertex_lists import VertexPairs, read_faces
 from audio2face.errors import UserError
 from audio2face.geometry import open_cache

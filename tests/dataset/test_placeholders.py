@@ -13,7 +13,7 @@ from raw_datasets import Open, add_shot
 
 from audio2face.audio import read_track
 from audio2face.dataset.checks import check_actor
-from audio2face.dataset.shots import read_phoneme_times
+from audio2face.dataset.phoneme_times import read_phoneme_times
 from audio2face.errors import UserError
 from audio2face.geometry import open_cache, write_cache
 from audio2face.io.arrays import Archive, read_json, read_npy
