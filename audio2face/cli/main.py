@@ -55,6 +55,7 @@ COMMANDS = {
     "animate": Command("audio2face.cli.animate", "animate a face from recordings", "inference", supervised=True),
     "push": Command("audio2face.cli.push", "publish a deployed model on a hub"),
     "pull": Command("audio2face.cli.pull", "fetch a published model from a hub"),
+    "run-all": Command("audio2face.cli.run_all", "all stages of a configuration", supervised=True),
     "quickstart": Command(
         "audio2face.cli.quickstart",
         "all stages on generated example actors",

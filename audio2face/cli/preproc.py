@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     configuration = open_configuration("preproc", args.config_name, args.config_file, args.actor_names, args.overrides)
     outcomes = [preprocess(configuration, actor) for actor in _chosen(configuration, args.actor_names, args.all)]
     for outcome in outcomes:
-        _show_clips(outcome)
+        show_clips(outcome)
     results: dict[str, Path] = {}
     for outcome in outcomes:
         LOGGER.info(_RULE)
@@ -53,7 +53,7 @@ def _chosen(configuration: Configuration, names: list[str], everyone: bool) -> l
     return known if everyone else list(dict.fromkeys(names))
 
 
-def _show_clips(outcome: PreprocResult) -> None:
+def show_clips(outcome: PreprocResult) -> None:
     """Prints the table of clips if it is short."""
     artifacts = PreprocArtifacts.open(outcome.run.path)
     if len(artifacts.clips) <= _MOST_CLIPS_SHOWN:

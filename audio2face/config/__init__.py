@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from audio2face.config.configuration import ConfigError, Configuration, InferenceSection, TrainSection
-from audio2face.config.load import load
+from audio2face.config.load import load, stages_of_override
 from audio2face.config.paths import Roots
 from audio2face.config.sections import (
     Dataset,
@@ -32,4 +32,5 @@ __all__ = [
     "TrainRegression",
     "TrainSection",
     "load",
+    "stages_of_override",
 ]

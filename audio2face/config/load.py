@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from audio2face.config import rules
@@ -99,6 +100,29 @@ def load(
     )
 
 
+def stages_of_override(argument: str) -> tuple[Stage, ...]:
+    """The stages that read the parameter of an argument `NAME=VALUE`.
+
+    Raises:
+        UserError: no stage does, or the argument has another form.
+    """
+    stages: list[Stage] = []
+    for stage in REQUIRED:
+        with suppress(OverrideError):
+            parse_override(argument, stage, _sections_read(stage))
+            stages.append(stage)
+    try:
+        parse_override(argument, "train", SECTIONS)
+    except OverrideError as error:
+        raise UserError(f"{error.source}: {error}") from error
+    return tuple(stages)
+
+
+def _sections_read(stage: Stage) -> tuple[SectionName, ...]:
+    """The sections that a stage reads, its own first."""
+    return tuple(dict.fromkeys((_OWN[stage], *REQUIRED[stage], *OPTIONAL[stage])))
+
+
 def _find_folder(config_name: str, folder: Path) -> Path:
     check_identifier(config_name, "configuration name")
     if (folder / config_name).is_dir():
@@ -113,11 +137,10 @@ def _find_folder(config_name: str, folder: Path) -> Path:
 def _apply_overrides(draft: Draft, arguments: Sequence[str]) -> None:
     """Merges arguments over the values of the files; reports invalid ones."""
     own = _OWN[draft.stage]
-    read = {own: None} | dict.fromkeys(REQUIRED[draft.stage] + OPTIONAL[draft.stage])
     overrides: list[Override] = []
     for argument in arguments:
         try:
-            overrides.append(parse_override(argument, draft.stage, list(read)))
+            overrides.append(parse_override(argument, draft.stage, _sections_read(draft.stage)))
         except OverrideError as error:
             draft.report(own, "", str(error), Place(error.source, rank=sys.maxsize))
     for name, user in draft.users.items():

@@ -24,6 +24,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "push": hub.push,
     "pull": hub.pull,
     "init": project.init,
+    "run-all": project.run_all,
     "tests": stages.tests,
 }
 # What a parser cannot say by itself: arguments that exclude or need each other. They end by `parser.error`.
