@@ -14,7 +14,6 @@ from typing import NoReturn
 HOME_VARIABLE = "A2F_HOME"
 _PACKAGES = Path(__file__).resolve().parents[2]  # the folder that holds the package: a repository or site-packages
 SETTINGS = (
-    HOME_VARIABLE,
     "A2F_DATASETS_ROOT",
     "A2F_WORKSPACE_ROOT",
     "A2F_RUNTIME",
