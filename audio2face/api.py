@@ -29,6 +29,7 @@ from audio2face.inference.animate import AnimationOptions, AnimationPipeline, fi
 from audio2face.inference.streaming import AnimationStream
 from audio2face.io.claims import temporary_folder
 from audio2face.model_folder import DeployedModel
+from audio2face.run_names import find_model
 
 EmotionInput = str | PathLike[str] | Mapping[str, float] | None
 _NO_EMOTION = "neutral"
@@ -38,16 +39,14 @@ def load(model: str | PathLike[str], device: Literal["auto", "cpu", "cuda"] = "a
     """Opens a deployed model.
 
     Args:
-        model: the folder that `run_deploy.py` made, or its name in `output_deploy` of the workspace.
+        model: the folder that `run_deploy.py` made, or its name in `output_deploy` of the workspace: in full, an end or
+            a part of it, or "latest".
         device: what the network runs on; "auto" takes a GPU where ONNX Runtime can use one.
 
     Raises:
         UserError: there is no such model, something in its folder is wrong, or the device is not there.
     """
-    folder = Path(model)
-    if not folder.is_dir() and folder.name == str(model):
-        deployed = Roots.from_environment().workspace / "output_deploy" / folder
-        folder = deployed if deployed.is_dir() else folder
+    folder = find_model(str(model), Roots.from_environment().workspace / "output_deploy")
     return Model(DeployedModel.open(folder), best_device() if device == "auto" else device)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,10 +19,10 @@ from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError, check_identifier
 from audio2face.io.atomic import write_json, write_text
+from audio2face.run_names import CONFIGURATION_FILE, configured_name, run_folders
 
 STATUS_FILE = "status.json"
 OVERRIDES_FILE = "configs/overrides.json"  # of a run that was given parameters as arguments
-_FULL_NAME = re.compile(r"\d{6}_\d{6}_(?P<run_name>.+)", re.ASCII)
 _RECORDED_PACKAGES = ("numpy", "scipy", "torch", "onnxruntime", "transformers", "soundfile")
 
 
@@ -45,8 +44,7 @@ class RunFolder:
     @property
     def run_name(self) -> str | None:
         """The configured name (RUN_NAME), which follows date and time; None for other names of folders."""
-        match = _FULL_NAME.fullmatch(self.name)
-        return None if match is None else match["run_name"]
+        return configured_name(self.name)
 
     @classmethod
     def create(cls, root: Path, run_name: str) -> RunFolder:
@@ -99,7 +97,7 @@ class RunFolder:
 
 
 def record(folder: RunFolder, configuration: Configuration, **facts: Any) -> None:
-    """Writes the metadata of a run into its `configs/`: settings as given and as merged, and versions.
+    """Writes the metadata of a run into its `configs/`: configuration, settings as given and as merged, and versions.
 
     Args:
         folder: the run.
@@ -119,6 +117,7 @@ def record(folder: RunFolder, configuration: Configuration, **facts: Any) -> Non
     for stem, value in facts.items():
         write_json(target / f"{stem}.json", value)
     write_json(target / "state.json", state(configuration.roots))
+    configuration.save(folder.path / CONFIGURATION_FILE)
 
 
 def state(roots: Roots) -> dict[str, Any]:
@@ -161,9 +160,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 def finished_runs(root: Path) -> list[RunFolder]:
     """Returns the finished runs under `root`, newest first."""
-    if not root.is_dir():
-        return []
-    folders = [RunFolder(path) for path in sorted(root.iterdir(), reverse=True) if path.is_dir()]
+    folders = [RunFolder(path) for path in run_folders(root)]
     return [folder for folder in folders if folder.is_done]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audio2face.cli import parsers
-from audio2face.cli.inference_options import ComparisonSource, InferenceOptions
+from audio2face.cli.inference_options import ComparisonSource, InferenceOptions, name_in_full
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError, check_file_stem
@@ -34,7 +34,11 @@ def main(argv: list[str]) -> int:
     """Returns the exit status; a mistake of the user is a UserError."""
     args = parsers.parse("inference", argv)
     start_logging()
-    configuration = open_configuration("inference", args.config_name, args.config_file) if args.config_name else None
+    configuration = None
+    if args.model is None:
+        run = args.training_run_name_full
+        configuration = open_configuration("inference", args.config_name, args.config_file, run=run)
+    name_in_full(args, configuration)
     options = InferenceOptions(args, configuration)
     check_formats(args.format or ())
     recordings = options.recordings()

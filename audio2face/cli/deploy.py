@@ -10,12 +10,12 @@ from audio2face.cli import parsers
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.config import Configuration
 from audio2face.console import LOGGER, console, start_logging
-from audio2face.errors import UserError
 from audio2face.extras import install_hint, missing, require
 from audio2face.model_folder import DeployedModel, lint
 from audio2face.model_folder.lint import show
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.validation import Diagnostics, FileDiagnostics
+from audio2face.run_names import resolve_training_run
 from audio2face.runs import say_where
 
 if TYPE_CHECKING:  # a base installation, which looks over deployed folders, has no torch
@@ -29,11 +29,12 @@ def main(argv: list[str]) -> int:
     start_logging()
     if args.check is not None:
         return check(Path(args.check))
-    configuration = open_configuration("deploy", args.config_name, args.config_file, overrides=args.overrides)
-    target = deploy(configuration, args.training_run_name_full, export=args.export, force=args.force)
+    run = args.training_run_name_full
+    configuration = open_configuration("deploy", args.config_name, args.config_file, overrides=args.overrides, run=run)
+    target = deploy(configuration, run, export=args.export, force=args.force)
     say_where(
         {"Deployed model:": target, "Description:": target / "README.md"},
-        [f"python run_inference.py {configuration.name} {args.training_run_name_full} --audio YOUR_SPEECH.wav"],
+        [f"python run_inference.py {configuration.name} {target.name} --audio YOUR_SPEECH.wav"],
     )
     return 0
 
@@ -43,7 +44,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
 
     Args:
         configuration: for stage "deploy".
-        run_name: the full name of the training run.
+        run_name: the name of the training run: in full, an end or a part of it, or "latest".
         export: first export the run's weights anew.
         force: replace what is deployed.
 
@@ -54,13 +55,12 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     from audio2face.deploy import ExportRecord, export_run, finish_export, package_run
 
     train, inference = configuration.train, configuration.inference
-    run = train.TRAIN_OUTPUT_ROOT / run_name
-    if not run.is_dir():
-        raise UserError("there is no such training run", path=run, hint="Give the full name that training printed.")
+    run = resolve_training_run(run_name, train.TRAIN_OUTPUT_ROOT, configuration.name)
+    LOGGER.info("training run %s, configuration %s", run.name, configuration.name)
     finish_export(run)
     record = export_run(run, inference=inference) if export else ExportRecord.open(run)
     _warn_of_other_steps(record, configuration)
-    target = train.FINAL_DEPLOY_ROOT / run_name
+    target = train.FINAL_DEPLOY_ROOT / run.name
     package_run(
         run,
         target,

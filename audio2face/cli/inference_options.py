@@ -21,6 +21,7 @@ from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.model_folder import DeployedModel, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
+from audio2face.run_names import find_model, resolve_training_run, run_folders
 
 TRUTH = "truth"  # what --compare-with calls the motion of the dataset
 _STANDARD_ZERO = "neutral"  # the word for no emotion where no configuration tells another
@@ -198,9 +199,10 @@ class ComparisonSource:
             if configuration is None:
                 raise UserError("the true motion belongs to a configuration's dataset", hint="Give CONFIG_NAME.")
             return cls("Ground truth", ActorDataset.open(pipeline.actor.name, configuration.dataset), pipeline.fps)
-        folder = Path(wanted)
-        if not folder.is_dir() and configuration is not None:
-            folder = deployed_folder(configuration, wanted) or folder
+        deployed = Roots.from_environment().workspace / "output_deploy"
+        if configuration is not None:
+            deployed = configuration.train.FINAL_DEPLOY_ROOT
+        folder = find_model(wanted, deployed)
         model = DeployedModel.open(folder)
         known = pipeline.actor.name in model.info.identities
         settings = replace(
@@ -220,6 +222,24 @@ class ComparisonSource:
             LOGGER.warning("actor %r has no shot %r to compare with", self.source.actor, recording.stem)
             return None
         return ground_truth_animation(self.source, recording.stem, folder, float(self.fps))
+
+
+def name_in_full(args: argparse.Namespace, configuration: Configuration | None) -> None:
+    """Puts the full name of the run, or the folder of the model, in the place of what was typed.
+
+    Raises:
+        UserError: there is no such run or model, or there are several.
+    """
+    if configuration is None:
+        args.model = str(find_model(args.model, Roots.from_environment().workspace / "output_deploy"))
+        return
+    train = configuration.train
+    deployed = [folder for folder in run_folders(train.FINAL_DEPLOY_ROOT) if (folder / MODEL_FILE).is_file()]
+    found = resolve_training_run(
+        args.training_run_name_full, train.TRAIN_OUTPUT_ROOT, configuration.name, also=deployed
+    )
+    args.training_run_name_full = found.name
+    LOGGER.info("training run %s, configuration %s", found.name, configuration.name)
 
 
 def deployed_folder(configuration: Configuration, run_name: str) -> Path | None:

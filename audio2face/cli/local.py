@@ -43,7 +43,7 @@ def run_stage(
         python: the interpreter.
     """
     command = [*processes(args, variables), *command, *argv]
-    if stage not in CONFIGURED or not getattr(args, "config_name", None):
+    if stage not in CONFIGURED or not named_configuration(args):
         return supervise(python, command, variables)
     with temporary_folder() as folder:
         checked = folder / "configuration.json"
@@ -87,12 +87,20 @@ def write_configuration(python: Path, stage: str, args: argparse.Namespace, vari
     Returns:
         The exit status: 0, or that of what went wrong.
     """
-    command = ["-m", "audio2face.config", args.config_name, "--stage", stage, "--output", str(to)]
+    command = ["-m", "audio2face.config", *named_configuration(args), "--stage", stage, "--output", str(to)]
     for actor in getattr(args, "actor_names", None) or []:
         command += ["--actor", actor]
     for override in getattr(args, "overrides", []):
         command.append(f"--set={override}")
     return supervise(python, command, {**variables, "TMPDIR": str(to.parent)})
+
+
+def named_configuration(args: argparse.Namespace) -> list[str]:
+    """The configuration, or the training run whose configuration is meant; empty where neither is given."""
+    run = getattr(args, "training_run_name_full", None)
+    if getattr(args, "config_name", None):
+        return [args.config_name]
+    return ["--of-run", run] if run else []
 
 
 def supervise(python: Path, command: Sequence[str], variables: dict[str, str]) -> int:

@@ -15,6 +15,7 @@ from typing import NoReturn
 from audio2face import interrupts
 from audio2face.cli.settings import find_home, read_settings, stage_environment
 from audio2face.config import Configuration, Stage, load
+from audio2face.config.of_run import configuration_of_run
 from audio2face.console import fail
 from audio2face.errors import UserError
 
@@ -33,12 +34,21 @@ _FILE_PROBLEMS: dict[int | None, tuple[str, str]] = {
 
 def open_configuration(
     stage: Stage,
-    config_name: str,
+    config_name: str | None,
     config_file: str | None,
     actors: Sequence[str] = (),
     overrides: Sequence[str] = (),
+    run: str | None = None,
 ) -> Configuration:
     """Opens the configuration that the launcher has validated and written; without a launcher, validates it here.
+
+    Args:
+        stage: the stage.
+        config_name: name of the configuration; None where a run was named without it.
+        config_file: the launcher's file.
+        actors: the actors to work on.
+        overrides: parameters as arguments.
+        run: the training run, whose configuration is meant where none is named.
 
     Raises:
         UserError: the configuration is invalid.
@@ -48,7 +58,8 @@ def open_configuration(
             return Configuration.open(Path(config_file))
         finally:
             _remove(Path(config_file))
-    configuration = load(config_name, stage=stage, actors=list(actors), overrides=overrides)
+    name = config_name or configuration_of_run(str(run))
+    configuration = load(name, stage=stage, actors=list(actors), overrides=overrides)
     for warning in configuration.warnings:
         print(f"[WARNING] {warning}", file=sys.stderr)
     return configuration

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import get_args
 
 from audio2face.config import Stage, load
+from audio2face.config.of_run import configuration_of_run
 from audio2face.console import fail
 from audio2face.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m audio2face.config", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("config", metavar="CONFIG", help="name of a folder in configs/")
+    parser.add_argument("config", metavar="CONFIG", nargs="?", help="name of a folder in configs/")
+    parser.add_argument("--of-run", metavar="RUN", help="a training run, in place of its configuration's name")
     parser.add_argument("--stage", required=True, choices=get_args(Stage))
     parser.add_argument("--actor", action="append", default=[], help="an actor to work on; may be given several times")
     parser.add_argument(
@@ -28,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     options = parser.parse_args(arguments)
     try:
-        configuration = load(options.config, stage=options.stage, actors=options.actor, overrides=options.overrides)
+        name = options.config or configuration_of_run(options.of_run)
+        configuration = load(name, stage=options.stage, actors=options.actor, overrides=options.overrides)
         configuration.save(options.output)
     except UserError as error:
         fail(error)

@@ -5,6 +5,7 @@ A rule yields section, parameter and message of each problem.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from audio2face.config_base.types import MemberOf, PathRule, Stage
 from audio2face.errors import UserError
 from audio2face.families import FAMILIES
 from audio2face.placeholders import find_placeholder
+from audio2face.run_names import LATEST, resolve_run, run_folders
 
 MIN_SEGMENT_SECONDS = 0.21  # the speech encoder masks spans of 10 of its steps, 50 of which make a second
 TOGETHER = (
@@ -175,7 +177,6 @@ REQUIRED_PER_ACTOR: dict[str, tuple[Stage, ...]] = {
     "CACHE_FPS": ("check", "preproc", "train"),
 }
 RUNS = "PREPROC_RUN_NAME_FULL"
-LATEST = "latest"
 PLACEHOLDER = "XXXXXX_XXXXXX"
 MAX_LISTED = 10  # missing clips, beyond which only their number is reported
 
@@ -299,17 +300,31 @@ def placeholders(draft: Draft) -> Found:
 
 
 def preproc_runs(draft: Draft) -> Found:
-    """Finds preprocessing runs that do not exist."""
+    """Puts full names in the place of parts of names, and finds preprocessing runs that do not exist."""
     if draft.stage != "train":
         return
-    folder = draft.roots.resolve(draft.value("train", "PREPROC_ROOT"), "workspace")
+    root = draft.roots.resolve(draft.value("train", "PREPROC_ROOT"), "workspace")
     for actor in concerned_actors(draft):
-        run = draft.value("train", RUNS).get(actor, LATEST)
-        if run == LATEST or run.startswith(PLACEHOLDER) or _is_folder(folder / run):
+        given = draft.value("train", RUNS)
+        run = given.get(actor, LATEST)
+        if run == LATEST or run.startswith(PLACEHOLDER) or _is_folder(root / run):
             continue
-        close = nearest(run, [path.name for path in folder.iterdir()] if _is_folder(folder) else [])
-        meant = f"; did you mean {close!r}?" if close else ""
-        yield "train", RUNS, f"{RUNS}[{actor!r}]: there is no run {folder / run}{meant}"
+        own = [folder for folder in run_folders(root) if _actor_of(folder) in (None, actor)]
+        try:
+            found = resolve_run(run, own, "preprocessing run", root)
+        except UserError as error:
+            said = " ".join(f"{error.problem}, in {root}. {error.hint}".split())
+            yield "train", RUNS, f"{RUNS}[{actor!r}]: {said}"
+        else:
+            draft.sections["train"].values[RUNS] = {**given, actor: found.name}
+
+
+def _actor_of(run: Path) -> str | None:
+    """The actor that a preprocessing run records."""
+    try:
+        return str(json.loads((run / "configs/actor_info.json").read_text(encoding="utf-8"))["actor_name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def clip_audio(draft: Draft) -> Found:

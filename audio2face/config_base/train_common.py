@@ -84,9 +84,9 @@ TORCH_CACHE_ROOT: OutputFolder = "/workspace/torch_cache"
 # Read by: training, deployment, inference.
 PREPROC_ROOT: OutputFolder = "/workspace/output_preproc"
 
-# Per actor: the full name of the preprocessing run, such as "250909_135508_example". By default, and with
-# "latest", the actor's newest run that was made from the data of this configuration is used. A run that is
-# named is used in any case, with a warning where its data differ.
+# Per actor: the preprocessing run, such as "250909_135508_example"; the end or any part of its name is enough where
+# no other run of the actor has it. By default, and with "latest", the actor's newest run that was made from the data
+# of this configuration is used. A run that is named is used in any case, with a warning where its data differ.
 # Change it when a certain run is wanted rather than the newest.
 # Read by: training, deployment.
 PREPROC_RUN_NAME_FULL: dict[Actor, Identifier] = {}

@@ -16,9 +16,9 @@ from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.preproc.artifacts import PreprocArtifacts, read_identity
 from audio2face.preproc.data_record import CurrentData, read_record
+from audio2face.run_names import LATEST
 from audio2face.runs import finished_runs
 
-LATEST = "latest"
 _SHOWN = 3  # differences in a message at most
 _UNRECORDED = "was made by a version that did not record its data"
 

@@ -21,6 +21,7 @@ from audio2face.interrupts import resume_hint, set_resume_hint
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import write_json
 from audio2face.preproc.run import remove_temporary_files, run_lock
+from audio2face.run_names import LATEST, resolve_run, run_folders
 from audio2face.runs import OVERRIDES_FILE, RunFolder, record
 from audio2face.training.checkpoint import (
     FOLDER,
@@ -41,14 +42,13 @@ from audio2face.training.distributed import (
 )
 from audio2face.training.families import training_module
 from audio2face.training.metrics import RunLog
-from audio2face.training.run_folder import CONFIGURATION_FILE, NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
+from audio2face.training.run_folder import NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
 from audio2face.training.task import ResumeState, Task
 from audio2face.training.trainer import StopReason, Trainer
 
 NEWEST = ""  # value of `--resume` without a name
 _RUNS = "preproc_run_name_full"
-_LATEST = "latest"
 _MOST_LISTED = 8
 
 # Parameters of training that may change when a run is resumed: they do not affect the weights, or the checkpoint
@@ -64,7 +64,7 @@ _FREE = {
 
 
 def find_run_to_resume(configuration: Configuration, name: str) -> RunFolder:
-    """The run of a name, or for `NEWEST` the newest unfinished run of the configuration.
+    """The run of a name or a part of one, or for `NEWEST` and `LATEST` the configuration's newest unfinished run.
 
     Unfinished runs with a checkpoint come first, so that one that failed at its start does not hide them.
 
@@ -73,11 +73,8 @@ def find_run_to_resume(configuration: Configuration, name: str) -> RunFolder:
     """
     root = configuration.train.TRAIN_OUTPUT_ROOT
     runs = _runs(root)
-    if name:
-        found = next((run for run in runs if run.name == name), None)
-        if found is None:
-            raise UserError(f"there is no training run {name!r}", path=root, hint=_hint(runs))
-        return found
+    if name not in (NEWEST, LATEST):
+        return RunFolder(resolve_run(name, [run.path for run in runs], "training run", root))
     own = [run for run in runs if run.run_name == configuration.train.RUN_NAME and not run.is_done]
     resumable = [run for run in own if CheckpointStore(run.path / FOLDER).last() is not None]
     if not own:
@@ -124,8 +121,8 @@ def check_settings(run: RunFolder, configuration: Configuration) -> None:
             if not (section == "train" and name in _FREE) and before.get(name) != now.get(name):
                 differing.append(f"{name} was {_shown(before, name)}, is {_shown(now, name)}")
     for actor, before_run in preproc_runs(run).items():
-        configured = configuration.train.PREPROC_RUN_NAME_FULL.get(actor, _LATEST)
-        if configured not in (_LATEST, before_run):
+        configured = configuration.train.PREPROC_RUN_NAME_FULL.get(actor, LATEST)
+        if configured not in (LATEST, before_run):
             differing.append(f"PREPROC_RUN_NAME_FULL of {actor} was {before_run}, is {configured}")
     if differing:
         more = f"\n  and {len(differing) - _MOST_LISTED} more" if len(differing) > _MOST_LISTED else ""
@@ -175,14 +172,7 @@ def _shown(values: Mapping[str, Any], name: str) -> str:
 
 def _runs(root: Path) -> list[RunFolder]:
     """All runs with the metadata of their network, newest first."""
-    if not root.is_dir():
-        return []
-    paths = sorted((path for path in root.iterdir() if (path / NETWORK_FILE).is_file()), reverse=True)
-    return [RunFolder(path) for path in paths]
-
-
-def _hint(runs: list[RunFolder]) -> str:
-    return f"The newest are: {', '.join(run.name for run in runs[:3])}." if runs else "There is no training run yet."
+    return [RunFolder(path) for path in run_folders(root) if (path / NETWORK_FILE).is_file()]
 
 
 # Writes the deploy/ folder of a run, given its trained network. An argument, because deployment imports training.
@@ -332,7 +322,6 @@ def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fa
     for name, value in task.metadata_files().items():
         write_json(run.path / name, value)
     write_json(run.path / NETWORK_FILE, task.network_config())
-    configuration.save(run.path / CONFIGURATION_FILE)
     record(run, configuration, engine=describe_engine(fabric))
 
 

@@ -16,6 +16,8 @@ from audio2face.config import Configuration, Roots
 from audio2face.errors import FileFormatError, UserError
 from audio2face.io.arrays import read_json
 from audio2face.model_folder.network_info import SEVERAL_ACTORS
+from audio2face.run_names import CONFIGURATION_FILE
+from audio2face.run_names import WEIGHTS_FILE as WEIGHTS_FILE
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.dataset import TrainingData
@@ -196,12 +198,10 @@ def read_validation(run_folder: Path, roots: Roots) -> tuple[ValidationClip, ...
         raise FileFormatError(f"is no record of validation clips: {error}", path=path) from error
 
 
-CONFIGURATION_FILE = "configs/configuration.json"
 PREPROC_FILE = f"configs/{ORIGINS_STEM}.json"
 NETWORK_FILE = "network.json"
 INFO_FILE = "network_info_full.json"
 SUMMARY_FILE = "summary.json"
-WEIGHTS_FILE = "weights.safetensors"
 DEPLOY_FOLDER = "deploy"  # of a run: what consumers of the model read
 
 

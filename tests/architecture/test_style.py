@@ -17,6 +17,7 @@ ORDER = [
     "placeholders",
     "command_names",
     "errors",
+    "run_names",
     "extras",
     "types",
     "interrupts",

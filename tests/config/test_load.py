@@ -59,7 +59,7 @@ def test_all_problems_of_all_files_come_at_once(load_files: Loader) -> None:
         "config_train.py:4: CLIPS[0][0]: 'eve' is not in ACTOR_NAMES",
         "config_train.py:4: CLIPS[0]: s ends at frame 1, before its start at 3",
         "config_train.py:5: LOSS_MSE_ALPHA: not a parameter of diffusion networks",
-        "config_train.py:6: PREPROC_RUN_NAME_FULL['ada']: there is no run ",
+        "config_train.py:6: PREPROC_RUN_NAME_FULL['ada']: there is no preprocessing run '250101_000000_gone', in ",
         "config_train.py:7: AUG_MUTED_AUDIO_NOISE_TYPE: should be 'gauss' or 'mic', found 'pink'",
         "config_inference.py:2: running it failed: ZeroDivisionError: division by zero",
     ]

@@ -15,7 +15,7 @@ import torch
 from training_runs import ACTOR, NAME, PREPROC, configuration, write_preproc_run, write_training_run
 
 from audio2face.cli import deploy as deploy_command
-from audio2face.cli import parsers
+from audio2face.cli import local, parsers
 from audio2face.deploy import export_run
 from audio2face.deploy.diffusion import example_inputs, make_plan, make_sampler
 from audio2face.deploy.readme import audio2emotion_block
@@ -216,9 +216,16 @@ def test_frame_rate_that_the_window_does_not_make(trained: Trained) -> None:
         make_plan(TrainingRun.open(trained.run), trained.network, setup.train, setup.inference)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("argv", [[], ["config"], ["--check", "folder", "config"], ["--check", "folder", "--force"]])
+@pytest.mark.parametrize("argv", [[], ["--check", "folder", "run"], ["--check", "folder", "--force"]])
 def test_arguments(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parsers.parse("deploy", argv)
     assert ended.value.code == 2
     assert parsers.parse("deploy", ["--check", "folder"]).check == "folder"
+
+
+def test_a_single_name_is_that_of_a_run() -> None:
+    args = parsers.parse("deploy", ["latest"])
+    assert (args.config_name, args.training_run_name_full) == (None, "latest")
+    assert local.named_configuration(args) == ["--of-run", "latest"]
+    assert local.named_configuration(parsers.parse("deploy", ["mine", "latest"])) == ["mine"]

@@ -214,7 +214,13 @@ def test_two_recordings_of_one_name(animate: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [[], ["config"], ["--model", "m", "config", "run"], ["--model", "m", "--raw-only"], ["c", "r", "--set", "a"]],
+    [
+        [],
+        ["--model", "m", "run"],
+        ["--model", "m", "config", "run"],
+        ["--model", "m", "--raw-only"],
+        ["c", "r", "--set", "a"],
+    ],
 )
 def test_the_command_line(given: list[str]) -> None:
     with pytest.raises(SystemExit):

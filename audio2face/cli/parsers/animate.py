@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from audio2face.cli.parsers.base import identifier, parameter, run_parser, seed
+from audio2face.cli.parsers.base import identifier, parameter, run_parser, seed, take_run
 
 # Forms of an animation, as audio2face.export and audio2face.player know them; a test compares.
 FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb", "usd", "video")
@@ -21,7 +21,10 @@ def animate() -> argparse.ArgumentParser:
         optional=True,
     )
     result.add_argument(
-        "--model", metavar="FOLDER", help="a deployed model, in place of CONFIG_NAME and TRAINING_RUN_NAME_FULL"
+        "--model",
+        metavar="FOLDER",
+        help="a deployed model, in place of CONFIG_NAME and TRAINING_RUN_NAME_FULL: a folder, or a name in "
+        "workspace/output_deploy (the end or a part of it, or 'latest')",
     )
     result.add_argument(
         "--audio",
@@ -123,7 +126,8 @@ def _add_raw(parser: argparse.ArgumentParser) -> None:
 def check_animate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Either a training run of a configuration is animated from, or any deployed folder."""
     raw = args.mode or args.output or args.compare or args.condition or args.raw_only
+    take_run(args)
     if args.model is None and args.training_run_name_full is None:
         parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --model FOLDER")
-    if args.model is not None and (args.config_name or raw):
+    if args.model is not None and (args.training_run_name_full or raw):
         parser.error("--model takes neither CONFIG_NAME nor options of the network's own output")

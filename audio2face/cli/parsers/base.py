@@ -139,7 +139,14 @@ def run_parser(stage: str, description: str, optional: bool = False) -> argparse
         metavar="TRAINING_RUN_NAME_FULL",
         type=identifier,
         nargs=count,
-        help="name of a folder in workspace/output_train, as training printed it at its end",
+        help="a training run: its name, the end or a part of it, or 'latest'; alone, with the configuration that it "
+        "records",
     )
     result.add_argument("--config-file", help=argparse.SUPPRESS)
     return result
+
+
+def take_run(args: argparse.Namespace) -> None:
+    """A single name is that of a run, whose configuration is the one that it records."""
+    if args.config_name is not None and args.training_run_name_full is None:
+        args.config_name, args.training_run_name_full = None, args.config_name

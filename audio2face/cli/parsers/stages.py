@@ -15,6 +15,7 @@ from audio2face.cli.parsers.base import (
     name_or_nothing,
     new_parser,
     run_parser,
+    take_run,
 )
 
 
@@ -61,7 +62,7 @@ def train() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         type=name_or_nothing,
-        help="resume a run: the given one, or the configuration's newest unfinished one",
+        help="resume a run: the given one (or the end of its name), or the configuration's newest unfinished one",
     )
     result.add_argument(
         "--finish", action="store_true", help="with --resume: train no further, export what there is (or once more)"
@@ -94,9 +95,10 @@ def deploy() -> argparse.ArgumentParser:
 
 def check_deploy(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Either a run is deployed, or a folder checked."""
+    take_run(args)
     if args.check is None and args.training_run_name_full is None:
         parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --check FOLDER")
-    if args.check is not None and (args.config_name or args.export or args.force or args.overrides):
+    if args.check is not None and (args.training_run_name_full or args.export or args.force or args.overrides):
         parser.error("--check takes no other argument")
 
 

@@ -17,7 +17,8 @@ from audio2face.io.arrays import Archive, read_json, read_points
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.network_data import ClipRow as ClipRow
 from audio2face.preproc.network_data import DataInfo, PcaComponents, ShotRow
-from audio2face.training.preproc_runs import LATEST, find_run
+from audio2face.run_names import LATEST
+from audio2face.training.preproc_runs import find_run
 from audio2face.types import Float32Array, Float64Array
 
 
