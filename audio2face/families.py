@@ -54,6 +54,9 @@ class Family:
         deploy: module with the functions of `deploy.plan.DeployModule`.
         info: class of `network_info.json`, a subclass of `model_folder.NetworkInfo`.
         session: class that runs the exported graph, an `inference.NetworkSession`.
+        raw_output: function that opens a training run to write the output of the network as it is, called with the
+            configuration, the folder of the run and the parsed arguments of `audio2face animate`; returns a
+            `training.inference.animate.RawNetwork`. None: the family has no such output.
         multi_actor: whether one network holds several actors.
         unused_parameters: parameters of `config_train.py` without effect on this network; a value of the user's gets a
             warning.
@@ -66,6 +69,7 @@ class Family:
     deploy: str
     info: str
     session: str
+    raw_output: str | None = None
     multi_actor: bool = False
     unused_parameters: tuple[str, ...] = field(default=())
 
@@ -77,8 +81,9 @@ _FAMILIES: dict[str, Family] = {
         inference_parameters="audio2face.config_base.config_inference_regression_base",
         training="audio2face.training.regression",
         deploy="audio2face.deploy.regression",
-        info="audio2face.model_folder.network_info:RegressionInfo",
+        info="audio2face.model_folder.regression:RegressionInfo",
         session="audio2face.inference.sessions:RegressionSession",
+        raw_output="audio2face.cli.raw_inference:open_regression",
         unused_parameters=("TARGET_FPS", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
     ),
     "diffusion": Family(
@@ -87,8 +92,9 @@ _FAMILIES: dict[str, Family] = {
         inference_parameters="audio2face.config_base.config_inference_diffusion_base",
         training="audio2face.training.diffusion",
         deploy="audio2face.deploy.diffusion",
-        info="audio2face.model_folder.network_info:DiffusionInfo",
+        info="audio2face.model_folder.diffusion:DiffusionInfo",
         session="audio2face.inference.sessions:DiffusionSession",
+        raw_output="audio2face.cli.raw_inference:open_diffusion",
         multi_actor=True,
         unused_parameters=(
             *("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS"),

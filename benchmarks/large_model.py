@@ -20,8 +20,7 @@ from audio2face.config_base.tables import NetworkType, base_of
 from audio2face.deploy import diffusion, regression
 from audio2face.deploy.onnx_graph import export_graph
 from audio2face.io.atomic import write_json, write_npz
-from audio2face.model_folder import AnimationConfig, EmotionDatabase, NetworkInfo, RegressionInfo
-from audio2face.model_folder.network_info import DiffusionInfo
+from audio2face.model_folder import AnimationConfig, DiffusionInfo, EmotionDatabase, NetworkInfo, RegressionInfo
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import blendshape_names, write_actor, write_model_file, write_network_facts
 from audio2face.models import encoders

@@ -6,13 +6,13 @@ Loads torch: `run_inference` imports this module only where such output is asked
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from audio2face.cli.inference_options import parse_rate
 from audio2face.config import Configuration, InferenceDiffusion, InferenceRegression
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
+from audio2face.families import FAMILIES, resolve
 from audio2face.inference.actor import exact_rate
 from audio2face.models.diffusion.process import make_noise_schedule
 from audio2face.training.inference.animate import (
@@ -28,41 +28,37 @@ from audio2face.training.inference.regression import RawRegression, TrainedRegre
 
 
 def open_raw_inference(configuration: Configuration, run_name: str, args: argparse.Namespace) -> RawInference:
-    """What writes the raw output of a training run.
+    """Opens a training run to write its raw output.
 
     Raises:
-        UserError: there is no such run, it holds another type of network or one without raw output, or what is asked
-            of it cannot be done.
+        UserError: there is no such run, it holds another type of network or one without raw output, or an option does
+            not fit the network.
     """
     kind = str(configuration.network_type)
-    if kind not in _OPENERS:
-        raise UserError(
-            f"a {kind} network has no output of its own to write", hint=f"These have: {', '.join(_OPENERS)}."
-        )
-    return RawInference(_OPENERS[kind](configuration, configuration.train.TRAIN_OUTPUT_ROOT / run_name, args))
+    reference = FAMILIES[kind].raw_output
+    if reference is None:
+        known = [name for name, family in FAMILIES.items() if family.raw_output is not None]
+        raise UserError(f"a {kind} network has no output of its own to write", hint=f"These have: {', '.join(known)}.")
+    network: RawNetwork = resolve(reference)(configuration, configuration.train.TRAIN_OUTPUT_ROOT / run_name, args)
+    return RawInference(network)
 
 
-def _open_diffusion(configuration: Configuration, run: Path, args: argparse.Namespace) -> RawDiffusion:
+def open_diffusion(configuration: Configuration, run: Path, args: argparse.Namespace) -> RawDiffusion:
+    """Opens a diffusion run with the options of the command line."""
     model = TrainedDiffusion.open(run)
     inference = configuration.section("inference", InferenceDiffusion)
     return RawDiffusion(model, _diffusion_options(model, inference, args))
 
 
-def _open_regression(configuration: Configuration, run: Path, args: argparse.Namespace) -> RawRegression:
+def open_regression(configuration: Configuration, run: Path, args: argparse.Namespace) -> RawRegression:
+    """Opens a regression run with the options of the command line."""
     model = TrainedRegression.open(run)
     inference = configuration.section("inference", InferenceRegression)
     return RawRegression(model, _regression_options(model, inference, args))
 
 
-# By NETWORK_TYPE; a family that is missing here has no raw output.
-_OPENERS: dict[str, Callable[[Configuration, Path, argparse.Namespace], RawNetwork]] = {
-    "diffusion": _open_diffusion,
-    "regression": _open_regression,
-}
-
-
 def animate_raw(inference: RawInference, path: Path, folder: Path) -> None:
-    """Writes the raw output of a recording, and tells what was written."""
+    """Writes the raw output of a recording, and logs the files."""
     options = inference.options
     LOGGER.info("%s: %s", path.name, inference.network.summary)
     done = inference.animate(path, folder)
@@ -72,7 +68,7 @@ def animate_raw(inference: RawInference, path: Path, folder: Path) -> None:
 
 
 def next_steps(inference: RawInference, again: str) -> list[str]:
-    """What can be done with raw output, which the command `again` writes."""
+    """Suggestions for using the raw output that the command `again` writes."""
     options, steps = inference.options, []
     if options.maya:
         steps.append("in Maya: import the .xml as a geometry cache of the neutral mesh")
@@ -83,10 +79,10 @@ def next_steps(inference: RawInference, again: str) -> list[str]:
 
 
 def _diffusion_options(model: TrainedDiffusion, inference: InferenceDiffusion, args: argparse.Namespace) -> RawOptions:
-    """What the command line asks for, over what the configuration says.
+    """Options of the command line over those of the configuration.
 
     Raises:
-        UserError: the network does not know the actor, condition, emotion or mode, or it is unclear who is meant.
+        UserError: the network has no such actor, condition, emotion or mode, or has several actors and none is named.
     """
     mode = Mode.parse(args.mode or inference.INFERENCE_MODE or DEFAULT_MODE)
     actor = args.actor or inference.ACTOR_NAME or (model.actors[0] if len(model.actors) == 1 else None)
@@ -94,7 +90,7 @@ def _diffusion_options(model: TrainedDiffusion, inference: InferenceDiffusion, a
         raise UserError("the model has several actors", hint=f"Give --actor or ACTOR_NAME: {', '.join(model.actors)}.")
     condition = args.condition or args.actor or inference.CONDITION or actor
     emotion = args.emotion or inference.EMOTION_LABEL or model.train.DEFAULT_SHOT_EMOTION_NAME
-    model.emotions.index(emotion)  # refuses an unknown one before anything is loaded
+    model.emotions.index(emotion)  # raises for an unknown one before anything is loaded
     train = model.train
     schedule = make_noise_schedule(train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, inference.TIMESTEP_RESPACING)
     maya = inference.OUTPUT_MAYA_CACHE if args.output is None else "maya" in args.output
@@ -119,10 +115,10 @@ def _diffusion_options(model: TrainedDiffusion, inference: InferenceDiffusion, a
 def _regression_options(
     model: TrainedRegression, inference: InferenceRegression, args: argparse.Namespace
 ) -> RawOptions:
-    """The same of a regression network: as it was recorded, unless --fps says otherwise.
+    """Options of the command line over those of the configuration; the frame rate is the recorded one by default.
 
     Raises:
-        UserError: the network does not know the actor, emotion or mode.
+        UserError: the network has no such actor, emotion or mode.
     """
     actor = model.check_actor(args.actor or inference.ACTOR_NAME or model.actor, "ACTOR_NAME (--actor)")
     model.check_actor(args.condition or actor, "--condition")

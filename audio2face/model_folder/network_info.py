@@ -1,29 +1,21 @@
 """`network_info.json`: inputs and outputs of a deployed network, and everything that differs between kinds of networks
 at inference.
 
-`NetworkInfo` is what readers of a deployed folder ask, whichever family the network is of. Axes named "batch" are the
-only ones that may vary.
+`NetworkInfo` is what readers of a deployed folder ask, whichever family the network is of; each family derives its own
+class from it. Axes named "batch" are the only ones that may vary.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from audio2face.errors import (
-    FILE_LABEL_WORDS,
-    LABEL_WORDS,
-    FileFormatError,
-    UserError,
-    is_file_label,
-    is_identifier,
-    is_label,
-)
+from audio2face.errors import LABEL_WORDS, FileFormatError, is_identifier, is_label
 from audio2face.families import FAMILIES, resolve
 from audio2face.model_folder.validation import Accepts, Diagnostics, JsonObject, is_number, read_object
 from audio2face.models.windows import WindowSchedule
@@ -33,15 +25,13 @@ INFO_FILE = "network_info.json"
 Shape = tuple[int | None, ...]
 EYE_VALUES = 4  # pitch and yaw in degrees, right eye first
 SEVERAL_ACTORS = "multi"
-_ACTOR_WORDS = "a name of 1 to 100 letters, digits, '_', and inside also '.' and '-'"
+ACTOR_WORDS = "a name of 1 to 100 letters, digits, '_', and inside also '.' and '-'"
 # Far beyond any practical network; larger values indicate damage, and would allocate memory.
-_MAX_SAMPLES = 192_000 * 60
-_MAX_FRAMES = 100_000
-_MAX_WIDTH = 1 << 20
-_MAX_VERTS = 10_000_000
-_MAX_VALUES = 1 << 28  # of a window's noise: 1 GB
-_RATES = (1_000, 192_000)  # Hz
-_FASTEST = 1_000  # frames per second
+MAX_SAMPLES = 192_000 * 60
+MAX_FRAMES = 100_000
+MAX_WIDTH = 1 << 20
+MAX_VERTS = 10_000_000
+SAMPLERATES = (1_000, 192_000)  # Hz
 
 
 @dataclass(frozen=True)
@@ -212,331 +202,6 @@ class NetworkInfo(ABC):
         return arrays | {"neutral_jaw": (self.jaw_size // 3, 3), "saccade_rot_matrix": (None, 2)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class DiffusionInfo(NetworkInfo):
-    """Contents of `network_info.json` of a diffusion network.
-
-    Attributes:
-        actor: the actor's name, or "multi".
-        version: version of the model, for display.
-        emotions: names of the emotion input's values.
-        default_emotion: default emotion, one value per name.
-        identities: names of the identity input's values.
-        skin_size: channels of the skin, three per vertex.
-        tongue_size: channels of the tongue, three per vertex.
-        jaw_size: channels of the jaw, three per key point.
-        eyes_size: channels of the eyes.
-        num_diffusion_steps: denoising steps in the graph.
-        num_gru_layers: layers of the recurrent part.
-        gru_latent_dim: width of the hidden state.
-        num_frames_left_truncate: context frames of a window before those used.
-        num_frames_right_truncate: context frames after them.
-        num_frames_center: frames used.
-        buffer_len: samples of a window.
-        padding_left: samples of silence before the first window.
-        padding_right: samples of silence after the last.
-        samplerate: Hz.
-    """
-
-    type = "diffusion"
-
-    actor: str
-    version: str
-    emotions: tuple[str, ...]
-    default_emotion: tuple[float, ...]
-    identities: tuple[str, ...]
-    skin_size: int
-    tongue_size: int
-    jaw_size: int
-    eyes_size: int
-    num_diffusion_steps: int
-    num_gru_layers: int
-    gru_latent_dim: int
-    num_frames_left_truncate: int
-    num_frames_right_truncate: int
-    num_frames_center: int
-    buffer_len: int
-    padding_left: int
-    padding_right: int
-    samplerate: int
-
-    @property
-    def frames(self) -> int:
-        """Frames that a window spans."""
-        return self.num_frames_left_truncate + self.num_frames_center + self.num_frames_right_truncate
-
-    @property
-    def channel_sizes(self) -> tuple[int, int, int, int]:
-        """Number of channels of skin, tongue, jaw and eyes, in this order."""
-        return self.skin_size, self.tongue_size, self.jaw_size, self.eyes_size
-
-    @property
-    def fps(self) -> Fraction:
-        """Frames per second, given by the window."""
-        return Fraction(self.frames * self.samplerate, self.buffer_len)
-
-    @property
-    def native_fps(self) -> Fraction:
-        """Frames per second, given by the window."""
-        return self.fps
-
-    def windows(self, fps: Fraction | None = None) -> WindowSchedule:
-        """The windows that audio is cut into.
-
-        Args:
-            fps: frames per second that are asked for; None: the network's own, which are the only ones.
-
-        Raises:
-            UserError: the network has another rate, or it would give no first frame of a recording.
-        """
-        if fps not in (None, self.fps):
-            raise UserError(f"the network gives {self.fps} frames per second, it cannot give {fps}")
-        return WindowSchedule.divided(
-            window=self.buffer_len,
-            left_context=self.num_frames_left_truncate,
-            hop=self.num_frames_center,
-            right_context=self.num_frames_right_truncate,
-            padding=self.padding_left,
-            samplerate=self.samplerate,
-        ).require_beginning()
-
-    @property
-    def noise_shape(self) -> tuple[int, int, int]:
-        """Shape of the noise of a window, `[steps + 1, frames, channels]`."""
-        return self.num_diffusion_steps + 1, self.frames, self.values
-
-    @property
-    def skin_verts(self) -> int:
-        """Number of vertices of the skin."""
-        return self.skin_size // 3
-
-    @property
-    def tongue_verts(self) -> int:
-        """Number of vertices of the tongue."""
-        return self.tongue_size // 3
-
-    @property
-    def inputs(self) -> tuple[TensorShape, ...]:
-        """The graph's inputs, in order."""
-        latents = self._latents("input_latents")
-        return (
-            TensorShape("window", (None, self.buffer_len)),
-            TensorShape("identity", (None, len(self.identities))),
-            TensorShape("emotion", (None, self.num_frames_center, len(self.emotions))),
-            latents,
-            TensorShape("noise", (None, *self.noise_shape)),
-        )
-
-    @property
-    def outputs(self) -> tuple[TensorShape, ...]:
-        """The graph's outputs, in order."""
-        return TensorShape("prediction", (None, self.frames, self.values)), self._latents("output_latents")
-
-    def _latents(self, name: str) -> TensorShape:
-        return TensorShape(name, (self.num_diffusion_steps, self.num_gru_layers, None, self.gru_latent_dim))
-
-    def as_json(self) -> dict[str, Any]:
-        """The content of the file."""
-        audio = ("buffer_len", "padding_left", "padding_right", "samplerate")
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-        return {
-            "id": {"type": self.type, "actor": self.actor, "version": self.version, "output": "geometry"},
-            "params": {key: value for key, value in values.items() if key not in ("actor", "version", *audio)},
-            "audio_params": {key: values[key] for key in audio},
-        }
-
-    @classmethod
-    def read(cls, file: JsonObject) -> DiffusionInfo:
-        """Reads the file; reports invalid values."""
-        actor, version = read_identity(file, cls.type)
-        params, audio = file.child("params"), file.child("audio_params")
-        emotions = _names(params, "emotions", is_file_label, FILE_LABEL_WORDS)
-        info = cls(
-            actor=actor,
-            version=version,
-            emotions=emotions,
-            default_emotion=params.numbers("default_emotion", len(emotions), 0, 1),
-            identities=_names(params, "identities", is_identifier, _ACTOR_WORDS),
-            skin_size=_triples(params, "skin_size"),
-            tongue_size=_triples(params, "tongue_size"),
-            jaw_size=_triples(params, "jaw_size"),
-            eyes_size=_eyes(params, "eyes_size"),
-            num_diffusion_steps=params.count("num_diffusion_steps", 1, _MAX_FRAMES),
-            num_gru_layers=params.count("num_gru_layers", 1, _MAX_WIDTH),
-            gru_latent_dim=params.count("gru_latent_dim", 1, _MAX_WIDTH),
-            num_frames_left_truncate=params.count("num_frames_left_truncate", 0, _MAX_FRAMES),
-            num_frames_right_truncate=params.count("num_frames_right_truncate", 0, _MAX_FRAMES),
-            num_frames_center=params.count("num_frames_center", 1, _MAX_FRAMES),
-            buffer_len=audio.count("buffer_len", 1, _MAX_SAMPLES),
-            padding_left=audio.count("padding_left", 0, _MAX_SAMPLES),
-            padding_right=audio.count("padding_right", 0, _MAX_SAMPLES),
-            samplerate=audio.count("samplerate", *_RATES),
-        )
-        if params.values is not None and audio.values is not None and file.faults.is_sound:
-            info._note_window(file)
-        return info
-
-    def _note_window(self, file: JsonObject) -> None:
-        """Reports a window that the SDK cannot process."""
-        noise = (self.num_diffusion_steps + 1) * self.frames * self.values
-        latents = self.num_diffusion_steps * self.num_gru_layers * self.gru_latent_dim
-        if noise % 2:
-            file.faults.error(
-                f"the noise of a window has {noise} values; the SDK's generator gives even numbers only",
-                "Train with an even number of frames in a window.",
-            )
-        if max(noise, latents) > _MAX_VALUES:
-            file.faults.error(
-                f"a window takes {max(noise, latents)} values, more than {_MAX_VALUES}",
-                "Correct the sizes under params.",
-            )
-        if not 1 <= self.fps <= _FASTEST:
-            file.faults.error(
-                f"{self.frames} frames in {self.buffer_len} samples at {self.samplerate} Hz are "
-                f"{float(self.fps):.6g} frames per second, expected 1 to {_FASTEST}",
-                "Correct the numbers of frames, buffer_len or samplerate.",
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegressionInfo(NetworkInfo):
-    """Contents of `network_info.json` of a regression network.
-
-    Attributes:
-        actor: the actor's name.
-        version: version of the model, for display.
-        emotions: names of the explicit emotions.
-        default_emotion: default emotion, one value per name.
-        implicit_emotion_len: values of the implicit emotion.
-        num_shapes_skin: components of the skin.
-        num_shapes_tongue: components of the tongue.
-        num_verts_skin: vertices of the skin.
-        num_verts_tongue: vertices of the tongue.
-        jaw_size: channels of the jaw, three per key point.
-        eyes_size: channels of the eyes.
-        buffer_len: samples of a window.
-        buffer_ofs: sample of the frame within the window.
-        samplerate: Hz.
-        identities: the only actor.
-    """
-
-    type = "regression"
-    has_emotion_database = True
-    applies_input_strength = True
-    predicts_coefficients = True
-    frame_moment = Fraction(0)
-
-    actor: str
-    version: str
-    emotions: tuple[str, ...]
-    default_emotion: tuple[float, ...]
-    implicit_emotion_len: int
-    num_shapes_skin: int
-    num_shapes_tongue: int
-    num_verts_skin: int
-    num_verts_tongue: int
-    jaw_size: int
-    eyes_size: int
-    buffer_len: int
-    buffer_ofs: int
-    samplerate: int
-    identities: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "identities", (self.actor,))
-
-    @property
-    def skin_verts(self) -> int:
-        """Number of vertices of the skin."""
-        return self.num_verts_skin
-
-    @property
-    def tongue_verts(self) -> int:
-        """Number of vertices of the tongue."""
-        return self.num_verts_tongue
-
-    @property
-    def channel_sizes(self) -> tuple[int, int, int, int]:
-        """Number of channels of skin, tongue, jaw and eyes, in this order."""
-        return self.num_shapes_skin, self.num_shapes_tongue, self.jaw_size, self.eyes_size
-
-    def windows(self, fps: Fraction | None = None) -> WindowSchedule:
-        """The windows that audio is cut into.
-
-        Args:
-            fps: frames per second that are asked for; None: 30.
-
-        Raises:
-            UserError: the rate is out of range.
-        """
-        return WindowSchedule.centred(
-            window=self.buffer_len,
-            offset=self.buffer_ofs,
-            samplerate=self.samplerate,
-            fps=Fraction(30) if fps is None else fps,
-        )
-
-    @property
-    def inputs(self) -> tuple[TensorShape, ...]:
-        """The graph's inputs, in order."""
-        emotion = (None, 1, self.implicit_emotion_len + len(self.emotions))
-        return TensorShape("input", (None, 1, self.buffer_len)), TensorShape("emotion", emotion)
-
-    @property
-    def outputs(self) -> tuple[TensorShape, ...]:
-        """The graph's only output."""
-        return (TensorShape("result", (None, 1, self.values)),)
-
-    def as_json(self) -> dict[str, Any]:
-        """The content of the file."""
-        return {
-            "id": {"type": self.type, "actor": self.actor, "version": self.version, "output": "geometry"},
-            "params": {
-                "implicit_emotion_len": self.implicit_emotion_len,
-                "explicit_emotions": list(self.emotions),
-                "default_emotion": list(self.default_emotion),
-                "identities": list(self.identities),
-                "num_shapes_skin": self.num_shapes_skin,
-                "num_shapes_tongue": self.num_shapes_tongue,
-                "num_verts_skin": self.num_verts_skin,
-                "num_verts_tongue": self.num_verts_tongue,
-                "result_jaw_size": self.jaw_size,
-                "result_eyes_size": self.eyes_size,
-            },
-            "audio_params": {
-                "buffer_len": self.buffer_len,
-                "buffer_ofs": self.buffer_ofs,
-                "samplerate": self.samplerate,
-            },
-        }
-
-    @classmethod
-    def read(cls, file: JsonObject) -> RegressionInfo:
-        """Reads the file; reports invalid values."""
-        actor, version = read_identity(file, cls.type)
-        params, audio = file.child("params"), file.child("audio_params")
-        emotions = _names(params, "explicit_emotions", is_file_label, FILE_LABEL_WORDS)
-        info = cls(
-            actor=actor,
-            version=version,
-            emotions=emotions,
-            default_emotion=params.numbers("default_emotion", len(emotions), 0, 1),
-            implicit_emotion_len=params.count("implicit_emotion_len", 0, _MAX_WIDTH),
-            num_shapes_skin=params.count("num_shapes_skin", 1, _MAX_WIDTH),
-            num_shapes_tongue=params.count("num_shapes_tongue", 1, _MAX_WIDTH),
-            num_verts_skin=params.count("num_verts_skin", 1, _MAX_VERTS),
-            num_verts_tongue=params.count("num_verts_tongue", 1, _MAX_VERTS),
-            jaw_size=_triples(params, "result_jaw_size"),
-            eyes_size=_eyes(params, "result_eyes_size"),
-            buffer_len=audio.count("buffer_len", 1, _MAX_SAMPLES),
-            buffer_ofs=audio.count("buffer_ofs", 0, _MAX_SAMPLES),
-            samplerate=audio.count("samplerate", *_RATES),
-        )
-        if info.buffer_ofs > info.buffer_len:
-            audio.wrong("buffer_ofs", info.buffer_ofs, f"at most buffer_len, {info.buffer_len}")
-        return info
-
-
 Info = TypeVar("Info", bound=NetworkInfo)
 
 
@@ -601,11 +266,11 @@ def read_identity(file: JsonObject, kind: str) -> tuple[str, str]:
     if version not in (None, "") and not is_label(version):
         identity.wrong("version", version, LABEL_WORDS)
         version = None
-    return identity.name("actor", is_identifier, _ACTOR_WORDS), str(version or "")
+    return identity.name("actor", is_identifier, ACTOR_WORDS), str(version or "")
 
 
-def _names(params: JsonObject, key: str, accepts: Accepts, words: str) -> tuple[str, ...]:
-    """At least one name: the SDK allocates inputs for emotions and identities, which must not be empty."""
+def read_names(params: JsonObject, key: str, accepts: Accepts, words: str) -> tuple[str, ...]:
+    """Reads at least one name, since the SDK's inputs of emotions and identities must not be empty; reports errors."""
     names = params.names(key, accepts, words)
     if params.has(key) and not names:
         params.wrong(key, [], "at least one name")
@@ -614,14 +279,16 @@ def _names(params: JsonObject, key: str, accepts: Accepts, words: str) -> tuple[
     return names
 
 
-def _triples(params: JsonObject, key: str) -> int:
-    value = params.count(key, 3, 3 * _MAX_VERTS)
+def read_triples(params: JsonObject, key: str) -> int:
+    """Reads the number of channels of points, three each; reports an invalid one."""
+    value = params.count(key, 3, 3 * MAX_VERTS)
     if value % 3:
         params.wrong(key, value, "a multiple of 3")
     return value
 
 
-def _eyes(params: JsonObject, key: str) -> int:
+def read_eyes(params: JsonObject, key: str) -> int:
+    """Reads the number of channels of the eyes; reports any but `EYE_VALUES`."""
     value = params.count(key)
     if value != EYE_VALUES and params.has(key):
         params.wrong(key, value, f"{EYE_VALUES}: pitch and yaw of the right and of the left eye")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,8 @@ from audio2face.io.atomic import write_npz
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, EmotionDatabase
 from audio2face.models import encoders
 from audio2face.models.encoders import SpeechEncoder
-from audio2face.models.losses import PhonemeTargets
 from audio2face.models.regression.layers import AutocorrelationSettings
-from audio2face.models.regression.loss import RegressionLoss, RegressionLossBatch, RegressionLossWeights, SkinGeometry
+from audio2face.models.regression.loss import RegressionLoss, RegressionLossWeights, SkinGeometry
 from audio2face.models.regression.network import (
     EncoderFrames,
     ImplicitEmotions,
@@ -31,7 +30,6 @@ from audio2face.models.regression.network import (
     RegressionTrainingModule,
 )
 from audio2face.training.data.actors import ActorSource
-from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import FeatureCache, open_encoder
 from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
@@ -114,11 +112,6 @@ def skin_geometry(source: ActorSource, train: TrainRegression) -> SkinGeometry:
         torch.from_numpy(source.skin.matrix),
         *(None if pair is None else torch.from_numpy(np.stack([pair.upper, pair.lower])) for pair in pairs),
     )
-
-
-def emotion_weights(weights: Mapping[str, float] | None, clips: Sequence[TrainingClip]) -> Tensor | None:
-    """The loss weight of each clip by its emotion, `[clips]`; None where all are 1."""
-    return None if weights is None else torch.tensor([weights.get(clip.shot.emotion, 1.0) for clip in clips])
 
 
 VALIDATION_BATCH_FRAMES = 64
@@ -243,7 +236,6 @@ class RegressionTask:
         self.actor = source.actor
         self._train, self._data, self._fabric, self._metadata = train, data, fabric, metadata
         self._source_row = (inference.CONFIG["source_shot"], inference.CONFIG["source_frame"])
-        self._phonemes = phonemes
         self._settings = network_settings(train, data, encoder, phonemes)
         network = RegressionNetwork(self._settings, encoder)
         length = self._settings.implicit_emotion_len
@@ -275,10 +267,6 @@ class RegressionTask:
         self._validation_loader, self._validation_specs = data.validation_sequences(train, VALIDATION_BATCH_FRAMES)
         self._validation = RegressionValidation(network, source, fabric.device)
         self.best_metric = LIP_ERROR if self._validation.lips is not None else SKIN_ERROR
-        self._lip_weights = [
-            emotion_weights(table, data.training_clips)
-            for table in (train.LOSS_LIP_DIST_EMO_WEIGHTS, train.LOSS_LIP_SIZE_EMO_WEIGHTS)
-        ]
         if data.emotions.is_inert:
             LOGGER.info("no emotion besides the zero one: the network gets an inert one, which consumers need")
 
@@ -307,25 +295,22 @@ class RegressionTask:
 
     def losses(self, network: Callable[..., Any], batch: SequenceBatch) -> Mapping[str, Tensor]:
         """Predicts a batch, and computes the losses."""
-        device = self._fabric.device
-        valid, phonemes = channel_mask(batch.valid, self._settings.sizes, device), self._phonemes_of(batch)
-        distance, size = (None if table is None else table[batch.clips].to(device) for table in self._lip_weights)
-        batch = batch.to(device)
-        values, logits, implicit = network(
-            batch.audio, batch.frames, batch.emotion, batch.norm_factor, batch.hidden_layers()
+        batch = batch.to(self._fabric.device)
+        output = RegressionOutput(
+            *network(batch.audio, batch.frames, batch.emotion, batch.norm_factor, batch.hidden_layers())
         )
-        compared = RegressionLossBatch(
-            target=batch.values,
-            audio=batch.audio,
-            implicit=implicit,
-            valid=valid,
-            lip_distance_weights=distance,
-            lip_size_weights=size,
-            phonemes=phonemes,
+        progress = batch.spec.position / (self.num_batches * self._train.NUM_EPOCHS)
+        losses = self._loss_fn(
+            output,
+            batch.values,
+            batch.audio,
+            1 - progress,
+            valid=channel_mask(batch.valid, self._settings.sizes, self._fabric.device),
+            lip_distance_weights=batch.lip_distance_weights,
+            lip_size_weights=batch.lip_size_weights,
+            phonemes=batch.phoneme_targets(self._settings.phonemes),
             items=len(batch.sample_ids),
         )
-        done = batch.spec.position / (self.num_batches * self._train.NUM_EPOCHS)
-        losses = self._loss_fn(RegressionOutput(values, logits), compared, 1 - done)
         return {"total": losses.total, **losses.terms}
 
     def commit_step(self) -> None:
@@ -385,18 +370,6 @@ class RegressionTask:
         return FeatureCache(
             self._train.SPEECH_FEATURES_ROOT, network.encoder, network.extract_hidden_states, self._fabric.device
         )
-
-    def _phonemes_of(self, batch: SequenceBatch) -> dict[str, PhonemeTargets]:
-        """The target phonemes of each language in the batch."""
-        if self._phonemes is None or batch.phonemes is None or batch.languages is None:
-            return {}
-        targets = {}
-        for number, (language, phones) in enumerate(self._phonemes.phones.items()):
-            items = torch.from_numpy(np.flatnonzero(batch.languages == number))
-            if len(items):
-                spoken = batch.phonemes[items][..., : len(phones)]
-                targets[language] = PhonemeTargets(items.to(self._fabric.device), spoken.to(self._fabric.device))
-        return targets
 
     def _database(self) -> EmotionDatabase:
         data = self._data

@@ -8,7 +8,7 @@ and on the few vertices of the lips and lids, never on whole poses.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -93,31 +93,6 @@ class SkinGeometry:
     lids: Tensor | None = None
 
 
-@dataclass(frozen=True)
-class RegressionLossBatch:
-    """The targets and auxiliary inputs of one training step.
-
-    Attributes:
-        target: `[batch, sequence, channels]`.
-        audio: windows at their original level, `[batch, sequence, samples]`.
-        implicit: implicit emotions of the network's input, `[batch, sequence, implicit_emotion_len]`.
-        valid: mask of the channels with data, bool `[batch, channels]`; None: all.
-        lip_distance_weights: of each item, `[batch]`; None: 1.
-        lip_size_weights: of each item, `[batch]`; None: 1.
-        phonemes: target phonemes by language, of the languages in the batch.
-        items: number of items in means over processes; 0 for a padding batch; None: all.
-    """
-
-    target: Tensor
-    audio: Tensor
-    implicit: Tensor
-    valid: Tensor | None = None
-    lip_distance_weights: Tensor | None = None
-    lip_size_weights: Tensor | None = None
-    phonemes: Mapping[str, PhonemeTargets] = field(default_factory=dict)
-    items: int | None = None
-
-
 class RegressionLoss(nn.Module):
     """The weighted sum of all losses; keeps the geometry of lips and lids on the device.
 
@@ -150,57 +125,80 @@ class RegressionLoss(nn.Module):
         self.lip_positions = None if skin.lips is None else _VertexPositions(skin, skin.lips)
         self._phonemes = _PhonemeWeights(silence or {}, weights.phoneme_silence)
         uses_phonemes = bool(silence) and weights.phoneme is not None
-        table: list[tuple[str, float | None, _Term]] = [
-            ("mse", weights.mse, lambda pair: (pair.predicted - pair.target).square().mean()),
-            ("motion", weights.velocity, lambda pair: velocity_loss(pair.predicted, pair.target)),
-            (
-                "emo_reg",
-                weights.embedding_smoothness,
-                lambda pair: embedding_smoothness_loss(pair.batch.implicit.float()),
-            ),
-            ("lip_dist", weights.lip_distance if self.lips else None, self._lip_distance),
-            ("lip_position", weights.lip_position if self.lip_positions else None, self._lip_position),
-            ("lip_size", weights.lip_size if self.upper_lip else None, self._lip_size),
-            ("vol_stab_reg", weights.silence_smoothness, self._silence_smoothness),
-            ("phoneme", weights.phoneme if uses_phonemes else None, self._phoneme),
-            ("phoneme_motion", weights.phoneme_velocity if uses_phonemes else None, self._phoneme_velocity),
-        ]
-        self._terms = [(name, weight, term) for name, weight, term in table if weight is not None]
-        self.scales = nn.ModuleDict(
-            {name: RunningLossNormalizer(mean) for name, *_ in self._terms if name in _ANNEALED}
-        )
+        table = {
+            "mse": weights.mse,
+            "motion": weights.velocity,
+            "emo_reg": weights.embedding_smoothness,
+            "lip_dist": weights.lip_distance if self.lips else None,
+            "lip_position": weights.lip_position if self.lip_positions else None,
+            "lip_size": weights.lip_size if self.upper_lip else None,
+            "vol_stab_reg": weights.silence_smoothness,
+            "phoneme": weights.phoneme if uses_phonemes else None,
+            "phoneme_motion": weights.phoneme_velocity if uses_phonemes else None,
+        }
+        self._weights = {name: weight for name, weight in table.items() if weight is not None}
+        self.scales = nn.ModuleDict({name: RunningLossNormalizer(mean) for name in self._weights if name in _ANNEALED})
 
-    def forward(self, output: RegressionOutput, batch: RegressionLossBatch, anneal_exponent: float) -> Losses:
+    def forward(
+        self,
+        output: RegressionOutput,
+        target: Tensor,
+        audio: Tensor,
+        anneal_exponent: float,
+        *,
+        valid: Tensor | None = None,
+        lip_distance_weights: Tensor | None = None,
+        lip_size_weights: Tensor | None = None,
+        phonemes: Mapping[str, PhonemeTargets] | None = None,
+        items: int | None = None,
+    ) -> Losses:
         """Computes the losses of a prediction, in float32 also under mixed precision.
 
         Args:
             output: of the network.
-            batch: the targets.
+            target: `[batch, sequence, channels]`.
+            audio: windows at their original level, `[batch, sequence, samples]`.
             anneal_exponent: exponent of the annealed losses, from 1 at the start of the training to 0 at its end.
+            valid: mask of the channels with data, bool `[batch, channels]`; None: all.
+            lip_distance_weights: of each item, `[batch]`; None: 1.
+            lip_size_weights: of each item, `[batch]`; None: 1.
+            phonemes: target phonemes by language, of the languages in the batch; None: none.
+            items: number of items in means over processes; 0 for a padding batch; None: all.
 
         Returns:
             The losses; their terms include `R2`.
         """
         with torch.autocast(output.values.device.type, enabled=False):
-            predicted, target = self._mask(output.values.float(), batch)
-            pair = _RegressionPair(predicted, target, batch, output.phonemes)
-            terms = {name: term(pair) for name, _, term in self._terms}
-            items = len(batch.target) if batch.items is None else batch.items
+            predicted, true = self._mask(output.values.float(), target, valid)
+            compute: dict[str, Callable[[], Tensor]] = {
+                "mse": lambda: (predicted - true).square().mean(),
+                "motion": lambda: velocity_loss(predicted, true),
+                "emo_reg": lambda: embedding_smoothness_loss(output.implicit.float()),
+                "lip_dist": lambda: self._lip_distance(predicted, true, lip_distance_weights),
+                "lip_position": lambda: self._lip_position(predicted, true),
+                "lip_size": lambda: self._lip_size(predicted, true, lip_size_weights),
+                "vol_stab_reg": lambda: self._silence_smoothness(predicted, audio),
+                "phoneme": lambda: phoneme_loss(output.phonemes, phonemes or {}, self._phonemes.by_language()),
+                "phoneme_motion": lambda: phoneme_velocity_loss(
+                    output.phonemes, phonemes or {}, as_reference=self.weights.reference_phoneme_velocity
+                ),
+            }
+            terms = {name: compute[name]() for name in self._weights}
+            items = len(target) if items is None else items
             weighted = [
-                weight * self._annealed(name, terms[name], anneal_exponent, items) for name, weight, _ in self._terms
+                weight * self._annealed(name, terms[name], anneal_exponent, items)
+                for name, weight in self._weights.items()
             ]
-            return Losses(torch.stack(weighted).sum(), {**terms, R2: explained_variance(predicted.detach(), target)})
+            return Losses(torch.stack(weighted).sum(), {**terms, R2: explained_variance(predicted.detach(), true)})
 
-    def _mask(self, predicted: Tensor, batch: RegressionLossBatch) -> tuple[Tensor, Tensor]:
+    def _mask(self, predicted: Tensor, target: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         """Masks prediction and target: equal in invalid channels, both zero where the eyes are shut."""
-        target = batch.target
-        if batch.valid is not None:
-            target = torch.where(batch.valid[:, None], target, predicted.detach())
+        masked = target if valid is None else torch.where(valid[:, None], target, predicted.detach())
         if self.lids is None or self.weights.eye_threshold is None:
-            return predicted, target
-        opening = self.lids(batch.target).mean(dim=(1, 2))
+            return predicted, masked
+        opening = self.lids(target).mean(dim=(1, 2))
         is_open = (opening > self.weights.eye_threshold).float()[:, None, None]
-        return predicted * is_open, target * is_open
+        return predicted * is_open, masked * is_open
 
     def commit(self) -> None:
         """Keeps the updates of the running scales since the last step."""
@@ -221,45 +219,23 @@ class RegressionLoss(nn.Module):
         annealed: Tensor = self.scales[name](loss, exponent, items)
         return annealed
 
-    def _lip_distance(self, pair: _RegressionPair) -> Tensor:
+    def _lip_distance(self, predicted: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
         assert self.lips is not None
-        exponent, weights = self.weights.lip_distance_exponent, pair.batch.lip_distance_weights
-        return lip_distance_loss(self.lips(pair.predicted), self.lips(pair.target), exponent, weights)
+        return lip_distance_loss(self.lips(predicted), self.lips(target), self.weights.lip_distance_exponent, weights)
 
-    def _lip_position(self, pair: _RegressionPair) -> Tensor:
+    def _lip_position(self, predicted: Tensor, target: Tensor) -> Tensor:
         assert self.lip_positions is not None
-        return position_loss(self.lip_positions(pair.predicted), self.lip_positions(pair.target))
+        return position_loss(self.lip_positions(predicted), self.lip_positions(target))
 
-    def _lip_size(self, pair: _RegressionPair) -> Tensor:
-        weights = pair.batch.lip_size_weights
+    def _lip_size(self, predicted: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
         lips = [lip for lip in (self.upper_lip, self.lower_lip) if lip is not None]
-        return torch.stack([lip_size_loss(lip(pair.predicted), lip(pair.target), weights) for lip in lips]).sum()
+        return torch.stack([lip_size_loss(lip(predicted), lip(target), weights) for lip in lips]).sum()
 
-    def _silence_smoothness(self, pair: _RegressionPair) -> Tensor:
+    def _silence_smoothness(self, predicted: Tensor, audio: Tensor) -> Tensor:
         """Computes the loss without the eyes, the last channels, which may move at any time."""
-        loudness = pair.batch.audio.float().abs().mean(dim=(1, 2))
-        moving = pair.predicted[..., : self.sizes.total - self.sizes.eye]
+        loudness = audio.float().abs().mean(dim=(1, 2))
+        moving = predicted[..., : self.sizes.total - self.sizes.eye]
         return silence_smoothness_loss(moving, loudness, self.weights.silence_exponent)
-
-    def _phoneme(self, pair: _RegressionPair) -> Tensor:
-        return phoneme_loss(pair.phonemes, pair.batch.phonemes, self._phonemes.by_language())
-
-    def _phoneme_velocity(self, pair: _RegressionPair) -> Tensor:
-        as_reference = self.weights.reference_phoneme_velocity
-        return phoneme_velocity_loss(pair.phonemes, pair.batch.phonemes, as_reference=as_reference)
-
-
-@dataclass(frozen=True)
-class _RegressionPair:
-    """Masked prediction and target of `RegressionLoss.forward`."""
-
-    predicted: Tensor
-    target: Tensor
-    batch: RegressionLossBatch
-    phonemes: Mapping[str, Tensor]
-
-
-_Term = Callable[[_RegressionPair], Tensor]
 
 
 class _LipHeights(nn.Module):

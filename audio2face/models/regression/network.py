@@ -91,8 +91,7 @@ class RegressionTrainingModule(nn.Module):
             hidden: output of `extract_hidden_states` for the same audio; None: computed here.
 
         Returns:
-            The fields of `RegressionOutput` (as a tuple, since wrappers traverse tuples but no dataclasses), and the
-            implicit emotions `[batch, sequence, length]`.
+            The fields of `RegressionOutput`, as a tuple, because wrappers traverse tuples but no dataclasses.
         """
         implicit = self.emotions(frames)
         spread = explicit[:, None].expand(-1, frames.shape[1], -1)
@@ -214,10 +213,12 @@ class RegressionOutput:
     Attributes:
         values: `[batch, sequence, channels]`.
         phonemes: logits by language, `[batch, sequence, steps, phonemes]`; empty in evaluation mode.
+        implicit: the implicit emotions of the input, `[batch, sequence, implicit_emotion_len]`.
     """
 
     values: Tensor
     phonemes: Mapping[str, Tensor]
+    implicit: Tensor
 
 
 class RegressionNetwork(nn.Module):
@@ -270,6 +271,7 @@ class RegressionNetwork(nn.Module):
         return RegressionOutput(
             values.unflatten(0, (batch, sequence)),
             {language: logits.unflatten(0, (batch, sequence)) for language, logits in phonemes.items()},
+            emotion[..., : self.settings.implicit_emotion_len],
         )
 
     @torch.no_grad()

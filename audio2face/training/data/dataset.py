@@ -202,7 +202,13 @@ class TrainingData:
             ),
         )
         return SequenceLoader(
-            clips, length, MotionBuffer.from_clips(clips, self.motions, scales), windows, self.emotions
+            clips,
+            length,
+            MotionBuffer.from_clips(clips, self.motions, scales),
+            windows,
+            self.emotions,
+            lip_distance_weights=train.LOSS_LIP_DIST_EMO_WEIGHTS,
+            lip_size_weights=train.LOSS_LIP_SIZE_EMO_WEIGHTS,
         )
 
     def _loader(self, train: TrainDiffusion, clips: tuple[TrainingClip, ...]) -> BatchLoader:

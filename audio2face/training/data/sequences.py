@@ -15,6 +15,7 @@ from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.geometry.frame_times import lerp
 from audio2face.model_folder.emotion_database import EmotionDatabase
+from audio2face.models.losses import PhonemeTargets
 from audio2face.training.data.audio import AudioWindows
 from audio2face.training.data.clips import TrainingClip, TrainingShot
 from audio2face.training.data.features import CachedFeatures
@@ -136,6 +137,8 @@ class SequenceBatch(TensorBatch):
         phonemes: probabilities of the phonemes of each item's language, float32 `[batch, sequence, rows, widest]`;
             None: training without phoneme loss.
         languages: index of each item's language, int64 `[batch]` on the host; -1: unknown.
+        lip_distance_weights: weight of each item in the loss on lip distance, float32 `[batch]`; None: 1.
+        lip_size_weights: weight of each item in the loss on lip size, float32 `[batch]`; None: 1.
     """
 
     spec: SequenceBatchSpec
@@ -150,6 +153,8 @@ class SequenceBatch(TensorBatch):
     hidden: Tensor | None = None
     phonemes: Tensor | None = None
     languages: Int64Array | None = None
+    lip_distance_weights: Tensor | None = None
+    lip_size_weights: Tensor | None = None
 
     @property
     def num_frames(self) -> int:
@@ -164,6 +169,21 @@ class SequenceBatch(TensorBatch):
     def hidden_layers(self) -> Tensor | None:
         """Cached hidden states in the layout of the network, float32 `[layers, batch * sequence, steps, features]`."""
         return None if self.hidden is None else self.hidden.float().transpose(0, 1)
+
+    def phoneme_targets(self, sizes: Mapping[str, int]) -> dict[str, PhonemeTargets]:
+        """The target phonemes of each language in the batch; empty without phonemes.
+
+        Args:
+            sizes: number of phonemes by language, in the order that `languages` counts.
+        """
+        targets: dict[str, PhonemeTargets] = {}
+        if self.phonemes is None or self.languages is None:
+            return targets
+        for number, (language, size) in enumerate(sizes.items()):
+            items = torch.from_numpy(np.flatnonzero(self.languages == number)).to(self.phonemes.device)
+            if len(items):
+                targets[language] = PhonemeTargets(items, self.phonemes[items][..., :size])
+        return targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +259,8 @@ class SequenceLoader:
         emotions: maps emotions to vectors.
         features: cached features of the speech encoder; None: the encoder runs at every step.
         phonemes: phonemes of the clips; None: training without phoneme loss.
+        lip_distance_weights: weight of the loss on lip distance by emotion, 1 for the others; None: 1 for all.
+        lip_size_weights: weight of the loss on lip size by emotion, 1 for the others; None: 1 for all.
     """
 
     clips: Sequence[TrainingClip]
@@ -248,6 +270,8 @@ class SequenceLoader:
     emotions: EmotionVectors
     features: CachedFeatures | None = None
     phonemes: PhonemeTables | None = None
+    lip_distance_weights: Mapping[str, float] | None = None
+    lip_size_weights: Mapping[str, float] | None = None
 
     @property
     def clip_frames(self) -> list[int]:
@@ -285,8 +309,15 @@ class SequenceLoader:
             if phonemes is None
             else torch.from_numpy(phonemes.values[phonemes.rows(clips, self.windows.times(clips, frames, shifts))]),
             languages=None if phonemes is None else phonemes.language_of_clip[clips],
+            lip_distance_weights=_weights_by_emotion(self.lip_distance_weights, chosen),
+            lip_size_weights=_weights_by_emotion(self.lip_size_weights, chosen),
         )
 
     def batches(self, specs: Iterable[SequenceBatchSpec]) -> Iterator[SequenceBatch]:
         """Loads batches in order, `PREFETCH_BATCHES` ahead."""
         return prefetch(specs, self.load, PREFETCH_BATCHES)
+
+
+def _weights_by_emotion(weights: Mapping[str, float] | None, clips: Sequence[TrainingClip]) -> Tensor | None:
+    """The loss weight of each clip by its emotion, `[clips]`; None where all are 1."""
+    return None if weights is None else torch.tensor([weights.get(clip.shot.emotion, 1.0) for clip in clips])

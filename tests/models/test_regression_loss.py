@@ -1,4 +1,4 @@
-"""The losses of the regression network against what the reference computed, and what the objective makes of them."""
+"""The losses of the regression network against what the reference computed, and their weighted sum."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ from audio2face.models.losses import (
 from audio2face.models.regression.loss import (
     R2,
     RegressionLoss,
-    RegressionLossBatch,
     RegressionLossWeights,
     SkinGeometry,
 )
@@ -157,106 +156,114 @@ def face(reference_data: Path) -> SkinGeometry:
     return SkinGeometry(data["shapes_mean"], data["shapes_matrix"], LIPS, UPPER, LOWER, LIDS)
 
 
-def batch(items: int = 4, **changes: Any) -> RegressionLossBatch:
+def make_batch(items: int = 4, sequence: int = 2) -> tuple[Tensor, Tensor]:
+    """Target and audio."""
     torch.manual_seed(1)
-    values: dict[str, Any] = {
-        "target": torch.randn(items, 2, SIZES.total),
-        "audio": 1e-4 * torch.randn(items, 2, 100),
-        "implicit": 0.01 * torch.randn(items, 2, 16),
-    }
-    return RegressionLossBatch(**{**values, **changes})
+    return torch.randn(items, sequence, SIZES.total), 1e-4 * torch.randn(items, sequence, 100)
 
 
-def said(learnt: RegressionLossBatch, logits: Tensor | None = None) -> RegressionOutput:
-    predicted = (learnt.target + 0.1 * torch.randn_like(learnt.target)).requires_grad_()
-    return RegressionOutput(predicted, {} if logits is None else {"en": logits})
+def predict(target: Tensor, logits: Tensor | None = None) -> RegressionOutput:
+    """A prediction near the target."""
+    predicted = (target + 0.1 * torch.randn_like(target)).requires_grad_()
+    implicit = 0.01 * torch.randn(*target.shape[:2], 16)
+    return RegressionOutput(predicted, {} if logits is None else {"en": logits}, implicit)
 
 
 def test_lips_need_no_poses(face: SkinGeometry) -> None:
-    learnt = batch(lip_distance_weights=torch.tensor([1.0, 0.0, 2.0, 1.0]))
-    output = said(learnt)
-    terms = RegressionLoss(SIZES, weights(), face)(output, learnt, 1.0).terms
+    target, audio = make_batch()
+    output, item_weights = predict(target), torch.tensor([1.0, 0.0, 2.0, 1.0])
+    loss_fn = RegressionLoss(SIZES, weights(), face)
+    terms = loss_fn(output, target, audio, 1.0, lip_distance_weights=item_weights).terms
     predicted, true = (
         torch.einsum("bsk,kvd->bsvd", values[..., :7], face.components.float()) + face.mean
-        for values in (output.values, learnt.target)
+        for values in (output.values, target)
     )
-    distance = lip_distance_loss(heights(predicted, LIPS), heights(true, LIPS), 1.0, learnt.lip_distance_weights)
+    distance = lip_distance_loss(heights(predicted, LIPS), heights(true, LIPS), 1.0, item_weights)
     close(terms["lip_dist"], distance)
     size = sum(lip_size_loss(heights(predicted, lip), heights(true, lip)) for lip in (UPPER, LOWER))
     close(terms["lip_size"], torch.as_tensor(size))
 
 
-def test_places_of_the_lips_need_no_poses(face: SkinGeometry) -> None:
-    learnt = batch()
-    output = said(learnt)
-    losses = RegressionLoss(SIZES, weights(lip_position=5.0), face)(output, learnt, 0.0)
-    difference = (output.values - learnt.target)[..., :7]
+def test_positions_of_the_lips_need_no_poses(face: SkinGeometry) -> None:
+    target, audio = make_batch()
+    output = predict(target)
+    losses = RegressionLoss(SIZES, weights(lip_position=5.0), face)(output, target, audio, 0.0)
+    difference = (output.values - target)[..., :7]
     moved = torch.einsum("bsk,kvd->bsvd", difference, face.components.float())[:, :, LIPS.flatten()].norm(dim=-1)
     torch.testing.assert_close(losses.terms["lip_position"], moved.mean(), rtol=1e-3, atol=2e-3)
-    without = RegressionLoss(SIZES, weights(), face)(output, learnt, 0.0)
+    without = RegressionLoss(SIZES, weights(), face)(output, target, audio, 0.0)
     close(losses.total - without.total, 5 * losses.terms["lip_position"])
 
 
 def test_some_losses_fade_out(face: SkinGeometry) -> None:
-    learnt, gradients = batch(), []
+    target, audio = make_batch()
+    gradients = []
     for exponent in (1.0, 0.5, 0.0):
-        output = said(learnt)
-        objective = RegressionLoss(SIZES, weights(), face)
-        losses = objective(output, learnt, exponent)
+        torch.manual_seed(2)
+        output = predict(target)
+        loss_fn = RegressionLoss(SIZES, weights(), face)
+        losses = loss_fn(output, target, audio, exponent)
         terms = losses.terms
         kept = 100 * terms["lip_dist"] + 3 * terms["lip_size"] + 100 * terms["vol_stab_reg"]
         # Of the first values of all, each is its own size; to any power that is 1.
         close(losses.total, kept + 1.0 + 10.0 + 1.0)
         losses.total.backward()
-        objective.commit()
-        close(objective.scales["mse"].squares.sqrt(), terms["mse"])  # type: ignore[union-attr, operator]
+        loss_fn.commit()
+        close(loss_fn.scales["mse"].squares.sqrt(), terms["mse"])  # type: ignore[union-attr, operator]
         gradients.append(float(output.values.grad[..., -1].norm()))  # type: ignore[index]
     assert gradients[0] > gradients[1] > gradients[2] == 0
 
 
-def test_shut_eyes_are_left_out(face: SkinGeometry) -> None:
-    learnt = batch(6)
-    lids = torch.einsum("bsk,kvd->bsvd", learnt.target[..., :7], face.components.float()) + face.mean
+def test_items_with_shut_eyes_are_masked(face: SkinGeometry) -> None:
+    target, audio = make_batch(6)
+    lids = torch.einsum("bsk,kvd->bsvd", target[..., :7], face.components.float()) + face.mean
     opening = heights(lids, LIDS).mean((1, 2))
     threshold = float(opening.sort().values[2:4].mean())
-    output = said(learnt)
-    RegressionLoss(SIZES, weights(eye_threshold=threshold), face)(output, learnt, 1.0).total.backward()
-    learns = output.values.grad.flatten(1).norm(dim=1) > 0  # type: ignore[union-attr]
-    assert torch.equal(learns, opening > threshold)
+    output = predict(target)
+    RegressionLoss(SIZES, weights(eye_threshold=threshold), face)(output, target, audio, 1.0).total.backward()
+    has_gradient = output.values.grad.flatten(1).norm(dim=1) > 0  # type: ignore[union-attr]
+    assert torch.equal(has_gradient, opening > threshold)
     every = RegressionLoss(SIZES, weights(eye_threshold=1e6), face)
-    output = said(learnt)
-    losses = every(output, learnt, 0.5)
-    losses.total.backward()  # nothing is left to learn from
+    output = predict(target)
+    losses = every(output, target, audio, 0.5)
+    losses.total.backward()  # every item is masked
     assert torch.isfinite(losses.total)
     assert torch.equal(output.values.grad, torch.zeros_like(output.values))  # type: ignore[arg-type]
 
 
-def test_nothing_is_learnt_from_what_is_not_known(face: SkinGeometry) -> None:
-    known = torch.ones(4, SIZES.total, dtype=torch.bool)
-    known[1, 7:10] = False
-    learnt = batch(valid=known, target=torch.where(known[:, None], torch.randn(4, 2, SIZES.total), torch.nan))
-    output = RegressionOutput(torch.randn(4, 2, SIZES.total, requires_grad=True), {})
-    RegressionLoss(SIZES, weights(silence_smoothness=None), face)(output, learnt, 1.0).total.backward()
-    assert torch.equal(output.values.grad != 0, known[:, None].expand(4, 2, -1))  # type: ignore[arg-type]
+def test_channels_without_data_have_no_gradient(face: SkinGeometry) -> None:
+    valid = torch.ones(4, SIZES.total, dtype=torch.bool)
+    valid[1, 7:10] = False
+    target, audio = make_batch()
+    output = predict(target)
+    target = torch.where(valid[:, None], target, torch.nan)
+    loss_fn = RegressionLoss(SIZES, weights(silence_smoothness=None), face)
+    loss_fn(output, target, audio, 1.0, valid=valid).total.backward()
+    assert torch.equal(output.values.grad != 0, valid[:, None].expand(4, 2, -1))  # type: ignore[arg-type]
 
 
 def test_what_has_no_weight_or_no_list_is_not_computed(face: SkinGeometry) -> None:
-    learnt, logits = batch(), torch.randn(4, 2, 25, 5)
-    target = {"en": PhonemeTargets(torch.tensor([1, 3]), torch.softmax(torch.randn(2, 2, 25, 5), -1))}
-    learnt = batch(phonemes=target)
+    (target, audio), logits = make_batch(), torch.randn(4, 2, 25, 5)
+    phonemes = {"en": PhonemeTargets(torch.tensor([1, 3]), torch.softmax(torch.randn(2, 2, 25, 5), -1))}
     silence = {"en": (5, 0)}
     every = ["mse", "motion", "emo_reg", "lip_dist", "lip_size", "vol_stab_reg", "phoneme", "phoneme_motion", R2]
-    full = RegressionLoss(SIZES, weights(), face, silence)(said(learnt, logits), learnt, 1.0)
+    loss_fn = RegressionLoss(SIZES, weights(), face, silence)
+    full = loss_fn(predict(target, logits), target, audio, 1.0, phonemes=phonemes)
     assert list(full.terms) == every
     plain = SkinGeometry(face.mean, face.components)
     bare = RegressionLoss(SIZES, weights(phoneme=None, velocity=None, silence_smoothness=0.0), plain, silence)
-    assert list(bare(said(learnt), learnt, 1.0).terms) == ["mse", "emo_reg", "vol_stab_reg", R2]
+    assert list(bare(predict(target), target, audio, 1.0, phonemes=phonemes).terms) == [
+        "mse",
+        "emo_reg",
+        "vol_stab_reg",
+        R2,
+    ]
 
 
 def test_single_frames_have_no_motion(face: SkinGeometry) -> None:
-    learnt = batch(target=torch.randn(3, 1, SIZES.total), audio=torch.zeros(3, 1, 9), implicit=torch.zeros(3, 1, 16))
-    output = said(learnt)
-    losses = RegressionLoss(SIZES, weights(), face)(output, learnt, 0.3)
+    target, audio = make_batch(3, sequence=1)
+    output = predict(target)
+    losses = RegressionLoss(SIZES, weights(), face)(output, target, audio, 0.3)
     losses.total.backward()
     assert not (losses.terms["motion"] + losses.terms["emo_reg"]).detach().any()
     assert torch.isfinite(output.values.grad).all()  # type: ignore[arg-type]
