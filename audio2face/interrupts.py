@@ -1,16 +1,18 @@
-"""Messages from a stage to its supervisor (`cli/supervisor.py`): how to resume it, and when stopping must wait.
+"""Stopping a stage: the signals, and the stage's messages to its supervisor (`cli/supervisor.py`) about them.
 
-Without a supervisor, as under a debugger or torchrun, no messages are sent.
-
+A message names the command that resumes the stage, or asks to wait with stopping. Without a supervisor, as under a
+debugger or torchrun, no messages are sent. Standard library only, for any Python from 3.8 on.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _SUPERVISOR = "A2F_SUPERVISOR"  # "PID:DESCRIPTOR", set by cli/stage_process.py
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AGAIN = "Run the same command again to resume."
 
 
@@ -73,3 +75,8 @@ def _tell(line: str) -> None:
     if descriptor is not None:
         with suppress(OSError):  # the supervisor has ended, and this process is about to
             os.write(descriptor, f"{line}\n".encode())
+
+
+def say_stopped(text: str) -> None:
+    """Prints the one line of a stage that was stopped; safe in a signal handler."""
+    os.write(2, f"[STOPPED] {text}\n".encode(errors="backslashreplace"))

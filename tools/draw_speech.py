@@ -18,7 +18,7 @@ from audio2face.animation.animation import Animation
 from audio2face.config import load
 from audio2face.dataset import ActorDataset
 from audio2face.evaluate.ground_truth import ground_truth_animation
-from audio2face.example.unseen import emotion_of, unseen_dataset
+from audio2face.example.sentences import emotion_of, unseen_dataset
 from audio2face.export.video import write_video
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from audio2face.cli.stopping import AGAIN, STOP_SIGNALS, say_stopped
+from audio2face.interrupts import AGAIN, STOP_SIGNALS, say_stopped
 
 
 def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:

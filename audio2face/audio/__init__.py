@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from audio2face.audio.channels import Channels, inspect_channels
-from audio2face.audio.levels import AudioLevels, measure_levels
+from audio2face.audio.levels import AudioLevels, Channels, inspect_channels, measure_levels
 from audio2face.audio.noise import NoiseKind, noise
 from audio2face.audio.reading import AudioHeader, read_header, sample_blocks
 from audio2face.audio.resample import StreamResampler, resample_exact, resample_hann

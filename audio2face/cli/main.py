@@ -19,10 +19,10 @@ from audio2face import __version__
 from audio2face.cli import local, parsers
 from audio2face.cli.parsers.base import HelpFormatter
 from audio2face.cli.settings import find_home, read_settings, stage_environment
-from audio2face.cli.stopping import AGAIN, say_stopped
 from audio2face.command_names import PROGRAM_VARIABLE
 from audio2face.errors import UserError
 from audio2face.extras import require
+from audio2face.interrupts import AGAIN, say_stopped
 
 PROGRAM = "audio2face"
 

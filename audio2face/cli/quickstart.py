@@ -24,7 +24,7 @@ from audio2face.dataset.phoneme_times import read_phoneme_times
 from audio2face.errors import UserError
 from audio2face.evaluate.lips import ClosureScore, lip_distance, resample_frames, score_closure, score_lips
 from audio2face.example.make import STAMP_FILE, make_example
-from audio2face.example.unseen import VOICES, emotion_of, unseen_dataset, unseen_folder, unseen_sentences
+from audio2face.example.sentences import VOICES, emotion_of, unseen_dataset, unseen_folder, unseen_sentences
 from audio2face.geometry import PointCache, find_cache, open_cache
 from audio2face.io.arrays import read_json
 from audio2face.model_folder.network_info import info_class

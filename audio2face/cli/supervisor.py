@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from audio2face.cli.stage_process import SUPERVISOR
-from audio2face.cli.stopping import AGAIN, STOP_SIGNALS, say_stopped
+from audio2face.interrupts import AGAIN, STOP_SIGNALS, say_stopped
 
 GRACE_SECONDS = 1.5  # from the signal to the end by force
 _KILLED = (

@@ -14,7 +14,7 @@ from audio2face.animation.animation import BlendWeights
 from audio2face.model_folder import BlendshapeSet, DeployedActor
 from audio2face.model_folder.display import read_display
 from audio2face.model_folder.validation import Diagnostics
-from audio2face.preproc.tongue_attachment import FOLLOWS_ARRAY, TO_JAW_ARRAY
+from audio2face.preproc.tongue import FOLLOWS_ARRAY, TO_JAW_ARRAY
 from audio2face.types import AnyArray, Float32Array, Int32Array
 
 _NTSC = Fraction(1000, 1001)

@@ -14,7 +14,7 @@ from audio2face.errors import LABEL_WORDS, UserError, is_label
 from audio2face.geometry import canonical_polygons
 from audio2face.io.arrays import Archive
 from audio2face.model_folder.validation import FileDiagnostics
-from audio2face.preproc.tongue_attachment import FOLLOWS_ARRAY, TO_JAW_ARRAY
+from audio2face.preproc.tongue import FOLLOWS_ARRAY, TO_JAW_ARRAY
 from audio2face.types import AnyArray
 
 Arrays = dict[str, AnyArray]

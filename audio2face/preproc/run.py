@@ -43,7 +43,7 @@ from audio2face.preproc.network_data import (
 from audio2face.preproc.pipeline import SKIN_SHARE, TONGUE_SHARE, make_skin, make_tongue
 from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
 from audio2face.preproc.steps import PeakMemory, Steps, StepStore
-from audio2face.preproc.tongue_attachment import measure_attachment
+from audio2face.preproc.tongue import measure_attachment
 from audio2face.runs import RunFolder, record
 from audio2face.types import MESHES
 

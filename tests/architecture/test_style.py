@@ -49,8 +49,11 @@ RANK = {name: rank for rank, name in enumerate(ORDER)}
 # What host scripts are made of.
 HOST_TOOLS = [
     *(ROOT / f"tools/{name}.py" for name in ("docker", "environment", "launch", "start")),
-    *(PACKAGE / f"{name}.py" for name in ("__init__", "command_names", "cli/__init__", "cli/local", "cli/settings")),
-    *(PACKAGE / f"cli/{name}.py" for name in ("stage_process", "stopping", "supervisor")),
+    *(
+        PACKAGE / f"{name}.py"
+        for name in ("__init__", "command_names", "interrupts", "cli/__init__", "cli/local", "cli/settings")
+    ),
+    *(PACKAGE / f"cli/{name}.py" for name in ("stage_process", "supervisor")),
     *(PACKAGE / "cli/parsers").glob("*.py"),
 ]
 # What takes from half a second to several seconds to load.

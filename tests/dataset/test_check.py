@@ -25,7 +25,7 @@ from rich.console import Console
 
 from audio2face.config import load
 from audio2face.dataset.checks import CheckReport, check_actor
-from audio2face.dataset.checks.head_motion import rigid_motion
+from audio2face.dataset.checks.motion import rigid_motion
 from audio2face.dataset.checks.report import show
 from audio2face.dataset.checks.sweep import Openings
 from audio2face.dataset.vertex_lists import VertexPairs

@@ -28,7 +28,7 @@ from audio2face.model_folder.model import display_name
 from audio2face.model_folder.writer import write_actor
 from audio2face.preproc import artifacts
 from audio2face.preproc.run import preprocess
-from audio2face.preproc.tongue_attachment import measure_attachment
+from audio2face.preproc.tongue import measure_attachment
 
 FPS, FRAMES = 60, 90
 TRAINING, HELD_OUT = ("s1_neutral", "s2_neutral"), "s3_neutral"

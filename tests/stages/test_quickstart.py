@@ -13,7 +13,7 @@ import pytest
 from audio2face.cli import quickstart as quickstart_command
 from audio2face.cli.quickstart import SentenceScore, score_quickstart, take_name
 from audio2face.config import Configuration, load
-from audio2face.example.unseen import unseen_sentences
+from audio2face.example.sentences import unseen_sentences
 from audio2face.runs import finished_runs
 
 DIFFUSION, REGRESSION = "quickstart-diffusion", "quickstart-regression"

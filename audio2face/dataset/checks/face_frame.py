@@ -18,7 +18,7 @@ from itertools import permutations, product
 import numpy as np
 
 from audio2face.dataset.checks.pose_match import Reference
-from audio2face.dataset.checks.units import FACTORS
+from audio2face.dataset.checks.report import FACTORS
 from audio2face.types import Float64Array, Int64Array
 
 MOUTH_SIZE = 3.05  # cm: root mean square distance of the moving points from their centre; measured 2.7 to 3.6

@@ -14,9 +14,8 @@ import numpy as np
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.face_frame import FaceFrame
 from audio2face.dataset.checks.pose_match import Reference
-from audio2face.dataset.checks.report import Findings
+from audio2face.dataset.checks.report import FACTORS, Findings, nearest_factor, scale_remedy, unit_words
 from audio2face.dataset.checks.static import Static, resembles_pose, within_reason
-from audio2face.dataset.checks.units import FACTORS, nearest_factor, scale_remedy, unit_words
 from audio2face.dataset.vertex_lists import VertexPairs
 from audio2face.errors import UserError
 from audio2face.io.arrays import Archive

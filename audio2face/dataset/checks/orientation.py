@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio2face.dataset.checks.face_frame import UPRIGHT, FaceFrame, FaceMotion, Orientation, find_factor, find_frame
-from audio2face.dataset.checks.report import Findings
-from audio2face.dataset.checks.units import AXES, axes_formula, scale_remedy, unit_words
+from audio2face.dataset.checks.report import AXES, Findings, axes_formula, scale_remedy, unit_words
 
 _POINTS_UP = "+y must point up, +z out of the face"
 

@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from audio2face.dataset.checks.face_frame import FaceFrame
-from audio2face.dataset.checks.report import Findings
-from audio2face.dataset.checks.units import FACTORS, axes_formula, is_mirror, scale_remedy, unit_words
+from audio2face.dataset.checks.report import FACTORS, Findings, axes_formula, is_mirror, scale_remedy, unit_words
 from audio2face.types import Float64Array, FloatArray, Int64Array
 
 _SPREAD = 0.5  # natural logarithm: variation of part sizes between faces

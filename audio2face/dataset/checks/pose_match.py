@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from audio2face.dataset.checks.units import (
+from audio2face.dataset.checks.report import (
     axes_formula,
     is_mirror,
     nearest_axes,

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from audio2face.console import track
-from audio2face.dataset.checks.head_motion import rigid_motion, sample_points
-from audio2face.dataset.checks.motion import MotionTrace
+from audio2face.dataset.checks.motion import MotionTrace, rigid_motion, sample_points
 from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.samples import FrameSample, SampledShot
 from audio2face.dataset.checks.static import LARGEST, NOT_FINITE, within_reason
