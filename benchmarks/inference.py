@@ -35,7 +35,8 @@ from audio2face.audio import read_track
 from audio2face.errors import UserError
 from audio2face.export.formats import FORMATS
 from audio2face.inference import Executor, TrackSettings
-from audio2face.inference.animate import AnimationOptions, AnimationPipeline, group_frames
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline
+from audio2face.inference.executor import group_frames
 from audio2face.model_folder import DeployedModel
 from audio2face.outputs import PAGE, VIDEO, write_outputs
 from benchmarks.large_model import describe, write_large_model
@@ -69,39 +70,39 @@ def write_noise(path: Path, seconds: float) -> Path:
     return path
 
 
-def open_executor(performer: AnimationPipeline) -> Executor:
-    track = TrackSettings(emotion=performer.emotion.curve, actor=performer.actor.name)
-    return Executor.open(performer.model, [track], graph=performer.graph)
+def open_executor(pipeline: AnimationPipeline) -> Executor:
+    track = TrackSettings(emotion=pipeline.emotion.curve, actor=pipeline.actor.name)
+    return Executor.open(pipeline.model, [track], graph=pipeline.graph)
 
 
-def time_stages(performer: AnimationPipeline, audio: Path) -> dict[str, float]:
+def time_stages(pipeline: AnimationPipeline, audio: Path) -> dict[str, float]:
     """Milliseconds a frame of each stage, all of a recording."""
     clock, frames = Clock(), 0
-    animate = performer.animator()
-    for motion in group_frames(clock.each(performer.run_network(open_executor(performer), audio), "network")):
+    animate = pipeline.animator()
+    for motion in group_frames(clock.each(pipeline.run_network(open_executor(pipeline), audio), "network")):
         began = time.perf_counter()
-        block = performer.postprocess(motion, animate)
+        block = pipeline.postprocess(motion, animate)
         animated = time.perf_counter()
-        for part in performer.solved_parts:
-            performer.solve_weights(part, block)
+        for part in pipeline.solved_parts:
+            pipeline.solve_weights(part, block)
         clock.spent["animator"] += animated - began
         clock.spent["solver"] += time.perf_counter() - animated
         frames += len(block)
     return {stage: 1000 * seconds / frames for stage, seconds in clock.spent.items()}
 
 
-def time_stream(performer: AnimationPipeline, audio: Path) -> tuple[list[float], int]:
+def time_stream(pipeline: AnimationPipeline, audio: Path) -> tuple[list[float], int]:
     """Milliseconds until each block of a stream is finished, and frames of a block."""
-    executor, animate = open_executor(performer), performer.animator()
+    executor, animate = open_executor(pipeline), pipeline.animator()
     samples = read_track(audio, executor.samplerate).data
     taken: list[float] = []
     for piece in np.array_split(samples, max(1, round(len(samples) / (PIECE * executor.samplerate)))):
         executor.push(0, piece)
         began = time.perf_counter()
         for motion in executor.run():
-            block = performer.postprocess(motion, animate)
-            for part in performer.solved_parts:
-                performer.solve_weights(part, block)
+            block = pipeline.postprocess(motion, animate)
+            for part in pipeline.solved_parts:
+                pipeline.solve_weights(part, block)
             taken.append(1000 * (time.perf_counter() - began))
             began = time.perf_counter()
     return taken, executor.schedule.hop
@@ -128,25 +129,25 @@ def time_exports(animation: Animation, folder: Path) -> Table:
 def measure(model: DeployedModel, options: argparse.Namespace, folder: Path, console: Console) -> None:
     """Prints all figures of a model."""
     settings = AnimationOptions(actor=model.actors[0].name, solver=options.method)
-    performer = AnimationPipeline(model, settings)
+    pipeline = AnimationPipeline(model, settings)
     audio = write_noise(folder / "noise.wav", options.seconds)
-    performer.animate(write_noise(folder / "short.wav", 1.0), folder)  # warm-up
+    pipeline.animate(write_noise(folder / "short.wav", 1.0), folder)  # warm-up
     began = time.perf_counter()
-    performer.animate(audio, folder)
+    pipeline.animate(audio, folder)
     whole = (time.perf_counter() - began) / options.seconds
-    stages = time_stages(performer, audio)
+    stages = time_stages(pipeline, audio)
     ratio = (stages["animator"] + stages["solver"]) / stages["network"]
-    taken, block = time_stream(performer, audio)
-    table = Table("", "", title=f"{describe(model.info)}, {float(performer.fps):g} frames/s")
+    taken, block = time_stream(pipeline, audio)
+    table = Table("", "", title=f"{describe(model.info)}, {float(pipeline.fps):g} frames/s")
     table.add_row("whole recording, seconds a second of sound", f"{whole:.3f}")
     for stage, milliseconds in stages.items():
         table.add_row(f"{stage}, ms a frame", f"{milliseconds:.2f}")
     table.add_row(f"animator and solver, share of the network (target {RATIO_TARGET})", f"{ratio:.3f}")
     percentiles = " / ".join(f"{value:.1f}" for value in np.percentile(taken, [50, 95, 99]))
-    length = 1000 * block / float(performer.fps)
+    length = 1000 * block / float(pipeline.fps)
     table.add_row(f"stream, ms a block of {length:.0f} ms: p50 / p95 / p99", f"{percentiles}  ({len(taken)} blocks)")
     console.print(table)
-    clip = performer.animate(write_noise(folder / "clip.wav", min(EXPORTED_SECONDS, options.seconds)), folder)
+    clip = pipeline.animate(write_noise(folder / "clip.wav", min(EXPORTED_SECONDS, options.seconds)), folder)
     with tempfile.TemporaryDirectory(dir=folder) as written:
         console.print(time_exports(clip, Path(written)))
 

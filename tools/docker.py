@@ -27,7 +27,7 @@ from tools.environment import RUNTIME_LOCK, TORCH
 IMAGE = "audio2face-framework-env"
 _LABEL = "audio2face.packages"
 _BUILD = "run ./docker/build_docker.sh"
-# Time between the wish to stop a container and its end by force: training saves a checkpoint meanwhile.
+# Seconds from the request to stop a container to its forced end: training saves a checkpoint meanwhile.
 _SECONDS_TO_STOP = 120
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -44,15 +44,15 @@ def main(argv: list[str]) -> int:
         animation = AnimationPipeline(DeployedModel.open(model), settings).animate(
             unseen.audio_path(shot), Path(folder)
         )
-        truth = ground_truth_animation(unseen, shot, Path(folder), animation.fps)
-        write_animation(animation, truth, Path(folder) / "speech.mp4", target)
+        true_motion = ground_truth_animation(unseen, shot, Path(folder), animation.fps)
+        write_animation(animation, true_motion, Path(folder) / "speech.mp4", target)
     print(f"{target}: {target.stat().st_size / 1e6:.2f} MB")
     return 0
 
 
-def write_animation(animation: Animation, truth: Animation, video: Path, target: Path) -> None:
-    """Writes the video, and of it an animated WebP, which web pages show like a picture."""
-    write_video(animation, video, compare=truth, labels=_LABELS, size=_SIZE)
+def write_animation(animation: Animation, true_motion: Animation, video: Path, target: Path) -> None:
+    """Writes the video, and an animated WebP of it, which web pages show like a picture."""
+    write_video(animation, video, compare=true_motion, labels=_LABELS, size=_SIZE)
     with av.open(str(video)) as container:
         pictures = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
     shown = pictures[::_EVERY]

@@ -23,7 +23,7 @@ from audio2face.model_folder import DeployedModel, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
 from audio2face.run_names import find_model, resolve_training_run, run_folders
 
-TRUTH = "truth"  # what --compare-with calls the motion of the dataset
+TRUTH = "truth"  # value of --compare-with for the motion of the dataset
 _STANDARD_ZERO = "neutral"  # the word for no emotion where no configuration tells another
 
 
@@ -190,10 +190,10 @@ class ComparisonSource:
 
     @classmethod
     def parse(cls, wanted: str, pipeline: AnimationPipeline, configuration: Configuration | None) -> ComparisonSource:
-        """Understands what is to be compared with: "truth", a deployed folder, or a deployed training run.
+        """Parses --compare-with: "truth", a deployed folder, or a deployed training run.
 
         Raises:
-            UserError: there is no such thing, or it cannot be animated as the first is.
+            UserError: there is no such thing, or it cannot be animated with the options of the first.
         """
         if wanted == TRUTH:
             if configuration is None:
@@ -211,7 +211,7 @@ class ComparisonSource:
         return cls(folder.resolve().name, AnimationPipeline(model, settings), pipeline.fps)
 
     def animate(self, recording: Path, folder: Path) -> Animation | None:
-        """The second animation of a recording; None, with a word in the log, for one that is no shot of the dataset.
+        """The second animation of a recording; None, with a log line, if it is not a shot of the dataset.
 
         Raises:
             UserError: the recording, the dataset or the disk fails.

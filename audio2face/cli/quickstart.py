@@ -1,4 +1,4 @@
-"""From nothing to a face that speaks a sentence it has never heard; the host script run_quickstart.py starts it.
+"""From nothing to a face that speaks an unseen sentence; the host script run_quickstart.py starts it.
 
 What an earlier call made and is whole is kept. At the end, animations of sentences that training has not seen are
 scored against the example's true motion, and one of them is shown beside it.
@@ -98,7 +98,7 @@ def _animate_unseen(configuration: Configuration, run: str, kept: KeptResults) -
     output = configuration.inference.INFERENCE_OUTPUT_ROOT / run
     shown = unseen_sentences(datasets, actor.actor)[-1]
     spoken = [path for voice in VOICES for path in unseen_sentences(datasets, voice) if path != shown]
-    names = {path: take_name(path.stem, actor.actor) for path in [*spoken, shown]}
+    names = {path: animation_name(path.stem, actor.actor) for path in [*spoken, shown]}
     missing = [path for path in spoken if not kept.is_whole(names[path], output / names[path])]
     plain = ["--format", "maya", "--solver", "none", "--no-blinks"]
     for emotion in sorted({emotion_of(path.stem) for path in missing}):
@@ -143,13 +143,13 @@ class SentenceScore:
         )
 
 
-def take_name(sentence: str, actor: str) -> str:
-    """What the folder and files of a sentence's animation are called."""
+def animation_name(sentence: str, actor: str) -> str:
+    """Name of the folder and the files of a sentence's animation."""
     return f"{sentence}_{actor}_{emotion_of(sentence)}"
 
 
 def score_quickstart(configuration: Configuration, run: str) -> Mapping[str, SentenceScore]:
-    """Scores the animations that the quickstart left, by voice; the learnt actor's motion is the truth of all.
+    """Scores the animations that the quickstart left, by voice; the trained actor's motion is their ground truth.
 
     Args:
         configuration: for stage "inference".
@@ -165,7 +165,7 @@ def score_quickstart(configuration: Configuration, run: str) -> Mapping[str, Sen
     for voice in VOICES:
         animations = []
         for path in unseen_sentences(datasets, voice):
-            name = take_name(path.stem, dataset.actor)
+            name = animation_name(path.stem, dataset.actor)
             # Names differ in the actor only.
             own = f"{dataset.actor}_{path.stem.partition('_')[2]}"
             animations.append((output / name / f"{name}.xml", own))
@@ -184,7 +184,7 @@ def score_unseen(
         dataset: the actor whose face moves.
         unseen: folder of the true motion, laid out as a dataset.
         animations: skin cache and sentence (shot name) of each animation.
-        moment: of a frame that an animation shows, see `resample_frames`.
+        moment: of a frame that an animation shows within its interval: 0 for its beginning, 0.5 for its middle.
 
     Raises:
         UserError: the actor has no lip vertices or no neutral pose, or a file cannot be read.
@@ -198,14 +198,14 @@ def score_unseen(
     true: list[FloatArray] = []
     closure, true_closure = ClosureScore(0, 0), ClosureScore(0, 0)
     for path, shot in animations:
-        truth = _lips(open_cache(find_cache(unseen / "cache" / "skin", shot).path), pairs)
+        true_motion = _lips(open_cache(find_cache(unseen / "cache" / "skin", shot).path), pairs)
         cache = open_cache(path)
-        made = resample_frames(_lips(cache, pairs), cache.fps or dataset.fps, len(truth), dataset.fps, moment)
+        made = resample_frames(_lips(cache, pairs), cache.fps or dataset.fps, len(true_motion), dataset.fps, moment)
         phones = read_phoneme_times(unseen / "phonemes" / f"{shot}.txt")
         closure += score_closure(lip_distance(made), rest, phones, dataset.fps)
-        true_closure += score_closure(lip_distance(truth), rest, phones, dataset.fps)
+        true_closure += score_closure(lip_distance(true_motion), rest, phones, dataset.fps)
         found.append(made)
-        true.append(truth)
+        true.append(true_motion)
     score = score_lips(found, true)
     return SentenceScore(score.correlation, score.error_mm, closure, true_closure)
 

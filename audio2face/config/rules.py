@@ -122,7 +122,7 @@ def pitch_range_rises(draft: Draft) -> Found:
 
 
 def diffusion_steps(draft: Draft) -> Found:
-    told, respacing = (draft.value("inference", name) for name in ("NUM_DIFFUSION_STEPS", "TIMESTEP_RESPACING"))
+    configured, respacing = (draft.value("inference", name) for name in ("NUM_DIFFUSION_STEPS", "TIMESTEP_RESPACING"))
     if "train" not in draft.sections:
         return
     every = draft.value("train", "DIFFUSION_STEPS")
@@ -130,12 +130,14 @@ def diffusion_steps(draft: Draft) -> Found:
     for section, text in texts.items():
         count = respaced_steps(text, every)
         if count is not None and count > every:
-            said = f"TIMESTEP_RESPACING: {text!r} has {count} of DIFFUSION_STEPS = {every} steps"
-            yield section, "TIMESTEP_RESPACING", said
+            message = f"TIMESTEP_RESPACING: {text!r} has {count} of DIFFUSION_STEPS = {every} steps"
+            yield section, "TIMESTEP_RESPACING", message
     count = respaced_steps(respacing, every)
-    if count is not None and told != count:
-        said = f"NUM_DIFFUSION_STEPS: {told}, but TIMESTEP_RESPACING {respacing!r} gives {count} steps; leave it out"
-        yield "inference", "NUM_DIFFUSION_STEPS", said
+    if count is not None and configured != count:
+        message = (
+            f"NUM_DIFFUSION_STEPS: {configured}, but TIMESTEP_RESPACING {respacing!r} gives {count} steps; leave it out"
+        )
+        yield "inference", "NUM_DIFFUSION_STEPS", message
 
 
 RULES: tuple[Rule, ...] = (

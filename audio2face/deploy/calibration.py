@@ -63,7 +63,7 @@ class Mouth:
     has_lips: bool
 
     @classmethod
-    def of(cls, motion: HeldOutMotion, parameters: Mapping[str, Any]) -> Mouth | None:
+    def from_motion(cls, motion: HeldOutMotion, parameters: Mapping[str, Any]) -> Mouth | None:
         """The mouth of an actor; None without lip vertices and without motion."""
         marked = motion.marked
         if marked.lips is not None:
@@ -128,7 +128,7 @@ class _Calibration:
         self._motion, self._choices = motion, choices
 
     def run(self) -> dict[str, Choice]:
-        mouth = Mouth.of(self._motion, values_of(self._choices))
+        mouth = Mouth.from_motion(self._motion, values_of(self._choices))
         if mouth is not None:
             self._fit_half(mouth.half, mouth)
             other: Half = "upper" if mouth.half == "lower" else "lower"

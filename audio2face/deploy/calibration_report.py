@@ -84,7 +84,7 @@ def measure(motion: HeldOutMotion, choices: Mapping[str, Choice], uncalibrated: 
         shots=[clip.clip.shot for clip in clips],
         seconds=sum(clip.clip.num_frames / clip.clip.fps for clip in clips),
     )
-    mouth = Mouth.of(motion, values_of(choices))
+    mouth = Mouth.from_motion(motion, values_of(choices))
     if mouth is None:
         return ActorCalibration(**{**vars(found), "note": "nothing moves on the held-out shots"})
     neutral = motion.face.skin[mouth.vertices]

@@ -22,7 +22,7 @@ from audio2face.errors import UserError
 from audio2face.geometry import PointCache
 from audio2face.inference import EmotionCurve, Executor, NetworkOutput, NetworkSession, TrackSettings
 from audio2face.inference.actor import exact_rate, load_face
-from audio2face.inference.animate import check_finite_motion, group_frames
+from audio2face.inference.executor import check_finite_motion, group_frames
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.run_folder import ValidationClip

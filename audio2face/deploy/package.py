@@ -75,7 +75,7 @@ def read_arrays(
         origin: the record of its data in the training run.
 
     Raises:
-        UserError: an array is missing, or does not fit what was learnt.
+        UserError: an array is missing, or does not fit the trained network.
     """
     # Sizes are checked below, with messages that name the expected sizes.
     axes = {name: (None,) * len(shape) for name, shape in info.actor_arrays.items()}

@@ -184,7 +184,8 @@ class AmplitudeProblem:
         """Fits some of the clips, and shrinks the result towards the neutral values."""
         indices = list(chosen)
         options = {
-            smoothing: _Curves.of(self, [clips[index] for index in indices]) for smoothing, clips in self.clips.items()
+            smoothing: _Curves.from_clips(self, [clips[index] for index in indices])
+            for smoothing, clips in self.clips.items()
         }
         least = {smoothing: curves.smallest_error() for smoothing, curves in options.items()}
         best = min(least.values())
@@ -254,7 +255,7 @@ class _Curves:
     true: Float64Array
 
     @classmethod
-    def of(cls, problem: AmplitudeProblem, clips: Sequence[ClipPoints]) -> _Curves:
+    def from_clips(cls, problem: AmplitudeProblem, clips: Sequence[ClipPoints]) -> _Curves:
         parts = [(problem._curve(clip.fixed), problem._curve(clip.moving), problem._curve(clip.true)) for clip in clips]
         fixed, moving, true = (np.concatenate(side) for side in zip(*parts, strict=True))
         return cls(problem, fixed, moving, true)

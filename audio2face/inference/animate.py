@@ -8,11 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from audio2face import __version__
 from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, SolverMethod, attach_to_jaw, unproject
@@ -32,6 +29,7 @@ from audio2face.inference import (
     open_graph,
 )
 from audio2face.inference.actor import DisplayData, WeightTrack, load_face
+from audio2face.inference.executor import check_finite_motion, group_frames
 from audio2face.inference.retiming import FrameBlock, TrackFrames, choose_voice
 from audio2face.io.frame_buffer import FrameBuffer
 from audio2face.model_folder import DeployedActor, DeployedModel, parameter_ranges
@@ -100,47 +98,6 @@ def find_actor(model: DeployedModel, name: str | None) -> DeployedActor:
             hint=f"Name one with --actor, or actor= in Python: {', '.join(model.info.identities)}.",
         )
     return model.actors[0]
-
-
-BLOCK_FRAMES = 32  # per block; a network may output its frames one by one
-
-
-def group_frames(outputs: Iterator[NetworkOutput], num_frames: int = BLOCK_FRAMES) -> Iterator[NetworkOutput]:
-    """Concatenates outputs of one track, so that all but the last have at least `num_frames` frames."""
-    pending: list[NetworkOutput] = []
-    for output in outputs:
-        pending.append(output)
-        if sum(len(part.values) for part in pending) >= num_frames:
-            yield _concatenated(pending)
-            pending = []
-    if pending:
-        yield _concatenated(pending)
-
-
-def _concatenated(outputs: list[NetworkOutput]) -> NetworkOutput:
-    if len(outputs) == 1:
-        return outputs[0]
-    return NetworkOutput(
-        outputs[0].track,
-        tuple(chain.from_iterable(output.timestamps for output in outputs)),
-        outputs[-1].next_timestamp,
-        np.concatenate([output.values for output in outputs]),
-        np.concatenate([output.emotion for output in outputs]),
-    )
-
-
-def check_finite_motion(output: NetworkOutput) -> NetworkOutput:
-    """Checks network output before it enters the state of post-processing, and returns it.
-
-    Raises:
-        UserError: a value is NaN or infinite.
-    """
-    if not np.isfinite(output.values).all():
-        raise UserError(
-            f"the network outputs NaN or infinity from sample {output.timestamps[0]} on",
-            hint="The training diverged; deploy an earlier run, or choose another seed.",
-        )
-    return output
 
 
 STANDARD_FPS = Fraction(30)

@@ -1,10 +1,11 @@
-"""The samples of a track that arrive piece by piece, kept as long as a window may still hear them."""
+"""Runs a deployed network over tracks: takes audio in pieces of any length, yields outputs window by window."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from audio2face.inference.sessions import GraphDevice, NetworkSession, NetworkTr
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.models.windows import WindowSchedule
 from audio2face.types import BoolArray, Float32Array
+
+BLOCK_FRAMES = 32  # per block; a network may output its frames one by one
 
 
 class SampleBuffer:
@@ -246,3 +249,41 @@ def _gain(actor: DeployedActor, given: float | None) -> float:
     if given is not None:
         return given
     return actor.config.parameters["input_strength"] if actor.info.applies_input_strength else 1.0
+
+
+def group_frames(outputs: Iterator[NetworkOutput], num_frames: int = BLOCK_FRAMES) -> Iterator[NetworkOutput]:
+    """Concatenates outputs of one track, so that all but the last have at least `num_frames` frames."""
+    pending: list[NetworkOutput] = []
+    for output in outputs:
+        pending.append(output)
+        if sum(len(part.values) for part in pending) >= num_frames:
+            yield _concatenated(pending)
+            pending = []
+    if pending:
+        yield _concatenated(pending)
+
+
+def _concatenated(outputs: list[NetworkOutput]) -> NetworkOutput:
+    if len(outputs) == 1:
+        return outputs[0]
+    return NetworkOutput(
+        outputs[0].track,
+        tuple(chain.from_iterable(output.timestamps for output in outputs)),
+        outputs[-1].next_timestamp,
+        np.concatenate([output.values for output in outputs]),
+        np.concatenate([output.emotion for output in outputs]),
+    )
+
+
+def check_finite_motion(output: NetworkOutput) -> NetworkOutput:
+    """Checks network output before it enters the state of post-processing, and returns it.
+
+    Raises:
+        UserError: a value is NaN or infinite.
+    """
+    if not np.isfinite(output.values).all():
+        raise UserError(
+            f"the network outputs NaN or infinity from sample {output.timestamps[0]} on",
+            hint="The training diverged; deploy an earlier run, or choose another seed.",
+        )
+    return output

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from audio2face.animation.animation import AnimationFrame, make_frames
 from audio2face.audio import MIN_SAMPLERATE, StreamResampler, float_samples
 from audio2face.errors import UserError
-from audio2face.inference.animate import AnimationPipeline, check_finite_motion
+from audio2face.inference.animate import AnimationPipeline
+from audio2face.inference.executor import check_finite_motion
 from audio2face.inference.retiming import FrameBlock
 from audio2face.types import Float32Array, Mesh
 

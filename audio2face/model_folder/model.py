@@ -168,26 +168,26 @@ class _Files:
     def json_file(self, name: str) -> JsonObject:
         """The JSON file with a name."""
         path = self.inside(name)
-        return JsonObject(None, self.of(name)) if path is None else read_object(path, self.of(name))
+        return JsonObject(None, self.for_file(name)) if path is None else read_object(path, self.for_file(name))
 
     def archive(self, name: str) -> StoredArchive:
         """The archive with a name."""
         if not name.endswith(".npz"):
-            self.of(name).error("does not end in .npz: the SDK assumes another format", "Rename it.")
+            self.for_file(name).error("does not end in .npz: the SDK assumes another format", "Rename it.")
         path = self.inside(name)
-        return StoredArchive(self.folder / name, name, {}) if path is None else open_archive(path, self.of(name))
+        return StoredArchive(self.folder / name, name, {}) if path is None else open_archive(path, self.for_file(name))
 
     def inside(self, name: str) -> Path | None:
         """The path of a file; None, with an error, if links lead out of the folder."""
         path = self.folder / name
         if path.resolve().is_relative_to(self.folder.resolve()):
             return path
-        self.of(name).unreadable(
+        self.for_file(name).unreadable(
             path, "is a link that leads out of the folder", "Copy the folder with files in place of links (cp -rL)."
         )
         return None
 
-    def of(self, name: str) -> FileDiagnostics:
+    def for_file(self, name: str) -> FileDiagnostics:
         """Collects problems of the file with a name."""
         return self.faults.for_file(name)
 
@@ -199,12 +199,12 @@ def _check_engine(files: _Files, engine: str, info: NetworkInfo) -> None:
         return
     placeholder = find_placeholder(graph)
     if placeholder is not None:
-        files.of(ONNX_FILE).error(placeholder.problem, placeholder.hint)
+        files.for_file(ONNX_FILE).error(placeholder.problem, placeholder.hint)
         return
     if not graph.is_file():
-        files.of(engine).error(f"is missing, and so is {ONNX_FILE} to build it from", "Deploy the model again.")
+        files.for_file(engine).error(f"is missing, and so is {ONNX_FILE} to build it from", "Deploy the model again.")
         return
-    files.of(engine).note(
+    files.for_file(engine).note(
         "is not built yet: the SDK needs it, the framework's inference does not", "See README.md: trtexec."
     )
     check_trt_info(files.json_file(TRT_FILE), info)
@@ -241,7 +241,7 @@ def _read_actor(
     files: _Files, info: NetworkInfo, name: str, config: JsonObject, data: str, shapes: JsonObject
 ) -> DeployedActor:
     archive = files.archive(data)
-    check_actor_arrays(archive, info, files.of(data))
+    check_actor_arrays(archive, info, files.for_file(data))
     display = files.inside(display_name(name))
     return DeployedActor(
         name,
@@ -261,7 +261,7 @@ def _read_blendshapes(files: _Files, info: NetworkInfo, actor: str, shapes: Json
         config, data = files.json(paths, "config"), paths.path("data")
         if config is not None and data:
             verts = info.skin_verts if part == "skin" else info.tongue_verts
-            read = BlendshapeSet.read(files.archive(data), config, verts, files.of(data))
+            read = BlendshapeSet.read(files.archive(data), config, verts, files.for_file(data))
             if read is not None:
                 found[part] = read
     if len(present) == 1:
@@ -278,7 +278,7 @@ def _read_database(
     name = main.path("emotionDatabasePath")
     if not name:
         return None
-    faults = files.of(name)
+    faults = files.for_file(name)
     database = EmotionDatabase.read(files.archive(name), info.implicit_emotion_len, faults)
     config = actors[0].config if actors else None
     if database is None or config is None or not config.source_shot or config.source_frame is None:

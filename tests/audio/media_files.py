@@ -27,13 +27,13 @@ def speech_like(rate: int, seconds: float = SECONDS, seed: int = 0) -> Float32Ar
     return np.asarray(0.25 * smooth * bursts + 0.2 * np.sin(2 * np.pi * (200 * times + 150 * times**2)), np.float32)
 
 
-def delay_seconds(found: Float32Array, truth: Float32Array, rate: int) -> float:
+def delay_seconds(found: Float32Array, original: Float32Array, rate: int) -> float:
     """Returns the delay of `truth` within `found`, both `[samples]`; fails if it is missing."""
-    size = 1 << (len(found) + len(truth)).bit_length()
-    match = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(truth, size)), size)
+    size = 1 << (len(found) + len(original)).bit_length()
+    match = np.fft.irfft(np.fft.rfft(found, size) * np.conj(np.fft.rfft(original, size)), size)
     delay = int(np.argmax(match))
     delay -= size if delay > size // 2 else 0
-    pair = [found[max(delay, 0) :], truth[max(-delay, 0) :]]
+    pair = [found[max(delay, 0) :], original[max(-delay, 0) :]]
     length = min(map(len, pair))
     assert np.corrcoef(pair[0][:length], pair[1][:length])[0, 1] > 0.9
     return delay / rate

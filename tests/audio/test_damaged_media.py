@@ -87,14 +87,14 @@ def test_any_bytes_replaced(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", ["b.m4a", "e.webm", "f.mkv", "i.avi"])
-def test_what_is_left_of_a_file_that_was_cut_off_is_told_in_seconds(folder: Path, name: str) -> None:
+def test_the_rest_of_a_truncated_file_is_reported_in_seconds(folder: Path, name: str) -> None:
     path, content = folder / name, whole(name)
     path.write_bytes(content[: len(content) * 3 // 4])
     with pytest.raises(FileFormatError, match=r"the file is cut off: .* its audio can be decoded up to 0\.\d\d s"):
         read_track(path)
 
 
-def test_a_recording_without_index_is_told_from_other_damage(folder: Path) -> None:
+def test_a_recording_without_index_is_distinguished_from_other_damage(folder: Path) -> None:
     path, content = folder / "a.m4a", whole("a.m4a")
     path.write_bytes(content[: content.index(b"moov") - 4])
     with pytest.raises(FileFormatError, match="its recording was not finished"):

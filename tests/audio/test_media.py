@@ -26,12 +26,12 @@ def read(path: Path) -> Float32Array:
     return samples
 
 
-def ends(path: Path, rate: int, truth: Float32Array | None = None) -> tuple[float, float]:
+def ends(path: Path, rate: int, original: Float32Array | None = None) -> tuple[float, float]:
     """How much later, in seconds, a file begins and ends than the sound that it was made from."""
-    truth = speech_like(rate) if truth is None else truth
+    original = speech_like(rate) if original is None else original
     assert read_header(path).samplerate == rate
     samples = read(path)
-    return delay_seconds(samples, truth, rate), (len(samples) - len(truth)) / rate
+    return delay_seconds(samples, original, rate), (len(samples) - len(original)) / rate
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_edit_lists_and_itunes_tags_place_the_sound(
 
 
 @pytest.mark.parametrize("priming", [2112, 1600])
-def test_priming_of_other_encoders_is_left_out(tmp_path: Path, priming: int) -> None:
+def test_priming_of_other_encoders_is_trimmed(tmp_path: Path, priming: int) -> None:
     path, sound = tmp_path / "a.m4a", speech_like(44_100)
     write_media(path, "aac", 44_100, sounds=[np.concatenate([np.zeros(priming - 1024, np.float32), sound])])
     set_edits(path, [(2012, priming)])
@@ -134,7 +134,7 @@ def test_edits_follow_each_other_to_the_sample(tmp_path: Path, starts: tuple[flo
         assert delay_seconds(samples[at : at + count], sound[place : place + count], 44_100) == 0
 
 
-def test_padding_is_left_out_of_fragmented_files(tmp_path: Path) -> None:
+def test_padding_of_fragmented_files_is_trimmed(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     write_media(path, "aac", 44_100, options={"movflags": "frag_keyframe+empty_moov+delay_moov"})
     assert ends(path, 44_100) == (0, 0)
@@ -160,8 +160,8 @@ def test_lost_sound_is_silence_and_the_rest_stays_in_step(tmp_path: Path) -> Non
             if packet.dts is not None and not 0.6 < float(packet.pts * packet.time_base) < 1.1:
                 packet.stream = stream
                 target.mux(packet)
-    samples, truth = read(path), speech_like(48_000)
-    assert delay_seconds(samples[60_000:], truth[60_000:], 48_000) == pytest.approx(0, abs=MILLISECOND)
+    samples, original = read(path), speech_like(48_000)
+    assert delay_seconds(samples[60_000:], original[60_000:], 48_000) == pytest.approx(0, abs=MILLISECOND)
     assert np.abs(samples[33_600:48_000]).max() == 0
 
 
@@ -174,8 +174,8 @@ def test_joined_files_are_read_to_the_end(tmp_path: Path, name: str, codec: str)
     one = read_header(path).num_samples
     path.write_bytes(path.read_bytes() * 2)
     assert read_header(path).num_samples == pytest.approx(2 * one, abs=2048)
-    samples, truth = read(path), speech_like(48_000)
-    assert delay_seconds(samples[one : one + len(truth)], truth, 48_000) == pytest.approx(0, abs=0.03)
+    samples, original = read(path), speech_like(48_000)
+    assert delay_seconds(samples[one : one + len(original)], original, 48_000) == pytest.approx(0, abs=0.03)
 
 
 def test_mp3_inside_wav_is_read_to_the_end(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_mp3_inside_wav_is_read_to_the_end(tmp_path: Path) -> None:
     assert len(read(path)) > 0
 
 
-def test_the_codecs_of_lossless_tracks_are_told(tmp_path: Path) -> None:
+def test_the_codecs_of_lossless_tracks_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.mov"
     write_media(path, "pcm_s16le", 44_100)
     sound = np.clip(np.rint(speech_like(44_100) * 32768), -32768, 32767) / 32768

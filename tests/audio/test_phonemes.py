@@ -77,7 +77,7 @@ def test_given_times_are_exact_rows() -> None:
     assert (spans_to_rows([], 0.001, phones) == [[1, 0, 0]]).all()
 
 
-def test_rows_are_left_out_by_whole_factors() -> None:
+def test_rows_are_skipped_by_whole_factors() -> None:
     table = np.arange(10, dtype=np.float32).reshape(5, 2)
     np.testing.assert_array_equal(resample_rows(table, 100), table[[0, 2, 4]])
     np.testing.assert_array_equal(resample_rows(table, 50), table)

@@ -41,7 +41,7 @@ def test_a_stream_in_random_pieces_is_the_whole(rate: int) -> None:
     assert len(resampler.finish()) == 0
 
 
-def test_what_cannot_be_heard_is_refused(tmp_path: Path) -> None:
+def test_inaudible_pieces_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros(4000, np.float32), 4000)
     with pytest.raises(UserError, match="4,000 Hz is too low"):

@@ -100,7 +100,7 @@ def test_a_file_that_the_extended_configuration_lacks(load_files: Loader) -> Non
 
 
 @pytest.mark.usefixtures("others")
-def test_a_problem_is_told_of_the_file_that_has_it(load_files: Loader) -> None:
+def test_a_problem_names_its_file(load_files: Loader) -> None:
     own, *inherited = _problems(load_files, 'EXTENDS = "wrong"\nNUM_EPOCHS = "many"\n')
     assert own.startswith("config_train.py:2: NUM_EPOCHS: should be a valid integer")
     assert [text.split("; ")[0] for text in inherited] == [

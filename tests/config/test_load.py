@@ -173,7 +173,7 @@ def _diffusion(configuration: Configuration) -> TrainDiffusion:
     return configuration.train
 
 
-def test_what_is_left_out_follows_from_the_rest(load_files: Loader) -> None:
+def test_omitted_values_follow_from_the_others(load_files: Loader) -> None:
     configuration = load_files(
         dataset=DATASET + 'TRANSFORM_SCALE = {"ada": {"jaw": 2}}\n',
         train='NETWORK_TYPE = "diffusion"\nTARGET_FPS = 30\nAUGMENT = None\nDIFFUSION_STEPS = 50\n',

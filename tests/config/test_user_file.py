@@ -18,7 +18,7 @@ def _run(tmp_path: Path, text: str) -> tuple[dict[str, object], list[tuple[int |
     return user.values, list(user.problems)
 
 
-def test_values_are_normalised_and_helpers_left_out(tmp_path: Path) -> None:
+def test_values_are_normalised_and_helpers_skipped(tmp_path: Path) -> None:
     values, problems = _run(
         tmp_path,
         "from __future__ import annotations\n"

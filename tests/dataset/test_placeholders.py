@@ -112,7 +112,7 @@ def test_python_objects_are_refused_without_advice_to_load_them(tmp_path: Path) 
     for attempt in attempts:
         with pytest.raises(UserError) as caught:
             attempt()
-        said = str(caught.value)
-        assert not any(word in said for word in ("unsafe", "allow_pickle", "weights_only", "trust")), said
+        message = str(caught.value)
+        assert not any(word in message for word in ("unsafe", "allow_pickle", "weights_only", "trust")), message
     with pytest.raises(UserError, match=r"np\.stack"):
         read_npy(tmp_path / "a.npy")

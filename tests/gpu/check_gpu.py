@@ -115,7 +115,7 @@ def test_killed_it_goes_on_to_the_same_weights(device: str, kind: NetworkType, t
     assert_same(only_run(whole), only_run(broken))
 
 
-def test_what_is_heard_there_is_what_is_heard_here(device: str, tmp_path: Path) -> None:
+def test_hidden_states_agree_with_the_cpu(device: str, tmp_path: Path) -> None:
     """Features that fast mode keeps are computed on the device."""
     heard = []
     for where in ("cpu", device):

@@ -58,17 +58,17 @@ def write_graph(path: Path, info: NetworkInfo) -> None:
 
 def _regression(info: RegressionInfo) -> _Builder:
     build = _Builder()
-    heard = build.add("MatMul", "input", build.weights(info.buffer_len, info.values))
+    received = build.add("MatMul", "input", build.weights(info.buffer_len, info.values))
     felt = build.add("MatMul", "emotion", build.weights(info.implicit_emotion_len + len(info.emotions), info.values))
-    build.add("Tanh", build.add("Add", heard, felt), output="result")
+    build.add("Tanh", build.add("Add", received, felt), output="result")
     return build
 
 
 def _diffusion(info: DiffusionInfo) -> _Builder:
     build = _Builder()
     frames, values = info.frames, info.values
-    heard = build.add("MatMul", "window", build.weights(info.buffer_len, frames))
-    heard = build.add("Mul", build.add("Unsqueeze", heard, build.axes(2)), build.weights(values))
+    received = build.add("MatMul", "window", build.weights(info.buffer_len, frames))
+    received = build.add("Mul", build.add("Unsqueeze", received, build.axes(2)), build.weights(values))
     who = build.add("Unsqueeze", build.add("MatMul", "identity", build.weights(2, values)), build.axes(1))
     felt = build.add("MatMul", "emotion", build.weights(len(info.emotions), values))
     pads = (0, info.num_frames_left_truncate, 0, 0, info.num_frames_right_truncate, 0)
@@ -76,7 +76,7 @@ def _diffusion(info: DiffusionInfo) -> _Builder:
     drawn = build.add("Gather", "noise", build.constant(np.array(info.num_diffusion_steps)), axis=1)
     kept = build.add("ReduceMean", "input_latents", axes=[0, 1, 3], keepdims=0)
     kept = build.add("Unsqueeze", kept, build.axes(1, 2))
-    total = heard
+    total = received
     for part in (who, felt, drawn, kept):
         total = build.add("Add", total, part)
     build.add("Tanh", total, output="prediction")

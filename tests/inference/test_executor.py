@@ -72,15 +72,15 @@ def test_pieces_of_any_length_give_the_same_bits(deployed: Path, cuts: list[int]
     np.testing.assert_array_equal(found, expected)
 
 
-def test_an_open_stream_gives_what_it_heard_whole(deployed: Path) -> None:
+def test_an_open_stream_yields_every_complete_window(deployed: Path) -> None:
     model = DeployedModel.open(deployed)
     executor = Executor.open(model, [track(model)])
     executor.push(0, sound(4.0))
-    said = [len(motion.values) for motion in executor.run()]
+    counts = [len(motion.values) for motion in executor.run()]
     # 9 windows of 30 frames less the 45 before the recording; 113 of 120 frames
-    assert (said[:2], sum(said)) == (([15, 30], 225) if deployed.name == "diffusion" else ([1, 1], 113))
+    assert (counts[:2], sum(counts)) == (([15, 30], 225) if deployed.name == "diffusion" else ([1, 1], 113))
     executor.close(0)
-    assert sum(said) + sum(len(motion.values) for motion in executor.run()) == executor.schedule.num_frames(64000)
+    assert sum(counts) + sum(len(motion.values) for motion in executor.run()) == executor.schedule.num_frames(64000)
 
 
 def test_several_tracks_are_what_each_is_alone(deployed: Path) -> None:
@@ -135,7 +135,7 @@ def test_an_open_emotion_holds_windows_back(diffusion: Path) -> None:
     assert [len(motion.values) for motion in executor.run()] == [30] * 7
 
 
-def test_emotions_are_told_frame_by_frame(deployed: Path) -> None:
+def test_emotions_are_given_frame_by_frame(deployed: Path) -> None:
     model = DeployedModel.open(deployed)
     executor = Executor.open(model, [track(model)])
     executor.push(0, sound(3.0))

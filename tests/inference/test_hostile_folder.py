@@ -86,6 +86,6 @@ def test_arguments_that_are_too_long(
     command = [word for pair in given.items() for word in pair]
     with pytest.raises(SystemExit) as ended:
         run_stage(animate_command.main, arguments=[*command, "--format", "csv"])
-    said = capfd.readouterr().err
-    assert (ended.value.code, said.count("[ERROR]"), "Traceback" in said) == (2, 1, False)
+    message = capfd.readouterr().err
+    assert (ended.value.code, message.count("[ERROR]"), "Traceback" in message) == (2, 1, False)
     assert not (tmp_path / "out").exists()

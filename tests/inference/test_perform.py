@@ -60,19 +60,19 @@ def test_all_parts_of_a_face(deployed: Path, speech: Path) -> None:
 
 def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> None:
     """The same by hand, all frames at once: streaming changes no bit."""
-    performer = AnimationPipeline(model := DeployedModel.open(deployed), AnimationOptions(actor="ada"))
-    executor = Executor.open(model, [TrackSettings(emotion=performer.emotion.curve, actor="ada")])
+    pipeline = AnimationPipeline(model := DeployedModel.open(deployed), AnimationOptions(actor="ada"))
+    executor = Executor.open(model, [TrackSettings(emotion=pipeline.emotion.curve, actor="ada")])
     executor.push(0, read_track(speech).data)
     executor.close(0)
     values = np.concatenate([motion.values for motion in executor.run()])
-    info, actor = model.info, performer.actor
+    info, actor = model.info, pipeline.actor
     if isinstance(info, RegressionInfo):
         skin = unproject(values[:, :6], actor.array("shapes_matrix_skin"))
         tongue = unproject(values[:, 6:9], actor.array("shapes_matrix_tongue"))
     else:
         skin, tongue = values[:, :36], values[:, 36:51]
-    face = performer.animator()(skin, tongue, values[:, -19:-4], values[:, -4:])
-    made = performer.animate(speech, deployed)
+    face = pipeline.animator()(skin, tongue, values[:, -19:-4], values[:, -4:])
+    made = pipeline.animate(speech, deployed)
     assert made.tongue is not None
     for found, expected in (
         (made.skin.frames, face.skin),
@@ -81,7 +81,7 @@ def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> N
         (made.eyes, face.eyes),
     ):
         np.testing.assert_array_equal(found, expected)
-    again = performer.animate(speech, deployed)
+    again = pipeline.animate(speech, deployed)
     assert made.skin_weights is not None
     assert again.skin_weights is not None
     np.testing.assert_array_equal(again.skin_weights.values, made.skin_weights.values)
@@ -148,7 +148,7 @@ def test_parameters(deployed: Path, speech: Path) -> None:
             perform(deployed, speech, parameters=changes)
 
 
-def test_blinks_shut_the_eyes_and_can_be_left_out(deployed: Path, speech: Path) -> None:
+def test_blinks_shut_the_eyes_and_can_be_disabled(deployed: Path, speech: Path) -> None:
     seed = next(seed for seed in range(50) if BlinkTrack(NATURAL_BLINK, 30, seed=seed)(51).max() == 1)
     still, blinking = (perform(deployed, speech, blinks=blinks, seed=seed) for blinks in (False, True))
     assert (still.facts["blinks"], blinking.facts["blinks"]) == ("none", f"seed {seed}")
@@ -187,17 +187,17 @@ def test_emotions_over_time(deployed: Path, speech: Path, tmp_path: Path) -> Non
 
 
 def test_a_network_that_went_astray(deployed: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    performer = AnimationPipeline(DeployedModel.open(deployed), AnimationOptions(actor="ada"))
-    run = type(performer.graph).run
+    pipeline = AnimationPipeline(DeployedModel.open(deployed), AnimationOptions(actor="ada"))
+    run = type(pipeline.graph).run
 
     def astray(*inputs: object) -> object:
         result = run(*inputs)  # type: ignore[arg-type]
         (result[0] if isinstance(result, tuple) else result)[..., 3] = np.nan
         return result
 
-    monkeypatch.setattr(type(performer.graph), "run", astray)
+    monkeypatch.setattr(type(pipeline.graph), "run", astray)
     with pytest.raises(UserError, match="NaN or infinity from sample 0 on"):
-        performer.animate(speech, deployed)
+        pipeline.animate(speech, deployed)
 
 
 def test_too_little_room(deployed: Path, speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:

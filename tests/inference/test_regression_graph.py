@@ -73,7 +73,7 @@ def test_windows_and_emotions_go_in_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fps", [Fraction(30), Fraction(24), Fraction(60), Fraction(30_000, 1001), Fraction(1600)])
 @pytest.mark.parametrize("samples", [1, 79, 80, 333, 1600])
-def test_every_frame_is_heard_at_its_time(tmp_path: Path, fps: Fraction, samples: int) -> None:
+def test_the_window_of_every_frame_lies_at_its_time(tmp_path: Path, fps: Fraction, samples: int) -> None:
     graph = RegressionSession.open(write_graph(tmp_path))
     track = Track(np.arange(1, samples + 1, dtype=np.float32), 1600)
     blocks = list(

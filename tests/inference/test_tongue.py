@@ -133,75 +133,75 @@ def perform(
     dataset: ActorDataset, folder: Path, monkeypatch: pytest.MonkeyPatch, **parameters: float
 ) -> tuple[Animation, Animation, AnimationPipeline]:
     """The held-out shot by a network without error, in the SDK's form; and as it was recorded."""
-    truth = ground_truth_animation(dataset, HELD_OUT, folder, FPS)
+    true_motion = ground_truth_animation(dataset, HELD_OUT, folder, FPS)
     neutral, root, jaw = dataset.tongue_neutral, dataset.tongue_rigid_vertices, dataset.jaw_keypoints_neutral
     assert neutral is not None
     assert root is not None
     assert jaw is not None
-    assert truth.tongue is not None
-    held = fit_rigid(truth.tongue.frames[:, root], neutral[root]).apply(truth.tongue.frames)
-    moved = jaw @ truth.jaw[:, :3, :3].transpose(0, 2, 1) + truth.jaw[:, None, :3, 3]
-    parts = (truth.skin.frames - truth.skin.neutral, held - neutral, moved - jaw, np.zeros((FRAMES, 4)))
+    assert true_motion.tongue is not None
+    held = fit_rigid(true_motion.tongue.frames[:, root], neutral[root]).apply(true_motion.tongue.frames)
+    moved = jaw @ true_motion.jaw[:, :3, :3].transpose(0, 2, 1) + true_motion.jaw[:, None, :3, 3]
+    parts = (true_motion.skin.frames - true_motion.skin.neutral, held - neutral, moved - jaw, np.zeros((FRAMES, 4)))
     values = np.concatenate([part.reshape(FRAMES, -1) for part in parts], axis=1).astype(np.float32)
-    heard = AnimationPipeline.run_network
+    run_network = AnimationPipeline.run_network
 
     def listen(self: AnimationPipeline, executor: Executor, audio: Path) -> Iterator[NetworkOutput]:
         first = 0
-        for motion in heard(self, executor, audio):
+        for motion in run_network(self, executor, audio):
             rows = np.clip(np.arange(first, first := first + len(motion.values)), 0, FRAMES - 1)
             yield dataclasses.replace(motion, values=values[rows])
 
     monkeypatch.setattr(AnimationPipeline, "run_network", listen)
     settings = AnimationOptions(actor="ada", parameters={**UNCHANGED, **parameters}, blinks=False)
-    performer = AnimationPipeline(DeployedModel.open(folder), settings)
-    return performer.animate(dataset.shot(HELD_OUT).audio, folder), truth, performer
+    pipeline = AnimationPipeline(DeployedModel.open(folder), settings)
+    return pipeline.animate(dataset.shot(HELD_OUT).audio, folder), true_motion, pipeline
 
 
 def test_tongue_and_teeth_lie_where_they_were_recorded(
     deployed: tuple[ActorDataset, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, truth, _ = perform(*deployed, monkeypatch)
+    made, true_motion, _ = perform(*deployed, monkeypatch)
     assert made.tongue is not None
-    assert truth.tongue is not None
+    assert true_motion.tongue is not None
     teeth = deployed[0].jaw_keypoints_neutral
     assert teeth is not None
-    posed = [teeth @ face.jaw[:, :3, :3].transpose(0, 2, 1) + face.jaw[:, None, :3, 3] for face in (made, truth)]
+    posed = [teeth @ face.jaw[:, :3, :3].transpose(0, 2, 1) + face.jaw[:, None, :3, 3] for face in (made, true_motion)]
     assert apart(*posed) < 0.01
-    assert apart(made.tongue.frames, truth.tongue.frames) < 0.1
+    assert apart(made.tongue.frames, true_motion.tongue.frames) < 0.1
     # What the figure is when the jaw is forgotten, and how far the tongue moves at all.
-    assert apart(truth.tongue.frames, truth.tongue.frames.mean(axis=0)) > 3
-    widest = np.abs(truth.jaw[:, 1, :3]).sum(axis=1).argmax()
-    assert np.abs(made.tongue.frames[widest] - truth.tongue.frames[widest]).max() < 0.05
+    assert apart(true_motion.tongue.frames, true_motion.tongue.frames.mean(axis=0)) > 3
+    widest = np.abs(true_motion.jaw[:, 1, :3]).sum(axis=1).argmax()
+    assert np.abs(made.tongue.frames[widest] - true_motion.tongue.frames[widest]).max() < 0.05
 
 
 def test_the_strength_of_the_teeth_is_that_of_the_tongue(
     deployed: tuple[ActorDataset, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = {"lower_teeth_strength": 1.6, "lower_teeth_height_offset": -0.2, "lower_teeth_depth_offset": 0.1}
-    made, truth, _ = perform(*deployed, monkeypatch, **changed)
+    made, true_motion, _ = perform(*deployed, monkeypatch, **changed)
     assert made.tongue is not None
-    assert truth.tongue is not None
+    assert true_motion.tongue is not None
 
     def on_teeth(face: Animation) -> np.ndarray:
         assert face.tongue is not None
         back = np.linalg.inv(face.jaw)
         return face.tongue.frames @ back[:, :3, :3].transpose(0, 2, 1) + back[:, None, :3, 3]
 
-    assert apart(made.jaw[:, None, :3, 3], truth.jaw[:, None, :3, 3]) > 1
-    assert apart(on_teeth(made), on_teeth(truth)) < 0.1
+    assert apart(made.jaw[:, None, :3, 3], true_motion.jaw[:, None, :3, 3]) > 1
+    assert apart(on_teeth(made), on_teeth(true_motion)) < 0.1
 
 
 def test_the_solver_sees_the_tongue_of_the_sdk(
     deployed: tuple[ActorDataset, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, _, performer = perform(*deployed, monkeypatch)
+    made, _, pipeline = perform(*deployed, monkeypatch)
     assert made.tongue_weights is not None
-    executor = performer._executor(audio := deployed[0].shot(HELD_OUT).audio)
-    animate, frames = performer.animator(), []
-    for motion in performer.run_network(executor, audio):
-        frames.append(performer.postprocess(motion, animate).tongue)
-    performer._solvers["tongue"].reset()
-    expected = performer._solvers["tongue"](np.concatenate(frames)[: made.num_frames])
+    executor = pipeline._executor(audio := deployed[0].shot(HELD_OUT).audio)
+    animate, frames = pipeline.animator(), []
+    for motion in pipeline.run_network(executor, audio):
+        frames.append(pipeline.postprocess(motion, animate).tongue)
+    pipeline._solvers["tongue"].reset()
+    expected = pipeline._solvers["tongue"](np.concatenate(frames)[: made.num_frames])
     assert expected.any()
     np.testing.assert_allclose(made.tongue_weights.values, expected, atol=1e-5)
 
@@ -215,7 +215,7 @@ def test_a_tongue_that_stays_with_the_head_is_left_there(tmp_path: Path) -> None
     assert "assumed to stay with the head" in attachment.notes[0]
 
 
-def test_a_neutral_of_another_pose_is_measured_and_told(tmp_path: Path) -> None:
+def test_a_neutral_of_another_pose_is_measured_and_reported(tmp_path: Path) -> None:
     write_actor_data(tmp_path / "data", tongue_pose=0.3)
     dataset = ActorDataset.open("ada", configure(tmp_path / "data", tmp_path).dataset)
     attachment = measure_attachment(dataset, TRAINING)

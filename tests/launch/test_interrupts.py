@@ -154,7 +154,7 @@ def test_a_stage_does_not_outlive_its_launcher(framework: Path) -> None:
     wait_for(lambda: not psutil.pid_exists(stage) or psutil.Process(stage).status() == psutil.STATUS_ZOMBIE)
 
 
-def test_a_stage_that_the_system_kills_is_told(framework: Path) -> None:
+def test_a_stage_that_the_system_kills_is_reported(framework: Path) -> None:
     process = start(framework, "import os; os.kill(os.getpid(), 9)")
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGKILL

@@ -94,7 +94,7 @@ def test_settings_are_never_executed(framework: Path) -> None:
     assert "line 1 is not NAME=VALUE" in process.stderr.read()
 
 
-def test_old_python_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_python_gets_a_hint_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 8, 18))
     monkeypatch.setenv("PATH", "")
     problem = environment.why_not_here()
@@ -103,7 +103,7 @@ def test_old_python_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
     assert "install" in problem.lower()
 
 
-def test_missing_venv_module_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_venv_module_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "python3-venv" in (environment.why_not_here() or "")
 

@@ -170,7 +170,7 @@ def test_a_network_without_encoder_wants_features() -> None:
         random_network()(*inputs(1, 5), lengths=torch.tensor([5]))
 
 
-def test_more_actors_keep_what_was_learnt() -> None:
+def test_more_actors_keep_the_trained_weights() -> None:
     known = random_network(2)
     widened = widen_actors(known.state_dict(), [1, None, 0])
     grown = random_network(3)

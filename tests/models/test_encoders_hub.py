@@ -143,7 +143,7 @@ def test_a_folder_of_weights_is_read(file_format: str, tmp_path: Path) -> None:
 def test_a_damaged_folder_is_one_clear_error(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "h", hubert(), "hubert")
     weights, config = folder / "pytorch_model.bin", folder / "config.json"
-    whole, said = torch.load(weights, weights_only=True), json.loads(config.read_text())
+    whole, recorded = torch.load(weights, weights_only=True), json.loads(config.read_text())
 
     def refuses(match: str) -> None:
         with pytest.raises(FileFormatError, match=match):
@@ -152,13 +152,13 @@ def test_a_damaged_folder_is_one_clear_error(tmp_path: Path) -> None:
     torch.save({name: whole[name] for name in sorted(whole)[:-5]}, weights)
     refuses(r"pytorch_model\.bin: lacks masked_spec_embed|pytorch_model\.bin: lacks feature_")
     torch.save(whole, weights)
-    config.write_text(json.dumps(said | {"intermediate_size": 33}))
+    config.write_text(json.dumps(recorded | {"intermediate_size": 33}))
     refuses(r"has shapes that contradict config\.json for encoder\.layers\.0.* more")
-    config.write_text(json.dumps(said | {"model_type": "whisper"}))
+    config.write_text(json.dumps(recorded | {"model_type": "whisper"}))
     refuses("describes a model of type 'whisper', expected 'hubert'")
     config.write_text("{")
     refuses(r"config\.json: cannot be read as JSON")
-    config.write_text(json.dumps(said))
+    config.write_text(json.dumps(recorded))
     weights.write_bytes(weights.read_bytes()[:1_000])
     refuses(r"pytorch_model\.bin: cannot be read as weights")
     (folder / "model.safetensors").write_bytes(b"no")
@@ -172,9 +172,9 @@ def test_without_hub_and_folder_the_message_says_what_to_do(tmp_path: Path, monk
     monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
     with pytest.raises(encoders.MissingWeightsError) as caught:
         encoders.create("hubert-base")
-    said = str(caught.value)
+    message = str(caught.value)
     for part in ("facebook/hubert-base-ls960", "(no connection)", "config.json", "A2F_MODELS_ROOT", "logmel"):
-        assert part in said
+        assert part in message
     with pytest.raises(encoders.MissingWeightsError, match=str(tmp_path / "hubert-base")):
         encoders.create("hubert-base", models_root=tmp_path)
 

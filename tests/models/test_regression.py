@@ -55,12 +55,12 @@ def test_windows_of_autocorrelation() -> None:
     cut = AutocorrelationSettings(
         num_autocorr=4, num_windows=3, win_len=100, win_stride=50, preemph=0.5, win_func="kaiser6"
     )
-    heard = Autocorrelation(cut)(audio)
+    received = Autocorrelation(cut)(audio)
     emphasised = audio.clone()
     emphasised[:, 1:] -= 0.5 * audio[:, :-1]
     window = emphasised[1, 50:150]
     window = (window - window.mean()) * torch.from_numpy(np.kaiser(100, 6.0)).float()
-    torch.testing.assert_close(heard[1, 1, 3], (window[:-3] * window[3:]).mean() * 97 / 100)
+    torch.testing.assert_close(received[1, 1, 3], (window[:-3] * window[3:]).mean() * 97 / 100)
     plain = Autocorrelation(dataclasses.replace(cut, preemph=0.0, remove_dc=False, win_func=None))(audio)
     torch.testing.assert_close(plain[0, 0, 0], audio[0, :100].square().mean())
 
@@ -111,7 +111,7 @@ def test_training_is_reproducible_from_its_generator() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["hama", "logmel", "wav2vec2-base", None])
-def test_whatever_encoder_it_hears_with(name: str | None) -> None:
+def test_any_encoder(name: str | None) -> None:
     encoder = None if name is None else wav2vec(1) if name == "wav2vec2-base" else encoders.build(name)
     network = RegressionNetwork(settings(encoder), encoder).eval()
     window, emotion = torch.randn(3, 1, 8320), torch.randn(3, 1, 18)
@@ -140,7 +140,7 @@ def test_steps_of_other_encoders_are_read_in_the_middle_of_the_windows() -> None
     assert settings(wav2vec(1)).step_positions() is None
 
 
-def test_deaf_networks_are_refused() -> None:
+def test_networks_without_input_branch_are_refused() -> None:
     with pytest.raises(ValueError, match="the network needs an input"):
         settings(None, use_autocorrelation=False)
     with pytest.raises(ValueError, match="needs 8320 samples, but a window has 8000"):

@@ -157,7 +157,7 @@ def test_everything_that_the_sdk_would_misread_is_mended(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"jawOpen": DELTA[:20]}, "shape"),
         ({"jawOpen": np.full_like(DELTA, np.nan)}, "NaN"),
@@ -167,8 +167,8 @@ def test_everything_that_the_sdk_would_misread_is_mended(tmp_path: Path) -> None
         ({"frontalMask": np.array([30], np.int32)}, "of a mesh of 30"),
     ],
 )
-def test_what_cannot_be_mended_is_refused(tmp_path: Path, change: dict[str, np.ndarray], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_inconsistent_artifacts_are_refused(tmp_path: Path, change: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         _copy(tmp_path, GOOD | change)
     assert not (tmp_path / "out.npz").exists()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from audio2face.cli import quickstart as quickstart_command
-from audio2face.cli.quickstart import SentenceScore, score_quickstart, take_name
+from audio2face.cli.quickstart import SentenceScore, animation_name, score_quickstart
 from audio2face.config import Configuration, load
 from audio2face.example.sentences import unseen_sentences
 from audio2face.runs import finished_runs
@@ -56,7 +56,7 @@ def test_lips_meet_on_p_b_m(scores: Mapping[str, SentenceScore], voice: str) -> 
 
 
 def test_a_sentence_can_be_looked_at(configuration: Configuration, run: str) -> None:
-    name = take_name(unseen_sentences(configuration.roots.datasets, ACTOR)[-1].stem, ACTOR)
+    name = animation_name(unseen_sentences(configuration.roots.datasets, ACTOR)[-1].stem, ACTOR)
     folder: Path = configuration.inference.INFERENCE_OUTPUT_ROOT / run / name
     for ending in (".html", ".glb", ".xml", ".mp4"):
         assert (folder / f"{name}{ending}").is_file(), ending

@@ -24,7 +24,7 @@ from audio2face.preproc.run import preprocess
 from audio2face.training.run import train
 
 CONFIG, ACTORS, ADDED = "quickstart-multi", ("ada", "ben"), "cid"
-LEAST_CORRELATION = 0.5  # of the lip distance with the truth, after a part of the training that the actors get
+LEAST_CORRELATION = 0.5  # of the lip distance with the ground truth, after a part of the training that the actors get
 
 
 @pytest.fixture(scope="module")

@@ -226,11 +226,11 @@ def test_the_stage(launched: Any, tmp_path: Path, capsys: pytest.CaptureFixture[
         assert {f"{stem}{end}" for end in (".xml", ".mc", "_tongue.mc", ".npy", "_jaw.npy", ".json")} < names
     assert {"log.log", "configs"} < names
     assert (folder / "configs/config_inference_full.json").is_file()
-    said = capsys.readouterr().out
-    assert "streaming and offline differ by" in said
+    message = capsys.readouterr().out
+    assert "streaming and offline differ by" in message
     assert " mm on average" in (folder / "log.log").read_text()
-    assert "one.a_ben_ben_anger_streaming.xml" in said
-    assert "Next:" in said
+    assert "one.a_ben_ben_anger_streaming.xml" in message
+    assert "Next:" in message
     facts = json.loads((folder / "two_ben_ben_anger_streaming.json").read_text())
     assert facts["difference"]["mean_mm"] > 0
 

@@ -109,7 +109,7 @@ def test_held_poses_hiss_quietly_and_do_not_move(opened: Opened) -> None:
     assert opened.load(clip, 0).emotion.tolist() == [[1.0, 0.0]]
 
 
-def test_clips_too_short_for_a_sequence_are_left_out(reference_data: Path, workspace: Path) -> None:
+def test_clips_too_short_for_a_sequence_are_skipped(reference_data: Path, workspace: Path) -> None:
     rows = [EVERY_SHOT[0], ("ann", "s2_joy", (3, 4), "ann", "en", "s2_joy.wav", 0)]
     opened = Opened(reference_data, workspace, CLIPS=rows, SEQ_LEN=3)
     assert [str(clip) for clip in opened.loader.clips] == ["s1_neutral [0, 119]"]

@@ -208,7 +208,7 @@ def test_wrong_rows(changes: dict[str, object], message: str, configure: Configu
         open_data(configure(**changes))
 
 
-def test_short_clips_are_left_out(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
+def test_short_clips_are_skipped(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         data = open_data(configure(CLIPS=[*EVERY_SHOT, *clip("s2_joy", 4)]))
     assert len(data.training_clips) == 4
@@ -222,13 +222,13 @@ def test_short_clips_are_left_out(configure: Configure, caplog: pytest.LogCaptur
     )
 
 
-def test_recordings_that_end_early_are_told(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
+def test_recordings_that_end_early_are_reported(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         open_data(configure(CLIPS=[("ann", "s2_joy", (0, 94), "aug_v1", "en", "aug/v1/s2_joy.wav", 0)]))
     assert "padded with silence: s2_joy [0, 94] (2.2 s of s2_joy.wav)" in caplog.text
 
 
-def test_lossy_recordings_are_told_once_for_an_actor(
+def test_lossy_recordings_are_reported_once_for_an_actor(
     configure: Configure, reference_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     audio = tmp_path / "lossy"

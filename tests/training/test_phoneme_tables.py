@@ -166,7 +166,7 @@ def test_recognised_phones_are_kept(tmp_path: Path, counting: Counting) -> None:
         assert counting.heard[2:] == [None, "what is said"]
 
 
-def test_languages_that_nobody_recognises_are_left_out(
+def test_languages_without_a_recogniser_are_skipped(
     tmp_path: Path, counting: Counting, caplog: pytest.LogCaptureFixture
 ) -> None:
     clips = [

@@ -151,7 +151,7 @@ def test_validation_does_not_depend_on_how_features_are_made(folder: Path) -> No
     assert metrics[0] == pytest.approx(metrics[1], rel=2e-3)
 
 
-def test_an_encoder_that_is_trained_hears_anew(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trained_encoder_extracts_features_at_every_step(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     task = opened(folder, NETWORK_HYPER_PARAMS={"w2v_freeze": False}, SPEECH_FEATURES="fast", BATCH_SIZE=2)
     assert "it runs at every step" in caplog.text
@@ -163,7 +163,7 @@ def test_an_encoder_that_is_trained_hears_anew(folder: Path, caplog: pytest.LogC
     assert all(weight.grad is not None for name, weight in encoder.named_parameters() if "layers.0.final" in name)
 
 
-def test_what_it_hears_with_can_be_left_out(folder: Path) -> None:
+def test_input_branches_can_be_disabled(folder: Path) -> None:
     deaf = opened(folder, NETWORK_HYPER_PARAMS={"use_w2v_features": False})
     assert "phoneme" not in first_losses(deaf)
     assert deaf.network_config()["encoder"] is None
@@ -190,7 +190,7 @@ def test_lips_count_by_emotion(folder: Path) -> None:
     assert first_losses(opened(folder, LOSS_LIP_DIST_EMO_WEIGHTS=factors))["lip_dist"] == 0
 
 
-def test_parts_without_data_are_not_learnt(folder: Path) -> None:
+def test_parts_without_data_are_not_trained(folder: Path) -> None:
     task = opened(folder)
     batch = next(task.batches(0, 0))
     known = np.array([[True, False, True, True]] * len(batch.sample_ids))

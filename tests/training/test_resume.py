@@ -89,7 +89,7 @@ def test_killed_at_random_times_and_in_a_save(whole: Path, kind: NetworkType, tm
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_it_saves_says_so_and_can_be_gone_on_with(
+def test_an_interrupted_run_saves_reports_and_resumes(
     whole: Path, kind: NetworkType, tmp_path: Path, number: int, status: int
 ) -> None:
     process = start(tmp_path, kind)

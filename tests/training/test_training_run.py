@@ -198,7 +198,7 @@ def test_an_actor_is_added_to_a_trained_network(folder: Path, outcome: TrainingR
     assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith("actor_projection"))
 
 
-def test_two_actors_are_learnt_together(folder: Path) -> None:
+def test_two_actors_are_trained_together(folder: Path) -> None:
     configuration = small_project(folder, ("ann", "bob"), **QUICK, VALIDATION_SHOTS={"bob": ["s4_neutral"]})
     run = train(configuration, nothing).run.path
     assert json.loads((run / "network_info_full.json").read_text())["id"]["actor"] == "multi"
@@ -232,7 +232,7 @@ def _as_reference(network: DiffusionNetwork) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"NETWORK_HYPER_PARAMS": {"feature_dim": 8, "gru_feature_dim": 16}}, "does not fit the network"),
         ({"SHOT_EMOTION_NAMES": ["neutral", "joy", "anger", "fear"]}, "does not fit the network"),
@@ -240,14 +240,14 @@ def _as_reference(network: DiffusionNetwork) -> dict[str, torch.Tensor]:
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
-    folder: Path, outcome: TrainingResult, changes: dict[str, Any], said: str
+    folder: Path, outcome: TrainingResult, changes: dict[str, Any], message: str
 ) -> None:
     weights = outcome.run.path / "weights.safetensors"
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         opened(small_project(folder, **{**QUICK, **changes}, PRETRAINED_NET_FPATH=str(weights)))
 
 
-def test_parts_without_data_are_not_learnt(folder: Path) -> None:
+def test_parts_without_data_are_not_trained(folder: Path) -> None:
     task = open_task(small_project(folder, **QUICK), HERE, None)
     batch = next(task.batches(0, 0))
     known = np.array([[True, False, True, True]] * len(batch.sample_ids))

@@ -48,7 +48,7 @@ class ShotPose:
     sample: SampledShot
 
     @classmethod
-    def of(cls, shot: str, path: Path, sample: SampledShot) -> ShotPose:
+    def from_sample(cls, shot: str, path: Path, sample: SampledShot) -> ShotPose:
         """Averages a sample, without the head's motion."""
         frames = sample.steadied()
         mean = frames.mean(axis=0, dtype=np.float64)
@@ -61,7 +61,7 @@ class ShotPose:
     def is_one_mesh(self) -> bool:
         """Whether both halves of the shot show the same mesh, by a quick test."""
         halves = [half.frames.mean(axis=0) for half in self.sample.halves()]
-        reference = Reference.of(halves[0], "its first half") if halves else None
+        reference = Reference.from_points(halves[0], "its first half") if halves else None
         return reference is None or not changes_within(reference, halves[0], halves[1], self.error)
 
 
@@ -105,7 +105,7 @@ class Group:
         if not self._frames:
             return None
         mean = self._pose / self._frames
-        rest = Reference.of(mean, "mean pose")
+        rest = Reference.from_points(mean, "mean pose")
         if rest is None:
             return None
         shift = None if neutral is None or neutral.shape != mean.shape else mean - neutral
@@ -141,7 +141,7 @@ class Agreement:
 
     def add(self, shot: str, path: Path, sample: SampledShot) -> None:
         """Compares one shot with the groups so far."""
-        pose = ShotPose.of(shot, path, sample)
+        pose = ShotPose.from_sample(shot, path, sample)
         if self._groups or len(self._waiting) == _MOST_WAITING or pose.is_one_mesh():
             self._add(pose)
         else:
@@ -204,7 +204,7 @@ class Agreement:
             self._report_shot(shot, path, mismatch, findings)
 
     def _begin(self, points: AnyArray, error: Float64Array, name: str) -> Group | None:
-        reference = Reference.of(points, name)
+        reference = Reference.from_points(points, name)
         if reference is None:
             return None
         self._groups.append(Group(reference, error))
@@ -225,7 +225,7 @@ class Agreement:
         if not means or not changes_within(group.reference, means[0], means[1], pose.error):
             return None
         for half, when in zip(halves, ("first", "second"), strict=True):
-            part = ShotPose.of(pose.shot, pose.path, half)
+            part = ShotPose.from_sample(pose.shot, pose.path, half)
             mismatch = compare(group.reference, part.mean, part.error + group.error)
             if mismatch is not None and mismatch.kind in _DISCONTINUITIES:
                 return replace(mismatch, message=f"{mismatch.message} (in the {when} half of the shot)")

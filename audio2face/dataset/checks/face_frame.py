@@ -109,7 +109,7 @@ def find_frame(face: FaceMotion) -> FaceFrame | None:
     weights, centre, size = _mouth(face.rest, energy)
     if not 0 < size < _LARGEST_MOUTH * float(np.ptp(points, axis=0).max()):
         return None
-    evidence = _Evidence.of(face, weights, centre, size)
+    evidence = _Evidence.from_motion(face, weights, centre, size)
     scores = {orientation: evidence.score(orientation) for orientation in _orientations()}
     best = max(scores, key=lambda orientation: scores[orientation])
     return FaceFrame(centre, size, face.rest.size, best, scores[best] - scores[UPRIGHT])
@@ -184,7 +184,7 @@ class _Evidence:
     widening: Float64Array
 
     @classmethod
-    def of(cls, face: FaceMotion, weights: Float64Array, centre: Float64Array, size: float) -> _Evidence:
+    def from_motion(cls, face: FaceMotion, weights: Float64Array, centre: Float64Array, size: float) -> _Evidence:
         """Measures a face around the mouth at `centre`."""
         points = face.rest.points
         near = points[np.linalg.norm(points - centre, axis=1) < _REACH * size]

@@ -106,12 +106,12 @@ def _suggested_rate(length: ShotLength, fps: float) -> float | None:
 
 def _check_cache_rate(length: ShotLength, fps: float, findings: Findings) -> bool:
     """Compares the rate stated by a cache with CACHE_FPS; returns whether an error was reported."""
-    told = length.cache_fps
-    if told is None or abs(told / fps - 1) <= _SAME_RATE:
-        if told is not None:
-            _check_stated_thousandth(length, told, fps, findings)
+    stated = length.cache_fps
+    if stated is None or abs(stated / fps - 1) <= _SAME_RATE:
+        if stated is not None:
+            _check_stated_thousandth(length, stated, fps, findings)
         return False
-    message = f"the cache states {told:g} frames per second, expected {fps:g}"
+    message = f"the cache states {stated:g} frames per second, expected {fps:g}"
     if abs(length.sound - length.frames / fps) <= _SMALL_DIFFERENCE:
         message += "; the recording's length agrees with the latter"
         findings.warning(
@@ -121,7 +121,7 @@ def _check_cache_rate(length: ShotLength, fps: float, findings: Findings) -> boo
     findings.error(
         "frame-rate",
         f"{message}; the recording lasts {length.sound:.2f} s, {length.frames} frames last "
-        f"{length.frames / told:.2f} s at {told:g} and {length.frames / fps:.2f} s at {fps:g}",
+        f"{length.frames / stated:.2f} s at {stated:g} and {length.frames / fps:.2f} s at {fps:g}",
         "Export every shot at the rate that CACHE_FPS gives.",
         file=length.cache,
         shot=length.shot,
@@ -129,14 +129,14 @@ def _check_cache_rate(length: ShotLength, fps: float, findings: Findings) -> boo
     return True
 
 
-def _check_stated_thousandth(length: ShotLength, told: float, fps: float, findings: Findings) -> None:
+def _check_stated_thousandth(length: ShotLength, stated: float, fps: float, findings: Findings) -> None:
     """Warns of a long take whose cache states a rate that differs by a thousandth."""
-    drift = abs(length.frames / fps - length.frames / told)
-    ratio = max(told / fps, fps / told)
+    drift = abs(length.frames / fps - length.frames / stated)
+    ratio = max(stated / fps, fps / stated)
     if abs(ratio / _THOUSANDTH - 1) < _SAME_THOUSANDTH and drift > 1 / fps:
         findings.warning(
             "frame-rate",
-            f"the cache states {told:.2f} frames per second and CACHE_FPS is {fps:g}: by the end of the take that is "
+            f"the cache states {stated:.2f} frames per second and CACHE_FPS is {fps:g}: by the end of the take that is "
             f"{drift:.2f} s",
             "Give CACHE_FPS the rate at which the animation was recorded.",
             file=length.cache,

@@ -104,7 +104,7 @@ def _centre(face: FaceFrame, kind: str) -> FaceFrame:
 
 def _check_neutrals(dataset: ActorDataset, still: Static, rest: Reference, findings: Findings) -> None:
     """Compares every further neutral pose with that of its part."""
-    tongue = None if still.tongue_neutral is None else Reference.of(still.tongue_neutral, "the neutral pose")
+    tongue = None if still.tongue_neutral is None else Reference.from_points(still.tongue_neutral, "the neutral pose")
     for parameter, reference, pose in (
         ("SKIN_NEUTRAL_INFERENCE_FPATH", rest, still.skin_neutral_inference),
         ("TONGUE_NEUTRAL_INFERENCE_FPATH", tongue, still.tongue_neutral_inference),

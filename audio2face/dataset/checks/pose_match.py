@@ -92,7 +92,7 @@ class Reference:
     name: str
 
     @classmethod
-    def of(cls, points: FloatArray, name: str) -> Reference | None:
+    def from_points(cls, points: FloatArray, name: str) -> Reference | None:
         """Indexes a pose `[verts, 3]`; None if it has too few vertices or no extent."""
         exact = np.asarray(points, np.float64)
         size = float(np.linalg.norm(np.ptp(exact, axis=0)))
@@ -116,7 +116,7 @@ def compare(reference: Reference, pose: FloatArray, uncertainty: FloatArray | No
     distance = float(np.median(np.linalg.norm(found - reference.points, axis=1)))
     if distance < _NOISE * reference.size / 2:  # most vertices are in their places: nothing happened to the whole
         return _region(reference, found, slack)
-    fit = _Fit.of(reference.points, found)
+    fit = _Fit.from_poses(reference.points, found)
     if fit is not None and fit.residual <= max(_EXPLAINED * fit.radius, float(np.median(slack))):
         return _explained(reference, found, fit) or _region(reference, found, slack)
     return _unexplained(reference, found, slack)
@@ -134,7 +134,7 @@ class _Fit:
     radius: float
 
     @classmethod
-    def of(cls, points: Float64Array, pose: Float64Array) -> _Fit | None:
+    def from_poses(cls, points: Float64Array, pose: Float64Array) -> _Fit | None:
         """Fits by trimmed least squares (the best 70 %), reflections allowed; None if the pose has no extent."""
         chosen = np.unique(np.linspace(0, len(points) - 1, _MOST_FITTED).astype(np.int64))
         points, pose = points[chosen], pose[chosen]

@@ -99,7 +99,7 @@ def check_poses(
         if neutral is not None and np.ptp(neutral[:, 1]) == 0:
             findings.error(
                 "pose-flat",
-                "all vertices have the same height (y): upper and lower face cannot be told apart",
+                "all vertices have the same height (y): upper and lower face cannot be distinguished",
                 "Export the pose with +y up, from the mesh that moves.",
                 file=dataset.paths[parameter],
             )

@@ -196,8 +196,8 @@ class _Check:
         """Checks whether long takes match better when time is stretched by 1001/1000 or its inverse."""
         short = {shot for shot, seconds in self.relation.shot_seconds.items() if seconds < _LONG_SECONDS}
         without = spare | short
-        told = any(item.code == "frame-rate" and item.severity is Severity.ERROR for item in self.findings.items)
-        if len(without) == len(self.names) or told:
+        is_reported = any(item.code == "frame-rate" and item.severity is Severity.ERROR for item in self.findings.items)
+        if len(without) == len(self.names) or is_reported:
             return
         rates = {1.0: 1.0, float(1 / NTSC): float(NTSC), float(NTSC): float(1 / NTSC)}
         scores = {rate: float(self.relation.curve(_DRIFTING_LAGS, rate, without).max()) for rate in rates}
