@@ -26,8 +26,9 @@ from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.preproc.run import preprocess
+from audio2face.run_names import LATEST
 from audio2face.runs import RunFolder, say_where
-from audio2face.training.preproc_runs import LATEST, find_run
+from audio2face.training.preproc_runs import find_run
 from audio2face.training.run_folder import ValidationClip, read_validation
 
 RESUME_HINT = "Run the same command again: complete results are reused, training resumes."
