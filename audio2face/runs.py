@@ -22,6 +22,7 @@ from audio2face.io.atomic import write_json, write_text
 from audio2face.run_names import CONFIGURATION_FILE, configured_name, run_folders
 
 STATUS_FILE = "status.json"
+LOCK_FILE = ".lock"  # of a run that a process computes
 OVERRIDES_FILE = "configs/overrides.json"  # of a run that was given parameters as arguments
 _RECORDED_PACKAGES = ("numpy", "scipy", "torch", "onnxruntime", "transformers", "soundfile")
 

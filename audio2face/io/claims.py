@@ -211,3 +211,19 @@ def _is_same(path: Path, descriptor: int) -> bool:
         return False
     plain = stat.S_ISREG(opened.st_mode) or stat.S_ISDIR(opened.st_mode)
     return plain and (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+def is_locked(path: Path) -> bool:
+    """Returns whether a process holds the lock file of `exclusive`; False where there is no such file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        # A shared lock: several that only ask do not take one another for the holder.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

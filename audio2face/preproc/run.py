@@ -44,10 +44,8 @@ from audio2face.preproc.pipeline import SKIN_SHARE, TONGUE_SHARE, make_skin, mak
 from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
 from audio2face.preproc.steps import PeakMemory, Steps, StepStore
 from audio2face.preproc.tongue import measure_attachment
-from audio2face.runs import RunFolder, record
+from audio2face.runs import LOCK_FILE, RunFolder, record
 from audio2face.types import MESHES
-
-_LOCK = ".lock"
 
 
 def find_finished(root: Path, run_name: str, actor: str, fingerprint: str) -> RunFolder | None:
@@ -83,7 +81,7 @@ def run_lock(run: RunFolder) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            is_ours = stack.enter_context(exclusive_or_fail(run.path / _LOCK))
+            is_ours = stack.enter_context(exclusive_or_fail(run.path / LOCK_FILE))
         except OSError as error:
             raise UserError(
                 f"the run folder cannot be written to: {error.strerror}", path=run.path, hint="Check its permissions."
@@ -110,7 +108,7 @@ def one_at_a_time(root: Path, run_name: str, actor: str) -> Iterator[None]:
         if not root.exists():
             stack.callback(_remove_empty, root)
         try:
-            stack.enter_context(exclusive(root / f".{run_name}_{actor}{_LOCK}", tell))
+            stack.enter_context(exclusive(root / f".{run_name}_{actor}{LOCK_FILE}", tell))
         except OSError as error:
             raise UserError(f"cannot be written to: {error.strerror}", path=root, hint="Check permissions.") from error
         yield

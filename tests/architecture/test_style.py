@@ -27,6 +27,7 @@ ORDER = [
     "config_base",
     "config",
     "runs",
+    "inventory",
     "geometry",
     "audio",
     "models",

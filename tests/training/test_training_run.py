@@ -19,8 +19,9 @@ import torch
 from lightning_fabric import Fabric
 from small_project import small_project
 
-from audio2face.config import Configuration
+from audio2face.config import Configuration, Roots
 from audio2face.errors import UserError
+from audio2face.inventory import scan
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.runs import RunFolder
 from audio2face.training import diffusion
@@ -78,6 +79,16 @@ def test_a_run_holds_what_later_stages_read(folder: Path, outcome: TrainingResul
     assert set(run.summary["exported_metrics"]) == {"skin_error_mm", "lip_error_mm", "lip_correlation"}
     assert (run.path / "configs/config_train_full.json").is_file()
     assert str(folder) not in (run.path / "network.json").read_text()
+
+
+def test_a_run_tells_the_inventory(folder: Path, outcome: TrainingResult) -> None:
+    run = next(run for run in scan(Roots(folder, folder)).runs if run.name == outcome.run.name)
+    assert (run.stage, run.status, run.network, run.actors) == ("train", "done", "diffusion", ("ann",))
+    assert (run.progress.epoch, run.progress.epochs, run.progress.step) == (2, 2, 4)
+    assert set(run.figures) == {"skin_error_mm", "lip_error_mm", "lip_correlation"}
+    assert [path.name for path in run.preproc_folders] == ["run_ann"]
+    assert run.kept_checkpoints
+    assert run.size > run.path.joinpath("weights.safetensors").stat().st_size
 
 
 def test_the_trained_network_is_read_back(folder: Path, outcome: TrainingResult) -> None:

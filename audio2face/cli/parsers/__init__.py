@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from audio2face.cli.parsers import animate, hub, project, stages
+from audio2face.cli.parsers import animate, hub, project, runs, stages
 
 # Forms of an animation, which documentation and tests name.
 FORMATS = animate.FORMATS
@@ -24,6 +24,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "push": hub.push,
     "pull": hub.pull,
     "init": project.init,
+    "runs": runs.runs,
     "run-all": project.run_all,
     "tests": stages.tests,
 }
@@ -31,6 +32,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
 _CHECKS: dict[str, Callable[[argparse.ArgumentParser, argparse.Namespace], None]] = {
     "deploy": stages.check_deploy,
     "inference": animate.check_animate,
+    "runs": runs.check_runs,
 }
 
 

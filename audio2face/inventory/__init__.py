@@ -1,0 +1,23 @@
+"""All runs of all stages: what each holds, what was made from what, how two differ, and which may be removed.
+
+Reads the records of run folders only, and loads neither data nor networks.
+"""
+
+from audio2face.inventory.compare import Comparison, compare
+from audio2face.inventory.entry import STAGES, Progress, Run, StageName
+from audio2face.inventory.removal import Removal, plan_checkpoints, plan_removal
+from audio2face.inventory.scan import Inventory, scan
+
+__all__ = [
+    "STAGES",
+    "Comparison",
+    "Inventory",
+    "Progress",
+    "Removal",
+    "Run",
+    "StageName",
+    "compare",
+    "plan_checkpoints",
+    "plan_removal",
+    "scan",
+]

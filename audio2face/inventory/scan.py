@@ -1,0 +1,143 @@
+"""Finds all runs, in the workspace and wherever their own configurations say that runs lie, and links them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from audio2face.config import Roots
+from audio2face.errors import UserError
+from audio2face.inventory.entry import MODEL_FILE, STAGES, Run, StageName
+from audio2face.run_names import LATEST, resolve_run, run_folders
+
+# Where runs of a stage lie: the folder of the workspace, and the parameters (section, name) that may say otherwise.
+_PLACES: dict[StageName, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "preproc": ("output_preproc", (("preproc", "PREPROC_OUTPUT_ROOT"), ("train", "PREPROC_ROOT"))),
+    "train": ("output_train", (("train", "TRAIN_OUTPUT_ROOT"),)),
+    "deploy": ("output_deploy", (("train", "FINAL_DEPLOY_ROOT"),)),
+    "inference": ("output_inference", (("inference", "INFERENCE_OUTPUT_ROOT"),)),
+}
+_IS_RUN: dict[StageName, Callable[[Path], bool]] = {
+    "preproc": lambda path: not (path / "network.json").exists() and _is_recorded(path),
+    "train": lambda path: not (path / "configs/actor_info.json").exists() and _is_recorded(path),
+    "deploy": lambda path: (path / MODEL_FILE).is_file(),
+    "inference": lambda path: not (path / MODEL_FILE).exists() and not (path / "status.json").exists(),
+}
+WORDS: dict[StageName, str] = {
+    "preproc": "preprocessing run",
+    "train": "training run",
+    "deploy": "deployed model",
+    "inference": "folder of animations",
+}
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All runs.
+
+    Attributes:
+        roots: where datasets and workspace lie.
+        runs: stage by stage, newest first.
+    """
+
+    roots: Roots
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def _by_path(self) -> dict[Path, Run]:
+        return {run.path: run for run in self.runs}
+
+    @cached_property
+    def _sources(self) -> dict[Path, list[Run]]:
+        return {run.path: self._find_sources(run) for run in self.runs}
+
+    def of_stage(self, stage: StageName) -> list[Run]:
+        """The runs of a stage, newest first."""
+        return [run for run in self.runs if run.stage == stage]
+
+    def made_from(self, run: Run) -> list[Run]:
+        """The runs that a run was made from, as far as they are still there."""
+        return self._sources[run.path]
+
+    def used_by(self, run: Run) -> list[Run]:
+        """The runs that were made from a run."""
+        return [other for other in self.runs if run in self.made_from(other)]
+
+    def needed_by(self, run: Run) -> list[Run]:
+        """The runs that cannot be resumed or deployed (again) without a run.
+
+        A training reads its preprocessing runs when it is resumed and when it is deployed, and the weights that it
+        starts from until it has a checkpoint. A deployed model and animations stand by themselves.
+        """
+        if run.stage == "preproc":
+            return self.used_by(run)
+        if run.stage == "train":
+            started = [other for other in self.used_by(run) if other.stage == "train"]
+            return [other for other in started if not other.checkpoints and other.status != "done"]
+        return []
+
+    def find(self, text: str, stages: Sequence[StageName] = ()) -> list[Run]:
+        """The runs of a name, of several stages where they share it.
+
+        Args:
+            text: a full name, an end or a part of it, or, of one stage, `latest`.
+            stages: the stages to search; all where empty.
+
+        Raises:
+            UserError: there is no such run, or the text may stand for several names.
+        """
+        wanted = [run for run in self.runs if not stages or run.stage in stages]
+        if text == LATEST and len(stages) != 1:
+            raise UserError("'latest' may be a run of any stage", hint="Say of which: --stage train.")
+        what = WORDS[stages[0]] if len(stages) == 1 else "run"
+        found = resolve_run(text, [run.path for run in wanted], what, self.roots.workspace)
+        return [run for run in wanted if run.name == found.name]
+
+    def _find_sources(self, run: Run) -> list[Run]:
+        if run.stage == "train":
+            paths = [*run.preproc_folders, *(run.pretrained.parents if run.pretrained else ())]
+            return [self._by_path[path] for path in paths if path in self._by_path and path != run.path]
+        before: dict[StageName, tuple[StageName, ...]] = {"deploy": ("train",), "inference": ("deploy", "train")}
+        for stage in before.get(run.stage, ()):
+            if found := [other for other in self.runs if other.stage == stage and other.name == run.name]:
+                return found
+        return []
+
+
+def scan(roots: Roots) -> Inventory:
+    """Finds the runs of all stages.
+
+    Args:
+        roots: where datasets and workspace lie. Runs outside the workspace are found where a run inside it records
+            their folder.
+    """
+    found: dict[Path, Run] = {}
+    pending = [(stage, roots.workspace / folder) for stage, (folder, _) in _PLACES.items()]
+    seen = set(pending)
+    while pending:
+        stage, root = pending.pop(0)
+        for folder in run_folders(root):
+            if folder in found or not _IS_RUN[stage](folder):
+                continue
+            run = found[folder] = Run(stage, folder, roots)
+            places = [place for place in _recorded_places(run) if place not in seen]
+            seen.update(places)
+            pending += places
+    ordered = sorted(found.values(), key=lambda run: STAGES.index(run.stage))
+    return Inventory(roots, tuple(ordered))
+
+
+def _recorded_places(run: Run) -> set[tuple[StageName, Path]]:
+    """Where the configuration of a run says that runs lie."""
+    texts = [
+        (stage, run.settings.get(section, {}).get(parameter))
+        for stage, (_, parameters) in _PLACES.items()
+        for section, parameter in parameters
+    ]
+    return {(stage, path) for stage, text in texts if isinstance(text, str) and (path := run.resolve(text))}
+
+
+def _is_recorded(path: Path) -> bool:
+    return (path / "configs").is_dir() or (path / "status.json").is_file()
