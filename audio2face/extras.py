@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from audio2face.errors import UserError
+from audio2face.home import PACKAGES, in_repository
 
 # The modules of each extra that code imports.
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -28,14 +29,13 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "hama",
             "pocketsphinx",
         ),
-        "hub": ("transformers",),
+        "hub": ("transformers", "huggingface_hub"),
         "usd": ("pxr",),
         "video": ("av", "matplotlib"),
         "gltf": ("pygltflib",),
         "example": ("hibari", "python_stretch"),
     }
 )
-_PACKAGES = Path(__file__).resolve().parents[1]  # the folder that holds the package: a repository or site-packages
 
 
 def missing(extra: str) -> list[str]:
@@ -60,9 +60,9 @@ def require(extra: str, what: str) -> None:
 
 def install_hint(extra: str) -> str:
     """What to type to install an extra into this environment."""
-    if not (_PACKAGES / "run_train.py").is_file():
+    if not in_repository():
         return f'pip install "audio2face[{extra}]"'
-    prepared = _PACKAGES / ".venv"
+    prepared = PACKAGES / ".venv"
     if Path(sys.prefix).resolve() == prepared.resolve():
         return f"The environment in {prepared} is not whole: remove that folder, and any run_*.py makes it anew."
     return f"Use the repository's environment, which the host scripts (run_*.py) prepare: {prepared / 'bin/python'}"

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # The smaller lock is held to the versions of the larger one: an environment for tests serves the stages as well.
 LOCKS = {"requirements-dev.lock": ["--extra", "dev"]}
-LOCKS["requirements.lock"] = ["--extra", "example", "--constraint", "requirements-dev.lock"]
+LOCKS["requirements.lock"] = ["--extra", "all", "--constraint", "requirements-dev.lock"]
 # Requirements of torch 2.13.0 that are plain Python packages.
 TORCH_NEEDS = "filelock\nfsspec\njinja2\nnetworkx\nsympy\nsetuptools<82\n"
 

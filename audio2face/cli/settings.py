@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-HOME_VARIABLE = "A2F_HOME"
-_PACKAGES = Path(__file__).resolve().parents[2]  # the folder that holds the package: a repository or site-packages
+from audio2face import home as places
+from audio2face.home import HOME_VARIABLE, PACKAGES
+
 SETTINGS = (
     "A2F_DATASETS_ROOT",
     "A2F_WORKSPACE_ROOT",
@@ -30,18 +31,9 @@ _SETTING = re.compile(
 
 
 def find_home() -> Path:
-    """The folder that holds `configs/`, `datasets/`, `workspace/` and `.env`.
-
-    A2F_HOME, or the current folder where it has a folder `configs`, or the repository that this package is part of, or
-    the current folder.
-    """
+    """The home folder, see `audio2face.home`; in A2F_HOME `~` is the user's own folder."""
     named = os.environ.get(HOME_VARIABLE)
-    if named:
-        return absolute(HOME_VARIABLE, named, Path.cwd())
-    here = Path.cwd()
-    if not (here / "configs").is_dir() and (_PACKAGES / "run_train.py").is_file():
-        return _PACKAGES
-    return here
+    return absolute(HOME_VARIABLE, named, Path.cwd()) if named else places.find_home()
 
 
 def fail(message: str) -> NoReturn:
@@ -87,7 +79,7 @@ def stage_environment(settings: dict[str, str], home: Path) -> dict[str, str]:
         merged[name] = str(absolute(name, merged.get(name) or folder, home))
     if merged.get("A2F_MODELS_ROOT"):
         merged["A2F_MODELS_ROOT"] = str(absolute("A2F_MODELS_ROOT", merged["A2F_MODELS_ROOT"], home))
-    merged["PYTHONPATH"] = str(_PACKAGES)
+    merged["PYTHONPATH"] = str(PACKAGES)
     # The stages spread work over the cores themselves; numpy's own threads below that would only wait for each other.
     merged.setdefault("OPENBLAS_NUM_THREADS", "1")
     return merged

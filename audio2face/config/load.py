@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from audio2face.config import rules
@@ -20,6 +21,7 @@ from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType
 from audio2face.config_base.types import Stage
 from audio2face.errors import UserError, check_identifier
 from audio2face.families import FAMILIES
+from audio2face.home import config_folders, config_names
 
 # The sections that a stage reads: those whose file is required, and those with usable defaults.
 REQUIRED: dict[Stage, tuple[SectionName, ...]] = {
@@ -63,11 +65,11 @@ def load(
     itself.
 
     Args:
-        config_name: name of a folder in `configs/`.
+        config_name: name of a folder in `configs/` of the home folder, or of a configuration that is shipped.
         stage: the stage that the configuration is for.
         actors: the actors to work on; all of ACTOR_NAMES by default.
         roots: folders of datasets and workspace; by default from the environment.
-        configs_folder: the folder of configurations; by default `configs/` of the framework.
+        configs_folder: the only folder of configurations; by default those of `home.config_folders`.
         check_files: whether files and runs that the stage reads must exist.
         overrides: values that replace those of the files, each as `NAME=VALUE` or `NAME.KEY=VALUE`.
 
@@ -76,11 +78,12 @@ def load(
         UserError: there is no such configuration.
     """
     roots = roots or Roots.from_environment()
-    folder = _find_folder(config_name, configs_folder or roots.framework / "configs")
+    folders = [configs_folder] if configs_folder else config_folders(roots.framework)
+    folder = _find_folder(config_name, folders)
     asked = tuple(check_identifier(actor, "actor name") for actor in actors or ())
     paths = {name: folder / f"config_{name}.py" for name in SECTIONS}
     with ThreadPoolExecutor() as pool:  # each file runs in its own process, so they can run in parallel
-        users = dict(zip(paths, pool.map(read_section, paths.values()), strict=True))
+        users = dict(zip(paths, pool.map(partial(read_section, folders=folders), paths.values()), strict=True))
     draft = Draft(stage, roots, users, asked)
     _apply_overrides(draft, overrides)
     _add_sections(draft, folder)
@@ -123,15 +126,16 @@ def _sections_read(stage: Stage) -> tuple[SectionName, ...]:
     return tuple(dict.fromkeys((_OWN[stage], *REQUIRED[stage], *OPTIONAL[stage])))
 
 
-def _find_folder(config_name: str, folder: Path) -> Path:
+def _find_folder(config_name: str, folders: list[Path]) -> Path:
     check_identifier(config_name, "configuration name")
-    if (folder / config_name).is_dir():
-        return folder / config_name
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    for folder in folders:
+        if (folder / config_name).is_dir():
+            return folder / config_name
+    names = config_names(folders)
     close = nearest(config_name, names)
     hint = f"There are: {', '.join(names)}." if names else "Make a folder there with your configuration files."
     meant = f"; did you mean {close!r}?" if close else ""
-    raise UserError(f"there is no configuration {config_name!r}{meant}", path=folder, hint=hint)
+    raise UserError(f"there is no configuration {config_name!r}{meant}", path=folders[0], hint=hint)
 
 
 def _apply_overrides(draft: Draft, arguments: Sequence[str]) -> None:

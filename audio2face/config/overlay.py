@@ -8,7 +8,7 @@ merged over them. Knows files and places; knows nothing of types and defaults.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from audio2face.config.merge import merge, nearest
 from audio2face.config.user_file import UserFile, run_user_file
 from audio2face.config.values import shorten
+from audio2face.home import config_names
 
 EXTENDS = "EXTENDS"
 
@@ -75,11 +76,12 @@ class UserSection:
         return UserSection(self.path, merge(self.values, dict(values)), self.places | places, self.problems)
 
 
-def read_section(path: Path) -> UserSection:
+def read_section(path: Path, folders: Sequence[Path]) -> UserSection:
     """Runs a file and those that it extends, each in a process of its own, and merges them.
 
     Args:
-        path: the file, in a folder of the folder of configurations.
+        path: the file, in a folder of a folder of configurations.
+        folders: the folders of configurations, in the order in which they are searched.
 
     Returns:
         What they set; trouble is in `problems`, nothing is raised for it. Empty where there is no such file.
@@ -90,7 +92,7 @@ def read_section(path: Path) -> UserSection:
     trouble: list[tuple[Place, str, str]] = []
     while EXTENDS in files[-1].values and not files[-1].failed:
         try:
-            files.append(run_user_file(_extended_file(files)))
+            files.append(run_user_file(_extended_file(files, folders)))
         except ValueError as error:
             trouble.append((_place(files, len(files) - 1, EXTENDS), "", f"{EXTENDS}: {error}"))
             break
@@ -100,15 +102,18 @@ def read_section(path: Path) -> UserSection:
     return UserSection(path, values, places, (*_problems(files), *trouble))
 
 
-def _extended_file(files: list[UserFile]) -> Path:
-    """The file that the last of a chain extends.
+def _extended_file(files: list[UserFile], folders: Sequence[Path]) -> Path:
+    """The file that the last of a chain extends: of the same folder of configurations, or of a later one.
+
+    A shipped file thus extends a shipped one, whatever names the user's own have.
 
     Raises:
         ValueError: there is none, or it is one of the chain; the message says what to write instead.
     """
     last, name = files[-1].path, files[-1].values[EXTENDS]
     configs = last.parent.parent
-    names = sorted(path.name for path in configs.iterdir() if path.is_dir())
+    searched = [configs, *folders[folders.index(configs) + 1 :]]
+    names = config_names(searched)
     if not isinstance(name, str):
         raise ValueError(f"should be the name of a configuration, found {shorten(name)}")
     if name not in names:
@@ -118,9 +123,10 @@ def _extended_file(files: list[UserFile]) -> Path:
     chain = [file.path.parent.name for file in files]
     if name in chain:
         raise ValueError(f"a configuration cannot extend itself: {' -> '.join([*chain, name])}")
-    if not (configs / name / last.name).is_file():
+    found = next(folder / name for folder in searched if (folder / name).is_dir())
+    if not (found / last.name).is_file():
         raise ValueError(f"configuration {name!r} has no {last.name}")
-    return configs / name / last.name
+    return found / last.name
 
 
 def _place(files: list[UserFile], rank: int, name: str) -> Place:

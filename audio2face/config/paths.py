@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from audio2face.config_base.types import RootName, has_control_characters
 from audio2face.errors import UserError
-
-_REPOSITORY = Path(__file__).resolve().parents[2]
+from audio2face.home import find_home
 
 
 @dataclass(frozen=True)
@@ -19,24 +18,22 @@ class Roots:
     Attributes:
         datasets: raw data.
         workspace: output of the stages.
-        framework: the home folder, with `configs/`: the repository, or A2F_HOME.
+        framework: the home folder, with `configs/`, see `audio2face.home`.
     """
 
     datasets: Path
     workspace: Path
-    framework: Path = _REPOSITORY
+    framework: Path = field(default_factory=find_home)
 
     @classmethod
     def from_environment(cls) -> Roots:
-        """Returns the roots of the environment (A2F_DATASETS_ROOT, A2F_WORKSPACE_ROOT), else folders beside `configs`.
-
-        `configs` is a folder of A2F_HOME, else of the repository.
+        """Returns A2F_DATASETS_ROOT and A2F_WORKSPACE_ROOT, else `datasets` and `workspace` of the home folder.
 
         Inside the container (A2F_IN_CONTAINER=1) they are the mount points.
         """
         if os.environ.get("A2F_IN_CONTAINER") == "1":
             return cls(Path("/datasets"), Path("/workspace"))
-        home = Path(os.environ.get("A2F_HOME") or _REPOSITORY).absolute()
+        home = find_home()
         return cls(
             Path(os.environ.get("A2F_DATASETS_ROOT") or home / "datasets").absolute(),
             Path(os.environ.get("A2F_WORKSPACE_ROOT") or home / "workspace").absolute(),

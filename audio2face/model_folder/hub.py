@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, cast
 
 from audio2face.errors import UserError, reason_of
+from audio2face.extras import install_hint
 from audio2face.model_folder.card import read_licence
 from audio2face.model_folder.checksums import (
     CHECKSUM_FILE,
@@ -128,9 +129,7 @@ def open_hub() -> HubApi:
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise UserError(
-            "push and pull need the package huggingface_hub", hint="Install it: pip install 'audio2face[hub]'."
-        ) from error
+        raise UserError("push and pull need the package huggingface_hub", hint=install_hint("hub")) from error
     return cast(HubApi, HfApi(library_name="audio2face"))
 
 

@@ -18,6 +18,7 @@ ORDER = [
     "command_names",
     "errors",
     "run_names",
+    "home",
     "extras",
     "types",
     "interrupts",
@@ -50,11 +51,8 @@ RANK = {name: rank for rank, name in enumerate(ORDER)}
 # What host scripts are made of.
 HOST_TOOLS = [
     *(ROOT / f"tools/{name}.py" for name in ("docker", "environment", "launch", "start")),
-    *(
-        PACKAGE / f"{name}.py"
-        for name in ("__init__", "command_names", "interrupts", "cli/__init__", "cli/local", "cli/settings")
-    ),
-    *(PACKAGE / f"cli/{name}.py" for name in ("stage_process", "supervisor")),
+    *(PACKAGE / f"{name}.py" for name in ("__init__", "command_names", "home", "interrupts")),
+    *(PACKAGE / f"cli/{name}.py" for name in ("__init__", "local", "settings", "stage_process", "supervisor")),
     *(PACKAGE / "cli/parsers").glob("*.py"),
 ]
 # What takes from half a second to several seconds to load.
