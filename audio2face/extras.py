@@ -43,25 +43,26 @@ def missing(extra: str) -> list[str]:
     return [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
 
 
-def require(extra: str, what: str) -> None:
-    """Checks that an extra is installed.
+def require(what: str, *extras: str) -> None:
+    """Checks that extras are installed.
 
     Args:
-        extra: a key of `EXTRAS`.
-        what: what needs it, as the start of a sentence, in the singular.
+        what: what needs them, as the start of a sentence, in the singular.
+        extras: keys of `EXTRAS`.
 
     Raises:
-        UserError: a module of the extra is missing; the hint is the command that installs it.
+        UserError: modules are missing; the hint is the command that installs all of them.
     """
-    lacking = missing(extra)
+    lacking = {extra: names for extra in extras if (names := missing(extra))}
     if lacking:
-        raise UserError(f"{what} needs {' and '.join(lacking)}, not installed here", hint=install_hint(extra))
+        listed = ", ".join(dict.fromkeys(name for names in lacking.values() for name in names))
+        raise UserError(f"{what} needs what is not installed here: {listed}", hint=install_hint(*lacking))
 
 
-def install_hint(extra: str) -> str:
-    """What to type to install an extra into this environment."""
+def install_hint(*extras: str) -> str:
+    """What to type to install extras into this environment."""
     if not in_repository():
-        return f'pip install "audio2face[{extra}]"'
+        return f'pip install "audio2face[{",".join(extras)}]"'
     prepared = PACKAGES / ".venv"
     if Path(sys.prefix).resolve() == prepared.resolve():
         return f"The environment in {prepared} is not whole: remove that folder, and any run_*.py makes it anew."

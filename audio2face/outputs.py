@@ -93,7 +93,7 @@ def check_formats(formats: Iterable[str]) -> None:
     for key in formats:
         extra = "video" if key == VIDEO else FORMATS[key].extra if key in FORMATS else None
         if extra is not None:
-            require(extra, f"the format {key!r}")
+            require(f"the format {key!r}", extra)
 
 
 def _write(
@@ -105,7 +105,7 @@ def _write(
     labels: tuple[str, str],
 ) -> list[Path]:
     if key == VIDEO:
-        require("video", "a video")
+        require("a video", "video")
         from audio2face.export.video import write_video  # loads in most of a second
 
         written = labels if compare is not None else ("", "")

@@ -51,7 +51,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     Raises:
         UserError: there is no such run, or it cannot be deployed.
     """
-    require("train", "deployment")
+    require("deployment", "train")
     from audio2face.deploy import ExportRecord, export_run, finish_export, package_run
 
     train, inference = configuration.train, configuration.inference

@@ -125,8 +125,7 @@ def run_command(name: str, argv: Sequence[str]) -> NoReturn:
 def _require(name: str, extras: Sequence[str]) -> None:
     """Ends the process with one message where an extra is missing."""
     try:
-        for extra in extras:
-            require(extra, f"{PROGRAM} {name}")
+        require(f"{PROGRAM} {name}", *extras)
     except UserError as error:
         from audio2face.console import fail
 

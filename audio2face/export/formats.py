@@ -16,14 +16,14 @@ from audio2face.extras import require
 
 
 def _write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
-    require("gltf", "the format 'glb'")
+    require("the format 'glb'", "gltf")
     from audio2face.export.gltf import write_glb  # loads in a third of a second
 
     return write_glb(animation, folder, name)
 
 
 def _write_usd(animation: Animation, folder: Path, name: str) -> list[Path]:
-    require("usd", "the format 'usd'")
+    require("the format 'usd'", "usd")
     from audio2face.export.usd import write_usd  # loads in most of a second
 
     return write_usd(animation, folder, name)

@@ -244,7 +244,7 @@ def transformer(model_type: str, config: Mapping[str, Any]) -> tuple[nn.Module, 
     Raises:
         UserError: the library is not installed, or rejects the configuration.
     """
-    require("hub", f"a {model_type} network")
+    require(f"a {model_type} network", "hub")
     import transformers
 
     kinds = {
