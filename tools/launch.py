@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audio2face.cli import local, parsers
-from audio2face.cli.settings import HOME_VARIABLE, absolute, fail, read_settings, stage_environment
+from audio2face.cli.settings import absolute, fail, read_settings, stage_environment
+from audio2face.home import HOME_VARIABLE
 from tools import docker, environment
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -56,7 +56,7 @@ COMMANDS = {
     "runs": Command("audio2face.cli.runs", "list runs with their figures, compare and remove them"),
     "push": Command("audio2face.cli.push", "publish a deployed model on a hub"),
     "pull": Command("audio2face.cli.pull", "fetch a published model from a hub"),
-    "run-all": Command("audio2face.cli.run_all", "all stages of a configuration", supervised=True),
+    "run-all": Command("audio2face.cli.run_all", "all stages of a configuration", supervised=True, extras=("train",)),
     "quickstart": Command(
         "audio2face.cli.quickstart",
         "all stages on generated example actors",

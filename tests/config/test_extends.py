@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from audio2face import home
 from audio2face.config import ConfigError, Configuration
+from audio2face.config.overlay import read_section
 
 from .conftest import DATASET, Loader
 
@@ -72,7 +74,9 @@ def test_what_was_saved_needs_no_other_configuration(load_files: Loader, others:
         (
             'EXTENDS = "zzz"\n',
             "config_train.py:1: EXTENDS: there is no configuration 'zzz'; "
-            "there are base, broken, circle, middle, mine, round, wrong",
+            "there are base, broken, circle, example-diffusion, example-diffusion-min, example-regression, "
+            "example-regression-min, middle, mine, quickstart-diffusion, quickstart-multi, quickstart-regression, "
+            "round, wrong",
         ),
         ("EXTENDS = 3\n", "config_train.py:1: EXTENDS: should be the name of a configuration, found 3"),
         ("EXTENDS = {1}\n", "config_train.py:1: EXTENDS: should be the name of a configuration, found None"),
@@ -107,3 +111,30 @@ def test_a_problem_names_its_file(load_files: Loader) -> None:
         "wrong/config_train.py:2: BATCH_SIZE: should be a valid integer, found 'two'",
         "wrong/config_train.py:3: BATCHES: there is no such parameter",
     ]
+
+
+def test_shipped_configurations_are_there_in_any_home(tmp_path: Path) -> None:
+    # A configuration of the user's own has a shipped one's name: the user means it, shipped ones do not.
+    for name, text in {
+        "example-diffusion": "BATCH_SIZE = 99\n",
+        "own": 'EXTENDS = "example-diffusion"\n',
+        "shipped": 'EXTENDS = "example-diffusion-min"\n',
+    }.items():
+        (tmp_path / "configs" / name).mkdir(parents=True)
+        (tmp_path / "configs" / name / "config_train.py").write_text(text, encoding="utf-8")
+    folders = home.config_folders(tmp_path)
+    own, shipped = (
+        read_section(tmp_path / "configs" / name / "config_train.py", folders) for name in ("own", "shipped")
+    )
+    assert own.values == {"BATCH_SIZE": 99}
+    assert not shipped.failed
+    assert (shipped.values["RUN_NAME"], shipped.values.get("BATCH_SIZE")) == ("example-diffusion-min", None)
+
+
+def test_an_installed_package_brings_its_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "PACKAGES", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("A2F_HOME", raising=False)
+    assert home.find_home() == tmp_path
+    assert home.config_folders(tmp_path) == [tmp_path / "configs", Path(home.__file__).parent / "shipped_configs"]
+    assert home.config_names([tmp_path / "configs"]) == []
