@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from audio2face.config.draft import Draft, Found, Rule, Section, Unavailable, encoder_width, respaced_steps
 from audio2face.config.merge import nearest, walk
 from audio2face.config_base.tables import SectionName
-from audio2face.config_base.types import MemberOf, PathRule, Stage
+from audio2face.config_base.types import TRACKER_PACKAGES, MemberOf, PathRule, Stage
 from audio2face.errors import UserError
 from audio2face.families import FAMILIES
 from audio2face.placeholders import find_placeholder
@@ -140,6 +141,16 @@ def diffusion_steps(draft: Draft) -> Found:
         yield "inference", "NUM_DIFFUSION_STEPS", message
 
 
+def tracker_packages(draft: Draft) -> Found:
+    if draft.stage not in ("check", "train"):
+        return
+    for tracker in dict.fromkeys(draft.value("train", "TRACKERS")):
+        package = TRACKER_PACKAGES[tracker]
+        if package is not None and find_spec(package) is None:
+            said = f"TRACKERS: {tracker!r} needs the package {package}; install it: pip install 'audio2face[{tracker}]'"
+            yield "train", "TRACKERS", said
+
+
 RULES: tuple[Rule, ...] = (
     repeated_names,
     number_of_actors,
@@ -152,6 +163,7 @@ RULES: tuple[Rule, ...] = (
     segment_lengths,
     pitch_range_rises,
     diffusion_steps,
+    tracker_packages,
 )
 
 

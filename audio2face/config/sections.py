@@ -32,6 +32,7 @@ from audio2face.config_base.types import (
     Precision,
     SpeechFeatures,
     StreamingWindow,
+    TrackerName,
 )
 
 
@@ -186,6 +187,7 @@ class TrainRegression:
     REFERENCE_PHONEME_MOTION: bool
     LOG_PERIOD: int
     VALIDATION_PERIOD_EPOCHS: int
+    TRACKERS: tuple[TrackerName, ...]
     EXPORTED_WEIGHTS: ExportedWeights
     REPRODUCIBLE: bool
     RNG_SEED_TORCH: int
@@ -272,6 +274,7 @@ class TrainDiffusion:
     LOSS_LIP_POSITION_ALPHA: float | None
     LOG_PERIOD: int
     VALIDATION_PERIOD_EPOCHS: int
+    TRACKERS: tuple[TrackerName, ...]
     EXPORTED_WEIGHTS: ExportedWeights
     REPRODUCIBLE: bool
     RNG_SEED_TORCH: int

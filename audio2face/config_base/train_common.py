@@ -27,6 +27,7 @@ from audio2face.config_base.types import (
     Positive,
     Precision,
     Seed,
+    TrackerName,
     workspace_file,
 )
 
@@ -243,6 +244,13 @@ EMA_DECAY: Decay | None = 0.999
 LOSS_LIP_POSITION_ALPHA: NonNegative | None = None
 
 # --- Runtime ----------------------------------------------------------------------------------------------
+
+# Where metrics, curves and a picture of a held-out frame go while training runs: "tensorboard" and "csv"
+# (`metrics.csv`, from which `curves.png` is drawn) write into the run folder; "wandb", "mlflow" and
+# "trackio" are extras of those names, and work without a network.
+# Change it when you follow your runs in one of these programs.
+# Read by: dataset check, training.
+TRACKERS: list[TrackerName] = ["tensorboard", "csv"]
 
 # Which weights are exported: "best" on the validation set, or "last". Without a validation set the last are
 # exported.

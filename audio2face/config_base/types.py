@@ -145,6 +145,15 @@ BodyPart = Literal["skin", "tongue", "jaw", "eye"]
 Channel = Literal["skin_coeffs", "tongue_coeffs", "jaw", "eye", "skin_pose", "tongue_pose"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
+TrackerName = Literal["tensorboard", "csv", "wandb", "mlflow", "trackio"]
+# The package that each tracker needs beyond those of training; its extra has the tracker's name.
+TRACKER_PACKAGES: dict[TrackerName, str | None] = {
+    "tensorboard": None,
+    "csv": None,
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "trackio": "trackio",
+}
 ExportedWeights = Literal["best", "last"]
 SpeechFeatures = Literal["fast", "exact"]
 InferenceMode = Literal[

@@ -37,11 +37,12 @@ from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.samplers import check_same_data
 from audio2face.training.data.segments import PcaDecoder, SegmentBatch, channel_mask
+from audio2face.training.held_out_frame import HeldOutFrame
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeState
-from audio2face.types import CHANNELS
+from audio2face.types import CHANNELS, Float32Array
 
 _SEED = 0  # of the noise of every validation, which makes validations comparable
 
@@ -72,6 +73,8 @@ class DiffusionValidation:
         )
         self._inference = inference
         # Factors that undo the normalisation of differences of positions, in which translations cancel.
+        self._sources, self._is_rescaled = data.sources, train.RESCALE_TARGET_CHANNEL_DATA
+        self._sample: tuple[Float32Array, Float32Array] | None = None
         self._scales = [
             source.info.scale["skin"] if train.RESCALE_TARGET_CHANNEL_DATA else 1.0 for source in data.sources
         ]
@@ -91,7 +94,26 @@ class DiffusionValidation:
         scores = FaceScores()
         for plan in self._plans:
             self._clip(self._loader.load(plan), scores)
+        self._sample = scores.sample
         return scores.metrics()
+
+    def held_out_frame(self) -> HeldOutFrame | None:
+        """A frame of the first clip, from the last call of `run`."""
+        if self._sample is None:
+            return None
+        actor = self._loader.actor_names.index(self._loader.reader.clips[self._plans[0].segments[0].clip].shot.actor)
+        source = self._sources[actor]
+        if source.raw.skin_faces is None:
+            return None
+        centre = np.asarray(source.info.translate["skin"] if self._is_rescaled else 0.0, np.float32)
+        predicted, true = (side + centre for side in self._sample)
+        return HeldOutFrame(
+            actor=source.actor,
+            faces=source.raw.skin_faces,
+            neutral=np.asarray(source.skin.mean, np.float32),
+            predicted=predicted,
+            true=true,
+        )
 
     def _clip(self, batch: SegmentBatch, scores: FaceScores) -> None:
         """Samples a clip block by block; the poses of one block are in memory at a time."""
@@ -254,6 +276,10 @@ class DiffusionTask:
     def validate(self) -> dict[str, float]:
         """The metrics of `DiffusionValidation`."""
         return self._validation.run()
+
+    def held_out_frame(self) -> HeldOutFrame | None:
+        """The frame of `DiffusionValidation`."""
+        return self._validation.held_out_frame()
 
     def state(self) -> dict[str, Any]:
         """The fingerprint of the sampler."""

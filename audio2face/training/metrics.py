@@ -1,28 +1,30 @@
-"""Training metrics averaged between two lines of the log, throughput, validation metrics of faces, and their files."""
+"""Training metrics averaged between two lines of the log, throughput, validation metrics of faces, and their curves."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
+from audio2face.config_base.types import TrackerName
+from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.evaluate.lips import score_lips
-from audio2face.io.atomic import atomic_write, write_text
+from audio2face.io.atomic import atomic_write
 from audio2face.training.checkpoint import Progress
 from audio2face.training.distributed import all_reduce_sum
-from audio2face.types import MM_PER_CM, FloatArray, Int64Array
+from audio2face.training.held_out_frame import PICTURE_FILE, HeldOutFrame
+from audio2face.training.trackers import METRICS_FILE, Outcome, TrackedRun, open_trackers, read_metric_rows
+from audio2face.types import MM_PER_CM, Float32Array, FloatArray, Int64Array
 
 _PLAIN_METRICS = ("gradient_norm", "r2")  # logged without the prefix of losses
 
@@ -113,9 +115,15 @@ LIP_ERROR, LIP_CORRELATION, SKIN_ERROR = "lip_error_mm", "lip_correlation", "ski
 
 
 class FaceScores:
-    """Accumulates the metrics of clips, whose frames are added in order."""
+    """Accumulates the metrics of clips, whose frames are added in order.
+
+    Attributes:
+        sample: of the first clip's first block, the frame that lies farthest from its mean: predicted and true skin,
+            each float32 `[verts, 3]`, as added; None without clips.
+    """
 
     def __init__(self) -> None:
+        self.sample: tuple[Float32Array, Float32Array] | None = None
         self._skin: dict[int, list[Tensor]] = {}
         self._lips: dict[int, list[tuple[FloatArray, FloatArray]]] = {}
 
@@ -128,6 +136,9 @@ class FaceScores:
             true: ground truth, the same shape and origin.
             lips: vertices of the upper and of the lower lip, `[2, pairs]`; None: no lip metrics.
         """
+        if self.sample is None:
+            frame = int((true - true.mean(dim=0)).norm(dim=-1).mean(dim=-1).argmax())
+            self.sample = (predicted[frame].float().cpu().numpy(), true[frame].float().cpu().numpy())
         error = MM_PER_CM * (predicted - true).norm(dim=-1).mean(dim=-1)
         self._skin.setdefault(clip, []).append(error.cpu())
         if lips is not None:
@@ -151,67 +162,95 @@ class FaceScores:
         return metrics
 
 
-METRICS_FILE = "metrics.csv"
 CURVES_FILE = "curves.png"
-_HEADER = ("step", "epoch", "minutes", "metric", "value")
 _COLUMNS = 3
 _DRAW_PERIOD = 60.0  # seconds; drawing takes about one
 
 
 class RunLog:
-    """Writes metrics to `metrics.csv`, TensorBoard and `curves.png` of a run; a killed run keeps them.
+    """Sends metrics and pictures of a run to its trackers, and draws `curves.png`.
 
     Args:
-        folder: the run folder.
-        step: the step that training resumes from; rows of later steps are dropped.
+        run: the run, and the step that training resumes from; metrics of later steps are dropped.
+        trackers: TRACKERS.
+
+    Raises:
+        UserError: the package of a tracker is missing, or a file cannot be written.
     """
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
-        self._path = folder / METRICS_FILE
-        kept = [row for row in _rows(self._path) if int(row[0]) <= step] if step else []
-        write_text(self._path, "".join(_line(row) for row in [_HEADER, *kept]))
+    def __init__(self, run: TrackedRun, trackers: Sequence[TrackerName] = ("tensorboard", "csv")) -> None:
+        self._folder = run.folder
+        self._step = run.step
+        self._trackers = open_trackers(trackers, run)
         self._drawn = time.monotonic()
-        self._board = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self._can_draw_frames = True
 
     def log(self, progress: Progress, values: Mapping[str, float]) -> None:
-        """Writes metrics of a training progress.
+        """Keeps metrics of a training progress.
 
         Raises:
-            UserError: the file cannot be written.
+            UserError: `metrics.csv` cannot be written.
         """
-        prefix = (progress.step, progress.epoch + 1, f"{progress.seconds / 60:.3f}")
+        self._step = progress.step
+        for tracker in self._trackers:
+            tracker.log(progress, values)
+
+    def draw(self, held_out_frame: Callable[[], HeldOutFrame | None] = lambda: None, *, if_due: bool = False) -> None:
+        """Draws `curves.png` and `held_out_frame.png` again.
+
+        Args:
+            held_out_frame: returns the frame of the second; None leaves it as it is.
+            if_due: unless they were drawn within the last minute.
+        """
+        if if_due and time.monotonic() - self._drawn <= _DRAW_PERIOD:
+            return
+        if draw_curves(self._folder / METRICS_FILE):
+            self._keep(self._folder / CURVES_FILE)
+        frame = held_out_frame()
+        if frame is not None and self._can_draw_frames:
+            self._draw_frame(frame, self._folder / PICTURE_FILE)
+        self._drawn = time.monotonic()
+
+    def _draw_frame(self, frame: HeldOutFrame, path: Path) -> None:
         try:
-            with self._path.open("a", encoding="utf-8", newline="") as handle:
-                handle.writelines(_line((*prefix, name, f"{value:.8g}")) for name, value in values.items())
-        except OSError as error:
-            raise UserError(f"cannot be written: {error.strerror or error}", path=self._path) from error
-        for name, value in values.items():
-            self._board.add_scalar(name, value, progress.step)
+            frame.draw(path)
+        except UserError as error:
+            self._can_draw_frames = False
+            LOGGER.warning("no held-out frame is drawn: %s", error)
+        else:
+            self._keep(path)
 
-    def draw(self, *, if_due: bool = False) -> None:
-        """Draws `curves.png` again; `if_due`: unless it was drawn within the last minute."""
-        if not if_due or time.monotonic() - self._drawn > _DRAW_PERIOD:
-            draw_curves(self._path)
-            self._drawn = time.monotonic()
+    def _keep(self, path: Path) -> None:
+        for tracker in self._trackers:
+            tracker.picture(path.stem, path, self._step)
 
-    def close(self) -> None:
-        """Closes the files."""
-        self._board.close()
+    def close(self, outcome: Outcome) -> None:
+        """Ends the run in all trackers; a second call does nothing."""
+        trackers, self._trackers = self._trackers, []
+        for tracker in trackers:
+            tracker.close(outcome)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Ends the run as what the block came to."""
+        self.close("done" if kind is None else "stopped" if issubclass(kind, KeyboardInterrupt) else "failed")
 
 
-def draw_curves(path: Path) -> None:
-    """Draws the metrics of a `metrics.csv` into `curves.png` beside it, one panel each."""
+def draw_curves(path: Path) -> bool:
+    """Draws the metrics of a `metrics.csv` into `curves.png` beside it, one panel each; False where there are none."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
     curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for step, _, _, name, value in _rows(path):
+    for step, _, _, name, value in read_metric_rows(path):
         if math.isfinite(float(value)):
             curves[name].append((int(step), float(value)))
     if not curves:
-        return
+        return False
     rows = math.ceil(len(curves) / _COLUMNS)
     figure = Figure(figsize=(5 * _COLUMNS, 2.6 * rows), layout="constrained")
     panels = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
@@ -227,20 +266,4 @@ def draw_curves(path: Path) -> None:
             panel.set_yscale("log")
     with atomic_write(path.with_name(CURVES_FILE)) as handle:
         figure.savefig(handle, format="png", dpi=110)
-
-
-def _rows(path: Path) -> list[list[str]]:
-    """The rows below the header, without one that a kill cut off."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        return []
-    whole = text[: text.rfind("\n") + 1]
-    rows = list(csv.reader(io.StringIO(whole)))[1:]
-    return [row for row in rows if len(row) == len(_HEADER)]
-
-
-def _line(row: Sequence[object]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(row)
-    return buffer.getvalue()
+    return True

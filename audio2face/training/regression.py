@@ -37,10 +37,12 @@ from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid, 
 from audio2face.training.data.segments import channel_mask
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
 from audio2face.training.distributed import all_reduce_mean
+from audio2face.training.held_out_frame import HeldOutFrame
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeState
+from audio2face.types import Float32Array
 
 
 def network_settings(
@@ -127,7 +129,8 @@ class RegressionValidation:
     """
 
     def __init__(self, network: RegressionNetwork, source: ActorSource, device: torch.device) -> None:
-        self._network = network
+        self._network, self._source = network, source
+        self._sample: tuple[Float32Array, Float32Array] | None = None
         components = source.skin.matrix.reshape(len(source.skin.matrix), -1)
         self._components = torch.from_numpy(np.ascontiguousarray(components, np.float32)).to(device)
         lips = source.raw.lip_dist
@@ -147,7 +150,19 @@ class RegressionValidation:
             emotion = torch.cat([implicit.expand(len(batch.emotion), -1), batch.emotion], dim=-1)[:, None]
             predicted = self._network(batch.audio, emotion, hidden=batch.hidden_layers()).values.float()
             scores.add(int(spec.clips[0]), self._skin(predicted), self._skin(batch.values), self.lips)
+        self._sample = scores.sample
         return scores.metrics()
+
+    def held_out_frame(self) -> HeldOutFrame | None:
+        """A frame of the first clip, from the last call of `run`."""
+        source = self._source
+        if self._sample is None or source.raw.skin_faces is None:
+            return None
+        mean = np.asarray(source.skin.mean, np.float32)
+        predicted, true = (mean + side for side in self._sample)
+        return HeldOutFrame(
+            actor=source.actor, faces=source.raw.skin_faces, neutral=mean, predicted=predicted, true=true
+        )
 
     def _skin(self, values: Tensor) -> Tensor:
         """The deltas from the mean pose `[frames, verts, 3]` of coefficients `[frames, 1, channels]`."""
@@ -333,6 +348,10 @@ class RegressionTask:
         assert row is not None  # checked by `check_source`
         implicit = torch.from_numpy(row).to(self._fabric.device)
         return self._validation.run(self._validation_loader, self._validation_specs, implicit)
+
+    def held_out_frame(self) -> HeldOutFrame | None:
+        """The frame of `RegressionValidation`."""
+        return self._validation.held_out_frame()
 
     def state(self) -> dict[str, Any]:
         """The fingerprint of the sampler, and the running loss scales."""

@@ -6,7 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from audio2face.training.metrics import RunLog
 from audio2face.training.run_folder import NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
 from audio2face.training.task import ResumeState, Task
+from audio2face.training.trackers import TrackedRun
 from audio2face.training.trainer import StopReason, Trainer
 
 NEWEST = ""  # value of `--resume` without a name
@@ -56,7 +57,8 @@ _MOST_LISTED = 8
 _FREE = {
     *("RUN_NAME", "RUN_INFO", "NETWORK_VERSION", "MODEL_LICENSE", "PRETRAINED_NET_FPATH", "DEFAULT_SHOT_EMOTION_NAME"),
     *("TRAIN_OUTPUT_ROOT", "FINAL_DEPLOY_ROOT", "TORCH_CACHE_ROOT", "PREPROC_ROOT", "PREPROC_RUN_NAME_FULL"),
-    *("LOG_PERIOD", "VALIDATION_PERIOD_EPOCHS", "EXPORTED_WEIGHTS", "STREAMING_CFG", "COMPACTIFY_IMPLICIT_EMO_DB"),
+    *("LOG_PERIOD", "TRACKERS", "VALIDATION_PERIOD_EPOCHS", "EXPORTED_WEIGHTS", "STREAMING_CFG"),
+    *("COMPACTIFY_IMPLICIT_EMO_DB",),
     *("DEVICE", "COMPILE", "CHECKPOINT_PERIOD_MINUTES", "TIME_LIMIT_MINUTES"),
     *("SPEECH_FEATURES_ROOT",),
     *("AUDIO_DATA_CACHING", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
@@ -293,28 +295,41 @@ def _train(
     # A new run can be resumed from here on; before, the command of its start is repeated.
     set_resume_hint(f"Resume with: {_resume_command(configuration, run, fabric)}")
     wait_for_all()
-    log = RunLog(run.path, 0 if last is None else read_progress(last).step) if fabric.is_global_zero else None
-    LOGGER.info("%s %s, on %s", "training" if is_new else "resuming", run.name, describe_engine(fabric))
-    trainer = Trainer(fabric, task, train, store, log, stop)
-    if last is not None:
-        trainer.resume(read_checkpoint(last))
-    LOGGER.info(
-        "%d batches in an epoch, %d of %d epochs done; ready after %.1f s",
-        task.num_batches,
-        trainer.progress.epoch,
-        train.NUM_EPOCHS,
-        time.monotonic() - started,
-    )
-    reason = trainer.run(finish_now=finish_now)
-    if log is not None:
-        if reason is not StopReason.STOPPED:
-            again = _resume_command(configuration, run, fabric, " --finish")
-            set_resume_hint(f"The weights are saved. To export them: {again}")
-            _finish(run, configuration, exporter, trainer, reason)
-        log.draw()
-        log.close()
+    log = _open_log(run, configuration, last) if fabric.is_global_zero else None
+    with log or nullcontext():
+        LOGGER.info("%s %s, on %s", "training" if is_new else "resuming", run.name, describe_engine(fabric))
+        trainer = Trainer(fabric, task, train, store, log, stop)
+        if last is not None:
+            trainer.resume(read_checkpoint(last))
+        LOGGER.info(
+            "%d batches in an epoch, %d of %d epochs done; ready after %.1f s",
+            task.num_batches,
+            trainer.progress.epoch,
+            train.NUM_EPOCHS,
+            time.monotonic() - started,
+        )
+        reason = trainer.run(finish_now=finish_now)
+        if log is not None:
+            if reason is not StopReason.STOPPED:
+                again = _resume_command(configuration, run, fabric, " --finish")
+                set_resume_hint(f"The weights are saved. To export them: {again}")
+                _finish(run, configuration, exporter, trainer, reason)
+            is_stopped = reason is StopReason.STOPPED
+            log.draw() if is_stopped else log.draw(task.held_out_frame)
+            log.close("stopped" if is_stopped else "done")
     wait_for_all()
     return reason
+
+
+def _open_log(run: RunFolder, configuration: Configuration, last: Path | None) -> RunLog:
+    """The log of a run that starts, or resumes from a checkpoint."""
+    tracked = TrackedRun(
+        folder=run.path,
+        step=0 if last is None else read_progress(last).step,
+        parameters=json.loads(json.dumps(configuration.full["train"], default=dict)),
+        workspace=configuration.roots.workspace,
+    )
+    return RunLog(tracked, configuration.train.TRACKERS)
 
 
 def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fabric) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from audio2face.training.held_out_frame import HeldOutFrame
+
 
 @dataclass(frozen=True)
 class ResumeState:
@@ -151,6 +153,9 @@ class Task(Protocol):
 
     def validate(self) -> dict[str, float]:
         """The metrics of the network, which is in evaluation mode, on the validation set; empty where there is none."""
+
+    def held_out_frame(self) -> HeldOutFrame | None:
+        """A frame of the last validation to draw; None where there is none, or the polygons are unknown."""
 
     def state(self) -> dict[str, Any]:
         """The task's part of a checkpoint, beside weights and generators, as JSON: finite values, and of running

@@ -313,7 +313,7 @@ class Trainer:
         if self.log is not None:
             self.progress.seconds = time.monotonic() - self._started
             self.log.log(self.progress, {f"validation/{name}": value for name, value in metrics.items()})
-            self.log.draw(if_due=True)
+            self.log.draw(self.task.held_out_frame, if_due=True)
         wait_for_all()
         if self.fabric.broadcast(self._is_best(metrics[self.task.best_metric])):
             self._save()

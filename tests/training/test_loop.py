@@ -23,6 +23,7 @@ from audio2face.training.checkpoint import CheckpointStore, read_checkpoint, rea
 from audio2face.training.distributed import make_fabric, seed_everything
 from audio2face.training.metrics import RunLog
 from audio2face.training.signals import InterruptHandler
+from audio2face.training.trackers import TrackedRun
 from audio2face.training.trainer import StopReason, Trainer
 
 SETTINGS = {
@@ -282,10 +283,11 @@ def test_time_limit_ends_as_if_all_epochs_were_done(tmp_path: Path) -> None:
 
 
 def test_figures_survive_a_stop_and_are_drawn(tmp_path: Path) -> None:
-    log = RunLog(tmp_path)
+    tracked = TrackedRun(folder=tmp_path, parameters={}, workspace=tmp_path)
+    log = RunLog(tracked)
     make_loop(tmp_path / "checkpoints", ToyTask(), log=log, NUM_EPOCHS=2).run()
     log.draw()
-    log.close()
+    log.close("done")
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
     names = {row["metric"] for row in rows}
     assert {"loss", "losses/square", "learning_rate", "gradient_norm", "frames_per_second"} < names
@@ -294,7 +296,7 @@ def test_figures_survive_a_stop_and_are_drawn(tmp_path: Path) -> None:
     assert list(tmp_path.glob("events.out.tfevents.*"))
     with (tmp_path / "metrics.csv").open("a") as handle:
         handle.write("9,2,0.1,lo")  # cut off by a kill
-    RunLog(tmp_path, step=5).close()
+    RunLog(replace(tracked, step=5)).close("done")
     assert {int(row["step"]) for row in csv.DictReader((tmp_path / "metrics.csv").open())} == {1, 3, 5}
 
 

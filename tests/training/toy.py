@@ -97,6 +97,9 @@ class ToyTask:
         self.errors.append(float((self.network(x) - 2 * x).abs().mean()))
         return {"error": self.errors[-1]}
 
+    def held_out_frame(self) -> None:
+        return None
+
     def state(self) -> dict[str, Any]:
         return {name: value.item() for name, value in self.scale.state_dict().items()}
 

@@ -92,6 +92,9 @@ class LoudnessTask:
         errors = [(self.network(batch.windows)[:, 0] - batch.faces).abs().mean() for batch in batches]
         return {self.best_metric: float(torch.stack(errors).mean())} if errors else {}
 
+    def held_out_frame(self) -> None:
+        """There are no faces to draw."""
+
     def state(self) -> dict[str, Any]:
         return {}
 
