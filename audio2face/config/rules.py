@@ -145,9 +145,9 @@ def tracker_packages(draft: Draft) -> Found:
     if draft.stage not in ("check", "train"):
         return
     for tracker in dict.fromkeys(draft.value("train", "TRACKERS")):
-        package = TRACKER_PACKAGES[tracker]
-        if package is not None and find_spec(package) is None:
-            said = f"TRACKERS: {tracker!r} needs the package {package}; install it: pip install 'audio2face[{tracker}]'"
+        module, packages = TRACKER_PACKAGES.get(tracker, ("", ""))
+        if module and find_spec(module) is None:
+            said = f"TRACKERS: {tracker!r} needs the package {module}; install it: pip install {packages}"
             yield "train", "TRACKERS", said
 
 

@@ -146,13 +146,11 @@ Channel = Literal["skin_coeffs", "tongue_coeffs", "jaw", "eye", "skin_pose", "to
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
 TrackerName = Literal["tensorboard", "csv", "wandb", "mlflow", "trackio"]
-# The package that each tracker needs beyond those of training; its extra has the tracker's name.
-TRACKER_PACKAGES: dict[TrackerName, str | None] = {
-    "tensorboard": None,
-    "csv": None,
-    "wandb": "wandb",
-    "mlflow": "mlflow",
-    "trackio": "trackio",
+# Of each tracker that is an extra, the module that must be there and what to install.
+TRACKER_PACKAGES: dict[TrackerName, tuple[str, str]] = {
+    "wandb": ("wandb", "wandb"),
+    "mlflow": ("mlflow", "mlflow-skinny sqlalchemy alembic"),
+    "trackio": ("trackio", "trackio"),
 }
 ExportedWeights = Literal["best", "last"]
 SpeechFeatures = Literal["fast", "exact"]

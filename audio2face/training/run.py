@@ -41,6 +41,7 @@ from audio2face.training.distributed import (
     wait_for_all,
 )
 from audio2face.training.families import training_module
+from audio2face.training.free_parameters import FREE_PARAMETERS
 from audio2face.training.metrics import RunLog
 from audio2face.training.run_folder import NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
@@ -51,18 +52,6 @@ from audio2face.training.trainer import StopReason, Trainer
 NEWEST = ""  # value of `--resume` without a name
 _RUNS = "preproc_run_name_full"
 _MOST_LISTED = 8
-
-# Parameters of training that may change when a run is resumed: they do not affect the weights, or the checkpoint
-# holds their effect.
-_FREE = {
-    *("RUN_NAME", "RUN_INFO", "NETWORK_VERSION", "MODEL_LICENSE", "PRETRAINED_NET_FPATH", "DEFAULT_SHOT_EMOTION_NAME"),
-    *("TRAIN_OUTPUT_ROOT", "FINAL_DEPLOY_ROOT", "TORCH_CACHE_ROOT", "PREPROC_ROOT", "PREPROC_RUN_NAME_FULL"),
-    *("LOG_PERIOD", "TRACKERS", "VALIDATION_PERIOD_EPOCHS", "EXPORTED_WEIGHTS", "STREAMING_CFG"),
-    *("COMPACTIFY_IMPLICIT_EMO_DB",),
-    *("DEVICE", "COMPILE", "CHECKPOINT_PERIOD_MINUTES", "TIME_LIMIT_MINUTES"),
-    *("SPEECH_FEATURES_ROOT",),
-    *("AUDIO_DATA_CACHING", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
-}
 
 
 def find_run_to_resume(configuration: Configuration, name: str) -> RunFolder:
@@ -120,7 +109,7 @@ def check_settings(run: RunFolder, configuration: Configuration) -> None:
         before = _object(path)
         now = json.loads(json.dumps(configuration.full[section], default=dict))
         for name in sorted(before.keys() | now.keys()):
-            if not (section == "train" and name in _FREE) and before.get(name) != now.get(name):
+            if not (section == "train" and name in FREE_PARAMETERS) and before.get(name) != now.get(name):
                 differing.append(f"{name} was {_shown(before, name)}, is {_shown(now, name)}")
     for actor, before_run in preproc_runs(run).items():
         configured = configuration.train.PREPROC_RUN_NAME_FULL.get(actor, LATEST)
@@ -348,7 +337,7 @@ def _finish(
     chosen = _exported(trainer.store, configuration)
     weights = read_exported_weights(chosen)
     save_tensors(weights, run.path / WEIGHTS_FILE)
-    write_json(run.path / SUMMARY_FILE, _summary(chosen, trainer.progress, reason))
+    write_json(run.path / SUMMARY_FILE, _summary(chosen, trainer.progress, reason) | {"best_metric": task.best_metric})
     LOGGER.info("%s; exporting step %d", reason.value, int(chosen.name))
     task.network.load_state_dict(weights)
     task.network.eval()

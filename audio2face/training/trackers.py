@@ -292,11 +292,11 @@ def open_trackers(names: Sequence[TrackerName], run: TrackedRun) -> list[Tracker
 
 
 def _check_package(name: TrackerName) -> None:
-    package = TRACKER_PACKAGES[name]
-    if package is not None and find_spec(package) is None:
+    module, packages = TRACKER_PACKAGES.get(name, ("", ""))
+    if module and find_spec(module) is None:
         raise UserError(
-            f"TRACKERS has {name!r}, which needs the package {package}",
-            hint=f"Install it: pip install 'audio2face[{name}]'. Or leave it out of TRACKERS.",
+            f"TRACKERS has {name!r}, which needs the package {module}",
+            hint=f"Install it: pip install {packages}. Or leave it out of TRACKERS.",
         )
 
 

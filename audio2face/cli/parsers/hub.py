@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from audio2face.cli.parsers.base import HelpFormatter
+from audio2face.cli.parsers.base import command_parser
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -20,38 +20,26 @@ def repository(text: str) -> str:
 
 
 def push() -> argparse.ArgumentParser:
-    result = _parser(
+    result = command_parser(
         "push",
         "Publishes a deployed model on the Hugging Face Hub, with a checksum of every file. Its README states the\n"
         "licence (MODEL_LICENSE); without one it is not published. Needs the extra `hub` and a login (hf auth login).",
-        "audio2face push workspace/output_deploy/261123_101500_my-run my-studio/mary",
+        "workspace/output_deploy/261123_101500_my-run my-studio/mary",
     )
     result.add_argument("folder", metavar="FOLDER", help="a deployed model")
-    result.add_argument(
-        "repo_id", metavar="OWNER/NAME", type=repository, help="the repository, made where it is missing"
-    )
+    result.add_argument("repo_id", metavar="OWNER/NAME", type=repository, help="the repository, made if missing")
     result.add_argument("--private", action="store_true", help="make a missing repository private")
     return result
 
 
 def pull() -> argparse.ArgumentParser:
-    result = _parser(
+    result = command_parser(
         "pull",
         "Fetches a model that `push` published, verifies its checksums and checks the folder. Needs the extra `hub`.",
-        "audio2face pull my-studio/mary models/mary\n  audio2face animate --model models/mary --audio speech.wav",
+        "my-studio/mary models/mary",
     )
     result.add_argument("repo_id", metavar="OWNER/NAME", type=repository, help="the repository")
     result.add_argument("folder", metavar="FOLDER", help="the folder that the model becomes")
     result.add_argument("--revision", metavar="NAME", help="a branch, tag or commit (default: the newest)")
     result.add_argument("--force", action="store_true", help="replace the model folder where there is one")
     return result
-
-
-def _parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=f"audio2face {command}",
-        description=description,
-        epilog=f"example:\n  {example}",
-        formatter_class=HelpFormatter,
-        allow_abbrev=False,
-    )
