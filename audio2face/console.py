@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeVar
 
@@ -78,6 +78,20 @@ def start_logging(log_file: Path | None = None) -> None:
     logging.basicConfig(level=level, handlers=handlers, force=True)
 
 
+class _Hidden:
+    depth = 0
+
+
+@contextmanager
+def hidden_progress() -> Iterator[None]:
+    """Shows no progress of what runs in the block, which is a part of what has a bar already."""
+    _Hidden.depth += 1
+    try:
+        yield
+    finally:
+        _Hidden.depth -= 1
+
+
 def track(
     items: Iterable[Item], total: int, what: str, weigh: Callable[[Item], int] = lambda item: 1
 ) -> Iterator[Item]:
@@ -89,6 +103,9 @@ def track(
         what: label of the bar, such as "checking frames".
         weigh: weight of one item, such as the frames of a shot.
     """
+    if _Hidden.depth:
+        yield from items
+        return
     if sys.stdout.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console()) as progress:
@@ -105,6 +122,39 @@ def track(
         if now - said > _QUIET_LINE_SECONDS and done:
             left = (now - began) / done * max(total - done, 0)
             print(f"{what}: {done} of {total}, {left:.0f} s left", flush=True)
+            said = now
+
+
+def track_counted(
+    items: Iterable[Item], count: int, total: int, what: str, weigh: Callable[[Item], int]
+) -> Iterator[Item]:
+    """Yields items with a bar that counts them, and estimates the time left from their weights.
+
+    Args:
+        items: the items to process.
+        count: how many items there are.
+        total: sum of the weights of all items.
+        what: label of the bar, such as "animating".
+        weigh: weight of one item, such as the bytes of a file.
+    """
+    total, done = max(total, 1), 0
+    if sys.stdout.isatty():
+        counted = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[items]}"))
+        timed = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        with Progress(*counted, *timed, console=console()) as progress:
+            bar = progress.add_task(what, total=total, items=f"0/{count}")
+            for number, item in enumerate(items, 1):
+                yield item
+                progress.update(bar, advance=weigh(item), items=f"{number}/{count}")
+        return
+    began = said = time.monotonic()
+    for number, item in enumerate(items, 1):
+        yield item
+        done += weigh(item)
+        now = time.monotonic()
+        if now - said > _QUIET_LINE_SECONDS and done:
+            left = (now - began) / done * max(total - done, 0)
+            print(f"{what}: {number} of {count}, {left:.0f} s left", flush=True)
             said = now
 
 

@@ -51,10 +51,10 @@ _RUN_NAME = re.compile(rb"\d{6}_\d{6}_")
 _NO_RUN_NAME = b"000000_000000_"
 # What depends on where and when the repository was checked out.
 _CHECKOUT = re.compile(rb'(?<="modified_ns": )\d+|(?<="fingerprint": ")[0-9a-f]+')
-# Of a run: logs, pictures and what tells when, where and how fast it ran.
+# Of a run: logs, pictures and what tells when, where, how fast and from which state of files it ran.
 _UNRECORDED = re.compile(
     r"(^|/)(log\.log|events\..*|status\.json|state\.json|configuration\.json|summary\.json|preproc_info\.json|actor_info\.json"
-    r"|\.lock|.*\.png|.*\.jpg|report\.(md|json)|training_step\.json)$"
+    r"|inputs\.json|\.lock|.*\.png|.*\.jpg|report\.(md|json)|training_step\.json)$"
 )
 _CHANGING_METRICS = ("frames_per_second", "seconds", "minutes")
 _CONTENT = "content_sha256"  # of files that hold data between text that may be reworded

@@ -1,15 +1,17 @@
-"""What a call of run_inference asks for: the command line, over what the configuration says."""
+"""Options of animating: the command line over the configuration."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from audio2face.animation.animation import Animation
-from audio2face.audio import read_header
+from audio2face.cli.output_record import file_digest
+from audio2face.cli.recordings import Recording, collect, find_file, is_single_file, search
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
@@ -18,22 +20,29 @@ from audio2face.errors import FileFormatError, UserError
 from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.inference import Noise, graph_device, read_noise
 from audio2face.inference.actor import exact_rate
-from audio2face.inference.animate import AnimationOptions, AnimationPipeline
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline, merged_parameters
 from audio2face.model_folder import DeployedModel, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
 from audio2face.run_names import find_model, resolve_training_run, run_folders
 
-TRUTH = "truth"  # value of --compare-with for the motion of the dataset
-_STANDARD_ZERO = "neutral"  # the word for no emotion where no configuration tells another
+TRUTH = "truth"  # --compare-with: the recorded motion of the dataset
+_STANDARD_ZERO = "neutral"  # name of the zero emotion without a configuration
+# Arguments that an animation does not depend on, or only through what `InferenceOptions.settings` resolves.
+_NO_SETTINGS = frozenset(
+    (
+        *("config_name", "training_run_name_full", "config_file", "model", "audio", "watch", "jobs", "force", "to"),
+        *("device", "parameters", "overrides", "mode", "output", "compare", "condition", "raw_only"),
+    )
+)
 
 
 @dataclass(frozen=True)
 class InferenceOptions:
-    """One call.
+    """Options of one call.
 
     Attributes:
         args: the command line.
-        configuration: for stage "inference"; None where a deployed folder was named instead.
+        configuration: for stage "inference"; None if a deployed folder is given instead.
     """
 
     args: argparse.Namespace
@@ -41,7 +50,7 @@ class InferenceOptions:
 
     @property
     def wants_raw(self) -> bool:
-        """Whether the network's own output is written, too or only."""
+        """Whether network output is written, alone or beside the animation."""
         args = self.args
         if args.raw_only or args.mode or args.output or args.compare or args.condition:
             return True
@@ -51,11 +60,11 @@ class InferenceOptions:
 
     @property
     def roots(self) -> Roots:
-        """Where datasets and workspace lie."""
+        """Root folders of datasets and workspace."""
         return Roots.from_environment() if self.configuration is None else self.configuration.roots
 
     def folder(self) -> Path:
-        """The folder that receives the animations."""
+        """The output folder of the animations."""
         args = self.args
         if args.to is not None:
             return Path(args.to)
@@ -63,37 +72,76 @@ class InferenceOptions:
             return self.roots.workspace / "output_inference" / Path(args.model).resolve().name
         return self.configuration.inference.INFERENCE_OUTPUT_ROOT / str(args.training_run_name_full)
 
-    def recordings(self) -> list[Path]:
-        """The recordings to animate, every one readable as far as its header tells.
+    def recordings(self) -> list[Recording]:
+        """The recordings to animate; of --watch, those that are in the folder now.
 
         Raises:
-            UserError: there is none, or one cannot be read.
+            UserError: there are none, or an argument names nothing.
         """
-        configured = None if self.configuration is None else self.configuration.inference.AUDIO_PATH
-        paths = [] if configured is None else [configured]
-        if self.args.audio is not None:
-            paths = [_found(Path(name), self.roots.datasets) for name in self.args.audio]
-        if not paths:
+        if self.args.watch is not None:
+            return search(self.watched_folder(), self.folder())
+        words = self._audio
+        if not words:
             raise UserError(
                 "there is nothing to animate", hint="Give --audio FILE, or AUDIO_PATH in config_inference.py."
             )
-        for path in paths:
-            read_header(path)
-        return paths
+        return collect(words, self.roots.datasets, self.folder())
 
-    def open_pipeline(self) -> AnimationPipeline:
-        """What makes the finished animations.
+    @property
+    def _audio(self) -> list[str]:
+        """The values of --audio, or AUDIO_PATH."""
+        if self.args.audio is not None:
+            return list(self.args.audio)
+        configured = None if self.configuration is None else self.configuration.inference.AUDIO_PATH
+        return [] if configured is None else [str(configured)]
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one file is animated, whose error ends the command at once."""
+        return self.args.watch is None and is_single_file(self._audio, self.roots.datasets)
+
+    def watched_folder(self) -> Path:
+        """The folder of --watch.
 
         Raises:
-            UserError: the model is not deployed or damaged, or something that is asked of it cannot be done.
+            UserError: there is no such folder.
+        """
+        folder = find_file(self.args.watch, self.roots.datasets)
+        if not folder.is_dir():
+            raise UserError("there is no such folder to watch", path=folder, hint="Make it, then watch it.")
+        return folder
+
+    def settings(self, pipeline: AnimationPipeline) -> dict[str, Any]:
+        """All settings that a finished animation depends on, beside the model and the recording, as JSON values."""
+        settings, configuration = pipeline.settings, self.configuration
+        arguments = {name: value for name, value in vars(self.args).items() if name not in _NO_SETTINGS}
+        noise = self._configured("DETERMINISTIC_NOISE_PATH")
+        emotions = Path(settings.emotion or "")
+        return {
+            **arguments,
+            "actor": pipeline.actor.name,
+            "emotion": pipeline.emotion.description,
+            "emotion_file": file_digest(emotions) if emotions.suffix and emotions.is_file() else None,
+            "zero_emotion": settings.zero_emotion,
+            "fps": str(pipeline.fps),
+            "parameters": dict(pipeline.parameters),
+            "noise_file": None if noise is None else file_digest(noise),
+            "configuration": {} if configuration is None else _without_paths(configuration.full["inference"]),
+        }
+
+    def open_pipeline(self) -> AnimationPipeline:
+        """Opens the animation pipeline; its network is loaded when it is used.
+
+        Raises:
+            UserError: the model is not deployed or damaged, or an option is invalid.
         """
         model = DeployedModel.open(self._model_folder())
         pipeline = AnimationPipeline(model, self._settings(model))
         if "arkit" in (self.args.format or ()):
             if "skin" not in pipeline.solved_parts:
                 raise UserError(
-                    f"there are no weights of blend shapes of actor {pipeline.actor.name!r} to write for ARKit",
-                    hint="Leave out arkit, or --solver none; or give BLENDSHAPE_SKIN_FPATH in config_dataset.py.",
+                    f"there are no blend-shape weights of actor {pipeline.actor.name!r} to write as ARKit weights",
+                    hint="Remove arkit, or --solver none; or give BLENDSHAPE_SKIN_FPATH in config_dataset.py.",
                 )
             match_arkit(pipeline.actor.blendshapes["skin"].names)
         return pipeline
@@ -107,7 +155,7 @@ class InferenceOptions:
             raise UserError(
                 f"training run {self.args.training_run_name_full!r} is not deployed",
                 path=self.configuration.train.FINAL_DEPLOY_ROOT,
-                hint=f"Run: {command}\n  Or give --raw-only for the output of the network itself.",
+                hint=f"Run: {command}\n  Or use --raw-only for the network output.",
             )
         return folder
 
@@ -132,15 +180,17 @@ class InferenceOptions:
         )
 
     def _configured(self, name: str) -> Any:
-        """A parameter of `config_inference.py`; None without a configuration, or where its network has none such."""
+        """A parameter of config_inference.py; None without a configuration, or if its network has no such parameter."""
         return None if self.configuration is None else self.configuration.optional("inference", name)
 
     def _warn_about_condition(self) -> None:
-        """Finished animations move a face in its own way; another actor's way is left to the network's own output."""
+        """Warns that the condition of another actor only applies to network output."""
         condition = self.args.condition or (None if self.args.actor else self._configured("CONDITION"))
         if condition is not None and self._actor not in (None, condition):
             LOGGER.warning(
-                "%s moves in its own way; that of %s is for the network's own output", self._actor, condition
+                "%s is animated with its own condition; %s as condition applies to network output only",
+                self._actor,
+                condition,
             )
 
     @property
@@ -150,7 +200,11 @@ class InferenceOptions:
         return given or configured
 
     def _parameters(self, model: DeployedModel) -> dict[str, float]:
-        """Parameters that the configuration was given since deployment, then those of the command line."""
+        """Animation parameters changed in the configuration since deployment, then those of the command line.
+
+        Raises:
+            UserError: an argument names no animation parameter, or its value is out of range.
+        """
         changed: dict[str, float] = {}
         if self.configuration is not None:
             given = self.configuration.modifiers.get("inference", {}).get("CONFIG", {})
@@ -160,28 +214,33 @@ class InferenceOptions:
                 if given[name] != deployed[name]:
                     LOGGER.info("%s is %g as configured, %g as deployed", name, given[name], deployed[name])
                     changed[name] = float(given[name])
-        return changed | dict(self.args.set)
+        for name, value in self.args.parameters:
+            try:
+                merged_parameters(model.actors[0], {name: value})
+            except UserError as error:
+                raise UserError(f"--set {name}: {error.problem}", hint=error.hint) from error
+        return changed | dict(self.args.parameters)
 
     def _noise(self, info: NetworkInfo) -> Noise | None:
-        """That of DETERMINISTIC_NOISE_PATH."""
+        """Noise from DETERMINISTIC_NOISE_PATH."""
         path = self._configured("DETERMINISTIC_NOISE_PATH")
         if path is None or info.noise_shape is None:
             return None
         draws, window_frames, values = info.noise_shape
         noise, frames = read_noise(path, draws - 1, values)
         if frames < window_frames:
-            raise FileFormatError(f"holds noise for {frames} frames, a window has {window_frames}", path=path)
+            raise FileFormatError(f"contains noise for {frames} frames, a window has {window_frames}", path=path)
         return noise
 
 
 @dataclass(frozen=True)
 class ComparisonSource:
-    """Makes the second animation of a recording.
+    """Source of the second animation of a recording.
 
     Attributes:
-        label: what it is called.
-        source: the actor's dataset, or another model.
-        fps: of the first animation.
+        label: its caption.
+        source: the actor's dataset, or the pipeline of another model.
+        fps: frames per second of the first animation.
     """
 
     label: str
@@ -189,32 +248,41 @@ class ComparisonSource:
     fps: Fraction
 
     @classmethod
-    def parse(cls, wanted: str, pipeline: AnimationPipeline, configuration: Configuration | None) -> ComparisonSource:
+    def parse(cls, name: str, pipeline: AnimationPipeline, configuration: Configuration | None) -> ComparisonSource:
         """Parses --compare-with: "truth", a deployed folder, or a deployed training run.
 
         Raises:
-            UserError: there is no such thing, or it cannot be animated with the options of the first.
+            UserError: it does not exist, or cannot be animated with the options of the first.
         """
-        if wanted == TRUTH:
+        if name == TRUTH:
             if configuration is None:
-                raise UserError("the true motion belongs to a configuration's dataset", hint="Give CONFIG_NAME.")
+                raise UserError("the ground truth is part of a configuration's dataset", hint="Give CONFIG_NAME.")
             return cls("Ground truth", ActorDataset.open(pipeline.actor.name, configuration.dataset), pipeline.fps)
         deployed = Roots.from_environment().workspace / "output_deploy"
         if configuration is not None:
             deployed = configuration.train.FINAL_DEPLOY_ROOT
-        folder = find_model(wanted, deployed)
+        folder = find_model(name, deployed)
         model = DeployedModel.open(folder)
-        known = pipeline.actor.name in model.info.identities
+        has_actor = pipeline.actor.name in model.info.identities
         settings = replace(
-            pipeline.settings, actor=pipeline.actor.name if known else None, parameters={}, noise=None, fps=pipeline.fps
+            pipeline.settings,
+            actor=pipeline.actor.name if has_actor else None,
+            parameters={},
+            noise=None,
+            fps=pipeline.fps,
         )
         return cls(folder.resolve().name, AnimationPipeline(model, settings), pipeline.fps)
 
+    @property
+    def pipeline(self) -> AnimationPipeline | None:
+        """The pipeline of the other model; None for the ground truth."""
+        return self.source if isinstance(self.source, AnimationPipeline) else None
+
     def animate(self, recording: Path, folder: Path) -> Animation | None:
-        """The second animation of a recording; None, with a log line, if it is not a shot of the dataset.
+        """The second animation of a recording; None, with a warning, if the dataset has no such shot.
 
         Raises:
-            UserError: the recording, the dataset or the disk fails.
+            UserError: the recording or the dataset cannot be read, or the disk is full.
         """
         if isinstance(self.source, AnimationPipeline):
             return self.source.animate(recording, folder)
@@ -242,23 +310,24 @@ def name_in_full(args: argparse.Namespace, configuration: Configuration | None) 
     LOGGER.info("training run %s, configuration %s", found.name, configuration.name)
 
 
+def _without_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of config_inference.py, without those that name recordings and output."""
+    return {name: value for name, value in parameters.items() if name not in ("AUDIO_PATH", "INFERENCE_OUTPUT_ROOT")}
+
+
 def deployed_folder(configuration: Configuration, run_name: str) -> Path | None:
-    """Where a training run was deployed; None where it was not."""
+    """The deployed folder of a training run; None if it is not deployed."""
     folder = configuration.train.FINAL_DEPLOY_ROOT / run_name
     return folder if (folder / MODEL_FILE).is_file() else None
 
 
 def parse_rate(text: str) -> Fraction:
-    """Frames per second as people write them: 24, 29.97 (which stands for 30000/1001), 30000/1001.
+    """Parses a frame rate: 24, 29.97 (meaning 30000/1001), 30000/1001.
 
     Raises:
-        UserError: it is no such number.
+        UserError: it is not a rate.
     """
     try:
         return Fraction(text) if "/" in text else exact_rate(float(text))
     except (ValueError, OverflowError, ZeroDivisionError):
         raise UserError(f"--fps is {text!a}", hint="Give a number such as 24, 29.97 or 30000/1001.") from None
-
-
-def _found(path: Path, datasets: Path) -> Path:
-    return datasets / path if not path.exists() and (datasets / path).exists() else path

@@ -100,11 +100,12 @@ def _animate_unseen(configuration: Configuration, run: str, kept: KeptResults) -
     spoken = [path for voice in VOICES for path in unseen_sentences(datasets, voice) if path != shown]
     names = {path: animation_name(path.stem, actor.actor) for path in [*spoken, shown]}
     missing = [path for path in spoken if not kept.is_whole(names[path], output / names[path])]
-    plain = ["--format", "maya", "--solver", "none", "--no-blinks"]
+    plain = ["--format", "maya", "--solver", "none", "--no-blinks", "--force"]  # this record decides what is reused
     for emotion in sorted({emotion_of(path.stem) for path in missing}):
         recordings = [path for path in missing if emotion_of(path.stem) == emotion]
         words = ["--emotion", emotion, "--audio", *map(str, recordings)]
-        animate.main([configuration.name, run, *plain, *words])
+        if animate.main([configuration.name, run, *plain, *words]) != 0:
+            raise UserError("some sentences could not be animated", path=output, hint="Run the same command again.")
         for path in recordings:
             kept.add(names[path], output / names[path])
     if len(missing) < len(spoken):

@@ -19,6 +19,7 @@ from audio2face.inference.sessions import (
     best_device,
     graph_device,
     open_graph,
+    set_num_threads,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "read_noise",
     "repeated_noise",
     "seeded_noise",
+    "set_num_threads",
 ]

@@ -105,7 +105,7 @@ _STRENGTH = "input_strength"
 
 
 class AnimationPipeline:
-    """Animates recordings with one model, which is loaded once.
+    """Animates recordings with one model, whose network is loaded once.
 
     Args:
         model: the deployed folder.
@@ -133,7 +133,16 @@ class AnimationPipeline:
         self._solvers = self._make_solvers()
         self._gain = self._choose_gain()
         self._voices: dict[Path, int | None] = {}
-        self.graph = open_graph(model, settings.device) if graph is None else graph
+        self._graph = graph
+
+    @cached_property
+    def graph(self) -> NetworkSession:
+        """The network, which is loaded when it is first used.
+
+        Raises:
+            UserError: its file is missing or damaged, or the device is not there.
+        """
+        return open_graph(self.model, self.settings.device) if self._graph is None else self._graph
 
     def animate(self, audio: Path, folder: Path) -> Animation:
         """Animates a recording.

@@ -42,6 +42,15 @@ def graph_device(device: Device) -> GraphDevice:
     return device
 
 
+class _Threads:
+    count = 0
+
+
+def set_num_threads(count: int) -> None:
+    """Sets how many threads each network of this process uses that is loaded from now on; 0 for all cores."""
+    _Threads.count = count
+
+
 def open_session(path: Path, info: NetworkInfo, device: GraphDevice) -> onnxruntime.InferenceSession:
     """Loads a graph.
 
@@ -62,6 +71,7 @@ def open_session(path: Path, info: NetworkInfo, device: GraphDevice) -> onnxrunt
             hint="Install onnxruntime-gpu in place of onnxruntime, or use the device 'cpu'.",
         )
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _Threads.count
     options.log_severity_level = 3  # errors; warnings are about optimisations that are not made
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=[provider])

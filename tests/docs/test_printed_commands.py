@@ -23,7 +23,7 @@ _FILLED = {
     "devices": "",
     "args.devices": "2",
     "again": "python run_inference.py CONFIG RUN --audio speech.wav",
-    "' '.join(forms)": " ".join(parsers.FORMATS),
+    "' '.join(formats)": " ".join(parsers.FORMATS),
     "other": "offline",
 }
 

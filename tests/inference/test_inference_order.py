@@ -122,7 +122,10 @@ def test_the_sound_of_a_film_is_animated_like_a_recording(stage: Any, tmp_path: 
 def test_condition_of_another_actor(stage: Any, deployed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if deployed.name == "diffusion":
         stage("--audio", "a.wav", "--format", "csv", ACTOR_NAME="ada", CONDITION="ben", EMOTION_LABEL="joy")
-        assert "ada moves in its own way; that of ben is for the network's own output" in capsys.readouterr().out
+        assert (
+            "ada is animated with its own condition; ben as condition applies to network output only"
+            in capsys.readouterr().out
+        )
 
 
 def test_truth_and_another_run_beside_it(stage: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

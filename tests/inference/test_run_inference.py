@@ -57,17 +57,17 @@ def test_what_is_written(animate: Any, deployed: Path, tmp_path: Path) -> None:
     assert names(results) == {"a.b_ada_joy", "log.log"}
     take = "a.b_ada_joy"
     ends = (".html", ".xml", ".mc", "_tongue.xml", "_tongue.mc", "_arkit.csv", "_arkit.json", ".wav")
-    assert names(results / take) == {"animation.json", *(take + end for end in ends)}
+    assert names(results / take) == {"animation.json", "inputs.json", *(take + end for end in ends)}
     facts = json.loads((results / take / "animation.json").read_text())
     assert facts["emotion"] == "joy=0.5"
     assert facts["model"] == deployed.name
-    assert set(facts["files"]) == names(results / take) - {"animation.json"}
+    assert set(facts["files"]) == names(results / take) - {"animation.json", "inputs.json"}
     assert len(open_cache(results / take / f"{take}.xml")) == facts["frames"]
     # Another form of it: what belongs to the earlier take goes, what others put there stays.
     (results / take / "mine.blend").write_bytes(b"work")
     animate(sound(tmp_path / "a.b.wav"), "--emotion", "joy=0.5", "--format", "npy", "--fps", "24")
     ends = ("_skin.npy", "_tongue.npy", "_jaw.npy", "_eyes.npy", ".wav")
-    assert names(results / take) == {"animation.json", "mine.blend", *(take + end for end in ends)}
+    assert names(results / take) == {"animation.json", "inputs.json", "mine.blend", *(take + end for end in ends)}
     assert np.load(results / take / f"{take}_skin.npy").shape == (10, 12, 3)
 
 
@@ -119,7 +119,7 @@ def test_odd_recordings_are_animated(
         (["--fps", "0"], "out of range"),
         (["--fps", "1/0"], "--fps is"),
         (["--device", "mps"], "not on 'mps'"),
-        (["--solver", "none", "--format", "arkit"], "no weights of blend shapes"),
+        (["--solver", "none", "--format", "arkit"], "no blend-shape weights"),
         (["--compare-with", "nowhere"], "no such folder"),
         (["--compare-with", "truth"], "CONFIG_NAME"),
     ],

@@ -6,8 +6,9 @@ Standard library only, readable by any Python from 3.8 on.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from audio2face.cli.parsers.base import identifier, parameter, run_parser, seed, take_run
+from audio2face.cli.parsers.base import count, identifier, parameter, run_parser, seed, setting, take_run
 
 # Forms of an animation, as audio2face.export and audio2face.player know them; a test compares.
 FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb", "usd", "video")
@@ -26,17 +27,61 @@ def animate() -> argparse.ArgumentParser:
         help="a deployed model, in place of CONFIG_NAME and TRAINING_RUN_NAME_FULL: a folder, or a name in "
         "workspace/output_deploy (the end or a part of it, or 'latest')",
     )
-    result.add_argument(
-        "--audio",
-        metavar="FILE",
-        nargs="+",
-        action="extend",
-        help="recordings to animate; relative paths also start from the datasets folder (default: AUDIO_PATH)",
-    )
+    _add_recordings(result)
     _add_face(result)
     _add_result(result)
     _add_raw(result)
     return result
+
+
+def _add_recordings(parser: argparse.ArgumentParser) -> None:
+    recordings = parser.add_argument_group("recordings")
+    recordings.add_argument(
+        "--audio",
+        metavar="PATH",
+        nargs="+",
+        action="extend",
+        help="files, folders (searched at any depth, subfolders are kept in the output), patterns such as "
+        "'takes/**/*_final.wav' and lists @FILE with one path on each line; relative paths also start from the "
+        "datasets folder (default: AUDIO_PATH)",
+    )
+    recordings.add_argument(
+        "--watch",
+        metavar="FOLDER",
+        help="animate the recordings in a folder and those that appear in it, until Ctrl-C",
+    )
+    recordings.add_argument(
+        "--jobs",
+        metavar="N",
+        type=count,
+        default=1,
+        help="processes that animate at the same time, each of which loads the model (default: 1)",
+    )
+    recordings.add_argument(
+        "--force",
+        action="store_true",
+        help="also animate recordings whose animation is complete and of the same model, settings and recording",
+    )
+
+
+class _AddSetting(argparse.Action):
+    """Sorts --set: parameters of the configuration into `overrides`, animation parameters into `parameters`.
+
+    Animation parameters are written in lower case and without dots; `skin_strength` is one, `CONFIG.skin_strength` and
+    `inference.SKIP_STEPS` belong to the configuration.
+    """
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None
+    ) -> None:
+        name = values.partition("=")[0].strip()
+        is_parameter = name == name.lower() and "." not in name
+        try:
+            value = parameter(values) if is_parameter else values
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+        destination = "parameters" if is_parameter else "overrides"
+        setattr(namespace, destination, [*getattr(namespace, destination), value])
 
 
 def _add_face(parser: argparse.ArgumentParser) -> None:
@@ -51,11 +96,13 @@ def _add_face(parser: argparse.ArgumentParser) -> None:
     face.add_argument(
         "--set",
         metavar="NAME=VALUE",
-        action="append",
-        type=parameter,
-        default=[],
-        help="an animation parameter, such as lower_face_strength=1.2; may be given several times",
+        action=_AddSetting,
+        type=setting,
+        default=argparse.SUPPRESS,
+        help="an animation parameter, such as lower_face_strength=1.2, or a parameter of the configuration, such as "
+        "SKIP_STEPS=0, for this call; may be given several times",
     )
+    parser.set_defaults(parameters=[], overrides=[])
     face.add_argument("--no-blinks", action="store_true", help="the face does not blink")
     face.add_argument(
         "--normalize", action="store_true", help="bring each recording to full scale first (for quiet ones)"
@@ -131,3 +178,11 @@ def check_animate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --model FOLDER")
     if args.model is not None and (args.training_run_name_full or raw):
         parser.error("--model takes neither CONFIG_NAME nor options of the network's own output")
+    if args.model is not None and args.overrides:
+        name = args.overrides[0].partition("=")[0].strip()
+        parser.error(
+            f"argument --set: {name} is a parameter of a configuration, and --model has none; animation parameters are "
+            "written in lower case, such as lower_face_strength=1.2"
+        )
+    if args.watch is not None and args.audio is not None:
+        parser.error("argument --watch: not allowed with argument --audio: both name recordings")

@@ -50,7 +50,9 @@ def parameter(text: str) -> tuple[str, float]:
     try:
         return name.strip(), float(value)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!a} is not NAME=NUMBER, such as lower_face_strength=1.2") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!a} is not NAME=NUMBER, such as lower_face_strength=1.2 (parameters of configurations have capitals)"
+        ) from None
 
 
 def setting(text: str) -> str:
