@@ -54,6 +54,7 @@ COMMANDS = {
     "deploy": Command("audio2face.cli.deploy", "pack a trained network into a model folder", supervised=True),
     "animate": Command("audio2face.cli.animate", "animate a face from recordings", "inference", supervised=True),
     "runs": Command("audio2face.cli.runs", "list runs with their figures, compare and remove them"),
+    "sweep": Command("audio2face.cli.sweep", "train with several values of some parameters", extras=("train",)),
     "push": Command("audio2face.cli.push", "publish a deployed model on a hub"),
     "pull": Command("audio2face.cli.pull", "fetch a published model from a hub"),
     "run-all": Command("audio2face.cli.run_all", "all stages of a configuration", supervised=True, extras=("train",)),

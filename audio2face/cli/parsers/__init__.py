@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from audio2face.cli.parsers import animate, hub, project, runs, stages
+from audio2face.cli.parsers import animate, hub, project, runs, stages, sweep
 
 # Forms of an animation, which documentation and tests name.
 FORMATS = animate.FORMATS
@@ -21,6 +21,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "deploy": stages.deploy,
     "inference": animate.animate,
     "quickstart": stages.quickstart,
+    "sweep": sweep.sweep,
     "push": hub.push,
     "pull": hub.pull,
     "init": project.init,
@@ -33,6 +34,7 @@ _CHECKS: dict[str, Callable[[argparse.ArgumentParser, argparse.Namespace], None]
     "deploy": stages.check_deploy,
     "inference": animate.check_animate,
     "runs": runs.check_runs,
+    "sweep": sweep.check_sweep,
 }
 
 
