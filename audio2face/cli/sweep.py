@@ -112,6 +112,8 @@ def _run(configuration: Configuration, proposer: Proposer, folder: Path, jobs: i
 
 
 def _outcome(result: TrialResult) -> str:
+    if result.status in (130, 143):
+        return "stopped"
     if result.status:
         return f"failed (status {result.status})"
     return f"{result.best_metric} {result.score:.4g}" if result.best_metric else "no validation set"
