@@ -21,7 +21,6 @@ import soundfile
 from audio2face.animation import SolverMethod
 from audio2face.animation.animation import Animation
 from audio2face.audio import float_samples
-from audio2face.config import Roots
 from audio2face.errors import UserError, check_file_stem
 from audio2face.inference import GraphDevice, best_device, open_graph
 from audio2face.inference.actor import exact_rate
@@ -29,7 +28,7 @@ from audio2face.inference.animate import AnimationOptions, AnimationPipeline, fi
 from audio2face.inference.streaming import AnimationStream
 from audio2face.io.claims import temporary_folder
 from audio2face.model_folder import DeployedModel
-from audio2face.run_names import find_model
+from audio2face.runs import deployed_model
 
 EmotionInput = str | PathLike[str] | Mapping[str, float] | None
 _NO_EMOTION = "neutral"
@@ -46,7 +45,7 @@ def load(model: str | PathLike[str], device: Literal["auto", "cpu", "cuda"] = "a
     Raises:
         UserError: there is no such model, something in its folder is wrong, or the device is not there.
     """
-    folder = find_model(str(model), Roots.from_environment().workspace / "output_deploy")
+    folder = deployed_model(str(model))
     return Model(DeployedModel.open(folder), best_device() if device == "auto" else device)
 
 

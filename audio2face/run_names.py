@@ -166,6 +166,6 @@ def find_model(text: str, root: Path) -> Path:
         UserError: the name is that of no model, or of several.
     """
     folder, deployed = Path(text), run_folders(root)
-    if folder.is_dir() or folder.name != text or not deployed:
+    if folder.is_dir() or folder.name != text or not (deployed or text == LATEST):
         return folder
     return resolve_run(text, deployed, "deployed model", root)

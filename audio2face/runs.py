@@ -19,7 +19,7 @@ from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError, check_identifier
 from audio2face.io.atomic import write_json, write_text
-from audio2face.run_names import CONFIGURATION_FILE, configured_name, run_folders
+from audio2face.run_names import CONFIGURATION_FILE, configured_name, find_model, run_folders
 
 STATUS_FILE = "status.json"
 LOCK_FILE = ".lock"  # of a run that a process computes
@@ -163,6 +163,15 @@ def finished_runs(root: Path) -> list[RunFolder]:
     """Returns the finished runs under `root`, newest first."""
     folders = [RunFolder(path) for path in run_folders(root)]
     return [folder for folder in folders if folder.is_done]
+
+
+def deployed_model(text: str) -> Path:
+    """The folder of a deployed model: given as a path, or as its name (or a part of one) in the workspace.
+
+    Raises:
+        UserError: the name is that of no model, or of several.
+    """
+    return find_model(text, Roots.from_environment().workspace / "output_deploy")
 
 
 def say_where(results: dict[str, Path], next_steps: list[str]) -> None:

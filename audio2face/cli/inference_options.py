@@ -24,6 +24,7 @@ from audio2face.inference.animate import AnimationOptions, AnimationPipeline, me
 from audio2face.model_folder import DeployedModel, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
 from audio2face.run_names import find_model, resolve_training_run, run_folders
+from audio2face.runs import deployed_model
 
 TRUTH = "truth"  # --compare-with: the recorded motion of the dataset
 _STANDARD_ZERO = "neutral"  # name of the zero emotion without a configuration
@@ -258,10 +259,10 @@ class ComparisonSource:
             if configuration is None:
                 raise UserError("the ground truth is part of a configuration's dataset", hint="Give CONFIG_NAME.")
             return cls("Ground truth", ActorDataset.open(pipeline.actor.name, configuration.dataset), pipeline.fps)
-        deployed = Roots.from_environment().workspace / "output_deploy"
-        if configuration is not None:
-            deployed = configuration.train.FINAL_DEPLOY_ROOT
-        folder = find_model(name, deployed)
+        if configuration is None:
+            folder = deployed_model(name)
+        else:
+            folder = find_model(name, configuration.train.FINAL_DEPLOY_ROOT)
         model = DeployedModel.open(folder)
         has_actor = pipeline.actor.name in model.info.identities
         settings = replace(
@@ -299,7 +300,7 @@ def name_in_full(args: argparse.Namespace, configuration: Configuration | None) 
         UserError: there is no such run or model, or there are several.
     """
     if configuration is None:
-        args.model = str(find_model(args.model, Roots.from_environment().workspace / "output_deploy"))
+        args.model = str(deployed_model(args.model))
         return
     train = configuration.train
     deployed = [folder for folder in run_folders(train.FINAL_DEPLOY_ROOT) if (folder / MODEL_FILE).is_file()]

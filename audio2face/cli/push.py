@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from audio2face.cli import parsers
 from audio2face.cli.process import run_stage
 from audio2face.console import LOGGER, start_logging
 from audio2face.model_folder.hub import push
+from audio2face.runs import deployed_model
 
 
 def main(argv: list[str]) -> int:
     """Returns the exit status; user errors raise UserError."""
     args = parsers.parse("push", argv)
     start_logging()
-    published = push(Path(args.folder), args.repo_id, private=args.private)
+    published = push(deployed_model(args.folder), args.repo_id, private=args.private)
     LOGGER.info("%d files under the licence %s: %s", len(published.files), published.licence, published.url)
     return 0
 

@@ -9,6 +9,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 
 from audio2face.cli import parsers
@@ -28,9 +31,11 @@ from audio2face.inventory import (
     plan_removal,
     scan,
 )
+from audio2face.inventory.scan import WORDS
 
 SCHEMA = 1  # of the JSON output
 _ABSENT = "-"
+_PIPE_WIDTH, _ANY_WIDTH = 240, 10_000
 _MOST_SHOWN = 60  # characters of a value
 _TITLES: dict[StageName, str] = {
     "preproc": "preprocessing",
@@ -61,8 +66,11 @@ def _list(inventory: Inventory, args: argparse.Namespace) -> int:
         _print_json({"runs": [describe(inventory, run) for run in inventory.runs if run.stage in stages]})
         return 0
     tables = [(stage, found) for stage in stages if (found := inventory.of_stage(stage))]
+    screen = _screen()
     for stage, found in tables:
-        console().print(_table(inventory, stage, found))
+        table = _table(inventory, stage, found)
+        fits = Measurement.get(screen, screen.options.update_width(_ANY_WIDTH), table).maximum <= screen.width
+        screen.print(table if fits else _entries(inventory, stage, found))
     if not tables:
         console().print(f"There are no runs yet in {printable(str(inventory.roots.workspace))}.")
     return 0
@@ -101,16 +109,16 @@ _COMMON: dict[str, _Column] = {
     "data": lambda _, run: run.data or _ABSENT,
     "status": lambda _, run: run.status,
     "progress": lambda _, run: _progress(run),
-    "error, mm": lambda _, run: _errors(run),
-    "held out, mm": lambda _, run: _errors(run),
+    "error": lambda _, run: _errors(run),
+    "held out": lambda _, run: _errors(run),
     "network": lambda _, run: run.network or _ABSENT,
     "size": lambda _, run: show_size(run.size),
     "made from": lambda inventory, run: _names(run, inventory.made_from(run)),
     "used by": lambda inventory, run: _names(run, inventory.used_by(run)),
 }
 _COLUMNS: dict[StageName, tuple[str, ...]] = {
-    "preproc": ("run", "configuration", "actors", "data", "status", "error, mm", "size", "used by"),
-    "train": ("run", "configuration", "actors", "status", "progress", "held out, mm", "size", "made from"),
+    "preproc": ("run", "configuration", "actors", "data", "status", "error", "size", "used by"),
+    "train": ("run", "configuration", "actors", "status", "progress", "held out", "size", "made from"),
     "deploy": ("run", "network", "actors", "size", "made from"),
     "inference": ("run", "configuration", "progress", "size", "made from"),
 }
@@ -125,6 +133,27 @@ def _table(inventory: Inventory, stage: StageName, runs: Sequence[Run]) -> Table
     for run in runs:
         table.add_row(*(_escaped(_COMMON[column](inventory, run)) for column in _COLUMNS[stage]))
     return table
+
+
+def _entries(inventory: Inventory, stage: StageName, runs: Sequence[Run]) -> Group:
+    """What the table shows, for a terminal that is too narrow for it: an entry of a few lines for each run."""
+    lines: list[RenderableType] = [f"[italic]{_TITLES[stage]}[/]"]
+    linked = ("made from", "used by")
+    for run in runs:
+        texts = {column: _escaped(_COMMON[column](inventory, run)) for column in _COLUMNS[stage]}
+        facts = [text for column, text in texts.items() if column not in ("run", *linked) and text != _ABSENT]
+        lines += [texts["run"], Padding(", ".join(facts), (0, 0, 0, 4))]
+        lines += [
+            Padding(f"{column}: " + ", ".join(texts[column].split("\n")), (0, 0, 0, 4))
+            for column in linked
+            if texts.get(column, _ABSENT) != _ABSENT
+        ]
+    return Group(*lines)
+
+
+def _screen() -> Console:
+    """A console as wide as the terminal; wide enough for whole lines where the output is read by a program."""
+    return console() if sys.stdout.isatty() else Console(file=sys.stdout, highlight=False, width=_PIPE_WIDTH)
 
 
 def _escaped(text: str) -> str:
@@ -144,13 +173,13 @@ def _progress(run: Run) -> str:
 
 def _errors(run: Run) -> str:
     shown = [f"{short} {run.figures[name]:.2f}" for name, short in _SHORT.items() if name in run.figures]
-    return ", ".join(shown) or _ABSENT
+    return f"{', '.join(shown)} mm" if shown else _ABSENT
 
 
 def _names(run: Run, others: Sequence[Run]) -> str:
     """Other runs: by their stage where they have the same name."""
-    words = [_TITLES[other.stage] if other.name == run.name else other.name for other in others]
-    return ", ".join(words) or _ABSENT
+    words = [WORDS[other.stage] if other.name == run.name else other.name for other in others]
+    return "\n".join(words) or _ABSENT
 
 
 def show_size(size: int) -> str:
@@ -173,7 +202,7 @@ def _compare(inventory: Inventory, args: argparse.Namespace) -> int:
         _print_json({"runs": names, "parameters": found.parameters, "figures": found.figures})
         return 0
     for title, rows in (("parameters that differ", found.parameters), ("figures", found.figures)):
-        console().print(_comparison_table(title, found, rows) if rows else f"{title}: none")
+        _screen().print(_comparison_table(title, found, rows) if rows else f"{title}: none")
     return 0
 
 

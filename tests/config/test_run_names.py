@@ -103,6 +103,8 @@ def test_a_model_is_a_folder_or_a_name(trained: Path) -> None:
     assert find_model(str(trained), trained) == trained
     assert find_model("jaw", trained) == trained / OTHER
     assert find_model("some/where", trained) == Path("some/where")
+    with pytest.raises(UserError, match="there is no deployed model yet"):
+        find_model("latest", trained / "missing")
 
 
 def test_part_of_a_preprocessing_run_is_configured(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def folder_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_graph(model / "network.onnx", info)
     soundfile.write(tmp_path / "speech.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), 16_000)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("A2F_WORKSPACE_ROOT", str(tmp_path / "workspace"))
     return tmp_path
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from audio2face.cli import parsers
 from audio2face.cli import runs as command
@@ -153,6 +155,14 @@ def test_the_list(run_command: Command) -> None:
     assert found["schema"] == 1
     assert [run["name"] for run in found["runs"]] == [SECOND, FIRST, OPEN]
     assert found["runs"][1]["used_by"] == [{"stage": "deploy", "name": FIRST}]
+
+
+def test_a_narrow_terminal_shows_whole_names(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_screen", lambda: Console(file=sys.stdout, width=80))
+    _, shown = run_command()
+    assert f"\n{FIRST}\n    mine, ada, done, epoch 60 of 60, step 660, skin 1.00 mm" in shown
+    assert f"    made from: {PREPROC}" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_runs_are_compared(run_command: Command) -> None:

@@ -26,7 +26,7 @@ def push() -> argparse.ArgumentParser:
         "licence (MODEL_LICENSE); without one it is not published. Needs the extra `hub` and a login (hf auth login).",
         "workspace/output_deploy/261123_101500_my-run my-studio/mary",
     )
-    result.add_argument("folder", metavar="FOLDER", help="a deployed model")
+    result.add_argument("folder", metavar="FOLDER", help="a deployed model: its folder, name or 'latest'")
     result.add_argument("repo_id", metavar="OWNER/NAME", type=repository, help="the repository, made if missing")
     result.add_argument("--private", action="store_true", help="make a missing repository private")
     return result

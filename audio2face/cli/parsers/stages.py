@@ -89,7 +89,9 @@ def deploy() -> argparse.ArgumentParser:
     )
     result.add_argument("--force", action="store_true", help="replace the model folder where there is one")
     add_settings(result)
-    result.add_argument("--check", metavar="FOLDER", help="only check a model folder, of any origin")
+    result.add_argument(
+        "--check", metavar="FOLDER", help="only check a model folder, of any origin, or a deployed model by name"
+    )
     return result
 
 
