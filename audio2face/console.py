@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -22,6 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from audio2face import log_settings
 from audio2face.command_names import as_typed
 from audio2face.errors import UserError, printable
 
@@ -31,8 +34,12 @@ _QUIET_LINE_SECONDS = 10.0  # without a terminal, minimum time between two lines
 
 
 def console() -> Console:
-    """Returns a console on the current standard output, which may be redirected between calls."""
-    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
+    """Returns a console on the current standard output, which may be redirected between calls.
+
+    With --log-json standard output holds JSON alone, and the console is on standard error.
+    """
+    file = sys.stderr if log_settings.is_json() else sys.stdout
+    return Console(file=file, highlight=False, width=None if file.isatty() else 120)
 
 
 class _StandardOutput(logging.StreamHandler[TextIO]):
@@ -54,8 +61,28 @@ class _PrintableFormatter(logging.Formatter):
         return as_typed(printable(super().format(record)))
 
 
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level and message, and the fields that a record was given (`fields`)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        values: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "message": as_typed(record.getMessage()),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            values["exception"] = self.formatException(record.exc_info)
+        return json.dumps(values, default=str)
+
+
+def fields(**values: Any) -> dict[str, Any]:
+    """What a message says as values for --log-json: `LOGGER.info(..., extra=fields(step=3))`."""
+    return {"fields": values}
+
+
 def start_logging(log_file: Path | None = None) -> None:
-    """Sends messages of level INFO and above to standard output and to an optional log file.
+    """Sends messages to standard output, as -v, -q and --log-json ask, and from INFO on to an optional log file.
 
     Raises:
         UserError: the log file cannot be written.
@@ -71,11 +98,37 @@ def start_logging(log_file: Path | None = None) -> None:
                 path=log_file,
                 hint="Check the permissions of its folder.",
             ) from error
-    # In distributed training only rank 0 logs messages; other ranks log warnings.
-    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+    # In distributed training only rank 0 logs messages; other ranks log warnings. A log file is as long with -q.
+    least = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+    shown = log_settings.level()
     for handler in handlers:
         handler.setFormatter(_PrintableFormatter("%(asctime)s [%(levelname)s] %(message)s"))
-    logging.basicConfig(level=level, handlers=handlers, force=True)
+        handler.setLevel(least)
+    handlers[0].setLevel(shown if least == logging.INFO else max(shown, least))
+    if log_settings.is_json():
+        handlers[0].setFormatter(_JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
+    LOGGER.setLevel(min(shown, logging.INFO))
+
+
+def _has_bar() -> bool:
+    """Whether progress is a bar: on a terminal, unless only warnings or JSON are asked for."""
+    return sys.stdout.isatty() and not log_settings.is_json() and log_settings.level() < logging.WARNING
+
+
+def _say_progress(text: str, what: str, share: float, left: float) -> None:
+    """Says the progress in a line, or as an event of --log-json.
+
+    Args:
+        text: the line.
+        what: is done.
+        share: that is done, 0 to 1.
+        left: seconds until the end, as estimated.
+    """
+    if log_settings.is_json():
+        LOGGER.info(text, extra=fields(event="progress", what=what, share=round(share, 4), seconds_left=round(left)))
+    elif log_settings.level() < logging.WARNING:
+        print(text, flush=True)
 
 
 class _Hidden:
@@ -106,7 +159,7 @@ def track(
     if _Hidden.depth:
         yield from items
         return
-    if sys.stdout.isatty():
+    if _has_bar():
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console()) as progress:
             bar = progress.add_task(what, total=total)
@@ -121,7 +174,7 @@ def track(
         now = time.monotonic()
         if now - said > _QUIET_LINE_SECONDS and done:
             left = (now - began) / done * max(total - done, 0)
-            print(f"{what}: {done} of {total}, {left:.0f} s left", flush=True)
+            _say_progress(f"{what}: {done} of {total}, {left:.0f} s left", what, done / max(total, 1), left)
             said = now
 
 
@@ -138,7 +191,7 @@ def track_counted(
         weigh: weight of one item, such as the bytes of a file.
     """
     total, done = max(total, 1), 0
-    if sys.stdout.isatty():
+    if _has_bar():
         counted = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[items]}"))
         timed = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         with Progress(*counted, *timed, console=console()) as progress:
@@ -154,7 +207,7 @@ def track_counted(
         now = time.monotonic()
         if now - said > _QUIET_LINE_SECONDS and done:
             left = (now - began) / done * max(total - done, 0)
-            print(f"{what}: {number} of {count}, {left:.0f} s left", flush=True)
+            _say_progress(f"{what}: {number} of {count}, {left:.0f} s left", what, done / total, left)
             said = now
 
 
@@ -167,7 +220,7 @@ def follow(steps: Generator[tuple[str, float], None, None], what: str) -> None:
         what: label of the bar, such as the actor's name.
     """
     with closing(steps):
-        if sys.stdout.isatty():
+        if _has_bar():
             columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
             with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=console()) as progress:
                 bar = progress.add_task(what, total=1.0)
@@ -180,11 +233,16 @@ def follow(steps: Generator[tuple[str, float], None, None], what: str) -> None:
             now = time.monotonic()
             if now - said > _QUIET_LINE_SECONDS and done:
                 left = (now - began) / done * max(1 - done, 0)
-                print(f"{what}: {label}, {100 * done:.0f} %, {left:.0f} s left", flush=True)
+                text = f"{what}: {label}, {100 * done:.0f} %, {left:.0f} s left"
+                _say_progress(text, f"{what}: {label}", done, left)
                 said = now
 
 
 def fail(error: UserError) -> NoReturn:
     """Ends the process with status 2 and the error's message on standard error."""
     print(as_typed(f"[ERROR] {error}"), file=sys.stderr, flush=True)
+    if log_settings.is_json():
+        values = {"path": error.path, "hint": error.hint}
+        record = LOGGER.makeRecord(LOGGER.name, logging.ERROR, "", 0, error.problem, (), None, extra=fields(**values))
+        print(_JsonFormatter().format(record), flush=True)
     sys.exit(2)

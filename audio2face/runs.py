@@ -16,7 +16,7 @@ from typing import Any
 
 from audio2face import __version__
 from audio2face.config import Configuration, Roots
-from audio2face.console import LOGGER, start_logging
+from audio2face.console import LOGGER, fields, start_logging
 from audio2face.errors import UserError, check_identifier
 from audio2face.io.atomic import write_json, write_text
 from audio2face.run_names import CONFIGURATION_FILE, configured_name, find_model, run_folders
@@ -179,7 +179,7 @@ def say_where(results: dict[str, Path], next_steps: list[str]) -> None:
     width = max((len(label) for label in results), default=0)
     LOGGER.info("-" * 80)
     for label, path in results.items():
-        LOGGER.info("%s  %s", label.ljust(width), path)
+        LOGGER.info("%s  %s", label.ljust(width), path, extra=fields(event="result", what=label.rstrip(":"), path=path))
     for number, step in enumerate(next_steps):
         LOGGER.info("%s %s", "Next:" if number == 0 else "  or:", step)
     LOGGER.info("-" * 80)

@@ -12,13 +12,16 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from audio2face import __version__
+from audio2face import __version__, log_settings
 from audio2face.cli import local, parsers
 from audio2face.cli.parsers.base import HelpFormatter
+from audio2face.cli.parsers.command_parser import CommandParser
 from audio2face.cli.settings import find_home, read_settings, stage_environment
+from audio2face.cli.stage_process import say_missing
 from audio2face.command_names import PROGRAM_VARIABLE
 from audio2face.errors import UserError
 from audio2face.extras import require
@@ -64,6 +67,7 @@ COMMANDS = {
         supervised=True,
         extras=("train", "example", "video", "gltf"),
     ),
+    "completion": Command("audio2face.cli.completion", "print a script by which a shell completes the command line"),
 }
 EXIT_CODES = """\
 exit codes:
@@ -78,25 +82,26 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """The entry point: runs a command and ends the process with its status."""
     words = list(sys.argv[1:] if argv is None else argv)
     os.environ[PROGRAM_VARIABLE] = PROGRAM
+    before = list(takewhile(lambda word: word in log_settings.OPTIONS, words))
+    words = words[len(before) :]
     options = new_parser().parse_args(words[:1])
     if options.command is None:
         new_parser().print_help()
         sys.exit(2)
-    run_command(options.command, words[1:])
+    run_command(options.command, [*before, *words[1:]])
 
 
 def new_parser() -> argparse.ArgumentParser:
     """The parser of the first argument: the command, `--help` or `--version`."""
     width = max(map(len, COMMANDS))
     listed = "\n".join(f"  {name.ljust(width)}  {command.summary}" for name, command in COMMANDS.items())
-    result = argparse.ArgumentParser(
+    result = CommandParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND [ARGUMENT ...]",
         description=f"Trains networks that turn speech into facial animation, and animates with them.\n\n"
         f"commands:\n{listed}",
-        epilog=f"{EXIT_CODES}\nexample:\n  {PROGRAM} quickstart\n  {PROGRAM} train --help",
+        epilog=f"example:\n  {PROGRAM} quickstart\n  {PROGRAM} train --help\n\n{EXIT_CODES}",
         formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
     result.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     result.add_argument("command", nargs="?", choices=list(COMMANDS), metavar="COMMAND", help=argparse.SUPPRESS)
@@ -109,7 +114,7 @@ def run_command(name: str, argv: Sequence[str]) -> NoReturn:
     if not command.supervised:
         from audio2face.cli.process import run_stage
 
-        run_stage(importlib.import_module(command.module).main, arguments=list(argv))
+        run_stage(_imported(command.module).main, arguments=list(argv))
     stage = command.stage or name
     args = parsers.parse(stage, argv)
     _require(name, command.extras)
@@ -121,6 +126,14 @@ def run_command(name: str, argv: Sequence[str]) -> NoReturn:
         say_stopped(AGAIN)
         status = 130
     sys.exit(status)
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        say_missing(error)
+        sys.exit(2)
 
 
 def _require(name: str, extras: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from audio2face.cli import parsers
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.config import Configuration
-from audio2face.console import LOGGER, start_logging
+from audio2face.console import LOGGER, console, start_logging
 from audio2face.errors import UserError
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.run import PreprocResult, preprocess
@@ -57,7 +57,7 @@ def show_clips(outcome: PreprocResult) -> None:
     """Prints the table of clips if it is short."""
     artifacts = PreprocArtifacts.open(outcome.run.path)
     if len(artifacts.clips) <= _MOST_CLIPS_SHOWN:
-        print(artifacts.clips_template.read_text(encoding="utf-8"))
+        print(artifacts.clips_template.read_text(encoding="utf-8"), file=console().file)
     else:
         LOGGER.info("%s: %d clips, listed in %s", outcome.actor, len(artifacts.clips), artifacts.clips_template)
 

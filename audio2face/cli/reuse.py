@@ -43,6 +43,7 @@ def trained_run(configuration: Configuration, preproc_runs: Mapping[str, str]) -
         if same and found.preproc["preproc_run_name_full"] == preproc_runs:
             LOGGER.info("unchanged, using training run %s", run.name)
             return run
+        LOGGER.debug("%s is not used: its %s differ", run.name, "preprocessing runs" if same else "parameters")
     stopped = find_resumable_run(configuration, preproc_runs)
     return train(configuration, exporter_of(configuration), resume=None if stopped is None else stopped.name).run
 

@@ -22,9 +22,10 @@ from audio2face.cli.process import run_stage
 from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, show_shot, trained_run
 from audio2face.config import Configuration, Roots, Stage, load, stages_of_override
 from audio2face.config.merge import freeze
-from audio2face.console import LOGGER, start_logging
+from audio2face.console import LOGGER, fields, start_logging
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
+from audio2face.extras import missing
 from audio2face.preproc.run import preprocess
 from audio2face.run_names import LATEST
 from audio2face.runs import RunFolder, say_where
@@ -41,7 +42,6 @@ _TITLES: dict[Stage, str] = {
     "deploy": "deployment",
     "inference": "animation",
 }
-_FORMATS = ("page", "video")
 _ANIMATION_PARAMETER = re.compile(r"[a-z_]+=")  # parameters of configurations have capitals
 
 
@@ -113,7 +113,15 @@ class _Project:
     def _title(self, stage: Stage) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
         number = _STAGES.index(stage) + 1
-        LOGGER.info("=== %d of %d: %s, after %d:%02d ===", number, len(_STAGES), _TITLES[stage], minutes, seconds)
+        LOGGER.info(
+            "=== %d of %d: %s, after %d:%02d ===",
+            number,
+            len(_STAGES),
+            _TITLES[stage],
+            minutes,
+            seconds,
+            extra=fields(event="stage", stage=stage, seconds=round(time.monotonic() - self.began, 1)),
+        )
 
     def _handed_over(self, stage: Stage) -> list[str]:
         """Arguments by which a command gets the configuration that was checked at the start."""
@@ -162,7 +170,8 @@ class _Project:
         folder = output / f"held_out_{clip.shot}_{clip.actor}"
         if not kept.is_whole(folder.name, folder):
             dataset = ActorDataset.open(clip.actor, configuration.dataset)
-            show_shot(model, dataset, clip.shot, clip.emotion, folder, _FORMATS)
+            formats = ["page"] if missing("video") else ["page", "video"]
+            show_shot(model, dataset, clip.shot, clip.emotion, folder, formats)
             kept.add(folder.name, folder)
         return {f"held-out shot: {title}": path for title, path in files_to_open(folder).items()}
 

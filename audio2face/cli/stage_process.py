@@ -59,6 +59,27 @@ def main() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # the supervisor starts this process with them blocked
     end_with_supervisor()
     del sys.argv[0]
+    try:
+        _run()
+    except ModuleNotFoundError as error:
+        say_missing(error)
+        sys.exit(2)
+
+
+def say_missing(error: ModuleNotFoundError) -> None:
+    """Says that the environment lacks a package; raises the error again where a module of ours is missing."""
+    name = (error.name or "audio2face").partition(".")[0]
+    if name in ("audio2face", "runners", "tools"):
+        raise error
+    print(
+        f"[ERROR] this environment is older than the framework: {sys.executable} has no package {name!r}\n"
+        "  In the repository any run_*.py brings .venv up to date; elsewhere: pip install --upgrade audio2face",
+        file=sys.stderr,
+    )
+
+
+def _run() -> None:
+    """Runs the script or module that `sys.argv` begins with."""
     if sys.argv[0] == "-m":
         del sys.argv[0]
         sys.path[0] = str(Path(__file__).resolve().parents[2])

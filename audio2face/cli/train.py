@@ -24,8 +24,6 @@ def main(argv: list[str]) -> int:
     args = parsers.parse("train", argv)
     start_logging()
     configuration = open_configuration("train", args.config_name, args.config_file, overrides=args.overrides)
-    if args.finish and args.resume is None:
-        raise UserError("--finish needs --resume", hint="It finishes an existing run at its current step.")
     if args.devices > 1 and "WORLD_SIZE" not in os.environ:
         raise UserError(
             "--devices is for the launcher", hint=f"python run_train.py {configuration.name} --devices {args.devices}"

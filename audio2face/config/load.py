@@ -38,6 +38,10 @@ OPTIONAL: dict[Stage, tuple[SectionName, ...]] = {
     "deploy": ("inference",),
     "inference": ("inference",),
 }
+_NO_CONFIGURATIONS = (
+    "There are none: `audio2face init NAME` writes one. Where yours are elsewhere, type the command in the folder that "
+    "holds `configs`, or name that folder in A2F_HOME."
+)
 # The section that an argument means first where several have the parameter.
 _OWN: dict[Stage, SectionName] = {
     "check": "dataset",
@@ -133,7 +137,7 @@ def _find_folder(config_name: str, folders: list[Path]) -> Path:
             return folder / config_name
     names = config_names(folders)
     close = nearest(config_name, names)
-    hint = f"There are: {', '.join(names)}." if names else "Make a folder there with your configuration files."
+    hint = f"There are: {', '.join(names)}." if names else _NO_CONFIGURATIONS
     meant = f"; did you mean {close!r}?" if close else ""
     raise UserError(f"there is no configuration {config_name!r}{meant}", path=folders[0], hint=hint)
 

@@ -181,6 +181,7 @@ def preprocess(configuration: Configuration, actor: str) -> PreprocResult:
         _check(dataset, dataset.shot_names)  # reports all errors, not only the first
         raise
     root, name = configuration.preproc.PREPROC_OUTPUT_ROOT, configuration.preproc.RUN_NAME
+    LOGGER.debug("%s: data and settings have the fingerprint %s", actor, fingerprint)
     finished = _finished(root, name, actor, fingerprint)
     if finished is not None:
         return finished

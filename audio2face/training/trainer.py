@@ -21,7 +21,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from audio2face.config import TrainSection
-from audio2face.console import LOGGER
+from audio2face.console import LOGGER, fields
 from audio2face.errors import UserError
 from audio2face.training.checkpoint import (
     Checkpoint,
@@ -293,6 +293,9 @@ class Trainer:
             self.task.num_batches,
             values["loss"],
             speed,
+            extra=fields(
+                event="training", epoch=self.progress.epoch + 1, step=self.progress.step, learning_rate=rate, **values
+            ),
         )
 
     # --- Validation ----------------------------------------------------------------------------------------------
@@ -309,7 +312,11 @@ class Trainer:
         if not metrics:
             return metrics is not None
         self._validated = (self.progress.step, metrics)
-        LOGGER.info("validation: %s", ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+        LOGGER.info(
+            "validation: %s",
+            ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()),
+            extra=fields(event="validation", step=self.progress.step, **metrics),
+        )
         if self.log is not None:
             self.progress.seconds = time.monotonic() - self._started
             self.log.log(self.progress, {f"validation/{name}": value for name, value in metrics.items()})

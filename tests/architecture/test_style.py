@@ -16,6 +16,7 @@ PACKAGE = ROOT / "audio2face"
 ORDER = [
     "placeholders",
     "command_names",
+    "log_settings",
     "errors",
     "run_names",
     "home",
@@ -51,7 +52,7 @@ RANK = {name: rank for rank, name in enumerate(ORDER)}
 # What host scripts are made of.
 HOST_TOOLS = [
     *(ROOT / f"tools/{name}.py" for name in ("docker", "environment", "launch", "start")),
-    *(PACKAGE / f"{name}.py" for name in ("__init__", "command_names", "home", "interrupts")),
+    *(PACKAGE / f"{name}.py" for name in ("__init__", "command_names", "home", "interrupts", "log_settings")),
     *(PACKAGE / f"cli/{name}.py" for name in ("__init__", "local", "settings", "stage_process", "supervisor")),
     *(PACKAGE / "cli/parsers").glob("*.py"),
 ]

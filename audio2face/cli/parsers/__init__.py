@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
+from audio2face import log_settings
 from audio2face.cli.parsers import animate, hub, project, runs, stages, sweep
 
 # Forms of an animation, which documentation and tests name.
@@ -27,10 +28,12 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "init": project.init,
     "runs": runs.runs,
     "run-all": project.run_all,
+    "completion": project.completion,
     "tests": stages.tests,
 }
 # What a parser cannot say by itself: arguments that exclude or need each other. They end by `parser.error`.
 _CHECKS: dict[str, Callable[[argparse.ArgumentParser, argparse.Namespace], None]] = {
+    "train": stages.check_train,
     "deploy": stages.check_deploy,
     "inference": animate.check_animate,
     "runs": runs.check_runs,
@@ -51,4 +54,5 @@ def parse(stage: str, argv: Sequence[str]) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if stage in _CHECKS:
         _CHECKS[stage](parser, args)
+    log_settings.apply(args)
     return args

@@ -9,6 +9,7 @@ import argparse
 import re
 import textwrap
 
+from audio2face.cli.parsers.command_parser import CommandParser
 from audio2face.command_names import as_typed
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
@@ -82,12 +83,12 @@ def new_parser(stage: str, description: str, example: str) -> argparse.ArgumentP
         description: what the command does.
         example: command lines as a host script's user types them.
     """
-    return argparse.ArgumentParser(
+    return CommandParser(
+        has_log_options=stage != "tests",
         prog=as_typed(f"python run_{stage}.py").replace("python ", ""),
         description=as_typed(description),
         epilog="example:\n  " + as_typed(example),
         formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
 
 
@@ -100,12 +101,11 @@ def command_parser(name: str, description: str, example: str) -> argparse.Argume
         example: its arguments, one line for each call.
     """
     lines = "".join(f"\n  audio2face {name} {line}".rstrip() for line in example.splitlines())
-    return argparse.ArgumentParser(
+    return CommandParser(
         prog=f"audio2face {name}",
         description=as_typed(description),
         epilog=f"example:{lines}",
         formatter_class=HelpFormatter,
-        allow_abbrev=False,
     )
 
 

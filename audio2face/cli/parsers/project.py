@@ -11,6 +11,7 @@ import math
 from audio2face.cli.parsers.base import CONFIG_HELP, add_settings, command_parser, identifier
 
 NETWORKS = ("diffusion", "regression")
+SHELLS = ("bash", "zsh", "tcsh")
 
 
 def positive(text: str) -> float:
@@ -73,4 +74,17 @@ def run_all() -> argparse.ArgumentParser:
         help="recordings to animate at the end; relative paths also start from the datasets folder",
     )
     add_settings(result)
+    return result
+
+
+def completion() -> argparse.ArgumentParser:
+    result = command_parser(
+        "completion",
+        "Prints a script by which a shell completes commands, options, configurations and runs. To use it:\n"
+        "  bash: audio2face completion bash > ~/.local/share/bash-completion/completions/audio2face\n"
+        "  zsh:  audio2face completion zsh > a folder of $fpath, as _audio2face\n"
+        "  tcsh: audio2face completion tcsh >> ~/.cshrc",
+        "bash",
+    )
+    result.add_argument("shell", choices=SHELLS, help="the shell")
     return result

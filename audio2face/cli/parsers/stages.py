@@ -77,6 +77,12 @@ def train() -> argparse.ArgumentParser:
     return result
 
 
+def check_train(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """An existing run is finished, never a new one."""
+    if args.finish and args.resume is None:
+        parser.error("--finish needs --resume: it exports an existing run at its current step")
+
+
 def deploy() -> argparse.ArgumentParser:
     result = run_parser(
         "deploy",
