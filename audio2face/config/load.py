@@ -38,9 +38,9 @@ OPTIONAL: dict[Stage, tuple[SectionName, ...]] = {
     "deploy": ("inference",),
     "inference": ("inference",),
 }
-_NO_CONFIGURATIONS = (
-    "There are none: `audio2face init NAME` writes one. Where yours are elsewhere, type the command in the folder that "
-    "holds `configs`, or name that folder in A2F_HOME."
+_NO_OWN_CONFIGURATIONS = (
+    "None is your own: `audio2face init NAME` writes one. Where yours are elsewhere, type the command in the folder "
+    "that holds `configs`, or name that folder in A2F_HOME."
 )
 # The section that an argument means first where several have the parameter.
 _OWN: dict[Stage, SectionName] = {
@@ -137,9 +137,11 @@ def _find_folder(config_name: str, folders: list[Path]) -> Path:
             return folder / config_name
     names = config_names(folders)
     close = nearest(config_name, names)
-    hint = f"There are: {', '.join(names)}." if names else _NO_CONFIGURATIONS
+    hints = [f"There are: {', '.join(names)}."] if names else []
+    if not config_names(folders[:1]):
+        hints.append(_NO_OWN_CONFIGURATIONS)
     meant = f"; did you mean {close!r}?" if close else ""
-    raise UserError(f"there is no configuration {config_name!r}{meant}", path=folders[0], hint=hint)
+    raise UserError(f"there is no configuration {config_name!r}{meant}", path=folders[0], hint="\n  ".join(hints))
 
 
 def _apply_overrides(draft: Draft, arguments: Sequence[str]) -> None:
