@@ -5,6 +5,7 @@ Standard library only, readable by any Python from 3.8 on.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import importlib.util
@@ -148,22 +149,75 @@ def _is_current(folder: Path, python: Path, root: Path, lock: str, torch_index: 
 
 def _install(folder: Path, python: Path, root: Path, lock: str, torch_index: str | None) -> None:
     stamp = _stamp(root, lock, torch_index)
-    print("Preparing the Python environment in .venv: once, some minutes, about 2 GB (CUDA: 7 GB).", flush=True)
+    uv = shutil.which("uv")
+    print(
+        "Preparing the Python environment in .venv{}: once, some minutes, about 2 GB (CUDA: 7 GB).".format(
+            " with uv" if uv else ""
+        ),
+        flush=True,
+    )
     log = root / ".venv.log"
     log.write_bytes(b"")
     if not python.exists() or _read_stamp(folder).get("python", stamp["python"]) != stamp["python"]:
         _run([sys.executable, "-m", "venv", "--clear", str(folder)], "virtual environment", log)
     if (folder / _STAMP).exists():
         (folder / _STAMP).unlink()  # from here on the environment is not whole until the end
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
-    # The lock is complete but for torch, which one of its packages depends on: pip must not look for more.
-    _run([*pip, "--no-deps", "--require-hashes", "--requirement", str(root / lock)], "packages", log)
-    index = ["--index-url", torch_index] if torch_index else []
-    _run([*pip, *index, TORCH], "torch", log)
+    # The lock is complete but for torch, which one of its packages depends on: nothing must look for more.
+    packages = ["--no-deps", "--require-hashes", "--requirement", str(root / lock)]
+    _run_installer(uv, python, packages, None, "packages", log)
+    _run_installer(uv, python, [TORCH], torch_index, "torch", log)
     temporary = folder / (_STAMP + ".tmp")
     temporary.write_text(json.dumps(stamp), encoding="utf-8")
     temporary.replace(folder / _STAMP)
     log.unlink()
+
+
+def _run_installer(uv: str | None, python: Path, what: list[str], index: str | None, name: str, log: Path) -> None:
+    """Installs by uv where there is one, and by pip where there is none or uv fails.
+
+    Args:
+        uv: its path.
+        python: interpreter of the environment.
+        what: what to install, as both take it.
+        index: the package index, or None for those that pip is configured for.
+        name: what it is, for people.
+        log: receives the output.
+    """
+    if uv is not None:
+        sources = ["--index-url", index] if index else uv_sources(python)
+        try:
+            _run([uv, "pip", "install", "--python", str(python), *sources, *what], name, log)
+            return
+        except PreparationError:
+            print(f"  uv could not install {name}: pip tries", flush=True)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install"]
+    _run([*pip, *(["--index-url", index] if index else []), *what], name, log)
+
+
+# Options of pip that say where packages come from, and uv's for the same.
+_SOURCES = {
+    "index-url": "--default-index",
+    "extra-index-url": "--index",
+    "find-links": "--find-links",
+    "constraint": "--constraint",
+}
+
+
+def uv_sources(python: Path) -> list[str]:
+    """The package sources that pip is configured for, as options of uv, which does not read pip's configuration."""
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    listed = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    values: dict[str, list[str]] = {}
+    # One line per section and name, sorted: a command's own section outdoes `global`, the variables (`:env:`) both.
+    for line in sorted(listed.decode(errors="replace").splitlines(), key=lambda line: line.startswith(":env:")):
+        key, _, value = line.partition("=")
+        section, _, name = key.rpartition(".")
+        if name in _SOURCES and section in ("global", "install", ":env:"):
+            with contextlib.suppress(SyntaxError, ValueError):
+                values[name] = str(ast.literal_eval(value)).split()
+    options = [word for name, option in _SOURCES.items() for value in values.get(name, []) for word in (option, value)]
+    # As pip: the best version of all sources, whichever lists it.
+    return [*options, "--index-strategy", "unsafe-best-match"] if options else []
 
 
 def _run(command: list[str], what: str, log: Path) -> None:

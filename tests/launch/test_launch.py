@@ -133,6 +133,36 @@ def test_failed_installation_shows_the_logs_end(tmp_path: Path) -> None:
         environment._run([sys.executable, "-c", "print('no such package'); raise SystemExit(1)"], "packages", log)
 
 
+@pytest.mark.parametrize(("status", "installers"), [(0, ["uv", "uv"]), (1, ["uv", "pip", "uv", "pip"])])
+def test_uv_installs_where_it_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, installers: list[str]
+) -> None:
+    """The same lock with its hashes, and torch; where uv fails, pip does it."""
+    calls = tmp_path / "calls"
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    uv = tmp_path / "bin/uv"
+    uv.parent.mkdir()
+    # A stand-in of the environment's Python that only is pip, configured for a source of packages.
+    configured = """echo "global.index-url='https://index.example/simple'"; exit"""
+    python.write_text(f'#!/bin/sh\ncase "$*" in *"config list"*) {configured};; esac\necho "pip $*" >> {calls}\n')
+    uv.write_text(f'#!/bin/sh\necho "uv $*" >> {calls}\nexit {status}\n')
+    for program in (python, uv):
+        program.chmod(0o755)
+    (tmp_path / environment.RUNTIME_LOCK).write_text("numpy==2\n")
+    monkeypatch.setenv("PATH", f"{uv.parent}:/usr/bin:/bin")
+    environment._install(tmp_path / ".venv", python, tmp_path, environment.RUNTIME_LOCK, "https://torch.example")
+    lines = calls.read_text().splitlines()
+    assert [line.split()[0] for line in lines] == installers
+    assert all("--require-hashes" in line for line in lines if environment.RUNTIME_LOCK in line)
+    by_uv = [line for line in lines if line.startswith("uv")]
+    assert "--default-index https://index.example/simple" in by_uv[0]
+    assert by_uv[1].endswith(f"--index-url https://torch.example {environment.TORCH}")
+    assert environment._is_current(
+        tmp_path / ".venv", python, tmp_path, environment.RUNTIME_LOCK, "https://torch.example"
+    )
+
+
 @pytest.mark.parametrize("lock", [environment.RUNTIME_LOCK, environment.TEST_LOCK])
 def test_locks_hold_hashes_and_no_torch(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
