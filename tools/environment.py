@@ -195,12 +195,7 @@ def _run_installer(uv: str | None, python: Path, what: list[str], index: str | N
 
 
 # Options of pip that say where packages come from, and uv's for the same.
-_SOURCES = {
-    "index-url": "--default-index",
-    "extra-index-url": "--index",
-    "find-links": "--find-links",
-    "constraint": "--constraint",
-}
+_SOURCES = {"index-url": "--default-index", "extra-index-url": "--index", "find-links": "--find-links"}
 
 
 def uv_sources(python: Path) -> list[str]:

@@ -155,7 +155,8 @@ def make_record(folder: Path, networks: tuple[str, ...] = NETWORKS) -> Record:
     shutil.rmtree(folder, ignore_errors=True)
     record: Record = {}
     for network in networks:
-        configs = _write_configuration(folder, network)
+        configs = folder / network / "configs"
+        write_configuration(configs / network, network)
         workspace = folder / network / "workspace"
         _run(folder, configs, workspace, "preproc", network, ["ann"])
         _run(folder, configs, workspace, "train", network)
@@ -238,15 +239,13 @@ def _array_difference(old: Mapping[str, Any], new: Mapping[str, Any], *, numbers
     return None if largest <= TOLERANCE * span else f"differs by {largest:.3g} in a range of {span:.3g}"
 
 
-def _write_configuration(folder: Path, network: str) -> Path:
-    configs = folder / network / "configs"
-    target = configs / network
+def write_configuration(target: Path, network: str) -> None:
+    """Writes the files of a configuration that trains a small network within seconds, into a new folder."""
     target.mkdir(parents=True)
     (target / "config_dataset.py").write_text(DATASET_CONFIG)
     (target / "config_preproc.py").write_text(PREPROC_CONFIG)
     (target / "config_train.py").write_text(_TRAIN + _NETWORK[network])
     (target / "config_inference.py").write_text(_INFERENCE[network])
-    return configs
 
 
 def _run(
