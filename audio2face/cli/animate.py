@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audio2face.audio import read_header
 from audio2face.cli import parsers
-from audio2face.cli.batch import Batch, BatchResult, check_outputs, open_pool
+from audio2face.cli.batch import Batch, BatchResult, check_outputs, count_outdated, open_pool
 from audio2face.cli.inference_options import InferenceOptions, name_in_full
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.cli.recording_animator import RecordingAnimator, create
@@ -69,7 +69,7 @@ def _animate_all(animator: RecordingAnimator, recordings: Sequence[Recording], f
     """Animates recordings, one after the other or in several processes; of --watch, those that appear too."""
     options = animator.options
     is_watched = options.args.watch is not None
-    jobs = options.args.jobs if is_watched else min(options.args.jobs, len(recordings))
+    jobs = options.args.jobs if is_watched else min(options.args.jobs, count_outdated(animator, recordings, folder))
     if jobs == 1:
         animator.load()
     with open_pool(options, folder, jobs) as pool:

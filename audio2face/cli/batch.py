@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +60,8 @@ class BatchResult:
         rows = [f"  {str(outcome.recording.path).ljust(width)}  {outcome.problem}" for outcome in listed]
         if len(listed) < len(self.failed):
             rows.append(f"  and {len(self.failed) - len(listed)} more, which the log names")
-        LOGGER.error("%d recordings could not be animated:\n%s", len(self.failed), "\n".join(rows))
+        count = len(self.animated) + len(self.unchanged) + len(self.failed)
+        LOGGER.error("%d of %d recordings could not be animated:\n%s", len(self.failed), count, "\n".join(rows))
 
 
 class Batch:
@@ -139,6 +140,15 @@ def check_outputs(animator: RecordingAnimator, recordings: Iterable[Recording]) 
         claim_outputs(owners, animator, recording)
 
 
+def count_outdated(animator: RecordingAnimator, recordings: Iterable[Recording], folder: Path) -> int:
+    """The number of recordings that are to be animated, because their complete animation is not in the output folder."""
+    count = 0
+    for recording in recordings:
+        with suppress(UserError):  # names that are not allowed are the recording's own failure
+            count += not animator.is_current(recording, folder)
+    return count
+
+
 def claim_outputs(owners: dict[Path, Path], animator: RecordingAnimator, recording: Recording) -> None:
     """Enters the outputs of a recording into a table.
 
@@ -161,12 +171,12 @@ def claim_outputs(owners: dict[Path, Path], animator: RecordingAnimator, recordi
 
 @contextmanager
 def open_pool(options: InferenceOptions, folder: Path, count: int) -> Iterator[WorkerPool | None]:
-    """Opens the processes that animate; None for one, which is this process.
+    """Opens the processes that animate; None for one, which is this process, and where there is nothing to animate.
 
     Raises:
         UserError: a process cannot load the model.
     """
-    if count == 1:
+    if count <= 1:
         yield None
         return
     from audio2face.cli.workers import WorkerPool

@@ -86,9 +86,9 @@ class OutputInputs:
             state = RecordingState(**record.pop("recording"))
             files = record.pop("files")
             is_complete = all((folder / name).stat().st_size == size for name, size in files.items())
+            return bool(files) and is_complete and record == self.values and state.is_state_of(recording)
         except (UserError, OSError, KeyError, TypeError, AttributeError, ValueError):
-            return False
-        return bool(files) and is_complete and record == self.values and state.is_state_of(recording)
+            return False  # a record of another version, or a recording that cannot be read: animating it says why
 
     def write(self, folder: Path, state: RecordingState) -> None:
         """Records that the animation in a folder is complete.

@@ -114,7 +114,7 @@ def test_a_bad_file_among_good_ones(
     assert set(animate(status=1)) == set(OUTPUTS)
     out = capsys.readouterr().out
     assert "3 animated, 0 unchanged, 2 failed" in out
-    table = out[out.index("2 recordings could not be animated:") :]
+    table = out[out.index("2 of 5 recordings could not be animated:") :]
     assert "bad.wav" in table
     assert "the file is empty" in table
     sound(takes / "bad.wav")
@@ -160,6 +160,15 @@ def test_a_model_that_no_process_can_load(
     with pytest.raises(UserError, match="cannot be loaded by ONNX Runtime"):
         animate("--jobs", "2")
     assert not (tmp_path / "out").exists()
+
+
+def test_no_process_is_started_for_nothing(
+    animate: Callable[..., dict[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = animate()
+    monkeypatch.setattr("audio2face.inference.animate.open_graph", None)
+    monkeypatch.setattr("audio2face.cli.workers.WorkerPool", None)
+    assert animate("--jobs", "2") == first
 
 
 def test_a_killed_process_costs_one_recording(words: list[str], takes: Path, tmp_path: Path) -> None:

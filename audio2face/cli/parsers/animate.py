@@ -10,7 +10,7 @@ from typing import Any
 
 from audio2face.cli.parsers.base import count, identifier, parameter, run_parser, seed, setting, take_run
 
-# Forms of an animation, as audio2face.export and audio2face.player know them; a test compares.
+# Formats of an animation, as audio2face.export and audio2face.player know them; a test compares.
 FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb", "usd", "video")
 
 
@@ -20,6 +20,7 @@ def animate() -> argparse.ArgumentParser:
         "Stage 4: animates a face from speech. Writes the finished animation of a deployed model (run_deploy.py), a\n"
         "folder for each recording; what is not given here is taken from config_inference.py. Needs no GPU.",
         optional=True,
+        more_examples=" --audio speech.wav\n  python run_inference.py --model models/mary --audio takes --jobs 4",
     )
     result.add_argument(
         "--model",
@@ -85,8 +86,8 @@ class _AddSetting(argparse.Action):
 
 
 def _add_face(parser: argparse.ArgumentParser) -> None:
-    face = parser.add_argument_group("whose face, and how it speaks")
-    face.add_argument("--actor", metavar="NAME", type=identifier, help="whose face moves (default: ACTOR_NAME)")
+    face = parser.add_argument_group("actor, emotion and animation parameters")
+    face.add_argument("--actor", metavar="NAME", type=identifier, help="the actor to animate (default: ACTOR_NAME)")
     face.add_argument(
         "--emotion",
         metavar="NAME",
@@ -103,49 +104,45 @@ def _add_face(parser: argparse.ArgumentParser) -> None:
         "SKIP_STEPS=0, for this call; may be given several times",
     )
     parser.set_defaults(parameters=[], overrides=[])
-    face.add_argument("--no-blinks", action="store_true", help="the face does not blink")
+    face.add_argument("--no-blinks", action="store_true", help="add no blinks")
     face.add_argument(
         "--normalize", action="store_true", help="bring each recording to full scale first (for quiet ones)"
     )
-    face.add_argument("--seed", type=seed, default=0, help="chooses noise and blinks (default: 0)")
+    face.add_argument("--seed", type=seed, default=0, help="seed of noise and blinks (default: 0)")
     face.add_argument(
-        "--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="what to calculate on (default: auto)"
+        "--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="device of the network (default: auto)"
     )
 
 
 def _add_result(parser: argparse.ArgumentParser) -> None:
-    written = parser.add_argument_group("what is written")
+    written = parser.add_argument_group("output")
     written.add_argument(
         "--format",
         metavar="FORMAT",
         choices=FORMATS,
         nargs="+",
         action="extend",
-        help="forms of the animation: {} (default: page maya, and arkit where the actor has blend shapes)".format(
-            " ".join(FORMATS)
-        ),
+        help="formats: {} (default: page maya, and arkit where the actor has blend shapes)".format(" ".join(FORMATS)),
     )
     written.add_argument("--fps", help="frames per second, such as 24 or 30000/1001 (default: the model's own)")
     written.add_argument(
         "--solver",
         choices=("cpu", "admm", "qp", "none"),
         default="cpu",
-        help="how weights of blend shapes are found: as the SDK does (cpu, admm), nearest to the face (qp), or not",
+        help="solver of blend-shape weights: the SDK's (cpu, admm), the least-squares optimum (qp), or none",
     )
     written.add_argument(
         "--compare-with",
         metavar="MODEL",
-        help="show a second model beside it in page and video: a deployed folder or training run, or 'truth', the "
-        "dataset's own motion of these recordings",
+        help="show a second animation beside it in page and video: of a deployed folder or training run, or 'truth', the "
+        "recorded motion of the dataset",
     )
-    written.add_argument(
-        "--to", metavar="FOLDER", help="where folders of recordings go (default: INFERENCE_OUTPUT_ROOT)"
-    )
+    written.add_argument("--to", metavar="FOLDER", help="the output folder (default: INFERENCE_OUTPUT_ROOT)")
 
 
 def _add_raw(parser: argparse.ArgumentParser) -> None:
     raw = parser.add_argument_group(
-        "the network's own output",
+        "network output",
         "Written beside the animation, as the reference framework does, where one of these is given or INFERENCE_MODE "
         "is configured; by PyTorch, from the training run.",
     )
@@ -160,12 +157,12 @@ def _add_raw(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="what to write (default: OUTPUT_MAYA_CACHE, OUTPUT_NPY_FILE)",
     )
-    raw.add_argument("--compare", metavar="MODE", help="also run another mode, and tell how far apart the two are")
+    raw.add_argument("--compare", metavar="MODE", help="also run another mode, and log the difference")
     raw.add_argument(
         "--condition",
         metavar="NAME",
         type=identifier,
-        help="whose way of speaking it is (default: the actor given with --actor, else CONDITION)",
+        help="the actor whose speaking style is used (default: the actor given with --actor, else CONDITION)",
     )
     raw.add_argument("--raw-only", action="store_true", help="write nothing else")
 
@@ -177,7 +174,7 @@ def check_animate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
     if args.model is None and args.training_run_name_full is None:
         parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --model FOLDER")
     if args.model is not None and (args.training_run_name_full or raw):
-        parser.error("--model takes neither CONFIG_NAME nor options of the network's own output")
+        parser.error("--model takes neither CONFIG_NAME nor options of network output")
     if args.model is not None and args.overrides:
         name = args.overrides[0].partition("=")[0].strip()
         parser.error(

@@ -131,9 +131,18 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_parser(stage: str, description: str, optional: bool = False) -> argparse.ArgumentParser:
-    """A parser with a configuration and a training run; `optional` where another argument may stand for both."""
-    result = new_parser(stage, description, f"python run_{stage}.py my-config 261123_101500_my-run")
+def run_parser(
+    stage: str, description: str, optional: bool = False, more_examples: str = ""
+) -> argparse.ArgumentParser:
+    """A parser with a configuration and a training run.
+
+    Args:
+        stage: the stage.
+        description: what it does.
+        optional: another argument may stand for both.
+        more_examples: what follows the example: more arguments, or lines.
+    """
+    result = new_parser(stage, description, f"python run_{stage}.py my-config 261123_101500_my-run{more_examples}")
     count = "?" if optional else None
     result.add_argument("config_name", metavar="CONFIG_NAME", type=identifier, nargs=count, help=CONFIG_HELP)
     result.add_argument(
