@@ -141,7 +141,7 @@ def check_outputs(animator: RecordingAnimator, recordings: Iterable[Recording]) 
 
 
 def count_outdated(animator: RecordingAnimator, recordings: Iterable[Recording], folder: Path) -> int:
-    """The number of recordings that are to be animated, because their complete animation is not in the output folder."""
+    """The number of recordings whose complete animation is not in the output folder."""
     count = 0
     for recording in recordings:
         with suppress(UserError):  # names that are not allowed are the recording's own failure

@@ -134,8 +134,8 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
     written.add_argument(
         "--compare-with",
         metavar="MODEL",
-        help="show a second animation beside it in page and video: of a deployed folder or training run, or 'truth', the "
-        "recorded motion of the dataset",
+        help="show a second animation beside it in page and video: of a deployed folder or training run, or 'truth', "
+        "the recorded motion of the dataset",
     )
     written.add_argument("--to", metavar="FOLDER", help="the output folder (default: INFERENCE_OUTPUT_ROOT)")
 
