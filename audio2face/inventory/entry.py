@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ STAGES: tuple[StageName, ...] = ("preproc", "train", "deploy", "inference")
 SECTIONS = ("dataset", "preproc", "train", "inference")
 CHECKPOINTS = "checkpoints"
 MODEL_FILE = "model.json"
+INPUTS_FILE = "inputs.json"  # of an animation
 _DATA = ("AUDIO_ROOT", "SKIN_CACHE_ROOT")  # whose common folder stands for the data set
 _TAIL = 4096  # bytes at the end of metrics.csv, which hold its last line
 _COLUMNS = 5  # of metrics.csv: step, epoch, minutes, metric, value
@@ -126,7 +127,7 @@ class Run:
     def progress(self) -> Progress:
         """How far it has come."""
         if self.stage == "inference":
-            return Progress(animations=sum(1 for _ in self._animations()))
+            return Progress(animations=self._count_animations())
         if self.stage != "train":
             return Progress()
         epochs = _whole(self.settings.get("train", {}).get("NUM_EPOCHS"))
@@ -205,9 +206,10 @@ class Run:
     def _object(self, name: str) -> Mapping[str, Any]:
         return _read_object(self.path / name)
 
-    def _animations(self) -> Iterator[Path]:
-        own = ("configs", "log.log")
-        return (path for path in _children(self.path) if path.is_dir() and path.name not in own)
+    def _count_animations(self) -> int:
+        """Animations, at any depth; of an early version, which did not record their inputs, by folders."""
+        recorded = sum(1 for _ in self.path.rglob(INPUTS_FILE))
+        return recorded or sum(path.is_dir() and path.name != "configs" for path in _children(self.path))
 
     def _last_metrics(self) -> tuple[int, int, float]:
         """Step, epoch (from 1) and minutes of the last whole line of metrics.csv; raises ValueError without one."""

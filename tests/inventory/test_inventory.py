@@ -114,6 +114,9 @@ def test_a_run_tells_of_itself(inventory: Inventory) -> None:
     animations = one(inventory, "inference", FIRST)
     assert animations.progress.animations == 1
     assert animations.size >= 5000
+    for name in ("scene/one", "scene/two"):  # in the folders of their recordings
+        write_json(animations.path / name / "inputs.json", {})
+    assert Run("inference", animations.path, animations.roots).progress.animations == 2
 
 
 def test_what_was_made_from_what(inventory: Inventory) -> None:
