@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audio2face.cli import quickstart as quickstart_command
+from audio2face.cli import reuse
 from audio2face.config import Configuration, Roots, load
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_json
@@ -56,6 +56,10 @@ def test_training_resumes_its_own_run(tmp_path: Path) -> None:
     assert find_run_to_resume(settings(tmp_path, "first_try"), NEWEST) == other
     with pytest.raises(UserError, match="no unfinished run of 'st_try'"):
         find_run_to_resume(settings(tmp_path, "st_try"), NEWEST)
+    assert find_run_to_resume(settings(tmp_path, "try"), "latest") == own
+    assert find_run_to_resume(settings(tmp_path, "try"), "first") == other
+    with pytest.raises(UserError, match="no training run 'tri'; did you mean"):
+        find_run_to_resume(settings(tmp_path, "try"), "tri")
 
 
 def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:
@@ -98,8 +102,8 @@ def test_the_quickstart_reuses_its_own_run(tmp_path: Path, monkeypatch: pytest.M
     opened = SimpleNamespace(
         configuration=SimpleNamespace(full={"train": {}}), preproc={"preproc_run_name_full": {"ann": "run"}}
     )
-    monkeypatch.setattr(quickstart_command.TrainingRun, "open", lambda _: opened)
-    assert quickstart_command._trained(settings(tmp_path, "try"), {"ann": "run"}) == own
+    monkeypatch.setattr(reuse.TrainingRun, "open", lambda _: opened)
+    assert reuse.trained_run(settings(tmp_path, "try"), {"ann": "run"}) == own
 
 
 def test_a_run_resumes_with_the_arguments_that_it_was_given(tmp_path: Path) -> None:
