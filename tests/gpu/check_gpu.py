@@ -1,8 +1,8 @@
-"""What only a GPU can show, on demand: its name is none that pytest looks for, since CI has no GPU.
+"""Checks that need a GPU. They run on demand: pytest does not collect a file of this name, since CI has no GPU.
 
     python3 run_tests.py tests/gpu/check_gpu.py -rP        # -rP: with the figures
 
-`A2F_CHECK_DEVICE=cpu` in front of it tries the checks themselves where there is no GPU.
+`A2F_CHECK_DEVICE=cpu` in front of it runs the checks on the CPU.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ OPENERS: dict[str, Callable[..., Any]] = {"diffusion": open_diffusion, "regressi
 
 @pytest.fixture(scope="module")
 def device() -> str:
-    """The GPU that is tried."""
-    wanted = os.environ.get("A2F_CHECK_DEVICE") or choose_device("auto")
-    if wanted == "cpu" and "A2F_CHECK_DEVICE" not in os.environ:
+    """The GPU."""
+    chosen = os.environ.get("A2F_CHECK_DEVICE") or choose_device("auto")
+    if chosen == "cpu" and "A2F_CHECK_DEVICE" not in os.environ:
         pytest.fail(f"torch {torch.__version__} finds no GPU here")
-    if wanted == "cuda":
+    if chosen == "cuda":
         print(torch.cuda.get_device_name(), "torch", torch.__version__)
-    return wanted
+    return chosen
 
 
 def test_diffusion_agrees_with_the_reference(device: str, reference_data: Path) -> None:
@@ -76,37 +76,37 @@ def assert_near(ours: torch.Tensor, reference: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_learns_and_is_exported(device: str, kind: NetworkType, precision: str, tmp_path: Path) -> None:
-    outcomes = {}
+def test_training_and_export(device: str, kind: NetworkType, precision: str, tmp_path: Path) -> None:
+    results = {}
     for where, how in (("cpu", "float32"), (device, precision)):
         configuration = small_project(tmp_path / where, kind=kind, **QUICK, DEVICE=where, PRECISION=how)
         sections = (configuration.train, configuration.inference)
-        outcomes[where] = train(configuration, lambda run, network, of=sections: export_run(run, *of))
-    errors = {where: error_of(outcome) for where, outcome in outcomes.items()}
+        results[where] = train(configuration, lambda run, network, of=sections: export_run(run, *of))
+    errors = {where: error_of(result) for where, result in results.items()}
     print("mean error on the held-out shot, mm:", errors)
-    assert outcomes[device].end is StopReason.DONE
+    assert results[device].stop_reason is StopReason.DONE
     assert errors[device] == pytest.approx(errors["cpu"], rel=0.2)
-    assert (outcomes[device].run.path / "deploy/network.onnx").is_file()
+    assert (results[device].run.path / "deploy/network.onnx").is_file()
 
 
-def error_of(outcome: TrainingResult) -> float:
-    error: float = TrainingRun.open(outcome.run.path).summary["exported_metrics"]["skin_error_mm"]
+def error_of(result: TrainingResult) -> float:
+    error: float = TrainingRun.open(result.run.path).summary["exported_metrics"]["skin_error_mm"]
     return error
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_trains_with_shots_that_lack_parts(device: str, kind: NetworkType, tmp_path: Path) -> None:
+def test_training_with_shots_that_lack_parts(device: str, kind: NetworkType, tmp_path: Path) -> None:
     lacking = without_some_parts(tmp_path / "lacking")
     configuration = small_project(tmp_path, kind=kind, **QUICK, **lacking, DEVICE=device)
-    outcome = train(configuration, lambda run, network: None)
-    assert outcome.stop_reason is StopReason.DONE
-    log = (outcome.run.path / "log.log").read_text()
+    result = train(configuration, lambda run, network: None)
+    assert result.stop_reason is StopReason.DONE
+    log = (result.run.path / "log.log").read_text()
     assert "No data of ann, jaw for s2_joy" in log
     assert "step skipped" not in log
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_it_goes_on_to_the_same_weights(device: str, kind: NetworkType, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_weights(device: str, kind: NetworkType, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert finish(start(whole, kind, device=device)) == 0
     kill_at_random(start(broken, kind, device=device), broken, random.Random(1))
@@ -117,18 +117,18 @@ def test_killed_it_goes_on_to_the_same_weights(device: str, kind: NetworkType, t
 
 def test_hidden_states_agree_with_the_cpu(device: str, tmp_path: Path) -> None:
     """Features that fast mode keeps are computed on the device."""
-    heard = []
+    features = []
     for where in ("cpu", device):
         configuration = small_project(tmp_path / where, kind="regression", SPEECH_FEATURES="fast")
         task: RegressionTask = open_regression(configuration, make_fabric(where), None)
         batch = next(task.batches(0, 0))
         assert batch.hidden is not None
-        heard.append(batch.hidden.float().cpu())
-    assert_near(heard[1], heard[0])
+        features.append(batch.hidden.float().cpu())
+    assert_near(features[1], features[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_errors_are_those_of_the_processor(device: str, kind: NetworkType, tmp_path: Path) -> None:
+def test_validation_errors_equal_those_of_the_cpu(device: str, kind: NetworkType, tmp_path: Path) -> None:
     errors = []
     for where in ("cpu", device):
         torch.manual_seed(0)
@@ -141,7 +141,7 @@ def test_errors_are_those_of_the_processor(device: str, kind: NetworkType, tmp_p
     assert errors[1] == pytest.approx(errors[0], rel=1e-3)
 
 
-def test_poses_are_selected_alike(device: str) -> None:
+def test_pose_selection_equals_that_of_the_cpu(device: str) -> None:
     if device == "mps":
         pytest.skip("MPS knows no float64")
     rng = np.random.default_rng(0)
@@ -150,5 +150,5 @@ def test_poses_are_selected_alike(device: str) -> None:
         [pick.row for pick in select_distinct(GramColumns(poses.astype(np.float32), products), 60)]
         for products in (TorchBackend(device), TorchBackend("cpu"))
     ]
-    print("products of poses are made fastest by:", fastest_backend().name)
+    print("fastest backend of matrix products:", fastest_backend().name)
     assert picks[0] == picks[1]

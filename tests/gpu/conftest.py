@@ -1,8 +1,8 @@
-"""The check uses what tests of networks and training have made for themselves."""
+"""The checks use helpers of the tests of models and training."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("networks", "training")]
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("models", "training")]

@@ -1,4 +1,4 @@
-"""Networks for tests are tiny: of several threads, each would mostly wait for the others."""
+"""Networks of tests run on one thread: they are too small for several."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Vectors:
         return {name.removeprefix("w:"): self[name] for name in self.arrays if name.startswith("w:")}
 
     def network(self) -> RegressionNetwork:
-        """Ours, in evaluation mode; its encoder's own weights are of chance, since features are given."""
+        """The network in evaluation mode; its encoder is randomly initialised, since features are given."""
         encoder = wav2vec(2, hidden_size=768)
         network = RegressionNetwork(settings(encoder), encoder)
         weights, own = convert_regression_weights(self.weights(), ["en"])

@@ -36,7 +36,7 @@ from audio2face.models.diffusion.process import (
         (None, list(range(1000))),
     ],
 )
-def test_kept_timesteps(respacing: str | list[int] | None, kept: list[int]) -> None:
+def test_spaced_timesteps(respacing: str | list[int] | None, kept: list[int]) -> None:
     assert space_timesteps(1000, respacing).tolist() == kept
 
 
@@ -46,7 +46,7 @@ def test_respacing_that_does_not_fit(respacing: str | list[int]) -> None:
         space_timesteps(1000, respacing)
 
 
-def test_known_values() -> None:
+def test_schedule_values() -> None:
     schedule = make_noise_schedule("cosine", 1000)
     np.testing.assert_allclose(schedule.betas[[0, 1, 998, 999]], [4.128422e-05, 4.614175e-05, 0.7499994, 0.999], 1e-6)
     power = [0.99995872, 0.49384359, 2.42877e-06, 2.42877e-09]
@@ -65,7 +65,7 @@ def test_tables_are_finite(respacing: str) -> None:
 
 @pytest.mark.parametrize("deterministic", [False, True])
 @pytest.mark.parametrize("skip_steps", [0, 2])
-def test_a_perfect_network_gets_the_signal(deterministic: bool, skip_steps: int) -> None:
+def test_a_perfect_network_recovers_the_signal(deterministic: bool, skip_steps: int) -> None:
     schedule = make_noise_schedule("cosine", 1000, "6")
     signal, noise = torch.randn(2, 8, 3), torch.randn(1, 7, 8, 3)
     asked: list[int] = []
@@ -79,7 +79,7 @@ def test_a_perfect_network_gets_the_signal(deterministic: bool, skip_steps: int)
     assert asked == list(range(5 - skip_steps, -1, -1))
 
 
-def test_ddim_of_a_known_noise_stays_on_its_path() -> None:
+def test_ddim_with_known_noise_follows_its_trajectory() -> None:
     """A network that knows signal and noise sees, at each step, exactly that much of both."""
     schedule = make_noise_schedule("cosine", 1000, "5")
     signal, noise = torch.randn(1, 4, 3, dtype=torch.float64), torch.randn(1, 1, 4, 3, dtype=torch.float64)

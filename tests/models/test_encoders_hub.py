@@ -54,14 +54,14 @@ def test_hubert_freezes_the_front_and_the_first_two_layers() -> None:
     assert not any(parameter.requires_grad for parameter in encoder.model.feature_extractor.parameters())
 
 
-def test_hubert_is_the_librarys_last_hidden_state() -> None:
+def test_hubert_equals_the_last_hidden_state_of_transformers() -> None:
     encoder = hubert()
     with torch.no_grad():
         torch.testing.assert_close(encoder(noise()), encoder.model(noise()).last_hidden_state, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["hubert-base", "wav2vec2-base"])
-def test_positions_are_kept_from_autocast(name: str) -> None:
+def test_positional_embeddings_stay_in_float32_under_autocast(name: str) -> None:
     encoder: Any = encoders.build(name, {"config": SMALL}).eval()
     positions, hidden = encoder.model.encoder.pos_conv_embed, torch.randn(2, 9, SMALL["hidden_size"])
     names = set(positions.state_dict())
@@ -71,7 +71,7 @@ def test_positions_are_kept_from_autocast(name: str) -> None:
     assert names == {"conv.bias", "conv.parametrizations.weight.original0", "conv.parametrizations.weight.original1"}
 
 
-def test_specaugment_is_on_in_training_alone_and_drawn_from_torch() -> None:
+def test_specaugment_is_applied_in_training_mode_only() -> None:
     encoder = hubert(
         layerdrop=0.0, hidden_dropout=0.0, activation_dropout=0.0, attention_dropout=0.0, feat_proj_dropout=0.0
     )
@@ -86,7 +86,7 @@ def test_specaugment_is_on_in_training_alone_and_drawn_from_torch() -> None:
     assert not torch.equal(first, plain)
 
 
-def test_masked_spans_are_as_many_and_as_long_as_specified() -> None:
+def test_masked_spans_have_the_specified_number_and_length() -> None:
     torch.manual_seed(0)
     for steps, spans in ((9, 0), (10, 1), (19, 1), (49, 2), (400, 2)):
         mask = span_mask(64, steps, probability=0.05, length=10, least=2)
@@ -140,7 +140,7 @@ def test_a_folder_of_weights_is_read(file_format: str, tmp_path: Path) -> None:
     assert "hubert-base" in encoders.ready(tmp_path / "models")
 
 
-def test_a_damaged_folder_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_damaged_folder_is_a_user_error(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "h", hubert(), "hubert")
     weights, config = folder / "pytorch_model.bin", folder / "config.json"
     whole, recorded = torch.load(weights, weights_only=True), json.loads(config.read_text())
@@ -165,7 +165,9 @@ def test_a_damaged_folder_is_one_clear_error(tmp_path: Path) -> None:
     refuses(r"model\.safetensors: cannot be read as weights")
 
 
-def test_without_hub_and_folder_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_hub_and_folder_explains_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unreachable(*_: object, **__: object) -> str:
         raise OSError("no connection\nand more")
 
@@ -179,7 +181,7 @@ def test_without_hub_and_folder_the_message_says_what_to_do(tmp_path: Path, monk
         encoders.create("hubert-base", models_root=tmp_path)
 
 
-def test_a_download_is_kept_below_the_models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downloads_are_stored_in_the_models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path / "snapshot", hubert(), "hubert")
     asked: list[dict[str, Any]] = []
 

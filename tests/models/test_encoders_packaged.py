@@ -62,7 +62,7 @@ def test_hama_trains_only_the_weights_of_its_layers_unless_asked(speech: dict[st
 def test_whisper_agrees_with_ctranslate2(speech: dict[str, np.ndarray]) -> None:
     needs("whisper-tiny.en")
     encoder = encoders.create("whisper-tiny.en")
-    filled = functional.pad(audio_of(speech), (0, 480_000 - speech["audio"].size))  # as that engine hears it
+    filled = functional.pad(audio_of(speech), (0, 480_000 - speech["audio"].size))  # the input length of that engine
     with torch.no_grad():
         last = encoder.hidden_layers(filled)[-1, 0, :75].numpy()
     np.testing.assert_allclose(last, speech["whisper_tiny_en"].astype(np.float32), atol=5e-3, rtol=1e-3)
@@ -89,11 +89,13 @@ def test_mel_power_is_that_of_a_fourier_transform(speech: dict[str, np.ndarray])
     assert fourier_kernels().dtype == torch.float32
 
 
-def test_slaneys_bands_have_equal_areas_and_a_linear_part() -> None:
+def test_slaney_mel_bands_have_equal_areas_and_a_linear_part() -> None:
     bands = MelPower().bands.numpy()
     hertz = np.linspace(0, 8_000, 201)
     centres = (bands * hertz).sum(1) / bands.sum(1)
-    assert np.allclose(np.diff(centres)[1:10], np.diff(centres)[5], rtol=0.2)  # below 1 kHz, as far as bins resolve
+    assert np.allclose(
+        np.diff(centres)[1:10], np.diff(centres)[5], rtol=0.2
+    )  # below 1 kHz, within the resolution of bins
     assert np.allclose(bands[60:].sum(1) * 40.0, 1.0, rtol=0.05)  # a bin is 40 Hz wide
 
 

@@ -25,7 +25,7 @@ def test_resampling_to_one_point_gives_the_first_row(rows: int) -> None:
     torch.testing.assert_close(resample_linear(values, 1), values[:, :1])
 
 
-def test_beyond_the_ends_lies_the_row_at_the_end() -> None:
+def test_interpolation_beyond_the_ends_returns_the_end_rows() -> None:
     values = torch.arange(8.0).reshape(2, 4, 1)
     read = interpolate_rows(values, torch.tensor([-2.5, -0.5, 0.25, 3.0, 3.5, 9.0]))
     torch.testing.assert_close(read[..., 0], torch.tensor([0, 0, 0.25, 3, 3, 3]) + torch.tensor([[0.0], [4.0]]))
@@ -44,7 +44,7 @@ def test_padding_does_not_change_the_alignment(first_step: float | None, fps: fl
         torch.testing.assert_close(padded[item : item + 1, :frame], alone)
 
 
-def test_true_times() -> None:
+def test_features_are_read_at_the_times_of_frames() -> None:
     """A feature that equals the time of its step is read back as the time of the frame."""
     times = 0.0125 + 0.02 * torch.arange(50)[None, :, None]
     frames = torch.arange(29)[:, None] / 30
@@ -52,18 +52,18 @@ def test_true_times() -> None:
     torch.testing.assert_close(read[1:], torch.cat([frames, frames + 1 / 60], dim=1)[1:])
 
 
-def test_mish_is_mish() -> None:
+def test_mish_equals_that_of_torch() -> None:
     x = torch.linspace(-30, 30, 121)
     torch.testing.assert_close(Mish()(x), nn.functional.mish(x))
 
 
-def test_mixing_is_exact_under_mixed_precision() -> None:
+def test_select_rows_is_exact_under_mixed_precision() -> None:
     table = torch.randn(3, 5) * 20
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(select_rows(torch.eye(3)[[2, 0]], table), table[[2, 0]])
 
 
-def test_layers_of_gru_are_those_of_torch() -> None:
+def test_gru_equals_that_of_torch() -> None:
     theirs, ours = nn.GRU(5, 4, 3, batch_first=True, dropout=0.4), Gru(5, 4, 3, 0.4)
     with torch.no_grad():
         for index, layer in enumerate(ours.layers):
@@ -79,7 +79,7 @@ def test_layers_of_gru_are_those_of_torch() -> None:
     torch.testing.assert_close(ours.eval()(x), theirs.eval()(x))
 
 
-def test_a_gru_is_kept_from_autocast() -> None:
+def test_a_gru_stays_in_float32_under_autocast() -> None:
     gru, x = Gru(5, 4, 2, 0.0), torch.randn(2, 7, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         seen, state = gru(x)

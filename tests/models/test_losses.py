@@ -70,7 +70,7 @@ def test_the_terms_of_diffusion_agree_with_the_reference(reference_data: Path) -
 
 
 @pytest.mark.parametrize("off", [None, 0.0])
-def test_what_weighs_nothing_is_not_computed(off: float | None) -> None:
+def test_losses_without_weight_are_not_computed(off: float | None) -> None:
     objective = DiffusionLoss(SIZES, DiffusionLossWeights(0.0, 1.0, off, 10.0, off, off), [])
     predicted = torch.randn(2, 5, SIZES.total, requires_grad=True)
     losses = objective(predicted, torch.randn(2, 5, SIZES.total), [0, 0])
@@ -78,7 +78,7 @@ def test_what_weighs_nothing_is_not_computed(off: float | None) -> None:
     losses.total.backward()
 
 
-def test_places_of_the_lips_count_by_their_distance(reference_data: Path) -> None:
+def test_lip_position_loss_is_the_distance(reference_data: Path) -> None:
     data = load(reference_data, "losses_extra")
     face, off = reference_face(data), None
     objective = DiffusionLoss(SIZES, DiffusionLossWeights(0.0, 1.0, off, 10.0, off, off, lip_position=2.0), [face])
@@ -94,7 +94,7 @@ def test_places_of_the_lips_count_by_their_distance(reference_data: Path) -> Non
     assert set(touched.flatten().tolist()) == set(LIPS.flatten().tolist())
 
 
-def test_a_point_in_its_place_has_a_gradient() -> None:
+def test_position_loss_has_a_gradient_at_zero_distance() -> None:
     points = torch.zeros(1, 2, 4, 3, requires_grad=True)
     loss = position_loss(points, torch.zeros(1, 2, 4, 3), torch.tensor([2]))
     loss.backward()
@@ -103,7 +103,7 @@ def test_a_point_in_its_place_has_a_gradient() -> None:
     assert torch.isfinite(points.grad).all()
 
 
-def test_a_face_without_lists_has_no_terms(reference_data: Path) -> None:
+def test_an_actor_without_vertex_lists_has_no_lip_and_lid_losses(reference_data: Path) -> None:
     data = load(reference_data, "losses_extra")
     objective = DiffusionLoss(SIZES, ALL, [reference_face(data, lips=None, lower_lids=None)])
     losses = objective(data["pred"], data["true"], [0])
@@ -139,7 +139,7 @@ def test_a_padded_batch_is_the_mean_of_its_items(reference_data: Path) -> None:
     close(batch.total, torch.stack([losses.total for losses in alone]).mean())
 
 
-def test_no_frames_are_no_loss() -> None:
+def test_an_empty_batch_has_zero_loss() -> None:
     term: Callable[..., Tensor]
     for term in (velocity_loss, lambda a, b: upper_face_smoothness_loss(a, torch.ones(2))):
         assert float(term(torch.randn(2, 1, 6), torch.randn(2, 1, 6))) == 0

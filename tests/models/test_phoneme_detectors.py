@@ -39,7 +39,7 @@ def speech(samples: int = 24_000) -> np.ndarray:
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_answers_are_those_of_the_library(tmp_path: Path, temperature: float) -> None:
+def test_probabilities_equal_those_of_transformers(tmp_path: Path, temperature: float) -> None:
     model = write_folder(tmp_path / "charsiu-en", "en")
     detector = registry.open_detector("charsiu-en", "en", models_root=tmp_path, temperature=temperature)
     found = detector.detect(speech(), None)
@@ -55,32 +55,32 @@ def test_answers_are_those_of_the_library(tmp_path: Path, temperature: float) ->
     assert abs(len(found) - row_count(1.5)) <= 1
 
 
-def test_phones_of_chinese_are_those_of_the_vocabulary(tmp_path: Path) -> None:
+def test_chinese_phones_come_from_the_vocabulary(tmp_path: Path) -> None:
     write_folder(tmp_path / "charsiu-zh", "zh", do_stable_layer_norm=True, feat_extract_norm="layer")
     detector = registry.open_detector("charsiu-zh", "zh", models_root=tmp_path)
     assert detector.phones.symbols == (SILENCE, "a1", "b", "i4", "sh")
     np.testing.assert_allclose(detector.detect(speech(), None).sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_detector_is_known_by_weights_and_temperature(tmp_path: Path) -> None:
+def test_the_identity_of_a_detector_covers_weights_and_temperature(tmp_path: Path) -> None:
     write_folder(tmp_path / "one/charsiu-en", "en")
     write_folder(tmp_path / "two/charsiu-en", "en", num_hidden_layers=1)
-    known = {
+    identities = {
         registry.open_detector("charsiu-en", "en", models_root=tmp_path / root, temperature=temperature).identity
         for root in ("one", "two")
         for temperature in (1.0, 2.0)
     }
-    assert len(known) == 4
+    assert len(identities) == 4
 
 
-def test_long_recordings_go_through_in_windows(tmp_path: Path) -> None:
+def test_long_recordings_are_processed_in_windows(tmp_path: Path) -> None:
     write_folder(tmp_path / "charsiu-en", "en")
     detector = registry.open_detector("charsiu-en", "en", models_root=tmp_path)
     samples = 40 * 16_000
     assert abs(len(detector.detect(speech(samples), None)) - row_count(40)) <= 1
 
 
-def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path) -> None:
+def test_damaged_folders_are_user_errors(tmp_path: Path) -> None:
     folder = tmp_path / "charsiu-en"
     write_folder(folder, "en")
     vocabulary = json.loads((folder / "vocab.json").read_text())

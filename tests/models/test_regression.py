@@ -81,7 +81,7 @@ def test_forward(reference_data: Path) -> None:
     assert_equal(network(vectors["audio"], emotion, hidden=hidden).phonemes["en"], vectors["phonemes_en"])
 
 
-def test_gains_of_training() -> None:
+def test_channel_gain_noise() -> None:
     noise, x = ChannelGainNoise(64), torch.randn(6, 64, 5)
     assert noise.eval()(x, 2) is x
     noise.train().generator = torch.Generator().manual_seed(3)
@@ -129,11 +129,11 @@ def test_any_encoder(name: str | None) -> None:
     torch.testing.assert_close(ExportedRegression(again)(window, emotion), result)
 
 
-def test_steps_of_other_encoders_are_read_in_the_middle_of_the_windows() -> None:
+def test_encoder_steps_are_read_at_the_centres_of_windows() -> None:
     hama = settings(encoders.build("hama"))
     positions = hama.step_positions()
     assert positions is not None
-    torch.testing.assert_close(positions, torch.arange(1.0, 26.0))  # its first step lies on the first sample
+    torch.testing.assert_close(positions, torch.arange(1.0, 26.0))  # its first step is at the first sample
     shifted = dataclasses.replace(hama, speech=EncoderFrames(144, 52, 0.005, 0.01)).step_positions()
     assert shifted is not None
     torch.testing.assert_close(shifted, torch.arange(25.0) * 2 + 1.5)

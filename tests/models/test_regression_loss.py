@@ -92,20 +92,20 @@ def test_running_scale_agrees_with_the_reference(reference_data: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e30])
-def test_running_scale_takes_in_nothing_that_is_not_finite(value: float) -> None:
-    """Neither as a value nor as its square; the losses after it are divided as if it had not been."""
-    scale, undisturbed = RunningLossNormalizer(), RunningLossNormalizer()
+def test_running_scale_ignores_non_finite_losses(value: float) -> None:
+    """Neither its value nor its square is added; later losses are divided as without it."""
+    scale, finite_only = RunningLossNormalizer(), RunningLossNormalizer()
     losses = [torch.tensor(loss) for loss in (2.0, 3.0)]
     for loss in losses:
-        expected = undisturbed(loss, 0.5)
+        expected = finite_only(loss, 0.5)
         assert scale(torch.tensor(value), 0.0).isfinite() == math.isfinite(value)
         assert torch.equal(scale(loss, 0.5), expected)
     scale.commit()
-    undisturbed.commit()
-    assert all(torch.equal(kept, undisturbed.state_dict()[name]) for name, kept in scale.state_dict().items())
+    finite_only.commit()
+    assert all(torch.equal(kept, finite_only.state_dict()[name]) for name, kept in scale.state_dict().items())
 
 
-def test_running_scale_forgets_what_is_discarded() -> None:
+def test_running_scale_reverts_discarded_updates() -> None:
     scale = RunningLossNormalizer()
     scale(torch.tensor(2.0), 1.0)
     scale.commit()

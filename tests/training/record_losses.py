@@ -1,15 +1,16 @@
-"""Losses at a few steps of a short training of each network: what `tests/data/losses.json` records.
+"""Losses at a few steps of a short training of each network, as recorded in `tests/data/losses.json`.
 
-They guard the whole way from data to weights: whoever changes what is computed sees it there. The total, its terms and
-the length of the gradients are recorded, since the total alone hardly depends on some of them. After a change that is
-meant, they are recorded anew, and the commit says why::
+A change of any computation between data and weights changes them. The total, its terms and the gradient norm are
+recorded, since the total alone hardly depends on some terms. After an intended change, record them again, and explain
+the change in the commit::
 
     PYTHONPATH=.:tests/training python tests/training/record_losses.py
 
-So that every processor comes to the same losses, nothing in them depends on torch's dropout, whose numbers differ
-between builds: diffusion is trained without. Regression keeps that of its encoder, which stored features are free of.
-Phones are given, not recognised. Learning rates are such that the network learns, and that rounding does not grow: with
-kernels for older processors (ATEN_CPU_CAPABILITY=default) the values differ by at most 2e-5 of themselves, or 1e-10.
+The losses are the same on every processor, since none depends on torch's dropout, whose random numbers differ between
+builds: diffusion is trained without dropout; regression has it in the encoder only, and cached features are extracted
+in evaluation mode. Phones are given as files. At these learning rates the network learns and rounding errors stay
+small: with kernels for older processors (ATEN_CPU_CAPABILITY=default) the values differ by at most 2e-5 of their
+magnitude, or 1e-10.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ def losses(folder: Path, kind: NetworkType) -> dict[str, dict[str, float]]:
 
     Args:
         folder: an empty workspace.
-        kind: of network.
+        kind: kind of the network.
 
     Returns:
-        By step, counted from 1: the total ("loss"), its terms, and the length of the gradients.
+        By step, counted from 1: the total ("loss"), its terms, and the gradient norm.
     """
     changes = {**_SETTINGS, "LEARNING_RATE": _LEARNING_RATES[kind]}
     if kind == "regression":

@@ -17,7 +17,7 @@ EVERY_SHOT = [
     ("ann", shot, (0, last), "ann", "en", f"{shot}.wav", 0)
     for shot, last in (("s1_neutral", 119), ("s2_joy", 94), ("s3_anger", 140), ("s4_neutral", 109))
 ]
-# Where the actor's files lie below its dataset.
+# Paths of the actor's files in its dataset.
 _FILES = {
     "AUDIO_ROOT": "audio",
     "SKIN_CACHE_ROOT": "cache/skin",
@@ -27,7 +27,7 @@ _FILES = {
 
 
 def add_run(reference_data: Path, folder: Path, actor: str) -> None:
-    """Makes a finished preprocessing run of what the reference left; for another actor the names are changed."""
+    """Makes a finished preprocessing run from the reference's output; for another actor the names are changed."""
     shutil.copytree(reference_data / "preproc/expected", folder, ignore=shutil.ignore_patterns("intermediate"))
     (folder / "status.json").write_text('{"status": "done"}')
     if actor != "ann":
@@ -39,7 +39,7 @@ def add_run(reference_data: Path, folder: Path, actor: str) -> None:
 def configuration(
     dataset: Path, workspace: Path, actors: tuple[str, ...], changes: dict[str, Any], kind: NetworkType = "diffusion"
 ) -> Configuration:
-    """Makes a configuration for training, every shot whole and all learnt from unless changed; nothing is checked."""
+    """Makes an unchecked configuration that trains on all shots in full length, unless changed."""
     values: dict[SectionName, dict[str, Any]] = {
         "dataset": {name: {actor: str(dataset / path) for actor in actors} for name, path in _FILES.items()}
         | {

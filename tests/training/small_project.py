@@ -1,4 +1,4 @@
-"""Trainings of seconds: the reference's small actor, and speech encoders of chance with all their noise on."""
+"""Configurations that train in seconds: the reference's small actor, and small randomly initialised encoders."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _DIFFUSION: dict[str, Any] = {
     "SUBSEGMENT_MIN_FRAME": 12,
     "SUBSEGMENT_MAX_FRAME": 20,
     "AUGMENT": {"timeshift": 1.0, "pitch_shift": {"p": 0.5}},
-    # Five clips in batches of 2, 2 and 1, gathered by two: a step of four and one of a single clip in each epoch.
+    # Five clips in batches of 2, 2 and 1, accumulated by two: a step of four clips and one of a single clip per epoch.
     "BATCH_SIZE": 2,
     "GRADIENT_ACCUMULATION_STEPS": 2,
 }
@@ -64,13 +64,13 @@ _REGRESSION: dict[str, Any] = {
 def small_project(
     folder: Path, actors: tuple[str, ...] = ("ann",), kind: NetworkType = "diffusion", **changes: Any
 ) -> Configuration:
-    """The configuration, in a workspace that is made where it is not there yet.
+    """The configuration, in a workspace that is created if missing.
 
     Args:
-        folder: of the workspace.
-        actors: all of them are ann under another name.
-        kind: of network.
-        changes: parameters of dataset and training.
+        folder: folder of the workspace.
+        actors: names of the actors; each has the data of ann.
+        kind: kind of the network.
+        changes: parameters of the dataset and training sections.
     """
     models, runs = folder / "models", folder / "output_preproc"
     for name, model_type in (("hubert-base", "hubert"), ("wav2vec2-base", "wav2vec2")):

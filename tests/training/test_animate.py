@@ -44,7 +44,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A run of two actors with weights of chance, exported; ben's face is ann's, twice as large and further up."""
+    """An exported run of two actors, randomly initialised; ben's face is ann's, twice as large and further up."""
     folder = tmp_path_factory.mktemp("workspace")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("A2F_WORKSPACE_ROOT", str(folder))
@@ -115,19 +115,19 @@ def test_the_exported_network_animates_as_the_trained_one(model: TrainedDiffusio
     assert np.abs(torch_frames - onnx_frames).max() < 1e-3 * MM
 
 
-def test_whole_and_stream_meet_once_their_memory_has_run_in(model: TrainedDiffusion, tmp_path: Path) -> None:
+def test_whole_and_stream_agree_after_the_state_has_settled(model: TrainedDiffusion, tmp_path: Path) -> None:
     audio = speech(tmp_path / "a.wav", 3.0)
     whole, stream = motion(model, audio), motion(model, audio, mode="streaming")
     assert whole.shape == stream.shape
     size = model.settings.skin_size
     start, later = (compare_motion(whole[part], stream[part], size) for part in (slice(0, 60), slice(60, 150)))
     assert start.mean_mm > later.mean_mm
-    other, late = motion(model, audio, seed=1), np.roll(stream, 1, axis=0)
-    for wrong in (other, late):
+    other, delayed = motion(model, audio, seed=1), np.roll(stream, 1, axis=0)
+    for wrong in (other, delayed):
         assert compare_motion(whole[60:150], wrong[60:150], size).mean_mm > 5 * later.mean_mm
 
 
-def test_seed_emotion_and_actor_alone_change_the_motion(model: TrainedDiffusion, tmp_path: Path) -> None:
+def test_only_seed_emotion_and_actor_change_the_motion(model: TrainedDiffusion, tmp_path: Path) -> None:
     audio = speech(tmp_path / "a.wav", 0.5)
     first = motion(model, audio, seed=4)
     np.testing.assert_array_equal(first, motion(model, audio, seed=4))
@@ -148,14 +148,14 @@ def test_ddim_needs_noise_at_the_start_only(model: TrainedDiffusion, tmp_path: P
     assert np.abs(first - motion(model, audio, mode=mode, sampling=STEPS, noise_path=path)).max() > 0.1 * MM
 
 
-def test_noise_of_all_steps_is_never_held_at_once(model: TrainedDiffusion, tmp_path: Path) -> None:
+def test_noise_is_generated_block_by_block(model: TrainedDiffusion, tmp_path: Path) -> None:
     many = SamplingOptions(make_noise_schedule("cosine", 1000, "40"))
     audio = speech(tmp_path / "a.wav", 0.02)
     for mode in ("offline", "streaming"):
         assert len(motion(model, audio, mode=mode, sampling=many)) == 2
 
 
-def test_another_actors_way_on_a_face_starts_from_that_faces_rest(model: TrainedDiffusion, tmp_path: Path) -> None:
+def test_another_actors_style_starts_from_the_neutral_pose_of_the_face(model: TrainedDiffusion, tmp_path: Path) -> None:
     audio = speech(tmp_path / "a.wav", 0.5)
     skins = {}
     for actor in ("ann", "ben"):
@@ -169,7 +169,7 @@ def test_another_actors_way_on_a_face_starts_from_that_faces_rest(model: Trained
 
 
 @pytest.mark.parametrize("mode", ["offline", "streaming_stateless_output_delta", "streaming_stateless_onnx"])
-def test_raw_output_and_positions_belong_together(model: TrainedDiffusion, tmp_path: Path, mode: str) -> None:
+def test_raw_output_matches_the_cached_positions(model: TrainedDiffusion, tmp_path: Path, mode: str) -> None:
     audio = speech(tmp_path / "take.1.wav", 0.7, rate=44100)
     done = RawInference(RawDiffusion(model, raw_options(mode=mode, npy=True))).animate(audio, tmp_path)
     face, sizes = model.normalization("ann"), model.settings.sizes
@@ -217,7 +217,7 @@ def launched_configuration(workspace: Path) -> Configuration:
     return dataclasses.replace(configuration, stage="inference")
 
 
-def test_the_stage(launched: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_inference_stage(launched: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, two = speech(tmp_path / "one.a.wav", 0.4), speech(tmp_path / "two.flac", 0.3)
     options = ("--actor", "ben", "--emotion", "anger", "--mode", "streaming", "--compare", "offline", "--seed", "7")
     folder = launched("--audio", str(one), str(two), *options, "--output", "maya", "npy", "--device", "cpu")
@@ -248,13 +248,13 @@ def test_the_stage(launched: Any, tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--actor", "ann", "--mode", "streaming_stateless_onnx", "--device", "mps"], "not on 'mps'"),
     ],
 )
-def test_what_cannot_be_done_is_said(launched: Any, tmp_path: Path, options: list[str], problem: str) -> None:
+def test_unsupported_requests_are_user_errors(launched: Any, tmp_path: Path, options: list[str], problem: str) -> None:
     audio = [] if "--audio" in options else ["--audio", str(speech(tmp_path / "a.wav", 0.2))]
     with pytest.raises(UserError, match=problem):
         launched(*audio, *options)
 
 
-def test_two_recordings_of_one_name_and_none_at_all(launched: Any, tmp_path: Path) -> None:
+def test_duplicate_names_and_missing_recordings_are_refused(launched: Any, tmp_path: Path) -> None:
     one, two = speech(tmp_path / "a.wav", 0.2), speech(tmp_path / "a.flac", 0.2)
     with pytest.raises(UserError, match="two recordings would be written as 'a_ann"):
         launched("--actor", "ann", "--audio", str(one), str(two))

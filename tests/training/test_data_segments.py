@@ -1,4 +1,4 @@
-"""Segments, batches, targets: the rules of time, and that a position says all."""
+"""Segments, batches and targets: times of frames, and batches determined by their position."""
 
 from __future__ import annotations
 
@@ -117,14 +117,14 @@ def test_audio_of_a_segment(offset: float, configure: Configure, reference_data:
     assert np.allclose(batch.skin[0], motion.skin)
 
 
-def test_sound_beyond_the_recording_is_silent(configure: Configure) -> None:
+def test_audio_beyond_the_recording_is_silent(configure: Configure) -> None:
     rows = [("ann", "s2_joy", (0, 94), "aug_v1", "en", "aug/v1/s2_joy.wav", -3)]
     batch, _, _ = load(configure(CLIPS=rows), SegmentSpec(0, 0, 120))
     assert batch.audio[0, :15_900].abs().max() > 0
     assert not batch.audio[0, 16_000:].any()
 
 
-def test_time_shift_moves_sound_and_face_alike(configure: Configure) -> None:
+def test_time_shift_applies_to_audio_and_motion(configure: Configure) -> None:
     """A shift by a whole frame is the segment one frame later."""
     configuration = configure(TARGET_FPS=30.0)
     shifted, _, _ = load(configuration, SegmentSpec(0, 20, 40, time_shift=1.0))
@@ -138,7 +138,7 @@ def test_time_shift_moves_sound_and_face_alike(configure: Configure) -> None:
     assert torch.allclose(half.eye, (before.eye[:, :-1] + before.eye[:, 1:]) / 2, atol=1e-6)
 
 
-def test_pitch_shift_keeps_time_and_repeats(configure: Configure) -> None:
+def test_pitch_shift_keeps_the_timing_and_is_reproducible(configure: Configure) -> None:
     seconds = np.arange(2 * RATE) / RATE
     burst = np.exp(-(((seconds - 0.8) / 0.05) ** 2))
     wave = (burst * np.sin(2 * np.pi * 220 * seconds)).astype(np.float32)
@@ -194,7 +194,9 @@ def test_channels_in_any_order_and_without_rescaling(configure: Configure) -> No
     assert not poses.state_dict()
 
 
-def test_actors_of_one_batch_have_their_own_shapes(configure: Configure, workspace: Path, reference_data: Path) -> None:
+def test_each_actor_of_a_batch_has_its_own_components(
+    configure: Configure, workspace: Path, reference_data: Path
+) -> None:
     """The second actor has fewer shapes and another scale."""
     bobs = workspace / "output_preproc/bobs"
     add_run(reference_data, bobs, "bob")
@@ -220,7 +222,7 @@ def test_actors_of_one_batch_have_their_own_shapes(configure: Configure, workspa
         assert torch.allclose(target[item].double(), doubled[20:50], atol=3e-6)
 
 
-def test_no_pose_of_a_whole_clip_is_ever_made(configure: Configure) -> None:
+def test_whole_clips_are_decoded_in_blocks(configure: Configure) -> None:
     """Memory is that of the segment's coefficients and sound, however long the clip and large the mesh."""
     data, train = open_both(configure())
     loader, _ = data.segments(train, batch_size=1)
@@ -236,7 +238,7 @@ def test_no_pose_of_a_whole_clip_is_ever_made(configure: Configure) -> None:
     assert peak < 30 * 100 * 8 + 4 * batch.audio.numel() * 4 + 50_000
 
 
-# --- chance ------------------------------------------------------------------------------------------------------
+# --- sampling ------------------------------------------------------------------------------------------------------
 
 
 def sampler(batch_size: int = 1, **changes: object) -> SegmentSampler:
@@ -255,7 +257,7 @@ def sampler(batch_size: int = 1, **changes: object) -> SegmentSampler:
     return SegmentSampler(batch_size=batch_size, **(values | changes))  # type: ignore[arg-type]
 
 
-def test_every_clip_once_an_epoch_and_ranges_respected() -> None:
+def test_an_epoch_draws_every_clip_once_within_the_ranges() -> None:
     plans = [sampler().batch_spec(position) for position in range(7 * 40)]
     for epoch in range(40):
         part = plans[7 * epoch : 7 * epoch + 7]
@@ -277,7 +279,7 @@ def test_every_clip_once_an_epoch_and_ranges_respected() -> None:
     assert len(orders) > 35
 
 
-def test_a_position_says_all() -> None:
+def test_a_position_determines_the_batch() -> None:
     whole = [sampler(3).batch_spec(position) for position in range(9)]
     assert [sampler(3).batch_spec(position) for position in range(4, 9)] == whole[4:]
     assert list(sampler(3).epoch(1, 1)) == whole[4:6]
@@ -306,10 +308,10 @@ def test_processes_share_a_batch(world_size: int) -> None:
     for position in range(8):
         whole = sampler(6).batch_spec(position).segments
         plans = [sampler(6, rank=rank, world_size=world_size).batch_spec(position) for rank in range(world_size)]
-        assert all(plan.segments for plan in plans)  # who has nothing to learn keeps in step
+        assert all(plan.segments for plan in plans)  # a rank without items takes part with padding
         parts = [() if plan.is_padding else plan.segments for plan in plans]
-        dealt = [draw for turn in itertools.zip_longest(*parts) for draw in turn if draw is not None]
-        assert dealt == list(whole)
+        drawn = [draw for turn in itertools.zip_longest(*parts) for draw in turn if draw is not None]
+        assert drawn == list(whole)
     with pytest.raises(ValueError, match="shared equally"):
         sampler(3, world_size=2)
 
@@ -337,7 +339,7 @@ def same(one: SegmentBatch, other: SegmentBatch) -> bool:
 
 
 def test_resumed_training_sees_the_same_batches(configure: Configure) -> None:
-    """Also with pitch shift, noise, and recordings read anew each time."""
+    """Also with pitch shift, noise, and recordings that are read again each time."""
     augment = {"timeshift": 1.0, "pitch_shift": {"min_semitones": -2.0, "max_semitones": 2.0, "p": 1.0}}
     changes = {"AUGMENT": augment, "AUG_MUTED_SHOTS": [("ann", ("s2_joy", 9), 50, "joy")], "SUBSEGMENT_MAX_FRAME": 90}
     data, train = open_both(configure(**changes))
@@ -369,7 +371,7 @@ def test_padded_batch(configure: Configure) -> None:
     assert len(batch.sample_ids) == 4
 
 
-def test_loading_runs_ahead_within_bounds_and_passes_errors_on() -> None:
+def test_prefetching_is_bounded_and_passes_errors_on() -> None:
     done: list[int] = []
 
     def work(order: int) -> int:
@@ -388,7 +390,7 @@ def test_loading_runs_ahead_within_bounds_and_passes_errors_on() -> None:
     made.close()  # type: ignore[attr-defined]
 
 
-def test_motion_between_frames_is_that_of_poses() -> None:
+def test_interpolated_coefficients_equal_interpolated_poses() -> None:
     rng = np.random.default_rng(0)
     coefficients, shapes, mean = rng.normal(size=(9, 4)), rng.normal(size=(4, 30)), rng.normal(size=30)
     empty = np.zeros((9, 0), np.float32)

@@ -1,4 +1,4 @@
-"""Sequences of frames and their batches: the rules of time, what the speech encoder made of them, and positions."""
+"""Sequences of frames and their batches: times of frames, cached features, and order."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def values_of(opened: Opened, shot: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("offset", [0, 4, -7, 0.5, -1.5])
-def test_a_frame_stands_in_the_middle_of_its_window(offset: float, reference_data: Path, workspace: Path) -> None:
+def test_a_frame_is_centred_in_its_window(offset: float, reference_data: Path, workspace: Path) -> None:
     rows = [("ann", "s4_neutral", (5, 104), "ann", "en", "s4_neutral.wav", offset)]
     opened = Opened(reference_data, workspace, CLIPS=rows)
     whole = read_track(reference_data / "preproc/dataset/audio/s4_neutral.wav")
@@ -86,13 +86,13 @@ def test_a_frame_stands_in_the_middle_of_its_window(offset: float, reference_dat
         assert float(batch.norm_factor) == whole.norm_factor
 
 
-def test_beyond_the_ends_of_a_shot_the_face_stands_still(opened: Opened) -> None:
+def test_the_face_freezes_beyond_the_ends_of_a_shot(opened: Opened) -> None:
     values = values_of(opened, "s1_neutral")
     assert np.array_equal(opened.load(0, 0, -0.5).values[0, 0], values[0])
     assert np.array_equal(opened.load(0, 117, 0.5).values[0, -1], values[-1])
 
 
-def test_held_poses_hiss_quietly_and_do_not_move(opened: Opened) -> None:
+def test_muted_shots_have_faint_noise_and_no_motion(opened: Opened) -> None:
     clip = next(i for i, clip in enumerate(opened.loader.clips) if clip.shot.id == "muted_s2_joy_9")
     batch = opened.load(clip, 2, 0.0, 77)
     assert np.allclose(batch.values[0], values_of(opened, "s2_joy")[9])
@@ -115,7 +115,7 @@ def test_clips_too_short_for_a_sequence_are_skipped(reference_data: Path, worksp
     assert [str(clip) for clip in opened.loader.clips] == ["s1_neutral [0, 119]"]
 
 
-def test_jaw_and_eyes_are_scaled_where_asked_for(reference_data: Path, workspace: Path) -> None:
+def test_jaw_and_eyes_are_scaled_as_configured(reference_data: Path, workspace: Path) -> None:
     plain, scaled = (Opened(reference_data, workspace, RESCALE_TARGET_CHANNEL_DATA=on) for on in (False, True))
     info = plain.data.sources[0].info
     shapes = info.counts["num_shapes_skin"] + info.counts["num_shapes_tongue"]
@@ -157,7 +157,7 @@ def test_an_epoch_goes_through_every_sequence_once() -> None:
     assert [p.position for p in sampler(4).epoch(5, 1)] == [11]
 
 
-def test_a_position_says_all() -> None:
+def test_a_position_determines_the_batch() -> None:
     one = sampler(2)
     later = items(one.epoch(1, 2))
     assert items(one.epoch(1))[4:] == later == items(sampler(2).epoch(1, 2))
@@ -171,14 +171,14 @@ def test_processes_share_a_batch(world_size: int) -> None:
     for position in range(4):
         plans = [own.batch_spec(position) for own in shared]
         parts = [[] if own.is_padding else items([own]) for own in plans]
-        dealt = [item for turn in itertools.zip_longest(*parts) for item in turn if item is not None]
-        assert dealt == items([whole.batch_spec(position)])
+        drawn = [item for turn in itertools.zip_longest(*parts) for item in turn if item is not None]
+        assert drawn == items([whole.batch_spec(position)])
         assert all(len(own.clips) for own in plans)
     with pytest.raises(ValueError, match="shared equally"):
         sampler(3, world_size=2)
 
 
-def test_shifts_on_a_grid() -> None:
+def test_time_shifts_on_a_grid() -> None:
     assert TimeShiftGrid(1.0, 1).grid.tolist() == [0.0]
     assert TimeShiftGrid(1.0, 4).grid.tolist() == [-0.375, -0.125, 0.125, 0.375]
     shifts, variants = TimeShiftGrid(2.0, 3).draw(50, np.random.default_rng(0))
@@ -198,7 +198,7 @@ def test_validation_goes_through_clips_in_order() -> None:
     assert not any(p.time_shifts.any() for p in plans)
 
 
-def test_names_say_where_an_item_comes_from(opened: Opened) -> None:
+def test_sample_ids_name_the_clip_and_frame(opened: Opened) -> None:
     batch = opened.load(1, 4)
     assert batch.sample_ids == ("s2_joy [0, 94] at 4",)
     assert batch.num_frames == 3
@@ -252,7 +252,7 @@ def test_features_are_those_of_the_windows(opened: Opened, extractor: CountingEx
         torch.testing.assert_close(batch.hidden.float(), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_features_are_made_once_for_all_that_would_be_the_same(
+def test_features_are_extracted_once_per_recording_and_encoder(
     opened: Opened, extractor: CountingExtractor, tmp_path: Path
 ) -> None:
     with_features(opened, extractor, tmp_path, TimeShiftGrid(0.0, 1))

@@ -1,4 +1,4 @@
-"""Where training's data come from, and which shots and clips it makes of them."""
+"""Sources of the training data, and the shots and clips made of them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_newest_finished_run_of_the_actor_is_taken(configure: Configure, workspa
     assert source.artifacts.folder.name == "260101_000000_newer"
 
 
-def test_no_run_says_what_to_run(configure: Configure, workspace: Path) -> None:
+def test_the_error_without_a_run_names_the_command(configure: Configure, workspace: Path) -> None:
     (workspace / "output_preproc" / RUN / "status.json").unlink()
     with pytest.raises(UserError, match=re.compile(r"no finished preprocessing run of actor 'ann'.*run_preproc", re.S)):
         open_data(configure())
@@ -68,7 +68,7 @@ def test_run_of_another_actor_is_refused(configure: Configure, workspace: Path, 
         open_data(configure(PREPROC_RUN_NAME_FULL={"ann": "bobs"}))
 
 
-def test_single_files_replace_the_run(
+def test_override_files_replace_those_of_the_run(
     configure: Configure, workspace: Path, reference_data: Path, tmp_path: Path
 ) -> None:
     run = reference_data / "preproc/expected"
@@ -240,26 +240,26 @@ def test_lossy_recordings_are_reported_once_for_an_actor(
     with caplog.at_level(logging.WARNING):
         data = open_data(configure(CLIPS=rows * 2, AUDIO_ROOT={"ann": str(audio)}))
     assert next(clip.audio for clip in data.training_clips) == audio / "s1_neutral.mp3"
-    told = [record.getMessage() for record in caplog.records if "lossy" in record.getMessage()]
-    assert len(told) == 1
-    assert told[0].startswith("ann: 2 recordings are in a lossy format")
+    messages = [record.getMessage() for record in caplog.records if "lossy" in record.getMessage()]
+    assert len(messages) == 1
+    assert messages[0].startswith("ann: 2 recordings are in a lossy format")
 
 
-# --- held poses --------------------------------------------------------------------------------------------------
+# --- muted shots -------------------------------------------------------------------------------------------------------
 
 
-def test_held_poses(configure: Configure) -> None:
+def test_muted_shots(configure: Configure) -> None:
     muted = [
         ("ann", ("s1_neutral", 3), 50, "neutral"),
         ("ann", ("s1_neutral", 3), 60, "anger"),
         ("ann", ("s2_joy", 7), 40, "joy"),
     ]
     data = open_data(configure(AUG_MUTED_SHOTS=muted, AUG_MUTED_TONGUE_IS_NEUTRAL=True))
-    held = [item.shot for item in data.training_clips[4:]]
-    assert [shot.id for shot in held] == ["muted_s1_neutral_3", "muted_s1_neutral_3_2", "muted_s2_joy_7"]
-    assert [shot.first_global_frame for shot in held] == [466, 516, 576]
-    assert [(shot.num_frames, shot.fps) for shot in held] == [(50, 30.0), (60, 30.0), (40, 30.0)]
-    neutral, anger, joy = (data.motions[shot.id] for shot in held)
+    muted = [item.shot for item in data.training_clips[4:]]
+    assert [shot.id for shot in muted] == ["muted_s1_neutral_3", "muted_s1_neutral_3_2", "muted_s2_joy_7"]
+    assert [shot.first_global_frame for shot in muted] == [466, 516, 576]
+    assert [(shot.num_frames, shot.fps) for shot in muted] == [(50, 30.0), (60, 30.0), (40, 30.0)]
+    neutral, anger, joy = (data.motions[shot.id] for shot in muted)
     source = data.motions["s1_neutral"]
     assert not neutral.skin.any()
     assert np.array_equal(anger.skin, np.repeat(source.skin[3:4], 60, axis=0))
@@ -268,7 +268,7 @@ def test_held_poses(configure: Configure) -> None:
     assert np.array_equal(joy.skin[0], data.motions["s2_joy"].skin[7])
 
 
-def test_zero_emotion_counts_as_neutral_in_held_poses(configure: Configure) -> None:
+def test_zero_emotion_counts_as_neutral_in_muted_shots(configure: Configure) -> None:
     muted = [("ann", ("s2_joy", 7), 40, "joy")]
     zero = {"SHOT_EMOTION_NAME_FOR_ALL_ZEROS": "joy", "AUG_MUTED_SHOTS": muted}
     assert not open_data(configure(**zero)).motions["muted_s2_joy_7"].skin.any()
@@ -291,7 +291,7 @@ def test_emotion_vectors() -> None:
     assert only.vector("neutral").tolist() == [0]
 
 
-def test_missing_parts_rest_and_are_marked(
+def test_missing_parts_are_neutral_and_invalid(
     configure: Configure, reference_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with np.load(reference_data / "preproc/dataset/xform/jaw_keypoints_cache_all.npz") as archive:
@@ -306,11 +306,11 @@ def test_missing_parts_rest_and_are_marked(
     assert "No data of ann, jaw for s2_joy" in caplog.text
     with pytest.raises(UserError, match="ends at frame 99"):  # cut to the shortest part
         open_data(configure(JAW_ANIM_DATA_FPATH={"ann": str(tmp_path / "jaw.npz")}))
-    still = open_data(configure(JAW_ANIM_DATA_FPATH={}))  # an actor without a jaw learns that it rests
+    still = open_data(configure(JAW_ANIM_DATA_FPATH={}))  # an actor without a jaw is trained on the neutral one
     assert still.motions["s2_joy"].valid == (True, True, True, True)
 
 
-def test_held_out_shots(configure: Configure) -> None:
+def test_validation_shots(configure: Configure) -> None:
     rows = [*EVERY_SHOT, ("ann", "s2_joy", (0, 30), "aug_v1", "en", "aug/v1/s2_joy.wav", 0)]
     muted = [("ann", ("s2_joy", 0), 40, "joy")]
     data = open_data(configure(CLIPS=rows, AUG_MUTED_SHOTS=muted, VALIDATION_SHOTS={"ann": ["s2_joy"]}))

@@ -1,7 +1,7 @@
-"""Trainings with shots that lack a part which their actor has, and the device on which each of their tensors is.
+"""Trainings with shots that lack a part of their actor, and the devices of their tensors.
 
-No GPU is needed for that: in `PretendedGpu` tensors are on one by name only. (Fake tensors of torch cannot be indexed
-on a device that its build lacks.)
+It needs no GPU: `SimulatedGpu` marks tensors as tensors of a GPU, and computes on the CPU. (Fake tensors of torch
+cannot be indexed on a device that its build lacks.)
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 2, "CHECKP
 
 
 GPU = torch.device("mps", 0)  # any kind that torch has a name for
-WAITING = ("__bool__", "__float__", "__int__", "item", "tolist", "numpy", "nonzero")
-MIXING = ("__getitem__", "__setitem__", "copy_")  # may take indices or values from the host
+SYNCHRONIZING = ("__bool__", "__float__", "__int__", "item", "tolist", "numpy", "nonzero")
+MIXED_DEVICES = ("__getitem__", "__setitem__", "copy_")  # may take indices or values from the host
 
 
-class PretendedGpu(TorchFunctionMode):
-    """Tensors are on a GPU by name only: they are calculated on the CPU, and those that are there are marked.
+class SimulatedGpu(TorchFunctionMode):
+    """Simulates a GPU: tensors are computed on the CPU, and those of the GPU are marked.
 
-    Refuses operations on tensors of both devices, single values of the host left aside, and whatever would wait for the
-    device.
+    Raises an error for operations on tensors of both devices, except scalars of the host, and for operations that
+    synchronise with the device.
     """
 
     def __torch_function__(
@@ -52,9 +52,13 @@ class PretendedGpu(TorchFunctionMode):
         if func == Tensor.device.__get__:  # type: ignore[attr-defined]
             return GPU if is_there else func(*args, **kwargs)
         name = getattr(func, "__name__", "")
-        if is_there and name in WAITING:
+        if is_there and name in SYNCHRONIZING:
             raise AssertionError(f"{name} waits for the device")
-        if is_there and name not in MIXING and not all(is_on_gpu(tensor) or not tensor.dim() for tensor in tensors):
+        if (
+            is_there
+            and name not in MIXED_DEVICES
+            and not all(is_on_gpu(tensor) or not tensor.dim() for tensor in tensors)
+        ):
             raise AssertionError(f"{name} takes tensors of two devices")
         moves_there = any(isinstance(given, torch.device) and given == GPU for given in (*args, kwargs.get("device")))
         args = tuple(
@@ -67,22 +71,22 @@ class PretendedGpu(TorchFunctionMode):
             result = result.clone()  # the one on the host stays there
         for leaf in tree_leaves(result) if is_there or moves_there else ():
             if isinstance(leaf, Tensor):
-                leaf.is_pretended = True  # type: ignore[attr-defined]
+                leaf.is_simulated = True  # type: ignore[attr-defined]
         return result
 
 
 def is_on_gpu(tensor: Tensor) -> bool:
-    return getattr(tensor, "is_pretended", False)
+    return getattr(tensor, "is_simulated", False)
 
 
 def put_on_gpu(root: nn.Module) -> None:
     for tensor in (*root.parameters(), *root.buffers()):
-        tensor.is_pretended = True  # type: ignore[attr-defined]
+        tensor.is_simulated = True  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lacks", [False, True])
-def test_a_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bool) -> None:
+def test_a_training_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bool) -> None:
     opener = open_diffusion if kind == "diffusion" else open_regression
     changes = without_some_parts(tmp_path / "lacking") if lacks else {}
     task: Any = opener(
@@ -94,7 +98,7 @@ def test_a_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bo
     for module in (task.network, task._loss_fn, *([task._decoder] if kind == "diffusion" else [])):
         put_on_gpu(module)
     task._fabric = SimpleNamespace(device=GPU)
-    with PretendedGpu():
+    with SimulatedGpu():
         losses = task.losses(task.network, batch)
         assert {loss.device for loss in losses.values()} == {GPU}
 
@@ -102,8 +106,8 @@ def test_a_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bo
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_with_shots_that_lack_parts(tmp_path: Path, kind: NetworkType) -> None:
     changes = without_some_parts(tmp_path / "lacking")
-    outcome = train(small_project(tmp_path, kind=kind, **QUICK, **changes), lambda run, network: None)
-    run = TrainingRun.open(outcome.run.path)
+    result = train(small_project(tmp_path, kind=kind, **QUICK, **changes), lambda run, network: None)
+    run = TrainingRun.open(result.run.path)
     log = (run.path / "log.log").read_text()
     assert "No data of ann, jaw for s2_joy" in log
     assert "No data of ann, eye for s3_anger" in log

@@ -1,4 +1,4 @@
-"""Batches that are not finite, in trainings of both real networks: each costs its step and nothing else."""
+"""Non-finite batches in trainings of both networks: each skips its step, and training continues."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def poison(monkeypatch: pytest.MonkeyPatch, kind: NetworkType, value: float, *, 
     """Puts a value into one sample of the second item of each epoch's second batch.
 
     Args:
-        monkeypatch: puts it there.
-        kind: of network.
-        value: what is put.
+        monkeypatch: replaces the batches of the task.
+        kind: kind of the network.
+        value: the value.
         then: a signal that is sent with the first such batch; all batches after it are poisoned as well.
 
     Returns:
-        The names of the items, which grow as training goes on.
+        The names of the items, a list that grows during training.
     """
     kept, names = TASKS[kind].batches, []
 
@@ -70,21 +70,21 @@ def run_of(folder: Path) -> Path:
 
 
 def named(run: Path) -> list[str]:
-    """What the warnings of skipped steps name."""
+    """The clips that warnings of skipped steps name."""
     lines = (run / "log.log").read_text().splitlines()
     return [line.partition("Clips: ")[2] for line in lines if "step skipped" in line]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_bad_batch_costs_its_step_and_names_its_clip(
+def test_a_non_finite_batch_skips_its_step_and_names_its_clip(
     tmp_path: Path, kind: NetworkType, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = poison(monkeypatch, kind, value)
-    outcome = train(small_project(tmp_path, kind=kind, **QUICK), lambda run, network: None)
-    assert named(outcome.run.path) == names
+    result = train(small_project(tmp_path, kind=kind, **QUICK), lambda run, network: None)
+    assert named(result.run.path) == names
     assert len(names) == 4
-    run = TrainingRun.open(outcome.run.path)
+    run = TrainingRun.open(result.run.path)
     batches_per_epoch = {"regression": 4, "diffusion": 2}
     assert run.summary["steps"] == 4 * (batches_per_epoch[kind] - 1)
     assert all(weight.isfinite().all() for weight in run.weights().values())
@@ -93,7 +93,7 @@ def test_a_bad_batch_costs_its_step_and_names_its_clip(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_while_no_batch_is_finite(
+def test_a_signal_saves_a_checkpoint_while_batches_are_non_finite(
     tmp_path: Path, kind: NetworkType, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configuration = small_project(tmp_path, kind=kind, **QUICK)
@@ -113,5 +113,5 @@ def test_a_signal_saves_while_no_batch_is_finite(
     assert checkpoint.progress.batch >= 2
     assert checkpoint.progress.step == 1
     assert all(map(math.isfinite, checkpoint.task.get("scales", {}).values()))
-    outcome = train(configuration, lambda run, network: None, resume=NEWEST)
-    assert all(torch.isfinite(weight).all() for weight in TrainingRun.open(outcome.run.path).weights().values())
+    result = train(configuration, lambda run, network: None, resume=NEWEST)
+    assert all(torch.isfinite(weight).all() for weight in TrainingRun.open(result.run.path).weights().values())

@@ -1,4 +1,4 @@
-"""Where the phones of clips come from, and the windows that training sees of them."""
+"""Sources of the phones of clips, and the windows of phones that training takes."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from audio2face.training.data.phonemes import PhonemeCache, PhonemeTables, phone
 HERE = Fabric(accelerator="cpu", devices=1)
 
 
-class Counting:
-    """A recogniser that hears AA everywhere, and counts how often it was asked."""
+class CountingDetector:
+    """A detector that recognises AA everywhere, and records the text of each call."""
 
     phones = PhoneSet((SILENCE, "AA", "B"))
     identity = "counting"
 
     def __init__(self) -> None:
-        self.heard: list[str | None] = []
+        self.texts: list[str | None] = []
 
     def detect(self, samples: np.ndarray, text: str | None) -> np.ndarray:
-        self.heard.append(text)
+        self.texts.append(text)
         table = np.zeros((row_count(len(samples) / 16_000), 3), np.float32)
         table[:, 1] = 1
         return table
 
 
 @pytest.fixture
-def counting(monkeypatch: pytest.MonkeyPatch) -> Counting:
-    """Takes the place of the recogniser of English."""
-    detector = Counting()
+def detector(monkeypatch: pytest.MonkeyPatch) -> CountingDetector:
+    """Replaces the detector of English."""
+    detector = CountingDetector()
 
     def open_one(name: str, language: str, **_: Any) -> Detector:
         if language == "en":
@@ -84,7 +84,7 @@ def clip(root: Path, name: str, language: str = "en", seconds: float = 1.0) -> T
 
 
 def muted() -> TrainingClip:
-    """A held pose."""
+    """A clip of a muted shot."""
     return TrainingClip(
         TrainingShot("muted", "ann", "s", 30, 30.0, "neutral", 0, frozen_frame=3), 0, 29, "ann", "", None
     )
@@ -118,14 +118,14 @@ def named(tables: PhonemeTables, item: int, time: float) -> list[str]:
     return [phones.symbols[column] for column in tables.values[rows[0, 0]].argmax(axis=1)]
 
 
-def test_given_times_go_before_recognisers(tmp_path: Path, counting: Counting) -> None:
+def test_given_phone_times_take_precedence_over_recognition(tmp_path: Path, detector: CountingDetector) -> None:
     clips = [clip(tmp_path, "one"), muted(), clip(tmp_path, "three"), clip(tmp_path, "four", seconds=2.0)]
     give_times(tmp_path, "one", (0.0, 0.5, "SIL"), (0.5, 1.0, "b"))
     tables = make(tmp_path, clips)
     assert tables is not None
-    assert len(counting.heard) == 2
+    assert len(detector.texts) == 2
     assert tables.languages == ("en",)
-    assert tables.phones["en"] == Counting.phones
+    assert tables.phones["en"] == CountingDetector.phones
     assert tables.language_of_clip.tolist() == [0, 0, 0, 0]
     assert tables.num_rows.tolist() == [49, 0, 49, 99]
     assert named(tables, 0, 0.5) == [SILENCE] * 12 + ["B"] * 13
@@ -138,21 +138,21 @@ def test_given_times_go_before_recognisers(tmp_path: Path, counting: Counting) -
     assert (batch.sum(axis=-1) == 1).all()
 
 
-def test_times_alone_need_no_recogniser(tmp_path: Path, counting: Counting) -> None:
+def test_given_phone_times_need_no_recogniser(tmp_path: Path, detector: CountingDetector) -> None:
     give_times(tmp_path, "one", (0.0, 0.5, "SIL"), (0.5, 1.0, "aɪ"))
     tables = make(tmp_path, [clip(tmp_path, "one")])
     assert tables is not None
-    assert counting.heard == []
+    assert detector.texts == []
     assert tables.phones["en"] == ENGLISH
     assert named(tables, 0, 0.8)[12] == "AY"
 
 
-def test_recognised_phones_are_kept(tmp_path: Path, counting: Counting) -> None:
+def test_recognised_phones_are_cached(tmp_path: Path, detector: CountingDetector) -> None:
     clips = [clip(tmp_path, "one"), clip(tmp_path, "three"), clip(tmp_path, "one")]
     first = make(tmp_path, clips)
-    assert len(counting.heard) == 2
+    assert len(detector.texts) == 2
     again = make(tmp_path, clips, PHONEME_DATA_CACHING=False)
-    assert len(counting.heard) == 2
+    assert len(detector.texts) == 2
     assert first is not None
     assert again is not None
     assert isinstance(again.values, np.memmap)
@@ -163,11 +163,11 @@ def test_recognised_phones_are_kept(tmp_path: Path, counting: Counting) -> None:
     (tmp_path / "audio/three.txt").write_text("what is said\n")
     for _ in range(2):
         make(tmp_path, clips)
-        assert counting.heard[2:] == [None, "what is said"]
+        assert detector.texts[2:] == [None, "what is said"]
 
 
 def test_languages_without_a_recogniser_are_skipped(
-    tmp_path: Path, counting: Counting, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, detector: CountingDetector, caplog: pytest.LogCaptureFixture
 ) -> None:
     clips = [
         clip(tmp_path, "one", "zh"),
@@ -187,7 +187,7 @@ def test_languages_without_a_recogniser_are_skipped(
     assert "'fr'" in warnings[1]
 
 
-def test_times_keep_a_language_whose_other_recordings_nobody_recognises(tmp_path: Path, counting: Counting) -> None:
+def test_given_times_keep_a_language_without_a_recogniser(tmp_path: Path, detector: CountingDetector) -> None:
     give_times(tmp_path, "one", (0.0, 0.5, "sh"), (0.5, 1.0, "i4"))
     clips = [clip(tmp_path, "one", "zh"), clip(tmp_path, "four", "zh")]
     tables = make(tmp_path, clips, PHONEME_FORCING_LANGS=["zh"])
@@ -196,7 +196,7 @@ def test_times_keep_a_language_whose_other_recordings_nobody_recognises(tmp_path
     assert tables.language_of_clip.tolist() == [0, -1]
 
 
-def test_two_languages_share_a_table(tmp_path: Path, counting: Counting) -> None:
+def test_two_languages_share_a_table(tmp_path: Path, detector: CountingDetector) -> None:
     give_times(tmp_path, "one", (0.0, 1.0, "sh"))
     tables = make(
         tmp_path, [clip(tmp_path, "one", "zh"), clip(tmp_path, "three"), muted()], PHONEME_FORCING_LANGS=["zh", "en"]
@@ -209,15 +209,15 @@ def test_two_languages_share_a_table(tmp_path: Path, counting: Counting) -> None
     assert named(tables, 1, -9.0)[12] == SILENCE
 
 
-def test_switched_off(tmp_path: Path, counting: Counting) -> None:
+def test_phoneme_losses_can_be_switched_off(tmp_path: Path, detector: CountingDetector) -> None:
     clips = [clip(tmp_path, "one")]
     assert make(tmp_path, clips, PHONEME_FORCING_LANGS=[]) is None
     assert make(tmp_path, clips, LOSS_PHONEME_ALPHA=None) is None
     assert make(tmp_path, [muted()]) is None
-    assert counting.heard == []
+    assert detector.texts == []
 
 
-def test_what_is_wrong_is_said(tmp_path: Path, counting: Counting) -> None:
+def test_wrong_options_are_user_errors(tmp_path: Path, detector: CountingDetector) -> None:
     give_times(tmp_path, "one", (0.0, 0.5, "qq"))
     with pytest.raises(UserError, match=r"one.txt: 'qq' is no phone of 'en'(?s:.*)or IPA"):
         make(tmp_path, [clip(tmp_path, "one")])
@@ -231,26 +231,28 @@ def test_unknown_recogniser(tmp_path: Path) -> None:
         make(tmp_path, [clip(tmp_path, "one")], PHONEME_DETECTORS={"en": ["ears"]})
 
 
-def test_processes_share_the_recognition(tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_the_recognition(
+    tmp_path: Path, detector: CountingDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each recognises its share before it waits; after that everything is read."""
     clips = [clip(tmp_path, "s" * (number + 1)) for number in range(5)]
     recognised: list[int] = []
 
     def wait() -> None:
-        recognised.append(len(counting.heard))
+        recognised.append(len(detector.texts))
         if len(recognised) == 1:  # the other process has done its share by now
             cache = PhonemeCache(tmp_path / "cache/phonemes")
             for other in clips[1::2]:
                 assert other.audio is not None
-                cache.table(Counting(), other.audio)
+                cache.table(CountingDetector(), other.audio)
 
     monkeypatch.setattr(phonemes, "wait_for_all", wait)
     changes = {"TORCH_CACHE_ROOT": str(tmp_path / "cache")}
     first = make(tmp_path, clips, rank_of_two(0), **changes)
     assert recognised == [3]
-    assert len(counting.heard) == 3  # nothing is recognised twice
+    assert len(detector.texts) == 3  # nothing is recognised twice
     second = make(tmp_path, clips, rank_of_two(1), **changes)
-    assert len(counting.heard) == 3
+    assert len(detector.texts) == 3
     assert first is not None
     assert second is not None
     assert np.array_equal(first.values, second.values)

@@ -88,7 +88,7 @@ def test_without_a_run_of_the_data_the_closest_is_named(project: Project) -> Non
     assert taken(named) == "260101_000000_b"
 
 
-def test_a_run_that_is_named_is_taken_with_a_warning(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_named_run_is_used_with_a_warning(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     root, _, preprocess = project
     preprocess("b", "260101_000000_b")
     changes = {"PREPROC_RUN_NAME_FULL": {"ann": "260101_000000_b"}}
@@ -100,7 +100,7 @@ def test_a_run_that_is_named_is_taken_with_a_warning(project: Project, caplog: p
     assert "was made from other data than those configured: SKIN_CACHE_ROOT" in caplog.text
 
 
-def test_data_that_were_moved_or_touched_are_the_same(project: Project) -> None:
+def test_moved_or_touched_data_are_the_same(project: Project) -> None:
     root, configure, preprocess = project
     preprocess("a", "260101_000000_a")
     for path in (root / "a").rglob("*.npy"):
@@ -111,7 +111,7 @@ def test_data_that_were_moved_or_touched_are_the_same(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda root: shutil.copytree(root / "cache/skin/s1_neutral", root / "cache/skin/s9"), None),
         (lambda root: shutil.rmtree(root / "cache/skin/s1_neutral"), "has no s1_neutral/"),
@@ -119,18 +119,20 @@ def test_data_that_were_moved_or_touched_are_the_same(project: Project) -> None:
     ],
     ids=["a folder without a cache of its name", "a shot less", "what training reads itself"],
 )
-def test_what_changes_afterwards(project: Project, change: Callable[[Path], object], told: str | None) -> None:
+def test_later_changes_of_the_data_are_detected(
+    project: Project, change: Callable[[Path], object], message: str | None
+) -> None:
     root, configure, preprocess = project
     preprocess("a", "260101_000000_a")
     change(root / "a")
-    if told:
-        with pytest.raises(UserError, match=told):
+    if message:
+        with pytest.raises(UserError, match=message):
             taken(configure("a"))
     else:
         assert taken(configure("a")) == "260101_000000_a"
 
 
-def test_a_shot_more_or_another_emotion_is_another_data_set(project: Project) -> None:
+def test_another_shot_or_emotion_makes_another_data_set(project: Project) -> None:
     root, configure, preprocess = project
     preprocess("a", "260101_000000_a")
     changed = configuration(

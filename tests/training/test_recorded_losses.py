@@ -1,4 +1,4 @@
-"""Short trainings come to the losses that were recorded, see `record_losses`."""
+"""Losses of short trainings equal those that `record_losses` wrote."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_losses_are_those_that_were_recorded(tmp_path: Path, kind: NetworkType) -> None:
+def test_losses_equal_the_recorded_ones(tmp_path: Path, kind: NetworkType) -> None:
     recorded, found = json.loads(RECORD.read_text())[kind], losses(tmp_path, kind)
     assert recorded.keys() == found.keys()
     for step, expected in recorded.items():
-        # Of terms that are next to nothing at the start of a training, rounding leaves fewer digits.
+        # Terms near zero at the start of a training have fewer exact digits.
         assert found[step] == pytest.approx(expected, rel=1e-4, abs=1e-9), step

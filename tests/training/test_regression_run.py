@@ -1,4 +1,4 @@
-"""Regression training from configuration to finished run: both ways to hear, what is recorded, and starting points."""
+"""Regression training from configuration to finished run: speech features, metadata, and pretrained weights."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def opened(folder: Path, **changes: Any) -> RegressionTask:
 
 
 @pytest.fixture(scope="module")
-def outcome(folder: Path) -> TrainingResult:
+def result(folder: Path) -> TrainingResult:
     """A finished training."""
     return train(small_project(folder, kind="regression", **QUICK), nothing)
 
 
-def test_a_run_holds_what_later_stages_read(folder: Path, outcome: TrainingResult) -> None:
-    run = TrainingRun.open(outcome.run.path)
+def test_a_run_holds_the_files_of_later_stages(folder: Path, result: TrainingResult) -> None:
+    run = TrainingRun.open(result.run.path)
     info = json.loads((run.path / "network_info_full.json").read_text())
     assert info["id"] == {"type": "regression", "actor": "ann", "version": "0.1", "output": "geometry"}
     assert info["audio_params"] == {"buffer_len": 8320, "buffer_ofs": 4160, "samplerate": 16000}
@@ -72,8 +72,8 @@ def test_a_run_holds_what_later_stages_read(folder: Path, outcome: TrainingResul
     assert "speech_features" not in (run.path / "network.json").read_text()
 
 
-def test_the_trained_network_is_read_back(folder: Path, outcome: TrainingResult) -> None:
-    run, task = TrainingRun.open(outcome.run.path), opened(folder)
+def test_the_trained_network_is_read_back(folder: Path, result: TrainingResult) -> None:
+    run, task = TrainingRun.open(result.run.path), opened(folder)
     task.network.load_state_dict(run.weights())
     window, emotion = 0.1 * torch.randn(3, 1, 8320), torch.randn(3, 1, 18)
     with torch.no_grad():
@@ -81,8 +81,8 @@ def test_the_trained_network_is_read_back(folder: Path, outcome: TrainingResult)
         assert torch.equal(ExportedRegression(load_network(run))(window, emotion), expected)
 
 
-def test_implicit_emotions_are_deployed(outcome: TrainingResult) -> None:
-    run = TrainingRun.open(outcome.run.path)
+def test_implicit_emotions_are_deployed(result: TrainingResult) -> None:
+    run = TrainingRun.open(result.run.path)
     faults = Diagnostics().for_file("implicit_emo_db.npz")
     database = EmotionDatabase.read(open_archive(run.path / "deploy/implicit_emo_db.npz", faults), 16, faults)
     assert database is not None
@@ -173,7 +173,7 @@ def test_input_branches_can_be_disabled(folder: Path) -> None:
         opened(folder, NETWORK_HYPER_PARAMS={"use_w2v_features": False, "use_autocorr_features": False})
 
 
-def test_languages_that_nobody_knows_are_skipped(folder: Path) -> None:
+def test_unknown_languages_are_skipped(folder: Path) -> None:
     clips = [["ann", "s1_neutral", [0, 119], "ann", "en", "s1_neutral.wav", 0]]
     clips += [["ann", "s2_joy", [0, 94], "ann", "xx", "s2_joy.wav", 0]]
     task = opened(folder, CLIPS=clips, VALIDATION_SHOTS={}, AUG_MUTED_SHOTS=[], BATCH_SIZE=1, SEQ_STRIDE=60)
@@ -185,7 +185,7 @@ def test_languages_that_nobody_knows_are_skipped(folder: Path) -> None:
     assert seen == {("s1_neutral", True), ("s2_joy", False)}
 
 
-def test_lips_count_by_emotion(folder: Path) -> None:
+def test_lip_losses_are_weighted_by_emotion(folder: Path) -> None:
     factors = {"neutral": 0.0, "joy": 0.0, "anger": 0.0}
     assert first_losses(opened(folder, LOSS_LIP_DIST_EMO_WEIGHTS=factors))["lip_dist"] == 0
 
@@ -213,10 +213,10 @@ def test_the_row_that_drives_it_must_exist(folder: Path) -> None:
 # --- starting points ---------------------------------------------------------------------------------------------
 
 
-def test_it_starts_from_a_run(folder: Path, outcome: TrainingResult) -> None:
-    weights = outcome.run.path / "weights.safetensors"
+def test_training_starts_from_a_run(folder: Path, result: TrainingResult) -> None:
+    weights = result.run.path / "weights.safetensors"
     task = opened(folder, PRETRAINED_NET_FPATH=str(weights))
-    before = TrainingRun.open(outcome.run.path).weights()
+    before = TrainingRun.open(result.run.path).weights()
     after = task.network.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before if name.startswith("network."))
     assert not torch.equal(after["emotions.rows"], before["emotions.rows"])
@@ -226,7 +226,7 @@ def test_it_starts_from_a_run(folder: Path, outcome: TrainingResult) -> None:
         opened(folder, PRETRAINED_NET_FPATH=str(weights), NETWORK_HYPER_PARAMS={"w2v_num_layers": 1})
 
 
-def test_it_starts_from_weights_of_the_reference(folder: Path, tmp_path: Path) -> None:
+def test_training_starts_from_weights_of_the_reference(folder: Path, tmp_path: Path) -> None:
     network = opened(folder).network.network
     with torch.no_grad():
         for weight in network.parameters():

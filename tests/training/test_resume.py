@@ -1,4 +1,4 @@
-"""Real processes killed at random times, also during a save: whoever goes on comes to the same weights, bit for bit."""
+"""Real processes killed at random times, also during a save: resumed runs have the same weights, bit for bit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from train_process import start
 from audio2face.config_base.tables import NetworkType
 from audio2face.training.checkpoint import FOLDER, CheckpointStore, read_progress
 
-PATIENCE = 120
+TIMEOUT = 120
 KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
 
 
@@ -32,7 +32,7 @@ def last_step(folder: Path) -> int:
 
 
 def finish(process: ForkServerProcess) -> int | None:
-    process.join(PATIENCE)
+    process.join(TIMEOUT)
     assert process.exitcode is not None, "training hangs"
     return process.exitcode
 
@@ -45,7 +45,7 @@ def kind(request: pytest.FixtureRequest) -> NetworkType:
 
 @pytest.fixture(scope="module")
 def whole(kind: NetworkType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody disturbed."""
+    """A run without interruption."""
     folder = tmp_path_factory.mktemp("whole")
     assert finish(start(folder, kind)) == 0
     return only_run(folder)
@@ -54,7 +54,7 @@ def whole(kind: NetworkType, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kill_at_random(process: ForkServerProcess, folder: Path, rng: random.Random) -> None:
     """Waits until a few more steps are saved, and then a moment more."""
     goal = last_step(folder) + rng.randint(1, 4)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while process.is_alive() and last_step(folder) < goal and time.monotonic() < deadline:
         time.sleep(0.005)
     time.sleep(rng.uniform(0, 0.1))
@@ -73,7 +73,7 @@ def assert_same(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def test_killed_at_random_times_and_in_a_save(whole: Path, kind: NetworkType, tmp_path: Path) -> None:
+def test_a_run_killed_at_random_times_and_in_a_save_resumes(whole: Path, kind: NetworkType, tmp_path: Path) -> None:
     rng = random.Random(time.time_ns())
     kill_at_random(start(tmp_path, kind), tmp_path, rng)
     assert finish(start(tmp_path, kind, resume=True, die_in_save=rng.randint(1, 8))) == -signal.SIGKILL
@@ -109,7 +109,7 @@ def test_an_interrupted_run_saves_reports_and_resumes(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_again_and_again(whole: Path, kind: NetworkType, tmp_path: Path, seed: int) -> None:
+def test_a_run_killed_repeatedly_resumes(whole: Path, kind: NetworkType, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     kill_at_random(start(tmp_path, kind), tmp_path, rng)
     while last_step(tmp_path) < int((whole / FOLDER / "last").read_text()) - 3:

@@ -73,15 +73,15 @@ def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:
 
 def test_the_quickstart_resumes_what_was_stopped(tmp_path: Path) -> None:
     preproc = {"ann": "261123_101400_run"}
-    wanted = settings(tmp_path, "try")
-    wanted.full = {"dataset": {"CACHE_FPS": {"ann": 30.0}}, "train": {"BATCH_SIZE": 1}}
-    wanted.train.PREPROC_RUN_NAME_FULL = {}
+    configuration = settings(tmp_path, "try")
+    configuration.full = {"dataset": {"CACHE_FPS": {"ann": 30.0}}, "train": {"BATCH_SIZE": 1}}
+    configuration.train.PREPROC_RUN_NAME_FULL = {}
 
     def stopped(name: str, **changes: object) -> RunFolder:
         run = training_run(tmp_path, name, str(changes.get("status", "stopped")))
         write_json(run.path / PREPROC_FILE, {"preproc_run_name_full": changes.get("preproc", preproc)})
-        write_json(run.path / "configs/config_dataset_full.json", wanted.full["dataset"])
-        write_json(run.path / "configs/config_train_full.json", changes.get("train", wanted.full["train"]))
+        write_json(run.path / "configs/config_dataset_full.json", configuration.full["dataset"])
+        write_json(run.path / "configs/config_train_full.json", changes.get("train", configuration.full["train"]))
         if changes.get("checkpoint", True):
             (run.path / "checkpoints/00000007").mkdir(parents=True)
         return run
@@ -92,8 +92,8 @@ def test_the_quickstart_resumes_what_was_stopped(tmp_path: Path) -> None:
     stopped("261123_101800_try", train={"BATCH_SIZE": 2})
     stopped("261123_101900_try", checkpoint=False)
     stopped("261123_102000_first_try")
-    assert find_resumable_run(wanted, preproc) == own
-    assert find_resumable_run(wanted, {}) is None
+    assert find_resumable_run(configuration, preproc) == own
+    assert find_resumable_run(configuration, {}) is None
 
 
 def test_the_quickstart_reuses_its_own_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

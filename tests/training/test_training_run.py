@@ -52,7 +52,7 @@ def nothing(run: Path, network: torch.nn.Module) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcome(folder: Path) -> TrainingResult:
+def result(folder: Path) -> TrainingResult:
     """A finished training of one actor."""
     return train(small_project(folder, **QUICK), nothing)
 
@@ -63,10 +63,10 @@ def opened(configuration: Configuration) -> DiffusionNetwork:
     return network
 
 
-def test_a_run_holds_what_later_stages_read(folder: Path, outcome: TrainingResult) -> None:
-    run = TrainingRun.open(outcome.run.path)
-    assert outcome.stop_reason is StopReason.DONE
-    assert outcome.run.is_done
+def test_a_run_holds_the_files_of_later_stages(folder: Path, result: TrainingResult) -> None:
+    run = TrainingRun.open(result.run.path)
+    assert result.stop_reason is StopReason.DONE
+    assert result.run.is_done
     info = json.loads((run.path / "network_info_full.json").read_text())
     assert info["id"] == {"type": "diffusion", "actor": "ann", "version": "0.1", "output": "geometry"}
     assert info["params"]["explicit_emotions"] == ["joy", "anger"]
@@ -91,8 +91,8 @@ def test_a_run_tells_the_inventory(folder: Path, outcome: TrainingResult) -> Non
     assert run.size > run.path.joinpath("weights.safetensors").stat().st_size
 
 
-def test_the_trained_network_is_read_back(folder: Path, outcome: TrainingResult) -> None:
-    run = TrainingRun.open(outcome.run.path)
+def test_the_trained_network_is_read_back(folder: Path, result: TrainingResult) -> None:
+    run = TrainingRun.open(result.run.path)
     network, trained = load_network(run), opened(small_project(folder, **QUICK)).eval()
     trained.load_state_dict(run.weights())
     generator = torch.Generator().manual_seed(0)
@@ -114,8 +114,8 @@ def obey_permissions() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="capabilities are Linux's")
-@pytest.mark.parametrize("place", ["", "log.log", "checkpoints", "configs"])
-def test_a_run_that_cannot_be_written_to_is_one_message(outcome: TrainingResult, folder: Path, place: str) -> None:
+@pytest.mark.parametrize("path_in_run", ["", "log.log", "checkpoints", "configs"])
+def test_a_read_only_run_is_a_user_error(result: TrainingResult, folder: Path, path_in_run: str) -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
@@ -129,12 +129,12 @@ def test_a_run_that_cannot_be_written_to_is_one_message(outcome: TrainingResult,
         "    return 0\n"
         "run_stage(main)\n"
     )
-    path = outcome.run.path / place
+    path = result.run.path / path_in_run
     before = path.stat().st_mode
     path.chmod(0o555 if path.is_dir() else 0o444)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, str(folder), outcome.run.name, repr(QUICK)],
+            [sys.executable, "-c", code, str(folder), result.run.name, repr(QUICK)],
             cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
@@ -143,7 +143,7 @@ def test_a_run_that_cannot_be_written_to_is_one_message(outcome: TrainingResult,
     finally:
         path.chmod(before)
     assert "Traceback" not in done.stderr
-    if place != "configs":  # which is only read
+    if path_in_run != "configs":  # which is only read
         assert done.returncode == 2
         assert done.stderr.startswith(f"[ERROR] {path}")
 
@@ -152,7 +152,7 @@ def no_noise(batch: int, values: int, generator: object, device: torch.device) -
     return lambda step, start, stop: torch.zeros(batch, stop - start, values)
 
 
-def test_clips_are_judged_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_are_validated_as_a_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks, which bound memory, change nothing."""
     torch.manual_seed(0)
     task = open_task(small_project(folder, **QUICK), HERE, None)
@@ -166,28 +166,28 @@ def test_clips_are_judged_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert task.validate() == pytest.approx(at_once, rel=1e-5, abs=1e-6)
 
 
-def test_a_finished_run_is_only_exported_once_more(folder: Path, outcome: TrainingResult) -> None:
+def test_a_finished_run_is_exported_again(folder: Path, result: TrainingResult) -> None:
     configuration = small_project(folder, **QUICK)
     with pytest.raises(UserError, match="no unfinished run"):
         train(configuration, nothing, resume=NEWEST)
     with pytest.raises(UserError, match="is finished"):
-        train(configuration, nothing, resume=outcome.run.name)
+        train(configuration, nothing, resume=result.run.name)
     exported: list[Path] = []
-    again = train(configuration, lambda run, network: exported.append(run), resume=outcome.run.name, finish_now=True)
-    assert exported == [outcome.run.path]
-    assert again.exported == outcome.exported
+    again = train(configuration, lambda run, network: exported.append(run), resume=result.run.name, finish_now=True)
+    assert exported == [result.run.path]
+    assert again.exported == result.exported
 
 
-def test_other_settings_are_refused_and_named(folder: Path, outcome: TrainingResult) -> None:
+def test_other_settings_are_refused_and_named(folder: Path, result: TrainingResult) -> None:
     changed = {"LEARNING_RATE": 1e-3, "LOG_PERIOD": 3, "SHOT_EMOTION_NAMES": ["neutral", "joy", "anger", "fear"]}
     with pytest.raises(UserError) as caught:
-        train(small_project(folder, **{**QUICK, **changed}), nothing, resume=outcome.run.name, finish_now=True)
+        train(small_project(folder, **{**QUICK, **changed}), nothing, resume=result.run.name, finish_now=True)
     assert "LEARNING_RATE was 5e-05, is 0.001" in str(caught.value)
     assert "SHOT_EMOTION_NAMES" in str(caught.value)
     assert "LOG_PERIOD" not in str(caught.value)
 
 
-def test_an_export_that_fails_keeps_the_weights_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_failed_export_keeps_the_weights_and_names_the_command(tmp_path: Path) -> None:
     def broken(run: Path, network: torch.nn.Module) -> None:
         raise UserError("no space left")
 
@@ -195,15 +195,15 @@ def test_an_export_that_fails_keeps_the_weights_and_says_how_to_go_on(tmp_path: 
         train(small_project(tmp_path, **QUICK, VALIDATION_SHOTS={}), broken)
     (run,) = (tmp_path / "output_train").iterdir()
     assert not RunFolder(run).is_done
-    assert TrainingRun.open(run).summary["exported_metrics"] == {}  # nothing was held out
+    assert TrainingRun.open(run).summary["exported_metrics"] == {}  # there is no validation set
     assert "--resume" in (run / "log.log").read_text()
     assert train(small_project(tmp_path, **QUICK, VALIDATION_SHOTS={}), nothing, resume=NEWEST).run.path == run
 
 
-def test_an_actor_is_added_to_a_trained_network(folder: Path, outcome: TrainingResult) -> None:
-    weights = outcome.run.path / "weights.safetensors"
+def test_an_actor_is_added_to_a_trained_network(folder: Path, result: TrainingResult) -> None:
+    weights = result.run.path / "weights.safetensors"
     network = opened(small_project(folder, ("bob", "ann"), **QUICK, PRETRAINED_NET_FPATH=str(weights)))
-    before = TrainingRun.open(outcome.run.path).weights()
+    before = TrainingRun.open(result.run.path).weights()
     after = network.state_dict()
     assert torch.equal(after["actor_projection.weight"], before["actor_projection.weight"].expand(-1, 2))
     assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith("actor_projection"))
@@ -216,7 +216,7 @@ def test_two_actors_are_trained_together(folder: Path) -> None:
     assert load_network(TrainingRun.open(run)).neutral.shape[0] == 2
 
 
-def test_weights_of_the_reference_are_started_from(folder: Path, tmp_path: Path) -> None:
+def test_training_starts_from_weights_of_the_reference(folder: Path, tmp_path: Path) -> None:
     configuration = small_project(folder, **QUICK)
     network = opened(configuration)
     with torch.no_grad():
@@ -251,9 +251,9 @@ def _as_reference(network: DiffusionNetwork) -> dict[str, torch.Tensor]:
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
-    folder: Path, outcome: TrainingResult, changes: dict[str, Any], message: str
+    folder: Path, result: TrainingResult, changes: dict[str, Any], message: str
 ) -> None:
-    weights = outcome.run.path / "weights.safetensors"
+    weights = result.run.path / "weights.safetensors"
     with pytest.raises(UserError, match=message):
         opened(small_project(folder, **{**QUICK, **changes}, PRETRAINED_NET_FPATH=str(weights)))
 
@@ -261,9 +261,9 @@ def test_weights_that_do_not_fit_are_refused(
 def test_parts_without_data_are_not_trained(folder: Path) -> None:
     task = open_task(small_project(folder, **QUICK), HERE, None)
     batch = next(task.batches(0, 0))
-    known = np.array([[True, False, True, True]] * len(batch.sample_ids))
+    valid = np.array([[True, False, True, True]] * len(batch.sample_ids))
     torch.manual_seed(0)
-    losses = task.losses(task.network.train(), dataclasses.replace(batch, valid=known))
+    losses = task.losses(task.network.train(), dataclasses.replace(batch, valid=valid))
     losses["total"].backward()
     gradient = task.network.heads.tongue[-1].bias.grad
     assert gradient is not None

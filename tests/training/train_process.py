@@ -1,4 +1,4 @@
-"""A training in a process of its own, which tests may kill; processes start fast, from one that has loaded torch."""
+"""Training in a process of its own, which tests kill; a fork server with torch loaded makes its start fast."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def start(
     die_in_save: int | None = None,
     device: str = "cpu",
 ) -> ForkServerProcess:
-    """Starts training in the small project, or goes on with it.
+    """Starts a training of the small project, or resumes one.
 
     Args:
-        folder: the workspace.
-        kind: of network.
-        resume: goes on with the newest run.
-        die_in_save: kills itself while it writes so many files of weights, counted from 1.
-        device: that it trains on.
+        folder: workspace.
+        kind: kind of the network.
+        resume: resumes the newest run.
+        die_in_save: number of the weights file, counted from 1, during whose writing the process kills itself.
+        device: device of the training.
     """
     process = _CONTEXT.Process(target=_train, args=(folder, kind, resume, die_in_save, device))
     process.start()
@@ -47,7 +47,7 @@ def _train(folder: Path, kind: NetworkType, resume: bool, die_in_save: int | Non
 
     torch.set_num_threads(1)
     if die_in_save is not None:
-        checkpoint.save_file = _dying(checkpoint.save_file, die_in_save)  # type: ignore[attr-defined]
+        checkpoint.save_file = _killing_itself(checkpoint.save_file, die_in_save)  # type: ignore[attr-defined]
 
     def main(_: list[str]) -> int:
         configuration = small_project(folder, kind=kind, DEVICE=device)
@@ -57,12 +57,12 @@ def _train(folder: Path, kind: NetworkType, resume: bool, die_in_save: int | Non
     run_stage(main)
 
 
-def _dying(save: object, left: int) -> object:
+def _killing_itself(save: object, remaining: int) -> object:
     def save_and_die(tensors: object, path: Path) -> None:
-        nonlocal left
-        left -= 1
+        nonlocal remaining
+        remaining -= 1
         save(tensors, path)  # type: ignore[operator]
-        if left == 0:
+        if remaining == 0:
             path.write_bytes(path.read_bytes()[:100])
             os.kill(os.getpid(), signal.SIGKILL)
 

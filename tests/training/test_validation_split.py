@@ -1,4 +1,4 @@
-"""Which shots are held out: by name or at random, and never the only one of an emotion, actor or language."""
+"""The validation split: named or random shots, without the only one of an emotion, actor or language."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def test_every_emotion_actor_and_language_stays_in_training(
 
 
 @given(seed=st.integers(0, 99))
-def test_data_with_enough_shots_lose_exactly_the_fraction_drawn(seed: int) -> None:
+def test_data_with_enough_shots_give_exactly_the_drawn_fraction(seed: int) -> None:
     """Nothing is in the way: the shots are those that the seed draws."""
     clips = clips_of([("ann", "joy", ["en"])] * 40 + [("bob", "joy", ["en"])])
     names = sorted({clip.shot.id for clip in clips if clip.shot.actor == "ann"})
     drawn = np.random.default_rng([seed, 0]).permutation(40)[:4]
-    assert chosen_of(clips, 0.1, seed) == {names[place] for place in drawn}
+    assert chosen_of(clips, 0.1, seed) == {names[index] for index in drawn}
 
 
 def test_shots_that_training_needs_are_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -81,7 +81,7 @@ def test_shots_that_training_needs_are_named_in_the_log(caplog: pytest.LogCaptur
     assert "language 'zh'" in caplog.text
 
 
-def test_another_actors_emotion_is_held_out_before_the_only_one_of_an_actor() -> None:
+def test_validation_avoids_the_only_emotion_of_an_actor() -> None:
     rows = [("ann", emotion, ["en"]) for emotion in ("joy", "joy", "anger")] + [("bob", "anger", ["en"])] * 3
     for seed in range(20):
         assert chosen_of(clips_of(rows), 0.34, seed) & {"ann::s00_joy", "ann::s01_joy"}

@@ -1,4 +1,4 @@
-"""The loop on a toy: equal steps however it is cut up, gathered gradients, averages, ends, and trouble."""
+"""The trainer on a toy task: resuming, gradient accumulation, EMA, checkpoints, stopping, and non-finite steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from toy import ToyBatch, ToyTask, train_settings
+from toy_task import ToyBatch, ToyTask, train_settings
 
 from audio2face.errors import UserError
 from audio2face.models.losses import RunningLossNormalizer
@@ -36,7 +36,7 @@ SETTINGS = {
 }
 
 
-def make_loop(
+def make_trainer(
     folder: Path, task: ToyTask, *, stop: InterruptHandler | None = None, log: RunLog | None = None, **settings: object
 ) -> Trainer:
     seed_everything(42)
@@ -45,16 +45,16 @@ def make_loop(
 
 
 class StoppingTask(ToyTask):
-    """Asks to stop when a certain batch is fetched, as a signal would."""
+    """Requests a stop when batch number `at` is fetched, as a signal would."""
 
     def __init__(self, stop: InterruptHandler, at: int) -> None:
         super().__init__()
-        self.stop, self.left = stop, at
+        self.stop, self.remaining = stop, at
 
     def batches(self, epoch: int, first_batch: int) -> Generator[ToyBatch, None, None]:
         for batch in super().batches(epoch, first_batch):
-            self.left -= 1
-            if self.left == 0:
+            self.remaining -= 1
+            if self.remaining == 0:
                 self.stop.received = signal.SIGTERM
             yield batch
 
@@ -64,21 +64,21 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("reference", [False, True])
-def test_stopped_anywhere_it_goes_on_to_the_same_weights(tmp_path: Path, reference: bool) -> None:
+def test_a_run_stopped_anywhere_resumes_to_the_same_weights(tmp_path: Path, reference: bool) -> None:
     options = {"GRADIENT_ACCUMULATION_STEPS": 2, "REFERENCE_ACCUMULATION": reference, "GRADIENT_CLIP_NORM": 0.5}
-    assert make_loop(tmp_path / "whole", ToyTask(), **options).run() is StopReason.DONE
+    assert make_trainer(tmp_path / "whole", ToyTask(), **options).run() is StopReason.DONE
     whole = CheckpointStore(tmp_path / "whole").last()
     assert whole is not None
     for at in (1, 4, 5, 6, 13):
         folder = tmp_path / f"cut{at}"
         stop = InterruptHandler()
-        assert make_loop(folder, StoppingTask(stop, at), stop=stop, **options).run() is StopReason.STOPPED
+        assert make_trainer(folder, StoppingTask(stop, at), stop=stop, **options).run() is StopReason.STOPPED
         stopped = CheckpointStore(folder).last()
         assert stopped is not None
-        loop = make_loop(folder, ToyTask(), **options)
-        torch.manual_seed(99)  # whatever happened before
-        loop.resume(read_checkpoint(stopped))
-        assert loop.run() is StopReason.DONE
+        trainer = make_trainer(folder, ToyTask(), **options)
+        torch.manual_seed(99)  # another state of the global generator
+        trainer.resume(read_checkpoint(stopped))
+        assert trainer.run() is StopReason.DONE
         last = CheckpointStore(folder).last()
         assert last is not None
         assert last.name == whole.name
@@ -100,11 +100,11 @@ class InterruptedTask(ToyTask):
 
     def __init__(self, at: int) -> None:
         super().__init__()
-        self.left = at
+        self.remaining = at
 
     def validate(self) -> dict[str, float]:
-        self.left -= 1
-        if self.left == 0:
+        self.remaining -= 1
+        if self.remaining == 0:
             signal.raise_signal(signal.SIGTERM)
         return super().validate()
 
@@ -112,45 +112,45 @@ class InterruptedTask(ToyTask):
 @pytest.mark.parametrize(("at", "period"), [(1, 1), (3, 1), (4, 1), (1, 3)])
 def test_a_signal_interrupts_validation_and_the_run_resumes_with_it(tmp_path: Path, at: int, period: int) -> None:
     whole, interrupted, resumed = ToyTask(), InterruptedTask(at), ToyTask()
-    make_loop(tmp_path / "whole", whole, VALIDATION_PERIOD_EPOCHS=period).run()
+    make_trainer(tmp_path / "whole", whole, VALIDATION_PERIOD_EPOCHS=period).run()
     with InterruptHandler() as stop:
-        end = make_loop(tmp_path / "cut", interrupted, stop=stop, VALIDATION_PERIOD_EPOCHS=period).run()
+        end = make_trainer(tmp_path / "cut", interrupted, stop=stop, VALIDATION_PERIOD_EPOCHS=period).run()
     assert end is StopReason.STOPPED
     assert len(interrupted.errors) == at - 1
     stopped = CheckpointStore(tmp_path / "cut").last()
     assert stopped is not None
-    loop = make_loop(tmp_path / "cut", resumed, VALIDATION_PERIOD_EPOCHS=period)
-    loop.resume(read_checkpoint(stopped))
-    assert loop.run() is StopReason.DONE
+    trainer = make_trainer(tmp_path / "cut", resumed, VALIDATION_PERIOD_EPOCHS=period)
+    trainer.resume(read_checkpoint(stopped))
+    assert trainer.run() is StopReason.DONE
     assert interrupted.errors + resumed.errors == whole.errors
 
 
 def weights_after(folder: Path, task: ToyTask, **settings: object) -> dict[str, Tensor]:
     task.network[2].p = 0.0  # dropout, which draws by batch
     task.losses = lambda network, batch: {"total": (network(batch.x) - 2 * batch.x).square().mean()}  # type: ignore[method-assign]
-    make_loop(folder, task, NUM_EPOCHS=3, **settings).run()
+    make_trainer(folder, task, NUM_EPOCHS=3, **settings).run()
     return {name: weight.detach() for name, weight in task.network.named_parameters()}
 
 
-def test_gathered_gradients_are_means_over_items_and_flushed_at_the_end_of_an_epoch(tmp_path: Path) -> None:
-    # 10 items: batches of 4, 4, 2 against pairs gathered by two: 4, 4, and 2 that are left at the end.
+def test_accumulated_gradients_are_means_over_items_and_flushed_at_the_end_of_an_epoch(tmp_path: Path) -> None:
+    # 10 items: batches of 4, 4 and 2 against pairs accumulated by two: 4, 4, and a rest of 2.
     large = weights_after(tmp_path / "large", ToyTask(items_per_batch=4))
-    gathered = weights_after(tmp_path / "gathered", ToyTask(items_per_batch=2), GRADIENT_ACCUMULATION_STEPS=2)
+    accumulated = weights_after(tmp_path / "accumulated", ToyTask(items_per_batch=2), GRADIENT_ACCUMULATION_STEPS=2)
     for name in large:
-        torch.testing.assert_close(large[name], gathered[name], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(large[name], accumulated[name], rtol=1e-5, atol=1e-6)
 
 
-def test_the_references_way_steps_after_the_first_batch_and_drops_what_is_left_over(tmp_path: Path) -> None:
+def test_reference_accumulation_steps_after_the_first_batch_and_drops_the_rest(tmp_path: Path) -> None:
     task, accumulation = ToyTask(items=11, items_per_batch=1), {"GRADIENT_ACCUMULATION_STEPS": 4}
-    reference = make_loop(tmp_path, task, **accumulation, REFERENCE_ACCUMULATION=True)
-    ours = make_loop(tmp_path, task, **accumulation)
+    reference = make_trainer(tmp_path, task, **accumulation, REFERENCE_ACCUMULATION=True)
+    ours = make_trainer(tmp_path, task, **accumulation)
     assert [index for index in range(11) if reference.is_update(index)] == [0, 4, 8]
     assert [index for index in range(11) if ours.is_update(index)] == [3, 7, 10]
 
 
-def test_a_checkpoint_after_every_step_and_only_last_and_best_stay(tmp_path: Path) -> None:
+def test_only_the_last_and_best_checkpoints_are_kept(tmp_path: Path) -> None:
     task = ToyTask()
-    make_loop(tmp_path, task, CHECKPOINT_PERIOD_MINUTES=0.0).run()
+    make_trainer(tmp_path, task, CHECKPOINT_PERIOD_MINUTES=0.0).run()
     store = CheckpointStore(tmp_path)
     last, best = store.last(), store.best()
     assert last is not None
@@ -162,10 +162,10 @@ def test_a_checkpoint_after_every_step_and_only_last_and_best_stay(tmp_path: Pat
     assert best.name == f"{best_epoch * task.num_batches:08d}"
 
 
-def test_the_average_of_the_weights_is_tried_and_exported(tmp_path: Path) -> None:
+def test_ema_weights_are_validated_and_exported(tmp_path: Path) -> None:
     task = ToyTask()
-    loop = make_loop(tmp_path, task, NUM_EPOCHS=2)
-    loop.run()
+    trainer = make_trainer(tmp_path, task, NUM_EPOCHS=2)
+    trainer.run()
     last = CheckpointStore(tmp_path).last()
     assert last is not None
     checkpoint, exported = read_checkpoint(last), read_exported_weights(last)
@@ -183,14 +183,14 @@ def test_the_average_of_the_weights_is_tried_and_exported(tmp_path: Path) -> Non
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("reference", [False, True])
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_a_step_that_is_not_finite_is_skipped_and_its_clip_is_named(
+def test_a_non_finite_step_is_skipped_and_its_clip_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, value: float, reference: bool, accumulation: int
 ) -> None:
     settings = {"GRADIENT_ACCUMULATION_STEPS": accumulation, "REFERENCE_ACCUMULATION": reference}
     task, sound = ToyTask(poison=3, poison_value=value), ToyTask()
     with caplog.at_level(logging.WARNING, "audio2face"):
-        make_loop(tmp_path / "sound", sound, **settings).run()
-        make_loop(tmp_path / "poisoned", task, **settings).run()
+        make_trainer(tmp_path / "sound", sound, **settings).run()
+        make_trainer(tmp_path / "poisoned", task, **settings).run()
     skipped = len(caplog.messages)
     assert skipped == 4 if accumulation == 1 else 1 <= skipped <= 4  # at most once in each epoch
     assert all(message.endswith("Clips: clip 3") for message in caplog.messages)
@@ -203,8 +203,8 @@ def test_a_step_that_is_not_finite_is_skipped_and_its_clip_is_named(
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_running_statistics_are_those_of_the_steps_that_count(tmp_path: Path, accumulation: int) -> None:
-    """A batch that is skipped leaves no trace: its neighbours train as if it had not been there."""
+def test_running_statistics_ignore_skipped_steps(tmp_path: Path, accumulation: int) -> None:
+    """The running scale is that of the finite steps alone."""
     taken: list[Tensor] = []
     task = ToyTask(poison=3)
     losses = task.losses
@@ -215,7 +215,7 @@ def test_running_statistics_are_those_of_the_steps_that_count(tmp_path: Path, ac
         return found
 
     task.losses = recorded  # type: ignore[method-assign]
-    make_loop(tmp_path, task, NUM_EPOCHS=3, GRADIENT_ACCUMULATION_STEPS=accumulation).run()
+    make_trainer(tmp_path, task, NUM_EPOCHS=3, GRADIENT_ACCUMULATION_STEPS=accumulation).run()
     expected = RunningLossNormalizer()
     for first in range(0, len(taken), 5):
         epoch = taken[first : first + 5]
@@ -229,28 +229,28 @@ def test_running_statistics_are_those_of_the_steps_that_count(tmp_path: Path, ac
 
 
 class StoppingAtPoison(StoppingTask):
-    """Its every number is not a number, from the batch on at which it is asked to stop."""
+    """Its numbers are NaN from shortly before the requested stop on."""
 
     def batches(self, epoch: int, first_batch: int) -> Generator[ToyBatch, None, None]:
         for batch in super().batches(epoch, first_batch):
-            yield replace(batch, x=batch.x * math.nan) if self.left <= 2 else batch
+            yield replace(batch, x=batch.x * math.nan) if self.remaining <= 2 else batch
 
 
-def test_a_signal_saves_while_losses_are_not_finite(tmp_path: Path) -> None:
+def test_a_signal_saves_a_checkpoint_while_losses_are_non_finite(tmp_path: Path) -> None:
     stop = InterruptHandler()
-    assert make_loop(tmp_path, StoppingAtPoison(stop, 7), stop=stop).run() is StopReason.STOPPED
+    assert make_trainer(tmp_path, StoppingAtPoison(stop, 7), stop=stop).run() is StopReason.STOPPED
     last = CheckpointStore(tmp_path).last()
     assert last is not None
     assert last.name == "00000004"  # batches 5 to 7 were skipped
     checkpoint = read_checkpoint(last)
     assert all(map(math.isfinite, checkpoint.task.values()))
-    loop = make_loop(tmp_path, ToyTask())
-    loop.resume(checkpoint)
-    assert loop.run() is StopReason.DONE
+    trainer = make_trainer(tmp_path, ToyTask())
+    trainer.resume(checkpoint)
+    assert trainer.run() is StopReason.DONE
 
 
-def test_a_gradient_that_is_not_finite_is_traced_to_its_batch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The loss is finite, and its slope is not; of the batches of a step the one is named with which that began."""
+def test_a_non_finite_gradient_is_traced_to_its_batch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The loss is finite and its gradient is not; the first such batch of a step is named."""
     task = ToyTask()
     plain = task.losses
 
@@ -261,7 +261,7 @@ def test_a_gradient_that_is_not_finite_is_traced_to_its_batch(tmp_path: Path, ca
 
     task.losses = steep  # type: ignore[method-assign]
     with caplog.at_level(logging.WARNING, "audio2face"):
-        make_loop(tmp_path, task, NUM_EPOCHS=1, GRADIENT_ACCUMULATION_STEPS=4).run()
+        make_trainer(tmp_path, task, NUM_EPOCHS=1, GRADIENT_ACCUMULATION_STEPS=4).run()
     (message,) = caplog.messages
     named = message.partition("Clips: ")[2].split(", ")
     assert "clip 3" in named
@@ -269,23 +269,23 @@ def test_a_gradient_that_is_not_finite_is_traced_to_its_batch(tmp_path: Path, ca
     assert all(map(math.isfinite, task.state().values()))
 
 
-def test_it_gives_up_when_nothing_is_finite_any_more(tmp_path: Path) -> None:
+def test_training_stops_after_20_non_finite_steps(tmp_path: Path) -> None:
     task = ToyTask(items=1, items_per_batch=1, poison=0)
     with pytest.raises(UserError, match=r"not been finite for 20 steps in a row, last with clip 0"):
-        make_loop(tmp_path, task, NUM_EPOCHS=100).run()
+        make_trainer(tmp_path, task, NUM_EPOCHS=100).run()
 
 
-def test_time_limit_ends_as_if_all_epochs_were_done(tmp_path: Path) -> None:
+def test_the_time_limit_ends_training_as_the_last_epoch_does(tmp_path: Path) -> None:
     task = ToyTask()
-    assert make_loop(tmp_path, task, TIME_LIMIT_MINUTES=0.0).run() is StopReason.TIME_LIMIT
+    assert make_trainer(tmp_path, task, TIME_LIMIT_MINUTES=0.0).run() is StopReason.TIME_LIMIT
     assert len(task.errors) == 1
     assert CheckpointStore(tmp_path).best() is not None
 
 
-def test_figures_survive_a_stop_and_are_drawn(tmp_path: Path) -> None:
+def test_metrics_survive_a_stop_and_are_plotted(tmp_path: Path) -> None:
     tracked = TrackedRun(folder=tmp_path, parameters={}, workspace=tmp_path)
     log = RunLog(tracked)
-    make_loop(tmp_path / "checkpoints", ToyTask(), log=log, NUM_EPOCHS=2).run()
+    make_trainer(tmp_path / "checkpoints", ToyTask(), log=log, NUM_EPOCHS=2).run()
     log.draw()
     log.close("done")
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
@@ -300,7 +300,7 @@ def test_figures_survive_a_stop_and_are_drawn(tmp_path: Path) -> None:
     assert {int(row["step"]) for row in csv.DictReader((tmp_path / "metrics.csv").open())} == {1, 3, 5}
 
 
-def test_the_first_signal_asks_and_the_second_stops_at_once() -> None:
+def test_the_first_signal_requests_a_stop_and_the_second_interrupts() -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
     try:

@@ -50,7 +50,7 @@ def inputs(batch: int, frames: int, actors: int = 2) -> tuple[Tensor, ...]:
 
 @torch.no_grad()
 @pytest.mark.parametrize("fps", [60, 30])
-def test_a_padded_batch_gives_what_its_items_give(fps: int) -> None:
+def test_a_padded_batch_equals_its_single_items(fps: int) -> None:
     network = random_network(fps=fps)
     noisy, timesteps, features, actor, emotion = inputs(3, 50)
     frames, steps = [50, 31, 1], [40, 26, 5]
@@ -75,7 +75,7 @@ def test_audio_of_unequal_length_is_encoded_clip_by_clip() -> None:
 
 
 @torch.no_grad()
-def test_a_stream_cut_anywhere_is_the_whole() -> None:
+def test_a_stream_of_any_blocks_equals_the_whole_clip() -> None:
     network = random_network()
     noisy, timesteps, features, actor, _ = inputs(2, 30)
     conditions = network.conditions(features, 30, actor, torch.rand(2, 30, 2))
@@ -134,7 +134,7 @@ def test_the_encoder_runs_once() -> None:
     assert network.encoder.calls == 1
 
 
-def test_a_seed_decides_a_clip() -> None:
+def test_sampling_is_reproducible_from_the_seed() -> None:
     network = random_network()
     _, _, features, actor, emotion = inputs(1, 1)
     with torch.no_grad():
@@ -158,12 +158,12 @@ def test_an_untrained_network_predicts_the_neutral_face_of_the_actor() -> None:
     assert not [name for name in network.state_dict() if name in ("neutral", "scale")]
 
 
-def test_constants_must_fit() -> None:
+def test_constants_of_the_wrong_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit 2 actors"):
         DiffusionNetwork(settings(), ActorConstants(torch.zeros(3, VALUES), torch.ones(3, 4)))
 
 
-def test_a_network_without_encoder_wants_features() -> None:
+def test_a_network_without_encoder_takes_features() -> None:
     with pytest.raises(ValueError, match="has no encoder"):
         random_network().encode(torch.zeros(1, 16000))
     with pytest.raises(ValueError, match="given together"):
@@ -175,9 +175,11 @@ def test_more_actors_keep_the_trained_weights() -> None:
     widened = widen_actors(known.state_dict(), [1, None, 0])
     grown = random_network(3)
     grown.load_state_dict(widened)
-    columns, old = grown.actor_projection.weight, known.actor_projection.weight
+    columns, old = grown.actor_projection.weight, trained.actor_projection.weight
     torch.testing.assert_close(columns, torch.stack([old[:, 1], old.mean(1), old[:, 0]], dim=1))
-    assert torch.equal(grown.state_dict()["gru.layers.0.weight_hh_l0"], known.state_dict()["gru.layers.0.weight_hh_l0"])
+    assert torch.equal(
+        grown.state_dict()["gru.layers.0.weight_hh_l0"], trained.state_dict()["gru.layers.0.weight_hh_l0"]
+    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -207,7 +209,7 @@ def test_training_reaches_every_weight_and_lowers_the_loss(precision: str) -> No
 
 
 @pytest.mark.slow
-def test_a_window_is_one_graph_for_any_batch() -> None:
+def test_one_graph_samples_windows_of_any_batch_size() -> None:
     network, window = random_network(), WINDOWS[60]
     network.encoder = Encoder().eval()
     sampler = WindowSampler(network, SCHEDULE, window).eval()
@@ -227,7 +229,7 @@ def test_a_window_is_one_graph_for_any_batch() -> None:
 
 
 @torch.no_grad()
-def test_given_noise_may_serve_a_whole_batch() -> None:
+def test_given_noise_broadcasts_over_a_batch() -> None:
     network = random_network()
     _, _, features, actor, emotion = inputs(2, 1)
     conditions = network.conditions(features, 9, actor, emotion)

@@ -1,10 +1,10 @@
-"""Trainings that several processes share, to be started as a script in each of them; every one leaves its weights.
+"""Distributed trainings: a script that every process runs, and which writes the weights of each process.
 
-together.py toy FOLDER ITEMS        the toy, 20 steps of four items
-together.py poison FOLDER ITEMS     the toy, of which an item is not finite
-together.py reference FOLDER ITEMS  the toy, gradients accumulated the reference's way
-together.py KIND FOLDER [resume]    the small project, of a kind of network
-together.py late FOLDER             the small project of regression, whose first process is late wherever it works alone
+train_distributed.py toy FOLDER ITEMS        the toy task, 20 steps of four items
+train_distributed.py poison FOLDER ITEMS     the toy task with one non-finite item
+train_distributed.py reference FOLDER ITEMS  the toy task with the reference's gradient accumulation
+train_distributed.py KIND FOLDER [resume]    the small project with a network of this kind
+train_distributed.py slow FOLDER             the small project of regression; work of the first process alone is slow
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed import distributed_c10d
-from toy import ToyBatch, ToyTask, train_settings
+from toy_task import ToyBatch, ToyTask, train_settings
 
 from audio2face.config_base.tables import NetworkType
 from audio2face.models.losses import RunningLossNormalizer
@@ -35,11 +35,11 @@ from audio2face.training.trainer import StopReason, Trainer
 GLOBAL_BATCH = 4
 STEPS = 20
 POISON = 2
-PATIENCE, DELAY = 4, 6.0  # seconds, see `be_late`
+TIMEOUT, DELAY = 4, 6.0  # seconds: of collectives; of slow work, which is longer
 
 
-class DealtTask(ToyTask):
-    """Deals its batches out in turns. Nothing is drawn, so that it does not matter how many share the work."""
+class DistributedToyTask(ToyTask):
+    """Shards its batches over the ranks. It has no dropout, so that the result is independent of their number."""
 
     def __init__(self, items: int, fabric: Fabric, poison: int | None) -> None:
         super().__init__(items, GLOBAL_BATCH // fabric.world_size, poison)
@@ -51,10 +51,10 @@ class DealtTask(ToyTask):
     def batches(self, epoch: int, first_batch: int) -> Generator[ToyBatch, None, None]:
         order = torch.randperm(self.items, generator=torch.Generator().manual_seed(epoch)).tolist()
         for batch in range(first_batch, self.num_batches):
-            whole = order[batch * GLOBAL_BATCH :][:GLOBAL_BATCH]
-            own = whole[self.fabric.global_rank :: self.fabric.world_size]
-            x = self.numbers[own, None] if own else torch.tensor([[5.0]])  # counts for nothing, whatever it is
-            yield ToyBatch(tuple(f"clip {item}" for item in own), x)
+            batch_items = order[batch * GLOBAL_BATCH :][:GLOBAL_BATCH]
+            local = batch_items[self.fabric.global_rank :: self.fabric.world_size]
+            x = self.numbers[local, None] if local else torch.tensor([[5.0]])  # padding, which has no weight
+            yield ToyBatch(tuple(f"clip {item}" for item in local), x)
 
     def losses(self, network: nn.Module, batch: ToyBatch) -> Mapping[str, Tensor]:  # type: ignore[override]
         error = (network(batch.x) - 2 * batch.x).square().mean()
@@ -64,7 +64,7 @@ class DealtTask(ToyTask):
 def train_toy(folder: Path, items: int, poison: int | None = None, reference: bool = False) -> None:
     fabric = make_fabric("cpu")
     seed_everything(42, fabric.global_rank)
-    task = DealtTask(items, fabric, poison)
+    task = DistributedToyTask(items, fabric, poison)
     epochs = -(-STEPS // task.num_batches)
     store = CheckpointStore(folder / "checkpoints")
     settings = train_settings(
@@ -76,7 +76,7 @@ def train_toy(folder: Path, items: int, poison: int | None = None, reference: bo
         REFERENCE_ACCUMULATION=reference,
     )
     Trainer(fabric, task, settings, store, None, InterruptHandler()).run()
-    keep(task.network, folder)
+    save_weights(task.network, folder)
     save_file(task.scale.state_dict(), folder / f"scales_{fabric.global_rank}.safetensors")
 
 
@@ -88,12 +88,12 @@ def train_small(folder: Path, kind: NetworkType, resume: bool, **changes: Any) -
 
     run_loop = Trainer.run
 
-    def run_and_keep(loop: Trainer, *, finish_now: bool = False) -> StopReason:
-        end = run_loop(loop, finish_now=finish_now)
-        keep(loop.task.network, folder)
-        return end
+    def run_and_save(loop: Trainer, *, finish_now: bool = False) -> StopReason:
+        stop_reason = run_loop(loop, finish_now=finish_now)
+        save_weights(loop.task.network, folder)
+        return stop_reason
 
-    Trainer.run = run_and_keep  # type: ignore[method-assign]
+    Trainer.run = run_and_save  # type: ignore[method-assign]
 
     def main(_: list[str]) -> int:
         configuration = small_project(folder, kind=kind, **changes)
@@ -104,33 +104,33 @@ def train_small(folder: Path, kind: NetworkType, resume: bool, **changes: Any) -
     run_stage(main)
 
 
-def be_late() -> None:
-    """Makes collectives give up after seconds; features, validation and export of the first process take longer."""
+def slow_down_first_process() -> None:
+    """Shortens the time-out of collectives; features, validation and export of the first process take longer."""
     from audio2face.training import run
     from audio2face.training.data import features
     from audio2face.training.regression import RegressionTask
 
     make, validate, extract = run.make_fabric, RegressionTask.validate, features.write_npy
 
-    def make_impatient(*args: Any) -> Fabric:
+    def make_with_timeout(*args: Any) -> Fabric:
         fabric = make(*args)
-        distributed_c10d._set_pg_timeout(timedelta(seconds=PATIENCE), None)
+        distributed_c10d._set_pg_timeout(timedelta(seconds=TIMEOUT), None)
         return fabric
 
-    def validate_late(task: RegressionTask) -> dict[str, float]:
+    def validate_slowly(task: RegressionTask) -> dict[str, float]:
         time.sleep(DELAY)
         return validate(task)
 
-    def write_late(path: Path, array: np.ndarray) -> None:
+    def write_slowly(path: Path, array: np.ndarray) -> None:
         time.sleep(DELAY if os.environ["RANK"] == "0" and not list(path.parent.glob("*.npy")) else 0.0)
         extract(path, array)
 
-    run.make_fabric = make_impatient  # type: ignore[attr-defined]
-    RegressionTask.validate = validate_late  # type: ignore[method-assign]
-    features.write_npy = write_late  # type: ignore[attr-defined]
+    run.make_fabric = make_with_timeout  # type: ignore[attr-defined]
+    RegressionTask.validate = validate_slowly  # type: ignore[method-assign]
+    features.write_npy = write_slowly  # type: ignore[attr-defined]
 
 
-def keep(network: nn.Module, folder: Path) -> None:
+def save_weights(network: nn.Module, folder: Path) -> None:
     weights = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
     save_file(weights, folder / f"weights_{os.environ.get('RANK', '0')}.safetensors")
 
@@ -140,8 +140,8 @@ if __name__ == "__main__":
     what, where, *rest = sys.argv[1:]
     if what in ("toy", "poison", "reference"):
         train_toy(Path(where), int(rest[0]), POISON if what == "poison" else None, what == "reference")
-    elif what == "late":
-        be_late()
+    elif what == "slow":
+        slow_down_first_process()
         train_small(Path(where), "regression", resume=False, NUM_EPOCHS=1, VALIDATION_PERIOD_EPOCHS=1)
     else:
         train_small(Path(where), "regression" if what == "regression" else "diffusion", bool(rest))

@@ -1,4 +1,4 @@
-"""Device, precision and choice of algorithms."""
+"""Precision, and deterministic algorithms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def switches() -> list[bool]:
 
 
 @pytest.mark.parametrize(("reproducible", "inside"), [(True, [True, False, False, False]), (False, None)])
-def test_algorithms_are_chosen_and_given_back(reproducible: bool, inside: list[bool] | None) -> None:
+def test_algorithm_settings_are_restored(reproducible: bool, inside: list[bool] | None) -> None:
     before = switches()
     with pytest.raises(KeyboardInterrupt), deterministic_algorithms(reproducible):
         assert switches() == (inside or [*before[:3], False])
@@ -36,10 +36,10 @@ def test_algorithms_are_chosen_and_given_back(reproducible: bool, inside: list[b
 
 
 @pytest.mark.parametrize("kind", ["diffusion", "regression"])
-def test_with_half_the_bits_it_learns_and_is_judged_in_full(kind: NetworkType, tmp_path: Path) -> None:
+def test_bfloat16_training_validates_in_float32(kind: NetworkType, tmp_path: Path) -> None:
     few = {"NUM_EPOCHS": 1, "VALIDATION_PERIOD_EPOCHS": 1, "PRECISION": "bfloat16"}
-    outcome = train(small_project(tmp_path, kind=kind, **few), lambda run, network: None)
-    run = TrainingRun.open(outcome.run.path)
+    result = train(small_project(tmp_path, kind=kind, **few), lambda run, network: None)
+    run = TrainingRun.open(result.run.path)
     assert all(math.isfinite(value) for value in run.summary["exported_metrics"].values())
     assert all(weight.dtype == torch.float32 for weight in run.weights().values() if weight.is_floating_point())
     status = json.loads((run.path / "status.json").read_text())

@@ -1,4 +1,4 @@
-"""Two real processes that train together on the CPU: equal to the bit, and nearly equal to one process."""
+"""Distributed training of two processes on the CPU: both have equal bits, and nearly the weights of one process."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from audio2face.config_base.tables import NetworkType
 from audio2face.training.checkpoint import FOLDER, CheckpointStore
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).with_name("together.py")
-PATIENCE = 120
+SCRIPT = Path(__file__).with_name("train_distributed.py")
+TIMEOUT = 120
 
 
 def start(processes: int, *arguments: object, stderr: int | None = None) -> subprocess.Popen[bytes]:
@@ -45,13 +45,13 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 
 # Batches of four; of the last one, the first process gets two items and the second one, or one and none.
 @pytest.mark.parametrize(
-    ("way", "items", "steps"), [("toy", 19, 20), ("toy", 17, 20), ("reference", 19, 12), ("reference", 17, 12)]
+    ("task", "items", "steps"), [("toy", 19, 20), ("toy", 17, 20), ("reference", 19, 12), ("reference", 17, 12)]
 )
-def test_two_processes_learn_what_one_learns(tmp_path: Path, way: str, items: int, steps: int) -> None:
+def test_two_processes_give_the_weights_of_one(tmp_path: Path, task: str, items: int, steps: int) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     for count, folder in enumerate(folders, 1):
         folder.mkdir()
-        assert start(count, way, folder, items).wait(PATIENCE) == 0
+        assert start(count, task, folder, items).wait(TIMEOUT) == 0
     one, two = weights(folders[0]), weights(folders[1])
     assert_same(two, weights(folders[1], rank=1))
     last = [(folder / "checkpoints/last").read_text() for folder in folders]
@@ -59,14 +59,14 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path, way: str, items: in
     assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-4
 
 
-def test_one_bad_item_is_skipped_by_all(tmp_path: Path) -> None:
-    """Of 17 items one is not finite, which in some epochs the second process has; the first one names it."""
+def test_a_non_finite_item_is_skipped_by_all_processes(tmp_path: Path) -> None:
+    """One of 17 items is non-finite, in some epochs on the second rank; the first one logs its name."""
     folders = [tmp_path / "one", tmp_path / "two"]
     warnings = []
     for count, folder in enumerate(folders, 1):
         folder.mkdir()
         process = start(count, "poison", folder, 17, stderr=subprocess.PIPE)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
         warnings.append([line for line in errors.decode().splitlines() if "step skipped" in line])
     one, two = weights(folders[0]), weights(folders[1])
@@ -76,14 +76,14 @@ def test_one_bad_item_is_skipped_by_all(tmp_path: Path) -> None:
     assert all(line.endswith("Clips: clip 2") for line in warnings[0] + warnings[1])
     scales = [load_file(folder / f"scales_{rank}.safetensors") for folder, rank in ((folders[0], 0), (folders[1], 0))]
     assert_same(scales[1], load_file(folders[1] / "scales_1.safetensors"))
-    for name, value in scales[0].items():  # means over items: those of one process
+    for name, value in scales[0].items():  # means over items, as in one process
         torch.testing.assert_close(scales[1][name], value, rtol=1e-4, atol=0.0)
 
 
-def test_the_others_wait_for_one_that_works_alone(tmp_path: Path) -> None:
+def test_processes_wait_for_the_first_one(tmp_path: Path) -> None:
     """Features, validation and export of the first process each take longer than the time-out of collectives."""
     small_project(tmp_path, kind="regression")
-    assert start(2, "late", tmp_path).wait(PATIENCE) == 0
+    assert start(2, "slow", tmp_path).wait(TIMEOUT) == 0
     assert json.loads((only_run(tmp_path) / "status.json").read_text())["status"] == "done"
     assert_same(weights(tmp_path), weights(tmp_path, rank=1))
 
@@ -94,7 +94,7 @@ def only_run(folder: Path) -> Path:
 
 
 def wait_for_checkpoint(process: subprocess.Popen[bytes], folder: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         assert process.poll() is None
         runs = list((folder / "output_train").glob("*"))
@@ -105,19 +105,19 @@ def wait_for_checkpoint(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["diffusion", "regression"])
-def test_a_signal_stops_all_and_they_go_on_together(tmp_path: Path, kind: NetworkType) -> None:
+def test_a_signal_stops_all_processes_and_they_resume(tmp_path: Path, kind: NetworkType) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):
-        small_project(folder, kind=kind)  # made once, before several processes look for it
-    assert start(2, kind, whole).wait(PATIENCE) == 0
+        small_project(folder, kind=kind)  # created once, before several processes read it
+    assert start(2, kind, whole).wait(TIMEOUT) == 0
     assert_same(weights(whole), weights(whole, rank=1))
 
     process = start(2, kind, cut)
     wait_for_checkpoint(process, cut)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE) == 143
+    assert process.wait(TIMEOUT) == 143
     assert json.loads((only_run(cut) / "status.json").read_text())["status"] == "stopped"
 
-    assert start(2, kind, cut, "resume").wait(PATIENCE) == 0
+    assert start(2, kind, cut, "resume").wait(TIMEOUT) == 0
     assert_same(weights(cut), weights(whole))
     assert_same(weights(cut), weights(cut, rank=1))

@@ -1,4 +1,4 @@
-"""The smallest task that can be trained, with what makes resuming hard: dropout and its own random numbers."""
+"""A toy task for the trainer, with state that resuming must restore: dropout and a generator of its own."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from audio2face.training.task import ParameterGroup
 
 
 def train_settings(**changes: object) -> TrainDiffusion:
-    """A training section with the defaults of the base module, but for changes."""
+    """A training section: defaults of the base module, and changes."""
     defaults = {field.name: getattr(config_train_diffusion_base, field.name) for field in fields(TrainDiffusion)}
     return TrainDiffusion(**{**defaults, **changes})
 
 
 @dataclass(frozen=True)
 class ToyBatch:
-    """Numbers, whose doubles are the targets."""
+    """Numbers; the targets are their doubles."""
 
     sample_ids: tuple[str, ...]
     x: Tensor
@@ -40,12 +40,12 @@ class ToyBatch:
 
 
 class ToyTask:
-    """Is trained to double numbers; its loss is normalised by its running scale, as those of regression are.
+    """Trains a network to double numbers; the loss is normalised by its running scale, as in regression.
 
     Args:
-        items: of an epoch.
-        items_per_batch: of a batch.
-        poison: an item whose number is not finite.
+        items: number of items of an epoch.
+        items_per_batch: number of items of a batch.
+        poison: index of an item whose number is non-finite; None: all are finite.
         poison_value: that number.
     """
 
