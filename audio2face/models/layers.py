@@ -184,7 +184,7 @@ class ChannelGainNoise(nn.Module):
         strength: strength of the gains.
 
     Attributes:
-        generator: random generator on the CPU, whatever the device; None: torch's global one.
+        generator: random generator on the CPU, for every device; None: torch's global one.
     """
 
     def __init__(self, channels: int, strength: float = 0.4) -> None:

@@ -1,4 +1,4 @@
-"""How sound is cut into the windows of a network, and which frames each window gives. Arithmetic only.
+"""The schedule of windows: the audio samples of each window of a network, and the frames that it gives.
 
 Frame i of an animation spans the time from i / fps to (i + 1) / fps. Frames and windows are counted from the first
 window, which may begin before the recording: its first frames then get context, and a recurrent state has settled by
@@ -123,7 +123,7 @@ class WindowSchedule:
 
     @property
     def lead_in_frames(self) -> int:
-        """Whole frames before the recording; they are computed and dropped."""
+        """Number of frames before the recording, which are computed and dropped."""
         return max(0, math.floor((self.padding - self.offset) / self.frame_stride))
 
     def num_frames(self, num_samples: int) -> int:
@@ -146,7 +146,7 @@ class WindowSchedule:
         return max(0, math.ceil(last / self._window_stride))
 
     def first_sample(self, window: int) -> int:
-        """Where a window begins, from the start of the recording; negative before it."""
+        """First sample of a window, counted from the start of the recording; negative before it."""
         return math.floor(window * self._window_stride) - self.padding
 
     def end_sample(self, window: int) -> int:

@@ -34,7 +34,7 @@ _DIFFUSION_NAMES = {
     "proj_time.0.": "timestep_projection.",
     "embed_actor.": "actor_projection.",
     "embed_emo_vector.": "emotion_projection.",
-    "gru.": "gru.",  # layers are renamed by `_layer_of_gru`
+    "gru.": "gru.",  # layers are renamed by `_gru_layer_name`
     "final_layer_skin.": "heads.skin.",
     "final_layer_tongue.": "heads.tongue.",
     "final_layer_jaw.": "heads.jaw.",
@@ -79,21 +79,21 @@ def convert_reference_weights(state: Mapping[str, Tensor]) -> tuple[dict[str, Te
         UserError: these are not the weights of such a network.
     """
     network: dict[str, Tensor] = {}
-    rest: dict[str, Tensor] = {}
+    encoder: dict[str, Tensor] = {}
     for name, weight in state.items():
         start = next((start for start in _DIFFUSION_NAMES if name.startswith(start)), None)
         if start is None:
-            rest[name] = weight
+            encoder[name] = weight
         else:
             network[_gru_layer_name(_DIFFUSION_NAMES[start] + name.removeprefix(start))] = weight
     # The encoder is one module of any name: all its weights share the first part of their names.
-    holders = {name.split(".")[0] for name in rest}
+    holders = {name.split(".")[0] for name in encoder}
     if not network or len(holders) > 1:
         raise UserError(
             f"these are not the weights of a diffusion network: unknown {', '.join(sorted(holders)[:5]) or 'nothing'}",
             hint="Give the weights.pth of a run of NETWORK_TYPE 'diffusion'.",
         )
-    return network, {name.split(".", 1)[-1]: weight for name, weight in rest.items()}
+    return network, {name.split(".", 1)[-1]: weight for name, weight in encoder.items()}
 
 
 def _gru_layer_name(name: str) -> str:
@@ -126,9 +126,9 @@ def convert_regression_weights(
     for name, weight in state.items():
         start = next((start for start in names if name.startswith(start)), None)
         if start is not None:
-            ours = names[start] + name.removeprefix(start)
-            network[ours] = (
-                weight.squeeze(-1) if ours.startswith(_TEMPORAL_CONVOLUTIONS) and weight.dim() == 4 else weight
+            own_name = names[start] + name.removeprefix(start)
+            network[own_name] = (
+                weight.squeeze(-1) if own_name.startswith(_TEMPORAL_CONVOLUTIONS) and weight.dim() == 4 else weight
             )
         elif (own := _wav2vec_name(name)) is not None:
             encoder[own] = weight
@@ -197,7 +197,7 @@ def load_pretrained_regression(network: RegressionNetwork, path: Path, languages
         weights = {name.removeprefix(_MODULE_PREFIX): weight for name, weight in own.items()}
     else:
         weights = _with_encoder(network, *convert_regression_weights(_read_reference_weights(path), languages))
-    same = "shapes, emotions, NETWORK_HYPER_PARAMS, PHONEME_FORCING_LANGS and SPEECH_ENCODER"
+    same = "PCA components, emotions, NETWORK_HYPER_PARAMS, PHONEME_FORCING_LANGS and SPEECH_ENCODER"
     _load(network, weights, path, f"the number of {same}")
     LOGGER.info("starting from %s", path)
 

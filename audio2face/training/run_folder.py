@@ -92,12 +92,12 @@ def provenance_record(sources: Iterable[ActorSource], roots: Roots) -> dict[str,
 
 
 def read_origins(folder: Path, roots: Roots, preproc_root: Path) -> dict[str, Origin]:
-    """Reads what `describe` gave from the folder of a training run, or what the reference implementation left there.
+    """Reads the origins of the actors from the folder of a training run, also from one of the reference implementation.
 
     Args:
         folder: the run folder.
         roots: folders of datasets and workspace.
-        preproc_root: PREPROC_ROOT, for folders of the reference, which know the names of runs only.
+        preproc_root: PREPROC_ROOT, for folders of the reference, which record the names of preprocessing runs only.
 
     Returns:
         The origins by actor, in the order of the network.
@@ -202,7 +202,7 @@ PREPROC_FILE = f"configs/{ORIGINS_STEM}.json"
 NETWORK_FILE = "network.json"
 INFO_FILE = "network_info_full.json"
 SUMMARY_FILE = "summary.json"
-DEPLOY_FOLDER = "deploy"  # of a run: what consumers of the model read
+DEPLOY_FOLDER = "deploy"  # folder in a run with the files that deployment copies
 
 
 @dataclass(frozen=True)

@@ -69,10 +69,10 @@ class MicroBatch:
 
 
 def suspects(micro_batches: Sequence[MicroBatch], gradient_norm: Tensor) -> tuple[list[str], list[str]]:
-    """The items of this process that may be why a step is not finite.
+    """The items of this process that may have made a step non-finite.
 
     Args:
-        micro_batches: those of the step.
+        micro_batches: micro-batches of the step.
         gradient_norm: norm of the gradients of the step.
 
     Returns:

@@ -57,10 +57,10 @@ class Trainer:
 
     Args:
         fabric: devices, precision and processes.
-        task: what is trained; its network is on the device of `fabric`.
+        task: the training task; its network is on the device of `fabric`.
         train: the training section of the configuration.
-        store: where checkpoints go.
-        log: where metrics go; None in all processes but the first.
+        store: folder of the checkpoints.
+        log: log of the metrics; None in all processes but the first.
         stop: whether a signal asked to stop.
 
     Attributes:
@@ -342,7 +342,7 @@ class Trainer:
         with (
             preserve_rng_state(self.task.generators, self.fabric.device),
             nullcontext() if self._ema is None else self._ema.swapped_in(),
-            torch.no_grad(),  # in float32, which is what is exported
+            torch.no_grad(),  # in float32, as it is exported
         ):
             self.task.network.eval()
             try:

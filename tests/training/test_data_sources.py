@@ -245,7 +245,7 @@ def test_lossy_recordings_are_reported_once_for_an_actor(
     assert messages[0].startswith("ann: 2 recordings are in a lossy format")
 
 
-# --- muted shots -------------------------------------------------------------------------------------------------------
+# --- muted shots --------------------------------------------------------------------------------------------------
 
 
 def test_muted_shots(configure: Configure) -> None:

@@ -205,13 +205,13 @@ class _ActorTerms(nn.Module):
         self.scale = face.scale
         self.has_lips = face.lips is not None
         self.has_lids = face.lower_lids is not None
-        mean, shapes = face.mean.float(), face.components.float()
+        mean, components = face.mean.float(), face.components.float()
         self._register("mean", (mean - face.translate.float()).flatten() / face.scale)
         if face.lips is not None:
             upper, lower = face.lips
             # Projects onto the components and reads the heights of the lips back: one matrix [verts * 3, pairs].
-            difference = shapes[:, upper, 1] - shapes[:, lower, 1]
-            self._register("lip_projection", face.scale * (shapes.flatten(1).t() @ difference))
+            difference = components[:, upper, 1] - components[:, lower, 1]
+            self._register("lip_projection", face.scale * (components.flatten(1).t() @ difference))
             self._register("lip_mean", mean[upper, 1] - mean[lower, 1])
             self._register("lip_columns", 3 * face.lips + 1)
             self._register("lip_values", (3 * face.lips.flatten()[:, None] + torch.arange(3)).flatten())

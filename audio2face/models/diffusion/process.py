@@ -201,7 +201,7 @@ def random_noise(
     Args:
         batch: items; a batch of one broadcasts.
         values: channels of a frame.
-        generator: on the CPU, it gives the same noise whatever the device. For the same noise in every window of a
+        generator: on the CPU, it gives the same noise on every device. For the same noise in every window of a
             stream, make a new one from the same seed per window. None: torch's global generator of the device.
         device: device of the noise.
     """

@@ -74,8 +74,8 @@ SHARED_COUNTS = {
     "num_angles_eye": "angles of an eye",
 }
 COMPONENT_COUNTS = {
-    "skin_coeffs": ("num_shapes_skin", "skin shapes", "SKIN_FORCE_COMPONENTS"),
-    "tongue_coeffs": ("num_shapes_tongue", "tongue shapes", "TONGUE_FORCE_COMPONENTS"),
+    "skin_coeffs": ("num_shapes_skin", "PCA components of the skin", "SKIN_FORCE_COMPONENTS"),
+    "tongue_coeffs": ("num_shapes_tongue", "PCA components of the tongue", "TONGUE_FORCE_COMPONENTS"),
 }
 
 

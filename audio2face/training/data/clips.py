@@ -162,7 +162,7 @@ def _warn_about_lost_groups(coverage: _Coverage, validation_shots: Sequence[str]
     own = {group for shot in with_clips for group in coverage.own_groups[shot] if not coverage.remaining[group]}
     if lost or own:
         LOGGER.warning(
-            "VALIDATION_SHOTS leaves no training shot of %s: validation would measure what was never trained. "
+            "VALIDATION_SHOTS leaves no training shot of %s: validation would measure data without any training. "
             "Name others, or leave VALIDATION_SHOTS empty.",
             listed(sorted(lost or own)),
         )

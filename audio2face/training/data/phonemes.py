@@ -167,7 +167,7 @@ def phoneme_tables(
         dataset: PHONEME_TIMES_ROOT.
         train: the PHONEME parameters; tables are cached below TORCH_CACHE_ROOT.
         fabric: device and processes. Each process recognises its share of the recordings on its device, waits for the
-            others, and reads theirs.
+            others, and reads their tables.
 
     Returns:
         None if the phoneme losses are disabled, or no clip has phonemes.
@@ -232,9 +232,9 @@ def _recognise_local_recordings(
     language: str,
     fabric: Fabric,
 ) -> None:
-    """Recognises the recordings that are this process's, and waits until all processes have done so.
+    """Recognises this process's share of the recordings, and waits for all processes.
 
-    The share does not depend on what is kept already, of which processes would not see the same.
+    The share is independent of the cache, whose state may differ between processes.
     """
     own = recordings[fabric.global_rank :: fabric.world_size]
     for source in track(own, len(own), f"phonemes ({language})") if detector else ():

@@ -180,7 +180,7 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
     Attributes:
         min_frames: shortest segment; a shorter clip is taken whole.
         max_frames: longest segment.
-        whole_clips: takes every clip whole, whatever its length.
+        whole_clips: takes every clip in full length.
         time_shift: width of the range of time shifts around 0, in frames of the shot.
         pitch_probability: share of the items whose pitch is shifted.
         semitones: limits of that shift.
