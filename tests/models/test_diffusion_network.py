@@ -171,8 +171,8 @@ def test_a_network_without_encoder_takes_features() -> None:
 
 
 def test_more_actors_keep_the_trained_weights() -> None:
-    known = random_network(2)
-    widened = widen_actors(known.state_dict(), [1, None, 0])
+    trained = random_network(2)
+    widened = widen_actors(trained.state_dict(), [1, None, 0])
     grown = random_network(3)
     grown.load_state_dict(widened)
     columns, old = grown.actor_projection.weight, trained.actor_projection.weight
