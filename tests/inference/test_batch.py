@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from audio2face.cli import animate as animate_command
-from audio2face.cli import parsers
+from audio2face.cli import local, parsers
 from audio2face.cli.inference_options import InferenceOptions
 from audio2face.cli.output_record import INPUTS_FILE
 from audio2face.cli.recordings import collect
@@ -280,6 +280,19 @@ def test_settings_are_sorted() -> None:
     assert args.parameters == [("skin_strength", 0.5)]
     assert args.overrides == ["SKIP_STEPS=1", "inference.USE_DDIM=True"]
     assert parsers.parse("inference", ["config", "run"]).parameters == []
+
+
+def test_parameters_of_the_configuration_are_checked_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commands: list[list[str]] = []
+
+    def supervise(_python: Path, command: list[str], _variables: dict[str, str]) -> int:
+        commands.append(command)
+        return 0
+
+    monkeypatch.setattr(local, "supervise", supervise)
+    args = parsers.parse("inference", ["config", "run", "--set", "SKIP_STEPS=1", "--set", "skin_strength=0.5"])
+    local.write_configuration(Path("python"), "inference", args, {}, tmp_path / "configuration.json")
+    assert [word for word in commands[0] if word.startswith("--set")] == ["--set=SKIP_STEPS=1"]
 
 
 def test_a_wrong_animation_parameter_names_its_argument(animate: Callable[..., dict[str, int]]) -> None:

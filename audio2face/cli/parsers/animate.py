@@ -100,8 +100,8 @@ def _add_face(parser: argparse.ArgumentParser) -> None:
         action=_AddSetting,
         type=setting,
         default=argparse.SUPPRESS,
-        help="an animation parameter, such as lower_face_strength=1.2, or a parameter of the configuration, such as "
-        "SKIP_STEPS=0, for this call; may be given several times",
+        help="an animation parameter, such as lower_face_strength=1.2, or, for this call, a parameter of the "
+        "configuration, such as TIMESTEP_RESPACING=5 (of network output); may be given several times",
     )
     parser.set_defaults(parameters=[], overrides=[])
     face.add_argument("--no-blinks", action="store_true", help="add no blinks")
