@@ -31,6 +31,15 @@ def find_home() -> Path:
     return PACKAGES if not (here / "configs").is_dir() and in_repository() else here
 
 
+def home_rule() -> str:
+    """Why the home folder is the one that `find_home` returns."""
+    if os.environ.get(HOME_VARIABLE):
+        return f"named by {HOME_VARIABLE}"
+    if (Path.cwd() / "configs").is_dir():
+        return "the current folder, which holds configs"
+    return "the repository" if in_repository() else "the current folder"
+
+
 def shipped_configs() -> Path:
     """The folder of the configurations that come with the framework."""
     return PACKAGES / "configs" if in_repository() else Path(__file__).resolve().parent / _IN_WHEEL

@@ -67,6 +67,7 @@ COMMANDS = {
         supervised=True,
         extras=("train", "example", "video", "gltf"),
     ),
+    "doctor": Command("audio2face.cli.doctor", "show what there is to work with, and what is broken"),
     "completion": Command("audio2face.cli.completion", "print a script by which a shell completes the command line"),
 }
 EXIT_CODES = """\

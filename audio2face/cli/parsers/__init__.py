@@ -28,6 +28,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "init": project.init,
     "runs": runs.runs,
     "run-all": project.run_all,
+    "doctor": project.doctor,
     "completion": project.completion,
     "tests": stages.tests,
 }

@@ -77,6 +77,17 @@ def run_all() -> argparse.ArgumentParser:
     return result
 
 
+def doctor() -> argparse.ArgumentParser:
+    result = command_parser(
+        "doctor",
+        "Shows what there is to work with: Python, packages, folders, GPU, weights. Exit status: 0 all works or lacks\n"
+        "only what is optional, 1 something is broken.",
+        "\n--json",
+    )
+    result.add_argument("--json", action="store_true", help="write JSON, for programs")
+    return result
+
+
 def completion() -> argparse.ArgumentParser:
     result = command_parser(
         "completion",
