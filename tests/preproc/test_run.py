@@ -103,7 +103,7 @@ def test_a_run_folder_holds_what_is_specified_and_nothing_else(configure: Config
             "log.log",
             "status.json",
             *(f"configs/{name}" for name in ("VERSION.md", "info.txt", "actor_info.json", "artifacts.json")),
-            "configs/data_set.json",
+            *("configs/data_set.json", "configs/configuration.json"),
             *(f"configs/config_{kind}_{how}.json" for kind in ("dataset", "preproc") for how in ("modifier", "full")),
             "configs/state.json",
             "pca/skin/skin_pca_shapes.npz",
