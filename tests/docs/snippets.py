@@ -25,6 +25,7 @@ NOT_RUN = {
     "cd": "where the next command is typed",
     "mkdir": "makes folders of the user",
     "pip install": "fetches packages from the internet",
+    "pip wheel": "tests/stages/test_wheel.py builds it",
     "hf auth login": "asks for a token",
     "npm ci": "fetches packages from the internet",
     "(cd tools/web": "fetches packages from the internet; a test of the player does it where npm is",
