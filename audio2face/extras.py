@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -43,17 +43,19 @@ def missing(extra: str) -> list[str]:
     return [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
 
 
-def require(what: str, *extras: str) -> None:
+def require(what: str, *extras: str, modules: Collection[str] | None = None) -> None:
     """Checks that extras are installed.
 
     Args:
         what: what needs them, as the start of a sentence, in the singular.
         extras: keys of `EXTRAS`.
+        modules: those of the extras that it needs; all by default.
 
     Raises:
         UserError: modules are missing; the hint is the command that installs all of them.
     """
-    lacking = {extra: names for extra in extras if (names := missing(extra))}
+    needed = {extra: [name for name in missing(extra) if modules is None or name in modules] for extra in extras}
+    lacking = {extra: names for extra, names in needed.items() if names}
     if lacking:
         listed = ", ".join(dict.fromkeys(name for names in lacking.values() for name in names))
         raise UserError(f"{what} needs what is not installed here: {listed}", hint=install_hint(*lacking))

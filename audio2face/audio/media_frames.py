@@ -97,7 +97,8 @@ def open_container(path: Path) -> Iterator[InputContainer]:
 @contextmanager
 def converted_errors(path: Path) -> Iterator[None]:
     """Converts errors of the video library and the system on bad files to this project's error type."""
-    require(f"a recording of the kind {path.suffix!r}" if path.suffix else "a recording of this kind", "video")
+    kind = f"a recording of the kind {path.suffix!r}" if path.suffix else "a recording of this kind"
+    require(kind, "video", modules=("av",))
     import av
 
     try:

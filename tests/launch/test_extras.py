@@ -43,7 +43,9 @@ def test_base_formats_need_nothing() -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_a_film_says_what_reads_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a recording of the kind '\.mp4' needs") as caught:
+    with pytest.raises(
+        UserError, match=r"a recording of the kind '\.mp4' needs what is not installed here: av\n"
+    ) as caught:
         open_container(tmp_path / "film.mp4").__enter__()
     assert caught.value.hint == 'pip install "audio2face[video]"'
 
