@@ -20,7 +20,7 @@ import soundfile
 
 from audio2face.animation import SolverMethod
 from audio2face.animation.animation import Animation
-from audio2face.audio import float_samples
+from audio2face.audio import Resampler, float_samples
 from audio2face.errors import UserError, check_file_stem
 from audio2face.inference import GraphDevice, best_device, open_graph
 from audio2face.inference.actor import exact_rate
@@ -165,6 +165,7 @@ class Model:
         seed: int = 0,
         blinks: bool = True,
         solver: SolverMethod | None = "cpu",
+        resampler: Resampler | None = None,
     ) -> AnimationStream:
         """Opens a stream, which animates audio while it arrives; a model may have several at a time.
 
@@ -177,6 +178,8 @@ class Model:
             seed: chooses the noise of a diffusion network, and the pauses between blinks.
             blinks: whether the face blinks.
             solver: how weights of blend shapes are found; None, where they are not needed, saves time.
+            resampler: filter for a rate other than the network's: "soxr", or "hann", which holds back less; None:
+                that of training.
 
         Raises:
             UserError: as `animate`, or the sample rate is too low or too uncommon.
@@ -191,7 +194,7 @@ class Model:
             solver=solver,
             device=self._device,
         )
-        return AnimationStream(self._pipeline(options), samplerate)
+        return AnimationStream(self._pipeline(options), samplerate, resampler)
 
     def _pipeline(self, options: AnimationOptions) -> AnimationPipeline:
         return AnimationPipeline(self.deployed, options, self._graph)

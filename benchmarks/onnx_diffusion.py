@@ -108,6 +108,7 @@ def make_plan(small: bool) -> tuple[DiffusionNetwork, DiffusionPlan]:
         has_emotions=True,
         default_emotion=(0.0,) * 10,
         sampling=SamplerSettings(noise_schedule="cosine", respacing="2"),
+        resampler="soxr",
         windows=WindowSchedule.divided(
             window=16000, left_context=15, hop=30, right_context=15, padding=16000, samplerate=16000
         ),

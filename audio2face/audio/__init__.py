@@ -5,7 +5,7 @@ from __future__ import annotations
 from audio2face.audio.levels import AudioLevels, Channels, inspect_channels, measure_levels
 from audio2face.audio.noise import NoiseKind, noise
 from audio2face.audio.reading import AudioHeader, read_header, sample_blocks
-from audio2face.audio.resample import StreamResampler, resample_exact, resample_hann
+from audio2face.audio.resample import Resampler, StreamResampler, resample, resample_exact, resample_hann, resample_soxr
 from audio2face.audio.track import (
     MIN_SAMPLERATE,
     QUIET_PEAK,
@@ -25,6 +25,7 @@ __all__ = [
     "Channels",
     "Method",
     "NoiseKind",
+    "Resampler",
     "StreamResampler",
     "Track",
     "float_samples",
@@ -34,8 +35,10 @@ __all__ = [
     "peak_level",
     "read_header",
     "read_track",
+    "resample",
     "resample_exact",
     "resample_hann",
+    "resample_soxr",
     "sample_blocks",
     "stream_mono",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.audio.reading import read_header, sample_blocks
-from audio2face.audio.resample import StreamResampler, resample_exact, resample_hann
+from audio2face.audio.resample import Resampler, StreamResampler, resample, resample_exact
 from audio2face.errors import UserError
 from audio2face.types import Float32Array
 
@@ -59,19 +59,26 @@ class Track:
         return window
 
 
-def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v", channel: int | None = None) -> Track:
+def read_track(
+    path: Path | str,
+    samplerate: int = 16_000,
+    method: Method = "w2v",
+    channel: int | None = None,
+    resampler: Resampler = "soxr",
+) -> Track:
     """Reads an audio file as a mono track, the arithmetic mean of its channels.
 
     - `"w2v"` keeps the level; the track's `norm_factor` is the peak after resampling.
-    - `"nva2f"` divides by the peak before resampling; `norm_factor` is 1.0.
+    - `"nva2f"` divides by the peak before resampling, with the reference's filter for it; `norm_factor` is 1.0.
 
     In both cases a peak of at most `QUIET_PEAK` counts as silence and is not scaled.
 
     Args:
         path: any recording or film with audio, of 8 kHz or more.
         samplerate: rate of the track, in Hz.
-        method: level rule and resampling filter.
+        method: level rule.
         channel: index of the only channel to read, counted from 0; None for the mean of all.
+        resampler: filter of `"w2v"`.
 
     Raises:
         UserError: the file is missing, its sample rate is too low or too uncommon, or the method is unknown.
@@ -87,7 +94,7 @@ def read_track(path: Path | str, samplerate: int = 16_000, method: Method = "w2v
         if method == "nva2f":
             samples /= _level(samples)
             return Track(resample_exact(samples, file_rate, samplerate), samplerate)
-        samples = resample_hann(samples, file_rate, samplerate)
+        samples = resample(samples, file_rate, samplerate, resampler)
     except UserError as error:
         raise UserError(error.problem, path=path, hint=error.hint) from error
     return Track(samples, samplerate, norm_factor=_level(samples))
@@ -163,13 +170,16 @@ def _level(samples: Float32Array) -> float:
 _PIECE_SECONDS = 4.0  # resampled at once; packets of films are much shorter
 
 
-def stream_mono(path: Path | str, samplerate: int = 16_000, channel: int | None = None) -> Iterator[Float32Array]:
+def stream_mono(
+    path: Path | str, samplerate: int = 16_000, channel: int | None = None, resampler: Resampler = "soxr"
+) -> Iterator[Float32Array]:
     """Yields a recording in order, mixed to mono and resampled; the concatenated chunks equal `read_track(path).data`.
 
     Args:
         path: any recording or film with audio, of 8 kHz or more.
         samplerate: rate of the chunks, in Hz.
         channel: index of the only channel to read, counted from 0; None for the mean of all.
+        resampler: the filter.
 
     Yields:
         Float32 `[samples]`; full scale is 1.
@@ -185,14 +195,16 @@ def stream_mono(path: Path | str, samplerate: int = 16_000, channel: int | None 
         yield from mono
         return
     try:
-        resampler = StreamResampler(rate, samplerate, _PIECE_SECONDS)
+        stream = StreamResampler(rate, samplerate, resampler, min_seconds=_PIECE_SECONDS)
     except UserError as error:
         raise UserError(error.problem, path=path, hint=error.hint) from error
-    yield from map(resampler.push, mono)
-    yield resampler.finish()
+    yield from map(stream.push, mono)
+    yield stream.finish()
 
 
-def peak_level(path: Path | str, samplerate: int = 16_000, channel: int | None = None) -> float:
+def peak_level(
+    path: Path | str, samplerate: int = 16_000, channel: int | None = None, resampler: Resampler = "soxr"
+) -> float:
     """Returns the largest magnitude of a recording at a rate, or 1.0 for silence: `norm_factor` of `read_track`.
 
     Arguments are those of `stream_mono`.
@@ -200,6 +212,6 @@ def peak_level(path: Path | str, samplerate: int = 16_000, channel: int | None =
     Raises:
         UserError: as `stream_mono`.
     """
-    pieces = stream_mono(path, samplerate, channel)
+    pieces = stream_mono(path, samplerate, channel, resampler)
     peak = max((float(np.abs(piece).max()) for piece in pieces if len(piece)), default=0.0)
     return peak if peak > QUIET_PEAK else 1.0

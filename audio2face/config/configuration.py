@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, make_dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from audio2face.config import sections
@@ -176,9 +177,15 @@ def section_class(name: SectionName, network_type: NetworkType | None) -> type[A
     return make_dataclass(name.capitalize(), list(types.items()), frozen=True, slots=True, kw_only=True)
 
 
+# What runs did before a parameter existed, where its default is another.
+_BEFORE: Mapping[str, Any] = MappingProxyType({"AUDIO_RESAMPLER": "hann"})
+
+
 def _complete(content: dict[str, Any]) -> None:
-    """Adds defaults of parameters that a later version introduced, so that old run folders stay readable."""
+    """Adds parameters that a later version introduced, so that old run folders stay readable."""
     known = content["network_type"] in FAMILIES
     for name, values in content["full"].items():
         if known or name not in BY_NETWORK_TYPE:
-            content["full"][name] = {**base_of(name, content["network_type"]).defaults, **values}
+            defaults = base_of(name, content["network_type"]).defaults
+            before = {key: value for key, value in _BEFORE.items() if key in defaults}
+            content["full"][name] = {**defaults, **before, **values}

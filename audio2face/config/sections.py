@@ -17,6 +17,7 @@ from audio2face.config_base.types import (
     AudioMethod,
     AudioParamsDiffusion,
     AudioParamsRegression,
+    AudioResampler,
     AugmentDiffusion,
     AugmentRegression,
     BodyPart,
@@ -144,6 +145,7 @@ class TrainRegression:
     SHOT_EMOTION_NAME_FOR_ALL_ZEROS: str | None
     DEFAULT_SHOT_EMOTION_NAME: str
     AUDIO_PREPROC_METHOD: AudioMethod
+    AUDIO_RESAMPLER: AudioResampler
     AUDIO_PARAMS: AudioParamsRegression
     SEQ_LEN: int
     SEQ_STRIDE: int
@@ -245,6 +247,7 @@ class TrainDiffusion:
     SHOT_EMOTION_NAME_FOR_ALL_ZEROS: str | None
     DEFAULT_SHOT_EMOTION_NAME: str
     AUDIO_PREPROC_METHOD: AudioMethod
+    AUDIO_RESAMPLER: AudioResampler
     AUDIO_PARAMS: AudioParamsDiffusion
     NO_STANDARDIZE_AUDIO: bool
     SPEECH_ENCODER: str

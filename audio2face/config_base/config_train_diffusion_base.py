@@ -139,6 +139,7 @@ DEFAULT_SHOT_EMOTION_NAME = common.DEFAULT_SHOT_EMOTION_NAME
 # --- Audio ------------------------------------------------------------------------------------------------
 
 AUDIO_PREPROC_METHOD = common.AUDIO_PREPROC_METHOD
+AUDIO_RESAMPLER = common.AUDIO_RESAMPLER
 
 # The network's audio window, in samples.
 # Change it when STREAMING_CFG changes; buffer_len must be its window_size.

@@ -105,6 +105,7 @@ DEFAULT_SHOT_EMOTION_NAME = common.DEFAULT_SHOT_EMOTION_NAME
 # --- Audio ------------------------------------------------------------------------------------------------
 
 AUDIO_PREPROC_METHOD = common.AUDIO_PREPROC_METHOD
+AUDIO_RESAMPLER = common.AUDIO_RESAMPLER
 
 # The network's audio window, in samples.
 # Change it when you added a network of your own; the default is 0.52 s with the frame in the middle.

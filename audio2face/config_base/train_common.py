@@ -11,6 +11,7 @@ from typing import Annotated
 from audio2face.config_base.types import (
     Actor,
     AudioMethod,
+    AudioResampler,
     Clip,
     Decay,
     Device,
@@ -199,6 +200,13 @@ DEFAULT_SHOT_EMOTION_NAME: Emotion = "neutral"
 # Change it when recordings differ much in level ("nva2f").
 # Read by: training.
 AUDIO_PREPROC_METHOD: AudioMethod = "w2v"
+
+# The filter that resamples recordings of other rates for the method "w2v": "soxr", whose aliases are below
+# -120 dB, or "hann", that of the reference. The deployed model resamples with the same filter. Runs that
+# recorded none were trained with "hann".
+# Change it when you compare with the reference, or continue work that was trained with its filter ("hann").
+# Read by: training (writes it to network_info.json).
+AUDIO_RESAMPLER: AudioResampler = "soxr"
 
 # --- Network ----------------------------------------------------------------------------------------------
 

@@ -137,6 +137,7 @@ Licence = Annotated[
 OutputFolder = Annotated[str, PathRule("output folder", "workspace")]
 
 AudioMethod = Literal["w2v", "nva2f"]
+AudioResampler = Literal["soxr", "hann"]
 NoiseType = Literal["gauss", "mic"]
 PhonemeLanguage = Literal["en", "zh"]
 WindowFunction = Literal["hanning", "kaiser6"]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audio2face.audio import Resampler
 from audio2face.config import InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
 from audio2face.dataset.emotions import EmotionVectors
@@ -27,6 +28,7 @@ from audio2face.models.windows import WindowSchedule
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.diffusion import CONSTANTS_FILE
 from audio2face.training.inference.diffusion import streaming_windows
+from audio2face.training.inference.trained_run import deployed_resampler
 from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.types import MM_PER_CM, Float32Array
 
@@ -51,6 +53,7 @@ class DiffusionPlan:
         sampling: the steps inside the graph.
         windows: samples and frames of a window.
         padding_right: samples of silence after a recording.
+        resampler: filter for recordings of other rates.
     """
 
     version: str
@@ -62,6 +65,7 @@ class DiffusionPlan:
     sampling: SamplerSettings
     windows: WindowSchedule
     padding_right: int
+    resampler: Resampler
 
     @property
     def schedule(self) -> process.NoiseSchedule:
@@ -97,6 +101,7 @@ class DiffusionPlan:
             padding_left=windows.padding,
             padding_right=self.padding_right,
             samplerate=windows.samplerate,
+            resampler=self.resampler,
         )
 
     def exportable(self, network: DiffusionNetwork) -> ExportableGraph:
@@ -133,6 +138,7 @@ def make_plan(
         sampling=sampler_settings(train, inference),
         windows=streaming_windows(train),
         padding_right=train.AUDIO_PARAMS["padding_right"],
+        resampler=deployed_resampler(train.AUDIO_PREPROC_METHOD, train.AUDIO_RESAMPLER),
     )
     _check_rate(plan.info, train.TARGET_FPS)
     return plan

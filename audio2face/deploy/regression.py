@@ -130,7 +130,7 @@ def make_parity_check(
 
 def _speech_windows(recording: Path, info: RegressionInfo) -> Float32Array:
     """Evenly spaced windows of a recording, `[windows, samples]`."""
-    track = read_track(recording, info.samplerate)
+    track = read_track(recording, info.samplerate, resampler=info.resampler)
     starts = np.linspace(-info.buffer_ofs, len(track.data) - info.buffer_ofs, PARITY_SPEECH_WINDOWS).astype(int)
     return np.stack([track.read(start, start + info.buffer_len) for start in starts.tolist()])
 

@@ -170,7 +170,7 @@ class AnimationPipeline:
         Raises:
             UserError: a value is NaN or infinite, or the recording cannot be read.
         """
-        for samples in stream_mono(audio, executor.samplerate, self._voice(audio)):
+        for samples in stream_mono(audio, executor.samplerate, self._voice(audio), self.model.info.resampler):
             executor.push(0, samples)
             yield from map(check_finite_motion, executor.run())
         executor.close(0)
@@ -283,7 +283,8 @@ class AnimationPipeline:
     def _executor(self, audio: Path) -> Executor:
         if not self.settings.normalize:
             return self.open_executor()
-        return self.open_executor(self._gain / peak_level(audio, self.schedule.samplerate, self._voice(audio)))
+        peak = peak_level(audio, self.schedule.samplerate, self._voice(audio), self.model.info.resampler)
+        return self.open_executor(self._gain / peak)
 
     def _frames(self, executor: Executor, audio: Path) -> Iterator[FrameBlock]:
         """Yields all frames of a recording at the animation's rate, and some after its end."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy.typing as npt
 
 from audio2face.animation.animation import AnimationFrame, make_frames
-from audio2face.audio import MIN_SAMPLERATE, StreamResampler, float_samples
+from audio2face.audio import MIN_SAMPLERATE, Resampler, StreamResampler, float_samples
 from audio2face.errors import UserError
 from audio2face.inference.animate import AnimationPipeline
 from audio2face.inference.executor import check_finite_motion
@@ -28,13 +28,17 @@ class AnimationStream:
     Args:
         pipeline: the model and how it speaks. It serves this stream alone: its solvers remember the frame before.
         samplerate: sample rate of what arrives, in Hz; None: the network's own.
+        resampler: filter for a rate other than the network's; None: that of training. "hann" is due sooner.
 
     Raises:
         UserError: the sample rate is too low for speech, or has too uncommon a ratio to the network's.
     """
 
-    def __init__(self, pipeline: AnimationPipeline, samplerate: int | None = None) -> None:
+    def __init__(
+        self, pipeline: AnimationPipeline, samplerate: int | None = None, resampler: Resampler | None = None
+    ) -> None:
         self._pipeline = pipeline
+        self._method: Resampler = pipeline.model.info.resampler if resampler is None else resampler
         self._executor = pipeline.open_executor()
         self.samplerate = self._executor.samplerate if samplerate is None else samplerate
         if self.samplerate < MIN_SAMPLERATE:
@@ -47,7 +51,7 @@ class AnimationStream:
         """Goes back to the start, for the next recording: opening another stream would prepare the solvers anew."""
         self._pipeline.reset_solvers()
         self._executor.reset()
-        self._resampler = StreamResampler(self.samplerate, self._executor.samplerate)
+        self._resampler = StreamResampler(self.samplerate, self._executor.samplerate, self._method)
         self._track = self._pipeline.track_frames()
         self._due: deque[AnimationFrame] = deque()
         self._num_frames = 0  # frames that have been made
@@ -62,7 +66,8 @@ class AnimationStream:
     def lookahead(self) -> float:
         """Seconds of audio after the time of a frame that have to arrive before it is due, at most.
 
-        Where frames have another rate than the network's, or samples another rate, a few milliseconds are added.
+        Where frames have another rate than the network's, a few milliseconds are added; where samples have another
+        rate, up to 41 ms ("soxr") or 20 ms ("hann", of 44.1 kHz; 1 ms of 48 kHz).
         """
         return self._pipeline.schedule.lookahead / self._executor.samplerate
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from audio2face.audio.resample import Resampler
 from audio2face.errors import FILE_LABEL_WORDS, UserError, is_file_label, is_identifier
 from audio2face.model_folder.network_info import (
     ACTOR_WORDS,
@@ -18,6 +19,7 @@ from audio2face.model_folder.network_info import (
     read_eyes,
     read_identity,
     read_names,
+    read_resampler,
     read_triples,
 )
 from audio2face.model_folder.validation import JsonObject
@@ -51,6 +53,7 @@ class DiffusionInfo(NetworkInfo):
         padding_left: samples of silence before the first window.
         padding_right: samples of silence after the last.
         samplerate: Hz.
+        resampler: filter for audio of other rates.
     """
 
     type = "diffusion"
@@ -74,6 +77,7 @@ class DiffusionInfo(NetworkInfo):
     padding_left: int
     padding_right: int
     samplerate: int
+    resampler: Resampler = "hann"
 
     @property
     def frames(self) -> int:
@@ -152,7 +156,7 @@ class DiffusionInfo(NetworkInfo):
 
     def as_json(self) -> dict[str, Any]:
         """The content of the file."""
-        audio = ("buffer_len", "padding_left", "padding_right", "samplerate")
+        audio = ("buffer_len", "padding_left", "padding_right", "samplerate", "resampler")
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
         return {
             "id": {"type": self.type, "actor": self.actor, "version": self.version, "output": "geometry"},
@@ -186,6 +190,7 @@ class DiffusionInfo(NetworkInfo):
             padding_left=audio.count("padding_left", 0, MAX_SAMPLES),
             padding_right=audio.count("padding_right", 0, MAX_SAMPLES),
             samplerate=audio.count("samplerate", *SAMPLERATES),
+            resampler=read_resampler(audio),
         )
         if params.values is not None and audio.values is not None and file.faults.is_sound:
             info._note_window(file)

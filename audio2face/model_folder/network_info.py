@@ -11,10 +11,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, cast, get_args
 
 import numpy as np
 
+from audio2face.audio.resample import Resampler
 from audio2face.errors import LABEL_WORDS, FileFormatError, is_identifier, is_label
 from audio2face.families import FAMILIES, resolve
 from audio2face.model_folder.validation import Accepts, Diagnostics, JsonObject, is_number, read_object
@@ -73,6 +74,7 @@ class NetworkInfo(ABC):
         eyes_size: channels of the eyes.
         buffer_len: samples of a window.
         samplerate: Hz.
+        resampler: filter for audio of other rates, as in training; readers other than ours ignore it.
     """
 
     type: ClassVar[str]
@@ -91,6 +93,7 @@ class NetworkInfo(ABC):
     eyes_size: int
     buffer_len: int
     samplerate: int
+    resampler: Resampler = "hann"
 
     # --- the file ----------------------------------------------------------------------------------------------------
 
@@ -267,6 +270,17 @@ def read_identity(file: JsonObject, kind: str) -> tuple[str, str]:
         identity.wrong("version", version, LABEL_WORDS)
         version = None
     return identity.name("actor", is_identifier, ACTOR_WORDS), str(version or "")
+
+
+def read_resampler(audio: JsonObject) -> Resampler:
+    """The filter for audio of other rates; that of the reference where none is recorded. Reports an unknown one."""
+    value = audio.text("resampler") if audio.has("resampler") else "hann"
+    for known in get_args(Resampler):
+        if value == known:
+            return cast(Resampler, known)
+    if value:
+        audio.wrong("resampler", value, " or ".join(f'"{name}"' for name in get_args(Resampler)))
+    return "hann"
 
 
 def read_names(params: JsonObject, key: str, accepts: Accepts, words: str) -> tuple[str, ...]:

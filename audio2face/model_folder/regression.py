@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from audio2face.audio.resample import Resampler
 from audio2face.errors import FILE_LABEL_WORDS, is_file_label
 from audio2face.model_folder.network_info import (
     MAX_SAMPLES,
@@ -17,6 +18,7 @@ from audio2face.model_folder.network_info import (
     read_eyes,
     read_identity,
     read_names,
+    read_resampler,
     read_triples,
 )
 from audio2face.model_folder.validation import JsonObject
@@ -42,6 +44,7 @@ class RegressionInfo(NetworkInfo):
         buffer_len: samples of a window.
         buffer_ofs: sample of the frame within the window.
         samplerate: Hz.
+        resampler: filter for audio of other rates.
         identities: the only actor.
     """
 
@@ -65,6 +68,7 @@ class RegressionInfo(NetworkInfo):
     buffer_len: int
     buffer_ofs: int
     samplerate: int
+    resampler: Resampler = "hann"
     identities: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,6 +136,7 @@ class RegressionInfo(NetworkInfo):
                 "buffer_len": self.buffer_len,
                 "buffer_ofs": self.buffer_ofs,
                 "samplerate": self.samplerate,
+                "resampler": self.resampler,
             },
         }
 
@@ -156,6 +161,7 @@ class RegressionInfo(NetworkInfo):
             buffer_len=audio.count("buffer_len", 1, MAX_SAMPLES),
             buffer_ofs=audio.count("buffer_ofs", 0, MAX_SAMPLES),
             samplerate=audio.count("samplerate", *SAMPLERATES),
+            resampler=read_resampler(audio),
         )
         if info.buffer_ofs > info.buffer_len:
             audio.wrong("buffer_ofs", info.buffer_ofs, f"at most buffer_len, {info.buffer_len}")

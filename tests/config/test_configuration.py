@@ -80,6 +80,16 @@ def test_parameters_of_later_versions_stand_at_their_defaults(load_files: Loader
     assert Configuration.open(file).train.LOG_PERIOD == expected.train.LOG_PERIOD
 
 
+def test_a_run_without_resampler_was_trained_with_that_of_the_reference(load_files: Loader, tmp_path: Path) -> None:
+    configuration, file = load_files(), tmp_path / "configuration.json"
+    assert configuration.train.AUDIO_RESAMPLER == "soxr"
+    configuration.save(file)
+    content = json.loads(file.read_text())
+    del content["full"]["train"]["AUDIO_RESAMPLER"]
+    file.write_text(json.dumps(content))
+    assert Configuration.open(file).train.AUDIO_RESAMPLER == "hann"
+
+
 def test_the_command_writes_the_file(tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     assert main(["example-diffusion", "--stage", "deploy", "--actor", "claire", "--output", str(file)]) == 0

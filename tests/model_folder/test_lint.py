@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from small_models import DIFFUSION, REGRESSION, write_model
 
 from audio2face.model_folder import DiffusionInfo, lint, parameter_ranges
+from audio2face.model_folder.network_info import INFO_FILE, open_info
 
 # What readers do without.
-OPTIONAL = {"version", "templateBBSize", "estimated_trt_builder_time", "blendshapePaths", "skin", "tongue"}
+OPTIONAL = {"version", "resampler", "templateBBSize", "estimated_trt_builder_time", "blendshapePaths", "skin", "tongue"}
 IGNORED = {"id.version", "params.identities"}
 Arrays = dict[str, np.ndarray]
 
@@ -276,3 +277,13 @@ def test_placeholders_that_cannot_be_filled(sound: Path, text: str) -> None:
     info["trt_build_param"]["more"] = [text]
     (error,) = damaged(sound, "trt_info.json", lambda path: path.write_text(json.dumps(info)) and None)
     assert "cannot be filled" in error
+
+
+def test_a_folder_without_resampler_was_made_with_that_of_the_reference(tmp_path: Path) -> None:
+    write_model(tmp_path, DiffusionInfo(**vars(DIFFUSION) | {"resampler": "soxr"}))
+    path = tmp_path / INFO_FILE
+    assert open_info(tmp_path).resampler == "soxr"
+    content = json.loads(path.read_text())
+    del content["audio_params"]["resampler"]
+    path.write_text(json.dumps(content))
+    assert open_info(tmp_path).resampler == "hann"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import python_stretch.Signalsmith
 
-from audio2face.audio import Method, NoiseKind, Track, noise, read_header, read_track
+from audio2face.audio import Method, NoiseKind, Resampler, Track, noise, read_header, read_track
 from audio2face.console import LOGGER
 from audio2face.geometry.frame_times import recorded_times
 from audio2face.training.data.clips import TrainingClip, listed
@@ -140,12 +140,14 @@ class Recordings:
 
     Attributes:
         samplerate: sample rate of all tracks, in Hz.
-        method: method of resampling and level normalisation.
+        method: level rule.
+        resampler: filter for recordings of other rates.
         keep: whether tracks are cached in memory.
     """
 
     samplerate: int
     method: Method
+    resampler: Resampler
     keep: bool
     _tracks: dict[Path, Track] = field(default_factory=dict, repr=False)
 
@@ -153,7 +155,7 @@ class Recordings:
         """The track of a file; raises UserError if it is unreadable."""
         track = self._tracks.get(path)
         if track is None:
-            track = read_track(path, self.samplerate, self.method)
+            track = read_track(path, self.samplerate, self.method, resampler=self.resampler)
             if self.keep:
                 self._tracks[path] = track
         return track

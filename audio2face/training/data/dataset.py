@@ -117,7 +117,10 @@ class TrainingData:
                 neutral_tongue=train.AUG_MUTED_TONGUE_IS_NEUTRAL,
             ),
             recordings=Recordings(
-                train.AUDIO_PARAMS["samplerate"], train.AUDIO_PREPROC_METHOD, train.AUDIO_DATA_CACHING
+                train.AUDIO_PARAMS["samplerate"],
+                train.AUDIO_PREPROC_METHOD,
+                train.AUDIO_RESAMPLER,
+                train.AUDIO_DATA_CACHING,
             ),
             training_clips=training,
             validation_clips=validation,

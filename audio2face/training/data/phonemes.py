@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 
-from audio2face.audio import read_header, read_track
+from audio2face.audio import Resampler, read_header, read_track
 from audio2face.config import Dataset, TrainRegression
 from audio2face.config_base.types import PhonemeLanguage
 from audio2face.console import LOGGER, track
@@ -42,6 +42,7 @@ from audio2face.training.distributed import wait_for_all
 from audio2face.types import Float32Array, Int64Array
 
 FOLDER = "phonemes"
+_RESAMPLER: Resampler = "hann"  # whatever the network hears: kept tables stay valid, and recognisers do not notice
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class PhonemeCache:
         kept = _read_table(path, len(detector.phones))
         if kept is not None:
             return kept
-        table = detector.detect(read_track(audio, SAMPLE_RATE).data, text)
+        table = detector.detect(read_track(audio, SAMPLE_RATE, resampler=_RESAMPLER).data, text)
         write_npy(path, table)
         return table
 

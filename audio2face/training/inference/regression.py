@@ -25,7 +25,7 @@ from audio2face.preproc.network_data import PcaComponents
 from audio2face.training.data import actors
 from audio2face.training.distributed import choose_device
 from audio2face.training.inference.animate import Mode, RawNetwork, RawOptions, animate_windows
-from audio2face.training.inference.trained_run import TrainedRun
+from audio2face.training.inference.trained_run import TrainedRun, deployed_resampler
 from audio2face.training.regression import load_network
 from audio2face.training.run_folder import DEPLOY_FOLDER, INFO_FILE, NETWORK_FILE, TrainingRun
 from audio2face.types import Float32Array, Mesh
@@ -286,6 +286,7 @@ def regression_info(
         buffer_len=train.AUDIO_PARAMS["buffer_len"],
         buffer_ofs=train.AUDIO_PARAMS["buffer_ofs"],
         samplerate=train.AUDIO_PARAMS["samplerate"],
+        resampler=deployed_resampler(train.AUDIO_PREPROC_METHOD, train.AUDIO_RESAMPLER),
     )
 
 

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from audio2face.audio import Track, read_track
+from audio2face.audio import Method, Resampler, Track, read_track
 from audio2face.config import TrainDiffusion, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.inference.retiming import choose_voice
 from audio2face.training.run_folder import Origin, TrainingRun, read_origins
+
+
+def deployed_resampler(method: Method, resampler: Resampler) -> Resampler:
+    """The filter of a deployed model: that of training; "hann" beside "nva2f", whose own filter is not streamed."""
+    return "hann" if method == "nva2f" else resampler
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,13 @@ class TrainedRun:
     def read_track(self, path: Path) -> Track:
         """Reads a recording as training read its recordings; a single channel where mixing would cancel the voice."""
         train = self.train
-        return read_track(path, train.AUDIO_PARAMS["samplerate"], train.AUDIO_PREPROC_METHOD, choose_voice(path))
+        return read_track(
+            path,
+            train.AUDIO_PARAMS["samplerate"],
+            train.AUDIO_PREPROC_METHOD,
+            choose_voice(path),
+            train.AUDIO_RESAMPLER,
+        )
 
     def origin(self, actor: str) -> Origin:
         """The data that an actor was trained on.
