@@ -101,6 +101,7 @@ NUM_EPOCHS = 2
 LOG_PERIOD = 2
 EXPORTED_WEIGHTS = "last"
 LEARNING_RATE = 1e-7
+AUDIO_RESAMPLER = "hann"  # as in the reference: one of its recordings has 44.1 kHz
 """
 _NETWORK = {
     "diffusion": """

@@ -38,6 +38,7 @@ _SETTINGS: dict[str, Any] = {
     "CHECKPOINT_PERIOD_MINUTES": 10.0,
     "GRADIENT_ACCUMULATION_STEPS": 1,
     "LOG_PERIOD": 1,
+    "AUDIO_RESAMPLER": "hann",  # of the reference: one of its recordings has 44.1 kHz
 }
 _LEARNING_RATES = {"diffusion": 1e-3, "regression": 1e-5}
 _DROPOUTS = ("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout")
