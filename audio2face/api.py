@@ -9,7 +9,7 @@ import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
@@ -20,6 +20,7 @@ import soundfile
 
 from audio2face.animation import SolverMethod
 from audio2face.animation.animation import Animation
+from audio2face.animation.timecode import Start, start_facts
 from audio2face.audio import Resampler, float_samples
 from audio2face.errors import UserError, check_file_stem
 from audio2face.inference import GraphDevice, best_device, open_graph
@@ -232,6 +233,7 @@ class SpeechAnimation(Animation):
         name: str | None = None,
         compare: Animation | None = None,
         labels: tuple[str, str] = ("Result", "Comparison"),
+        start: int | str | None = None,
     ) -> list[Path]:
         """Writes the animation into a folder of its own, as `run_inference.py` does.
 
@@ -246,6 +248,8 @@ class SpeechAnimation(Animation):
             name: what folder and files are called, in place of the attribute `name`.
             compare: a second animation, which page and video show beside this one.
             labels: the names of both in page and video.
+            start: where the first frame lies on a time line: its number, or an SMPTE time code such as "01:00:00:00" or
+                "01:00:00;00" (drop frame); None: the time reference of a Broadcast Wave recording, if it has one.
 
         Returns:
             The files to open, in the order of the formats, and the sound.
@@ -259,7 +263,11 @@ class SpeechAnimation(Animation):
         if formats is None:
             formats = default_formats(self)
         chosen = [formats] if isinstance(formats, str) else list(formats)
-        return write_outputs(self, Path(folder) / stem, stem, chosen, compare, labels)
+        animation: Animation = self
+        if start is not None:
+            at = Start.of(start, self.fps)
+            animation = replace(self, start=at, facts={**self.facts, **start_facts(at, self.fps)})
+        return write_outputs(animation, Path(folder) / stem, stem, chosen, compare, labels)
 
 
 def _animate_file(pipeline: AnimationPipeline, audio: Path) -> SpeechAnimation:

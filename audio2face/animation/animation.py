@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from audio2face.animation.timecode import Start
 from audio2face.errors import UserError
 from audio2face.geometry import canonical_polygons
 from audio2face.types import AnyArray, Float32Array, Int32Array
@@ -119,6 +120,7 @@ class Animation:
         parts: further arrays for drawing by name, from `preproc.network_data.display_data`: eyes, teeth, vertices of
             lips and lids.
         audio: a playable file of the recording; None without one.
+        start: where the first frame lies on a time line; None: frame 0, without time code.
         facts: metadata for display: model, actor, settings, seed.
     """
 
@@ -134,6 +136,7 @@ class Animation:
     tongue_weights: BlendWeights | None = None
     parts: Mapping[str, AnyArray] = field(default_factory=dict)
     audio: Path | None = None
+    start: Start | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[AnimationFrame]:
@@ -164,6 +167,15 @@ class Animation:
     def num_frames(self) -> int:
         """Number of frames."""
         return len(self.skin.frames)
+
+    @property
+    def first_frame(self) -> int:
+        """Number of the first frame on the time line."""
+        return 0 if self.start is None else self.start.frame
+
+    def timecode(self, frame: int) -> str | None:
+        """The time code of a frame, counted from 0; None without a start, or at a rate without time code."""
+        return None if self.start is None else self.start.label(frame, self.fps)
 
     @property
     def seconds(self) -> float:

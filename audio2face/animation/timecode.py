@@ -129,6 +129,19 @@ class Start:
     drop: bool = False
 
     @classmethod
+    def of(cls, start: int | str, fps: float | Fraction) -> Start:
+        """A start given as the number of a frame or as a time code.
+
+        Raises:
+            UserError: the number is negative, or the text is no time code of this rate.
+        """
+        if isinstance(start, str):
+            return cls.parse(start, fps)
+        if start < 0:
+            raise UserError(f"the first frame is number {start}", hint="Give a number of 0 or above.")
+        return cls(start)
+
+    @classmethod
     def parse(cls, text: str, fps: float | Fraction) -> Start:
         """Reads a time code: `01:00:00:00`, or `01:00:00;00` for drop frame.
 
@@ -164,3 +177,8 @@ class Start:
         except UserError:
             return None
         return rate.label(self.frame + index)
+
+
+def start_facts(start: Start | None, fps: float | Fraction) -> dict[str, int | str | None]:
+    """A start as the record beside an animation states it; empty without one."""
+    return {} if start is None else {"start_frame": start.frame, "start_timecode": start.label(0, fps)}

@@ -177,6 +177,7 @@ class InferenceOptions:
             blinks=not args.no_blinks,
             solver=None if args.solver == "none" else args.solver,
             normalize=args.normalize,
+            start=args.start if args.start_frame is None else args.start_frame,
             device=graph_device(args.device),
         )
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from audio2face.animation.animation import Animation, BlendWeights
+from audio2face.animation.timecode import Start, TimecodeRate
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import (
     ARKIT_NAMES,
@@ -105,19 +107,36 @@ def _live_link_rows(
         angles = [still, still, still, -left_yaw, left_pitch, still, -right_yaw, right_pitch, still]
         rows = np.concatenate([shapes, np.stack(angles, axis=1) + np.float32(0)], axis=1)  # + 0: no -0.0 in the text
         for frame, row in enumerate(rows.tolist(), frames.start):
-            yield timecode(frame, animation.fps), count, *(f"{value:.9f}" for value in row)
+            yield timecode(frame, animation.fps, animation.start), count, *(f"{value:.9f}" for value in row)
 
 
-def timecode(frame: int, fps: float) -> str:
+def timecode(frame: int, fps: float, start: Start | None = None) -> str:
     """The time of a frame as hours, minutes, seconds and sixtieths of a second with a fraction, `00:00:02:13.500`.
 
     The app counts sixtieths at every rate. Readers interpret the field that way, so frames of the take's own rate would
-    compress each second.
+    compress each second. With a start, hours, minutes and seconds are those of the SMPTE time code, and the last field
+    is its share of a labelled second; at a rate without time code, the start is a time of the day.
+
+    Args:
+        frame: number of the frame, counted from 0.
+        fps: frames per second.
+        start: where frame 0 lies.
     """
-    total = round(frame * _TICKS * _THOUSANDTHS / fps)
-    ticks, thousandths = divmod(total, _THOUSANDTHS)
-    seconds, tick = divmod(ticks, _TICKS)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{tick:02d}.{thousandths:03d}"
+    if start is not None:
+        frame += start.frame
+        with suppress(UserError):
+            rate = TimecodeRate.of(fps, drop=start.drop)
+            hours, minutes, seconds, tick = rate.fields(frame)
+            return f"{hours:02d}:{minutes:02d}:{seconds:02d}:{_ticks(tick, rate.nominal)}"
+    seconds, part = divmod(round(frame * _TICKS * _THOUSANDTHS / fps), _TICKS * _THOUSANDTHS)
+    sixtieths = _ticks(part, _TICKS * _THOUSANDTHS)
+    return f"{seconds // 3600 % 24:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{sixtieths}"
+
+
+def _ticks(part: int, whole: int) -> str:
+    """A share of a second in sixtieths, `13.500`."""
+    ticks, thousandths = divmod(round(part * _TICKS * _THOUSANDTHS / whole), _THOUSANDTHS)
+    return f"{ticks:02d}.{thousandths:03d}"
 
 
 def _write_json(path: Path, animation: Animation, match: NameMatch, sound: str) -> None:

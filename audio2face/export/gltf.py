@@ -17,6 +17,7 @@ import pygltflib as gltf  # type: ignore[import-untyped]
 from audio2face import __version__
 from audio2face.animation.animation import Animation, BlendWeights, Surface
 from audio2face.animation.parts import RigidPart, eye_quaternions, jaw_quaternions, rigid_parts
+from audio2face.animation.timecode import start_facts
 from audio2face.export.morph_targets import MorphTargets, fit_morph_targets
 from audio2face.geometry.colours import DEFAULT_COLOURS, linear
 from audio2face.geometry.frame_times import written_times
@@ -171,6 +172,7 @@ class _Scene:
         self._root = gltf.Node(name=animation.actor)
         self._materials: dict[tuple[str, bool], int] = {}
         self._facts: dict[str, Any] = {"actor": animation.actor, "fps": animation.fps}
+        self._facts |= start_facts(animation.start, animation.fps)
         self._document = gltf.GLTF2(
             asset=gltf.Asset(generator=f"audio2face {__version__}", version="2.0", extras=self._facts),
             scene=0,

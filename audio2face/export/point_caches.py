@@ -63,13 +63,14 @@ def _write(animation: Animation, folder: Path, name: str, extension: str) -> lis
     with atomic_files(folder) as made:
         for part, surface in animation.surfaces.items():
             file = name if part == "skin" else f"{name}_{part}"
-            _write_surface(made / f"{file}{extension}", surface, animation.fps)
+            _write_surface(made / f"{file}{extension}", surface, animation.fps, animation.first_frame)
         written = _names(made, extension)
     return [folder / file for file in written]
 
 
-def _write_surface(path: Path, surface: Surface, fps: float) -> None:
-    write_cache(path, surface.blocks(), fps=fps, num_frames=len(surface.frames), num_verts=surface.num_verts)
+def _write_surface(path: Path, surface: Surface, fps: float, first: int = 0) -> None:
+    count, verts = len(surface.frames), surface.num_verts
+    write_cache(path, surface.blocks(), fps=fps, num_frames=count, num_verts=verts, start_time=first / fps)
 
 
 def _names(folder: Path, extension: str) -> list[str]:

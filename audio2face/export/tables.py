@@ -24,14 +24,16 @@ _EYES = ("right_eye_pitch", "right_eye_yaw", "left_eye_pitch", "left_eye_yaw")
 def write_table(animation: Animation, folder: Path, name: str) -> list[Path]:
     """Writes `<name>.csv`, one row per frame.
 
-    Columns: `frame`, `seconds`; the jaw's translation in centimetres and rotation in degrees, about x first, then y,
-    then z, each axis fixed (Maya's and Blender's order "xyz"); pitch and yaw of the eyes in degrees; `emotion_<name>`;
-    `skin_<pose>` and `tongue_<pose>` if blend-shape weights were solved.
+    Columns: `frame`, `seconds` since the start of the recording, `timecode` if the animation has one; the jaw's
+    translation in centimetres and rotation in degrees, about x first, then y, then z, each axis fixed (Maya's and
+    Blender's order "xyz"); pitch and yaw of the eyes in degrees; `emotion_<name>`; `skin_<pose>` and `tongue_<pose>`
+    if blend-shape weights were solved.
 
     Raises:
         UserError: the file cannot be written.
     """
-    columns = ["frame", "seconds", *_JAW, *_EYES, *(f"emotion_{emotion}" for emotion in animation.emotions)]
+    time = ["frame", "seconds"] if animation.timecode(0) is None else ["frame", "seconds", "timecode"]
+    columns = [*time, *_JAW, *_EYES, *(f"emotion_{emotion}" for emotion in animation.emotions)]
     for part, weights in (("skin", animation.skin_weights), ("tongue", animation.tongue_weights)):
         columns += [f"{part}_{pose}" for pose in weights.names] if weights is not None else []
     path = folder / f"{name}.csv"
@@ -68,7 +70,9 @@ def _rows(animation: Animation) -> Iterator[list[object]]:
         values = [jaw[:, :3, 3], jaw_angles(jaw), animation.eyes[cut], animation.emotion[cut]]
         block = np.concatenate([*values, *(part[cut] for part in weights)], axis=1)
         for frame, row in enumerate(block.tolist(), first):
-            yield [frame, f"{frame / animation.fps:.6f}", *(f"{value:.6g}" for value in row)]
+            label = animation.timecode(frame)
+            time = [animation.first_frame + frame, f"{frame / animation.fps:.6f}", *([] if label is None else [label])]
+            yield [*time, *(f"{value:.6g}" for value in row)]
 
 
 _SIXTEEN_BITS = ("PCM_16", "PCM_S8", "PCM_U8", "ALAC_16")  # lossless encodings of at most 16 bits

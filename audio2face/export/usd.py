@@ -46,9 +46,14 @@ def new_stage(path: Path, animation: Animation, root: type[Any]) -> Usd.Stage:
     UsdGeom.SetStageMetersPerUnit(stage, 0.01)
     stage.SetTimeCodesPerSecond(animation.fps)
     stage.SetFramesPerSecond(animation.fps)
-    stage.SetStartTimeCode(0)
-    stage.SetEndTimeCode(animation.num_frames - 1)
-    stage.GetRootLayer().documentation = f"Written by audio2face {__version__}. Time code i is frame i."
+    first = animation.first_frame
+    stage.SetStartTimeCode(first)
+    stage.SetEndTimeCode(first + animation.num_frames - 1)
+    layer = stage.GetRootLayer()
+    layer.documentation = f"Written by audio2face {__version__}. Time code i is frame i."
+    label = animation.timecode(0)
+    if label is not None:
+        layer.customLayerData = {"startTimecode": label}
     face = root.Define(stage, f"/{identifier(animation.actor)}").GetPrim()
     Usd.ModelAPI(face).SetKind(Kind.Tokens.component)
     stage.SetDefaultPrim(face)
@@ -113,6 +118,8 @@ def add_sound(stage: Usd.Stage, animation: Animation, file: str) -> None:
     sound.CreateFilePathAttr(Sdf.AssetPath(f"./{file}"))
     sound.CreateAuralModeAttr(UsdMedia.Tokens.nonSpatial)
     sound.CreatePlaybackModeAttr(UsdMedia.Tokens.onceFromStart)
+    if animation.start is not None:
+        sound.CreateStartTimeAttr(Sdf.TimeCode(animation.first_frame))
 
 
 _SAVED_BYTES = 64 << 20  # of frames in memory before they are saved to the file
@@ -147,13 +154,13 @@ def _write_frames(animation: Animation, path: Path, sound: str) -> None:
     for part, surface in animation.surfaces.items():
         colours = animation.parts.get(f"extra_{part}_colours")
         mesh = add_surface(stage, face.AppendChild(part), surface.neutral, surface.faces, colours)
-        _sample(stage, mesh, surface)
+        _sample(stage, mesh, surface, animation.first_frame)
     stage.GetRootLayer().Save()
 
 
-def _sample(stage: Usd.Stage, mesh: UsdGeom.PointBased, surface: Surface) -> None:
-    """Writes the positions of every frame to a mesh, with bounded memory."""
-    waiting, frame = 0, 0
+def _sample(stage: Usd.Stage, mesh: UsdGeom.PointBased, surface: Surface, frame: int) -> None:
+    """Writes the positions of every frame, from `frame` on, to a mesh, with bounded memory."""
+    waiting = 0
     for block in surface.blocks():
         for points in block:
             mesh.GetPointsAttr().Set(vectors(points), frame)
@@ -171,7 +178,7 @@ def _add_moving_parts(stage: Usd.Stage, animation: Animation) -> None:
     parts = rigid_parts(animation)
     jaw = UsdGeom.Xform.Define(stage, face.AppendChild("jaw"))
     transform = jaw.AddTransformOp()
-    for frame, moved in enumerate(animation.jaw):
+    for frame, moved in enumerate(animation.jaw, animation.first_frame):
         transform.Set(matrix(moved[:3, :3], moved[:3, 3]), frame)
     for side, follows in enumerate(("right_eye", "left_eye")):
         pivots = [part.pivot for part in parts if part.follows == follows] or [np.zeros(3, np.float32)]
@@ -179,7 +186,8 @@ def _add_moving_parts(stage: Usd.Stage, animation: Animation) -> None:
         eye.AddTranslateOp(opSuffix="pivot").Set(Gf.Vec3d(*pivots[0].tolist()))
         turn = eye.AddRotateXYZOp()
         eye.AddTranslateOp(opSuffix="pivot", isInverseOp=True)
-        for frame, (pitch, yaw) in enumerate(animation.eyes[:, 2 * side : 2 * side + 2].tolist()):
+        angles = animation.eyes[:, 2 * side : 2 * side + 2].tolist()
+        for frame, (pitch, yaw) in enumerate(angles, animation.first_frame):
             turn.Set(Gf.Vec3f(pitch, yaw, 0), frame)
     for part in parts:
         parent = face if part.follows == "head" else face.AppendChild(part.follows)
@@ -252,10 +260,11 @@ def _add_animation(
     rotations[:, 2], rotations[:, 3] = eye_quaternions(animation.eyes)
     weights = np.concatenate([shapes.weights for shapes in morphs.values()], axis=1)
     for frame in range(animation.num_frames):
-        motion.GetTranslationsAttr().Set(vectors(positions[frame]), frame)
+        time = animation.first_frame + frame
+        motion.GetTranslationsAttr().Set(vectors(positions[frame]), time)
         quaternions = [Gf.Quatf(w, x, y, z) for x, y, z, w in rotations[frame].tolist()]
-        motion.GetRotationsAttr().Set(Vt.QuatfArray(quaternions), frame)
-        motion.GetBlendShapeWeightsAttr().Set(Vt.FloatArray.FromNumpy(np.asarray(weights[frame], np.float32)), frame)
+        motion.GetRotationsAttr().Set(Vt.QuatfArray(quaternions), time)
+        motion.GetBlendShapeWeightsAttr().Set(Vt.FloatArray.FromNumpy(np.asarray(weights[frame], np.float32)), time)
     UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([motion.GetPath()])
 
 

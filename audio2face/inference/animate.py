@@ -14,7 +14,9 @@ from typing import Any
 from audio2face import __version__
 from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, SolverMethod, attach_to_jaw, unproject
 from audio2face.animation.animation import Animation, BlendWeights, Surface
+from audio2face.animation.timecode import Start, start_facts
 from audio2face.audio import peak_level, read_header, stream_mono
+from audio2face.audio.bwf import read_time_reference
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.inference import (
@@ -52,6 +54,8 @@ class AnimationOptions:
         blinks: whether to add blinks.
         solver: solver of blend-shape weights; None: weights are not solved.
         normalize: whether to scale the recording to full scale.
+        start: where the first frame lies on a time line: its number, or an SMPTE time code; None: the time reference of
+            a Broadcast Wave recording, if it has one.
         device: device of the network.
     """
 
@@ -65,6 +69,7 @@ class AnimationOptions:
     blinks: bool = True
     solver: SolverMethod | None = "cpu"
     normalize: bool = False
+    start: int | str | None = None
     device: GraphDevice = "cpu"
 
 
@@ -129,6 +134,7 @@ class AnimationPipeline:
         self.fps = self.schedule.fps if settings.fps is None else settings.fps
         if not 0 < self.fps <= 1000:
             raise UserError(f"{self.fps} frames per second are out of range", hint="Give a rate such as 30 or 60.")
+        self._start = None if settings.start is None else Start.of(settings.start, self.fps)
         self.emotion: EmotionSpec = self._emotion_names.parse(settings.emotion)
         self._solvers = self._make_solvers()
         self._gain = self._choose_gain()
@@ -330,6 +336,7 @@ class AnimationPipeline:
     def _animation(self, audio: Path, arrays: Mapping[str, Float32Array]) -> Animation:
         face, display = self._face, self.display
         tongue = Surface(face.tongue, arrays["tongue"], display.tongue_faces) if len(face.tongue) else None
+        start = self._recorded_start(audio) if self._start is None else self._start
         return Animation(
             actor=self.actor.name,
             fps=float(self.fps),
@@ -343,8 +350,19 @@ class AnimationPipeline:
             tongue_weights=self._weights("tongue", arrays),
             parts=display.parts,
             audio=audio,
-            facts=self._facts(audio),
+            start=start,
+            facts=self._facts(audio) | start_facts(start, self.fps),
         )
+
+    def _recorded_start(self, audio: Path) -> Start | None:
+        """The start of a Broadcast Wave recording; None of another."""
+        seconds = read_time_reference(audio)
+        if seconds is None:
+            return None
+        start = Start.at(seconds, self.fps)
+        label = start.label(0, self.fps) or f"frame {start.frame}"
+        LOGGER.info("%s begins at %s by its time reference", audio.name, label)
+        return start
 
     def _weights(self, part: Mesh, arrays: Mapping[str, Float32Array]) -> BlendWeights | None:
         return self._solvers[part].weights(arrays[f"{part}_weights"]) if part in self._solvers else None

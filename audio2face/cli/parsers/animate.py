@@ -125,6 +125,16 @@ def _add_result(parser: argparse.ArgumentParser) -> None:
         help="formats: {} (default: page maya, and arkit where the actor has blend shapes)".format(" ".join(FORMATS)),
     )
     written.add_argument("--fps", help="frames per second, such as 24 or 30000/1001 (default: the model's own)")
+    start = written.add_mutually_exclusive_group()
+    start.add_argument(
+        "--start",
+        metavar="TIMECODE",
+        help="time code of the first frame, such as 01:00:00:00, or 01:00:00;00 in quotes for drop frame (default: the "
+        "time reference of a Broadcast Wave recording)",
+    )
+    start.add_argument(
+        "--start-frame", metavar="N", type=int, help="number of the first frame on the time line, such as 1001"
+    )
     written.add_argument(
         "--solver",
         choices=("cpu", "admm", "qp", "none"),
