@@ -62,7 +62,7 @@ def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> N
     """The same by hand, all frames at once: streaming changes no bit."""
     pipeline = AnimationPipeline(model := DeployedModel.open(deployed), AnimationOptions(actor="ada"))
     executor = Executor.open(model, [TrackSettings(emotion=pipeline.emotion.curve, actor="ada")])
-    executor.push(0, read_track(speech).data)
+    executor.push(0, read_track(speech, resampler=model.info.resampler).data)
     executor.close(0)
     values = np.concatenate([motion.values for motion in executor.run()])
     info, actor = model.info, pipeline.actor
