@@ -30,6 +30,7 @@ _FILE_PROBLEMS: dict[int | None, tuple[str, str]] = {
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _READ_ONLY),
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
 }
+_BROKEN_PIPE = 128 + 13  # as shells report SIGPIPE
 
 
 def open_configuration(
@@ -119,8 +120,12 @@ def run_stage(
         interrupts.set_resume_hint(resume_hint, fixed=True)
     try:
         status = main(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except UserError as error:
         fail(error)
+    except BrokenPipeError:  # whatever reads the output, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        status = _BROKEN_PIPE
     except OSError as error:
         if error.errno not in _FILE_PROBLEMS:
             raise

@@ -277,3 +277,10 @@ def test_parameters_are_handed_to_the_configuration(tmp_path: Path) -> None:
     content = json.loads(checked.read_text(encoding="utf-8"))
     assert content["overrides"] == ["NUM_EPOCHS=3"]
     assert content["full"]["train"]["NUM_EPOCHS"] == 3
+
+
+def test_a_reader_that_ends_early_ends_a_command_without_a_traceback() -> None:
+    command = f"{sys.executable} -m audio2face completion bash | head -n 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 141
+    assert done.stderr == ""
