@@ -90,7 +90,7 @@ def test_the_configuration_is_followed(stage: Any, tmp_path: Path, capsys: pytes
 
 
 def test_a_run_that_was_never_deployed(stage: Any, tmp_path: Path) -> None:
-    shutil.rmtree(tmp_path / "output_deploy")
+    (tmp_path / "output_deploy").rename(tmp_path / "output_train")
     with pytest.raises(UserError, match=rf"not deployed\n  Run: python run_deploy.py small {RUN}\n"):
         stage("--audio", str(tmp_path / "a.wav"), ACTOR_NAME="ada")
 
