@@ -216,4 +216,4 @@ def _explained(repo_id: str) -> Iterator[None]:
         hint = "Check the connection, and the name OWNER/NAME."
         if status in (401, 403, 404):
             hint = "Check the name OWNER/NAME, and log in with a token that may do this: hf auth login."
-        raise UserError(f"the hub refused {repo_id!r}: {reason_of(error)}", hint=hint) from error
+        raise UserError(f"the hub did not serve {repo_id!r}: {reason_of(error)}", hint=hint) from error

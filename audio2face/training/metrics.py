@@ -118,8 +118,8 @@ class FaceScores:
     """Accumulates the metrics of clips, whose frames are added in order.
 
     Attributes:
-        sample: of the first clip's first block, the frame that lies farthest from its mean: predicted and true skin,
-            each float32 `[verts, 3]`, as added; None without clips.
+        sample: of the first clip's first block, the frame with the mouth widest open: predicted and true skin, each
+            float32 `[verts, 3]`, as added; None without clips.
     """
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class FaceScores:
             lips: vertices of the upper and of the lower lip, `[2, pairs]`; None: no lip metrics.
         """
         if self.sample is None:
-            frame = int((true - true.mean(dim=0)).norm(dim=-1).mean(dim=-1).argmax())
+            frame = _expressive_frame(true, lips)
             self.sample = (predicted[frame].float().cpu().numpy(), true[frame].float().cpu().numpy())
         error = MM_PER_CM * (predicted - true).norm(dim=-1).mean(dim=-1)
         self._skin.setdefault(clip, []).append(error.cpu())
@@ -160,6 +160,19 @@ class FaceScores:
             score = score_lips(predicted, true)
             metrics |= {LIP_ERROR: score.error_mm, LIP_CORRELATION: score.correlation}
         return metrics
+
+
+def _expressive_frame(skin: Tensor, lips: Int64Array | None) -> int:
+    """The frame with the mouth widest open; without known lips, the one that lies farthest from the mean.
+
+    Args:
+        skin: vertices, y upwards, `[frames, verts, 3]`.
+        lips: vertices of the upper and of the lower lip, `[2, pairs]`.
+    """
+    if lips is None:
+        return int((skin - skin.mean(dim=0)).norm(dim=-1).mean(dim=-1).argmax())
+    upper, lower = (skin[:, side, 1].mean(dim=-1) for side in lips)
+    return int((upper - lower).argmax())
 
 
 CURVES_FILE = "curves.png"

@@ -58,9 +58,9 @@ class OptunaProposer:
 
 
 def _suggested(trial: Any, axis: Axis | Range) -> str:
-    """A value as it is typed; floats with as many digits as tell them apart."""
+    """A value as it is typed; floats with four digits, which tell apart what training can."""
     if isinstance(axis, Axis):
         return str(trial.suggest_categorical(axis.name, list(axis.values)))
     if axis.kind == "int":
         return str(trial.suggest_int(axis.name, int(axis.low), int(axis.high)))
-    return repr(float(trial.suggest_float(axis.name, axis.low, axis.high, log=axis.kind == "log")))
+    return f"{trial.suggest_float(axis.name, axis.low, axis.high, log=axis.kind == 'log'):.4g}"

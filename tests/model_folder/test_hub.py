@@ -165,5 +165,5 @@ def test_hostile_checksums(hub: FolderHub, tmp_path: Path, line: str, message: s
 
 
 def test_errors_of_the_hub_are_one_message(hub: FolderHub, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="the hub refused 'no/such': 404"):
+    with pytest.raises(UserError, match="the hub did not serve 'no/such': 404"):
         pull("no/such", tmp_path / "fetched", api=hub)

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.image import imsave
 
 from audio2face.config.rules import tracker_packages
 from audio2face.errors import UserError
 from audio2face.training.checkpoint import Progress
 from audio2face.training.held_out_frame import HeldOutFrame
-from audio2face.training.metrics import RunLog
+from audio2face.training.metrics import FaceScores, RunLog
 from audio2face.training.trackers import TrackedRun, open_trackers
 
 Calls = list[tuple[Any, ...]]
@@ -211,3 +212,19 @@ def test_a_held_out_frame_is_drawn_beside_the_recorded_one(run: TrackedRun) -> N
     broken = replace(frame, faces=np.array([[0, 1, 2, 9]], np.int32))
     with RunLog(run) as log:
         log.draw(lambda: broken)  # a warning
+
+
+def test_the_held_out_frame_has_the_mouth_open() -> None:
+    skin = torch.zeros(3, 4, 3)
+    skin[1, 3] = 9.0  # elsewhere in the face
+    skin[2, 1, 1] = -1.0  # the lower lip
+    scores = FaceScores()
+    scores.add(0, skin + 1, skin, np.array([[0], [1]]))
+    assert scores.sample is not None
+    predicted, true = scores.sample
+    np.testing.assert_array_equal(true, skin[2])
+    np.testing.assert_array_equal(predicted, skin[2] + 1)
+    scores = FaceScores()
+    scores.add(0, skin, skin, None)
+    assert scores.sample is not None
+    np.testing.assert_array_equal(scores.sample[1], skin[1])
