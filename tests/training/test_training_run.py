@@ -81,8 +81,8 @@ def test_a_run_holds_the_files_of_later_stages(folder: Path, result: TrainingRes
     assert str(folder) not in (run.path / "network.json").read_text()
 
 
-def test_a_run_tells_the_inventory(folder: Path, outcome: TrainingResult) -> None:
-    run = next(run for run in scan(Roots(folder, folder)).runs if run.name == outcome.run.name)
+def test_a_run_tells_the_inventory(folder: Path, result: TrainingResult) -> None:
+    run = next(run for run in scan(Roots(folder, folder)).runs if run.name == result.run.name)
     assert (run.stage, run.status, run.network, run.actors) == ("train", "done", "diffusion", ("ann",))
     assert (run.progress.epoch, run.progress.epochs, run.progress.step) == (2, 2, 4)
     assert set(run.figures) == {"skin_error_mm", "lip_error_mm", "lip_correlation"}
