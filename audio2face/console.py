@@ -107,6 +107,7 @@ def start_logging(log_file: Path | None = None) -> None:
     handlers[0].setLevel(shown if least == logging.INFO else max(shown, least))
     if log_settings.is_json():
         handlers[0].setFormatter(_JsonFormatter())
+        handlers[0].addFilter(lambda record: set(record.getMessage()) != {"-"})  # rules between lines for people
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     LOGGER.setLevel(min(shown, logging.INFO))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from audio2face import log_settings
 from audio2face.cli import parsers
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.config import Configuration
@@ -56,6 +58,8 @@ def _chosen(configuration: Configuration, names: list[str], everyone: bool) -> l
 def show_clips(outcome: PreprocResult) -> None:
     """Prints the table of clips if it is short."""
     artifacts = PreprocArtifacts.open(outcome.run.path)
+    if log_settings.level() > logging.INFO:
+        return
     if len(artifacts.clips) <= _MOST_CLIPS_SHOWN:
         print(artifacts.clips_template.read_text(encoding="utf-8"), file=console().file)
     else:

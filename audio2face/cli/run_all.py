@@ -19,12 +19,12 @@ from audio2face.cli import animate, check, parsers, preproc
 from audio2face.cli.kept_results import KeptResults
 from audio2face.cli.local import temporary_folder
 from audio2face.cli.process import run_stage
+from audio2face.cli.recordings import collect
 from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, show_shot, trained_run
 from audio2face.config import Configuration, Roots, Stage, load, stages_of_override
 from audio2face.config.merge import freeze
 from audio2face.console import LOGGER, fields, start_logging
 from audio2face.dataset import ActorDataset
-from audio2face.errors import UserError
 from audio2face.extras import missing
 from audio2face.preproc.run import preprocess
 from audio2face.run_names import LATEST
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     start_logging()
     parameters = [text for text in args.overrides if _ANIMATION_PARAMETER.match(text)]
     overrides = [text for text in args.overrides if text not in parameters]
-    _refuse_missing(args.audio, Roots.from_environment().datasets)
+    collect(args.audio, Roots.from_environment().datasets)  # one that is missing shows before hours of work
     with _Project.open(args.config_name, overrides) as project:
         return project.run(args.audio, parameters)
 
@@ -102,11 +102,11 @@ class _Project:
         kept = KeptResults(output / RECORD_FILE, self._inputs(run))
         model = deploy_once(animated, run, kept, [self.name, run.name, *self._handed_over("deploy")])
         self._title("inference")
+        shown = self._show_held_out(run, model, output, kept)
         if audio:
             options = [word for text in parameters for word in ("--set", text)]
             words = [self.name, run.name, "--audio", *audio, *options, *self._handed_over("inference")]
             status = animate.main(words)
-        shown = self._show_held_out(run, model, output, kept)
         self._say_results(run, model, output, preprocessed, shown)
         return status
 
@@ -200,15 +200,6 @@ def _held_out_clip(clips: Sequence[ValidationClip]) -> ValidationClip | None:
     """The longest validation clip in the actor's own voice."""
     own = [clip for clip in clips if clip.speaker == clip.actor]
     return max(own or clips, key=lambda clip: clip.num_frames / clip.fps, default=None)
-
-
-def _refuse_missing(audio: Sequence[str], datasets: Path) -> None:
-    """Makes sure that recordings are there before hours of work; patterns and lists are read when their time comes."""
-    for text in audio:
-        if set(text) & set("*?[") or text.startswith("@"):
-            continue
-        if not Path(text).exists() and not (datasets / text).exists():
-            raise UserError("there is no such recording", path=text, hint="Correct --audio.")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def test_mistakes_show_before_anything_is_computed(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(run_all.check, "main", lambda _: pytest.fail("the first stage has started"))
-    with pytest.raises(UserError, match=r"nowhere\.wav: there is no such recording"):
+    with pytest.raises(UserError, match=r"nowhere\.wav: there is no such audio file"):
         run_all.main(["ann", "--audio", str(project), "nowhere.wav"])
     with pytest.raises(UserError, match="did you mean 'NUM_EPOCHS'"):
         run_all.main(["ann", "--set", "NUM_EPOCHZ=3"])

@@ -71,7 +71,7 @@ def run_all() -> argparse.ArgumentParser:
         nargs="+",
         action="extend",
         default=[],
-        help="recordings to animate at the end; relative paths also start from the datasets folder",
+        help="recordings to animate at the end: files, folders, globs, or lists @FILE",
     )
     add_settings(result)
     return result
