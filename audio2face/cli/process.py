@@ -119,18 +119,7 @@ def run_stage(
     if resume_hint is not None:
         interrupts.set_resume_hint(resume_hint, fixed=True)
     try:
-        status = main(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
-    except UserError as error:
-        fail(error)
-    except BrokenPipeError:  # whatever reads the output, such as `head`, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
-        status = _BROKEN_PIPE
-    except OSError as error:
-        if error.errno not in _FILE_PROBLEMS:
-            raise
-        problem, hint = _FILE_PROBLEMS[error.errno]
-        fail(UserError(problem, path=error.filename, hint=hint))
+        status = _status_of(main, sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # the process is ending
@@ -138,3 +127,21 @@ def run_stage(
             print(f"[STOPPED] {interrupts.resume_hint()}", file=sys.stderr, flush=True)
         status = 128 + (received[0] if received else signal.SIGINT)
     sys.exit(status)
+
+
+def _status_of(main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """The exit status of a stage; ends the process with one message for a user error."""
+    try:
+        status = main(arguments)
+        sys.stdout.flush()
+    except UserError as error:
+        fail(error)
+    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        return _BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _FILE_PROBLEMS:
+            raise
+        problem, hint = _FILE_PROBLEMS[error.errno]
+        fail(UserError(problem, path=error.filename, hint=hint))
+    return status
