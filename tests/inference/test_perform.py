@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -204,3 +205,20 @@ def test_too_little_room(deployed: Path, speech: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("", (), {"free": 1000}))
     with pytest.raises(UserError, match="GB are free"):
         perform(deployed, speech)
+
+
+def test_a_broadcast_wave_begins_at_its_time_reference(deployed: Path, speech: Path, tmp_path: Path) -> None:
+    samples, rate = soundfile.read(speech, dtype="int16")
+    plain, broadcast = tmp_path / "plain.wav", tmp_path / "broadcast.wav"
+    soundfile.write(plain, samples, rate)
+    content = plain.read_bytes()
+    reference = bytes(338) + struct.pack("<Q", 3_600 * rate) + bytes(256)
+    broadcast.write_bytes(content[:12] + b"bext" + struct.pack("<I", len(reference)) + reference + content[12:])
+    made = perform(deployed, broadcast, fps=Fraction(25))
+    assert (made.first_frame, made.timecode(1)) == (90_000, "01:00:00:01")
+    assert made.facts["start_timecode"] == "01:00:00:00"
+    assert perform(deployed, broadcast, fps=Fraction(25), start=0).first_frame == 0
+    assert perform(deployed, broadcast, fps=Fraction(25), start="10:00:00:00").timecode(0) == "10:00:00:00"
+    assert "start_frame" not in perform(deployed, plain).facts
+    with pytest.raises(UserError, match="no drop frame time code at 25"):
+        perform(deployed, plain, fps=Fraction(25), start="10:00:00;00")
