@@ -11,6 +11,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from audio2face.command_names import as_typed
+
 _SUPERVISOR = "A2F_SUPERVISOR"  # "PID:DESCRIPTOR", set by cli/stage_process.py
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AGAIN = "Run the same command again to resume."
@@ -40,7 +42,7 @@ def set_resume_hint(text: str, *, fixed: bool = False) -> None:
     """
     if _Hint.is_fixed and not fixed:
         return
-    _Hint.text, _Hint.is_fixed = " ".join(text.split()), fixed
+    _Hint.text, _Hint.is_fixed = as_typed(" ".join(text.split())), fixed
     _tell(f"hint {_Hint.text}")
 
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_framework import ROOT, make_framework, start
 
+from audio2face import interrupts
 from audio2face.cli import local, parsers, settings
 from audio2face.cli.main import COMMANDS
 from audio2face.cli.parsers import base
@@ -287,3 +288,12 @@ def test_a_reader_that_ends_early_ends_a_command_without_a_traceback() -> None:
     os.close(writer)
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+def test_the_hint_of_a_stopped_stage_names_the_command_that_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "_Hint", type("Fresh", (interrupts._Hint,), {}))
+    interrupts.set_resume_hint("Resume it: python run_train.py my-config --resume")
+    assert interrupts.resume_hint() == "Resume it: python run_train.py my-config --resume"
+    monkeypatch.setenv("A2F_PROGRAM", "audio2face")
+    interrupts.set_resume_hint("Resume it: python run_train.py my-config --resume")
+    assert interrupts.resume_hint() == "Resume it: audio2face train my-config --resume"
