@@ -112,13 +112,13 @@ def new_parser() -> argparse.ArgumentParser:
 def run_command(name: str, argv: Sequence[str]) -> NoReturn:
     """Runs one command with its arguments and ends the process."""
     command = COMMANDS[name]
+    stage = command.stage or name
+    args = parsers.parse(stage, argv)
+    _require(name, command.extras)
     if not command.supervised:
         from audio2face.cli.process import run_stage
 
         run_stage(_imported(command.module).main, arguments=list(argv))
-    stage = command.stage or name
-    args = parsers.parse(stage, argv)
-    _require(name, command.extras)
     home = find_home()
     variables = stage_environment(read_settings(home / ".env"), home)
     try:

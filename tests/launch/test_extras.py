@@ -12,7 +12,7 @@ import pytest
 
 from audio2face import extras, home
 from audio2face.audio.media_frames import open_container
-from audio2face.cli.main import COMMANDS
+from audio2face.cli.main import COMMANDS, run_command
 from audio2face.errors import UserError
 from audio2face.outputs import check_formats
 
@@ -58,6 +58,14 @@ def test_all_that_lacks_is_one_command() -> None:
     assert caught.value.problem.count("matplotlib") == 1
 
 
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("words", [["train", "mine"], ["sweep", "mine", "--set", "NUM_EPOCHS=1,2"]])
+def test_a_command_says_what_installs_it(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run_command(words[0], words[1:])
+    assert 'pip install "audio2face[train]"' in capsys.readouterr().err
+
+
 def test_in_the_repository_the_hint_is_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pxr", None)  # type: ignore[arg-type]
     with pytest.raises(UserError) as caught:
@@ -77,8 +85,10 @@ def test_extras_are_those_of_the_package() -> None:
 
 
 def test_commands_of_the_base_start_without_extras() -> None:
-    """Animating, and looking over a deployed folder, import nothing that an extra brings."""
+    """Animating, looking over a deployed folder and others import nothing that an extra brings."""
     lacking = sorted({name for names in extras.EXTRAS.values() for name in names})
-    code = f"import sys; sys.modules.update(dict.fromkeys({lacking})); "
-    code += "from audio2face.cli import animate, check, deploy, preproc; import audio2face.api, audio2face.example"
+    modules = sorted(command.module for command in COMMANDS.values() if not command.extras)
+    assert {"audio2face.cli.animate", "audio2face.cli.check", "audio2face.cli.deploy"} <= set(modules)
+    code = f"import importlib, sys; sys.modules.update(dict.fromkeys({lacking})); "
+    code += f"[importlib.import_module(name) for name in {[*modules, 'audio2face.api']}]"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
