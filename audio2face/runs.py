@@ -1,4 +1,4 @@
-"""Run folders: their names, status and metadata, and the search for finished runs."""
+"""Run folders: their names, status, lock and metadata, and the search for finished runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
@@ -19,6 +19,7 @@ from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, fields, start_logging
 from audio2face.errors import UserError, check_identifier
 from audio2face.io.atomic import write_json, write_text
+from audio2face.io.claims import exclusive_or_fail, remove_leftovers
 from audio2face.run_names import CONFIGURATION_FILE, configured_name, find_model, run_folders
 
 STATUS_FILE = "status.json"
@@ -95,6 +96,32 @@ class RunFolder:
             return bool(json.loads((self.path / STATUS_FILE).read_text(encoding="utf-8"))["status"] == "done")
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+
+@contextmanager
+def run_lock(run: RunFolder) -> Iterator[None]:
+    """Locks a run folder for this process.
+
+    Raises:
+        UserError: another process uses it, or it cannot be written to.
+    """
+    with ExitStack() as stack:
+        try:
+            is_ours = stack.enter_context(exclusive_or_fail(run.path / LOCK_FILE))
+        except OSError as error:
+            raise UserError(
+                f"the run folder cannot be written to: {error.strerror}", path=run.path, hint="Check its permissions."
+            ) from error
+        if not is_ours:
+            raise UserError(
+                "another process is computing this run", path=run.path, hint="Wait for it, or stop it first."
+            )
+        yield
+
+
+def remove_temporary_files(run: RunFolder) -> None:
+    """Removes temporary files of killed processes."""
+    remove_leftovers(run.path, everywhere=True)
 
 
 def record(folder: RunFolder, configuration: Configuration, **facts: Any) -> None:

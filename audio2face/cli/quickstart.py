@@ -34,7 +34,7 @@ from audio2face.types import FloatArray
 
 BOTH_ACTORS = "quickstart-multi"  # whose data are looked over
 RECORD_FILE = "quickstart.json"
-FORMATS = ("page", "video", "maya", "arkit", "glb")
+QUICKSTART_FORMATS = ("page", "video", "maya", "arkit", "glb")
 RESUME_HINT = "Run the same command again: what is whole is kept."
 
 
@@ -114,7 +114,7 @@ def _animate_unseen(configuration: Configuration, run: str, kept: KeptResults) -
     if not kept.is_whole(names[shown], folder):
         model = configuration.train.FINAL_DEPLOY_ROOT / run
         unseen = unseen_dataset(actor, datasets)
-        show_shot(model, unseen, shown.stem, emotion_of(shown.stem), folder, FORMATS)
+        show_shot(model, unseen, shown.stem, emotion_of(shown.stem), folder, QUICKSTART_FORMATS)
         kept.add(names[shown], folder)
     return {"a sentence it has never heard": shown, **files_to_open(folder)}
 

@@ -308,7 +308,7 @@ PRECISION: Precision = "auto"
 COMPILE: bool = False
 
 # Minutes between two checkpoints, from which training resumes after a stop or crash; 0 writes one after
-# every step.
+# every step. The guide of the training framework, "Stopping and resuming", shows what a checkpoint holds.
 # Change it when a checkpoint is large and the disk slow (longer), or the machine may vanish (shorter).
 # Read by: training.
 CHECKPOINT_PERIOD_MINUTES: NonNegative = 10.0

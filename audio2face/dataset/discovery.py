@@ -18,7 +18,7 @@ from statistics import median
 from audio2face.audio.reading import read_header
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, DEFAULT_EMOTION, TONGUE_PATHS
 from audio2face.dataset.checks.emotions import EMOTION_WORDS
-from audio2face.dataset.phoneme_times import FORMATS as PHONEME_FORMATS
+from audio2face.dataset.phoneme_times import READERS
 from audio2face.dataset.shots import list_recordings
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache, find_cache, list_shots, open_cache
@@ -137,7 +137,7 @@ def _list(folder: Path) -> _Listing:
             found.caches[here] = shots
         if recordings and _VOICES not in here.parts[-2:]:
             found.recordings[here] = recordings
-        texts = frozenset(Path(name).stem for name in files if name.endswith(tuple(PHONEME_FORMATS)))
+        texts = frozenset(Path(name).stem for name in files if name.endswith(tuple(READERS)))
         if texts and "phone" in here.name.lower():
             found.texts[here] = texts
         found.files += [here / name for name in sorted(files) if Path(name).suffix in (".npy", ".npz", ".json")]

@@ -1,6 +1,6 @@
 """Phoneme times of a shot: the framework's own table, Praat TextGrid and NIST CTM.
 
-Each file becomes the same sequence of `PhonemeTime`; `FORMATS` lists the suffixes.
+Each file becomes the same sequence of `PhonemeTime`; `READERS` lists the suffixes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def find_phoneme_times(root: Path, shot: str) -> Path | None:
     Raises:
         UserError: there are several files.
     """
-    found = [path for path in (root / f"{shot}{suffix}" for suffix in FORMATS) if path.is_file()]
+    found = [path for path in (root / f"{shot}{suffix}" for suffix in READERS) if path.is_file()]
     if not found:
         # Some aligners write the suffix of a TextGrid in small letters.
         small = root / f"{shot}{TEXTGRID_SUFFIX.lower()}"
@@ -63,7 +63,7 @@ def read_phoneme_times(path: Path) -> tuple[PhonemeTime, ...]:
     """
     if not path.is_file():
         raise missing_file("there are no such phoneme times", path, "Check PHONEME_TIMES_ROOT.")
-    reader = {suffix.lower(): reader for suffix, reader in FORMATS.items()}.get(path.suffix.lower(), _read_table)
+    reader = {suffix.lower(): reader for suffix, reader in READERS.items()}.get(path.suffix.lower(), _read_table)
     return reader(path, _read_text(path))
 
 
@@ -295,7 +295,7 @@ def _listed(names: Sequence[str], limit: int = 5) -> str:
 
 
 TABLE_SUFFIX, TEXTGRID_SUFFIX, CTM_SUFFIX = ".txt", ".TextGrid", ".ctm"
-FORMATS: Mapping[str, Callable[[Path, str], tuple[PhonemeTime, ...]]] = MappingProxyType(
+READERS: Mapping[str, Callable[[Path, str], tuple[PhonemeTime, ...]]] = MappingProxyType(
     {TABLE_SUFFIX: _read_table, TEXTGRID_SUFFIX: _read_textgrid, CTM_SUFFIX: _read_ctm}
 )
-SUFFIXES = ", ".join(FORMATS)
+SUFFIXES = ", ".join(READERS)

@@ -1,7 +1,7 @@
 """Export of animations to file formats of other programs. NumPy, plus a library for some formats.
 
-What a network says itself (`RawMotion`) is written as the reference does; a finished face (`Animation`), which went
-through the animator, in the forms that artists use.
+Raw network output (`RawMotion`) is written like the reference, post-processed animation (`Animation`) in artists'
+formats.
 """
 
 from audio2face.animation.animation import Animation, BlendWeights, Surface

@@ -1,6 +1,6 @@
 """Blend-shape weights under ARKit's names: the table of the Live Link Face app, and Audio2Face's JSON.
 
-Knows columns, order, time codes and signs of both; names are matched by `dataset.arkit_names`.
+Defines columns, order, time codes and signs of both; names are matched by `dataset.arkit_names`.
 """
 
 from __future__ import annotations

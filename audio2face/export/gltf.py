@@ -1,6 +1,7 @@
 """glTF export: arrays as accessors of a binary container, and the scene of an animated face.
 
-Knows numbers and bytes (glTF 2.0, sections 3.6 and 4); the scene is put together in `gltf`.
+`Accessors` packs arrays into the buffer (glTF 2.0, section 3.6); `write_glb` builds the scene of meshes, morph targets,
+jaw, eyes and animation, and writes the container (section 4).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A deforming mesh as morph targets and weights: solved blend shapes, and principal components of the residual.
 
-Knows arrays; files are written by the modules of the formats.
+Works on arrays; the modules of the formats write files.
 """
 
 from __future__ import annotations

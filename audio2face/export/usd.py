@@ -1,6 +1,7 @@
 """USD export: a stage with the positions of every frame, and a UsdSkel character with blend shapes.
 
-Knows prims and attributes; which of them move, and how, is decided in `usd`.
+`write_usd` writes both files. `_write_frames` samples the vertex positions; `_write_character` makes a skeleton for jaw
+and eyes and blend shapes for skin and tongue.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from audio2face.dataset.checks import CheckReport, Finding, check_actor
 from audio2face.dataset.checks.report import show
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_json, write_npz
-from audio2face.io.claims import exclusive, exclusive_or_fail, remove_leftovers
+from audio2face.io.claims import exclusive
 from audio2face.preproc import network_data
 from audio2face.preproc.artifacts import (
     PreprocArtifacts,
@@ -44,7 +44,7 @@ from audio2face.preproc.pipeline import SKIN_SHARE, TONGUE_SHARE, make_skin, mak
 from audio2face.preproc.report import REPORT_FOLDER, Cost, write_report
 from audio2face.preproc.steps import PeakMemory, Steps, StepStore
 from audio2face.preproc.tongue import measure_attachment
-from audio2face.runs import LOCK_FILE, RunFolder, record
+from audio2face.runs import LOCK_FILE, RunFolder, record, remove_temporary_files, run_lock
 from audio2face.types import MESHES
 
 
@@ -73,27 +73,6 @@ def drop_stale(root: Path, actor: str, keep: RunFolder | None) -> None:
 
 
 @contextmanager
-def run_lock(run: RunFolder) -> Iterator[None]:
-    """Locks a run folder for this process.
-
-    Raises:
-        UserError: another process uses it, or it cannot be written to.
-    """
-    with ExitStack() as stack:
-        try:
-            is_ours = stack.enter_context(exclusive_or_fail(run.path / LOCK_FILE))
-        except OSError as error:
-            raise UserError(
-                f"the run folder cannot be written to: {error.strerror}", path=run.path, hint="Check its permissions."
-            ) from error
-        if not is_ours:
-            raise UserError(
-                "another process is computing this run", path=run.path, hint="Wait for it, or stop it first."
-            )
-        yield
-
-
-@contextmanager
 def one_at_a_time(root: Path, run_name: str, actor: str) -> Iterator[None]:
     """Lets one process preprocess an actor under a configured name; the others wait, and find its finished run.
 
@@ -118,11 +97,6 @@ def _remove_empty(root: Path) -> None:
     """Removes a folder that was created only for the lock, if the data cannot be preprocessed."""
     with suppress(OSError):
         root.rmdir()
-
-
-def remove_temporary_files(run: RunFolder) -> None:
-    """Removes temporary files of killed processes."""
-    remove_leftovers(run.path, everywhere=True)
 
 
 def _matching_runs(root: Path, run_name: str, actor: str, fingerprint: str) -> Iterator[RunFolder]:

@@ -41,7 +41,7 @@ from audio2face.training.held_out_frame import HeldOutFrame
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
-from audio2face.training.task import ParameterGroup, ResumeState
+from audio2face.training.task import ParameterGroup, ResumeMetadata
 from audio2face.types import CHANNELS, Float32Array
 
 _SEED = 0  # of the noise of every validation, which makes validations comparable
@@ -144,7 +144,7 @@ class DiffusionValidation:
 CONSTANTS_FILE = "actor_constants.safetensors"
 
 
-def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> DiffusionTask:
+def open_task(configuration: Configuration, fabric: Fabric, state: ResumeMetadata | None) -> DiffusionTask:
     """Opens data and network of a configuration.
 
     Args:

@@ -11,13 +11,13 @@ from audio2face.config import Configuration
 from audio2face.errors import UserError
 from audio2face.families import FAMILIES, resolve
 from audio2face.training.run_folder import TrainingRun
-from audio2face.training.task import ResumeState, Task
+from audio2face.training.task import ResumeMetadata, Task
 
 
 class TrainingModule(Protocol):
     """The functions that a family's training module defines; `audio2face.families` holds its name."""
 
-    def open_task(self, configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> Task:
+    def open_task(self, configuration: Configuration, fabric: Fabric, state: ResumeMetadata | None) -> Task:
         """Opens data and network of a configuration.
 
         Args:

@@ -41,7 +41,7 @@ from audio2face.training.held_out_frame import HeldOutFrame
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
-from audio2face.training.task import ParameterGroup, ResumeState
+from audio2face.training.task import ParameterGroup, ResumeMetadata
 from audio2face.types import Float32Array
 
 
@@ -173,7 +173,7 @@ class RegressionValidation:
 _NETWORK = "network."  # prefix of the network's weights in a run
 
 
-def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> RegressionTask:
+def open_task(configuration: Configuration, fabric: Fabric, state: ResumeMetadata | None) -> RegressionTask:
     """Opens data and network of a configuration.
 
     Args:

@@ -20,9 +20,8 @@ from audio2face.errors import FileFormatError, UserError
 from audio2face.interrupts import resume_hint, set_resume_hint
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import write_json
-from audio2face.preproc.run import remove_temporary_files, run_lock
 from audio2face.run_names import LATEST, resolve_run, run_folders
-from audio2face.runs import OVERRIDES_FILE, RunFolder, record
+from audio2face.runs import OVERRIDES_FILE, RunFolder, record, remove_temporary_files, run_lock
 from audio2face.training.checkpoint import (
     FOLDER,
     CheckpointStore,
@@ -45,7 +44,7 @@ from audio2face.training.free_parameters import FREE_PARAMETERS
 from audio2face.training.metrics import RunLog
 from audio2face.training.run_folder import NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
-from audio2face.training.task import ResumeState, Task
+from audio2face.training.task import ResumeMetadata, Task
 from audio2face.training.trackers import TrackedRun
 from audio2face.training.trainer import StopReason, Trainer
 
@@ -54,7 +53,7 @@ _RUNS = "preproc_run_name_full"
 _MOST_LISTED = 8
 
 
-def find_run_to_resume(configuration: Configuration, name: str) -> RunFolder:
+def select_run(configuration: Configuration, name: str) -> RunFolder:
     """The run of a name or a part of one, or for `NEWEST` and `LATEST` the configuration's newest unfinished run.
 
     Unfinished runs with a checkpoint come first, so that one that failed at its start does not hide them.
@@ -135,10 +134,10 @@ def _given_arguments(run: RunFolder) -> str:
     return f"It was started with {' '.join(f'--set {shlex.quote(str(each))}' for each in overrides)}. "
 
 
-def read_resume_state(run: RunFolder) -> ResumeState:
+def read_resume_metadata(run: RunFolder) -> ResumeMetadata:
     """The metadata of a resumed run; raises UserError where files are damaged."""
     has_weights = CheckpointStore(run.path / FOLDER).last() is not None
-    return ResumeState(_object(run.path / NETWORK_FILE), preproc_runs(run), has_weights)
+    return ResumeMetadata(_object(run.path / NETWORK_FILE), preproc_runs(run), has_weights)
 
 
 def preproc_runs(run: RunFolder) -> Mapping[str, str]:
@@ -232,7 +231,7 @@ def _open_run(fabric: Fabric, configuration: Configuration, resume: str | None, 
     if fabric.is_global_zero and resume is None:
         path = RunFolder.create(train.TRAIN_OUTPUT_ROOT, train.RUN_NAME).path
     elif fabric.is_global_zero and resume is not None:
-        run = find_run_to_resume(configuration, resume)
+        run = select_run(configuration, resume)
         if run.is_done and not finish_now:
             raise UserError(
                 "is finished",
@@ -271,7 +270,7 @@ def _train(
     """Opens the task, trains it from the last checkpoint if there is one, and exports the weights."""
     started = time.monotonic()
     train, store = configuration.train, CheckpointStore(run.path / FOLDER)
-    state = None if is_new else read_resume_state(run)
+    state = None if is_new else read_resume_metadata(run)
     last = None if is_new else store.last()
     if finish_now and last is None:
         raise UserError(

@@ -15,7 +15,7 @@ from audio2face.training.held_out_frame import HeldOutFrame
 
 
 @dataclass(frozen=True)
-class ResumeState:
+class ResumeMetadata:
     """Metadata of a resumed run.
 
     Attributes:

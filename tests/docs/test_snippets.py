@@ -30,7 +30,7 @@ from tools import docker
 
 CONFIGURED = re.compile(r"# configs/[a-z-]+/(?P<file>config_(?P<section>[a-z]+)\.py)\n")
 PYTHON = blocks("python")
-KNOWN_LANGUAGES = {"bash", "powershell", "python", "json", "ini", "text", "{toctree}"}
+KNOWN_LANGUAGES = {"bash", "powershell", "python", "json", "ini", "text", "{toctree}", "{include} ../CONTRIBUTING.md"}
 # What a snippet of one file needs of the others.
 AROUND = {
     "config_dataset.py": """ACTOR_NAMES = ["mary", "john"]

@@ -27,8 +27,8 @@ from audio2face.io import atomic
 from audio2face.preproc import poses
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.inputs import ActorInputs
-from audio2face.preproc.run import one_at_a_time, preprocess, run_lock
-from audio2face.runs import RunFolder
+from audio2face.preproc.run import one_at_a_time, preprocess
+from audio2face.runs import RunFolder, run_lock
 
 
 def _json(path: Path) -> Any:

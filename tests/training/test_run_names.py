@@ -15,7 +15,7 @@ from audio2face.io.atomic import write_json
 from audio2face.preproc.artifacts import identity_facts
 from audio2face.preproc.run import find_resumable
 from audio2face.runs import RunFolder, record
-from audio2face.training.run import NEWEST, check_settings, find_resumable_run, find_run_to_resume
+from audio2face.training.run import NEWEST, check_settings, find_resumable_run, select_run
 from audio2face.training.run_folder import PREPROC_FILE
 
 
@@ -52,14 +52,14 @@ def settings(root: Path, name: str) -> Any:
 def test_training_resumes_its_own_run(tmp_path: Path) -> None:
     own = training_run(tmp_path, "261123_101500_try")
     other = training_run(tmp_path, "261123_111500_first_try")
-    assert find_run_to_resume(settings(tmp_path, "try"), NEWEST) == own
-    assert find_run_to_resume(settings(tmp_path, "first_try"), NEWEST) == other
+    assert select_run(settings(tmp_path, "try"), NEWEST) == own
+    assert select_run(settings(tmp_path, "first_try"), NEWEST) == other
     with pytest.raises(UserError, match="no unfinished run of 'st_try'"):
-        find_run_to_resume(settings(tmp_path, "st_try"), NEWEST)
-    assert find_run_to_resume(settings(tmp_path, "try"), "latest") == own
-    assert find_run_to_resume(settings(tmp_path, "try"), "first") == other
+        select_run(settings(tmp_path, "st_try"), NEWEST)
+    assert select_run(settings(tmp_path, "try"), "latest") == own
+    assert select_run(settings(tmp_path, "try"), "first") == other
     with pytest.raises(UserError, match="no training run 'tri'; did you mean"):
-        find_run_to_resume(settings(tmp_path, "try"), "tri")
+        select_run(settings(tmp_path, "try"), "tri")
 
 
 def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from audio2face.cli.parsers.base import count, identifier, parameter, run_parser, seed, setting, take_run
 
-# Formats of an animation, as audio2face.export and audio2face.player know them; a test compares.
+# The names of `audio2face.export.FORMATS`, with "page" and "video". A copy, because host scripts parse arguments with
+# the standard library only; a test compares the two.
 FORMATS = ("page", "maya", "pc2", "mdd", "npy", "csv", "arkit", "glb", "usd", "video")
 
 

@@ -1,7 +1,8 @@
 """The registry of speech encoders, by name, and their records in checkpoints.
 
-A new encoder is one new file in `entries` that defines `ENTRIES`, a tuple of `EncoderSpec`. A checkpoint records its
-encoder (`encoder_record`); `rebuild_encoder` makes it from the record, and `check_encoder_record` rejects a mismatch.
+A new encoder is one new file in `entries` that defines `ENTRIES`, a tuple of `EncoderSpec`; all files there are
+imported. A checkpoint records its encoder (`encoder_record`); `rebuild_encoder` makes it from the record, and
+`check_encoder_record` rejects a mismatch.
 """
 
 from __future__ import annotations

@@ -28,12 +28,12 @@ from audio2face.training.checkpoint import preserve_rng_state
 from audio2face.training.data.audio import AudioWindows
 from audio2face.training.distributed import wait_for_all
 from audio2face.training.signals import interruptible
-from audio2face.training.task import ResumeState
+from audio2face.training.task import ResumeMetadata
 from audio2face.types import Float16Array, Float32Array, Float64Array, Int64Array
 
 
 def open_encoder(
-    train: TrainSection, resume_state: ResumeState | None, options: Mapping[str, Any] | None = None
+    train: TrainSection, resume_state: ResumeMetadata | None, options: Mapping[str, Any] | None = None
 ) -> SpeechEncoder:
     """Creates the encoder of a configuration.
 

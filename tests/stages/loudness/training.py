@@ -16,7 +16,7 @@ from audio2face.config import Configuration
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.run_folder import TrainingRun, run_records
-from audio2face.training.task import ParameterGroup, ResumeState
+from audio2face.training.task import ParameterGroup, ResumeMetadata
 
 
 class LoudnessNetwork(nn.Module):
@@ -128,7 +128,7 @@ def num_values(sizes: Mapping[str, int]) -> int:
     return sum(sizes[name] for name in ("num_shapes_skin", "num_shapes_tongue", "jaw_size", "eyes_size"))
 
 
-def open_task(configuration: Configuration, fabric: Fabric, state: ResumeState | None) -> LoudnessTask:
+def open_task(configuration: Configuration, fabric: Fabric, state: ResumeMetadata | None) -> LoudnessTask:
     """A `TrainingModule` function."""
     runs = None if state is None else state.preproc_runs
     return LoudnessTask(configuration, TrainingData.open(configuration.dataset, configuration.train, runs), fabric)
