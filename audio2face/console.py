@@ -168,15 +168,15 @@ def track(
                 yield item
                 progress.advance(bar, weigh(item))
         return
-    done, began, said = 0, time.monotonic(), time.monotonic()
+    done, began, last_logged = 0, time.monotonic(), time.monotonic()
     for item in items:
         yield item
         done += weigh(item)
         now = time.monotonic()
-        if now - said > _QUIET_LINE_SECONDS and done:
+        if now - last_logged > _QUIET_LINE_SECONDS and done:
             left = (now - began) / done * max(total - done, 0)
             _say_progress(f"{what}: {done} of {total}, {left:.0f} s left", what, done / max(total, 1), left)
-            said = now
+            last_logged = now
 
 
 def track_counted(
@@ -201,15 +201,15 @@ def track_counted(
                 yield item
                 progress.update(bar, advance=weigh(item), items=f"{number}/{count}")
         return
-    began = said = time.monotonic()
+    began = last_logged = time.monotonic()
     for number, item in enumerate(items, 1):
         yield item
         done += weigh(item)
         now = time.monotonic()
-        if now - said > _QUIET_LINE_SECONDS and done:
+        if now - last_logged > _QUIET_LINE_SECONDS and done:
             left = (now - began) / done * max(total - done, 0)
             _say_progress(f"{what}: {number} of {count}, {left:.0f} s left", what, done / total, left)
-            said = now
+            last_logged = now
 
 
 def follow(steps: Generator[tuple[str, float], None, None], what: str) -> None:
@@ -228,15 +228,15 @@ def follow(steps: Generator[tuple[str, float], None, None], what: str) -> None:
                 for label, share in steps:
                     progress.update(bar, advance=share, description=f"{what}: {label}")
             return
-        done, began, said = 0.0, time.monotonic(), time.monotonic()
+        done, began, last_logged = 0.0, time.monotonic(), time.monotonic()
         for label, share in steps:
             done += share
             now = time.monotonic()
-            if now - said > _QUIET_LINE_SECONDS and done:
+            if now - last_logged > _QUIET_LINE_SECONDS and done:
                 left = (now - began) / done * max(1 - done, 0)
                 text = f"{what}: {label}, {100 * done:.0f} %, {left:.0f} s left"
                 _say_progress(text, f"{what}: {label}", done, left)
-                said = now
+                last_logged = now
 
 
 def fail(error: UserError) -> NoReturn:

@@ -74,10 +74,10 @@ def missing_file(problem: str, path: Path, hint: str) -> UserError:
 
 def reason_of(error: Exception) -> str:
     """Returns a library's message about an unreadable file on one line, without its advice to load Python objects."""
-    said = str(error).strip() or type(error).__name__
-    if "pickle" in said.lower() or "weights_only" in said:
+    message = str(error).strip() or type(error).__name__
+    if "pickle" in message.lower() or "weights_only" in message:
         return "it holds Python objects, which are never loaded"
-    return said.splitlines()[0]
+    return message.splitlines()[0]
 
 
 class FileFormatError(UserError):

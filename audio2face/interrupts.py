@@ -43,27 +43,27 @@ def set_resume_hint(text: str, *, fixed: bool = False) -> None:
     if _Hint.is_fixed and not fixed:
         return
     _Hint.text, _Hint.is_fixed = as_typed(" ".join(text.split())), fixed
-    _tell(f"hint {_Hint.text}")
+    _send(f"hint {_Hint.text}")
 
 
 @contextmanager
 def unhurried() -> Iterator[None]:
     """Delays the effect of signals in the block until it has saved its state, without a time limit."""
-    _tell("+")
+    _send("+")
     try:
         yield
     finally:
-        _tell("-")
+        _send("-")
 
 
 @contextmanager
 def hurried() -> Iterator[None]:
     """Cancels `unhurried` for a part of its block that has nothing to save."""
-    _tell("-")
+    _send("-")
     try:
         yield
     finally:
-        _tell("+")
+        _send("+")
 
 
 def _descriptor() -> int | None:
@@ -72,13 +72,13 @@ def _descriptor() -> int | None:
     return int(descriptor) if descriptor and owner == str(os.getpid()) else None
 
 
-def _tell(line: str) -> None:
+def _send(line: str) -> None:
     descriptor = _descriptor()
     if descriptor is not None:
         with suppress(OSError):  # the supervisor has ended, and this process is about to
             os.write(descriptor, f"{line}\n".encode())
 
 
-def say_stopped(text: str) -> None:
+def print_stopped(text: str) -> None:
     """Prints the one line of a stage that was stopped; safe in a signal handler."""
     os.write(2, f"[STOPPED] {text}\n".encode(errors="backslashreplace"))

@@ -50,7 +50,7 @@ def _age(path: Path) -> tuple[str, str]:
 
 
 def matching_names(text: str, names: Iterable[str]) -> list[str]:
-    """The names that a text stands for, in their order: those of the closest kind of match only."""
+    """The names that match a text, in their order: those of the closest kind of match only."""
     known = list(names)
     kinds: tuple[Callable[[str], bool], ...] = (
         lambda name: name == text,
@@ -70,14 +70,14 @@ def resolve_run(
     is_latest: Callable[[Path], bool] = lambda folder: True,
     latest_words: str = "",
 ) -> Path:
-    """Finds the run that a text stands for.
+    """Finds the run that matches a text.
 
     Args:
         text: a full name, `latest`, an end of a name, or a part of it.
         folders: the folders of runs, newest first.
         what: what they are, such as "training run".
-        root: the folder that they lie in, for messages.
-        is_latest: which of them `latest` may stand for.
+        root: the folder that contains them, for messages.
+        is_latest: which of them `latest` may select.
         latest_words: what those are, such as " finished"; with a space before it.
 
     Raises:

@@ -201,7 +201,7 @@ def deployed_model(text: str) -> Path:
     return find_model(text, Roots.from_environment().workspace / "output_deploy")
 
 
-def say_where(results: dict[str, Path], next_steps: list[str]) -> None:
+def log_outputs(results: dict[str, Path], next_steps: list[str]) -> None:
     """Logs the outputs of a finished stage and the next commands."""
     width = max((len(label) for label in results), default=0)
     LOGGER.info("-" * 80)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from audio2face.interrupts import AGAIN, STOP_SIGNALS, say_stopped
+from audio2face.interrupts import AGAIN, STOP_SIGNALS, print_stopped
 
 
 def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:
@@ -22,7 +22,7 @@ def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:
 
     def stop(number: int, _frame: FrameType | None) -> None:
         if importing:  # nothing has been made yet, and an exception would surface wherever Python imports just now
-            say_stopped(AGAIN)
+            print_stopped(AGAIN)
             os._exit(128 + number)
         received.append(number)
         raise KeyboardInterrupt
@@ -35,7 +35,7 @@ def run_stage(stage: str, argv: Sequence[str]) -> NoReturn:
     try:
         status = launch.run_stage(stage, argv)
     except KeyboardInterrupt:
-        say_stopped(AGAIN)
+        print_stopped(AGAIN)
         status = 128 + received[0]
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # it ends anyway

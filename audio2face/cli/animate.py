@@ -21,7 +21,7 @@ from audio2face.cli.recordings import Recording
 from audio2face.cli.watch import watch
 from audio2face.console import LOGGER, start_logging
 from audio2face.outputs import check_formats
-from audio2face.runs import RunFolder, record, say_where
+from audio2face.runs import RunFolder, log_outputs, record
 
 _MAX_LISTED = 6  # results in the last lines
 RESUME_HINT = "Run the same command again; complete animations are kept."
@@ -92,7 +92,7 @@ def _prepare(options: InferenceOptions, folder: Path) -> None:
 
 def _show_results(argv: Sequence[str], animator: RecordingAnimator, folder: Path, opened: Sequence[Path]) -> None:
     results = {f"{path.stem}:": path for path in opened[:_MAX_LISTED]}
-    say_where({"animation:": folder} | results, _next_steps(argv, animator, opened))
+    log_outputs({"animation:": folder} | results, _next_steps(argv, animator, opened))
 
 
 def _next_steps(argv: Sequence[str], animator: RecordingAnimator, opened: Sequence[Path]) -> list[str]:

@@ -16,7 +16,7 @@ from audio2face.model_folder.lint import show
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.validation import Diagnostics, FileDiagnostics
 from audio2face.run_names import resolve_training_run
-from audio2face.runs import deployed_model, say_where
+from audio2face.runs import deployed_model, log_outputs
 
 if TYPE_CHECKING:  # a base installation, which looks over deployed folders, has no torch
     from audio2face.deploy import ExportRecord
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     run = args.training_run_name_full
     configuration = open_configuration("deploy", args.config_name, args.config_file, overrides=args.overrides, run=run)
     target = deploy(configuration, run, export=args.export, force=args.force)
-    say_where(
+    log_outputs(
         {"Deployed model:": target, "Description:": target / "README.md"},
         [f"python run_inference.py {configuration.name} {target.name} --audio YOUR_SPEECH.wav"],
     )

@@ -1,4 +1,4 @@
-"""Options of animating: the command line over the configuration."""
+"""Options of run_inference: the command line merged over the configuration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from audio2face.run_names import find_model, resolve_training_run, run_folders
 from audio2face.runs import deployed_model
 
 TRUTH = "truth"  # --compare-with: the recorded motion of the dataset
-_STANDARD_ZERO = "neutral"  # name of the zero emotion without a configuration
+_STANDARD_ZERO = "neutral"  # default name of the zero emotion
 # Arguments that an animation does not depend on, or only through what `InferenceOptions.settings` resolves.
 _NO_SETTINGS = frozenset(
     (

@@ -28,7 +28,7 @@ from audio2face.dataset.actor import DEFAULT_EMOTION
 from audio2face.dataset.discovery import FoundActor, find_actors
 from audio2face.errors import UserError, is_identifier
 from audio2face.io.atomic import write_text
-from audio2face.runs import say_where
+from audio2face.runs import log_outputs
 
 Answer = TypeVar("Answer")
 _FILES = ("dataset", "preproc", "train", "inference")
@@ -49,7 +49,7 @@ _WORTH_KNOWING = {
 
 @dataclass(frozen=True)
 class Project:
-    """What a new configuration says.
+    """Values of a new configuration.
 
     Attributes:
         name: of the configuration.
@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
     texts = configuration_files(project, roots)
     for kind, text in texts.items():
         write_text(folder / f"config_{kind}.py", text)
-    say_where(
+    log_outputs(
         {"Configuration:": folder},
         [
             f"python run_check.py {project.name}",
@@ -100,7 +100,7 @@ def main(argv: list[str]) -> int:
 
 
 class Questions:
-    """Asks on a terminal; without one takes the default, or says which argument gives the answer.
+    """Asks on a terminal; without one takes the default, or names the argument that sets it.
 
     Args:
         is_interactive: whether there is a terminal.
@@ -137,7 +137,7 @@ class Questions:
                 print(f"  {error}")
 
     def confirm(self, what: str) -> None:
-        """Goes on after a yes; raises KeyboardInterrupt otherwise."""
+        """Asks for confirmation; raises KeyboardInterrupt unless the answer is yes."""
         if self.is_interactive and _typed(f"{what[:1].upper()}{what[1:]} [y]: ").lower() not in ("", "y", "yes"):
             raise KeyboardInterrupt
 

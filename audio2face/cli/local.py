@@ -113,7 +113,7 @@ def supervise(python: Path, command: Sequence[str], variables: dict[str, str]) -
 
 
 def processes(args: argparse.Namespace, variables: dict[str, str]) -> list[str]:
-    """What stands before a runner of which several processes are wanted."""
+    """Command prefix that starts several processes; empty for one."""
     count: int = getattr(args, "devices", 1)
     if count == 1:
         return []

@@ -25,7 +25,7 @@ from audio2face.cli.stage_process import say_missing
 from audio2face.command_names import PROGRAM_VARIABLE
 from audio2face.errors import UserError
 from audio2face.extras import require
-from audio2face.interrupts import AGAIN, say_stopped
+from audio2face.interrupts import AGAIN, print_stopped
 
 PROGRAM = "audio2face"
 
@@ -124,7 +124,7 @@ def run_command(name: str, argv: Sequence[str]) -> NoReturn:
     try:
         status = local.run_stage(stage, args, argv, variables, ["-m", command.module], Path(sys.executable))
     except KeyboardInterrupt:
-        say_stopped(AGAIN)
+        print_stopped(AGAIN)
         status = 130
     sys.exit(status)
 

@@ -13,7 +13,7 @@ from audio2face.console import LOGGER, console, start_logging
 from audio2face.errors import UserError
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.run import PreprocResult, preprocess
-from audio2face.runs import say_where
+from audio2face.runs import log_outputs
 
 _RULE = "-" * 80
 _MOST_CLIPS_SHOWN = 20
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
             f"{outcome.actor}: report": outcome.run.path / "report" / "report.md",
         }
     names = ", ".join(f'"{outcome.actor}": "{outcome.run.name}"' for outcome in outcomes)
-    say_where(results, [f"python run_train.py {configuration.name}"])
+    log_outputs(results, [f"python run_train.py {configuration.name}"])
     LOGGER.info("Training uses the newest run of each actor. To select these runs, set in config_train.py:")
     LOGGER.info("PREPROC_RUN_NAME_FULL = {%s}", names)
     return 0

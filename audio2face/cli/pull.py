@@ -8,7 +8,7 @@ from audio2face.cli import parsers
 from audio2face.cli.process import run_stage
 from audio2face.console import LOGGER, start_logging
 from audio2face.model_folder.hub import pull
-from audio2face.runs import say_where
+from audio2face.runs import log_outputs
 
 
 def main(argv: list[str]) -> int:
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
         LOGGER.warning("%s states no licence: ask its publisher before you pass it on", args.repo_id)
     else:
         LOGGER.info("licence: %s", licence)
-    say_where({"Model:": target}, [f"python run_inference.py --model {target} --audio YOUR_SPEECH.wav"])
+    log_outputs({"Model:": target}, [f"python run_inference.py --model {target} --audio YOUR_SPEECH.wav"])
     return 0
 
 

@@ -1,6 +1,6 @@
 """From nothing to a face that speaks an unseen sentence; the host script run_quickstart.py starts it.
 
-What an earlier call made and is whole is kept. At the end, animations of sentences that training has not seen are
+Complete results of an earlier call are reused. At the end, animations of sentences that training has not seen are
 scored against the example's true motion, and one of them is shown beside it.
 """
 
@@ -29,13 +29,13 @@ from audio2face.geometry import PointCache, find_cache, open_cache
 from audio2face.io.arrays import read_json
 from audio2face.model_folder.network_info import info_class
 from audio2face.preproc.run import preprocess
-from audio2face.runs import RunFolder, say_where
+from audio2face.runs import RunFolder, log_outputs
 from audio2face.types import FloatArray
 
 BOTH_ACTORS = "quickstart-multi"  # whose data are looked over
 RECORD_FILE = "quickstart.json"
 QUICKSTART_FORMATS = ("page", "video", "maya", "arkit", "glb")
-RESUME_HINT = "Run the same command again: what is whole is kept."
+RESUME_HINT = "Run the same command again: complete results are reused."
 
 
 def main(argv: list[str]) -> int:
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
     results = _animate_unseen(animated, run.name, kept)
     for voice, score in score_quickstart(animated, run.name).items():
         LOGGER.info("unseen sentences in %s's voice: %s", voice, score)
-    say_where(
+    log_outputs(
         {
             **results,
             "all animations": output,
@@ -116,12 +116,12 @@ def _animate_unseen(configuration: Configuration, run: str, kept: KeptResults) -
         unseen = unseen_dataset(actor, datasets)
         show_shot(model, unseen, shown.stem, emotion_of(shown.stem), folder, QUICKSTART_FORMATS)
         kept.add(names[shown], folder)
-    return {"a sentence it has never heard": shown, **files_to_open(folder)}
+    return {"a sentence outside the training set": shown, **files_to_open(folder)}
 
 
 @dataclass(frozen=True)
 class SentenceScore:
-    """How one voice's sentences came out.
+    """Scores of one voice.
 
     Attributes:
         correlation: of the distance between the lips with the true one.

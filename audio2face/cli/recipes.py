@@ -83,7 +83,7 @@ def _few_diffusion(minutes: float) -> str:
 
 
 def _few_regression(minutes: float) -> str:
-    """The number of epochs falls with the minutes, so that half a minute is learnt in as many steps."""
+    """The number of epochs falls with the minutes, so that any amount of data takes about the same number of steps."""
     epochs = max(2, round(4 / max(minutes, 0.5)))
     values = {"epochs": str(epochs), "gamma": str(round(0.16 ** (1 / epochs), 4)), "minutes": f"{minutes:.1f}"}
     return _filled(_FEW_REGRESSION, values)

@@ -1,4 +1,4 @@
-"""Stages that follow each other in one call: each reuses what an earlier call completed, or resumes what it began.
+"""Stages that follow each other in one call: each reuses what an earlier call completed, or resumes unfinished ones.
 
 The quickstart and `run-all` are made of these. Preprocessing finds its finished and its stopped runs itself
 (`audio2face.preproc.run`).

@@ -28,7 +28,7 @@ from audio2face.dataset import ActorDataset
 from audio2face.extras import missing
 from audio2face.preproc.run import preprocess
 from audio2face.run_names import LATEST
-from audio2face.runs import RunFolder, say_where
+from audio2face.runs import RunFolder, log_outputs
 from audio2face.training.preproc_runs import find_run
 from audio2face.training.run_folder import ValidationClip, read_validation
 
@@ -107,7 +107,7 @@ class _Project:
             options = [word for text in parameters for word in ("--set", text)]
             words = [self.name, run.name, "--audio", *audio, *options, *self._handed_over("inference")]
             status = animate.main(words)
-        self._say_results(run, model, output, preprocessed, shown)
+        self._log_results(run, model, output, preprocessed, shown)
         return status
 
     def _title(self, stage: Stage) -> None:
@@ -175,7 +175,7 @@ class _Project:
             kept.add(folder.name, folder)
         return {f"held-out shot: {title}": path for title, path in files_to_open(folder).items()}
 
-    def _say_results(
+    def _log_results(
         self,
         run: RunFolder,
         model: Path,
@@ -187,7 +187,7 @@ class _Project:
         places = {"animations": output, "deployed model": model, "training run": run.path}
         minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
         LOGGER.info("all stages done after %d:%02d", minutes, seconds)
-        say_where(
+        log_outputs(
             {**shown, **places, **reports},
             [
                 f"python run_inference.py {self.name} {run.name} --audio YOUR_SPEECH.wav",

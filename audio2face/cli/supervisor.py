@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from audio2face.cli.stage_process import SUPERVISOR
-from audio2face.interrupts import AGAIN, STOP_SIGNALS, say_stopped
+from audio2face.interrupts import AGAIN, STOP_SIGNALS, print_stopped
 
 GRACE_SECONDS = 1.5  # from the signal to the end by force
 _KILLED = (
@@ -153,7 +153,7 @@ class _Supervisor:
     def _status(self, status: int) -> int:
         stops = [number for number in self._received if number in STOP_SIGNALS]
         if stops and (status < 0 or status > 128):
-            say_stopped(self._hint)
+            print_stopped(self._hint)
             return 128 + stops[0]
         if status < 0:
             os.write(2, (_KILLED.format(-status) + "\n").encode())

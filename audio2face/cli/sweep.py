@@ -20,7 +20,7 @@ from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.interrupts import set_resume_hint
 from audio2face.run_names import LATEST
-from audio2face.runs import say_where
+from audio2face.runs import log_outputs
 from audio2face.training.preproc_runs import find_run
 from audio2face.training.sweep import (
     Axis,
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
     console().print(terminal_table(results))
     best = ranked(results)[0]
     step = f"python run_deploy.py {configuration.name} {best.run}"
-    say_where(files, [step] if best.run is not None else [])
+    log_outputs(files, [step] if best.run is not None else [])
     return 1 if any(result.status for result in results) else 0
 
 

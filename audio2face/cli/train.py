@@ -13,7 +13,7 @@ from audio2face.config import Configuration
 from audio2face.console import LOGGER, start_logging
 from audio2face.deploy import export_run
 from audio2face.errors import UserError
-from audio2face.runs import say_where
+from audio2face.runs import log_outputs
 from audio2face.training.run import Exporter, train
 
 _RULE = "-" * 80
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     run = outcome.run
     LOGGER.info(_RULE)
     LOGGER.info("Training Run Name Full: %s", run.name)
-    say_where(
+    log_outputs(
         {
             "Training artifacts:": run.path,
             "Deployment artifacts:": run.path / "deploy",

@@ -192,8 +192,8 @@ def _find_network_type(draft: Draft, dependent: list[SectionName]) -> None:
     if "train" in dependent and not train.failed:
         train.values["NETWORK_TYPE"] = draft.network_type
         found = "it is missing" if given is None else f"found {shorten(given)}"
-        said = f"NETWORK_TYPE: must be given as {' or '.join(map(repr, FAMILIES))}, {found}"
-        draft.report("train", "NETWORK_TYPE", said)
+        message = f"NETWORK_TYPE: must be given as {' or '.join(map(repr, FAMILIES))}, {found}"
+        draft.report("train", "NETWORK_TYPE", message)
 
 
 def _check(draft: Draft, check_files: bool) -> None:

@@ -130,7 +130,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def explain_unknown(path: tuple[str, ...], known: list[str], section: SectionName, network: NetworkType | None) -> str:
     """Explains an unknown name: suggests the nearest known name, or the file to which the name belongs."""
     shown = path[0] + "".join(f"[{key!r}]" for key in path[1:])
-    said = f"{shown}: there is no such parameter"
+    message = f"{shown}: there is no such parameter"
     if len(path) == 1:
         homes = [(other, kind) for other, kind, base in all_bases() if path[0] in base.types]
         if any(other == section for other, _ in homes):
@@ -139,7 +139,7 @@ def explain_unknown(path: tuple[str, ...], known: list[str], section: SectionNam
             return f"{shown}: belongs in config_{homes[0][0]}.py"
     close = nearest(path[-1], known)
     if close:
-        return f"{said}; did you mean {close!r}?"
+        return f"{message}; did you mean {close!r}?"
     if len(path) > 1:
-        return f"{said}; docs/config_details.md lists those of {path[0]}"
-    return f"{said}; names of your own helpers must start with '_'"
+        return f"{message}; docs/config_details.md lists those of {path[0]}"
+    return f"{message}; names of your own helpers must start with '_'"

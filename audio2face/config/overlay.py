@@ -2,7 +2,7 @@
 
 `EXTENDS = "example-diffusion"` in `configs/mine/config_train.py` takes all values of
 `configs/example-diffusion/config_train.py`, which may extend another one in turn; the values of the extending file are
-merged over them. Knows files and places; knows nothing of types and defaults.
+merged over them. Independent of types and defaults.
 """
 
 from __future__ import annotations

@@ -44,16 +44,18 @@ def number_of_actors(draft: Draft) -> Found:
     family = FAMILIES.get(draft.network_type or "")
     if draft.stage == "train" and family is not None and not family.multi_actor and len(names) > 1:
         others = " or ".join(name for name, other in FAMILIES.items() if other.multi_actor)
-        said = f"ACTOR_NAMES: a {family.name} network takes one actor, found {len(names)}; train one, or use {others}"
-        yield "dataset", "ACTOR_NAMES", said
+        message = (
+            f"ACTOR_NAMES: a {family.name} network takes one actor, found {len(names)}; train one, or use {others}"
+        )
+        yield "dataset", "ACTOR_NAMES", message
 
 
 def channels_of_network(draft: Draft) -> Found:
     channels = draft.value("train", "TARGET_CHANNELS")
     wanted = draft.sections["train"].base.defaults["TARGET_CHANNELS"]
     if list(channels) != wanted:
-        said = f"TARGET_CHANNELS: a {draft.network_type} network needs {wanted}, in this order"
-        yield "train", "TARGET_CHANNELS", said
+        message = f"TARGET_CHANNELS: a {draft.network_type} network needs {wanted}, in this order"
+        yield "train", "TARGET_CHANNELS", message
 
 
 def clips_run_forward(draft: Draft) -> Found:
@@ -74,15 +76,15 @@ def lip_size_has_vertices(draft: Draft) -> Found:
         lists = draft.value("dataset", "SKIN_LIP_SIZE_VERTEX_LIST_FPATH")
         for actor in draft.value("dataset", "ACTOR_NAMES"):
             if actor not in lists:
-                said = f"LOSS_LIP_SIZE_ALPHA: needs SKIN_LIP_SIZE_VERTEX_LIST_FPATH, which actor {actor!r} lacks"
-                yield "train", "LOSS_LIP_SIZE_ALPHA", said
+                message = f"LOSS_LIP_SIZE_ALPHA: needs SKIN_LIP_SIZE_VERTEX_LIST_FPATH, which actor {actor!r} lacks"
+                yield "train", "LOSS_LIP_SIZE_ALPHA", message
 
 
-def something_is_learnt(draft: Draft) -> Found:
+def some_loss_trains_the_face(draft: Draft) -> Found:
     alone = ("LOSS_MSE_ALPHA", *(f"LOSS_{name}_ALPHA" for name in ("MOTION", "LIP_POSITION", "LIP_DIST", "LIP_SIZE")))
     if all(draft.value("train", name) is None for name in alone):
-        said = f"LOSS_MSE_ALPHA: with {', '.join(alone[1:])} it is None as well, so that no loss trains the face"
-        yield "train", "LOSS_MSE_ALPHA", said
+        message = f"LOSS_MSE_ALPHA: with {', '.join(alone[1:])} it is None as well, so that no loss trains the face"
+        yield "train", "LOSS_MSE_ALPHA", message
 
 
 def frame_rate_of_diffusion(draft: Draft) -> Found:
@@ -90,30 +92,34 @@ def frame_rate_of_diffusion(draft: Draft) -> Found:
     fps = draft.value("train", "TARGET_FPS")
     width = encoder_width(fps)
     if width is None:
-        said = f"TARGET_FPS: a diffusion network runs at 60 or 30 frames per second, not {fps:g}"
-        yield "train", "TARGET_FPS", f"{said}; recorded and finished animation may have other rates (CACHE_FPS, --fps)"
+        message = f"TARGET_FPS: a diffusion network runs at 60 or 30 frames per second, not {fps:g}"
+        yield (
+            "train",
+            "TARGET_FPS",
+            f"{message}; recorded and finished animation may have other rates (CACHE_FPS, --fps)",
+        )
         return
     found = draft.value("train", "NETWORK_HYPER_PARAMS")["hubert_feature_dim"]
     if found != width:
-        said = f"NETWORK_HYPER_PARAMS['hubert_feature_dim']: must be {width} at TARGET_FPS {fps:g}, found {found}"
-        yield "train", "NETWORK_HYPER_PARAMS", f"{said}; leave it out"
+        message = f"NETWORK_HYPER_PARAMS['hubert_feature_dim']: must be {width} at TARGET_FPS {fps:g}, found {found}"
+        yield "train", "NETWORK_HYPER_PARAMS", f"{message}; leave it out"
     window, buffer = streaming[str(int(fps))]["window_size"], draft.value("train", "AUDIO_PARAMS")["buffer_len"]
     if window != buffer:
-        said = f"AUDIO_PARAMS['buffer_len']: {buffer} differs from the window_size {window} of STREAMING_CFG"
-        yield "train", "AUDIO_PARAMS", said
+        message = f"AUDIO_PARAMS['buffer_len']: {buffer} differs from the window_size {window} of STREAMING_CFG"
+        yield "train", "AUDIO_PARAMS", message
 
 
 def segment_lengths(draft: Draft) -> Found:
     shortest, longest = draft.value("train", "SUBSEGMENT_MIN_FRAME"), draft.value("train", "SUBSEGMENT_MAX_FRAME")
     if shortest > longest:
-        said = f"SUBSEGMENT_MIN_FRAME: {shortest} is above SUBSEGMENT_MAX_FRAME, {longest}"
-        yield "train", "SUBSEGMENT_MIN_FRAME", said
+        message = f"SUBSEGMENT_MIN_FRAME: {shortest} is above SUBSEGMENT_MAX_FRAME, {longest}"
+        yield "train", "SUBSEGMENT_MIN_FRAME", message
     needed = MIN_SEGMENT_SECONDS * draft.value("train", "TARGET_FPS")
     if shortest < needed:
-        said = (
+        message = (
             f"SUBSEGMENT_MIN_FRAME: at least {needed:g} frames ({MIN_SEGMENT_SECONDS} s) are needed, found {shortest}"
         )
-        yield "train", "SUBSEGMENT_MIN_FRAME", said
+        yield "train", "SUBSEGMENT_MIN_FRAME", message
 
 
 def pitch_range_rises(draft: Draft) -> Found:
@@ -147,8 +153,8 @@ def tracker_packages(draft: Draft) -> Found:
     for tracker in dict.fromkeys(draft.value("train", "TRACKERS")):
         module, packages = TRACKER_PACKAGES.get(tracker, ("", ""))
         if module and find_spec(module) is None:
-            said = f"TRACKERS: {tracker!r} needs the package {module}; install it: pip install {packages}"
-            yield "train", "TRACKERS", said
+            message = f"TRACKERS: {tracker!r} needs the package {module}; install it: pip install {packages}"
+            yield "train", "TRACKERS", message
 
 
 RULES: tuple[Rule, ...] = (
@@ -158,7 +164,7 @@ RULES: tuple[Rule, ...] = (
     clips_run_forward,
     noise_range_rises,
     lip_size_has_vertices,
-    something_is_learnt,
+    some_loss_trains_the_face,
     frame_rate_of_diffusion,
     segment_lengths,
     pitch_range_rises,
@@ -228,8 +234,8 @@ def members(draft: Draft) -> None:
                 known = draft.value("dataset", parameter)
                 for text, places in strangers.items():
                     more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
-                    said = f"{places[0]}{more}: {text!r} is not in {parameter}{instead(text, known)}"
-                    draft.report(section.name, name, said)
+                    message = f"{places[0]}{more}: {text!r} is not in {parameter}{instead(text, known)}"
+                    draft.report(section.name, name, message)
 
 
 def _strangers(draft: Draft, section: Section, name: str, value: Any) -> dict[Any, dict[str, list[str]]]:
@@ -309,8 +315,8 @@ def placeholders(draft: Draft) -> Found:
         return
     for actor, run in draft.value("train", RUNS).items():
         if run.startswith(PLACEHOLDER):
-            said = "is a placeholder; give the run that preprocessing printed, or 'latest'"
-            yield "train", RUNS, f"{RUNS}[{actor!r}]: {run!r} {said}"
+            message = "is a placeholder; give the run that preprocessing printed, or 'latest'"
+            yield "train", RUNS, f"{RUNS}[{actor!r}]: {run!r} {message}"
 
 
 def preproc_runs(draft: Draft) -> Found:
@@ -327,8 +333,8 @@ def preproc_runs(draft: Draft) -> Found:
         try:
             found = resolve_run(run, own, "preprocessing run", root)
         except UserError as error:
-            said = " ".join(f"{error.problem}, in {root}. {error.hint}".split())
-            yield "train", RUNS, f"{RUNS}[{actor!r}]: {said}"
+            message = " ".join(f"{error.problem}, in {root}. {error.hint}".split())
+            yield "train", RUNS, f"{RUNS}[{actor!r}]: {message}"
         else:
             draft.sections["train"].values[RUNS] = {**given, actor: found.name}
 

@@ -83,8 +83,8 @@ def run(file: str) -> dict[str, object]:
         exec(compile(pathlib.Path(file).read_bytes(), file, "exec", dont_inherit=True), space)
         return collect(space)
     except BaseException as error:  # including SystemExit and KeyboardInterrupt
-        said = error.msg if isinstance(error, SyntaxError) else error
-        problem = f"running it failed: {type(error).__name__}: {said}"
+        message = error.msg if isinstance(error, SyntaxError) else error
+        problem = f"running it failed: {type(error).__name__}: {message}"
         return {"values": {}, "problems": [(line_of(error, file), "", problem)]}
 
 

@@ -41,7 +41,7 @@ def check_values(
     except ValidationError as error:
         problems += [_explain(details) for details in error.errors(include_url=False)]
     for name, kind in base_of(section, network_type).types.items():
-        problems += [(name, said) for said in _form_problems(kind, values[name], name, roots)]
+        problems += [(name, message) for message in _form_problems(kind, values[name], name, roots)]
     bad = {name for name, _ in problems}
     return {name: value for name, value in good.items() if name not in bad}, problems
 
@@ -56,9 +56,9 @@ def _explain(details: ErrorDetails) -> tuple[str, str]:
     """Returns parameter and message of one error of the type check."""
     name, *keys = details["loc"]
     where = str(name) + "".join(f"[{key!r}]" for key in keys if key != "[key]")
-    said = details["msg"].replace("Input should", "should").replace("Field required", "is missing")
+    message = details["msg"].replace("Input should", "should").replace("Field required", "is missing")
     found = "" if details["type"] == "missing" else f", found {shorten(details['input'])}"
-    return str(name), f"{where}: {said}{found}"
+    return str(name), f"{where}: {message}{found}"
 
 
 def shorten(value: object) -> str:

@@ -343,7 +343,7 @@ LOSS_VOL_STAB_REG_ALPHA: NonNegative | None = 100.0
 # Read by: training.
 LOSS_VOL_STAB_REG_EXP: NonNegative = 5000.0
 
-# Weight of phoneme recognition. None disables both phoneme losses, whatever LOSS_PHONEME_MOTION_ALPHA says.
+# Weight of phoneme recognition. None disables both phoneme losses, regardless of LOSS_PHONEME_MOTION_ALPHA.
 # Change it when the recordings' language is neither English nor Chinese (None).
 # Read by: training.
 LOSS_PHONEME_ALPHA: NonNegative | None = 0.1

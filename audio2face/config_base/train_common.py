@@ -50,7 +50,7 @@ RUN_INFO: str = ""
 NETWORK_VERSION: str = "0.1"
 
 # The licence under which the deployed model may be passed on, as the data it was trained on allow: an
-# identifier of the hub, such as "cc-by-4.0", or a name of your own. It stands in the deployed README. None
+# identifier of the hub, such as "cc-by-4.0", or a name of your own. It is written to the deployed README. None
 # leaves it unstated, and `audio2face push` refuses the model.
 # Change it when you know the terms of your data and want to publish a model.
 # Read by: deployment.

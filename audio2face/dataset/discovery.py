@@ -54,7 +54,7 @@ _TOGETHER = (TONGUE_PATHS, ("JAW_KEYPOINTS_NEUTRAL_FPATH", "JAW_ANIM_DATA_FPATH"
 _VOICES = "aug"  # folder of other voices, within a folder of recordings
 _RATES = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0)
 _STATED_RATES = (*_RATES, 24000 / 1001, 30000 / 1001, 60000 / 1001)
-_NEAR = 0.015  # relative difference up to which lengths of recordings and caches tell of a rate
+_NEAR = 0.015  # relative difference up to which lengths of recordings and caches imply a frame rate
 _DEEPEST = 6  # folders below the data folder
 _MOST_MEASURED = 40  # shots whose lengths are compared
 
@@ -64,7 +64,7 @@ class FoundActor:
     """What a folder holds of one actor.
 
     Attributes:
-        name: of the folder that all of it lies in.
+        name: of the folder that contains all of it.
         folder: that folder.
         paths: by the name of the parameter.
         missing: why an optional parameter has no path, by its name.

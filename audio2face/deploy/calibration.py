@@ -1,8 +1,8 @@
 """Calibrates animation parameters of an actor on held-out clips, where the recordings determine them.
 
-Each part of the face is fitted by itself: the half with the mouth (strength, smoothing, offset of the lips), the other
-half, lower teeth, tongue and eyes (strength and constant offsets). How, and when a value stays neutral, stands in
-`evaluate.amplitude`.
+Each part of the face is fitted separately: the half with the mouth (strength, smoothing, offset of the lips), the other
+half, lower teeth, tongue and eyes (strength and constant offsets). `evaluate.amplitude` describes the
+method, and when a value stays neutral.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class NetworkTracks(Protocol):
         Args:
             audio: `[tracks, samples]`.
             emotion: `[tracks, hop, emotions]`.
-            executed: which tracks go on, `[tracks]`; nothing is remembered of the others.
+            executed: mask of the tracks to update, `[tracks]`; the state of the others stays unchanged.
 
         Returns:
             The frames of the windows, `[tracks, hop, values]`.
@@ -127,11 +127,11 @@ class NetworkTracks(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackSettings:
-    """How one track is spoken.
+    """Settings of one track.
 
     Attributes:
         emotion: the emotion over time; its keys count samples of the network's rate.
-        actor: whose face it is; None where the model has only one.
+        actor: the actor; None where the model has only one.
         gain: what the sound is multiplied by; None for the model's own: `input_strength` where the network applies it
             (`NetworkInfo.applies_input_strength`), else 1.
         seed: of the noise of a network that takes noise, see `noise.seeded_noise`.
@@ -146,7 +146,7 @@ class TrackSettings:
 
 
 class NetworkSession(Protocol):
-    """An exported network of any family, loaded; it remembers nothing between calls."""
+    """An exported network of any family, loaded; stateless between calls."""
 
     @classmethod
     def open(cls, folder: Path, device: GraphDevice = "cpu") -> Self:
@@ -158,11 +158,11 @@ class NetworkSession(Protocol):
         ...
 
     def tracks(self, model: DeployedModel, tracks: Sequence[TrackSettings]) -> NetworkTracks:
-        """The network over tracks, with what it remembers of each.
+        """The network over tracks, with the state of each track.
 
         Args:
             model: the deployed folder.
-            tracks: how each one is spoken, its actor named.
+            tracks: the settings of each, its actor named.
 
         Raises:
             UserError: the folder lacks something that the network takes.
@@ -181,11 +181,11 @@ def open_graph(model: DeployedModel, device: GraphDevice = "cpu") -> NetworkSess
 
 
 class DiffusionTracks:
-    """A diffusion network: its memory goes from window to window, its noise is the same in all.
+    """A diffusion network: it carries the hidden state between windows, and all windows have the same noise.
 
     Args:
         graph: the network.
-        identities: whose face each track has, `[tracks, identities]`.
+        identities: the actor of each track, one-hot `[tracks, identities]`.
         noises: of a window, for each track.
     """
 
@@ -210,7 +210,7 @@ class DiffusionTracks:
 
 
 class RegressionTracks:
-    """A regression network, which remembers nothing.
+    """A regression network, which is stateless.
 
     Args:
         graph: the network.
@@ -253,11 +253,11 @@ class StreamingSession:
 
 
 class DiffusionSession:
-    """The network; it remembers nothing between calls.
+    """The network; stateless between calls.
 
     Args:
         session: of ONNX Runtime.
-        info: what the network takes and gives.
+        info: inputs and outputs of the network.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, info: DiffusionInfo) -> None:
@@ -297,7 +297,7 @@ class DiffusionSession:
         return DiffusionTracks(self, identities, noises)
 
     def initial_hidden_state(self, batch: int = 1) -> Float32Array:
-        """The memory at the start of a stream, `[steps, layers, batch, gru_latent_dim]`."""
+        """The hidden state at the start of a stream, `[steps, layers, batch, gru_latent_dim]`."""
         info = self.info
         return np.zeros((info.num_diffusion_steps, info.num_gru_layers, batch, info.gru_latent_dim), np.float32)
 
@@ -324,8 +324,8 @@ class DiffusionSession:
             noise: `[batch, steps + 1, frames, values]`.
 
         Returns:
-            Displacements from the face at rest `[batch, frames, values]`, zero outside the frames that are kept, and
-            the memory for the next window.
+            Offsets from the neutral pose `[batch, frames, values]`, zero outside the frames that are kept, and
+            the hidden state for the next window.
         """
         feed = {
             "window": window,
@@ -343,7 +343,7 @@ class RegressionSession:
 
     Args:
         session: of ONNX Runtime.
-        info: what the network takes and gives.
+        info: inputs and outputs of the network.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, info: RegressionInfo) -> None:
@@ -364,11 +364,11 @@ class RegressionSession:
         """The network over tracks, which all speak in the model's implicit emotion; see `NetworkSession`."""
         implicit = model.implicit_emotion
         if implicit is None:
-            raise UserError("has no implicit emotion to speak in", path=model.folder, hint="Deploy it once more.")
+            raise UserError("has no implicit emotion", path=model.folder, hint="Deploy it once more.")
         return RegressionTracks(self, implicit)
 
     def run(self, windows: Float32Array, emotion: Float32Array) -> Float32Array:
-        """Animates windows that need have nothing to do with each other.
+        """Animates independent windows.
 
         Args:
             windows: audio, times `input_strength`, `[batch, samples]`.

@@ -21,14 +21,14 @@ from audio2face.types import Float32Array, Mesh
 class AnimationStream:
     """The animation of audio that arrives piece by piece.
 
-    `push` takes samples, `frames` gives the frames that are due. Pieces may have any length. The frames are those of
+    `push` takes samples, `frames` returns the available frames. Pieces may have any length. The frames are those of
     `AnimationPipeline.animate` on the whole recording, bit for bit, for audio with one channel and without `normalize`.
     Memory stays bounded while frames are taken out as they come.
 
     Args:
-        pipeline: the model and how it speaks. It serves this stream alone: its solvers remember the frame before.
+        pipeline: the model and its options; not shared, because its solvers keep the previous frame.
         samplerate: sample rate of what arrives, in Hz; None: the network's own.
-        resampler: filter for a rate other than the network's; None: that of training. "hann" is due sooner.
+        resampler: filter for a rate other than the network's; None: that of training. "hann" has a shorter delay.
 
     Raises:
         UserError: the sample rate is too low for speech, or has too uncommon a ratio to the network's.
@@ -48,7 +48,7 @@ class AnimationStream:
         self.reset()
 
     def reset(self) -> None:
-        """Goes back to the start, for the next recording: opening another stream would prepare the solvers anew."""
+        """Resets the stream for another recording, without rebuilding the solvers."""
         self._pipeline.reset_solvers()
         self._executor.reset()
         self._resampler = StreamResampler(self.samplerate, self._executor.samplerate, self._method)
@@ -64,7 +64,7 @@ class AnimationStream:
 
     @property
     def lookahead(self) -> float:
-        """Seconds of audio after the time of a frame that have to arrive before it is due, at most.
+        """Seconds of audio after the time of a frame that have to arrive before it is available, at most.
 
         Where frames have another rate than the network's, a few milliseconds are added; where samples have another
         rate, up to 41 ms ("soxr") or 20 ms ("hann", of 44.1 kHz; 1 ms of 48 kHz).
@@ -95,16 +95,16 @@ class AnimationStream:
         self._executor.push(0, self._resampler.push(added))
 
     def finish(self) -> None:
-        """Ends the audio: the frames that are left become due."""
+        """Ends the audio: the remaining frames become available."""
         if not self._finished:
             self._executor.push(0, self._resampler.finish())
             self._executor.close(0)
             self._finished = True
 
     def frames(self) -> Iterator[AnimationFrame]:
-        """The frames that are due, each once, in order; each has its time in seconds.
+        """The available frames, each once, in order; each has its time in seconds.
 
-        The network runs while they are taken. Whoever stops in between continues there with the next call.
+        The network runs while they are taken. Iteration can be stopped; the next call continues.
 
         Raises:
             UserError: the network outputs NaN or infinity.

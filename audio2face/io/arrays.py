@@ -67,7 +67,7 @@ def _guarded(path: Path, what: str, read: Callable[[], Result]) -> Result:
 
 
 def read_npy(path: Path) -> AnyArray:
-    """Maps one array from a `.npy` file, whatever its type and shape, read-only.
+    """Maps one array from a `.npy` file, of any type and shape, read-only.
 
     Raises:
         UserError: the file is missing, or (FileFormatError) it is damaged, too short, or holds Python objects.

@@ -145,7 +145,7 @@ def read_model(folder: Path, faults: Diagnostics) -> DeployedModel | None:
     info = read_info(info_file) if info_file is not None else None
     engine = main.path("networkPath")
     if info is None or faults.errors:
-        main.faults.note("the other files were not looked at", "Mend what is wrong, then check once more.")
+        main.faults.note("the other files were not checked", "Fix the errors above and run the check again.")
         return None
     _check_engine(files, engine, info)
     actors = _read_actors(files, main, info) if info.is_multi_actor else _read_only_actor(files, main, info)

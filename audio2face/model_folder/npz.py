@@ -1,8 +1,8 @@
 """Reads `.npz` like the SDK: entries in sequence from the start of the file, using only their item sizes.
 
 That reader never looks at the directory at the end of the archive, cannot inflate, takes the digits of a type for the
-bytes of an item (four times too few for unicode, after which every later entry is lost), and copies bytes as they lie
-(whatever their order). Everything that numpy would read and it would not is noted. Arrays are read when asked for.
+bytes of an item (four times too few for unicode, after which every later entry is lost), and copies raw
+bytes without byte swapping. Everything that numpy would read and it would not is noted. Arrays are read when asked for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Diagnostics of a deployed folder, collected while it is read: file, problem, fix; and strict readers of JSON objects.
 
-The reader stops at errors, the lint prints everything. Knows no format.
+The reader stops at errors, the lint prints everything. Independent of the formats.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ class Alignment:
     Attributes:
         fps: frames per second.
         first_step: time of the first step in seconds after the first sample. None stretches the steps over the frames,
-            first on first and last on last, whatever their times; the reference does so with HuBERT.
+            first on first and last on last, regardless of their times; the reference does so with HuBERT.
         step: seconds from one step to the next.
     """
 

@@ -1,8 +1,8 @@
 """Losses shared by the networks: lips, velocity, smoothness, positions, phonemes; and their running normalisation.
 
 Tensors are `[batch, frames, ...]`. Every loss is a mean over an item's frames and then over items, so that a batch
-counts like its items one by one, whatever their lengths. `lengths`, where given, is the number of valid frames of each
-item, before its padding, int64 `[batch]`.
+counts like its items one by one, regardless of their lengths. `lengths`, where given, is the number of valid frames
+of each item, before its padding, int64 `[batch]`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class RunningLossNormalizer(nn.Module):
             items: number of items that the loss averages; 0 where this process has none.
 
         Returns:
-            A scalar; non-finite wherever the loss is, whatever the exponent.
+            A scalar; non-finite wherever the loss is, for every exponent.
         """
         scaled = loss / (self.update(loss, items) + 1e-8)
         annealed = scaled.clamp(min=_SMALLEST_SCALE) ** exponent

@@ -278,9 +278,9 @@ class CheckpointStore:
 
     def _prune(self) -> None:
         for path in set(self._all()) - {self.last(), self.best()}:
-            doomed = path.with_name(f".{path.name}.removed.tmp")  # a half removed folder is not taken for a checkpoint
-            path.rename(doomed)
-            shutil.rmtree(doomed)
+            trash = path.with_name(f".{path.name}.removed.tmp")  # a half removed folder is not taken for a checkpoint
+            path.rename(trash)
+            shutil.rmtree(trash)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -1,8 +1,8 @@
 """The training loop: forward, backward, optimiser steps, EMA weights, validation and checkpoints.
 
 An optimiser step takes the mean of the loss over all items of its micro-batches in all processes. With
-REFERENCE_ACCUMULATION it takes the sum of the means of its batches. The loop knows no network: a `Task` provides
-batches, losses and metrics.
+REFERENCE_ACCUMULATION it takes the sum of the means of its batches. The loop is network-agnostic: a `Task`
+provides batches, losses and metrics.
 """
 
 from __future__ import annotations

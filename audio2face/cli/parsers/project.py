@@ -59,8 +59,8 @@ def init() -> argparse.ArgumentParser:
 def run_all() -> argparse.ArgumentParser:
     result = command_parser(
         "run-all",
-        "Goes through all stages: check, preproc, train, deploy, animate. What is whole is kept and what was stopped\n"
-        "resumes, so the same command continues after an interruption. At the end a page shows a held-out shot\n"
+        "Goes through all stages: check, preproc, train, deploy, animate. Complete results are reused and stopped\n"
+        "stages resume, so the same command continues after an interruption. At the end a page shows a held-out shot\n"
         "beside its ground truth.",
         "my-config --audio speech.wav",
     )

@@ -114,7 +114,7 @@ def quickstart() -> argparse.ArgumentParser:
     result = new_parser(
         "quickstart",
         "Makes the example actors (two heads that speak) and runs the stages on them, from nothing.\n"
-        "Work that is already whole is kept: a second call takes seconds.",
+        "Complete results are reused: a second call takes seconds.",
         "python3 run_quickstart.py\n  python3 run_quickstart.py --network regression",
     )
     result.add_argument(

@@ -2,7 +2,7 @@
 
 Each module checks one kind of data and adds findings; none stops at the first fault. Faults that would spoil training
 are errors; faults that a later stage repairs, or that only reduce quality, are warnings. A shot without jaw or eye data
-is an error: training would continue, and teach the network a jaw that stands still while the lips move.
+is an error: training would continue, and teach the network a jaw that is static while the lips move.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def around_mean(places: Float32Array, chosen: BoolArray) -> Float64Array:
 
 
 def _motion(jaws: Mapping[str, Float32Array], skin: Tracks, chosen: BoolArray) -> Motion | None:
-    """Returns the common motion of jaw and skin over all shots; None if either stands still or they are unrelated."""
+    """Returns the common motion of jaw and skin over all shots; None if either is static or they are unrelated."""
     steps, mouths = [], []
     for shot, offsets in jaws.items():
         numbers, places = skin.shots[shot]
@@ -192,7 +192,7 @@ def _direction(vector: Float64Array) -> str:
 def common_motion(steps: Float64Array, mouth: Float64Array) -> Motion | None:
     """Returns the motion of a part `[frames, 3]` and the skin's motion `[frames, verts, 3]` correlated with it.
 
-    None if either stands still, or if they share too little motion to compare directions.
+    None if either is static, or if they share too little motion to compare directions.
     """
     _, values, right = np.linalg.svd(steps, full_matrices=False)
     if not values[0] > 0 or len(steps) < _FEWEST_FRAMES:
@@ -212,7 +212,7 @@ def common_motion(steps: Float64Array, mouth: Float64Array) -> Motion | None:
 
 
 def _check_motion(offsets: Float32Array, mouth: Float64Array, face: FaceFrame, shot: str, troubles: _Troubles) -> None:
-    """Reports a jaw that stands still, or moves independently, while the mouth moves."""
+    """Reports a jaw that is static, or moves independently, while the mouth moves."""
     around = offsets - offsets.mean(axis=0)
     moves = float(np.sqrt(np.square(around).sum(axis=2).mean()))
     speaks = float(np.sqrt(np.square(mouth).sum(axis=2).mean()))

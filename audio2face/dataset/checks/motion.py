@@ -26,7 +26,7 @@ _PRECISION_FRAMES = 64
 _STILL_STEP = 1e-5  # cm between frames: a repeated frame
 _STILL_SECONDS = 1.0
 _SPEECH_SECONDS = 0.6  # of speech during frames without motion
-_STILL_SPAN = 0.02  # cm: a shot in which no point moves further stands still except for noise
+_STILL_SPAN = 0.02  # cm: a shot in which no point moves further is static except for noise
 _STILL_SHARE = 0.03  # of the typical motion of the other shots
 _COARSE_STEP = 0.01  # cm
 _MOST_MOVING = 40  # coordinates that are tested for a step
@@ -155,7 +155,7 @@ def check_motion(
     *,
     neutral: bool = True,
 ) -> None:
-    """Reports shots that stand still during speech, coarse numbers, and a neutral pose far from all frames.
+    """Reports shots that are static during speech, coarse numbers, and a neutral pose far from all frames.
 
     Args:
         dataset: the actor.

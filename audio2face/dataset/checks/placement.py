@@ -50,7 +50,7 @@ class PartPlace:
         points: neutral points `[points, 3]`.
         usual_size: diagonal of its box in sizes of the mouth.
         reach: usual distance of its centre from the mouth's, in sizes of the mouth.
-        motion: its motion; None if it stands still or is not animated.
+        motion: its motion; None if it is static or is not animated.
     """
 
     name: str

@@ -37,7 +37,7 @@ class EncoderInfo:
         first_sample: the sample that the first step describes (the middle of its receptive field).
         longest_samples: the longest input of one forward pass; longer audio is encoded in overlapping windows.
         alignment: how steps are aligned to frames. `"corners"`: the first step to the first frame and the last to the
-            last, whatever their times. `"times"`: by time.
+            last, regardless of their times. `"times"`: by time.
         frozen: names of the submodules whose parameters are frozen.
         licence: of the weights, as stated by their publisher.
         source: origin of the weights.
