@@ -45,7 +45,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     Args:
         configuration: for stage "deploy".
         run_name: the name of the training run: in full, an end or a part of it, or "latest".
-        export: first export the run's weights anew.
+        export: first export the weights of the run again.
         force: replace what is deployed.
 
     Raises:

@@ -108,8 +108,8 @@ class RecordingAnimator:
 
     @cached_property
     def inputs(self) -> OutputInputs | None:
-        """What animations are made from; None where they are always made anew: with network output, which is no part of
-        the record, and beside the ground truth of a dataset, which may change.
+        """What animations are made from; None where they are always made again: with network output, which is not
+        recorded, and beside the ground truth of a dataset, which may change.
         """
         pipeline, comparison = self.pipeline, self.comparison
         if pipeline is None or self.raw_inference is not None:

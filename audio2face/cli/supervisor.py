@@ -108,7 +108,7 @@ class _Supervisor:
             os.killpg(process.pid, signal.SIGCONT)
             return
         process.send_signal(number)
-        self._is_impatient = self._deadline is not None  # asked once more
+        self._is_impatient = self._deadline is not None  # asked again
         if self._deadline is None or self._saving > 0:
             self._deadline = time.monotonic() + GRACE_SECONDS
 

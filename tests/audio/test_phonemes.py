@@ -107,7 +107,7 @@ def test_pocketsphinx_names_the_phones_of_a_sentence(sentence: tuple[np.ndarray,
     free, aligned = detector.detect(samples, None), detector.detect(samples, text)
     assert agreement(aligned, true) > 0.75
     assert agreement(aligned, true) > agreement(free, true) > 0.55
-    np.testing.assert_array_equal(detector.detect(samples, None), free)  # whatever it heard before
+    np.testing.assert_array_equal(detector.detect(samples, None), free)  # independent of earlier calls
     np.testing.assert_array_equal(detector.detect(0.1 * samples, text), aligned)
 
 

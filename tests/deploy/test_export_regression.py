@@ -83,7 +83,7 @@ def test_frames_do_not_know_each_other(tmp_path: Path) -> None:
     for index in range(5):
         alone = graph.run(window[index : index + 1], emotion[index : index + 1])
         np.testing.assert_allclose(alone[0], together[index], atol=1e-5)
-    assert np.abs(together - graph.run(2 * window, emotion)).max() > 1e-3  # it hears how loud it is
+    assert np.abs(together - graph.run(2 * window, emotion)).max() > 1e-3  # the level has an effect
 
 
 def test_stand_in_for_emotions_does_nothing() -> None:

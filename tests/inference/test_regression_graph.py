@@ -44,8 +44,8 @@ def write_graph(folder: Path, info: RegressionInfo = INFO) -> Path:
     numbers = {"first": [info.buffer_ofs], "end": [info.buffer_ofs + 4], "axis": [2]}
     graph = helper.make_graph(
         [
-            helper.make_node("Slice", ["input", *numbers], ["heard"]),
-            helper.make_node("Concat", ["heard", "emotion"], ["result"], axis=2),
+            helper.make_node("Slice", ["input", *numbers], ["centre"]),
+            helper.make_node("Concat", ["centre", "emotion"], ["result"], axis=2),
         ],
         "small",
         [values["input"], values["emotion"]],
