@@ -25,8 +25,7 @@ ROOT = Path(__file__).parents[2]
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """No options of logging, neither before nor after."""
     for name in (log_settings.LEVEL_VARIABLE, log_settings.FORMAT_VARIABLE):
-        monkeypatch.setenv(name, "")  # so that it is restored, even where a test sets it for the first time
-        monkeypatch.delenv(name)
+        monkeypatch.setenv(name, "")
     monkeypatch.setenv("A2F_PROGRAM", "audio2face")
 
 
