@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from audio2face.log_settings import FORMAT_VARIABLE, LEVEL_VARIABLE
+
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
 
@@ -42,3 +44,10 @@ def pytest_runtest_makereport(
 def reference_data() -> Path:
     """Inputs and outputs of the reference implementation."""
     return DATA / "reference"
+
+
+@pytest.fixture(autouse=True)
+def log_options_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing a command line sets variables for the log of the process and its children; each test starts without."""
+    for name in (LEVEL_VARIABLE, FORMAT_VARIABLE):
+        monkeypatch.setenv(name, "")  # removed at the end of the test, whoever sets it in between
