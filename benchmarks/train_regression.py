@@ -130,7 +130,7 @@ class Bench:
         self._folder = folder
         self._train = {"BATCH_SIZE": batch_size, "DEVICE": device, "REPRODUCIBLE": False}
 
-    def hearing(self) -> float:
+    def extract_features(self) -> float:
         """Windows per second in the extraction of features before fast training."""
         task, fabric, _ = self._open("fast", "auto")
         began = time.perf_counter()
@@ -179,7 +179,7 @@ def _now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def show(device: torch.device, paces: Mapping[str, Pace], hearing: float) -> None:
+def show(device: torch.device, paces: Mapping[str, Pace], extraction: float) -> None:
     """Prints the table."""
     table = Table("way", "steps/s", "s a step", "processor s a step", "times the reference's", title=device.type)
     reference = np.mean(paces["reference"].seconds)
@@ -189,8 +189,8 @@ def show(device: torch.device, paces: Mapping[str, Pace], hearing: float) -> Non
         table.add_row(name, f"{1 / seconds:.2f}", f"{seconds:.3f}", f"{busy:.3f}", f"{reference / seconds:.2f}")
     Console(width=110).print(table)
     print(f"targets on a CPU: exact {TARGETS['exact']}, fast {TARGETS['fast']} times")
-    total = 2 * CLAIRE_FRAMES / hearing / 60
-    print(f"hearing before training: {hearing:.1f} windows/s; {total:.1f} min for {CLAIRE_FRAMES:,} frames at 2 shifts")
+    total = 2 * CLAIRE_FRAMES / extraction / 60
+    print(f"feature extraction before training: {extraction:.1f} windows/s; {total:.1f} min for {CLAIRE_FRAMES:,} frames at 2 shifts")
 
 
 def main() -> None:
@@ -208,10 +208,10 @@ def main() -> None:
         make_actor(Path(scratch), Sizes(shots=2, frames=args.frames, **small))
         make_encoder(Path(scratch), "wav2vec2", SMALL_ENCODER if args.small else {})
         bench = Bench(Path(scratch), args.device, args.batch_size)
-        hearing = bench.hearing()
+        extraction = bench.extract_features()
         (exact, device), (fast, _), (reference, _) = bench.ours("exact"), bench.ours("fast"), bench.reference()
         ways = {"exact": exact, "fast": fast, "reference": reference}
-        show(device, measure(ways, device, args.dropped, args.updates), hearing)
+        show(device, measure(ways, device, args.dropped, args.updates), extraction)
 
 
 if __name__ == "__main__":

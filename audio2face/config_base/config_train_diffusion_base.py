@@ -261,7 +261,7 @@ BATCH_SIZE: Count = 1
 # Whether the segments of a batch have their own lengths and are padded to the longest. Otherwise all have
 # the length sampled for the first, or that of the shortest clip among them, without padding. Whole clips
 # always have their own lengths.
-# Change it when clips differ so much in length that a short one often cuts the others.
+# Change it when clips differ so strongly in length that a short one often cuts the others.
 # Read by: training.
 PAD_BATCHES: bool = False
 

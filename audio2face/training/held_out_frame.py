@@ -22,7 +22,7 @@ class HeldOutFrame:
     Attributes:
         actor: whose face it is.
         faces: polygons of the skin, int32 `[faces, 3 or 4]`.
-        neutral: the mesh at rest, float32 `[verts, 3]`, centimetres.
+        neutral: the neutral mesh, float32 `[verts, 3]`, centimetres.
         predicted: the network's skin, the same shape and unit.
         true: the recorded skin, the same shape and unit.
     """

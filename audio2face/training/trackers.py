@@ -267,7 +267,7 @@ def _openers(run: TrackedRun, ids: Mapping[str, str]) -> dict[TrackerName, Calla
 def open_trackers(names: Sequence[TrackerName], run: TrackedRun) -> list[Tracker]:
     """Opens the trackers of a run, and records its identities in them.
 
-    One that cannot be opened, for want of a connection or a login, is left out with a warning.
+    One that cannot be opened, for want of a connection or a login, is skipped with a warning.
 
     Raises:
         UserError: a package is missing, or a file of the run cannot be written.

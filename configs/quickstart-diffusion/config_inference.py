@@ -5,7 +5,7 @@ ACTOR_NAME = "ada"
 EMOTION_LABEL = "neutral"
 TIMESTEP_RESPACING = "2"
 
-# The example's motion is exact: the face moves as it was learnt, no more and no less.
+# The example's motion is exact: the animation keeps what the network was trained on, without exaggeration.
 CONFIG = {
     "input_strength": 1.0,
     "lower_face_strength": 1.0,

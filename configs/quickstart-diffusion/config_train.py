@@ -11,7 +11,7 @@ SPEECH_ENCODER_LAYERS = [2]
 LOSS_LIP_POSITION_ALPHA = 0.1
 LOSS_LIP_DIST_ALPHA = 1e-3
 
-# Three and a half minutes of motion, learnt in minutes on two cores: short segments, many of them, bold steps.
+# Three and a half minutes of motion, trained in minutes on two cores: many short segments and a high learning rate.
 SUBSEGMENT_MAX_FRAME = 120
 BATCH_SIZE = 4
 GRADIENT_ACCUMULATION_STEPS = 1

@@ -5,7 +5,7 @@ ACTOR_NAME = "ada"
 EMOTION_LABEL = "neutral"
 TIMESTEP_RESPACING = "2"
 
-# The face as the network learnt it: nothing exaggerated, nothing moved.
+# The output of the network, without exaggeration or offsets.
 CONFIG = {
     "lower_face_smoothing": 0.0,
     "upper_face_smoothing": 0.0,

@@ -1,4 +1,4 @@
-"""Animation parameters of quickstart-regression: the face as the network learnt it, nothing exaggerated or moved."""
+"""Animation parameters of quickstart-regression: the output of the network, without exaggeration or offsets."""
 
 CONFIG = {
     "lower_face_smoothing": 0.0,

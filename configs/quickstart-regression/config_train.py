@@ -10,7 +10,7 @@ SPEECH_ENCODER = "hama"
 SPEECH_ENCODER_LAYERS = [2]
 LOSS_LIP_POSITION_ALPHA = 30.0
 
-# Three and a half minutes of motion, learnt in minutes on two cores.
+# Three and a half minutes of motion, trained in minutes on two cores.
 NUM_EPOCHS = 6
 LEARNING_RATE = 1e-3
 VALIDATION_PERIOD_EPOCHS = 2

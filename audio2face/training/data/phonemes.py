@@ -42,7 +42,7 @@ from audio2face.training.distributed import wait_for_all
 from audio2face.types import Float32Array, Int64Array
 
 FOLDER = "phonemes"
-_RESAMPLER: Resampler = "hann"  # whatever the network hears: kept tables stay valid, and recognisers do not notice
+_RESAMPLER: Resampler = "hann"  # independent of the network: cached tables stay valid
 
 
 @dataclass(frozen=True)
