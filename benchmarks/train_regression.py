@@ -190,7 +190,7 @@ def show(device: torch.device, paces: Mapping[str, Pace], extraction: float) -> 
     Console(width=110).print(table)
     print(f"targets on a CPU: exact {TARGETS['exact']}, fast {TARGETS['fast']} times")
     total = 2 * CLAIRE_FRAMES / extraction / 60
-    print(f"feature extraction before training: {extraction:.1f} windows/s; {total:.1f} min for {CLAIRE_FRAMES:,} frames at 2 shifts")
+    print(f"feature extraction: {extraction:.1f} windows/s; {total:.1f} min for {CLAIRE_FRAMES:,} frames at 2 shifts")
 
 
 def main() -> None:
