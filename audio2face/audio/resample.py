@@ -96,7 +96,7 @@ class StreamResampler:
 
     def __init__(self, old_rate: int, new_rate: int, method: Resampler = "soxr", *, min_seconds: float = 0.0) -> None:
         old, new = rate_ratio(old_rate, new_rate)
-        self._filter: _Filter | None = None
+        self._filter: _ResampleFilter | None = None
         if old != new:
             is_soxr = method == "soxr"
             self._filter = _SoxrFilter(old_rate, new_rate) if is_soxr else _HannFilter(old_rate, new_rate, min_seconds)
@@ -110,7 +110,7 @@ class StreamResampler:
         return np.zeros(0, np.float32) if self._filter is None else self._filter.finish()
 
 
-class _Filter(Protocol):
+class _ResampleFilter(Protocol):
     def push(self, samples: Float32Array) -> Float32Array: ...
 
     def finish(self) -> Float32Array: ...

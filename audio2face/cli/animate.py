@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audio2face.audio import read_header
 from audio2face.cli import parsers
-from audio2face.cli.batch import Batch, BatchResult, check_outputs, count_outdated, open_pool
+from audio2face.cli.batch import BatchResult, RecordingBatch, check_outputs, count_outdated, open_pool
 from audio2face.cli.inference_options import InferenceOptions, name_in_full
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.cli.recording_animator import RecordingAnimator, create
@@ -74,7 +74,7 @@ def _animate_all(animator: RecordingAnimator, recordings: Sequence[Recording], f
         animator.load()
     with open_pool(options, folder, jobs) as pool:
         _prepare(options, folder)
-        batch = Batch(animator, folder, pool)
+        batch = RecordingBatch(animator, folder, pool)
         if is_watched:
             watch(batch, options.watched_folder(), folder)
         else:

@@ -64,7 +64,7 @@ class BatchResult:
         LOGGER.error("%d of %d recordings could not be animated:\n%s", len(self.failed), count, "\n".join(rows))
 
 
-class Batch:
+class RecordingBatch:
     """Animates recordings with one animator, or with several processes.
 
     Args:

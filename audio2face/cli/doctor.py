@@ -42,7 +42,7 @@ _HOME_RULE = home_rule()
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorItem:
     """One line of the table.
 
     Attributes:
@@ -72,32 +72,34 @@ def main(argv: list[str]) -> int:
     return 1 if any(finding.state == "broken" for finding in findings) else 0
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[DoctorItem]:
     """Looks at everything, in the order of the table. What fails unexpectedly is broken, and the rest goes on."""
     for what, look in _LOOKS.items():
         try:
             yield from look()
         except Exception as error:  # whatever a library raises is a finding
-            yield Finding(what, "broken", reason_of(error))
+            yield DoctorItem(what, "broken", reason_of(error))
 
 
-def _python() -> Iterator[Finding]:
-    yield Finding("Python", "ok", f"{platform.python_version()}, {sys.executable}")
+def _python() -> Iterator[DoctorItem]:
+    yield DoctorItem("Python", "ok", f"{platform.python_version()}, {sys.executable}")
     origin = f"repository {PACKAGES}" if in_repository() else f"installed in {PACKAGES}"
-    yield Finding("audio2face", "ok", f"{__version__}, {origin}")
+    yield DoctorItem("audio2face", "ok", f"{__version__}, {origin}")
 
 
-def _home() -> Iterator[Finding]:
+def _home() -> Iterator[DoctorItem]:
     home = Roots.from_environment().framework
     state: State = "ok" if (home / "configs").is_dir() else "optional"
     hint = "" if state == "ok" else "audio2face init NAME makes configs there"
-    yield Finding("home folder", state, f"{home} ({_HOME_RULE})", hint)
+    yield DoctorItem("home folder", state, f"{home} ({_HOME_RULE})", hint)
     settings = home / ".env"
     names = [name for name in SETTINGS if settings.is_file() and os.environ.get(name)]
-    yield Finding(".env", "ok", f"{settings}: {', '.join(names)}" if settings.is_file() else "none, the defaults apply")
+    yield DoctorItem(
+        ".env", "ok", f"{settings}: {', '.join(names)}" if settings.is_file() else "none, the defaults apply"
+    )
 
 
-def _folders() -> Iterator[Finding]:
+def _folders() -> Iterator[DoctorItem]:
     roots = Roots.from_environment()
     for what, folder, is_written in (("datasets", roots.datasets, False), ("workspace", roots.workspace, True)):
         existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -106,46 +108,46 @@ def _folders() -> Iterator[Finding]:
         if existing != folder:
             found += ", not made yet"
         if not os.access(existing, os.R_OK | os.X_OK) or (is_written and not os.access(existing, os.W_OK)):
-            yield Finding(what, "broken", f"{found}, may not be {'written' if is_written else 'read'}", _other(what))
+            yield DoctorItem(what, "broken", f"{found}, may not be {'written' if is_written else 'read'}", _other(what))
         elif is_written and free < _LEAST_FREE:
-            yield Finding(what, "broken", found, f"Free some space. {_other(what)}")
+            yield DoctorItem(what, "broken", found, f"Free some space. {_other(what)}")
         elif not is_written and existing != folder:
-            yield Finding(what, "optional", found, "audio2face init takes data of any folder")
+            yield DoctorItem(what, "optional", found, "audio2face init takes data of any folder")
         else:
-            yield Finding(what, "ok", found)
+            yield DoctorItem(what, "ok", found)
 
 
 def _other(what: str) -> str:
     return f"Choose another folder: A2F_{what.upper()}_ROOT in .env."
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[DoctorItem]:
     for extra in EXTRAS:
         lacking = missing(extra)
         if lacking:
-            yield Finding(f"extra {extra}", "optional", f"not installed: {', '.join(lacking)}", install_hint(extra))
+            yield DoctorItem(f"extra {extra}", "optional", f"not installed: {', '.join(lacking)}", install_hint(extra))
         else:
-            yield Finding(f"extra {extra}", "ok", "installed")
+            yield DoctorItem(f"extra {extra}", "ok", "installed")
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[DoctorItem]:
     runtime = importlib.import_module("onnxruntime")
     providers = ", ".join(name.removesuffix("ExecutionProvider") for name in runtime.get_available_providers())
-    yield Finding("ONNX Runtime", "ok", f"{runtime.__version__}: {providers}")
+    yield DoctorItem("ONNX Runtime", "ok", f"{runtime.__version__}: {providers}")
     if "torch" in missing("train"):
-        yield Finding("PyTorch", "optional", "not installed: animates, does not train", install_hint("train"))
+        yield DoctorItem("PyTorch", "optional", "not installed: animates, does not train", install_hint("train"))
         return
     import torch
 
-    yield Finding("PyTorch", "ok", torch.__version__)
+    yield DoctorItem("PyTorch", "ok", torch.__version__)
     names = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     built = f"built for CUDA {torch.version.cuda}, which finds no GPU" if torch.version.cuda else "built without CUDA"
-    yield Finding("CUDA", "ok" if names else "optional", ", ".join(names) or built)
+    yield DoctorItem("CUDA", "ok" if names else "optional", ", ".join(names) or built)
     has_mps = torch.backends.mps.is_available()
-    yield Finding("MPS", "ok" if has_mps else "optional", "available" if has_mps else "not on this machine")
+    yield DoctorItem("MPS", "ok" if has_mps else "optional", "available" if has_mps else "not on this machine")
 
 
-def _encoders() -> Iterator[Finding]:
+def _encoders() -> Iterator[DoctorItem]:
     if missing("train"):
         return
     from audio2face.models.encoders.registry import available, ready  # loads torch
@@ -155,25 +157,25 @@ def _encoders() -> Iterator[Finding]:
     absent = [name for name in available() if name not in here]
     found = f"weights here: {', '.join(here)}"
     hint = f"{', '.join(absent)}: downloaded by training, or installed" if absent else ""
-    yield Finding("speech encoders", "ok" if here else "broken", found, hint)
+    yield DoctorItem("speech encoders", "ok" if here else "broken", found, hint)
 
 
-def _uv() -> Iterator[Finding]:
+def _uv() -> Iterator[DoctorItem]:
     path = shutil.which("uv")
-    yield Finding("uv", "ok" if path else "optional", path or "not found: pip installs, which takes longer")
+    yield DoctorItem("uv", "ok" if path else "optional", path or "not found: pip installs, which takes longer")
 
 
-def _lock() -> Iterator[Finding]:
+def _lock() -> Iterator[DoctorItem]:
     if not in_repository():
         return
     other = differing_packages((PACKAGES / _LOCK).read_text(encoding="utf-8"))
     if not other:
-        yield Finding(_LOCK, "ok", "installed as locked")
+        yield DoctorItem(_LOCK, "ok", "installed as locked")
         return
     named = ", ".join(other[:_MOST_NAMED]) + (
         f" and {len(other) - _MOST_NAMED} more" if len(other) > _MOST_NAMED else ""
     )
-    yield Finding(_LOCK, "broken", f"other versions are installed: {named}", "Any run_*.py brings .venv up to date.")
+    yield DoctorItem(_LOCK, "broken", f"other versions are installed: {named}", "Any run_*.py brings .venv up to date.")
 
 
 def differing_packages(lock: str) -> list[str]:
@@ -200,7 +202,7 @@ def differing_packages(lock: str) -> list[str]:
     return other
 
 
-_LOOKS: dict[str, Callable[[], Iterator[Finding]]] = {
+_LOOKS: dict[str, Callable[[], Iterator[DoctorItem]]] = {
     "Python": _python,
     "home folder": _home,
     "folders": _folders,

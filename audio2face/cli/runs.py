@@ -21,10 +21,10 @@ from audio2face.console import console, start_logging
 from audio2face.errors import UserError, printable
 from audio2face.inventory import (
     STAGES,
-    Comparison,
     Inventory,
     Removal,
     Run,
+    RunComparison,
     StageName,
     compare,
     plan_checkpoints,
@@ -206,7 +206,7 @@ def _compare(inventory: Inventory, args: argparse.Namespace) -> int:
     return 0
 
 
-def _comparison_table(title: str, found: Comparison, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+def _comparison_table(title: str, found: RunComparison, rows: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in ("", *(run.name for run in found.runs)):
         table.add_column(column, overflow="fold")

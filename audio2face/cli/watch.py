@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audio2face.cli.batch import Batch
+from audio2face.cli.batch import RecordingBatch
 from audio2face.cli.recordings import Recording, search
 from audio2face.console import LOGGER
 
@@ -14,7 +14,7 @@ POLL_SECONDS = 1.0
 _State = tuple[int, int]  # size in bytes and time of the last change in nanoseconds
 
 
-def watch(batch: Batch, folder: Path, output: Path) -> None:
+def watch(batch: RecordingBatch, folder: Path, output: Path) -> None:
     """Animates complete recordings in a folder, at any depth, those that appear later too, until Ctrl-C.
 
     Args:

@@ -3,18 +3,18 @@
 Reads the records of run folders only, and loads neither data nor networks.
 """
 
-from audio2face.inventory.compare import Comparison, compare
-from audio2face.inventory.entry import STAGES, Progress, Run, StageName
+from audio2face.inventory.compare import RunComparison, compare
+from audio2face.inventory.entry import STAGES, Run, RunProgress, StageName
 from audio2face.inventory.removal import Removal, plan_checkpoints, plan_removal
 from audio2face.inventory.scan import Inventory, scan
 
 __all__ = [
     "STAGES",
-    "Comparison",
     "Inventory",
-    "Progress",
     "Removal",
     "Run",
+    "RunComparison",
+    "RunProgress",
     "StageName",
     "compare",
     "plan_checkpoints",

@@ -11,7 +11,7 @@ from audio2face.inventory.entry import Run
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """The differences between runs.
 
     Attributes:
@@ -26,7 +26,7 @@ class Comparison:
     figures: Mapping[str, Mapping[str, Any]]
 
 
-def compare(runs: Sequence[Run]) -> Comparison:
+def compare(runs: Sequence[Run]) -> RunComparison:
     """Compares runs by their records.
 
     Args:
@@ -42,7 +42,7 @@ def compare(runs: Sequence[Run]) -> Comparison:
     facts = {run.name: dict(_facts(run)) for run in runs}
     shown = dict.fromkeys(name for values in facts.values() for name in values)
     figures = {name: {run: values[name] for run, values in facts.items() if name in values} for name in shown}
-    return Comparison(tuple(runs), parameters, figures)
+    return RunComparison(tuple(runs), parameters, figures)
 
 
 def _flat(values: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:

@@ -29,7 +29,7 @@ _COLUMNS = 5  # of metrics.csv: step, epoch, minutes, metric, value
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run has come; None for what does not apply or is not known.
 
     Attributes:
@@ -124,22 +124,22 @@ class Run:
         return "killed" if recorded == "running" else recorded
 
     @cached_property
-    def progress(self) -> Progress:
+    def progress(self) -> RunProgress:
         """How far it has come."""
         if self.stage == "inference":
-            return Progress(animations=self._count_animations())
+            return RunProgress(animations=self._count_animations())
         if self.stage != "train":
-            return Progress()
+            return RunProgress()
         epochs = _whole(self.settings.get("train", {}).get("NUM_EPOCHS"))
         summary = self._object("summary.json") if self.status == "done" else {}
         if summary:
             minutes = summary.get("minutes")
-            return Progress(_whole(summary.get("epochs")), epochs, _whole(summary.get("steps")), minutes)
+            return RunProgress(_whole(summary.get("epochs")), epochs, _whole(summary.get("steps")), minutes)
         try:
             step, epoch, minutes = self._last_metrics()
         except ValueError:
-            return Progress(epochs=epochs)
-        return Progress(epoch - 1, epochs, step, minutes)
+            return RunProgress(epochs=epochs)
+        return RunProgress(epoch - 1, epochs, step, minutes)
 
     @cached_property
     def figures(self) -> Mapping[str, float]:

@@ -50,7 +50,7 @@ def test_a_missing_extra_says_what_installs_it(
 
 
 def test_what_is_broken_is_status_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def unusable() -> list[doctor.Finding]:
+    def unusable() -> list[doctor.DoctorItem]:
         raise OSError("libtorch.so: wrong ELF class")
 
     monkeypatch.setitem(doctor._LOOKS, "devices", lambda: iter(unusable()))

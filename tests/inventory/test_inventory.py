@@ -16,7 +16,7 @@ from audio2face.cli import parsers
 from audio2face.cli import runs as command
 from audio2face.config import Roots
 from audio2face.errors import UserError
-from audio2face.inventory import Inventory, Progress, Run, plan_removal, scan
+from audio2face.inventory import Inventory, Run, RunProgress, plan_removal, scan
 from audio2face.io.atomic import write_json, write_text
 from audio2face.io.claims import exclusive_or_fail
 
@@ -106,9 +106,9 @@ def test_all_runs_are_found_newest_first(inventory: Inventory) -> None:
 def test_a_run_tells_of_itself(inventory: Inventory) -> None:
     run = one(inventory, "train", FIRST)
     assert (run.configuration, run.network, run.actors, run.data) == ("mine", "diffusion", ("ada",), "/datasets/ada")
-    assert run.progress == Progress(epoch=60, epochs=60, step=660, minutes=3.0)
+    assert run.progress == RunProgress(epoch=60, epochs=60, step=660, minutes=3.0)
     assert run.figures == {"skin_error_mm": 1.0}  # of the best checkpoint
-    assert one(inventory, "train", OPEN).progress == Progress(epoch=3, epochs=60, step=30, minutes=1.5)
+    assert one(inventory, "train", OPEN).progress == RunProgress(epoch=3, epochs=60, step=30, minutes=1.5)
     assert one(inventory, "preproc", PREPROC).figures == {"skin_pca_error_mm": 0.03}
     assert one(inventory, "deploy", FIRST).actors == ("ada",)
     animations = one(inventory, "inference", FIRST)
