@@ -80,4 +80,5 @@ def plan(
         sampling=SamplerSettings(noise_schedule="cosine", respacing=respacing),
         windows=windows,
         padding_right=16000,
+        resampler="soxr",
     )

@@ -143,7 +143,8 @@ def test_frames_follow_from_the_loudness_of_their_windows(project: Project) -> N
     model = DeployedModel.open(_only(project.workspace / "output_deploy"))
     pipeline = AnimationPipeline(model, AnimationOptions(solver=None))
     outputs = list(pipeline.run_network(pipeline.open_executor(), RECORDING))
-    track, reach = read_track(RECORDING, model.info.samplerate), model.info.buffer_len // 2
+    track = read_track(RECORDING, model.info.samplerate, resampler=model.info.resampler)
+    reach = model.info.buffer_len // 2
     for output in outputs:
         for at, values in zip(output.timestamps, output.values, strict=True):
             loudness = np.sqrt(np.square(track.read(at - reach, at + reach)).mean())

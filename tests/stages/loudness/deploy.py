@@ -15,6 +15,7 @@ from audio2face.deploy.parity import ExportableGraph, ParityChannel, ParityCheck
 from audio2face.deploy.plan import check_sizes
 from audio2face.model_folder import AnimationConfig
 from audio2face.preproc.artifacts import PreprocArtifacts
+from audio2face.training.inference.trained_run import deployed_resampler
 from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.types import Float32Array
 from loudness.runtime import LoudnessInfo
@@ -58,6 +59,7 @@ def make_plan(run: TrainingRun, network: LoudnessNetwork, train: Any, inference:
         default_emotion=tuple(emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist()),
         identities=dataset.ACTOR_NAMES,
         **run.network["settings"],
+        resampler=deployed_resampler(train.AUDIO_PREPROC_METHOD, train.AUDIO_RESAMPLER),
         **train.AUDIO_PARAMS,
     )
     return LoudnessPlan(info)

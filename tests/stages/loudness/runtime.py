@@ -10,9 +10,10 @@ from typing import Any
 
 import onnxruntime
 
+from audio2face.audio import Resampler
 from audio2face.inference.sessions import GraphDevice, TrackSettings, open_session
 from audio2face.model_folder import DeployedModel, NetworkInfo, TensorShape
-from audio2face.model_folder.network_info import open_info_of, read_identity
+from audio2face.model_folder.network_info import open_info_of, read_identity, read_resampler
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.validation import JsonObject
 from audio2face.models.windows import WindowSchedule
@@ -41,6 +42,7 @@ class LoudnessInfo(NetworkInfo):
     eyes_size: int
     buffer_len: int
     samplerate: int
+    resampler: Resampler = "hann"
 
     @property
     def skin_verts(self) -> int:
@@ -87,6 +89,7 @@ class LoudnessInfo(NetworkInfo):
             **{name: params.count(name) for name in _SIZES},
             buffer_len=params.count("buffer_len", 1),
             samplerate=params.count("samplerate", 1),
+            resampler=read_resampler(params),
         )
 
 
