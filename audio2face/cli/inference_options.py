@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from audio2face.animation.animation import Animation
-from audio2face.cli.output_record import file_digest
 from audio2face.cli.recordings import Recording, collect, find_file, is_single_file, search
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER
@@ -21,6 +20,7 @@ from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.inference import Noise, graph_device, read_noise
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline, merged_parameters
+from audio2face.io.digests import file_sha256
 from audio2face.model_folder import DeployedModel, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
 from audio2face.run_names import find_model, resolve_training_run, run_folders
@@ -122,11 +122,11 @@ class InferenceOptions:
             **arguments,
             "actor": pipeline.actor.name,
             "emotion": pipeline.emotion.description,
-            "emotion_file": file_digest(emotions) if emotions.suffix and emotions.is_file() else None,
+            "emotion_file": file_sha256(emotions) if emotions.suffix and emotions.is_file() else None,
             "zero_emotion": settings.zero_emotion,
             "fps": str(pipeline.fps),
             "parameters": dict(pipeline.parameters),
-            "noise_file": None if noise is None else file_digest(noise),
+            "noise_file": None if noise is None else file_sha256(noise),
             "configuration": {} if configuration is None else _without_paths(configuration.full["inference"]),
         }
 

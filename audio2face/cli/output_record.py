@@ -14,6 +14,7 @@ from audio2face.errors import UserError
 from audio2face.inventory.entry import INPUTS_FILE
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import write_json
+from audio2face.io.digests import file_sha256
 from audio2face.outputs import RECORD_FILE
 
 # Of a deployed folder; engines that TensorRT built from them and notes for people are no inputs.
@@ -45,7 +46,7 @@ class RecordingState:
         """
         try:
             status = path.stat()
-            return cls(path.name, status.st_size, status.st_mtime_ns, file_digest(path))
+            return cls(path.name, status.st_size, status.st_mtime_ns, file_sha256(path))
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", path=path) from error
 
@@ -57,7 +58,7 @@ class RecordingState:
             return False
         if (path.name, status.st_size) != (self.name, self.size):
             return False
-        return status.st_mtime_ns == self.modified_ns or file_digest(path) == self.sha256
+        return status.st_mtime_ns == self.modified_ns or file_sha256(path) == self.sha256
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,5 @@ def model_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.suffix in _MODEL_SUFFIXES and path.is_file():
-            digest.update(f"{path.name}\n{file_digest(path)}\n".encode())
+            digest.update(f"{path.name}\n{file_sha256(path)}\n".encode())
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

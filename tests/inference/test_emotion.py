@@ -50,9 +50,9 @@ def test_keys_that_are_refused() -> None:
     ],
 )
 def test_words(said: str | None, label: str, vector: list[float]) -> None:
-    wish = NAMES.parse(said)
-    assert wish.label == label
-    np.testing.assert_allclose(wish.curve.at([0, 5])[1], vector)
+    emotion = NAMES.parse(said)
+    assert emotion.label == label
+    np.testing.assert_allclose(emotion.curve.at([0, 5])[1], vector)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_words_that_are_refused(said: str, message: str) -> None:
 )
 def test_files(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    wish = NAMES.parse(str(tmp_path / name))
-    assert wish.label == Path(name).stem
-    np.testing.assert_allclose(wish.curve.at([0, 12000, 24000]), [[1, 0, 0], [0.75, 0.5, 0], [0.5, 1, 0]])
+    emotion = NAMES.parse(str(tmp_path / name))
+    assert emotion.label == Path(name).stem
+    np.testing.assert_allclose(emotion.curve.at([0, 12000, 24000]), [[1, 0, 0], [0.75, 0.5, 0], [0.5, 1, 0]])
 
 
 @pytest.mark.parametrize(

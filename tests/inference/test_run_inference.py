@@ -124,7 +124,7 @@ def test_odd_recordings_are_animated(
         (["--compare-with", "truth"], "CONFIG_NAME"),
     ],
 )
-def test_wishes_that_are_refused(animate: Any, tmp_path: Path, options: list[str], problem: str) -> None:
+def test_options_that_are_refused(animate: Any, tmp_path: Path, options: list[str], problem: str) -> None:
     with pytest.raises(UserError, match=problem):
         animate(sound(tmp_path / "a.wav"), *options)
     assert not (tmp_path / "results").exists()
