@@ -19,6 +19,7 @@ from audio2face.cli import parsers
 from audio2face.errors import UserError
 from audio2face.export.formats import FORMATS
 from audio2face.geometry import open_cache
+from audio2face.home import HOME_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,8 +31,9 @@ def sound(path: Path, seconds: float = 0.4, rate: int = 16000, channels: int = 1
 
 
 @pytest.fixture
-def animate(deployed: Path, tmp_path: Path) -> Any:
-    """Runs the stage on a recording, and returns the folder of results."""
+def animate(deployed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs the stage on a recording, and returns the folder of results. The home folder has no models."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
 
     def run(audio: Path, *options: str, status: int = 0) -> Path:
         target = tmp_path / "results"
