@@ -46,6 +46,7 @@ ORDER = [
     "api",
     "training",
     "deploy",
+    "evaluator",
     "cli",
 ]
 RANK = {name: rank for rank, name in enumerate(ORDER)}
