@@ -138,12 +138,21 @@ def score_closure(distance: Float64Array, neutral: float, phones: Sequence[Phone
         phones: of the shot.
         fps: frames per second.
     """
-    total = closed = 0
+    windows = closure_windows(phones, len(distance), fps)
+    smallest = [distance[window].min() for window in windows]
+    return ClosureScore(len(windows), sum(bool(MM_PER_CM * (value - neutral) <= TOUCH_MM) for value in smallest))
+
+
+def closure_windows(phones: Sequence[PhonemeTime], frames: int, fps: float) -> list[slice]:
+    """The frames in which the lips should meet: those of each p, b and m, with one frame before and one after it.
+
+    A phone outside the animation has none.
+    """
+    windows = []
     for phone in phones:
         first = int(np.ceil(phone.start * fps - MIDDLE)) - 1
         last = int(np.floor(phone.end * fps - MIDDLE)) + 1
-        near = distance[max(first, 0) : max(last + 1, 0)]
-        if phone.symbol in BILABIALS and len(near):
-            total += 1
-            closed += bool(MM_PER_CM * (near.min() - neutral) <= TOUCH_MM)
-    return ClosureScore(total, closed)
+        window = slice(max(first, 0), min(last + 1, frames))
+        if phone.symbol in BILABIALS and window.start < window.stop:
+            windows.append(window)
+    return windows
