@@ -159,12 +159,14 @@ def _sum(parts: Iterable[Float64Array]) -> Float64Array:
 def _log_mel(track: Track) -> Float64Array:
     """Logarithm of the power in each band, `[steps, BANDS]`; step k is centred on k * 10 ms."""
     rate = track.samplerate
-    taps, hop = round(_WINDOW * rate), round(_HOP * rate)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(track.data, (taps // 2, taps)), taps)[::hop]
+    taps = round(_WINDOW * rate)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(track.data, (taps // 2, taps)), taps)
+    firsts = np.rint(np.arange(0, len(windows), _HOP * rate)).astype(int)  # of whole samples at any rate
+    firsts = firsts[firsts < len(windows)]
     shape, triangles = np.hanning(taps), _mel_triangles(2 * taps, rate)
-    bands = np.empty((len(windows), BANDS))
-    for start in range(0, len(windows), _STEPS):
-        spectrum = np.fft.rfft(windows[start : start + _STEPS] * shape, n=2 * taps)
+    bands = np.empty((len(firsts), BANDS))
+    for start in range(0, len(firsts), _STEPS):
+        spectrum = np.fft.rfft(windows[firsts[start : start + _STEPS]] * shape, n=2 * taps)
         bands[start : start + _STEPS] = np.log(np.square(np.abs(spectrum)) @ triangles + _FLOOR)
     return bands
 

@@ -43,6 +43,17 @@ def test_ridge_finds_a_linear_map() -> None:
     np.testing.assert_allclose(ridge.predict(shots[2]), shots[2] @ truth + 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("samplerate", [8000, 22050, 48000])
+def test_features_of_long_speech_keep_their_time_at_any_rate(samplerate: int) -> None:
+    audio = np.zeros(100 * samplerate, np.float32)
+    audio[90 * samplerate :] = np.sin(np.arange(10 * samplerate) * (2 * np.pi * 500 / samplerate))
+    track = Track(audio, samplerate)
+    middle = speech_features(track, 3000, 30.0).reshape(3000, TAPS, BANDS)[:, TAPS // 2].mean(axis=1)
+    assert np.diff(middle).argmax() + 1 == 2700  # 90 s
+    later = speech_features(track, 600, 30.0, start=2400.5).reshape(600, TAPS, BANDS)[:, TAPS // 2].mean(axis=1)
+    assert np.diff(later).argmax() + 1 in (299, 300)  # half a frame earlier than frame 2700
+
+
 def test_features_follow_the_speech() -> None:
     audio = np.zeros(32000, np.float32)
     audio[16000:16400] = np.sin(np.arange(400) * 0.3)
