@@ -127,7 +127,10 @@ class NearestFace:
             features: of each shot, `[frames, features]`.
             values: of each shot, `[frames, values]`.
         """
-        components = np.linalg.eigh(equations.gram).eigenvectors[:, : -_DIMENSIONS - 1 : -1]
+        from scipy.linalg import eigh  # loads slowly, and animating needs none
+
+        width = len(equations.gram)
+        components = eigh(equations.gram, subset_by_index=(max(0, width - _DIMENSIONS), width - 1))[1]
         projection = components / equations.spread[:, None]
         count = min(equations.frames, NEIGHBOUR_FRAMES)
         rows = np.arange(count) * equations.frames // count

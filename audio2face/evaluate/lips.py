@@ -52,10 +52,14 @@ def vertex_error(predicted: FloatArray, true: FloatArray) -> float:
 
 
 def correlation(one: Float64Array, other: Float64Array) -> float:
-    """Pearson's correlation of two curves `[frames]`; nan if one of them is constant."""
+    """Pearson's correlation of two curves `[frames]`; nan if one of them is constant, up to rounding."""
     first, second = one - one.mean(), other - other.mean()
-    spread = np.sqrt((first @ first) * (second @ second))
-    return float(first @ second / spread) if spread > 0 else float("nan")
+    if any(abs(part).max() <= _ROUNDING * abs(whole).max() for part, whole in ((first, one), (second, other))):
+        return float("nan")
+    return float(first @ second / np.sqrt((first @ first) * (second @ second)))
+
+
+_ROUNDING = 1e-12  # of float64, relative: a matrix product makes equal rows nearly equal
 
 
 def resample_frames(
