@@ -18,6 +18,7 @@ LAG_REACH_MS, LAG_STEP_MS = 300.0, 5.0
 REVERSAL_MM = 1.0  # a smaller swing of the opening is no change of the mouth's shape
 PERCENTILE = 95.0
 _MIN_OPENING_MM = 0.5  # a smaller recorded opening gives no ratio
+_MIN_CORRELATION = 0.3  # a weaker best correlation says nothing about timing
 _MIN_OVERLAP = 1.0  # seconds that a shifted curve shares with the recorded one
 _LOUDNESS_RANGE = 60.0  # decibels below the loudest frame: silence
 _PAUSE_DEPTH = 35.0  # decibels below the loudness that 5 % of the frames exceed
@@ -50,11 +51,11 @@ class LagCurve:
 
     @property
     def best_ms(self) -> float:
-        """The shift of the largest correlation, by a parabola; NaN if it lies at an end or is not positive."""
+        """The shift of the largest correlation, by a parabola; NaN if it lies at an end or is under 0.3."""
         if not len(self.correlation) or not np.isfinite(self.correlation).all():
             return NAN
         top = int(self.correlation.argmax())
-        if not 0 < top < len(self.lag_ms) - 1 or self.correlation[top] <= 0:
+        if not 0 < top < len(self.lag_ms) - 1 or self.correlation[top] < _MIN_CORRELATION:
             return NAN
         before, peak, after = self.correlation[top - 1 : top + 2]
         bend = before - 2 * peak + after

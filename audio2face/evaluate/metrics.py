@@ -97,7 +97,8 @@ _MOUTH = (
         unit="ms",
         better="zero",
         definition="Shift in time within 300 ms at which the mouth opening correlates best with the recorded one, in "
-        "steps of 5 ms refined by a parabola; positive: the animation is late; missing if it lies at an end.",
+        "steps of 5 ms refined by a parabola; positive: the animation is late; missing if it lies at an end or the "
+        "correlation is under 0.3.",
     ),
     Metric(
         name="mouth_opening_difference",
