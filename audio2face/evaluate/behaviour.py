@@ -91,7 +91,7 @@ BEHAVIOURS: Mapping[str, BehaviourTest] = MappingProxyType(
             "in a room", "in a room with a reverberation time of 0.5 s, echo as strong as the voice", 25
         ),
         "same_over_telephone": _same_face("over the telephone", "in the band and coding of a telephone call", 20),
-        "same_as_mp3": _same_face("as MP3", "after MP3 at a low bit rate", 10),
+        "same_as_mp3": _same_face("as MP3", "after MP3 at 40 kbit/s", 10),
         "drift": BehaviourTest(
             label="no drift",
             unit="mm",

@@ -31,8 +31,10 @@ _PHONE_BAND = (300.0, 3400.0)  # Hz, ITU-T G.712
 _PHONE_SKIRT = 150.0  # Hz in which the band ends
 _PHONE_RATE = 8000
 _MU = 255.0  # ITU-T G.711
-_MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-_MP3_COMPRESSION = 0.8  # 0 to 1 of the bit rates of MPEG audio: 40 kbit/s at 16 kHz, 90 at 44.1 kHz
+# 40 kbit/s. At 8, 22.05 and 24 kHz with low constant bit rates a frame has no room for LAME's tag, which tells the
+# decoder the encoder's delay, and what is decoded comes 1,105 samples late (libsndfile 1.2.2).
+_MP3_RATE = 16_000
+_MP3_COMPRESSION = 0.8  # from 0, the highest bit rate of the format, to 1
 _RATIO_TERM = 100  # largest term of the ratio of a pitch shift, 2 ^ (semitones / 12) within half a percent
 
 
@@ -101,16 +103,12 @@ def telephone(samples: Float32Array, samplerate: int) -> Float32Array:
 
 
 def through_mp3(samples: Float32Array, samplerate: int) -> Float32Array:
-    """Encodes as MP3 at a low constant bit rate and decodes it again, both by libsndfile (LAME, mpg123).
-
-    A rate that MP3 does not have passes through 48 kHz.
-    """
-    rate = samplerate if samplerate in _MP3_RATES else _MP3_RATES[-1]
+    """Encodes as MP3 of 16 kHz and 40 kbit/s, as voice messages, and decodes it again, both by libsndfile."""
     encoded = io.BytesIO()
     soundfile.write(
         encoded,
-        np.clip(resample_soxr(samples, samplerate, rate), -1, 1),
-        rate,
+        np.clip(resample_soxr(samples, samplerate, _MP3_RATE), -1, 1),
+        _MP3_RATE,
         format="MP3",
         subtype="MPEG_LAYER_III",
         compression_level=_MP3_COMPRESSION,
@@ -118,7 +116,7 @@ def through_mp3(samples: Float32Array, samplerate: int) -> Float32Array:
     )
     encoded.seek(0)
     decoded, _ = soundfile.read(encoded, dtype="float32")
-    return _fitted(resample_soxr(decoded, rate, samplerate), len(samples))
+    return _fitted(resample_soxr(decoded, _MP3_RATE, samplerate), len(samples))
 
 
 def other_voice(samples: Float32Array, samplerate: int, semitones: float) -> Float32Array:
