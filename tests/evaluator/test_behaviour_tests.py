@@ -68,12 +68,11 @@ def ideal(samples: Float32Array, samplerate: int, emotion: str) -> tuple[Float64
     return opening * is_speech(samples), FPS
 
 
-def failing(toy: Toy, stream: Toy | None = None) -> set[str]:
-    """Names of the tests that a toy fails, all others being passed."""
-    results = run_behaviour_tests(toy, CLIPS, stream=stream or toy)
-    assert [result.name for result in results] == list(BEHAVIOURS)
-    assert all(result.value is not None and not result.note for result in results)
-    return {result.name for result in results if not result.passed}
+def failing(toy: Toy, stream: Toy | None = None, quick: bool = True) -> set[str]:
+    """Names of the tests that a toy fails, all others being passed; of the quick set in a third of the time."""
+    results = run_behaviour_tests(toy, CLIPS, stream=stream or toy, quick=quick)
+    assert {result.name for result in results if result.value is None} == ({"drift"} if quick else set())
+    return {result.name for result in results if result.passed is False}
 
 
 def test_the_ideal_passes_within_the_budget() -> None:
@@ -168,7 +167,7 @@ def test_a_fault_fails_its_test_alone(name: str) -> None:
         opening, fps = ideal(samples, samplerate, emotion)
         return fault(opening, samples), fps
 
-    assert failing(broken) == expected
+    assert failing(broken, quick="drift" not in expected) == expected
 
 
 def test_an_mp3_without_a_voice(monkeypatch: pytest.MonkeyPatch) -> None:
