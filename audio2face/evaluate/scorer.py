@@ -150,8 +150,11 @@ class ShotScorer:
             np.searchsorted(self._kept, region.vertices) for region in (self._regions.lips, self._regions.mouth.region)
         ]
         neutral = self._regions.neutral[self._kept]
-        offsets = [face.positions().astype(np.float64) - neutral for face in (self._predicted, self._true)]
-        (lips, mouth), (lips_true, mouth_true) = ([MM_PER_CM * face[:, part] for part in at] for face in offsets)
+        faces = (self._predicted.positions(), self._true.positions())
+        scale = np.float32(MM_PER_CM)
+        (lips, mouth), (lips_true, mouth_true) = (
+            [scale * (face[:, part] - neutral[part]) for part in at] for face in faces
+        )
         return _Shot(
             lips=lips,
             lips_true=lips_true,
@@ -210,10 +213,10 @@ class ShotScorer:
 class _Shot:
     """Offsets from neutral `[frames, verts, 3]` and curves `[frames]` of a whole shot, millimetres."""
 
-    lips: Float64Array
-    lips_true: Float64Array
-    mouth: Float64Array
-    mouth_true: Float64Array
+    lips: Float32Array
+    lips_true: Float32Array
+    mouth: Float32Array
+    mouth_true: Float32Array
     opening: Float64Array
     opening_true: Float64Array
     error: Float64Array

@@ -19,7 +19,8 @@ _Path = tuple[float, int]  # total cost and number of steps
 
 def distances(one: FloatArray, other: FloatArray) -> Float64Array:
     """Distances between positions `[..., 3]`, float64 `[...]`."""
-    return np.asarray(np.linalg.norm(np.asarray(one, np.float64) - other, axis=-1))
+    gap = one - other
+    return np.asarray(np.sqrt(np.einsum("...c,...c->...", gap, gap)), np.float64)
 
 
 def lip_errors(largest: Float64Array) -> dict[str, float]:
@@ -38,22 +39,24 @@ def lip_errors(largest: Float64Array) -> dict[str, float]:
     }
 
 
-def velocity_error(predicted: Float64Array, true: Float64Array, fps: float) -> float:
+def velocity_error(predicted: FloatArray, true: FloatArray, fps: float) -> float:
     """Mean distance of the vertices' velocities `[frames, verts, 3]`, mm/s; NaN for a single frame."""
     if len(true) < 2:
         return NAN
     return float(distances(np.diff(predicted, axis=0), np.diff(true, axis=0)).mean()) * fps
 
 
-def jerk_ratio(predicted: Float64Array, true: Float64Array) -> float:
+def jerk_ratio(predicted: FloatArray, true: FloatArray) -> float:
     """Root mean square of the third differences of `[frames, verts, 3]` over the recorded ones'; NaN if those are 0."""
     if len(true) < 4:
         return NAN
-    ours, recorded = (float(np.square(np.diff(motion, n=3, axis=0)).mean()) for motion in (predicted, true))
+    ours, recorded = (
+        float(np.square(np.diff(motion, n=3, axis=0)).mean(dtype=np.float64)) for motion in (predicted, true)
+    )
     return float(np.sqrt(ours / recorded)) if recorded > 0 else NAN
 
 
-def speed(positions: Float64Array, fps: float) -> Float64Array:
+def speed(positions: FloatArray, fps: float) -> Float64Array:
     """Mean speed of the vertices `[frames, verts, 3]` around each frame, `[frames]`, mm/s."""
     if len(positions) < 2:
         return np.zeros(len(positions))
@@ -61,7 +64,7 @@ def speed(positions: Float64Array, fps: float) -> Float64Array:
     return np.asarray(np.maximum(np.append(steps, steps[-1]), np.append(steps[0], steps)))
 
 
-def jitter(positions: Float64Array, paused: BoolArray, fps: float) -> float:
+def jitter(positions: FloatArray, paused: BoolArray, fps: float) -> float:
     """Root mean square distance of the vertices from their moving average over 0.2 s in the paused frames, mm.
 
     Args:
@@ -72,14 +75,12 @@ def jitter(positions: Float64Array, paused: BoolArray, fps: float) -> float:
     if not paused.any():
         return NAN
     side = max(1, round(_BASELINE_SECONDS * fps / 2))
-    padded = np.pad(positions, ((side + 1, side), (0, 0), (0, 0)), mode="edge")
-    total = np.cumsum(padded, axis=0)
-    average = (total[2 * side + 1 :] - total[: -2 * side - 1]) / (2 * side + 1)
-    squares = np.square(positions[paused] - average[paused]).sum(axis=-1)
-    return float(np.sqrt(squares.mean()))
+    frames, last = np.flatnonzero(paused), len(positions) - 1
+    near = [positions[np.clip(frames + offset, 0, last)] for offset in range(-side, side + 1)]
+    return float(np.sqrt(np.square(distances(positions[frames], np.mean(near, axis=0))).mean()))
 
 
-def hold_time(positions: Float64Array, fps: float) -> float:
+def hold_time(positions: FloatArray, fps: float) -> float:
     """Mean length of the stretches in which the vertices keep a shape, milliseconds.
 
     A stretch lasts while the vertices `[frames, verts, 3]` are within 1 mm (root of the mean square distance) of their
@@ -95,7 +96,7 @@ def hold_time(positions: Float64Array, fps: float) -> float:
     return 1000 * len(points) / fps / stretches
 
 
-def warped_distance(predicted: Float64Array, true: Float64Array, fps: float) -> float:
+def warped_distance(predicted: FloatArray, true: FloatArray, fps: float) -> float:
     """Mean distance of landmarks `[frames, points, 3]` along the cheapest alignment of the frames, mm.
 
     Dynamic time warping with unit steps (Sakoe and Chiba 1978) among frames at most 0.3 s apart; the cost of two frames
@@ -107,15 +108,16 @@ def warped_distance(predicted: Float64Array, true: Float64Array, fps: float) -> 
     return total / length
 
 
-def _band_costs(predicted: Float64Array, true: Float64Array, reach: int) -> Float64Array:
+def _band_costs(predicted: FloatArray, true: FloatArray, reach: int) -> Float64Array:
     """Costs of frame i of `true` with frame i + offset of `predicted`, `[frames, 2 reach + 1]`; infinite outside."""
     frames = len(true)
     costs = np.full((frames, 2 * reach + 1), np.inf)
     for column, offset in enumerate(range(-reach, reach + 1)):
         first, last = max(0, -offset), min(frames, frames - offset)
         if first < last:
-            gap = predicted[first + offset : last + offset] - true[first:last]
-            costs[first:last, column] = np.sqrt(np.einsum("fvc,fvc->fv", gap, gap)).mean(axis=1)
+            costs[first:last, column] = distances(predicted[first + offset : last + offset], true[first:last]).mean(
+                axis=1
+            )
     return costs
 
 
