@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,3 +220,11 @@ def test_recordings_of_other_rates_and_emotions() -> None:
     run_behaviour_tests(animate, [*CLIPS[:1], high], rest_emotion="calm")
     assert {rate for rate, _ in asked} == {RATE}
     assert {emotion for _, emotion in asked} == {"joy", "anger", "calm"}
+
+
+def test_the_documentation_has_every_test_with_its_threshold() -> None:
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text("utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    thresholds = {row[0]: row[2] for row in rows if len(row) == 4}
+    for test in BEHAVIOURS.values():
+        assert thresholds[test.label] == f"{test.threshold:g} {test.unit}"
