@@ -64,6 +64,20 @@ def clips_run_forward(draft: Draft) -> Found:
             yield "train", "CLIPS", f"CLIPS[{index}]: {shot} ends at frame {last}, before its start at {first}"
 
 
+def test_shots_stay_apart(draft: Draft) -> Found:
+    """Finds named test shots that training is told to use."""
+    clips = draft.value("train", "CLIPS")
+    for actor, shots in draft.value("dataset", "TEST_SHOTS").items():
+        used = {shot for name, shot, *_ in clips if name == actor}
+        chosen = draft.value("train", "VALIDATION_SHOTS").get(actor, ())
+        for parameter, names in (("VALIDATION_SHOTS", set(chosen)), ("CLIPS", used)):
+            both = [shot for shot in dict.fromkeys(shots) if shot in names]
+            if both:
+                more = f" (and {len(both) - 1} more)" if len(both) > 1 else ""
+                message = f"TEST_SHOTS[{actor!r}]: {both[0]!r}{more} is in {parameter} of config_train.py as well"
+                yield "dataset", "TEST_SHOTS", f"{message}; a test shot may be in neither training nor validation"
+
+
 def noise_range_rises(draft: Draft) -> Found:
     name = "AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE"
     limits = draft.value("train", name)
@@ -162,6 +176,7 @@ RULES: tuple[Rule, ...] = (
     number_of_actors,
     channels_of_network,
     clips_run_forward,
+    test_shots_stay_apart,
     noise_range_rises,
     lip_size_has_vertices,
     some_loss_trains_the_face,

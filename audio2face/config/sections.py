@@ -74,6 +74,9 @@ class Dataset:
     CACHE_FPS: Mapping[str, float]
     ACTOR_NAMES: tuple[str, ...]
     TRANSFORM_SCALE: Mapping[str, Mapping[BodyPart, float]]
+    TEST_SHOTS: Mapping[str, tuple[str, ...]]
+    TEST_FRACTION: float
+    SPLIT_SEED: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,9 @@ from audio2face.config_base.types import (
     EmotionNames,
     FrameRate,
     Identifier,
+    Seed,
     ShotEmotion,
+    TestFraction,
     TransformScale,
     dataset_file,
     dataset_folder,
@@ -237,3 +239,25 @@ ACTOR_NAMES: list[Identifier] = []
 # Change it when a part should take more or less of the normalised range in diffusion training.
 # Read by: preprocessing.
 TRANSFORM_SCALE: dict[Actor, TransformScale] = {}
+
+# --- Test set ---------------------------------------------------------------------------------------------
+
+# Per actor: the shots of the test set. Preprocessing and training leave them out, in every voice; only the
+# evaluation reads them. An actor with an entry here, even an empty list, takes no part in TEST_FRACTION.
+# Change it when the figures of an evaluation should come from certain sentences.
+# Read by: dataset check, preprocessing, training, evaluation.
+TEST_SHOTS: dict[Actor, list[Identifier]] = {}
+
+# The fraction of each actor's shots in the test set, in equal proportion of every emotion, for actors
+# without TEST_SHOTS; of ten shots or more at least one. One shot of each emotion always stays outside. The
+# choice depends on the names and emotions of the actor's own shots and on SPLIT_SEED only. 0 makes no test
+# set.
+# Change it when you want figures that no choice of settings or weights has seen; from 20 shots on 0.1 is
+# usual. Preprocess and train again after a change.
+# Read by: dataset check, preprocessing, training, evaluation.
+TEST_FRACTION: TestFraction = 0.0
+
+# The seed of the choice of TEST_FRACTION.
+# Change it when another test set should be drawn. To draw until the figures please makes them worthless.
+# Read by: dataset check, preprocessing, training, evaluation.
+SPLIT_SEED: Seed = 0

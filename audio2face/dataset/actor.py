@@ -23,6 +23,7 @@ from audio2face.dataset.shots import (
     only_recording,
     unusual_names,
 )
+from audio2face.dataset.splits import SplitSettings
 from audio2face.dataset.vertex_lists import LipSize, VertexPairs, read_faces, read_indices
 from audio2face.errors import UserError, check_identifier
 from audio2face.geometry import list_shots, list_strays
@@ -90,6 +91,7 @@ class ActorDataset:
         emotion_names: the vocabulary of emotions, in order.
         emotion_overrides: emotions that the configuration assigns to shots; they override inference from names.
         channels: names of channels in Maya caches of several meshes, by part ("skin", "tongue").
+        split: parameters of the test set.
     """
 
     actor: str
@@ -98,6 +100,7 @@ class ActorDataset:
     emotion_names: tuple[str, ...]
     emotion_overrides: Mapping[str, str]
     channels: Mapping[str, str] = field(default_factory=dict)
+    split: SplitSettings = field(default_factory=SplitSettings)
 
     @classmethod
     def open(cls, actor: str, section: Dataset) -> ActorDataset:
@@ -128,6 +131,7 @@ class ActorDataset:
                 for part, values in (("skin", section.SKIN_CACHE_CHANNEL), ("tongue", section.TONGUE_CACHE_CHANNEL))
                 if actor in values
             },
+            split=SplitSettings.of_actor(actor, section),
         )
 
     # --- shots -----------------------------------------------------------------------------------------------------
@@ -140,6 +144,17 @@ class ActorDataset:
             UserError: there is no such folder.
         """
         return tuple(list_shots(self.paths["SKIN_CACHE_ROOT"]))
+
+    @cached_property
+    def test_shots(self) -> tuple[str, ...]:
+        """The shots of the test set, in byte order; everything but evaluation leaves them out.
+
+        Raises:
+            UserError: TEST_SHOTS names a shot that does not exist, or leaves none to train with.
+        """
+        if self.split.asks_for_none:
+            return ()
+        return self.split.choose(self.actor, {shot: self.emotion_of(shot) for shot in self.shot_names})
 
     @cached_property
     def stray_entries(self) -> tuple[Path, ...]:

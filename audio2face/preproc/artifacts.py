@@ -234,6 +234,11 @@ def identity_facts(actor: str, fingerprint: str) -> dict[str, Any]:
     }
 
 
+def test_set_facts(emotions: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the metadata of a run for `runs.record`: the test shots that it left out, with their emotions."""
+    return {"test_shots": {"shots": dict(emotions)}} if emotions else {}
+
+
 def read_identity(folder: Path) -> tuple[str, str] | None:
     """Reads actor and fingerprint, as written by `identity_facts`, of a finished or unfinished run; None if missing."""
     try:

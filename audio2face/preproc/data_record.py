@@ -50,7 +50,7 @@ class RecordedSource:
     Attributes:
         path: the resolved path.
         files: the files that were read.
-        every_shot: for a folder of caches, whether all of its shots were read.
+        every_shot: for a folder of caches, whether all of its shots outside of the test set were read.
     """
 
     path: str
@@ -102,7 +102,7 @@ class CurrentData:
             if name in CACHE_ROOTS:
                 own = shots.get(name, ())
                 stamps = [self._stamp(path, file) for shot in own for file in shot_files(path, shot)]
-                every = bool(own) and set(own) == set(list_shots(path))
+                every = bool(own) and set(own) == set(list_shots(path)).difference(self.dataset.test_shots)
                 sources[name] = RecordedSource(str(path), tuple(stamps), every)
             else:
                 sources[name] = RecordedSource(str(path), (self._stamp(path.parent, path),))
@@ -141,6 +141,7 @@ class CurrentData:
         text = next(filter(None, (self._changed(source, stamp, path) for stamp in source.files)), None)
         if text is None and source.every_shot:
             known = {stamp.name.partition("/")[0] for stamp in source.files}
+            known.update(self.dataset.test_shots)  # of which the run needs to know nothing
             added = [shot for shot in _shots(path) if shot not in known]
             text = f"has shot {added[0]!r}, which the run did not" if added else None
         if text is None or source.path == str(path):

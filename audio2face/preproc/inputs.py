@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _WITHOUT_EFFECT = ("RUN_INFO", "PREPROC_OUTPUT_ROOT", "NUM_WORKERS")
 
 @dataclass(frozen=True)
 class ActorInputs:
-    """Opened raw data and settings of one actor.
+    """Opened raw data and settings of one actor, without the shots of its test set.
 
     Attributes:
         dataset: the actor's data.
@@ -55,19 +55,20 @@ class ActorInputs:
         """Opens the caches of all shots in use.
 
         Raises:
-            UserError: a cache is missing or unreadable, shots differ in their vertices, or the caches of a coarser
-                mesh lack a shot or differ in length.
+            UserError: a cache is missing or unreadable, shots differ in their vertices, the caches of a coarser mesh
+                lack a shot or differ in length, or the test set is wrong.
         """
-        actor = dataset.actor
-        skin = _open_all(dataset.skin_caches, settings.SKIN_CACHE_SHOTS.get(actor), "SKIN_CACHE_SHOTS")
+        actor, test = dataset.actor, frozenset(dataset.test_shots)
+        skin = _open_all(dataset.skin_caches, settings.SKIN_CACHE_SHOTS.get(actor), "SKIN_CACHE_SHOTS", test)
         prune_root = settings.SKIN_PRUNE_CACHE_ROOT.get(actor)
         coarser = dataset.skin_caches if prune_root is None else CacheFolder(Path(prune_root))
         chosen = settings.SKIN_PRUNE_CACHE_SHOTS.get(actor, tuple(skin))
-        prune = _open_all(coarser, chosen, "SKIN_PRUNE_CACHE_SHOTS")
+        prune = _open_all(coarser, chosen, "SKIN_PRUNE_CACHE_SHOTS", test)
         _compare(skin, prune)
         tongue: Mapping[str, PointCache] = {}
         if dataset.tongue_caches is not None:
-            tongue = _open_all(dataset.tongue_caches, settings.TONGUE_CACHE_SHOTS.get(actor), "TONGUE_CACHE_SHOTS")
+            spoken = settings.TONGUE_CACHE_SHOTS.get(actor)
+            tongue = _open_all(dataset.tongue_caches, spoken, "TONGUE_CACHE_SHOTS", test)
         return cls(dataset, settings, transform_scale or {}, skin, prune, tongue)
 
     @property
@@ -99,6 +100,7 @@ class ActorInputs:
             "emotions": {shot: self.dataset.emotion_of(shot) for shot in self.skin},
             "voices": {voice: sorted(shots) for voice, shots in self.dataset.augmented_voices.items()},
             **({"recordings": dict(unusual)} if (unusual := self.dataset.unusual_recordings) else {}),
+            **({"test_shots": list(test)} if (test := self.dataset.test_shots) else {}),
             "shots": [list(caches) for caches in (self.skin, self.prune, self.tongue)],
             "files": [[name, *_stamp(path)] for name, path in self._files()],
         }
@@ -136,11 +138,15 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     return path.name, status.st_size, status.st_mtime_ns
 
 
-def _open_all(folder: CacheFolder, shots: Iterable[str] | None, parameter: str) -> dict[str, PointCache]:
+def _open_all(
+    folder: CacheFolder, shots: Iterable[str] | None, parameter: str, test_shots: Collection[str]
+) -> dict[str, PointCache]:
     """Opens the caches of the given shots, or of all shots, which must have the same number of vertices."""
-    names = list_shots(folder.root) if shots is None else list(shots)
+    listed = list_shots(folder.root) if shots is None else list(shots)
+    names = [name for name in listed if name not in test_shots]
     if not names:
-        raise UserError("there is no shot to process", path=folder.root, hint=f"Check the caches and {parameter}.")
+        parameters = f"{parameter}, TEST_SHOTS and TEST_FRACTION" if listed else parameter
+        raise UserError("there is no shot to process", path=folder.root, hint=f"Check the caches and {parameters}.")
     if len(set(names)) != len(names):
         raise UserError(f"{parameter} lists a shot more than once", hint="List every shot once.")
     caches = {name: folder.open(name) for name in names}

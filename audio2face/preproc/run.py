@@ -26,6 +26,7 @@ from audio2face.preproc.artifacts import (
     display_file,
     identity_facts,
     read_identity,
+    test_set_facts,
     write_deploy,
     write_placeholder_tongue,
 )
@@ -156,6 +157,8 @@ def preprocess(configuration: Configuration, actor: str) -> PreprocResult:
         raise
     root, name = configuration.preproc.PREPROC_OUTPUT_ROOT, configuration.preproc.RUN_NAME
     LOGGER.debug("%s: data and settings have the fingerprint %s", actor, fingerprint)
+    if dataset.test_shots:
+        LOGGER.info("%s: left out for the test set: %s", actor, ", ".join(dataset.test_shots))
     finished = _finished(root, name, actor, fingerprint)
     if finished is not None:
         return finished
@@ -184,7 +187,8 @@ def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -
         checked = _check(dataset, inputs.skin)
         run = RunFolder.create(root, name)
         write_json(run.path / _CHECK_FILE, checked.as_json())
-        record(run, configuration, **identity_facts(actor, fingerprint))
+        test = test_set_facts({shot: dataset.emotion_of(shot) for shot in dataset.test_shots})
+        record(run, configuration, **identity_facts(actor, fingerprint), **test)
         LOGGER.info("%s: warnings of the checks: %d (%s)", actor, len(checked.warnings), run.path / _CHECK_FILE)
     with run_lock(run):
         with run.status():

@@ -44,12 +44,14 @@ from audio2face.training.free_parameters import FREE_PARAMETERS
 from audio2face.training.metrics import RunLog
 from audio2face.training.run_folder import NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
+from audio2face.training.split_record import record_split
 from audio2face.training.task import ResumeMetadata, Task
 from audio2face.training.trackers import TrackedRun
 from audio2face.training.trainer import StopReason, Trainer
 
 NEWEST = ""  # value of `--resume` without a name
 _RUNS = "preproc_run_name_full"
+_NO_TEST_SET = {"TEST_SHOTS": {}, "TEST_FRACTION": 0.0, "SPLIT_SEED": 0}  # of runs older than these parameters
 _MOST_LISTED = 8
 
 
@@ -105,7 +107,7 @@ def check_settings(run: RunFolder, configuration: Configuration) -> None:
     differing = []
     for section in ("dataset", "train"):
         path = run.path / "configs" / f"config_{section}_full.json"
-        before = _object(path)
+        before = (_NO_TEST_SET if section == "dataset" else {}) | _object(path)
         now = json.loads(json.dumps(configuration.full[section], default=dict))
         for name in sorted(before.keys() | now.keys()):
             if not (section == "train" and name in FREE_PARAMETERS) and before.get(name) != now.get(name):
@@ -325,6 +327,7 @@ def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fa
     for name, value in task.metadata_files().items():
         write_json(run.path / name, value)
     write_json(run.path / NETWORK_FILE, task.network_config())
+    record_split(run.path, configuration)
     record(run, configuration, engine=describe_engine(fabric))
 
 

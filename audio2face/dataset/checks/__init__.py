@@ -20,7 +20,7 @@ from audio2face.dataset.checks.blendshapes import check_blendshapes
 from audio2face.dataset.checks.caches import ShotCaches, agree_on_vertices, list_shots, open_caches
 from audio2face.dataset.checks.channels import check_channels
 from audio2face.dataset.checks.comparison import Comparison, compare_actors
-from audio2face.dataset.checks.emotions import check_emotions, check_extras
+from audio2face.dataset.checks.emotions import check_emotions, check_extras, check_test_set
 from audio2face.dataset.checks.motion import MotionTrace, check_motion
 from audio2face.dataset.checks.recordings import check_recordings
 from audio2face.dataset.checks.report import CheckReport, Finding, Findings, Severity, Summary
@@ -73,6 +73,7 @@ def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LI
     check_channels(dataset, caches, findings)
     check_blendshapes(dataset, verts, findings)
     check_extras(dataset, shots, findings)
+    check_test_set(dataset, shots, findings)
     emotions = check_emotions(dataset, shots, findings)
     return CheckReport(dataset.actor, findings.sorted(), _summary(dataset, caches, verts, emotions, headers))
 

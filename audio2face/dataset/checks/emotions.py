@@ -15,6 +15,7 @@ from audio2face.dataset.checks.blendshapes import check_names
 from audio2face.dataset.checks.report import Findings, first_few
 from audio2face.dataset.phoneme_times import SUFFIXES, find_phoneme_times, read_phoneme_times
 from audio2face.dataset.shots import infer_emotion
+from audio2face.dataset.splits import unknown_shots
 from audio2face.geometry import canonical_polygons
 from audio2face.io.arrays import Archive
 from audio2face.models.phonemes import ENGLISH, plain_symbol
@@ -67,6 +68,26 @@ def check_emotions(dataset: ActorDataset, shots: Iterable[str], findings: Findin
                 file=dataset.paths["SKIN_CACHE_ROOT"],
             )
     return emotions
+
+
+def check_test_set(dataset: ActorDataset, shots: Iterable[str], findings: Findings) -> None:
+    """Reports names in TEST_SHOTS that do not exist, and a test set of all shots."""
+    known, named = tuple(shots), dataset.split.named or ()
+    root = dataset.paths["SKIN_CACHE_ROOT"]
+    for shot in unknown_shots(named, known) if known else ():
+        findings.error(
+            "split-unknown",
+            f"TEST_SHOTS[{dataset.actor!r}]: there is no shot {shot!a}",
+            "Correct the name: a shot that was meant for the test set would be trained on.",
+            file=root,
+        )
+    if known and set(known) <= set(named):
+        findings.error(
+            "split-empty",
+            f"TEST_SHOTS[{dataset.actor!r}] names all {len(known)} shots: none is left to train with",
+            "Name fewer; one in ten is usual.",
+            file=root,
+        )
 
 
 def unlisted_emotion(shot: str, vocabulary: Iterable[str]) -> str | None:

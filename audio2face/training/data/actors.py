@@ -102,10 +102,22 @@ class ActorSource:
         return self._run.data_info if path is None else read_data_info(path)
 
     @cached_property
-    def shots(self) -> tuple[ShotRow, ...]:
-        """All shots in order."""
+    def listed_shots(self) -> tuple[ShotRow, ...]:
+        """All shots in order, also those of the test set that preprocessing has seen."""
         path = self.files.get("SHOT_LIST_FPATH")
         return self._run.shots if path is None else read_shots(path)
+
+    @cached_property
+    def shots(self) -> tuple[ShotRow, ...]:
+        """The shots outside of the test set, in order."""
+        return tuple(row for row in self.listed_shots if row.shot not in self.raw.test_shots)
+
+    @cached_property
+    def seen_test_shots(self) -> tuple[str, ...]:
+        """Test shots that the preprocessing run contains: its components were computed from them as well."""
+        seen = {row.shot for row in self.listed_shots}
+        seen.update(self.skin_coefficients.members, self.tongue_coefficients.members)
+        return tuple(shot for shot in self.raw.test_shots if shot in seen)
 
     @cached_property
     def skin(self) -> PcaComponents:
@@ -143,7 +155,7 @@ class ActorSource:
         if part == "skin":
             return self.skin_coefficients
         if part == "tongue":
-            moves = any(row.shot in self.tongue_coefficients.members for row in self.shots)
+            moves = any(row.shot in self.tongue_coefficients.members for row in self.listed_shots)
             return self.tongue_coefficients if moves else None
         return self.raw.jaw_animation if part == "jaw" else self.raw.eye_animation
 
@@ -186,6 +198,7 @@ def open_sources(
     sources = tuple(_open_source(actor, dataset, train, named.get(actor)) for actor in dataset.ACTOR_NAMES)
     for source in sources:
         _check_consistency(source)
+        _warn_about_seen_test_shots(source)
     for source in sources[1:]:
         _check_compatibility(sources[0], source, train.TARGET_CHANNELS)
     return sources
@@ -214,11 +227,25 @@ def _check_consistency(source: ActorSource) -> None:
                 path=source.origin_of(f"{part.upper()}_PCA_SHAPES_FPATH"),
                 hint="Take all files of an actor from one preprocessing run.",
             )
-    foreign = next((row for row in source.shots if row.actor != source.actor), None)
+    foreign = next((row for row in source.listed_shots if row.actor != source.actor), None)
     if foreign is not None:
         raise UserError(
             f"lists shot {foreign.shot!r} of actor {foreign.actor!r}, expected {source.actor!r} only",
             path=source.origin_of("SHOT_LIST_FPATH"),
+        )
+
+
+def _warn_about_seen_test_shots(source: ActorSource) -> None:
+    """Warns where components were computed from test shots, since an evaluation on them is then too favourable."""
+    seen = source.seen_test_shots if source.raw.test_shots else ()
+    if seen:
+        LOGGER.warning(
+            "%s: %d of %d test shots are in its preprocessing run, whose components have seen them; their clips are "
+            "left out. Preprocess again, so that the test set stays unseen: python run_preproc.py CONFIG_NAME %s",
+            source.actor,
+            len(seen),
+            len(source.raw.test_shots),
+            source.actor,
         )
 
 

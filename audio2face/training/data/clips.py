@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -243,7 +243,11 @@ class TrainingClip:
 
 
 def make_shots(
-    rows: Sequence[ShotRow], muted: Sequence[MutedRow], fps: Mapping[str, float], num_actors: int
+    rows: Sequence[ShotRow],
+    muted: Sequence[MutedRow],
+    fps: Mapping[str, float],
+    num_actors: int,
+    left_out: Container[tuple[str, str]] = (),
 ) -> tuple[TrainingShot, ...]:
     """All shots of all actors, followed by the muted shots, with unique ids.
 
@@ -252,6 +256,7 @@ def make_shots(
         muted: AUG_MUTED_SHOTS.
         fps: CACHE_FPS, the frame rate of muted shots.
         num_actors: number of actors of the training.
+        left_out: actor and name of each test shot, of which no muted shot is made.
 
     Raises:
         UserError: a shot is listed twice, or the source of a muted shot does not exist.
@@ -266,6 +271,9 @@ def make_shots(
     end = sum(row.num_frames for row in rows)
     for index, (actor, (source, frame), length, emotion) in enumerate(muted):
         where = f"AUG_MUTED_SHOTS[{index}]"
+        if (actor, source) in left_out:
+            LOGGER.warning("%s is left out: shot %r of actor %r is in the test set", where, source, actor)
+            continue
         found = find_shot(shots, actor, source, num_actors, where)
         if frame >= found.num_frames:
             raise UserError(f"{where}: frame {frame} is beyond shot {source!r}, which has {found.num_frames} frames")
@@ -316,7 +324,11 @@ def _unused(name: str, taken: Mapping[str, TrainingShot]) -> str:
 
 
 def make_clips(
-    rows: Iterable[ClipRow], shots: Mapping[str, TrainingShot], audio_roots: Mapping[str, Path], num_actors: int
+    rows: Iterable[ClipRow],
+    shots: Mapping[str, TrainingShot],
+    audio_roots: Mapping[str, Path],
+    num_actors: int,
+    left_out: Container[tuple[str, str]] = (),
 ) -> tuple[TrainingClip, ...]:
     """The clips of a table, cut to the available frames, followed by one clip for each muted shot.
 
@@ -329,6 +341,7 @@ def make_clips(
         shots: all shots by id.
         audio_roots: AUDIO_ROOT.
         num_actors: number of actors of the training.
+        left_out: actor and name of each test shot, whose rows are skipped.
 
     Raises:
         UserError: a row names an unknown actor or shot, exceeds the shot, or has no frame left.
@@ -336,6 +349,8 @@ def make_clips(
     clips, cut = [], []
     for index, (actor, name, (first, last), speaker, language, audio, offset) in enumerate(rows):
         where = f"CLIPS[{index}]"
+        if (actor, name) in left_out:
+            continue
         shot = find_shot(shots, actor, name, num_actors, where)
         if last - (shot.num_frames - 1) > FRAMES_CUT_SILENTLY:
             raise UserError(

@@ -15,10 +15,11 @@ The regression task uses `sequences` and `validation_sequences`, and trains on c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from audio2face.config import Dataset, TrainDiffusion, TrainRegression, TrainSection
+from audio2face.console import LOGGER
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.dataset.shots import LEAST_CLIP_SECONDS
 from audio2face.errors import UserError
@@ -30,6 +31,7 @@ from audio2face.training.data.clips import (
     TrainingShot,
     choose_shots,
     drop_short_clips,
+    listed,
     make_clips,
     make_shots,
     split_clips,
@@ -92,9 +94,10 @@ class TrainingData:
         """
         sources = open_sources(dataset, train, runs)
         emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
-        shots, motions = _read_shots(sources, dataset, train)
+        test_shots = _test_shots(sources, train)
+        shots, motions = _read_shots(sources, dataset, train, test_shots)
         by_id = {shot.id: shot for shot in shots}
-        every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources))
+        every = make_clips(_clip_rows(sources, train), by_id, dataset.AUDIO_ROOT, len(sources), test_shots)
         if sequence_frames is None:
             clips = drop_short_clips(every, LEAST_CLIP_SECONDS, "seconds")
         else:
@@ -231,12 +234,28 @@ def _clip_rows(sources: Sequence[ActorSource], train: TrainSection) -> Sequence[
     return train.CLIPS or [row for source in sources for row in source.clip_rows]
 
 
+def _test_shots(sources: Sequence[ActorSource], train: TrainSection) -> frozenset[tuple[str, str]]:
+    """Actor and name of each test shot, which training leaves out; none may be wanted for validation."""
+    shots = {source.actor: source.raw.test_shots for source in sources}
+    for actor, names in train.VALIDATION_SHOTS.items():
+        both = [name for name in names if name in shots.get(actor, ())]
+        if both:
+            raise UserError(
+                f"VALIDATION_SHOTS[{actor!r}] names {both[0]!r}, which is in the test set (TEST_SHOTS, TEST_FRACTION)",
+                hint="Name another shot for validation, or name the test set in TEST_SHOTS without this one.",
+            )
+    for actor, names in shots.items():
+        if names:
+            LOGGER.info("Test set of %s, left out: %s", actor, listed(names))
+    return frozenset((actor, name) for actor, names in shots.items() for name in names)
+
+
 def _read_shots(
-    sources: Sequence[ActorSource], dataset: Dataset, train: TrainSection
+    sources: Sequence[ActorSource], dataset: Dataset, train: TrainSection, test_shots: Container[tuple[str, str]]
 ) -> tuple[tuple[TrainingShot, ...], dict[tuple[str, str], ShotMotion]]:
     """All shots, and the motion of the used ones by actor and name."""
     rows = [row for source in sources for row in source.shots]
-    shots = make_shots(rows, train.AUG_MUTED_SHOTS, dataset.CACHE_FPS, len(sources))
+    shots = make_shots(rows, train.AUG_MUTED_SHOTS, dataset.CACHE_FPS, len(sources), test_shots)
     known = {(row.actor, row.shot) for row in rows}
     used = [row[:2] for row in _clip_rows(sources, train)]
     used += [(actor, source) for actor, (source, _), *_ in train.AUG_MUTED_SHOTS]
