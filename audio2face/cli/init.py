@@ -33,6 +33,8 @@ from audio2face.runs import log_outputs
 Answer = TypeVar("Answer")
 _FILES = ("dataset", "preproc", "train", "inference")
 _DIFFERENT_RATE = 0.015  # relative difference of a given rate from the measured one that is worth a warning
+_SHOTS_FOR_TEST = 20  # from which every tenth can be spared
+_TEST_SET = "TEST_FRACTION = 0.1  # every tenth shot is kept for evaluation: neither preprocessing nor training sees it"
 _WORTH_KNOWING = {
     "SKIN_NEUTRAL_FPATH": "the neutral pose; the mean of the poses is used",
     "SKIN_FACES_FPATH": "polygons; the face is drawn as points",
@@ -265,6 +267,7 @@ def _dataset_file(project: Project, roots: Roots) -> str:
         f'ACTOR_NAMES = ["{actor}"]',
         f'CACHE_FPS = {{"{actor}": {project.rate!r}}}  # frames per second of all caches',
         f"SHOT_EMOTION_NAMES = {json.dumps(found.emotions)}",
+        *([_TEST_SET] if len(found.shots) >= _SHOTS_FOR_TEST else []),
         "",
     ]
     for parameter, path in found.paths.items():

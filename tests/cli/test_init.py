@@ -15,6 +15,7 @@ from audio2face.cli import check, init
 from audio2face.cli.recipes import training_settings
 from audio2face.config import load
 from audio2face.config_base.tables import NetworkType
+from audio2face.dataset import ActorDataset
 from audio2face.dataset.discovery import find_actors
 from audio2face.errors import UserError
 
@@ -91,6 +92,21 @@ def test_a_rate_that_lengths_do_not_tell_is_asked_for(home: Path, monkeypatch: p
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert init.main(["bo", "--data", "bo", "--network", "regression"]) == 0
     assert load("bo", stage="train", check_files=False).dataset.CACHE_FPS == {"bo": 17.0}
+
+
+@pytest.mark.parametrize(("shots", "fraction"), [(19, 0.0), (20, 0.1)])
+def test_from_twenty_shots_on_a_test_set_is_kept(home: Path, shots: int, fraction: float) -> None:
+    folder = home / "datasets/cy"
+    for number in range(shots):
+        name = f"s{number:02d}"
+        (folder / "cache" / name).mkdir(parents=True)
+        np.save(folder / "cache" / name / f"{name}.npy", np.zeros((60, 10, 3), np.float32))
+        (folder / "audio").mkdir(exist_ok=True)
+        soundfile.write(folder / f"audio/{name}.wav", np.zeros(32000), 16000)
+    assert init.main(["cy", "--data", "cy"]) == 0
+    dataset = load("cy", stage="check").dataset
+    assert fraction == dataset.TEST_FRACTION
+    assert len(ActorDataset.open("cy", dataset).test_shots) == round(fraction * shots)
 
 
 def test_what_is_there_is_replaced_only_when_asked(home: Path, data: Path) -> None:

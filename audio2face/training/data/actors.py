@@ -241,11 +241,10 @@ def _warn_about_seen_test_shots(source: ActorSource) -> None:
     if seen:
         LOGGER.warning(
             "%s: %d of %d test shots are in its preprocessing run, whose components have seen them; their clips are "
-            "left out. Preprocess again, so that the test set stays unseen: python run_preproc.py CONFIG_NAME %s",
+            "left out. Preprocess again, so that the test set stays unseen",
             source.actor,
             len(seen),
             len(source.raw.test_shots),
-            source.actor,
         )
 
 
