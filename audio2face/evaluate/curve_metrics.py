@@ -22,7 +22,8 @@ _MIN_CORRELATION = 0.3  # a weaker best correlation says nothing about timing
 _MIN_OVERLAP = 1.0  # seconds that a shifted curve shares with the recorded one
 _LOUDNESS_RANGE = 60.0  # decibels below the loudest frame: silence
 _PAUSE_DEPTH = 35.0  # decibels below the loudness that 5 % of the frames exceed
-_MIN_PAUSE = 0.2  # seconds: longer than the closure of a stop
+_MIN_PAUSE = 0.4  # seconds: longer than the closure of a stop
+_PAUSE_MARGIN = 0.1  # seconds at either end, in which lips still close or already move to the next sound
 NAN = float("nan")
 
 
@@ -161,11 +162,13 @@ def frame_loudness(samples: Float32Array, samplerate: int, fps: float, frames: i
 
 
 def pauses(still: BoolArray, fps: float) -> BoolArray:
-    """The frames of stretches of at least 0.2 s that are still throughout, `[frames]`."""
+    """The frames of stretches of at least 0.4 s that are still throughout, without 0.1 s at either end, `[frames]`."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], still, [False]]).astype(np.int8)))
     result = np.zeros(len(still), np.bool_)
+    margin = round(_PAUSE_MARGIN * fps)
     for start, stop in edges.reshape(-1, 2):
-        result[start:stop] = stop - start >= _MIN_PAUSE * fps
+        if stop - start >= _MIN_PAUSE * fps:
+            result[start + margin : stop - margin] = True
     return result
 
 

@@ -170,8 +170,8 @@ _RHYTHM = (
         unit="mm",
         better="lower",
         definition="Root mean square distance of the lip vertices from their moving average over 0.2 s, in pauses: "
-        "stretches of at least 0.2 s over 35 dB below the loudness that 5 % of the frames exceed (without a recording, "
-        "in which the recorded lip vertices move at less than 5 mm/s).",
+        "stretches of at least 0.4 s, less 0.1 s at either end, over 35 dB below the loudness that 5 % of the frames "
+        "exceed (without a recording, in which the recorded lip vertices move at less than 5 mm/s).",
     ),
     Metric(
         name="viseme_hold_time",

@@ -113,5 +113,5 @@ def test_loudness_of_frames() -> None:
 
 
 def test_short_stillness_is_no_pause() -> None:
-    still = np.repeat([True, False, True, False, True], [6, 3, 5, 3, 7])
-    assert pauses(still, FPS).tolist() == np.repeat([True, False, True], [6, 11, 7]).tolist()
+    still = np.repeat([True, False, True, False, True], [12, 3, 11, 3, 20])
+    assert np.flatnonzero(pauses(still, FPS)).tolist() == [*range(3, 9), *range(32, 46)]
