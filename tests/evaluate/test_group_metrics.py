@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,10 @@ def test_definitions_stand_alone() -> None:
         assert metric.definition.endswith(".")
         assert metric.definition.count(". ") == 0, f"{name}: one sentence"
     assert len({metric.label for metric in METRICS.values()}) == len(METRICS)
+
+
+def test_the_documentation_has_the_same_definitions() -> None:
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+    for name, metric in METRICS.items():
+        row = f"| {metric.label} (`{name}`) | {metric.unit} |"
+        assert any(line.startswith(row) and metric.definition in line for line in page.splitlines()), name
