@@ -136,7 +136,7 @@ def _excerpts(clips: Iterable[SpeechClip], wanted: int) -> tuple[_Spoken, ...]:
     for clip in clips:
         rate = found[0].samplerate if found else clip.samplerate
         part = excerpt(resample_soxr(clip.samples, clip.samplerate, rate), rate, CLIP_SECONDS)
-        if part is not None:
+        if part is not None and part.speech_end >= _START_SECONDS:
             found.append(_Spoken(part, rate, clip.emotion))
         if len(found) == wanted:
             break
@@ -199,13 +199,11 @@ class _Session:
 
     def _curve(self, samples: Float32Array, samplerate: int, emotion: str) -> _Curve:
         opening, fps = self.animate(samples, samplerate, emotion)
-        if not len(opening):
-            raise _NotMeasuredError("the animation has no frames")
-        return _Curve(np.asarray(opening, np.float64), fps)
+        return _checked(opening, fps)
 
     def _speech(self) -> tuple[_Spoken, ...]:
         if not self.spoken:
-            raise _NotMeasuredError("nobody speaks in the test recordings")
+            raise _NotMeasuredError("nobody speaks for a second in the test recordings")
         return self.spoken
 
     @cached_property
@@ -258,7 +256,7 @@ class _Session:
         for number, (clip, reference) in enumerate(zip(self._speech(), self._references, strict=True)):
             changed = self._curve(change(clip.samples, clip.samplerate, number), clip.samplerate, clip.emotion)
             values.append(deviation(changed.opening, reference.opening, round(max_lag * reference.fps)))
-        return float(np.mean(values))
+        return _mean(values)
 
     def _in_noise(self, ratio: float) -> float:
         return self._deviation(lambda part, rate, number: perturbations.add_noise(part, rate, ratio, "pink", number))
@@ -292,17 +290,31 @@ class _Session:
             begin, frames = clip.part.speech_start, round(_START_SECONDS * curve.fps)
             first = opening_at(curve.opening, curve.fps, begin, frames)
             values.append(deviation(opening_at(middle.opening, middle.fps, starts[1] + begin, frames), first))
-        return float(np.mean(values))
+        return _mean(values)
 
     def _stream_as_file(self) -> float:
         if self.stream is None:
             raise _NotMeasuredError("this network does not stream")
         largest = 0.0
         for clip, whole in zip(self._speech(), self._references, strict=True):
-            opening, _ = self.stream(clip.samples, clip.samplerate, clip.emotion)
+            opening = _checked(*self.stream(clip.samples, clip.samplerate, clip.emotion)).opening
             frames = min(len(opening), len(whole.opening))
             largest = max(largest, float(np.abs(opening[:frames] - whole.opening[:frames]).max()))
         return largest
+
+
+def _checked(opening: FloatArray, fps: float) -> _Curve:
+    if not len(opening):
+        raise _NotMeasuredError("the animation has no frames")
+    if not np.isfinite(opening).all():
+        raise _NotMeasuredError("the animation holds numbers that are not finite")
+    return _Curve(np.asarray(opening, np.float64), fps)
+
+
+def _mean(deviations: Sequence[float]) -> float:
+    """Mean over the clips in which the mouth opens; nan without one."""
+    defined = [value for value in deviations if not math.isnan(value)]
+    return float(np.mean(defined)) if defined else math.nan
 
 
 def _gain(decibels: float) -> float:

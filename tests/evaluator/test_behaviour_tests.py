@@ -200,12 +200,14 @@ def test_what_cannot_be_measured_says_why() -> None:
         return still(samples, samplerate, emotion)
 
     assert notes(ideal, CLIPS) == {"stream_as_file": "this network does not stream"}
+    assert notes(lambda samples, *_: (np.full(90, np.nan), FPS), CLIPS)["bursts"].endswith("not finite")
     assert "opens by less than 1 mm" in notes(still, CLIPS)["same_at_low_level"]  # it would pass with nothing to see
     assert notes(refuses_joy, CLIPS)["same_as_mp3"] == "there is no emotion 'joy'"
     silent = [SpeechClip(name="", samples=np.zeros(RATE, np.float32), samplerate=RATE, emotion="joy")]
-    for nothing in (silent, []):
+    a_word = [SpeechClip(name="", samples=speech(1, 0.5), samplerate=RATE, emotion="joy")]
+    for nothing in (silent, a_word, []):
         measured = notes(ideal, nothing)
-        assert measured["same_as_mp3"] == "nobody speaks in the test recordings"
+        assert measured["same_as_mp3"] == "nobody speaks for a second in the test recordings"
         assert "shut_on_breath" not in measured
 
 
