@@ -13,7 +13,7 @@ from audio2face.types import Float32Array, Float64Array
 
 _WINDOW_SECONDS = 0.03  # two or more periods of a voice
 _SEARCH_SECONDS = 0.008  # a period of 63 Hz on both sides together
-# Taken from the correlation at the ends of the search, and less nearer by the square of the distance. Periods of a voice
+# Taken from the correlation at the ends of the search, less within it by the square of the distance. Periods of a voice
 # are almost alike: without it windows stay near one end while a voice sounds, and speech comes 5 ms early or late.
 _PENALTY = 0.6
 
