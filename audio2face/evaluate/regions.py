@@ -6,7 +6,7 @@ Lists of the dataset mark the lips. Where there are none, the vertices that move
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ PAIRS_SOURCE = "SKIN_LIP_DIST_VERTEX_LIST_FPATH"
 MASK_LEVEL, MASK_SOFTNESS = 0.6, 0.0085  # of post-processing, as the SDK's default
 _LOWER, _UPPER = 0.5, 0.1  # the mask is above the one in the lower face, and below the other in the upper face
 _MOVING_VERTS = 64
+_SAMPLED_SHOTS, _SAMPLED_FRAMES = 64, 4
 _HINT = "Write one flat list of vertex numbers counted from 0, as JSON ([12, 13, 40]) or as a .npy array of integers."
 
 
@@ -103,15 +104,13 @@ class Regions:
     def from_dataset(
         cls,
         dataset: ActorDataset,
-        motion: Iterable[Float32Array] = (),
         given: Mapping[str, Region] | None = None,
         neutral: Float32Array | None = None,
     ) -> Regions:
-        """The regions of an actor: those given, then those of the dataset's lists, then derived ones.
+        """The regions of an actor: those given, then those of the dataset's lists, then those that move in its shots.
 
         Args:
-            dataset: the actor's data.
-            motion: blocks of recorded frames `[frames, verts, 3]`, centimetres, read only where no list marks the lips.
+            dataset: the actor's data; its shots are read only where no list pairs the lips.
             given: regions by name, which take precedence.
             neutral: the neutral skin `[verts, 3]`; None: the dataset's.
 
@@ -124,7 +123,7 @@ class Regions:
                 f"actor {dataset.actor!r} has no neutral pose", hint="Give SKIN_NEUTRAL_FPATH in config_dataset.py."
             )
         pairs = None if dataset.lip_dist is None else np.stack([dataset.lip_dist.upper, dataset.lip_dist.lower])
-        return cls.build(neutral, pairs, _listed_lips(dataset, len(neutral)), motion, given)
+        return cls.build(neutral, pairs, _listed_lips(dataset, len(neutral)), sample_motion(dataset), given)
 
     @classmethod
     def build(
@@ -174,6 +173,15 @@ def _listed_lips(dataset: ActorDataset, num_verts: int) -> Region | None:
     for name, vertices in found.items():
         _check_fits(vertices, num_verts, name, dataset.paths[name])
     return Region(np.unique(np.concatenate(list(found.values()))), " and ".join(found)) if found else None
+
+
+def sample_motion(dataset: ActorDataset) -> Iterator[Float32Array]:
+    """Yields frames `[1, verts, 3]` spread evenly over a dataset: at most 64 shots, and 4 frames of each."""
+    names = dataset.shot_names
+    for index in np.unique(np.linspace(0, len(names) - 1, min(len(names), _SAMPLED_SHOTS)).round().astype(int)):
+        skin = dataset.shot(names[index]).skin()
+        for frame in np.unique(np.linspace(0, skin.num_frames - 1, _SAMPLED_FRAMES).round().astype(int)):
+            yield skin.read(int(frame), int(frame) + 1)
 
 
 def _moving_mouth(neutral: Float32Array, motion: Iterable[Float32Array], among: Int64Array) -> Mouth:

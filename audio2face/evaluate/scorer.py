@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.dataset.phoneme_times import PhonemeTime
+from audio2face.errors import UserError
 from audio2face.evaluate.curve_metrics import (
     lag_curve,
     opening_difference,
@@ -53,6 +54,7 @@ class ShotScore:
         error_mm: largest distance of a lip vertex, `[frames]`.
         lag_ms: shifts, `[lags]`; empty for a short shot.
         lag_correlation: correlation of the opening at each shift, `[lags]`.
+        recorded: what the metrics without a best value, and the jitter, are for the recorded face.
         lips: animated lip vertices, float32 `[frames, verts, 3]`, centimetres.
         expression: mean offset of the upper face from neutral, float64 `[verts, 3]`, centimetres.
         expression_true: that of the recorded face.
@@ -64,6 +66,7 @@ class ShotScore:
     error_mm: Float64Array
     lag_ms: Float64Array
     lag_correlation: Float64Array
+    recorded: dict[str, float]
     lips: Float32Array
     expression: Float64Array
     expression_true: Float64Array
@@ -124,9 +127,16 @@ class ShotScorer:
 
         Raises:
             ValueError: there was no frame.
+            UserError: a position is NaN or infinite.
         """
         if not self._skin.frames:
             raise ValueError("no frame to score")
+        for name, part in {"skin": self._skin, **self._parts}.items():
+            if not np.isfinite(part.mean):
+                raise UserError(
+                    f"the animation or the recording holds NaN or infinity ({name.removesuffix('_error')})",
+                    hint="Check the recordings with run_check.py.",
+                )
         shot = self._shot()
         values = lip_errors(shot.error) | self._motion(shot) | self._opening(shot) | self._means()
         if self._regions.upper_face is not None:
@@ -134,12 +144,13 @@ class ShotScorer:
         lags = lag_curve(shot.opening, shot.opening_true, self._fps)
         values["lip_lag"] = lags.best_ms
         return ShotScore(
-            values={name: values[name] for name in METRICS if np.isfinite(values.get(name, np.nan))},
+            values=_defined(values),
             opening_true_mm=shot.opening_true,
             opening_mm=shot.opening,
             error_mm=shot.error,
             lag_ms=lags.lag_ms,
             lag_correlation=lags.correlation,
+            recorded=_defined(self._recorded(shot)),
             lips=self._predicted.positions()[:, np.searchsorted(self._kept, self._regions.lips.vertices)],
             expression=self._predicted.expression(),
             expression_true=self._true.expression(),
@@ -184,13 +195,26 @@ class ShotScorer:
             "mouth_opening_difference": opening_difference(ours, true),
             "opening_retention": opening_retention(ours, true),
             "lip_distance_correlation": correlation(ours, true),
-            "loudness_correlation": np.nan if self._loudness is None else correlation(ours, self._loud_frames(ours)),
+            "loudness_correlation": self._with_loudness(ours),
             "closure_hits": contact.hits,
             "closure_contact_error": contact.error_mm,
             "closure_depth": contact.depth_mm,
             "viseme_changes": changes,
             "viseme_change_ratio": changes / recorded if recorded else np.nan,
         }
+
+    def _recorded(self, shot: _Shot) -> dict[str, float]:
+        """What describes the recorded face by itself."""
+        opening = shot.opening_true
+        return {
+            "loudness_correlation": self._with_loudness(opening),
+            "pause_jitter": jitter(shot.lips_true, self._pauses(shot), self._fps),
+            "viseme_hold_time": hold_time(shot.lips_true, self._fps),
+            "viseme_changes": shape_changes(opening, self._fps),
+        }
+
+    def _with_loudness(self, opening: Float64Array) -> float:
+        return float("nan") if self._loudness is None else correlation(opening, self._loud_frames(opening))
 
     def _loud_frames(self, like: Float64Array) -> Float64Array:
         assert self._loudness is not None
@@ -277,6 +301,11 @@ class _MeanDistance:
     def mean(self) -> float:
         """Over points and frames."""
         return self._total / self.frames
+
+
+def _defined(values: dict[str, float]) -> dict[str, float]:
+    """The values that are numbers, in the order of the table."""
+    return {name: values[name] for name in METRICS if np.isfinite(values.get(name, np.nan))}
 
 
 def _squares(vectors: Float32Array) -> Float32Array:

@@ -77,6 +77,24 @@ def test_without_lists_what_moves_most_below_is_the_mouth() -> None:
         Regions.build(NEUTRAL, motion=[NEUTRAL[None]])
 
 
+def test_a_dataset_without_lists_is_looked_through(tmp_path: Path) -> None:
+    np.save(tmp_path / "neutral.npy", NEUTRAL)
+    moving = np.flatnonzero(NEUTRAL[:, 1] < 0)[:3]
+    for index in range(3):
+        skin = np.repeat(NEUTRAL[None], 9, axis=0)
+        skin[:, moving, 1] -= np.linspace(0, index, 9)[:, None]
+        (tmp_path / f"skin/s{index}").mkdir(parents=True)
+        np.save(tmp_path / f"skin/s{index}/s{index}.npy", skin.astype(np.float32))
+    paths = {
+        "SKIN_NEUTRAL_FPATH": tmp_path / "neutral.npy",
+        "SKIN_CACHE_ROOT": tmp_path / "skin",
+        "AUDIO_ROOT": tmp_path / "audio",
+    }
+    regions = Regions.from_dataset(ActorDataset("mary", 30.0, paths, ("neutral",), {}))
+    assert regions.lips.vertices.tolist() == moving.tolist()
+    assert regions.pairs is None
+
+
 def test_checksum_is_that_of_sorted_indices() -> None:
     region = Region(np.array([2, 300]), "")
     assert region.sha256 == hashlib.sha256(struct.pack("<2q", 2, 300)).hexdigest()

@@ -14,6 +14,7 @@ from scipy.stats import pearsonr
 from speaking_face import FPS, PAIRS, PHONES, UPPER, part, small_regions, speaking
 from torchmetrics.functional.multimodal import lip_vertex_error
 
+from audio2face.errors import UserError
 from audio2face.evaluate.metrics import METRICS
 from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluate.scorer import ShotScore, ShotScorer
@@ -63,6 +64,30 @@ def test_a_still_face() -> None:
     assert values["viseme_hold_time"] == pytest.approx(1000 * 75 / FPS)
     undefined = {"lip_distance_correlation", "lip_lag", "closure_hits", "loudness_correlation", "jaw_error"}
     assert not undefined & set(values)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 12])
+def test_short_shots_have_what_they_define(frames: int) -> None:
+    scorer = ShotScorer(small_regions(), FPS, PHONES, LOUDNESS)
+    scorer.update(part(PREDICTED, slice(frames)), part(TRUE, slice(frames)))
+    values = scorer.finish().values
+    assert {"lip_vertex_error", "landmark_warped_distance", "mean_vertex_error"} <= set(values)
+    assert ("velocity_error" in values, "jerk_ratio" in values) == (frames > 1, frames > 3)
+
+
+def test_what_describes_the_recorded_face() -> None:
+    found, itself = score([]).recorded, score([], TRUE, TRUE).values
+    assert set(found) == {"loudness_correlation", "pause_jitter", "viseme_hold_time", "viseme_changes"}
+    assert found == {name: itself[name] for name in found}
+
+
+def test_a_broken_frame_is_not_left_out_in_silence() -> None:
+    skin = PREDICTED.skin.copy()
+    skin[70, 20, 1] = np.nan
+    scorer = ShotScorer(small_regions(), FPS)
+    scorer.update(FaceFrames(skin=skin), TRUE)
+    with pytest.raises(UserError, match="NaN or infinity"):
+        scorer.finish()
 
 
 def test_what_does_not_belong_together_is_refused() -> None:
