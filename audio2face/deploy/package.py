@@ -49,6 +49,7 @@ from audio2face.model_folder.writer import (
 )
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.blendshapes import copy_blendshapes
+from audio2face.training.comparison import BaselineComparison
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.run_folder import (
     DEPLOY_FOLDER,
@@ -218,6 +219,7 @@ def _provenance(run: TrainingRun, record: ExportRecord, licence: str | None) -> 
         framework=", commit ".join(words),
         training=", ".join(form.format(summary[key]) for key, form in formats.items() if key in summary),
         metrics=summary.get("exported_metrics") or {},
+        comparison=BaselineComparison.read(run.path),
         licence=licence,
     )
 

@@ -13,6 +13,7 @@ from audio2face.model_folder import AnimationConfig, NetworkInfo, engine_command
 from audio2face.model_folder.card import card_header
 from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.model import MODEL_FILE, display_name
+from audio2face.training.comparison import BaselineComparison
 
 # Names of the emotions of Audio2Emotion in a model's list.
 _SYNONYMS = {
@@ -38,6 +39,7 @@ class Provenance:
         framework: version and commit of the framework.
         training: summary of training, such as "400 epochs".
         metrics: validation metrics of the exported weights by name.
+        comparison: the exported weights beside baselines.
         licence: MODEL_LICENSE; None where it is not stated.
     """
 
@@ -48,6 +50,7 @@ class Provenance:
     framework: str = ""
     training: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    comparison: BaselineComparison | None = None
     licence: str | None = None
 
 
@@ -76,6 +79,7 @@ def readme_text(
         _what(info, config, has_emotions),
         _origin(provenance),
         _quality(provenance),
+        *([] if provenance.comparison is None else [provenance.comparison.readme_section()]),
         post_processing,
         _engine(info),
         _content(info, weights, displayed),

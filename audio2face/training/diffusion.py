@@ -31,6 +31,7 @@ from audio2face.models.diffusion.process import (
 )
 from audio2face.models.diffusion.sampling import sample_clip
 from audio2face.models.encoders import SpeechEncoder
+from audio2face.training.baselines import ValidatedClips
 from audio2face.training.checkpoint import save_tensors
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.dataset import TrainingData
@@ -42,7 +43,7 @@ from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata
-from audio2face.types import CHANNELS, Float32Array
+from audio2face.types import CHANNELS
 
 _SEED = 0  # of the noise of every validation, which makes validations comparable
 
@@ -74,7 +75,7 @@ class DiffusionValidation:
         self._inference = inference
         # Factors that undo the normalisation of differences of positions, in which translations cancel.
         self._sources, self._is_rescaled = data.sources, train.RESCALE_TARGET_CHANNEL_DATA
-        self._sample: tuple[Float32Array, Float32Array] | None = None
+        self.scores = FaceScores()  # of the last call of `run`
         self._scales = [
             source.info.scale["skin"] if train.RESCALE_TARGET_CHANNEL_DATA else 1.0 for source in data.sources
         ]
@@ -91,22 +92,21 @@ class DiffusionValidation:
 
     def run(self) -> dict[str, float]:
         """The metrics of `FaceScores`; empty without validation clips."""
-        scores = FaceScores()
+        self.scores = FaceScores()
         for plan in self._plans:
-            self._clip(self._loader.load(plan), scores)
-        self._sample = scores.sample
-        return scores.metrics()
+            self._clip(self._loader.load(plan), self.scores)
+        return self.scores.metrics()
 
     def held_out_frame(self) -> HeldOutFrame | None:
         """A frame of the first clip, from the last call of `run`."""
-        if self._sample is None:
+        if self.scores.sample is None:
             return None
         actor = self._loader.actor_names.index(self._loader.reader.clips[self._plans[0].segments[0].clip].shot.actor)
         source = self._sources[actor]
         if source.raw.skin_faces is None:
             return None
         centre = np.asarray(source.info.translate["skin"] if self._is_rescaled else 0.0, np.float32)
-        predicted, true = (side + centre for side in self._sample)
+        predicted, true = (side + centre for side in self.scores.sample)
         return HeldOutFrame(
             actor=source.actor,
             faces=source.raw.skin_faces,
@@ -276,6 +276,10 @@ class DiffusionTask:
     def validate(self) -> dict[str, float]:
         """The metrics of `DiffusionValidation`."""
         return self._validation.run()
+
+    def validated_clips(self) -> ValidatedClips:
+        """The lip metrics of each clip, at the rate of the network."""
+        return ValidatedClips(self._data, self._train.TARGET_FPS, self._validation.scores.lip_scores())
 
     def held_out_frame(self) -> HeldOutFrame | None:
         """The frame of `DiffusionValidation`."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from audio2face.config_base.types import TrackerName
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
-from audio2face.evaluate.lips import score_lips
+from audio2face.evaluate.lips import LipScore, score_lips
 from audio2face.io.atomic import atomic_write
 from audio2face.training.checkpoint import Progress
 from audio2face.training.distributed import all_reduce_sum
@@ -155,11 +155,18 @@ class FaceScores:
             return {}
         metrics = {SKIN_ERROR: float(np.mean([torch.cat(errors).mean().item() for errors in self._skin.values()]))}
         if self._lips:
-            pieces = self._lips.values()
-            predicted, true = ([np.concatenate([pair[side] for pair in own]) for own in pieces] for side in (0, 1))
-            score = score_lips(predicted, true)
+            score = self._score(list(self._lips))
             metrics |= {LIP_ERROR: score.error_mm, LIP_CORRELATION: score.correlation}
         return metrics
+
+    def lip_scores(self) -> dict[int, LipScore]:
+        """Lip metrics of each clip with known lips, by its index."""
+        return {clip: self._score([clip]) for clip in self._lips}
+
+    def _score(self, clips: Sequence[int]) -> LipScore:
+        pieces = [self._lips[clip] for clip in clips]
+        predicted, true = ([np.concatenate([pair[side] for pair in own]) for own in pieces] for side in (0, 1))
+        return score_lips(predicted, true)
 
 
 def _expressive_frame(skin: Tensor, lips: Int64Array | None) -> int:

@@ -29,6 +29,7 @@ from audio2face.models.regression.network import (
     RegressionSettings,
     RegressionTrainingModule,
 )
+from audio2face.training.baselines import ValidatedClips
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import FeatureCache, open_encoder
@@ -42,7 +43,6 @@ from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata
-from audio2face.types import Float32Array
 
 
 def network_settings(
@@ -130,7 +130,7 @@ class RegressionValidation:
 
     def __init__(self, network: RegressionNetwork, source: ActorSource, device: torch.device) -> None:
         self._network, self._source = network, source
-        self._sample: tuple[Float32Array, Float32Array] | None = None
+        self.scores = FaceScores()  # of the last call of `run`
         components = source.skin.matrix.reshape(len(source.skin.matrix), -1)
         self._components = torch.from_numpy(np.ascontiguousarray(components, np.float32)).to(device)
         lips = source.raw.lip_dist
@@ -144,22 +144,21 @@ class RegressionValidation:
             specs: batches of their frames in order.
             implicit: the implicit emotion that drives the network, `[length]`.
         """
-        scores = FaceScores()
+        self.scores = FaceScores()
         for spec in specs:
             batch = loader.load(spec).to(self._components.device)
             emotion = torch.cat([implicit.expand(len(batch.emotion), -1), batch.emotion], dim=-1)[:, None]
             predicted = self._network(batch.audio, emotion, hidden=batch.hidden_layers()).values.float()
-            scores.add(int(spec.clips[0]), self._skin(predicted), self._skin(batch.values), self.lips)
-        self._sample = scores.sample
-        return scores.metrics()
+            self.scores.add(int(spec.clips[0]), self._skin(predicted), self._skin(batch.values), self.lips)
+        return self.scores.metrics()
 
     def held_out_frame(self) -> HeldOutFrame | None:
         """A frame of the first clip, from the last call of `run`."""
         source = self._source
-        if self._sample is None or source.raw.skin_faces is None:
+        if self.scores.sample is None or source.raw.skin_faces is None:
             return None
         mean = np.asarray(source.skin.mean, np.float32)
-        predicted, true = (mean + side for side in self._sample)
+        predicted, true = (mean + side for side in self.scores.sample)
         return HeldOutFrame(
             actor=source.actor, faces=source.raw.skin_faces, neutral=mean, predicted=predicted, true=true
         )
@@ -348,6 +347,10 @@ class RegressionTask:
         assert row is not None  # checked by `check_source`
         implicit = torch.from_numpy(row).to(self._fabric.device)
         return self._validation.run(self._validation_loader, self._validation_specs, implicit)
+
+    def validated_clips(self) -> ValidatedClips:
+        """The lip metrics of each clip, at its own rate."""
+        return ValidatedClips(self._data, None, self._validation.scores.lip_scores())
 
     def held_out_frame(self) -> HeldOutFrame | None:
         """The frame of `RegressionValidation`."""

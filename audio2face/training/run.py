@@ -22,6 +22,7 @@ from audio2face.io.arrays import read_json
 from audio2face.io.atomic import write_json
 from audio2face.run_names import LATEST, resolve_run, run_folders
 from audio2face.runs import OVERRIDES_FILE, RunFolder, record, remove_temporary_files, run_lock
+from audio2face.training.baselines import compare_task
 from audio2face.training.checkpoint import (
     FOLDER,
     CheckpointStore,
@@ -334,7 +335,7 @@ def _record(run: RunFolder, configuration: Configuration, task: Task, fabric: Fa
 def _finish(
     run: RunFolder, configuration: Configuration, exporter: Exporter, trainer: Trainer, reason: StopReason
 ) -> None:
-    """Writes the exported weights, the summary and the files of deployment."""
+    """Writes the exported weights, the summary, the files of deployment, and the comparison with baselines."""
     task = trainer.task
     chosen = _exported(trainer.store, configuration)
     weights = read_exported_weights(chosen)
@@ -349,6 +350,8 @@ def _finish(
     except Exception:
         LOGGER.warning(resume_hint())
         raise
+    exported = int(chosen.name)
+    compare_task(task, exported, run.path, is_validated=exported == trainer.progress.step)
 
 
 def _exported(store: CheckpointStore, configuration: Configuration) -> Path:

@@ -20,9 +20,11 @@ from audio2face.deploy import export_run
 from audio2face.deploy.diffusion import example_inputs, make_plan, make_sampler
 from audio2face.deploy.readme import audio2emotion_block
 from audio2face.errors import UserError
+from audio2face.io.atomic import write_json
 from audio2face.model_folder import DeployedModel, DiffusionInfo
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
+from audio2face.training.comparison import BaselineComparison
 from audio2face.training.run_folder import TrainingRun
 
 REFERENCE = Path(__file__).parents[1] / "data/reference"
@@ -133,6 +135,17 @@ def test_readme(trained: Trained) -> None:
     ):
         assert words in text
     assert str(trained.workspace) not in text
+    assert "Against baselines" not in text  # an earlier version trained the run, or it had no validation set
+
+
+def test_readme_compares_with_baselines(trained: Trained) -> None:
+    scores = {"network output": (2.0, 3.0), "ridge": (1.0, 2.5)}
+    found = BaselineComparison(step=60, clips=("a", "b"), shots=("a", "b"), lip_error_mm=scores, lip_correlation=scores)
+    write_json(trained.run / "baselines.json", found.as_json())
+    text = (trained.deploy().folder / "README.md").read_text()
+    assert "\n\n## Against baselines\n" in text
+    assert "| network output | 2.50 mm | 2.500 |\n| ridge | 1.75 mm | 1.750 |\n" in text
+    assert "\n**This network is not shown to be better than a linear map (ridge) in " in text
 
 
 def test_audio2emotion_block() -> None:
