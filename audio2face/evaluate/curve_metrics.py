@@ -24,6 +24,7 @@ _LOUDNESS_RANGE = 60.0  # decibels below the loudest frame: silence
 _PAUSE_DEPTH = 35.0  # decibels below the loudness that 5 % of the frames exceed
 _MIN_PAUSE = 0.4  # seconds: longer than the closure of a stop
 _PAUSE_MARGIN = 0.1  # seconds at either end, in which lips still close or already move to the next sound
+_TAPS = 4  # correlations on either side that interpolate between two
 NAN = float("nan")
 
 
@@ -64,33 +65,30 @@ class LagCurve:
 
 
 def lag_curve(predicted: Float64Array, true: Float64Array, fps: float) -> LagCurve:
-    """Correlates the opening, read later and earlier by up to 300 ms in steps of 5 ms, with the recorded one.
+    """Correlates the opening, read later and earlier by up to 300 ms, with the recorded one.
 
-    Between frames it is interpolated by cubic convolution (Keys 1981). Empty for a shot too short to share a second.
+    The correlations at whole frames are interpolated in steps of 5 ms (Lanczos' kernel). To interpolate the opening
+    itself would smooth its noise between frames, and so move the maximum there. Empty for a shot too short to share a
+    second at every shift.
     """
     steps = round(LAG_REACH_MS / LAG_STEP_MS)
     lags = np.arange(-steps, steps + 1) * LAG_STEP_MS
-    reach = int(np.ceil(LAG_REACH_MS / 1000 * fps)) + 2
+    reach = int(np.ceil(LAG_REACH_MS / 1000 * fps)) + _TAPS
     if len(true) - 2 * reach < _MIN_OVERLAP * fps:
         return LagCurve(np.zeros(0), np.zeros(0))
-    kept = slice(reach, len(true) - reach)  # the same recorded frames at every shift
-    found = [correlation(_shifted(predicted, lag / 1000 * fps, kept), true[kept]) for lag in lags]
-    return LagCurve(np.asarray(lags, np.float64), np.array(found))
+    last = len(true) - reach
+    kept = true[reach:last]  # the same recorded frames at every shift
+    shifts = range(-reach, reach + 1)
+    whole = np.array([correlation(predicted[reach + shift : last + shift], kept) for shift in shifts])
+    return LagCurve(np.asarray(lags, np.float64), _interpolate(whole, lags / 1000 * fps + reach))
 
 
-def _shifted(curve: Float64Array, shift: float, kept: slice) -> Float64Array:
-    """The curve at the kept frames plus a shift in frames."""
-    whole = int(np.floor(shift))
-    x = shift - whole
-    weights = (
-        ((-0.5 * x + 1) * x - 0.5) * x,
-        (1.5 * x - 2.5) * x * x + 1,
-        ((-1.5 * x + 2) * x + 0.5) * x,
-        (0.5 * x - 0.5) * x * x,
-    )
-    start, stop = kept.start + whole, kept.stop + whole
-    taps = [weight * curve[start + tap : stop + tap] for tap, weight in zip((-1, 0, 1, 2), weights, strict=True)]
-    return np.asarray(sum(taps))
+def _interpolate(curve: Float64Array, positions: Float64Array) -> Float64Array:
+    """The curve at fractional indices that leave `_TAPS` samples at either end, by Lanczos' kernel."""
+    nearest = np.floor(positions).astype(np.intp)[:, None] + np.arange(1 - _TAPS, _TAPS + 1)
+    gap = positions[:, None] - nearest
+    weights = np.sinc(gap) * np.sinc(gap / _TAPS)
+    return np.asarray((weights * curve[nearest]).sum(axis=1) / weights.sum(axis=1))
 
 
 @dataclass(frozen=True)

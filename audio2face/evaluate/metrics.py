@@ -96,9 +96,9 @@ _MOUTH = (
         label="lag",
         unit="ms",
         better="zero",
-        definition="Shift in time within 300 ms at which the mouth opening correlates best with the recorded one, in "
-        "steps of 5 ms refined by a parabola; positive: the animation is late; missing if it lies at an end or the "
-        "correlation is under 0.3.",
+        definition="Shift in time within 300 ms at which the mouth opening correlates best with the recorded one, "
+        "correlations being interpolated between whole frames; positive: the animation is late; missing if it lies at "
+        "an end or the correlation is under 0.3.",
     ),
     Metric(
         name="mouth_opening_difference",
