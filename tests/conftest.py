@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import shutil
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from audio2face.log_settings import FORMAT_VARIABLE, LEVEL_VARIABLE
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",  # in a container there is none to be had
+    "--use-gl=angle",
+    "--use-angle=swiftshader",  # WebGL 2 without a graphics card
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-dev-shm-usage",
+    "--mute-audio",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,3 +67,17 @@ def log_options_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parsing a command line sets variables for the log of the process and its children; each test starts without."""
     for name in (LEVEL_VARIABLE, FORMAT_VARIABLE):
         monkeypatch.setenv(name, "")  # removed at the end of the test, whoever sets it in between
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of the system, its clocks running as they do for people."""
+    from playwright.sync_api import sync_playwright
+
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield opened
+        opened.close()

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -80,24 +81,24 @@ _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w.]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
 
-def web_text(name: str) -> str:
-    """Text of a file in the folder `web`."""
-    return (_WEB / name).read_text(encoding="utf-8")
+def web_text(name: str, folder: Traversable = _WEB) -> str:
+    """Text of a file in a folder of a page's program, by default the player's."""
+    return (folder / name).read_text(encoding="utf-8")
 
 
-def bundled(entry: str = "main.js") -> str:
-    """A JavaScript module and all its imports, dependencies first, as one script."""
+def bundled(entry: str = "main.js", folder: Traversable = _WEB) -> str:
+    """A JavaScript module of a folder and all its imports, dependencies first, as one script."""
     done: dict[str, str] = {}
-    _bundle_module(entry, done)
+    _bundle_module(entry, folder, done)
     return "\n".join(["const modules = {};", *done.values()])
 
 
-def _bundle_module(name: str, done: dict[str, str]) -> None:
+def _bundle_module(name: str, folder: Traversable, done: dict[str, str]) -> None:
     if name in done:
         return
-    text = web_text(name)
+    text = web_text(name, folder)
     for _, imported in _IMPORT.findall(text):
-        _bundle_module(imported, done)
+        _bundle_module(imported, folder, done)
     exported = ", ".join(_EXPORT.findall(text))
     body = _EXPORT.sub("", _IMPORT.sub(r'const \1 = modules["\2"];', text))
     done[name] = f'modules["{name}"] = (() => {{\n{body}return {{ {exported} }};\n}})();'
@@ -185,7 +186,7 @@ def _render_page(description: dict[str, Any], payload: Payload) -> str:
     contents = {
         "<!--title-->": html.escape(description["title"]),
         "/*style*/": web_text("player.css"),
-        "/*description*/": _script_json(description),
+        "/*description*/": script_json(description),
         "/*program*/": bundled(),
         "/*payload*/": payload.text(),
     }
@@ -193,6 +194,6 @@ def _render_page(description: dict[str, Any], payload: Payload) -> str:
     return marks.sub(lambda found: contents[found.group()], page)
 
 
-def _script_json(value: object) -> str:
+def script_json(value: object) -> str:
     """JSON without characters that an HTML parser reads as markup."""
     return json.dumps(value, allow_nan=False).replace("<", "\\u003c")

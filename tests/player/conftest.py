@@ -1,38 +1,14 @@
-"""A browser for the tests of the player's page, and a way to open pages in it."""
+"""A way to open the player's page in a browser."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox",  # in a container there is none to be had
-    "--use-gl=angle",
-    "--use-angle=swiftshader",  # WebGL 2 without a graphics card
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-dev-shm-usage",
-    "--mute-audio",
-)
 OpenPage = Callable[..., Page]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium of the system, its clocks running as they do for people."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

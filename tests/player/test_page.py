@@ -186,6 +186,18 @@ def test_facts_are_text_and_panel_follows(open_page: Any, single: Path) -> None:
     expect(panel).to_contain_text("Lips, result")
 
 
+def test_address_names_a_moment(open_page: Any, single: Path) -> None:
+    page = open_page(single, f"{SMALL_TEXTURES}&t=1.25")
+    assert page.evaluate("[window.player.frame, window.player.time]") == [75, 1.25]
+    assert not page.evaluate("window.player.player.clock.playing")
+    page.evaluate("window.player.play()")
+    page.evaluate("location.hash = '#t=0.5'")
+    wait_until(page, "window.player.frame === 30")
+    assert not page.evaluate("window.player.player.clock.playing")
+    page.evaluate("location.hash = '#t=99'")
+    wait_until(page, "window.player.frame === 178")
+
+
 def test_points_without_sound(open_page: Any, tmp_path: Path) -> None:
     page = open_page(write_page(cloud(), tmp_path / "cloud.html"))
     assert picture(page).std() > 3

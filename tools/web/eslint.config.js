@@ -1,4 +1,4 @@
-// Lint of the player. Undefined names are the type checker's business.
+// Lint of the pages. Undefined names are the type checker's business.
 import js from "@eslint/js";
 
 export default [

@@ -12,6 +12,8 @@ import { addTimeline } from "./timeline.js";
 
 // Limits in the page's address, #side=256&layers=2, emulate a graphics card with smaller textures.
 const LIMITS_IN_ADDRESS = { side: /\bside=(\d+)/, layers: /\blayers=(\d+)/ };
+// A time in the page's address, #t=12.3, in seconds: the page stands still there.
+const TIME_IN_ADDRESS = /\bt=(\d+(?:\.\d+)?)/;
 
 async function open() {
   const description = readDescription();
@@ -26,6 +28,8 @@ async function open() {
   addTimeline(player, payload);
   addPanel(player, payload);
   addOverlays(player);
+  seekToAddress(player);
+  addEventListener("hashchange", () => seekToAddress(player));
   const loop = () => {
     player.tick();
     requestAnimationFrame(loop);
@@ -38,6 +42,14 @@ async function open() {
     status.hidden = false;
   });
   return player;
+}
+
+/** Pauses at the time in the page's address, where there is one. @param {Player} player */
+function seekToAddress(player) {
+  const found = TIME_IN_ADDRESS.exec(location.hash);
+  if (!found) return;
+  player.clock.pause();
+  player.seek(Number(found[1]));
 }
 
 /** The scripting interface, `window.player`. */

@@ -1,0 +1,195 @@
+"""Writes a report as files, reads it back, and says it in a few lines on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from audio2face.errors import FileFormatError, printable
+from audio2face.evaluator.figures import MISSING, decimals_for, number, range_words
+from audio2face.evaluator.page import render_page
+from audio2face.evaluator.results import SCHEMA, Interval, Report
+from audio2face.evaluator.wording import main_metrics
+from audio2face.io.arrays import read_json
+from audio2face.io.atomic import atomic_files, pretty_json, write_text
+
+REPORT_FILE, SCORES_FILE, SUMMARY_FILE, PAGE_FILE = "report.json", "scores.csv", "summary.csv", "report.html"
+_TERMINAL_COLUMNS = 5  # metrics beside the names of the subjects
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Writes `report.json`, `scores.csv`, `summary.csv` and `report.html` together: all of them, or none.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        UserError: the files cannot be written.
+    """
+    contents = {
+        REPORT_FILE: pretty_json(_plain({"schema": SCHEMA} | _values(report))) + "\n",
+        SCORES_FILE: _csv(_score_rows(report)),
+        SUMMARY_FILE: _csv(_summary_rows(report)),
+        PAGE_FILE: render_page(report),
+    }
+    with atomic_files(folder) as temporary:
+        for name, text in contents.items():
+            write_text(temporary / name, text)
+    return [folder / name for name in contents]
+
+
+def read_report(path: Path) -> Report:
+    """Reads a `report.json`.
+
+    A number without a value is NaN again, and an undefined score is missing.
+
+    Raises:
+        FileFormatError: the file has another schema, or does not hold a report.
+        UserError: there is no such file, or it is not JSON.
+    """
+    values = read_json(path)
+    schema = values.get("schema") if isinstance(values, dict) else None
+    if schema != SCHEMA:
+        found = "no schema" if schema is None else f"schema {str(schema)[:80]!r}"
+        hint = "Give the report.json of an evaluation by this version, or evaluate again."
+        raise FileFormatError(f"has {found}; expected {SCHEMA!r}", path=path, hint=hint)
+    try:
+        return _REPORT.validate_python(_with_nan(values))
+    except (ValidationError, AttributeError, TypeError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else "its parts are of other types"
+        raise FileFormatError(f"is not a report: {problem}", path=path, hint="Evaluate again.") from error
+
+
+_REPORT = TypeAdapter(Report)
+
+
+def _values(item: Any) -> dict[str, Any]:
+    return {field.name: getattr(item, field.name) for field in fields(item)}
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it: dataclasses and mappings as objects, NaN and infinities as null."""
+    if is_dataclass(value):
+        value = _values(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _with_nan(values: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file with NaN for null where a number is due, and without null scores."""
+    scores = (
+        {
+            subject: {
+                recording: {metric: value for metric, value in row.items() if value is not None}
+                for recording, row in rows.items()
+            }
+            for subject, rows in values["scores"].items()
+        }
+        if "scores" in values
+        else {}
+    )
+    for row in values.get("summary", {}).values():
+        for interval in row.values():
+            _fill(interval, "mean")
+    for comparison in values.get("comparisons", []):
+        _fill(comparison["difference"], "mean")
+    for curves in values.get("curves", {}).values():
+        curves["truth"] = _numbers(curves["truth"])
+        for name in ("subjects", "lag_correlation"):
+            curves[name] = {subject: _numbers(curve) for subject, curve in curves[name].items()}
+    return {**values, "scores": scores}
+
+
+def _fill(interval: dict[str, Any], name: str) -> None:
+    if interval[name] is None:
+        interval[name] = math.nan
+
+
+def _numbers(curve: Iterable[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in curve]
+
+
+def _score_rows(report: Report) -> Iterable[list[str]]:
+    yield ["subject", "recording", *report.metrics]
+    for subject, recordings in report.scores.items():
+        for recording, row in recordings.items():
+            yield [subject, recording, *(_figure(row.get(metric)) for metric in report.metrics)]
+
+
+def _summary_rows(report: Report) -> Iterable[list[str]]:
+    yield ["subject", "metric", "mean", "low", "high", "recordings"]
+    for subject, row in report.summary.items():
+        for metric, interval in row.items():
+            figures = [_figure(value) for value in (interval.mean, interval.low, interval.high)]
+            yield [subject, metric, *figures, str(interval.recordings)]
+
+
+def _figure(value: float | None) -> str:
+    """Eight significant digits; empty for an undefined value."""
+    return "" if value is None or not math.isfinite(value) else f"{value:.8g}"
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def summary_lines(report: Report, width: int = 120) -> list[str]:
+    """The report for a terminal: what was evaluated, the main metrics of each subject with intervals, and all flags.
+
+    Args:
+        report: the evaluation.
+        width: of the terminal, characters.
+    """
+    metrics = main_metrics(report)[:_TERMINAL_COLUMNS]
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="")
+    table.add_column("", max_width=max(24, width // 3), overflow="fold")
+    for name in metrics:
+        facts = report.metrics[name]
+        table.add_column(Text(_safe(f"{facts.label}\n{facts.unit or ' '}")), justify="right", no_wrap=True)
+    for subject in report.subjects:
+        row = report.summary.get(subject.name, {})
+        table.add_row(Text(_safe(subject.name)), *(_terminal_cell(report, name, row.get(name)) for name in metrics))
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    console.print(Text(_safe(f"{report.title}: {_count(report)}")))
+    console.print(Text("Mean over recordings, and its 95 % interval below:"))
+    console.print(table)
+    for flag in sorted(report.flags, key=lambda flag: flag.level != "warning"):
+        about = f"{flag.subject}: " if flag.subject and flag.subject not in flag.text else ""
+        console.print(Text(_safe(f"{flag.level.upper()}: {about}{flag.text}")))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def _terminal_cell(report: Report, metric: str, interval: Interval | None) -> Text:
+    """The mean, and its interval in the line below."""
+    if interval is None:
+        return Text(MISSING)
+    decimals = decimals_for(row[metric].mean for row in report.summary.values() if metric in row)
+    return Text(f"{number(interval.mean, decimals)}\n{range_words(interval, decimals)}")
+
+
+def _count(report: Report) -> str:
+    seconds = sum(recording.seconds for recording in report.recordings)
+    return f"{len(report.recordings)} recordings, {seconds:.0f} s, {report.evaluated_set}"
+
+
+def _safe(text: str) -> str:
+    return printable(text)
