@@ -36,6 +36,8 @@ def range_words(interval: Interval, decimals: int, *, signed: bool = False) -> s
 
 
 def clock(seconds: float) -> str:
-    """A time as minutes:seconds, such as "1:04.25"."""
+    """A time as minutes:seconds, such as "1:04.25"; a dash for NaN."""
+    if not math.isfinite(100 * seconds):
+        return MISSING
     hundredths = round(100 * seconds)
     return f"{hundredths // 6000}:{hundredths % 6000 / 100:05.2f}"

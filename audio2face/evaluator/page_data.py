@@ -35,7 +35,7 @@ def page_data(report: Report) -> dict[str, Any]:
             for subject, style in zip(report.subjects, styles(report), strict=True)
         ],
         "recordings": [
-            {"name": recording.name, "emotion": recording.emotion, "seconds": recording.seconds}
+            {"name": recording.name, "emotion": recording.emotion, "seconds": _finite(recording.seconds)}
             for recording in report.recordings
         ],
         "scores": {
@@ -70,13 +70,13 @@ def _is_shown(subject: Subject, leading: Sequence[Subject], ridge: str | None) -
 
 def _score(rows: Mapping[str, Mapping[str, float]], recording: str, metric: str) -> float | None:
     value = rows.get(recording, {}).get(metric)
-    return None if value is None or not math.isfinite(value) else float(f"{value:.{_SCORE_DIGITS}g}")
+    return None if value is None else _finite(float(f"{value:.{_SCORE_DIGITS}g}"))
 
 
 def _curves(curves: Curves, subjects: Iterable[Subject]) -> dict[str, Any]:
     names = [subject.name for subject in subjects]
     return {
-        "fps": curves.fps,
+        "fps": _finite(curves.fps),
         "truth": _rounded(curves.truth, _OPENING_DECIMALS),
         "subjects": [_rounded(curves.subjects.get(name, ()), _OPENING_DECIMALS) for name in names],
         "lag": _rounded(curves.lag_ms, _OPENING_DECIMALS),
@@ -85,4 +85,9 @@ def _curves(curves: Curves, subjects: Iterable[Subject]) -> dict[str, Any]:
 
 
 def _rounded(values: Iterable[float], decimals: int) -> list[float | None]:
-    return [round(value, decimals) if math.isfinite(value) else None for value in values]
+    return [_finite(round(value, decimals)) for value in values]
+
+
+def _finite(value: float) -> float | None:
+    """The value as JSON has it."""
+    return value if math.isfinite(value) else None

@@ -6,9 +6,9 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
@@ -23,6 +23,7 @@ from audio2face.evaluator.wording import main_metrics
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_files, pretty_json, write_text
 
+Scores = Mapping[str, Mapping[str, Mapping[str, float]]]  # subject, recording, metric
 REPORT_FILE, SCORES_FILE, SUMMARY_FILE, PAGE_FILE = "report.json", "scores.csv", "summary.csv", "report.html"
 _TERMINAL_COLUMNS = 5  # metrics beside the names of the subjects
 
@@ -64,11 +65,12 @@ def read_report(path: Path) -> Report:
         hint = "Give the report.json of an evaluation by this version, or evaluate again."
         raise FileFormatError(f"has {found}; expected {SCHEMA!r}", path=path, hint=hint)
     try:
-        return _REPORT.validate_python(_with_nan(values))
-    except (ValidationError, AttributeError, TypeError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else "its parts are of other types"
-        raise FileFormatError(f"is not a report: {problem}", path=path, hint="Evaluate again.") from error
+        report = _REPORT.validate_python(_filled(Report, values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"is not a report: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise FileFormatError(problem, path=path, hint="Evaluate again.") from error
+    return replace(report, scores=_defined(report.scores))
 
 
 _REPORT = TypeAdapter(Report)
@@ -91,38 +93,35 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _with_nan(values: dict[str, Any]) -> dict[str, Any]:
-    """The content of a file with NaN for null where a number is due, and without null scores."""
-    scores = (
-        {
-            subject: {
-                recording: {metric: value for metric, value in row.items() if value is not None}
-                for recording, row in rows.items()
-            }
-            for subject, rows in values["scores"].items()
+def _filled(kind: Any, value: Any) -> Any:
+    """A value of JSON with NaN for null where its type is a number that is always there.
+
+    Args:
+        kind: the declared type of the value.
+        value: the value; of other types than declared it stays as it is, for the validation to find.
+    """
+    if value is None:
+        return math.nan if kind is float else None
+    if isinstance(value, dict) and is_dataclass(kind):
+        kinds = get_type_hints(kind)
+        return {name: _filled(kinds.get(name), item) for name, item in value.items()}
+    arguments = get_args(kind)
+    if isinstance(value, dict) and len(arguments) == 2:
+        return {name: _filled(arguments[1], item) for name, item in value.items()}
+    if isinstance(value, list) and len(arguments) == 1:
+        return [_filled(arguments[0], item) for item in value]
+    return value
+
+
+def _defined(scores: Scores) -> Scores:
+    """The scores without NaN."""
+    return {
+        subject: {
+            recording: {metric: value for metric, value in row.items() if not math.isnan(value)}
+            for recording, row in rows.items()
         }
-        if "scores" in values
-        else {}
-    )
-    for row in values.get("summary", {}).values():
-        for interval in row.values():
-            _fill(interval, "mean")
-    for comparison in values.get("comparisons", []):
-        _fill(comparison["difference"], "mean")
-    for curves in values.get("curves", {}).values():
-        curves["truth"] = _numbers(curves["truth"])
-        for name in ("subjects", "lag_correlation"):
-            curves[name] = {subject: _numbers(curve) for subject, curve in curves[name].items()}
-    return {**values, "scores": scores}
-
-
-def _fill(interval: dict[str, Any], name: str) -> None:
-    if interval[name] is None:
-        interval[name] = math.nan
-
-
-def _numbers(curve: Iterable[float | None]) -> list[float]:
-    return [math.nan if value is None else value for value in curve]
+        for subject, rows in scores.items()
+    }
 
 
 def _score_rows(report: Report) -> Iterable[list[str]]:

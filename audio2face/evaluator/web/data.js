@@ -25,7 +25,7 @@ import { element } from "./dom.js";
  * @typedef {object} Recording
  * @property {string} name
  * @property {string} emotion
- * @property {number} seconds
+ * @property {number | null} seconds
  */
 
 /** @typedef {(number | null)[]} Values */

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from made_reports import made_report
 
+from audio2face.evaluate.metrics import METRICS
 from audio2face.evaluator.page import render_page
 from audio2face.evaluator.report_files import write_report
 from audio2face.evaluator.results import Interval, Moment, Report
+from audio2face.evaluator.wording import MAIN_METRICS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -87,6 +89,10 @@ def test_verdict_is_about_the_ridge(verdicts: tuple[str, str], headline: str) ->
     page = render_page(replace(report, comparisons=comparisons))
     assert headline in page
     assert page.count('class="verdict') == 1
+
+
+def test_summary_speaks_of_metrics_that_exist() -> None:
+    assert set(MAIN_METRICS) <= set(METRICS)
 
 
 def test_best_is_marked_by_the_metric_and_not_where_all_are_equal(open_report: OpenReport) -> None:
