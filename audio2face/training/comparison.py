@@ -89,8 +89,13 @@ class BaselineComparison:
         if not undecided:
             return f"This network is better than a linear map (ridge) on the validation set: {found}"
         head = f"This network is not shown to be better than a linear map (ridge) in {undecided} on the validation set:"
-        few = f" Fewer than {MIN_SHOTS} validation shots can show nothing." if self._num_shots < MIN_SHOTS else ""
-        return f"{head} {found}{few}"
+        return f"{head} {found}{self._too_few()}"
+
+    def _too_few(self) -> str:
+        if self._num_shots >= MIN_SHOTS:
+            return ""
+        shots = "1 shot is" if self._num_shots == 1 else f"{self._num_shots} shots are"
+        return f" {shots} too few to show it; at least {MIN_SHOTS} are needed (VALIDATION_FRACTION)."
 
     def lines(self) -> list[str]:
         """The table for the log."""

@@ -151,7 +151,8 @@ def test_a_failure_is_a_warning(
 ) -> None:
     configuration = small_project(folder, NUM_EPOCHS=1, **QUICK)
     run = train(configuration, nothing).run
-    assert "Fewer than 6 validation shots" in json.loads((run.path / "baselines.json").read_text())["verdict"]
+    verdict = json.loads((run.path / "baselines.json").read_text())["verdict"]
+    assert "1 shot is too few to show it; at least 6 are needed" in verdict
 
     def unreadable(self: Recordings, path: Path) -> None:
         raise UserError("cannot be read", path=path)
