@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from audio2face.audio import read_track
-from audio2face.config import Dataset, InferenceRegression, TrainRegression
+from audio2face.config import InferenceRegression, TrainRegression
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.dataset.shots import list_recordings
 from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
@@ -24,6 +24,7 @@ from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.data import actors
 from audio2face.training.inference.regression import regression_info
 from audio2face.training.run_folder import Origin, TrainingRun
+from audio2face.training.split_record import read_test_shots
 from audio2face.types import MESHES, Float32Array
 
 PARITY_LIMIT_SHARE = 1e-5
@@ -80,16 +81,16 @@ def make_plan(
     dataset = run.configuration.dataset
     info = regression_info(run, dataset, train, network.settings)
     emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
-    return RegressionPlan(
-        info=info, has_emotions=not emotions.is_inert, recording=_first_recording(dataset, info.actor)
-    )
+    return RegressionPlan(info=info, has_emotions=not emotions.is_inert, recording=_first_recording(run, info.actor))
 
 
-def _first_recording(dataset: Dataset, actor: str) -> Path | None:
-    """Any recording of the actor; None if the dataset is not available at the time of the export."""
-    folder = dataset.AUDIO_ROOT.get(actor)
+def _first_recording(run: TrainingRun, actor: str) -> Path | None:
+    """A recording outside of the test set; None if the dataset is not available at the time of the export."""
+    folder = run.configuration.dataset.AUDIO_ROOT.get(actor)
     recordings = {} if folder is None else list_recordings(folder)
-    return min((paths[0] for paths in recordings.values()), default=None)
+    split = read_test_shots(run.path, run.configuration.roots)
+    test = {shot.shot for shot in split.test} if split else set()
+    return min((paths[0] for shot, paths in recordings.items() if shot not in test), default=None)
 
 
 def sampler_settings(train: TrainRegression, inference: InferenceRegression) -> None:

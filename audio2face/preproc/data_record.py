@@ -135,6 +135,11 @@ class CurrentData:
             _fact(name, facts.get(name), was) for name, was in record.facts.items() if facts.get(name) != was
         ]
 
+    def has_seen_test_shots(self, record: DataRecord) -> bool:
+        """Whether a run was made from shots of the test set too."""
+        stamps = (stamp for name in CACHE_ROOTS if name in record.sources for stamp in record.sources[name].files)
+        return not {stamp.name.partition("/")[0] for stamp in stamps}.isdisjoint(self.dataset.test_shots)
+
     def _difference(self, source: RecordedSource, path: Path | None) -> str | None:
         if path is None:
             return f"was {source.path} and is not configured now"

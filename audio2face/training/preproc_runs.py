@@ -41,9 +41,9 @@ def find_run(dataset: ActorDataset, transform_scale: Mapping[str, float], run: s
     Args:
         dataset: the actor's data as the configuration names them.
         transform_scale: TRANSFORM_SCALE of the actor.
-        run: full name of the run, or "latest" for the newest that was made from these data. Runs of the reference
-            implementation have no record of their data: the newest of them is used, with a warning, where no recorded
-            run matches.
+        run: full name of the run, or "latest" for the newest that was made from these data; of such runs, one that
+            left out the test set comes before those that did not. Runs of the reference implementation have no record
+            of their data: the newest of them is used, with a warning, where no recorded run matches.
         root: folder of all runs.
 
     Raises:
@@ -77,6 +77,7 @@ def _newest_run(current: CurrentData, root: Path) -> PreprocArtifacts:
     actor = current.dataset.actor
     skipped: list[_SkippedRun] = []
     unrecorded: list[PreprocArtifacts] = []
+    spoilt: list[PreprocArtifacts] = []  # by test shots: used where no other run is left
     for folder in finished_runs(root):
         artifacts = _open_run(folder.path, actor, skipped)
         if artifacts is None:
@@ -86,10 +87,16 @@ def _newest_run(current: CurrentData, root: Path) -> PreprocArtifacts:
             unrecorded.append(artifacts)
             continue
         reasons = [_UNRECORDED] if record is None else current.differences(record)
+        if not reasons and record is not None and current.has_seen_test_shots(record):
+            spoilt.append(artifacts)
+            continue
         if not reasons:
             _log_skipped(actor, skipped)
             return artifacts
         skipped.append(_SkippedRun(folder.name, tuple(reasons)))
+    if spoilt:
+        _log_skipped(actor, skipped)
+        return spoilt[0]
     if unrecorded:
         _log_skipped(actor, skipped)
         LOGGER.warning(

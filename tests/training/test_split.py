@@ -18,6 +18,7 @@ from small_actor import EVERY_SHOT, RUN, Configure
 
 from audio2face.config import Configuration, Roots, load
 from audio2face.config.configuration import ConfigError
+from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.preproc.run import preprocess
 from audio2face.runs import RunFolder
@@ -100,8 +101,8 @@ def test_preprocessing_gives_the_bits_of_a_dataset_without_the_test_shots(datase
     }
 
 
-def test_runs_are_told_apart_by_their_test_set(dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A run that lacks a shot is not taken for the whole data; one that has seen a test shot is, with a warning."""
+def test_runs_are_told_apart_by_their_test_set(dataset: Path, tmp_path: Path) -> None:
+    """A run without a shot is not the whole data; one that has seen a test shot is the last choice."""
     with_test, whole = (configured(tmp_path, dataset, **changes) for changes in ({"TEST_SHOTS": TEST}, {}))
     left_out = preprocess(with_test, "ann")
     assert preprocess(with_test, "ann").reused
@@ -110,12 +111,13 @@ def test_runs_are_told_apart_by_their_test_set(dataset: Path, tmp_path: Path, ca
     assert _run_of(with_test) == left_out.run.path
     other = configured(tmp_path, dataset, TEST_SHOTS={"ann": ["s3_anger", "s2_joy"]})
     assert _run_of(other) == left_out.run.path
+    newer = preprocess(whole, "ann")
+    assert _run_of(whole) == newer.run.path
+    assert _run_of(with_test) == left_out.run.path  # although a newer one has the same data and more
     assert not preprocess(other, "ann").reused
 
 
 def _run_of(configuration: Configuration) -> Path:
-    from audio2face.dataset import ActorDataset
-
     actor = ActorDataset.open("ann", configuration.dataset)
     return find_run(actor, {}, "latest", configuration.preproc.PREPROC_OUTPUT_ROOT).folder
 

@@ -28,6 +28,7 @@ from audio2face.training import diffusion
 from audio2face.training.diffusion import load_network, open_task
 from audio2face.training.run import NEWEST, TrainingResult, train
 from audio2face.training.run_folder import TrainingRun
+from audio2face.training.split_record import changed_files, read_test_shots
 from audio2face.training.trainer import StopReason
 
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
@@ -207,6 +208,15 @@ def test_an_actor_is_added_to_a_trained_network(folder: Path, result: TrainingRe
     after = network.state_dict()
     assert torch.equal(after["actor_projection.weight"], before["actor_projection.weight"].expand(-1, 2))
     assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith("actor_projection"))
+
+
+def test_a_training_records_its_test_set(folder: Path) -> None:
+    configuration = small_project(folder, **QUICK, TEST_SHOTS={"ann": ["s2_joy"]})
+    record = read_test_shots(train(configuration, nothing).run.path, configuration.roots)
+    assert record is not None
+    assert [(shot.shot, shot.in_preprocessing) for shot in record.test] == [("s2_joy", True)]
+    assert [file.path.name for file in record.validation] == ["s4_neutral.wav"]
+    assert changed_files((*record.files, *record.validation)) == ()
 
 
 def test_two_actors_are_trained_together(folder: Path) -> None:
