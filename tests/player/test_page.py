@@ -195,7 +195,7 @@ def test_address_names_a_moment(open_page: Any, single: Path) -> None:
     wait_until(page, "window.player.frame === 30")
     assert not page.evaluate("window.player.player.clock.playing")
     page.evaluate("location.hash = '#t=99'")
-    wait_until(page, "window.player.frame === 178")
+    wait_until(page, "window.player.frame === 179")
 
 
 def test_points_without_sound(open_page: Any, tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ const BETTER = {
 /** @param {Data} data */
 export function addTerms(data) {
   const tip = element("tip");
-  const hide = () => { tip.hidden = true; };
+  /** @type {HTMLElement | null} the label whose definition is shown */
+  let current = null;
+  const hide = () => { tip.hidden = true; current = null; };
   for (const term of document.querySelectorAll("a.term")) {
     if (!(term instanceof HTMLElement)) continue;
     const metric = data.metrics[term.dataset.metric ?? ""];
@@ -31,6 +33,7 @@ export function addTerms(data) {
         ...(metric.source ? [make("p", { class: "source" }, metric.source)] : []),
       );
       tip.hidden = false;
+      current = term;
       putBeside(tip, term);
     };
     term.setAttribute("aria-describedby", "tip");
@@ -45,7 +48,7 @@ export function addTerms(data) {
       }
     });
   }
-  addEventListener("scroll", hide, { passive: true, capture: true });
+  addEventListener("scroll", () => current && putBeside(tip, current), { passive: true, capture: true });
   addEventListener("keydown", (event) => event.key === "Escape" && hide());
 }
 
