@@ -50,8 +50,9 @@ def nothing(run: Path, network: torch.nn.Module) -> None:
     """An exporter."""
 
 
-def opened(folder: Path) -> TrainingData:
-    configuration = small_project(folder, **QUICK, **TWO_SHOTS)
+def opened(folder: Path, actors: tuple[str, ...] = ("ann",)) -> TrainingData:
+    shots = dict.fromkeys(actors, TWO_SHOTS["VALIDATION_SHOTS"]["ann"])
+    configuration = small_project(folder, actors, **QUICK, VALIDATION_SHOTS=shots)
     return TrainingData.open(configuration.dataset, configuration.train)
 
 
@@ -113,6 +114,19 @@ def test_a_network_that_knows_the_face_is_better(folder: Path, monkeypatch: pyte
         assert found.is_better
         assert found.verdict.startswith("This network is better than a linear map (ridge)")
         assert "**" not in found.readme_section()
+
+
+def test_each_actor_has_baselines_of_its_own(folder: Path) -> None:
+    data = opened(folder, ("ann", "bob"))
+    scores = dict.fromkeys(range(4), LipScore(1.0, 0.5))
+    found = compare(ValidatedClips(data, None, scores), step=3)
+    assert found.shots == ("ann::s2_joy", "ann::s4_neutral", "bob::s2_joy", "bob::s4_neutral")
+    ridge = found.lip_error_mm["ridge"]
+    assert ridge[:2] == pytest.approx(ridge[2:], rel=1e-9)  # of the same data
+    ann = replace(data, training_clips=tuple(clip for clip in data.training_clips if clip.shot.actor == "ann"))
+    assert compare(ValidatedClips(ann, None, {0: scores[0]}), step=3).lip_error_mm["ridge"][0] == ridge[0]
+    with pytest.raises(UserError, match="actor 'bob' has no training clip with speech"):
+        compare(ValidatedClips(ann, None, scores), step=3)
 
 
 def test_features_of_a_part_are_those_of_the_whole(folder: Path) -> None:
