@@ -346,7 +346,8 @@ def facts_section(report: Report) -> Markup:
         tag(
             "tr",
             tag("th", facts.label, tag("small", _unit_and_best(facts)), scope="row", id=f"metric-{quote(name)}"),
-            tag("td", facts.definition, tag("em", f" {facts.source}") if facts.source else "", class_="prose"),
+            tag("td", tag("code", name)),
+            tag("td", facts.definition, tag("em", f" Source: {facts.source}.") if facts.source else "", class_="prose"),
         )
         for name, facts in report.metrics.items()
     ]
@@ -379,7 +380,7 @@ def facts_section(report: Report) -> Markup:
         "section",
         tag("h2", "Definitions and data"),
         tag("h3", "Metrics"),
-        table(["Metric", "Definition"], definitions, "Definitions of the metrics"),
+        table(["Metric", "Name in files", "Definition"], definitions, "Definitions of the metrics"),
         tag("h3", "Recordings"),
         table(["Recording", "Actor", "Voice", "Emotion", *numeric, "SHA-256"], recordings, "Recordings"),
         tag("h3", "Regions of the mesh"),

@@ -112,6 +112,16 @@ def test_best_is_marked_by_the_metric_and_not_where_all_are_equal(open_report: O
     assert page.locator("#scores > .scroll td.best").count() == 3  # two share the smallest error
 
 
+def test_still_face_is_never_best() -> None:
+    report = made_report(3)
+    shut = {"closure_hits": Interval(mean=1.0, low=None, high=None, recordings=1)}
+    most = {"closure_hits": Interval(mean=0.9, low=None, high=None, recordings=1)}
+    least = {"closure_hits": Interval(mean=0.5, low=None, high=None, recordings=1)}
+    page = render_page(replace(report, summary={"neutral": shut, f"{FIRST}, finished": most, "ridge": least}))
+    best = page.split('best-mark">best</span>')[1:]
+    assert {text[:12] for text in best} == {"<b>0.90</b><"}
+
+
 def test_controls(open_report: OpenReport) -> None:
     report = made_report(6)
     page = open_report(report)

@@ -30,7 +30,7 @@ export function addTerms(data) {
         make("b", {}, metric.unit ? `${metric.label}, ${metric.unit}` : metric.label),
         make("p", {}, metric.definition),
         make("p", {}, BETTER[metric.better]),
-        ...(metric.source ? [make("p", { class: "source" }, metric.source)] : []),
+        ...(metric.source ? [make("p", { class: "source" }, `Source: ${metric.source}`)] : []),
       );
       tip.hidden = false;
       current = term;
