@@ -15,6 +15,7 @@ from audio2face.audio.track import (
     peak_level,
     read_track,
     stream_mono,
+    stream_range,
 )
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "resample_soxr",
     "sample_blocks",
     "stream_mono",
+    "stream_range",
 ]

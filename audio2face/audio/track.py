@@ -202,6 +202,34 @@ def stream_mono(
     yield stream.finish()
 
 
+def stream_range(
+    path: Path | str, samplerate: int, begin: int, count: int, resampler: Resampler = "soxr"
+) -> Iterator[Float32Array]:
+    """Yields a range of a recording as `stream_mono` does, with silence before its start; it ends with the recording.
+
+    Args:
+        path: any recording or film with audio.
+        samplerate: rate of the chunks, in Hz.
+        begin: first sample of the range at that rate; negative: that many samples before the start.
+        count: number of samples.
+        resampler: the filter.
+
+    Raises:
+        UserError: as `stream_mono`.
+    """
+    if begin < 0:
+        yield np.zeros(min(-begin, count), np.float32)
+        count, begin = count + begin, 0
+    at = 0
+    for piece in stream_mono(path, samplerate, resampler=resampler):
+        part = piece[max(begin - at, 0) : max(begin + count - at, 0)]
+        if len(part):
+            yield part
+        at += len(piece)
+        if at >= begin + count:
+            return
+
+
 def peak_level(
     path: Path | str, samplerate: int = 16_000, channel: int | None = None, resampler: Resampler = "soxr"
 ) -> float:

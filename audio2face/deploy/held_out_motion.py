@@ -6,7 +6,7 @@ and the lowest one, so that an animator of these vertices alone divides the face
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from audio2face.animation import FaceData
 from audio2face.animation.skin import face_mask
-from audio2face.audio import Resampler, stream_mono
+from audio2face.audio import stream_mono, stream_range
 from audio2face.console import LOGGER, track
 from audio2face.dataset.emotions import EmotionVectors
 from audio2face.errors import UserError
@@ -274,7 +274,8 @@ class HeldOutReader:
         wanted = -(-clip.num_frames * fps // exact_rate(clip.fps))
         begin = round((start - lead / fps) * executor.samplerate)
         count = round((lead + wanted) / fps * executor.samplerate + _CONTEXT * executor.samplerate)
-        for samples in _samples(clip, executor.samplerate, self._model.info.resampler, begin, count):
+        resampler = self._model.info.resampler
+        for samples in stream_range(clip.audio, executor.samplerate, begin, count, resampler):
             executor.push(0, samples)
         executor.close(0)
         parts = [self._parts(motion, marked) for motion in group_frames(map(check_finite_motion, executor.run()))]
@@ -307,20 +308,3 @@ def _most_moving(variance: Float64Array) -> Int64Array:
     """The moving vertices with the largest variance, `[up to _MOVING_VERTS]`, ascending."""
     order = np.argsort(-variance, kind="stable")[:_MOVING_VERTS]
     return np.sort(order[variance[order] > 0])
-
-
-def _samples(
-    clip: ValidationClip, samplerate: int, resampler: Resampler, begin: int, count: int
-) -> Iterator[Float32Array]:
-    """Yields a range of a recording in chunks, with silence before its start."""
-    if begin < 0:
-        yield np.zeros(min(-begin, count), np.float32)
-        count, begin = count + begin, 0
-    at = 0
-    for piece in stream_mono(clip.audio, samplerate, resampler=resampler):
-        part = piece[max(begin - at, 0) : max(begin + count - at, 0)]
-        if len(part):
-            yield part
-        at += len(piece)
-        if at >= begin + count:
-            return

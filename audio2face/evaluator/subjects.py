@@ -1,0 +1,247 @@
+"""Models that are evaluated: a deployed network animates shots, as it is and with post-processing.
+
+Nothing here needs PyTorch, so that processes which animate start quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from audio2face.animation import AnimatorSettings, FaceAnimator, FaceData
+from audio2face.audio import resample, stream_range
+from audio2face.dataset.emotions import EmotionVectors
+from audio2face.evaluate.lips import lip_distance
+from audio2face.evaluate.motion import FaceFrames
+from audio2face.evaluator.faces import ActorFace, RecordedFrames
+from audio2face.evaluator.results import Variant
+from audio2face.evaluator.shots import EvaluationShot
+from audio2face.inference import EmotionCurve, Executor, TrackSettings, open_graph
+from audio2face.inference.actor import exact_rate
+from audio2face.inference.executor import check_finite_motion, group_frames
+from audio2face.model_folder import DeployedModel
+from audio2face.types import MM_PER_CM, Float32Array, Float64Array, Int64Array
+
+_CONTEXT = Fraction(1)  # seconds of audio before and after the compared part
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """What a model is opened from; small, to be sent to processes.
+
+    Attributes:
+        run: name of the training run.
+        folder: the deployed folder.
+        network_type: the kind of network.
+        zero_emotion: emotion of the zero vector.
+        parameters: animation parameters by actor and variant.
+        seed: of the noise of a network that takes noise.
+    """
+
+    run: str
+    folder: Path
+    network_type: str
+    zero_emotion: str | None
+    parameters: Mapping[str, Mapping[Variant, Mapping[str, float]]]
+    seed: int = 0
+
+
+class Model:
+    """A deployed network, loaded.
+
+    Args:
+        settings: what it is opened from.
+
+    Raises:
+        UserError: the folder is damaged, or the network cannot be loaded.
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self.settings = settings
+        self.deployed = DeployedModel.open(settings.folder)
+        self._graph = open_graph(self.deployed)
+        self._emotions = EmotionVectors(self.deployed.info.emotions, settings.zero_emotion)
+        self._faces: dict[str, ActorFace] = {}
+
+    def face(self, actor: str) -> ActorFace:
+        """The face of an actor, loaded once."""
+        if actor not in self._faces:
+            self._faces[actor] = ActorFace(self.deployed.actor(actor))
+        return self._faces[actor]
+
+    def animate(self, shot: EvaluationShot, seed: int | None = None) -> Iterator[Mapping[Variant, FaceFrames]]:
+        """Animates a shot, all variants in one pass of the network.
+
+        Args:
+            shot: the shot.
+            seed: of the noise; None: that of the settings.
+
+        Yields:
+            Blocks of consecutive frames at the times of the recorded frames, by variant.
+
+        Raises:
+            UserError: the recording cannot be read, or the network outputs NaN or infinity.
+        """
+        face = self.face(shot.actor)
+        rate = exact_rate(shot.fps)
+        executor = self._executor(shot, rate, seed)
+        parameters = self.settings.parameters[shot.actor]
+        animators = {variant: face.animator(dict(values), executor.fps) for variant, values in parameters.items()}
+        recorded = {variant: RecordedFrames(executor.fps, rate, shot.num_frames) for variant in animators}
+        for deltas in self._deltas(face, executor, shot, rate):
+            blocks = {
+                variant: recorded[variant].push(face.finish(animator, deltas))
+                for variant, animator in animators.items()
+            }
+            yield from _whole_blocks(blocks)
+            if all(each.is_complete for each in recorded.values()):
+                return
+        yield from _whole_blocks({variant: each.finish() for variant, each in recorded.items()})
+
+    def _executor(self, shot: EvaluationShot, rate: Fraction, seed: int | None) -> Executor:
+        return self.open_executor(
+            shot.actor, shot.emotion, rate if self.deployed.info.native_fps is None else None, seed
+        )
+
+    def open_executor(self, actor: str, emotion: str, fps: Fraction | None, seed: int | None) -> Executor:
+        """Opens an executor of one track that speaks in one emotion.
+
+        Args:
+            actor: whose face is animated.
+            emotion: name of the emotion.
+            fps: rate of a network without a fixed one; None: 30.
+            seed: of the noise; None: that of the settings.
+        """
+        gain = None
+        if self.deployed.info.applies_input_strength:
+            gain = self.settings.parameters[actor]["finished"]["input_strength"]
+        track = TrackSettings(
+            emotion=EmotionCurve.constant(self._emotions.vector(emotion)),
+            actor=actor,
+            gain=gain,
+            seed=self.settings.seed if seed is None else seed,
+        )
+        return Executor.open(self.deployed, [track], fps=fps, graph=self._graph)
+
+    def _deltas(
+        self, face: ActorFace, executor: Executor, shot: EvaluationShot, rate: Fraction
+    ) -> Iterator[FaceFrames]:
+        """Deltas at the network's rate, the first frame half an interval after the start of the shot."""
+        info, fps = self.deployed.info, executor.fps
+        # A recorded frame is at the middle of its interval: the network is evaluated at that time.
+        start = Fraction(shot.audio_start) + (Fraction(1, 2) - info.frame_moment) / fps
+        lead = int(max(Fraction(0), min(start, _CONTEXT)) * fps)
+        wanted = -(-shot.num_frames * fps // rate) + 1
+        begin = round((start - lead / fps) * executor.samplerate)
+        count = round((lead + wanted) / fps * executor.samplerate + _CONTEXT * executor.samplerate)
+        for samples in stream_range(shot.audio, executor.samplerate, begin, count, info.resampler):
+            executor.push(0, samples)
+            for values in _values(executor):
+                yield from _after(face, values, lead)
+                lead = max(0, lead - len(values))
+        executor.close(0)
+        for values in _values(executor):
+            yield from _after(face, values, lead)
+            lead = max(0, lead - len(values))
+
+    def mouth(self, actor: str, lips: Int64Array) -> Mouth:
+        """A fast animation of the lips alone.
+
+        Args:
+            actor: whose face it is.
+            lips: paired vertices of upper and lower lip, `[2, pairs]`.
+        """
+        return Mouth(self, actor, lips)
+
+
+def _values(executor: Executor) -> Iterator[Float32Array]:
+    for output in group_frames(map(check_finite_motion, executor.run())):
+        yield output.values
+
+
+def _after(face: ActorFace, values: Float32Array, lead: int) -> Iterator[FaceFrames]:
+    """The deltas of network output without its first `lead` frames."""
+    if len(values) > lead:
+        yield face.deltas(values[lead:])
+
+
+def _whole_blocks(blocks: Mapping[Variant, FaceFrames | None]) -> Iterator[Mapping[Variant, FaceFrames]]:
+    """The blocks, which have the same length in all variants; nothing where they are empty."""
+    found = {variant: block for variant, block in blocks.items() if block is not None}
+    if found:
+        yield found
+
+
+class Mouth:
+    """Animates the lips for any samples: the finished animation, on the vertices that it needs.
+
+    Args:
+        model: the network.
+        actor: whose face it is.
+        lips: paired vertices of upper and lower lip, `[2, pairs]`.
+    """
+
+    def __init__(self, model: Model, actor: str, lips: Int64Array) -> None:
+        self._model, self._actor = model, actor
+        face = model.face(actor).data
+        heights = face.skin[:, 1]
+        # The highest and the lowest vertex: the division of upper and lower face is then that of the whole face.
+        kept = np.unique(np.concatenate([lips.reshape(-1), [heights.argmin(), heights.argmax()]]))
+        self._kept, self._lips = kept, np.searchsorted(kept, lips)
+        self._data = FaceData(
+            skin=face.skin[kept],
+            tongue=face.tongue,
+            jaw=face.jaw,
+            lip_open=face.lip_open[kept],
+            eye_close=face.eye_close[kept],
+            saccades=face.saccades,
+        )
+        self._neutral = float(lip_distance(self._data.skin[self._lips][None])[0])
+
+    def opening(self, samples: Float32Array, samplerate: int, emotion: str) -> tuple[Float64Array, float]:
+        """Mouth opening above the neutral face for some speech.
+
+        Args:
+            samples: mono, float32 `[samples]`, full scale 1.
+            samplerate: Hz.
+            emotion: name of the emotion.
+
+        Returns:
+            Millimetres `[frames]`, frame i at i / fps (or its middle, as the network's frames are), and the rate.
+        """
+        executor = self._model.open_executor(self._actor, emotion, None, None)
+        animate = self._animator(executor.fps)
+        executor.push(0, self._resampled(samples, samplerate, executor))
+        executor.close(0)
+        curve = [self._opening(animate, values) for values in _values(executor)]
+        return np.concatenate(curve), float(executor.fps)
+
+    def opening_streamed(self, samples: Float32Array, samplerate: int, emotion: str) -> tuple[Float64Array, float]:
+        """The same, computed from audio that arrives in pieces of 20 ms."""
+        executor = self._model.open_executor(self._actor, emotion, None, None)
+        animate = self._animator(executor.fps)
+        heard = self._resampled(samples, samplerate, executor)
+        piece, curve = executor.samplerate // 50, []
+        for start in range(0, len(heard), piece):
+            executor.push(0, heard[start : start + piece])
+            curve += [self._opening(animate, values) for values in _values(executor)]
+        executor.close(0)
+        curve += [self._opening(animate, values) for values in _values(executor)]
+        return np.concatenate(curve), float(executor.fps)
+
+    def _resampled(self, samples: Float32Array, samplerate: int, executor: Executor) -> Float32Array:
+        return resample(samples, samplerate, executor.samplerate, self._model.deployed.info.resampler)
+
+    def _animator(self, fps: Fraction) -> FaceAnimator:
+        parameters = dict(self._model.settings.parameters[self._actor]["finished"])
+        return FaceAnimator(self._data, AnimatorSettings.from_parameters(parameters), fps)
+
+    def _opening(self, animate: FaceAnimator, values: Float32Array) -> Float64Array:
+        face = self._model.face(self._actor)
+        skin = face.skin_deltas(values, self._kept)
+        distance = lip_distance(animate.skin(skin)[:, self._lips])
+        return np.asarray(MM_PER_CM * (distance - self._neutral), np.float64)
