@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from audio2face.io.digests import file_sha256
 from audio2face.outputs import RECORD_FILE
 
 # Of a deployed folder; engines that TensorRT built from them and notes for people are no inputs.
-_MODEL_SUFFIXES = (".json", ".npz", ".onnx", ".data")
 
 
 @dataclass(frozen=True)
@@ -109,12 +107,3 @@ class OutputInputs:
 def discard(folder: Path) -> None:
     """Removes the record of a folder before its animation is replaced, so that a mixture never counts as complete."""
     (folder / INPUTS_FILE).unlink(missing_ok=True)
-
-
-def model_digest(folder: Path) -> str:
-    """SHA-256 of the names and contents of a deployed folder's files that an animation depends on."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _MODEL_SUFFIXES and path.is_file():
-            digest.update(f"{path.name}\n{file_sha256(path)}\n".encode())
-    return digest.hexdigest()

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from audio2face.audio import read_header
 from audio2face.cli.inference_options import ComparisonSource, InferenceOptions
-from audio2face.cli.output_record import OutputInputs, RecordingState, discard, model_digest
+from audio2face.cli.output_record import OutputInputs, RecordingState, discard
 from audio2face.cli.recordings import Recording
 from audio2face.console import LOGGER, hidden_progress
 from audio2face.errors import UserError, check_file_stem
 from audio2face.extras import install_hint
 from audio2face.inference.animate import AnimationPipeline
+from audio2face.model_folder import model_digest
 from audio2face.outputs import default_formats, write_outputs
 from audio2face.player.page import LABELS
 

@@ -13,8 +13,8 @@ class FaceFrames:
 
     Attributes:
         skin: positions of all vertices, float32 `[frames, verts, 3]`, centimetres.
-        tongue: positions in the head's space, moved by the jaw, float32 `[frames, tongue verts, 3]`, centimetres; None: no
-            data.
+        tongue: positions in the head's space, moved by the jaw, float32 `[frames, tongue verts, 3]`, centimetres; None:
+            no data.
         jaw: deltas of the key points of the lower jaw, float32 `[frames, points, 3]`, centimetres; None: no data.
         eyes: rotations of right and left eye, x and y each, float32 `[frames, 4]`, degrees; None: no data.
     """

@@ -76,6 +76,10 @@ class EvaluationShot:
         """The beginning of the shot."""
         return replace(self, num_frames=min(self.num_frames, max(1, round(seconds * self.fps))))
 
+    def renamed(self, name: str) -> EvaluationShot:
+        """The same shot under another name."""
+        return replace(self, name=name)
+
     def phones_of_part(self) -> tuple[PhonemeTime, ...]:
         """The phones, in seconds from the first compared frame."""
         start = self.audio_start

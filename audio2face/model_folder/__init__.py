@@ -9,7 +9,7 @@ from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.diffusion import DiffusionInfo
 from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.model_folder.lint import lint
-from audio2face.model_folder.model import DeployedActor, DeployedModel
+from audio2face.model_folder.model import DeployedActor, DeployedModel, model_digest
 from audio2face.model_folder.network_info import NetworkInfo, TensorShape
 from audio2face.model_folder.regression import RegressionInfo
 from audio2face.model_folder.trt_info import engine_command, make_trt_info
@@ -30,6 +30,7 @@ __all__ = [
     "engine_command",
     "lint",
     "make_trt_info",
+    "model_digest",
     "parameter_ranges",
     "select_arrays",
 ]

@@ -7,6 +7,7 @@ folder, and for the lint, which lists everything.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from audio2face.errors import UserError
+from audio2face.io.digests import file_sha256
 from audio2face.model_folder.actor import AnimationConfig, check_actor_arrays
 from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.emotion_database import EmotionDatabase
@@ -26,6 +28,7 @@ from audio2face.placeholders import find_placeholder
 from audio2face.types import MESHES, AnyArray, Float32Array, Mesh
 
 MODEL_FILE = "model.json"
+DIGESTED_SUFFIXES = (".json", ".npz", ".onnx", ".data")
 
 
 def display_name(actor: str) -> str:
@@ -289,3 +292,12 @@ def _read_database(
             f"Name one of its shots ({', '.join(map(ascii, database.names[:5]))}) and a frame below its size.",
         )
     return database
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 of the names and contents of a deployed folder's files that an animation depends on."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in DIGESTED_SUFFIXES and path.is_file():
+            digest.update(f"{path.name}\n{file_sha256(path)}\n".encode())
+    return digest.hexdigest()

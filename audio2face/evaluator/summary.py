@@ -1,0 +1,192 @@
+"""From scores of shots to what a report states: means with intervals, paired differences, warnings, worst moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from audio2face.evaluate.baselines import MEAN_FACE, RIDGE
+from audio2face.evaluate.group_metrics import emotion_separability
+from audio2face.evaluate.intervals import Interval, bootstrap_mean, paired_difference, verdict
+from audio2face.evaluate.metrics import METRICS
+from audio2face.evaluator.results import Comparison, Flag, Moment, RecordingFacts, Subject
+
+# What every model is compared in, against the ridge and against other models.
+COMPARED = (
+    "lip_vertex_error",
+    "lip_distance_correlation",
+    "mean_vertex_error",
+    "opening_retention",
+    "closure_hits",
+    "jerk_ratio",
+)
+# A model is shown to be better than a linear map where it is better in both.
+DECISIVE = ("lip_vertex_error", "lip_distance_correlation")
+FEW_SHOTS = 10  # below that many an interval is itself uncertain
+_WORST = 10
+_APART = 1.0  # seconds between two moments of one shot
+
+Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]  # subject, recording, record of `scoring.score_record`
+
+
+def summarise(scores: Scores, recordings: Sequence[RecordingFacts]) -> dict[str, dict[str, Interval]]:
+    """Mean and interval of every metric, by subject and metric; metrics that are undefined everywhere are missing."""
+    found: dict[str, dict[str, Interval]] = {}
+    for subject, records in scores.items():
+        found[subject] = {}
+        for metric in METRICS:
+            values = _values(records, recordings, metric)
+            if np.isfinite(values).any():
+                found[subject][metric] = bootstrap_mean(values, _shots(recordings))
+        separability = _separability(records, recordings)
+        if np.isfinite(separability):
+            found[subject]["emotion_separability"] = Interval(
+                mean=separability, low=None, high=None, recordings=len(recordings)
+            )
+    return found
+
+
+def _values(records: Mapping[str, Mapping[str, Any]], recordings: Sequence[RecordingFacts], metric: str) -> Any:
+    return np.array([records[each.name]["values"].get(metric, np.nan) for each in recordings], np.float64)
+
+
+def _shots(recordings: Sequence[RecordingFacts]) -> list[str]:
+    """The shot of each recording: voices of one shot are drawn together."""
+    return [f"{each.actor}/{each.shot}" for each in recordings]
+
+
+def _separability(records: Mapping[str, Mapping[str, Any]], recordings: Sequence[RecordingFacts]) -> float:
+    actors = {each.actor for each in recordings}
+    if len(actors) != 1:  # faces of several actors differ by more than their emotions
+        return float("nan")
+    poses = np.array([records[each.name]["expression"] for each in recordings])
+    return emotion_separability(poses, [each.emotion for each in recordings]) if poses.size else float("nan")
+
+
+def compare(scores: Scores, subjects: Sequence[Subject], recordings: Sequence[RecordingFacts]) -> list[Comparison]:
+    """Paired differences: every variant of a model against the ridge, and finished animations against each other."""
+    models = [each.name for each in subjects if each.kind == "model"]
+    finished = [each.name for each in subjects if each.variant == "finished"]
+    pairs = [(name, RIDGE) for name in models if RIDGE in scores] + list(combinations(finished, 2))
+    return [
+        found
+        for one, other in pairs
+        for metric in COMPARED
+        if (found := _comparison(scores, recordings, one, other, metric)) is not None
+    ]
+
+
+def _comparison(
+    scores: Scores, recordings: Sequence[RecordingFacts], subject: str, against: str, metric: str
+) -> Comparison | None:
+    better = METRICS[metric].better
+    target = {"zero": 0.0, "one": 1.0}.get(better)
+    pair = [_values(scores[name], recordings, metric) for name in (subject, against)]
+    if target is not None:  # how far from the best value
+        pair = [np.abs(values - target) for values in pair]
+    difference = paired_difference(*pair, _shots(recordings))
+    if not difference.recordings:
+        return None
+    return Comparison(
+        subject=subject,
+        against=against,
+        metric=metric,
+        difference=difference,
+        verdict=verdict(difference, "higher" if better == "higher" else "lower"),
+    )
+
+
+def flags_of(
+    comparisons: Sequence[Comparison],
+    subjects: Sequence[Subject],
+    recordings: Sequence[RecordingFacts],
+    summary: Mapping[str, Mapping[str, Interval]],
+) -> list[Flag]:
+    """What a reader must not miss."""
+    flags = []
+    num_shots = len(set(_shots(recordings)))
+    if num_shots < FEW_SHOTS:
+        flags.append(
+            Flag(
+                level="warning",
+                text=f"Only {num_shots} shots were evaluated: intervals are uncertain below {FEW_SHOTS}, and small "
+                "differences mean nothing.",
+            )
+        )
+    for subject in subjects:
+        if subject.kind == "model":
+            flags += _flags_of_model(subject, comparisons, summary)
+    return flags
+
+
+def _flags_of_model(
+    subject: Subject, comparisons: Sequence[Comparison], summary: Mapping[str, Mapping[str, Interval]]
+) -> list[Flag]:
+    against_ridge = {
+        each.metric: each for each in comparisons if each.subject == subject.name and each.against == RIDGE
+    }
+    decisive = [against_ridge[metric] for metric in DECISIVE if metric in against_ridge]
+    flags = []
+    short = [each for each in decisive if each.verdict != "better"]
+    if short or not decisive:
+        reasons = "; ".join(_reason(each) for each in short) or "nothing could be compared"
+        flags.append(
+            Flag(
+                level="warning",
+                subject=subject.name,
+                text=f"{subject.name} is not shown to be better than a linear map from the spectrum (ridge): "
+                f"{reasons}.",
+            )
+        )
+    if _mean_face_is_nearer(subject.name, summary):
+        flags.append(
+            Flag(
+                level="warning",
+                subject=subject.name,
+                text="A still face (the mean of the training data) is nearer to the recorded lips than "
+                f"{subject.name}.",
+            )
+        )
+    return flags
+
+
+def _reason(comparison: Comparison) -> str:
+    difference, metric = comparison.difference, METRICS[comparison.metric]
+    unit = f" {metric.unit}" if metric.unit else ""
+    interval = "" if difference.low is None else f", interval {difference.low:+.3f} to {difference.high:+.3f}"
+    words = "is worse" if comparison.verdict == "worse" else "may be the same"
+    return f"{metric.label} {words} ({difference.mean:+.3f}{unit}{interval})"
+
+
+def _mean_face_is_nearer(name: str, summary: Mapping[str, Mapping[str, Interval]]) -> bool:
+    metric = DECISIVE[0]
+    mine, still = (summary.get(subject, {}).get(metric) for subject in (name, MEAN_FACE))
+    return mine is not None and still is not None and mine.mean >= still.mean
+
+
+def worst_moments(
+    records: Mapping[str, Mapping[str, Any]], recordings: Sequence[RecordingFacts], count: int = _WORST
+) -> list[Moment]:
+    """The moments of the largest lip errors of one subject, a second apart within a shot, the worst first."""
+    found = [moment for each in recordings for moment in _peaks(each, np.array(records[each.name]["error_mm"]), count)]
+    return sorted(found, key=lambda moment: -moment.error_mm)[:count]
+
+
+def _peaks(recording: RecordingFacts, errors: Any, count: int) -> list[Moment]:
+    peaks: list[Moment] = []
+    left = errors.copy()
+    reach = round(_APART * recording.fps)
+    while len(peaks) < count and len(left) and left.max() > 0:
+        frame = int(left.argmax())
+        peaks.append(
+            Moment(
+                recording=recording.name,
+                seconds=round((frame + 0.5) / recording.fps, 2),
+                error_mm=round(float(errors[frame]), 2),
+            )
+        )
+        left[max(0, frame - reach) : frame + reach + 1] = 0
+    return peaks
