@@ -1,4 +1,4 @@
-"""Processes that score shots at the same time, with progress, and results kept for a repeated call."""
+"""Processes that work on tasks at the same time, and results that are kept for a repeated call."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from audio2face.console import hidden_progress
 from audio2face.errors import UserError
-from audio2face.evaluator.scoring import Context, Scorer, ScoreTask
+from audio2face.evaluator.tasks import Context, Session, Task
 from audio2face.inference import set_num_threads
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import write_json
 
-Records = dict[str, dict[str, Any]]
-
 
 @dataclass(frozen=True)
-class KeptScores:
-    """Scores of earlier calls in a folder, one file per shot and subject or group of subjects.
+class KeptTasks:
+    """Results of tasks of earlier calls in a folder, one file each.
 
     Attributes:
         folder: of the files.
@@ -33,8 +32,8 @@ class KeptScores:
 
     folder: Path
 
-    def read(self, key: str) -> Records | None:
-        """The scores of a key; None where there are none, or the file is damaged."""
+    def read(self, key: str) -> dict[str, Any] | None:
+        """The result of a key; None where there are none, or the file is damaged."""
         path = self.folder / f"{key}.json"
         try:
             found = read_json(path) if path.is_file() else None
@@ -42,9 +41,9 @@ class KeptScores:
             return None
         return found if isinstance(found, dict) else None
 
-    def write(self, key: str, records: Records) -> None:
-        """Keeps scores."""
-        write_json(self.folder / f"{key}.json", records)
+    def write(self, key: str, result: dict[str, Any]) -> None:
+        """Keeps a result."""
+        write_json(self.folder / f"{key}.json", result)
 
 
 def digest(*parts: Any) -> str:
@@ -53,36 +52,39 @@ def digest(*parts: Any) -> str:
 
 
 class _Process:
-    scorer: Scorer | None = None
+    session: Session | None = None
 
 
 def _start(context: Context, num_threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the starting process, which ends the others
     set_num_threads(num_threads)
-    _Process.scorer = Scorer(context)
+    _Process.session = Session(context)
 
 
-def _score(task: ScoreTask) -> Records:
-    assert _Process.scorer is not None  # `_start` made it
-    return _Process.scorer.score(task)
+def _run(task: Task) -> dict[str, Any]:
+    assert _Process.session is not None  # `_start` made it
+    with hidden_progress():
+        return task.run(_Process.session)
 
 
-def score_all(context: Context, tasks: Sequence[ScoreTask], jobs: int) -> Iterator[tuple[ScoreTask, Records]]:
-    """Yields the scores of tasks as they are done, in any order.
+def run_tasks(context: Context, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields index and result of tasks as they are done, in any order.
 
     Args:
         context: what all tasks share.
         tasks: the tasks.
-        jobs: number of processes; 1 scores in this process.
+        jobs: number of processes; 1 works in this process.
 
     Raises:
-        UserError: a shot cannot be animated, or a process was killed.
+        UserError: a task failed, or a process was killed.
     """
     jobs = min(jobs, len(tasks))
     if jobs <= 1:
-        scorer = Scorer(context)
-        for task in tasks:
-            yield task, scorer.score(task)
+        session = Session(context)
+        for index, task in enumerate(tasks):
+            with hidden_progress():
+                result = task.run(session)
+            yield index, result
         return
     threads = max((os.cpu_count() or 1) // jobs, 1)
     # A fork would share ONNX Runtime's threads.
@@ -90,7 +92,7 @@ def score_all(context: Context, tasks: Sequence[ScoreTask], jobs: int) -> Iterat
         jobs, multiprocessing.get_context("spawn"), initializer=_start, initargs=(context, threads)
     )
     try:
-        waiting: dict[Future[Records], ScoreTask] = {pool.submit(_score, task): task for task in tasks}
+        waiting = {pool.submit(_run, task): index for index, task in enumerate(tasks)}
         for future in as_completed(waiting):
             yield waiting[future], future.result()
     except BrokenProcessPool as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from audio2face.evaluate.metrics import METRICS
 from audio2face.evaluate.regions import Region, Regions
 from audio2face.evaluator.baseline_fit import fit_to_run
 from audio2face.evaluator.prepare import PreparedRun
-from audio2face.evaluator.processes import KeptScores, Records, digest, score_all
+from audio2face.evaluator.processes import KeptTasks, digest, run_tasks
 from audio2face.evaluator.results import (
     SCHEMA,
     Behaviour,
@@ -28,17 +30,29 @@ from audio2face.evaluator.results import (
     Report,
     Subject,
 )
-from audio2face.evaluator.scoring import Context, ScoreTask, subject_name
 from audio2face.evaluator.sets import EvaluatedSet
 from audio2face.evaluator.shots import EvaluationShot, GroundTruth
-from audio2face.evaluator.summary import compare, flags_of, summarise, worst_moments
+from audio2face.evaluator.summary import Scores, compare, flags_of, summarise, worst_moments
+from audio2face.evaluator.tasks import (
+    BaselineTask,
+    BehaviourTask,
+    Context,
+    ModelTask,
+    PageTask,
+    Task,
+    subject_name,
+)
 from audio2face.io.digests import file_sha256
 from audio2face.model_folder import model_digest
 from audio2face.preproc.data_record import shot_files
+from audio2face.run_names import CONFIGURATION_FILE
+from audio2face.training.run_folder import PREPROC_FILE
 
 QUICK_SHOTS, QUICK_SECONDS = 10, 6.0
 _SAMPLED_SHOTS = 3  # animated under other noise too
-_SCORES_FOLDER = "scores"  # of a report, for a repeated call
+_TESTED_SHOTS = 6  # whose speech behaviour tests choose from
+_KEPT_FOLDER = "kept"  # of a report, for a repeated call
+PLAYERS_FOLDER = "players"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +89,7 @@ def evaluate(prepared: Sequence[PreparedRun], evaluated: EvaluatedSet, settings:
         UserError: data are missing or do not fit a network.
     """
     evaluation = _Evaluation.open(prepared, evaluated, settings)
-    scores = evaluation.scores()
-    return evaluation.report(scores)
+    return evaluation.report(*evaluation.animations())
 
 
 def quick_shots(shots: Sequence[EvaluationShot]) -> tuple[EvaluationShot, ...]:
@@ -110,50 +123,103 @@ class _Evaluation:
     def shots(self) -> tuple[EvaluationShot, ...]:
         return self.evaluated.shots
 
-    # --- scores ------------------------------------------------------------------------------------------------------
+    # --- tasks -------------------------------------------------------------------------------------------------------
 
-    def scores(self) -> dict[str, Records]:
-        """All scores, by subject and recording."""
-        kept = KeptScores(self.settings.folder / _SCORES_FOLDER)
-        keys = dict(zip(self._tasks(), self._keys(), strict=True))
-        found = {task: records for task, key in keys.items() if (records := kept.read(key)) is not None}
-        missing = [task for task in keys if task not in found]
+    def done(self, tasks: Sequence[Task], what: str) -> list[dict[str, Any]]:
+        """The results of tasks, in their order; those that an earlier call kept are reused."""
+        kept = KeptTasks(self.settings.folder / _KEPT_FOLDER)
+        keys = [self._key(task) for task in tasks]
+        found = {index: result for index, key in enumerate(keys) if (result := kept.read(key)) is not None}
+        missing = [index for index in range(len(tasks)) if index not in found]
         if found:
-            LOGGER.info("%d of %d shots were scored by an earlier call", len(found), len(keys))
-        done = score_all(self.context, missing, self.settings.jobs)
-        frames = sum(task.shot.num_frames for task in missing)
-        for task, records in track(done, frames, "evaluation", lambda item: item[0].shot.num_frames):
-            kept.write(keys[task], records)
-            found[task] = records
-        scores: dict[str, Records] = {}
-        for task in keys:
-            for subject, record in found[task].items():
-                scores.setdefault(subject, {})[task.shot.name] = record
-        return scores
+            LOGGER.info("%s: %d of %d parts are kept from an earlier call", what, len(found), len(tasks))
+        running = run_tasks(self.context, [tasks[index] for index in missing], self.settings.jobs)
+        lengths = [round(tasks[index].seconds * 10) for index in missing]
+        for number, result in track(running, sum(lengths), what, lambda item: lengths[item[0]]):
+            index = missing[number]
+            kept.write(keys[index], result)
+            found[index] = result
+        return [found[index] for index in range(len(tasks))]
 
-    def _tasks(self) -> list[ScoreTask]:
-        sampled = {shot.name for shot in self.shots[:_SAMPLED_SHOTS]} if not self.settings.quick else set()
-        return [
-            ScoreTask(shot=shot, model=model, samples=model is not None and shot.name in sampled)
-            for shot in sorted(self.shots, key=lambda shot: -shot.num_frames)  # long ones first
-            for model in [*range(len(self.prepared)), None]
-        ]
+    def _key(self, task: Task) -> str:
+        """A checksum of everything that the result of a task depends on."""
+        regions, model = self.context.regions[task.shots[0].actor].all(), task.model_index
+        return digest(
+            SCHEMA,
+            __version__,
+            type(task).__name__,
+            [self._fingerprints[shot.name] for shot in task.shots],
+            {name: region.sha256 for name, region in regions.items()},
+            self._fitted if model is None else self._models[model],
+            task.options,
+        )
 
-    def _keys(self) -> list[str]:
-        """A checksum for each task of everything that its scores depend on."""
-        models = [[model_digest(each.model.folder), each.settings.parameters] for each in self.prepared]
-        fitted = [__version__, self.prepared[0].name, file_sha256(self.prepared[0].run.path / "network.json")]
-        return [
-            digest(
-                SCHEMA,
-                __version__,
-                _fingerprint(task.shot),
-                {name: region.sha256 for name, region in self.context.regions[task.shot.actor].all().items()},
-                fitted if task.model is None else models[task.model],
-                task.samples,
-            )
-            for task in self._tasks()
-        ]
+    @cached_property
+    def _models(self) -> list[Any]:
+        return [[model_digest(each.model.folder), each.settings.parameters] for each in self.prepared]
+
+    @cached_property
+    def _fitted(self) -> list[Any]:
+        """What the baselines depend on: the training data of the first run."""
+        path = self.prepared[0].run.path
+        return [path.name, file_sha256(path / CONFIGURATION_FILE), file_sha256(path / PREPROC_FILE)]
+
+    @cached_property
+    def _fingerprints(self) -> dict[str, Any]:
+        return {shot.name: _fingerprint(shot) for shot in self.shots}
+
+    def animations(self) -> tuple[Scores, dict[str, list[Behaviour]]]:
+        """Scores by subject and recording, and the behaviour tests by subject."""
+        tasks: list[Task] = []
+        for shot in sorted(self.shots, key=lambda shot: -shot.num_frames):  # long ones first
+            tasks += [self._model_task(shot, model) for model in range(len(self.prepared))]
+            tasks.append(BaselineTask(shot=shot))
+        tested = [] if self.settings.quick else self._behaviour_tasks()
+        results = self.done([*tested, *tasks], "evaluation")
+        scores: dict[str, dict[str, dict[str, Any]]] = {}
+        for task, result in zip(tasks, results[len(tested) :], strict=True):
+            for subject, record in result.items():
+                scores.setdefault(subject, {})[task.shots[0].name] = record
+        behaviours = {
+            subject_name(self.prepared[task.model].name, "finished"): [Behaviour(**row) for row in result["behaviours"]]
+            for task, result in zip(tested, results[: len(tested)], strict=True)
+        }
+        return scores, behaviours
+
+    def _model_task(self, shot: EvaluationShot, model: int) -> ModelTask:
+        is_sampled = not self.settings.quick and shot in self.shots[:_SAMPLED_SHOTS]
+        return ModelTask(shot=shot, model=model, samples=is_sampled)
+
+    def _behaviour_tasks(self) -> list[BehaviourTask]:
+        """Tests of every model on the speech of one actor, in several emotions where there are."""
+        actor = self.shots[0].actor
+        by_emotion = {shot.emotion: shot for shot in reversed(self.shots) if shot.actor == actor}
+        chosen = [*by_emotion.values(), *(shot for shot in self.shots if shot.actor == actor)]
+        shots = tuple({shot.name: shot for shot in chosen}.values())[:_TESTED_SHOTS]
+        return [BehaviourTask(model=model, spoken=shots) for model in range(len(self.prepared))]
+
+    def with_players(self, worst: Mapping[str, Sequence[Moment]]) -> dict[str, list[Moment]]:
+        """The worst moments with the pages that show them; the pages are written."""
+        by_name = {shot.name: shot for shot in self.shots}
+        tasks: dict[tuple[str, str], PageTask] = {}
+        for index, each in enumerate(self.prepared):
+            subject = subject_name(each.name, "finished")
+            for moment in worst.get(subject, ()):
+                path = self.settings.folder / PLAYERS_FOLDER / each.name / f"{_file_name(moment.recording)}.html"
+                tasks[subject, moment.recording] = PageTask(shot=by_name[moment.recording], model=index, path=path)
+        missing = [task for task in tasks.values() if not self._is_written(task)]
+        self.done(missing, "player pages")
+        return {
+            subject: [_shown(moment, tasks[subject, moment.recording], self.settings.folder) for moment in moments]
+            for subject, moments in worst.items()
+        }
+
+    def _is_written(self, task: PageTask) -> bool:
+        """Whether a page is there; the record of one that was removed is removed too."""
+        record = self.settings.folder / _KEPT_FOLDER / f"{self._key(task)}.json"
+        if not task.path.is_file():
+            record.unlink(missing_ok=True)
+        return record.is_file()
 
     # --- report ------------------------------------------------------------------------------------------------------
 
@@ -172,17 +238,16 @@ class _Evaluation:
         ]
         return [*models, *(Subject(name=name, kind="baseline") for name in BASELINES)]
 
-    def report(self, scores: Mapping[str, Records]) -> Report:
-        """The report, without behaviour tests and player pages."""
+    def report(self, scores: Scores, behaviours: Mapping[str, Sequence[Behaviour]]) -> Report:
+        """The report."""
         recordings = [_facts(shot) for shot in self.shots]
         subjects = self.subjects()
         summary = summarise(scores, recordings)
         comparisons = compare(scores, subjects, recordings)
+        worst = _worst(subjects, scores, recordings)
         names = ", ".join(each.name for each in self.prepared)
         return Report(
-            title=f"{names} on the {self.evaluated.label}"
-            if self.evaluated.label.startswith(("test", "validation"))
-            else f"{names} on {self.evaluated.label}",
+            title=f"{names}: {self.evaluated.label}",
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             framework=__version__,
             evaluated_set=self.evaluated.label,
@@ -198,7 +263,8 @@ class _Evaluation:
             summary=summary,
             comparisons=comparisons,
             flags=[*self.evaluated.flags, *flags_of(comparisons, subjects, recordings, summary)],
-            worst=_worst(subjects, scores, recordings),
+            behaviours=behaviours,
+            worst=worst if self.settings.quick else self.with_players(worst),
             curves=_curves(scores, self.shots),
             quick=self.settings.quick,
         )
@@ -263,13 +329,13 @@ def _metric_facts(summary: Mapping[str, Mapping[str, Any]]) -> dict[str, MetricF
 
 
 def _worst(
-    subjects: Sequence[Subject], scores: Mapping[str, Records], recordings: Sequence[RecordingFacts]
+    subjects: Sequence[Subject], scores: Scores, recordings: Sequence[RecordingFacts]
 ) -> dict[str, list[Moment]]:
     finished = [subject.name for subject in subjects if subject.variant == "finished"]
     return {name: worst_moments(scores[name], recordings) for name in finished}
 
 
-def _curves(scores: Mapping[str, Records], shots: Sequence[EvaluationShot]) -> dict[str, Curves]:
+def _curves(scores: Scores, shots: Sequence[EvaluationShot]) -> dict[str, Curves]:
     found = {}
     for shot in shots:
         records = {subject: own[shot.name] for subject, own in scores.items()}
@@ -288,4 +354,12 @@ def _curves(scores: Mapping[str, Records], shots: Sequence[EvaluationShot]) -> d
     return found
 
 
-Test = Callable[[int, str], Sequence[Behaviour]]
+def _file_name(recording: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", recording).strip("_")
+
+
+def _shown(moment: Moment, task: PageTask, folder: Path) -> Moment:
+    """A moment with its page, which shows the shot from its first recorded frame on."""
+    page = task.path.relative_to(folder).as_posix()
+    start = round(task.shot.first / task.shot.fps + moment.seconds, 2)
+    return replace(moment, page=f"{page}#t={start:g}")

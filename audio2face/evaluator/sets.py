@@ -170,7 +170,7 @@ def set_of_folder(prepared: PreparedRun, folder: Path, actor: str, fps: float | 
         fps=fps,
     )
     trained = {path.resolve() for path in dataset.paths["AUDIO_ROOT"].glob("*")}
-    flags = ()
+    flags: tuple[Flag, ...] = ()
     if any(shot.audio.resolve() in trained for shot in shots):
         flags = (Flag(level="warning", text="The folder holds recordings of the training data: figures mean nothing."),)
     check_unique(shots)

@@ -5,7 +5,7 @@ Nothing here needs PyTorch, so that processes which animate start quickly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,17 +14,19 @@ import numpy as np
 
 from audio2face.animation import AnimatorSettings, FaceAnimator, FaceData
 from audio2face.audio import resample, stream_range
+from audio2face.dataset.actor import DEFAULT_EMOTION
 from audio2face.dataset.emotions import EmotionVectors
-from audio2face.evaluate.lips import lip_distance
 from audio2face.evaluate.motion import FaceFrames
+from audio2face.evaluate.regions import Mouth
 from audio2face.evaluator.faces import ActorFace, RecordedFrames
 from audio2face.evaluator.results import Variant
 from audio2face.evaluator.shots import EvaluationShot
 from audio2face.inference import EmotionCurve, Executor, TrackSettings, open_graph
 from audio2face.inference.actor import exact_rate
+from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.inference.executor import check_finite_motion, group_frames
 from audio2face.model_folder import DeployedModel
-from audio2face.types import MM_PER_CM, Float32Array, Float64Array, Int64Array
+from audio2face.types import MM_PER_CM, Float32Array, Float64Array
 
 _CONTEXT = Fraction(1)  # seconds of audio before and after the compared part
 
@@ -148,14 +150,35 @@ class Model:
             yield from _after(face, values, lead)
             lead = max(0, lead - len(values))
 
-    def mouth(self, actor: str, lips: Int64Array) -> Mouth:
-        """A fast animation of the lips alone.
+    @property
+    def rest_emotion(self) -> str:
+        """The emotion whose face at rest is the neutral one: that of the zero vector, else the first."""
+        return self.settings.zero_emotion or self.deployed.info.emotions[0]
+
+    def mouth(self, actor: str, mouth: Mouth) -> MouthAnimation:
+        """A fast animation of the mouth alone.
 
         Args:
             actor: whose face it is.
-            lips: paired vertices of upper and lower lip, `[2, pairs]`.
+            mouth: the vertices that measure its opening.
         """
-        return Mouth(self, actor, lips)
+        return MouthAnimation(self, actor, mouth)
+
+    def pipeline(self, shot: EvaluationShot) -> AnimationPipeline:
+        """The pipeline that users animate recordings with, for a shot."""
+        options = AnimationOptions(
+            actor=shot.actor,
+            emotion=shot.emotion if shot.emotion in self._vocabulary else None,
+            zero_emotion=self.settings.zero_emotion or DEFAULT_EMOTION,
+            seed=self.settings.seed,
+            blinks=False,
+            solver=None,
+        )
+        return AnimationPipeline(self.deployed, options, self._graph)
+
+    @property
+    def _vocabulary(self) -> tuple[str | None, ...]:
+        return (*self.deployed.info.emotions, self.settings.zero_emotion)
 
 
 def _values(executor: Executor) -> Iterator[Float32Array]:
@@ -176,31 +199,30 @@ def _whole_blocks(blocks: Mapping[Variant, FaceFrames | None]) -> Iterator[Mappi
         yield found
 
 
-class Mouth:
-    """Animates the lips for any samples: the finished animation, on the vertices that it needs.
+class MouthAnimation:
+    """Animates the mouth for any samples: the finished animation, on the vertices that it needs.
 
     Args:
         model: the network.
         actor: whose face it is.
-        lips: paired vertices of upper and lower lip, `[2, pairs]`.
+        mouth: the vertices that measure the opening.
     """
 
-    def __init__(self, model: Model, actor: str, lips: Int64Array) -> None:
-        self._model, self._actor = model, actor
-        face = model.face(actor).data
+    def __init__(self, model: Model, actor: str, mouth: Mouth) -> None:
+        self._model, self._actor, self._mouth = model, actor, mouth
+        face, vertices = model.face(actor).data, mouth.region.vertices
         heights = face.skin[:, 1]
         # The highest and the lowest vertex: the division of upper and lower face is then that of the whole face.
-        kept = np.unique(np.concatenate([lips.reshape(-1), [heights.argmin(), heights.argmax()]]))
-        self._kept, self._lips = kept, np.searchsorted(kept, lips)
+        self._kept = np.union1d(vertices, [heights.argmin(), heights.argmax()])
+        self._marked = np.searchsorted(self._kept, vertices)
         self._data = FaceData(
-            skin=face.skin[kept],
+            skin=face.skin[self._kept],
             tongue=face.tongue,
             jaw=face.jaw,
-            lip_open=face.lip_open[kept],
-            eye_close=face.eye_close[kept],
+            lip_open=face.lip_open[self._kept],
+            eye_close=face.eye_close[self._kept],
             saccades=face.saccades,
         )
-        self._neutral = float(lip_distance(self._data.skin[self._lips][None])[0])
 
     def opening(self, samples: Float32Array, samplerate: int, emotion: str) -> tuple[Float64Array, float]:
         """Mouth opening above the neutral face for some speech.
@@ -211,37 +233,36 @@ class Mouth:
             emotion: name of the emotion.
 
         Returns:
-            Millimetres `[frames]`, frame i at i / fps (or its middle, as the network's frames are), and the rate.
+            Millimetres `[frames]`, frame i at (i + 0.5) / fps, and the rate.
         """
-        executor = self._model.open_executor(self._actor, emotion, None, None)
-        animate = self._animator(executor.fps)
-        executor.push(0, self._resampled(samples, samplerate, executor))
-        executor.close(0)
-        curve = [self._opening(animate, values) for values in _values(executor)]
-        return np.concatenate(curve), float(executor.fps)
+        executor, heard = self._open(samples, samplerate, emotion)
+        return self._opening(executor, [heard])
 
     def opening_streamed(self, samples: Float32Array, samplerate: int, emotion: str) -> tuple[Float64Array, float]:
         """The same, computed from audio that arrives in pieces of 20 ms."""
+        executor, heard = self._open(samples, samplerate, emotion)
+        piece = executor.samplerate // 50
+        return self._opening(executor, [heard[start : start + piece] for start in range(0, len(heard), piece)])
+
+    def _open(self, samples: Float32Array, samplerate: int, emotion: str) -> tuple[Executor, Float32Array]:
+        """An executor, and the samples for it, which start where its frames are at the middle of their intervals."""
         executor = self._model.open_executor(self._actor, emotion, None, None)
-        animate = self._animator(executor.fps)
-        heard = self._resampled(samples, samplerate, executor)
-        piece, curve = executor.samplerate // 50, []
-        for start in range(0, len(heard), piece):
-            executor.push(0, heard[start : start + piece])
-            curve += [self._opening(animate, values) for values in _values(executor)]
+        info = self._model.deployed.info
+        heard = resample(samples, samplerate, executor.samplerate, info.resampler)
+        skipped = round((Fraction(1, 2) - info.frame_moment) / executor.fps * executor.samplerate)
+        return executor, np.concatenate([heard[skipped:], np.zeros(min(skipped, len(heard)), np.float32)])
+
+    def _opening(self, executor: Executor, pieces: Iterable[Float32Array]) -> tuple[Float64Array, float]:
+        parameters = dict(self._model.settings.parameters[self._actor]["finished"])
+        animate = FaceAnimator(self._data, AnimatorSettings.from_parameters(parameters), executor.fps)
+        curve = []
+        for piece in pieces:
+            executor.push(0, piece)
+            curve += [self._opened(animate, values) for values in _values(executor)]
         executor.close(0)
-        curve += [self._opening(animate, values) for values in _values(executor)]
+        curve += [self._opened(animate, values) for values in _values(executor)]
         return np.concatenate(curve), float(executor.fps)
 
-    def _resampled(self, samples: Float32Array, samplerate: int, executor: Executor) -> Float32Array:
-        return resample(samples, samplerate, executor.samplerate, self._model.deployed.info.resampler)
-
-    def _animator(self, fps: Fraction) -> FaceAnimator:
-        parameters = dict(self._model.settings.parameters[self._actor]["finished"])
-        return FaceAnimator(self._data, AnimatorSettings.from_parameters(parameters), fps)
-
-    def _opening(self, animate: FaceAnimator, values: Float32Array) -> Float64Array:
-        face = self._model.face(self._actor)
-        skin = face.skin_deltas(values, self._kept)
-        distance = lip_distance(animate.skin(skin)[:, self._lips])
-        return np.asarray(MM_PER_CM * (distance - self._neutral), np.float64)
+    def _opened(self, animate: FaceAnimator, values: Float32Array) -> Float64Array:
+        skin = animate.skin(self._model.face(self._actor).skin_deltas(values, self._kept))
+        return MM_PER_CM * self._mouth.opening((skin - self._data.skin)[:, self._marked])

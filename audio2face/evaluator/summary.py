@@ -10,9 +10,9 @@ import numpy as np
 
 from audio2face.evaluate.baselines import MEAN_FACE, RIDGE
 from audio2face.evaluate.group_metrics import emotion_separability
-from audio2face.evaluate.intervals import Interval, bootstrap_mean, paired_difference, verdict
+from audio2face.evaluate.intervals import Estimate, bootstrap_mean, group_by_shot, paired_difference
 from audio2face.evaluate.metrics import METRICS
-from audio2face.evaluator.results import Comparison, Flag, Moment, RecordingFacts, Subject
+from audio2face.evaluator.results import Comparison, Flag, Interval, Moment, RecordingFacts, Subject
 
 # What every model is compared in, against the ridge and against other models.
 COMPARED = (
@@ -29,18 +29,19 @@ FEW_SHOTS = 10  # below that many an interval is itself uncertain
 _WORST = 10
 _APART = 1.0  # seconds between two moments of one shot
 
-Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]  # subject, recording, record of `scoring.score_record`
+Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]  # subject, recording, record of `tasks.score_record`
 
 
 def summarise(scores: Scores, recordings: Sequence[RecordingFacts]) -> dict[str, dict[str, Interval]]:
     """Mean and interval of every metric, by subject and metric; metrics that are undefined everywhere are missing."""
+    shots = _shots(recordings)
     found: dict[str, dict[str, Interval]] = {}
     for subject, records in scores.items():
-        found[subject] = {}
-        for metric in METRICS:
-            values = _values(records, recordings, metric)
-            if np.isfinite(values).any():
-                found[subject][metric] = bootstrap_mean(values, _shots(recordings))
+        found[subject] = {
+            metric: _interval(bootstrap_mean(group_by_shot(values, shots)))
+            for metric in METRICS
+            if (values := _values(records, metric))
+        }
         separability = _separability(records, recordings)
         if np.isfinite(separability):
             found[subject]["emotion_separability"] = Interval(
@@ -49,13 +50,18 @@ def summarise(scores: Scores, recordings: Sequence[RecordingFacts]) -> dict[str,
     return found
 
 
-def _values(records: Mapping[str, Mapping[str, Any]], recordings: Sequence[RecordingFacts], metric: str) -> Any:
-    return np.array([records[each.name]["values"].get(metric, np.nan) for each in recordings], np.float64)
+def _interval(estimate: Estimate) -> Interval:
+    return Interval(mean=estimate.mean, low=estimate.low, high=estimate.high, recordings=estimate.recordings)
 
 
-def _shots(recordings: Sequence[RecordingFacts]) -> list[str]:
+def _values(records: Mapping[str, Mapping[str, Any]], metric: str) -> dict[str, float]:
+    """The values of a metric by recording, where it is defined."""
+    return {name: record["values"][metric] for name, record in records.items() if metric in record["values"]}
+
+
+def _shots(recordings: Sequence[RecordingFacts]) -> dict[str, str]:
     """The shot of each recording: voices of one shot are drawn together."""
-    return [f"{each.actor}/{each.shot}" for each in recordings]
+    return {each.name: f"{each.actor}/{each.shot}" for each in recordings}
 
 
 def _separability(records: Mapping[str, Mapping[str, Any]], recordings: Sequence[RecordingFacts]) -> float:
@@ -82,20 +88,16 @@ def compare(scores: Scores, subjects: Sequence[Subject], recordings: Sequence[Re
 def _comparison(
     scores: Scores, recordings: Sequence[RecordingFacts], subject: str, against: str, metric: str
 ) -> Comparison | None:
-    better = METRICS[metric].better
-    target = {"zero": 0.0, "one": 1.0}.get(better)
-    pair = [_values(scores[name], recordings, metric) for name in (subject, against)]
-    if target is not None:  # how far from the best value
-        pair = [np.abs(values - target) for values in pair]
-    difference = paired_difference(*pair, _shots(recordings))
-    if not difference.recordings:
+    one, other = (_values(scores[name], metric) for name in (subject, against))
+    found = paired_difference(one, other, _shots(recordings), METRICS[metric].better)
+    if found is None:
         return None
     return Comparison(
         subject=subject,
         against=against,
         metric=metric,
-        difference=difference,
-        verdict=verdict(difference, "higher" if better == "higher" else "lower"),
+        difference=_interval(found.estimate),
+        verdict=found.verdict,
     )
 
 
@@ -107,7 +109,7 @@ def flags_of(
 ) -> list[Flag]:
     """What a reader must not miss."""
     flags = []
-    num_shots = len(set(_shots(recordings)))
+    num_shots = len(set(_shots(recordings).values()))
     if num_shots < FEW_SHOTS:
         flags.append(
             Flag(
