@@ -64,7 +64,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     package_run(
         run,
         target,
-        _post_processing(configuration),
+        post_processing(configuration),
         configuration.roots,
         train.PREPROC_ROOT,
         licence=train.MODEL_LICENSE,
@@ -73,7 +73,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
     return target
 
 
-def _post_processing(configuration: Configuration) -> PostProcessing:
+def post_processing(configuration: Configuration) -> PostProcessing:
     """Settings of post-processing: CONFIG, the entries of the user's file, and whether to calibrate the others."""
     from audio2face.deploy.neutral import PostProcessing
 

@@ -18,8 +18,15 @@ from pathlib import Path
 from audio2face.cli.settings import fail
 
 STAGE_PROCESS = Path(__file__).resolve().parent / "stage_process.py"
-# Stages that read a configuration; the others bring their own.
-CONFIGURED = ("check", "preproc", "train", "deploy", "inference")
+# Stages that read a configuration, and the stage that it is checked for; the others bring their own.
+CONFIGURED = {
+    "check": "check",
+    "preproc": "preproc",
+    "train": "train",
+    "deploy": "deploy",
+    "inference": "inference",
+    "evaluate": "deploy",  # of a run that is not deployed, the deployed folder is made
+}
 # The modules that run the stages.
 MODULES = {"inference": "audio2face.cli.animate"}
 
@@ -87,7 +94,7 @@ def write_configuration(python: Path, stage: str, args: argparse.Namespace, vari
     Returns:
         The exit status: 0, or that of what went wrong.
     """
-    command = ["-m", "audio2face.config", *named_configuration(args), "--stage", stage, "--output", str(to)]
+    command = ["-m", "audio2face.config", *named_configuration(args), "--stage", CONFIGURED[stage], "--output", str(to)]
     for actor in getattr(args, "actor_names", None) or []:
         command += ["--actor", actor]
     for override in getattr(args, "overrides", []):

@@ -56,6 +56,9 @@ COMMANDS = {
     "train": Command("audio2face.cli.train", "train a network", supervised=True, extras=("train",)),
     "deploy": Command("audio2face.cli.deploy", "pack a trained network into a model folder", supervised=True),
     "animate": Command("audio2face.cli.animate", "animate a face from recordings", "inference", supervised=True),
+    "evaluate": Command(
+        "audio2face.cli.evaluate", "score networks on speech they have not seen", supervised=True, extras=("train",)
+    ),
     "runs": Command("audio2face.cli.runs", "list runs with their figures, compare and remove them"),
     "sweep": Command("audio2face.cli.sweep", "train with several values of some parameters", extras=("train",)),
     "push": Command("audio2face.cli.push", "publish a deployed model on a hub"),

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from audio2face import log_settings
-from audio2face.cli.parsers import animate, hub, project, runs, stages, sweep
+from audio2face.cli.parsers import animate, evaluate, hub, project, runs, stages, sweep
 
 # Forms of an animation, which documentation and tests name.
 FORMATS = animate.FORMATS
@@ -21,6 +21,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "train": stages.train,
     "deploy": stages.deploy,
     "inference": animate.animate,
+    "evaluate": evaluate.evaluate,
     "quickstart": stages.quickstart,
     "sweep": sweep.sweep,
     "push": hub.push,
@@ -37,6 +38,7 @@ _CHECKS: dict[str, Callable[[argparse.ArgumentParser, argparse.Namespace], None]
     "train": stages.check_train,
     "deploy": stages.check_deploy,
     "inference": animate.check_animate,
+    "evaluate": evaluate.check_evaluate,
     "runs": runs.check_runs,
     "sweep": sweep.check_sweep,
 }
