@@ -134,7 +134,7 @@ class _Evaluation:
         if found:
             LOGGER.info("%s: %d of %d parts are kept from an earlier call", what, len(found), len(tasks))
         running = run_tasks(self.context, [tasks[index] for index in missing], self.settings.jobs)
-        lengths = [round(tasks[index].seconds * 10) for index in missing]
+        lengths = [max(1, round(tasks[index].seconds)) for index in missing]
         for number, result in track(running, sum(lengths), what, lambda item: lengths[item[0]]):
             index = missing[number]
             kept.write(keys[index], result)

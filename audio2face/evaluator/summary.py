@@ -119,7 +119,7 @@ def flags_of(
             )
         )
     for subject in subjects:
-        if subject.kind == "model":
+        if subject.variant == "finished":
             flags += _flags_of_model(subject, comparisons, summary)
     return flags
 

@@ -323,5 +323,6 @@ def score_record(score: ShotScore) -> dict[str, Any]:
 
 
 def _rounded(values: Float64Array, digits: int = 3) -> Sequence[float]:
-    rounded: list[float] = np.round(values, digits).tolist()
+    """The values as numbers of few digits; empty where one is undefined, as the lag of a still face."""
+    rounded: list[float] = np.round(values, digits).tolist() if np.isfinite(values).all() else []
     return rounded
