@@ -1,0 +1,100 @@
+"""What a report states: warnings, worst moments, comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio2face.evaluate.baselines import MEAN_FACE, RIDGE
+from audio2face.evaluator.results import RecordingFacts, Subject
+from audio2face.evaluator.summary import compare, flags_of, summarise, worst_moments
+
+MODEL = "run, finished"
+SUBJECTS = [
+    Subject(name=MODEL, kind="model", run="run", variant="finished"),
+    Subject(name=RIDGE, kind="baseline"),
+    Subject(name=MEAN_FACE, kind="baseline"),
+]
+
+
+def recordings(count: int = 12) -> list[RecordingFacts]:
+    return [
+        RecordingFacts(
+            name=f"s{index}",
+            actor="ada",
+            shot=f"s{index}",
+            voice="ada",
+            emotion="joy",
+            seconds=4.0,
+            frames=120,
+            fps=30.0,
+            sha256="0" * 64,
+        )
+        for index in range(count)
+    ]
+
+
+def scores(gain: float, closer: float, count: int = 12) -> dict[str, dict[str, dict[str, Any]]]:
+    """A model whose correlation is `gain` above the ridge's, and whose lip error is `closer` mm below it."""
+    random = np.random.default_rng(0)
+    found: dict[str, dict[str, dict[str, Any]]] = {MODEL: {}, RIDGE: {}, MEAN_FACE: {}}
+    for index in range(count):
+        error, noise = 3 + random.normal(0, 0.5), random.normal(0, 0.02, 2)
+        values = {
+            MODEL: (error - closer + noise[0], 0.8 + gain + noise[1]),
+            RIDGE: (error, 0.8),
+            MEAN_FACE: (error + 2, None),
+        }
+        for name, (distance, correlation) in values.items():
+            row = {"lip_vertex_error": distance}
+            if correlation is not None:
+                row["lip_distance_correlation"] = correlation
+            found[name][f"s{index}"] = {"values": row, "error_mm": [], "expression": []}
+    return found
+
+
+def flags(found: dict[str, dict[str, dict[str, Any]]], count: int = 12) -> list[str]:
+    facts = recordings(count)
+    comparisons = compare(found, SUBJECTS, facts)
+    return [flag.text for flag in flags_of(comparisons, SUBJECTS, facts, summarise(found, facts))]
+
+
+def test_a_better_model_is_not_flagged() -> None:
+    assert flags(scores(0.1, 0.5)) == []
+
+
+@pytest.mark.parametrize(
+    ("gain", "closer", "reason"),
+    [
+        (0.0, 0.5, "lip correlation may be the same"),
+        (0.1, 0.0, "lip error may be the same"),
+        (0.1, -0.5, "lip error is worse"),
+    ],
+)
+def test_a_model_that_does_not_clear_the_ridge_is_flagged(gain: float, closer: float, reason: str) -> None:
+    (text,) = flags(scores(gain, closer))
+    assert text.startswith(f"{MODEL} is not shown to be better than a linear map")
+    assert reason in text
+
+
+def test_a_model_worse_than_a_still_face_is_flagged() -> None:
+    assert any("A still face" in text for text in flags(scores(-0.2, -3.0)))
+
+
+def test_few_shots_are_flagged_whatever_they_show() -> None:
+    texts = flags(scores(0.3, 1.0, count=3), count=3)
+    assert texts[0].startswith("Only 3 shots were evaluated")
+    assert "may be the same" in texts[1]  # three shots show nothing
+
+
+def test_worst_moments_are_a_second_apart() -> None:
+    facts = recordings(2)
+    errors = np.ones(120)
+    errors[[30, 31, 100]] = [9.0, 8.0, 7.0]
+    records = {"s0": {"error_mm": errors.tolist()}, "s1": {"error_mm": np.full(120, 0.5).tolist()}}
+    first, second, third = worst_moments(records, facts, 3)
+    assert (first.recording, first.seconds, first.error_mm) == ("s0", pytest.approx(30.5 / 30, abs=0.01), 9.0)
+    assert (second.seconds, second.error_mm) == (pytest.approx(100.5 / 30, abs=0.01), 7.0)
+    assert (third.recording, third.error_mm) == ("s0", 1.0)
