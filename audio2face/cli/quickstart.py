@@ -6,31 +6,25 @@ scored against the example's true motion, and one of them is shown beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from audio2face.cli import animate, check, parsers
+from audio2face.cli.example_report import REPORT_FOLDER, evaluate_example, voice_scores
 from audio2face.cli.kept_results import KeptResults
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, show_shot, trained_run
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.phoneme_times import read_phoneme_times
 from audio2face.errors import UserError
-from audio2face.evaluate.lips import ClosureScore, lip_distance, resample_frames, score_closure, score_lips
+from audio2face.evaluator.results import Report
 from audio2face.example.make import STAMP_FILE, make_example
-from audio2face.example.sentences import VOICES, emotion_of, unseen_dataset, unseen_folder, unseen_sentences
-from audio2face.geometry import PointCache, find_cache, open_cache
+from audio2face.example.sentences import VOICES, emotion_of, unseen_dataset, unseen_sentences
 from audio2face.io.arrays import read_json
-from audio2face.model_folder.network_info import info_class
 from audio2face.preproc.run import preprocess
 from audio2face.runs import RunFolder, log_outputs
-from audio2face.types import FloatArray
 
 BOTH_ACTORS = "quickstart-multi"  # whose data are looked over
 RECORD_FILE = "quickstart.json"
@@ -56,7 +50,8 @@ def main(argv: list[str]) -> int:
     kept = KeptResults(output / RECORD_FILE, _inputs(animated, run))
     model = deploy_once(animated, run, kept, [config_name, run.name])
     results = _animate_unseen(animated, run.name, kept)
-    for voice, score in score_quickstart(animated, run.name).items():
+    report = score_quickstart(animated, run.path)
+    for voice, score in voice_scores(report).items():
         LOGGER.info("unseen sentences in %s's voice: %s", voice, score)
     log_outputs(
         {
@@ -64,6 +59,7 @@ def main(argv: list[str]) -> int:
             "all animations": output,
             "deployed model": model,
             "training run": run.path,
+            "evaluation (scores beside a linear map)": output / REPORT_FOLDER / "report.html",
             "preprocessing report": preprocessed.run.path / "report" / "report.md",
         },
         [
@@ -119,101 +115,24 @@ def _animate_unseen(configuration: Configuration, run: str, kept: KeptResults) -
     return {"a sentence outside the training set": shown, **files_to_open(folder)}
 
 
-@dataclass(frozen=True)
-class SentenceScore:
-    """Scores of one voice.
-
-    Attributes:
-        correlation: of the distance between the lips with the true one.
-        error_mm: distance of the worst lip vertex from its true place, mean over frames.
-        closure: p, b and m on which the lips meet.
-        true_closure: the same for the true motion.
-    """
-
-    correlation: float
-    error_mm: float
-    closure: ClosureScore
-    true_closure: ClosureScore
-
-    def __str__(self) -> str:
-        """One line for people."""
-        return (
-            f"lip distance correlates {self.correlation:.2f} with the truth, worst lip vertex off by "
-            f"{self.error_mm:.1f} mm, lips meet on {self.closure.closed} of {self.closure.phones} p, b, m "
-            f"(in the true motion on {self.true_closure.closed})"
-        )
-
-
 def animation_name(sentence: str, actor: str) -> str:
     """Name of the folder and the files of a sentence's animation."""
     return f"{sentence}_{actor}_{emotion_of(sentence)}"
 
 
-def score_quickstart(configuration: Configuration, run: str) -> Mapping[str, SentenceScore]:
-    """Scores the animations that the quickstart left, by voice; the trained actor's motion is their ground truth.
+def score_quickstart(configuration: Configuration, run: Path) -> Report:
+    """Evaluates the run on the unseen sentences in all voices; the trained actor's motion is their ground truth.
 
     Args:
         configuration: for stage "inference".
-        run: name of the training run.
+        run: the training run.
 
     Raises:
-        UserError: an animation is missing or cannot be read.
+        UserError: a file cannot be read.
     """
-    dataset = ActorDataset.open(configuration.actors[0], configuration.dataset)
-    datasets = configuration.roots.datasets
-    output = configuration.inference.INFERENCE_OUTPUT_ROOT / run
-    scores = {}
-    for voice in VOICES:
-        animations = []
-        for path in unseen_sentences(datasets, voice):
-            name = animation_name(path.stem, dataset.actor)
-            # Names differ in the actor only.
-            own = f"{dataset.actor}_{path.stem.partition('_')[2]}"
-            animations.append((output / name / f"{name}.xml", own))
-        unseen = unseen_folder(datasets, dataset.actor)
-        moment = float(info_class(str(configuration.network_type)).frame_moment)
-        scores[voice] = score_unseen(dataset, unseen, animations, moment)
-    return scores
-
-
-def score_unseen(
-    dataset: ActorDataset, unseen: Path, animations: Sequence[tuple[Path, str]], moment: float = 0.5
-) -> SentenceScore:
-    """Compares animations with the true motion of the sentences, at the dataset's frame rate.
-
-    Args:
-        dataset: the actor whose face moves.
-        unseen: folder of the true motion, laid out as a dataset.
-        animations: skin cache and sentence (shot name) of each animation.
-        moment: of a frame that an animation shows within its interval: 0 for its beginning, 0.5 for its middle.
-
-    Raises:
-        UserError: the actor has no lip vertices or no neutral pose, or a file cannot be read.
-    """
-    lips, neutral = dataset.lip_dist, dataset.skin_neutral
-    if lips is None or neutral is None:
-        raise UserError(f"actor {dataset.actor!r} has no lip vertices or no neutral pose to compare with")
-    pairs = np.stack([lips.upper, lips.lower])
-    rest = float(lip_distance(neutral[pairs][None])[0])
-    found: list[FloatArray] = []
-    true: list[FloatArray] = []
-    closure, true_closure = ClosureScore(0, 0), ClosureScore(0, 0)
-    for path, shot in animations:
-        true_motion = _lips(open_cache(find_cache(unseen / "cache" / "skin", shot).path), pairs)
-        cache = open_cache(path)
-        made = resample_frames(_lips(cache, pairs), cache.fps or dataset.fps, len(true_motion), dataset.fps, moment)
-        phones = read_phoneme_times(unseen / "phonemes" / f"{shot}.txt")
-        closure += score_closure(lip_distance(made), rest, phones, dataset.fps)
-        true_closure += score_closure(lip_distance(true_motion), rest, phones, dataset.fps)
-        found.append(made)
-        true.append(true_motion)
-    score = score_lips(found, true)
-    return SentenceScore(score.correlation, score.error_mm, closure, true_closure)
-
-
-def _lips(cache: PointCache, pairs: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> FloatArray:
-    """Lip vertices `[frames, 2, pairs, 3]` of a cache."""
-    return np.concatenate([block[:, pairs] for block in cache.blocks()])
+    folder = configuration.inference.INFERENCE_OUTPUT_ROOT / run.name / REPORT_FOLDER
+    voices = {configuration.actors[0]: VOICES}
+    return evaluate_example(configuration, run, voices, folder, jobs=os.cpu_count() or 1)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,8 @@ def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
         "open_configuration": stages.configuration,
         "preprocess": lambda *_: SimpleNamespace(run=RunFolder(tmp_path / "preproc")),
         "trained_run": lambda *_: run,
-        "score_quickstart": lambda *_: {},
+        "score_quickstart": lambda *_: None,
+        "voice_scores": lambda _: {},
         "show_shot": stages.show,
         "unseen_dataset": lambda *_: None,
     }

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from audio2face.cli import animate as animate_command
 from audio2face.cli import deploy as deploy_command
-from audio2face.cli.quickstart import score_unseen
+from audio2face.cli.example_report import evaluate_example, voice_scores
 from audio2face.cli.train import exporter_of
 from audio2face.config import Configuration, load
 from audio2face.config.merge import freeze
-from audio2face.dataset import ActorDataset
 from audio2face.example.make import make_example
 from audio2face.model_folder import DeployedModel
 from audio2face.model_folder.lint import lint
@@ -71,20 +69,11 @@ def deployed(workspace: Path, run: str) -> DeployedModel:
     return model
 
 
-def scores(workspace: Path, run: str, voices: Sequence[str]) -> dict[str, float]:
-    """How well each actor speaks sentences of his own that nobody learnt."""
-    found = {}
-    for actor in voices:
-        folder = workspace / "datasets/example" / actor
-        recordings = [str(path) for path in sorted((folder / "unseen/audio").glob("*_neutral.wav"))]
-        animate_command.main([CONFIG, run, "--raw-only", "--mode", "offline", "--actor", actor, "--audio", *recordings])
-        output = workspace / "workspace/output_inference" / run
-        dataset = ActorDataset.open(actor, load(CONFIG, stage="check").dataset)
-        caches = [
-            (output / f"{Path(path).stem}_{actor}_{actor}_neutral_offline.xml", Path(path).stem) for path in recordings
-        ]
-        found[actor] = score_unseen(dataset, folder / "unseen", caches).correlation
-    return found
+def scores(workspace: Path, run: Path) -> dict[str, float]:
+    """How well each actor speaks sentences of its own that training has not seen."""
+    voices = {actor: [actor] for actor in ACTORS}
+    report = evaluate_example(load(CONFIG, stage="inference"), run, voices, workspace / "evaluation", jobs=1)
+    return {voice: score.correlation for voice, score in voice_scores(report).items()}
 
 
 @pytest.mark.slow
@@ -99,7 +88,7 @@ def test_two_actors_share_a_network_and_a_third_joins(workspace: Path) -> None:
     assert model.info.identities == ACTORS
     ada, ben = (actor.neutral_skin for actor in model.actors)
     assert np.abs(ada - ben).max() > 0.3  # centimetres: each has a face of his own
-    found = scores(workspace, run.name, ACTORS)
+    found = scores(workspace, run.path)
     assert min(found.values()) > LEAST_CORRELATION, found
 
     joined = {**quick, "NUM_EPOCHS": 1, "PRETRAINED_NET_FPATH": str(run.path / "weights.safetensors")}
