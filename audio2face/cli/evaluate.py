@@ -91,6 +91,8 @@ def shots_of(args: Namespace, prepared: PreparedRun) -> EvaluatedSet:
     from audio2face.evaluator.sets import set_of_folder, set_of_run
 
     known = prepared.model.info.identities
+    if args.actor is not None:
+        prepared.dataset(args.actor)  # refuses an actor that the network does not have
     if args.on is None:
         return set_of_run(prepared, args.shots, known if args.actor is None else [args.actor])
     if args.actor is None and len(known) > 1:

@@ -31,7 +31,7 @@ from audio2face.evaluator.results import (
     Subject,
 )
 from audio2face.evaluator.sets import EvaluatedSet
-from audio2face.evaluator.shots import EvaluationShot, GroundTruth
+from audio2face.evaluator.shots import EvaluationShot
 from audio2face.evaluator.summary import Scores, compare, flags_of, summarise, worst_moments
 from audio2face.evaluator.tasks import (
     BaselineTask,
@@ -115,7 +115,7 @@ class _Evaluation:
         context = Context(
             models=tuple(each.settings for each in prepared),
             baselines=fit_to_run(first.run, first.model, actors),
-            regions={actor: _regions(first, actor, shots, settings) for actor in actors},
+            regions={actor: _regions(first, actor, settings.regions) for actor in actors},
         )
         return cls(prepared=prepared, evaluated=evaluated, settings=settings, context=context)
 
@@ -280,12 +280,10 @@ class _Evaluation:
         }
 
 
-def _regions(prepared: PreparedRun, actor: str, shots: Sequence[EvaluationShot], settings: Settings) -> Regions:
+def _regions(prepared: PreparedRun, actor: str, given: Mapping[str, Region] | None) -> Regions:
     dataset = prepared.dataset(actor)
-    own = [shot for shot in shots if shot.actor == actor]
-    motion = (block.skin for shot in own for block in GroundTruth(shot).blocks())
     neutral = prepared.model.actor(actor).neutral_skin if dataset.skin_neutral is None else None
-    return Regions.from_dataset(dataset, motion, settings.regions, neutral)
+    return Regions.from_dataset(dataset, given, neutral)
 
 
 def _fingerprint(shot: EvaluationShot) -> Any:
