@@ -135,7 +135,7 @@ class ShotScorer:
             if not np.isfinite(part.mean):
                 raise UserError(
                     f"the animation or the recording holds NaN or infinity ({name.removesuffix('_error')})",
-                    hint="Check the recordings with run_check.py.",
+                    hint="Check the recordings: python run_check.py CONFIG_NAME",
                 )
         shot = self._shot()
         values = lip_errors(shot.error) | self._motion(shot) | self._opening(shot) | self._means()

@@ -120,7 +120,8 @@ def test_other_recordings(report: Report, trained: Path, tmp_path: Path) -> None
     assert evaluate_command.main(["small", "latest", *words]) == 0
     found = read_report(target / "report.json")
     assert [each.shot for each in found.recordings] == ["s3_anger"]
-    assert found.quick and not found.behaviours
+    assert found.quick
+    assert not found.behaviours
 
 
 @pytest.mark.parametrize(
