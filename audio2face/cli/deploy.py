@@ -12,7 +12,7 @@ from audio2face.config import Configuration
 from audio2face.console import LOGGER, console, start_logging
 from audio2face.extras import install_hint, missing, require
 from audio2face.model_folder import DeployedModel, lint
-from audio2face.model_folder.lint import show
+from audio2face.model_folder.model import show_diagnostics
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.validation import Diagnostics, FileDiagnostics
 from audio2face.run_names import resolve_training_run
@@ -20,7 +20,7 @@ from audio2face.runs import deployed_model, log_outputs
 
 if TYPE_CHECKING:  # a base installation, which looks over deployed folders, has no torch
     from audio2face.deploy import ExportRecord
-    from audio2face.deploy.neutral import PostProcessing
+    from audio2face.deploy.calibration import PostProcessing
 
 
 def main(argv: list[str]) -> int:
@@ -75,7 +75,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
 
 def _post_processing(configuration: Configuration) -> PostProcessing:
     """Settings of post-processing: CONFIG, the entries of the user's file, and whether to calibrate the others."""
-    from audio2face.deploy.neutral import PostProcessing
+    from audio2face.deploy.calibration import PostProcessing
 
     inference = configuration.inference
     return PostProcessing(
@@ -102,7 +102,7 @@ def check(folder: Path) -> int:
     faults = Diagnostics(found)
     if model is not None:
         _check_graph(model, faults.for_file(ONNX_FILE))
-    show(found, console())
+    show_diagnostics(found, console())
     return 1 if faults.errors else 0
 
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from audio2face.cli import animate, check, parsers
-from audio2face.cli.kept_results import KeptResults
 from audio2face.cli.process import open_configuration, run_stage
-from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, show_shot, trained_run
+from audio2face.cli.reuse import KeptResults, deploy_once, exported_files, files_to_open, show_shot, trained_run
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from audio2face.cli import animate, check, parsers, preproc
-from audio2face.cli.kept_results import KeptResults
 from audio2face.cli.local import temporary_folder
 from audio2face.cli.process import run_stage
 from audio2face.cli.recordings import collect
-from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, show_shot, trained_run
+from audio2face.cli.reuse import KeptResults, deploy_once, exported_files, files_to_open, show_shot, trained_run
 from audio2face.config import Configuration, Roots, Stage, load, stages_of_override
-from audio2face.config.merge import freeze
+from audio2face.config.values import freeze
 from audio2face.console import LOGGER, fields, start_logging
 from audio2face.dataset import ActorDataset
 from audio2face.extras import missing

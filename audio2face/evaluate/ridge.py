@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.audio import Track
-from audio2face.geometry.frame_times import recorded_times
+from audio2face.geometry.frames import recorded_times
 from audio2face.types import Float64Array
 
 BANDS = 64

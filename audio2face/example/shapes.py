@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.arkit_names import ARKIT_NAMES, TONGUE_NAMES
-from audio2face.geometry.frame_times import recorded_times
+from audio2face.geometry.frames import recorded_times
 
 Floats = npt.NDArray[np.float32]
 Curves = npt.NDArray[np.float64]

@@ -16,7 +16,7 @@ from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, Sol
 from audio2face.animation.animation import Animation, BlendWeights, Surface
 from audio2face.animation.timecode import Start, start_facts
 from audio2face.audio import peak_level, read_header, stream_mono
-from audio2face.audio.bwf import read_time_reference
+from audio2face.audio.wav import read_time_reference
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.inference import (

@@ -16,11 +16,7 @@ from torch import Tensor
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
 from audio2face.models import encoders
-from audio2face.models.diffusion.loss import (
-    ActorGeometry,
-    DiffusionLoss,
-    DiffusionLossWeights,
-)
+from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLoss, DiffusionLossWeights
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.process import (
     add_noise,
@@ -37,8 +33,7 @@ from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.samplers import check_same_data
 from audio2face.training.data.segments import PcaDecoder, SegmentBatch, channel_mask
-from audio2face.training.held_out_frame import HeldOutFrame
-from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
+from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata

@@ -37,8 +37,7 @@ from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid, 
 from audio2face.training.data.segments import channel_mask
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
 from audio2face.training.distributed import all_reduce_mean
-from audio2face.training.held_out_frame import HeldOutFrame
-from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
+from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata

@@ -1,4 +1,4 @@
-"""The interface between the training loop and a network: tasks, batches and their results."""
+"""The interface between the training loop and a network: tasks, batches, and the module of a family that opens them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from audio2face.training.held_out_frame import HeldOutFrame
+from audio2face.errors import UserError
+from audio2face.families import FAMILIES, resolve
+from audio2face.training.metrics import HeldOutFrame
+
+if TYPE_CHECKING:  # these know the tasks' data
+    from audio2face.config import Configuration
+    from audio2face.training.run_folder import TrainingRun
 
 
 @dataclass(frozen=True)
@@ -172,3 +179,41 @@ class Task(Protocol):
 
     def export(self, folder: Path) -> None:
         """Writes the files of a finished run that deployment needs beside the network's weights."""
+
+
+class TrainingModule(Protocol):
+    """The functions that a family's training module defines; `audio2face.families` holds its name."""
+
+    def open_task(self, configuration: Configuration, fabric: Fabric, state: ResumeMetadata | None) -> Task:
+        """Opens data and network of a configuration.
+
+        Args:
+            configuration: for stage "train" and a network of the family.
+            fabric: device and processes.
+            state: metadata of a resumed run; None for a new one.
+
+        Raises:
+            UserError: data, speech encoder or weights to start from are missing or do not fit.
+        """
+        ...
+
+    def load_network(self, run: TrainingRun) -> nn.Module:
+        """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
+
+        Raises:
+            UserError: the run holds a network of another family, or files of it are damaged.
+        """
+        ...
+
+
+def training_module(network_type: str) -> TrainingModule:
+    """Imports the training module of a family.
+
+    Raises:
+        UserError: there is no such family.
+    """
+    family = FAMILIES.get(network_type)
+    if family is None:
+        raise UserError(f"NETWORK_TYPE {network_type!r} cannot be trained", hint=f"Known: {', '.join(FAMILIES)}.")
+    found: TrainingModule = resolve(family.training)
+    return found

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from audio2face.errors import FileFormatError
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256
 from audio2face.models.encoders.base import SAMPLE_RATE, EncoderInfo, SingleLayer, SpeechEncoder
 from audio2face.models.encoders.weights import (
     CONFIG_FILE,

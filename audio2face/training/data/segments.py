@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audio2face.audio import NoiseKind, noise
 from audio2face.config_base.types import Channel
-from audio2face.dataset.emotions import EmotionVectors
-from audio2face.geometry.frame_times import MIDDLE, recorded_indices
-from audio2face.models.layout import ChannelSizes
+from audio2face.dataset.shots import EmotionVectors
+from audio2face.geometry.frames import MIDDLE, recorded_indices
+from audio2face.models.layers import ChannelSizes
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.training.data.actors import ActorSource
-from audio2face.training.data.audio import Recordings
+from audio2face.training.data.audio import NoiseKind, Recordings, noise
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSpec

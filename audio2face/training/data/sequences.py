@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audio2face.config.merge import nearest
+from audio2face.config.values import nearest
 from audio2face.config_base.types import AnimationParametersRegression
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import UserError
-from audio2face.geometry.frame_times import lerp
+from audio2face.geometry.frames import lerp
 from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.models.losses import PhonemeTargets
 from audio2face.training.data.audio import AudioWindows

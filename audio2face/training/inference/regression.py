@@ -13,7 +13,7 @@ import torch
 
 from audio2face.audio import Track
 from audio2face.config import Dataset, InferenceRegression, TrainRegression
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import FileFormatError, UserError
 from audio2face.inference import RegressionSession, graph_device
 from audio2face.io.arrays import read_json
