@@ -1,4 +1,4 @@
-"""Deploys a training run, or checks a deployed folder; started by run_deploy.py."""
+"""Deployed models: packs a training run or checks a folder (run_deploy.py), publishes it on a hub and fetches it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audio2face.cli.process import open_configuration, run_stage
 from audio2face.config import Configuration
 from audio2face.console import LOGGER, console, start_logging
 from audio2face.extras import install_hint, missing, require
-from audio2face.model_folder import DeployedModel, lint
+from audio2face.model_folder import DeployedModel, hub, lint
 from audio2face.model_folder.model import show_diagnostics
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.validation import Diagnostics, FileDiagnostics
@@ -113,6 +113,29 @@ def _check_graph(model: DeployedModel, faults: FileDiagnostics) -> None:
     from audio2face.model_folder.graph import check_deployed_graph
 
     check_deployed_graph(model, faults)
+
+
+def push(argv: list[str]) -> int:
+    """`audio2face push FOLDER OWNER/NAME`: publishes a deployed model on a hub."""
+    args = parsers.parse("push", argv)
+    start_logging()
+    published = hub.push(deployed_model(args.folder), args.repo_id, private=args.private)
+    LOGGER.info("%d files under the licence %s: %s", len(published.files), published.licence, published.url)
+    return 0
+
+
+def pull(argv: list[str]) -> int:
+    """`audio2face pull OWNER/NAME FOLDER`: fetches a published model from a hub."""
+    args = parsers.parse("pull", argv)
+    start_logging()
+    target = Path(args.folder)
+    licence = hub.pull(args.repo_id, target, revision=args.revision, force=args.force)
+    if licence is None:
+        LOGGER.warning("%s states no licence: ask its publisher before you pass it on", args.repo_id)
+    else:
+        LOGGER.info("licence: %s", licence)
+    log_outputs({"Model:": target}, [f"python run_inference.py --model {target} --audio YOUR_SPEECH.wav"])
+    return 0
 
 
 if __name__ == "__main__":

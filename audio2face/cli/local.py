@@ -20,8 +20,6 @@ from audio2face.cli.settings import fail
 STAGE_PROCESS = Path(__file__).resolve().parent / "stage_process.py"
 # Stages that read a configuration; the others bring their own.
 CONFIGURED = ("check", "preproc", "train", "deploy", "inference")
-# The modules that run the stages.
-MODULES = {"inference": "audio2face.cli.animate"}
 
 
 def run_stage(
@@ -118,4 +116,4 @@ def processes(args: argparse.Namespace, variables: dict[str, str]) -> list[str]:
     if count == 1:
         return []
     variables.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
-    return ["-m", "audio2face.cli.processes", str(count), str(STAGE_PROCESS)]
+    return ["-m", "audio2face.cli.supervisor", str(count), str(STAGE_PROCESS)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from audio2face.cli import deploy
-from audio2face.cli.train import exporter_of
+from audio2face.cli.stages import exporter_of
 from audio2face.config import Configuration
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset

@@ -160,7 +160,7 @@ class TrialRunner:
         finished, stopped = find_trial(root, name)
         if finished is not None:
             return read_result(number, values, finished)
-        command = [sys.executable, "-m", "audio2face.cli.train", self._configuration.name]
+        command = [sys.executable, "-m", "audio2face.cli.stages", "train", self._configuration.name]
         command += [f"--set={value}" for value in (*values, f"RUN_NAME={name}")]
         command += [] if stopped is None else ["--resume", stopped.name]
         LOGGER.info("trial %d %s: %s", number, "starts" if stopped is None else "resumes", " ".join(values))

@@ -29,9 +29,9 @@ from audio2face.models.regression.network import (
     RegressionSettings,
     RegressionTrainingModule,
 )
-from audio2face.training.data.actors import ActorSource
+from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
 from audio2face.training.data.dataset import TrainingData
-from audio2face.training.data.features import FeatureCache, open_encoder
+from audio2face.training.data.features import FeatureCache, caches_features, open_encoder
 from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
 from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid, check_same_data
 from audio2face.training.data.segments import channel_mask
@@ -104,9 +104,7 @@ def skin_geometry(source: ActorSource, train: TrainRegression) -> SkinGeometry:
         ("LOSS_LIP_SIZE_ALPHA", size, "SKIN_LIP_SIZE_VERTEX_LIST_FPATH"),
         ("REMOVE_CLOSING_EYE", lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
     )
-    for switch, found, parameter in needs:
-        if getattr(train, switch) and found is None:
-            LOGGER.warning("%s: without %s, %s has no effect", source.actor, parameter, switch)
+    warn_of_missing_lists(source, train, needs)
     pairs = [lips, None if size is None else size.upper_lip, None if size is None else size.lower_lip, lids]
     return SkinGeometry(
         torch.from_numpy(source.skin.mean),
@@ -265,7 +263,7 @@ class RegressionTask:
             {} if phonemes is None else {name: (len(own), own.silence) for name, own in phonemes.phones.items()},
             all_reduce_mean if fabric.world_size > 1 else None,
         ).to(fabric.device)
-        self._caches_features = _uses_feature_cache(train, network)
+        self._caches_features = network.encoder is not None and caches_features(train, network.encoder_is_trainable)
         width = train.AUGMENT["timeshift"]
         shifts = TimeShiftGrid(width, (train.SPEECH_FEATURE_SHIFTS if width else 1) if self._caches_features else None)
         self._loader, self._sampler = data.sequences(
@@ -398,13 +396,3 @@ class RegressionTask:
             data.training_clips,
             compact=self._train.COMPACTIFY_IMPLICIT_EMO_DB,
         )
-
-
-def _uses_feature_cache(train: TrainRegression, network: RegressionNetwork) -> bool:
-    """Whether speech features are extracted once, before training."""
-    if network.encoder is None or train.SPEECH_FEATURES == "exact":
-        return False
-    if network.encoder_is_trainable:
-        LOGGER.info("the speech encoder is trained too: it runs at every step (SPEECH_FEATURES has no effect)")
-        return False
-    return True

@@ -13,7 +13,7 @@ import pytest
 from audio2face.cli import animate as animate_command
 from audio2face.cli import deploy as deploy_command
 from audio2face.cli.quickstart import score_unseen
-from audio2face.cli.train import exporter_of
+from audio2face.cli.stages import exporter_of
 from audio2face.config import Configuration, load
 from audio2face.config.values import freeze
 from audio2face.dataset import ActorDataset
