@@ -33,9 +33,9 @@ from audio2face.inference import NetworkSession, open_graph
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_write, write_json, write_text
 from audio2face.model_folder import AnimationConfig, DeployedModel, NetworkInfo
-from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, open_database
 from audio2face.model_folder.model import display_name
 from audio2face.model_folder.network_info import open_info
+from audio2face.model_folder.regression import EMOTION_DATABASE_FILE, open_database
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import (
     README_FILE,

@@ -21,9 +21,9 @@ from audio2face.io.arrays import Archive
 from audio2face.model_folder.actor import AnimationConfig, check_actor_arrays, check_actor_values
 from audio2face.model_folder.blendshapes import BlendshapeSet, check_blendshape_values
 from audio2face.model_folder.display import read_display
-from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.model_folder.network_info import NetworkInfo, read_info
 from audio2face.model_folder.npz import StoredArchive, open_archive
+from audio2face.model_folder.regression import EmotionDatabase
 from audio2face.model_folder.trt_info import ONNX_FILE, TRT_FILE, check_trt_info
 from audio2face.model_folder.validation import Diagnostic, Diagnostics, FileDiagnostics, JsonObject, read_object
 from audio2face.placeholders import find_placeholder

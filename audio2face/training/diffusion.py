@@ -32,11 +32,11 @@ from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.samplers import check_same_data
-from audio2face.training.data.segments import PcaDecoder, SegmentBatch, channel_mask
+from audio2face.training.data.segments import PcaDecoder, SegmentBatch
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
-from audio2face.training.task import ParameterGroup, ResumeMetadata
+from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
 from audio2face.types import CHANNELS, Float32Array
 
 _SEED = 0  # of the noise of every validation, which makes validations comparable

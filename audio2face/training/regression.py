@@ -16,7 +16,7 @@ from audio2face.config import Configuration, InferenceRegression, TrainRegressio
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_npz
-from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, EmotionDatabase
+from audio2face.model_folder.regression import EMOTION_DATABASE_FILE, EmotionDatabase
 from audio2face.models import encoders
 from audio2face.models.encoders import SpeechEncoder
 from audio2face.models.regression.layers import AutocorrelationSettings
@@ -34,13 +34,12 @@ from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import FeatureCache, caches_features, open_encoder
 from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
 from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid, check_same_data
-from audio2face.training.data.segments import channel_mask
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
 from audio2face.training.distributed import all_reduce_mean
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
-from audio2face.training.task import ParameterGroup, ResumeMetadata
+from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
 from audio2face.types import Float32Array
 
 

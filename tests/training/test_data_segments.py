@@ -29,8 +29,8 @@ from audio2face.training.data.segments import (
     frame_positions,
     num_segment_samples,
     num_target_frames,
-    prefetch,
 )
+from audio2face.training.task import prefetch
 
 RATE = 16_000
 
