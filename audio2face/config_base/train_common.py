@@ -1,7 +1,7 @@
 """Parameters of `config_train.py` that mean the same, with the same default, for every type of network.
 
 The base module of each network type lists them in its own order, beside those of its own. This file is not edited: a
-configuration overrides what differs.
+configuration overrides what differs. `FREE_PARAMETERS` names those that may change when a run is resumed.
 """
 
 from __future__ import annotations

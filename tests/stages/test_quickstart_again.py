@@ -89,7 +89,7 @@ def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
     }
     for name, stand_in in replaced.items():
         monkeypatch.setattr(quickstart_command, name, stand_in)
-    monkeypatch.setattr(quickstart_command.check, "main", lambda _: 0)
+    monkeypatch.setattr(quickstart_command.stages, "check", lambda _: 0)
     monkeypatch.setattr(deploy, "main", stages.deploy)
     monkeypatch.setattr(quickstart_command.animate, "main", stages.animate)
     monkeypatch.setattr(quickstart_command.ActorDataset, "open", lambda *_: SimpleNamespace(actor="ada"))
