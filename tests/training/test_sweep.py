@@ -183,7 +183,7 @@ def test_finished_trials_are_reused(home: Path, monkeypatch: pytest.MonkeyPatch)
     arguments = ["mine", "--set", "LEARNING_RATE=3e-4,1e-4,1e-3", "--set", "SEQ_STRIDE=2"]
     assert sweep.main(arguments) == 1
     assert len(FakeTraining.commands) == 3
-    assert FakeTraining.commands[0][3:6] == ["mine", "--set=LEARNING_RATE=3e-4", "--set=SEQ_STRIDE=2"]
+    assert FakeTraining.commands[0][3:7] == ["train", "mine", "--set=LEARNING_RATE=3e-4", "--set=SEQ_STRIDE=2"]
     (table,) = (home / "workspace" / "output_sweep").glob("mine-*/sweep.csv")
     rows = list(csv.DictReader(table.open()))
     assert [row["LEARNING_RATE"] for row in rows] == ["1e-4", "3e-4", "1e-3"]
