@@ -12,7 +12,7 @@ A family provides:
    VALIDATION_PERIOD_EPOCHS and GRADIENT_ACCUMULATION_STEPS.
 2. `inference_parameters`: a base module for `config_inference.py` with at least CONFIG, CALIBRATE_POST_PROCESSING,
    AUDIO_PATH, ACTOR_NAME, EMOTION_LABEL and INFERENCE_OUTPUT_ROOT.
-3. `training`: a module with the functions of `training.families.TrainingModule`: `open_task` returns the
+3. `training`: a module with the functions of `training.task.TrainingModule`: `open_task` returns the
    `training.task.Task` with batches, losses and validation; `load_network` restores a trained network.
 4. `deploy`: a module with the functions of `deploy.plan.DeployModule`: `make_plan` (the ONNX export and its parity
    check), `sampler_settings`, `checked_arrays` and `describe`.
@@ -50,7 +50,7 @@ class Family:
         name: NETWORK_TYPE in a configuration, "type" in `network_info.json` and in the record of a run.
         train_parameters: module of the parameters of `config_train.py` and their defaults.
         inference_parameters: module of those of `config_inference.py`.
-        training: module with the functions of `training.families.TrainingModule`.
+        training: module with the functions of `training.task.TrainingModule`.
         deploy: module with the functions of `deploy.plan.DeployModule`.
         info: class of `network_info.json`, a subclass of `model_folder.NetworkInfo`.
         session: class that runs the exported graph, an `inference.NetworkSession`.

@@ -24,8 +24,8 @@ import soundfile
 from rich.console import Console
 from rich.table import Table
 
+from audio2face.dataset.arkit_names import ARKIT_NAMES, TONGUE_NAMES
 from audio2face.example.head import Head
-from audio2face.example.shapes import ARKIT_NAMES, TONGUE_NAMES
 from audio2face.export import FORMATS, Animation, BlendWeights, Surface
 from audio2face.export.video import write_picture, write_video
 

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter1d
 
 from audio2face.config import Configuration, Roots
-from audio2face.config.merge import freeze, merge
+from audio2face.config.values import freeze, merge
 from audio2face.config_base.tables import NetworkType, SectionName, base_of
 from audio2face.io.atomic import write_json, write_npz
 from audio2face.models.encoders.weights import transformer

@@ -20,11 +20,10 @@ from typing import Any
 
 from audio2face.config_base.tables import base_of
 from audio2face.dataset import ActorDataset
-from audio2face.dataset.emotions import EmotionVectors
-from audio2face.deploy.calibration import calibrate
+from audio2face.dataset.shots import EmotionVectors
+from audio2face.deploy.calibration import Choice, PostProcessing, calibrate, values_of
 from audio2face.deploy.calibration_report import DEFAULTS, FINISHED, NETWORK, ActorCalibration, measure
 from audio2face.deploy.held_out_motion import HeldOutMotion, HeldOutReader, choose_clips
-from audio2face.deploy.neutral import Choice, PostProcessing, values_of
 from audio2face.inference import open_graph
 from audio2face.model_folder import DeployedModel
 from audio2face.preproc.artifacts import PreprocArtifacts

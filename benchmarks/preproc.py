@@ -29,8 +29,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from audio2face.geometry import open_cache
+from audio2face.geometry.frames import PoseReader
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
-from audio2face.geometry.pose_reader import PoseReader
 from audio2face.io.atomic import atomic_write
 from audio2face.preproc.matmul import fastest_backend
 from audio2face.preproc.poses import stack_poses

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audio2face.cli import preproc
 from audio2face.cli.process import debug_stage
+from audio2face.cli.stages import preproc
 
 args = SimpleNamespace(
     actor_name="claire",  # an actor of the configuration
@@ -16,4 +16,4 @@ args = SimpleNamespace(
 )
 
 if __name__ == "__main__":
-    debug_stage(preproc.main, args, order=["config_name", "actor_name"])
+    debug_stage(preproc, args, order=["config_name", "actor_name"])

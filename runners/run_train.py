@@ -1,9 +1,9 @@
-"""Starts `audio2face.cli.train` in the prepared environment; the host script run_train.py runs it."""
+"""Starts `audio2face.cli.stages.train` in the prepared environment; the host script run_train.py runs it."""
 
 from __future__ import annotations
 
-from audio2face.cli import train
 from audio2face.cli.process import run_stage
+from audio2face.cli.stages import train
 
 if __name__ == "__main__":
-    run_stage(train.main)
+    run_stage(train)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from audio2face.cli import train
 from audio2face.cli.process import debug_stage
+from audio2face.cli.stages import train
 
 args = SimpleNamespace(
     config_name="example-diffusion",  # a folder in configs/
 )
 
 if __name__ == "__main__":
-    debug_stage(train.main, args, order=["config_name"])
+    debug_stage(train, args, order=["config_name"])

@@ -20,8 +20,8 @@ import numpy.typing as npt
 os.environ.setdefault("PYVISTA_OFF_SCREEN", "true")
 import pyvista
 
-from audio2face.example.head import IDENTITIES, Floats, Head, HeadPart
-from audio2face.example.shapes import ARKIT_INDEX, TONGUE_INDEX
+from audio2face.dataset.arkit_names import ARKIT_INDEX, TONGUE_INDEX
+from audio2face.example.head import IDENTITIES, Float32Array, Head, HeadPart
 
 _BACKGROUND = "#c9ced6"
 _VIEW_DEGREES = 24.0
@@ -121,7 +121,9 @@ def draw(plotter: Any, head: Head, pose: Pose) -> None:
     plotter.add_text(f"{head.identity}: {pose.title}", font_size=9, color="#20242a", position="lower_left")
 
 
-def draw_frame(plotter: Any, head: Head, weights: Floats, tongue_weights: Floats, rotations: Floats) -> None:
+def draw_frame(
+    plotter: Any, head: Head, weights: Float32Array, tongue_weights: Float32Array, rotations: Float32Array
+) -> None:
     """Draws one frame, lit, into the plotter's current picture; the camera is the caller's.
 
     Args:
@@ -141,7 +143,7 @@ def draw_frame(plotter: Any, head: Head, weights: Floats, tongue_weights: Floats
     _light(plotter)
 
 
-def _add(plotter: Any, part: HeadPart, vertices: Floats, *, shine: float, smooth: int = 0) -> None:
+def _add(plotter: Any, part: HeadPart, vertices: Float32Array, *, shine: float, smooth: int = 0) -> None:
     """Adds a part with its vertex colours, refined `smooth` times by Loop subdivision."""
     mesh: Any = pyvista.PolyData.from_regular_faces(vertices.tolist(), part.faces.tolist()).triangulate()
     mesh.point_data["colours"] = part.colours.astype(np.float32)

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.console import console, fail
+from audio2face.dataset.arkit_names import ARKIT_NAMES
 from audio2face.errors import UserError
 from audio2face.example.head import DELTA_UNIT, HEAD_FILE
-from audio2face.example.shapes import ARKIT_NAMES
 from audio2face.io.atomic import atomic_write
 from tools.example_head import eyes, skin, teeth, tongue
 from tools.example_head.geometry import join

@@ -3,7 +3,7 @@
 from audio2face.animation.animator import FaceAnimator, FaceFrames
 from audio2face.animation.bounded import unproject
 from audio2face.animation.eyes import NATURAL_BLINK, BlinkTrack
-from audio2face.animation.jaw import attach_to_jaw, rigid_transforms
+from audio2face.animation.rigid import attach_to_jaw, rigid_transforms
 from audio2face.animation.settings import AnimatorSettings, FaceData, parameter_ranges
 from audio2face.animation.solver import BlendshapeSolver, SolverMethod, SolverSettings
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 
 from audio2face.animation.eyes import BlinkTrack, EyePostProcess
-from audio2face.animation.jaw import jaw_transforms
+from audio2face.animation.rigid import jaw_transforms
 from audio2face.animation.settings import AnimatorSettings, FaceData
 from audio2face.animation.skin import SkinPostProcess
 from audio2face.types import Float32Array, FloatArray

@@ -11,7 +11,7 @@ import numpy as np
 from audio2face.animation.animation import Animation
 from audio2face.errors import UserError
 from audio2face.geometry import canonical_polygons
-from audio2face.geometry.colours import DEFAULT_COLOURS
+from audio2face.geometry.mesh import DEFAULT_COLOURS
 from audio2face.types import AnyArray, Float32Array, Int32Array, UInt8Array
 
 if TYPE_CHECKING:

@@ -1,17 +1,19 @@
-"""Reads audio files as mono tracks, measures their levels, resamples them, and synthesises noise for silence."""
+"""Reads audio files as mono tracks, measures their levels and resamples them."""
 
 from __future__ import annotations
 
-from audio2face.audio.levels import AudioLevels, Channels, inspect_channels, measure_levels
-from audio2face.audio.noise import NoiseKind, noise
 from audio2face.audio.reading import AudioHeader, read_header, sample_blocks
 from audio2face.audio.resample import Resampler, StreamResampler, resample, resample_exact, resample_hann, resample_soxr
 from audio2face.audio.track import (
     MIN_SAMPLERATE,
     QUIET_PEAK,
+    AudioLevels,
+    Channels,
     Method,
     Track,
     float_samples,
+    inspect_channels,
+    measure_levels,
     peak_level,
     read_track,
     stream_mono,
@@ -25,14 +27,12 @@ __all__ = [
     "AudioLevels",
     "Channels",
     "Method",
-    "NoiseKind",
     "Resampler",
     "StreamResampler",
     "Track",
     "float_samples",
     "inspect_channels",
     "measure_levels",
-    "noise",
     "peak_level",
     "read_header",
     "read_track",

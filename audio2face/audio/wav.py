@@ -1,4 +1,4 @@
-"""Checks the headers of WAV files and that all samples they state are in the file.
+"""Headers of WAV files: checks that all samples they state are in the file, and reads the time of their start.
 
 libsndfile silently shortens a truncated file, so this module parses the chunks itself: RIFF, its big-endian form RIFX,
 and RF64 or BW64 with 64-bit sizes. Samples are decoded elsewhere.
@@ -6,11 +6,13 @@ and RF64 or BW64 with 64-bit sizes. Samples are decoded elsewhere.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from audio2face.errors import FileFormatError
 
@@ -23,6 +25,12 @@ _UNKNOWN_LONG = 1 << 62  # and above: -1, or the largest signed number
 _MAX_CHANNELS = 64  # more indicate a damaged header
 _MAX_SAMPLERATE = 0x7FFFFFFF  # libsndfile stores it as a signed 32-bit integer
 _MAX_CHUNKS = 1000  # normal files have under ten before the samples; a file of empty chunks would take minutes
+_MAGICS = (b"RIFF", b"RF64", b"BW64")
+_TIME_REFERENCE = 338  # bytes into the chunk
+_ODD = 1  # chunks are padded to an even length
+_LONG = 0xFFFFFFFF  # the size stands in the chunk ds64
+_LONGEST = 1 << 62  # bytes of a chunk
+_DAY_SECONDS = 24 * 3600
 
 
 @dataclass
@@ -156,3 +164,49 @@ def _check_data(path: Path, start: int, size: int, file_size: int) -> None:
             hint="The recording was stopped before its header was finished. Repair it, for instance with "
             "`ffmpeg -ignore_length 1 -i broken.wav repaired.wav`.",
         )
+
+
+def read_time_reference(path: Path) -> Fraction | None:
+    """Reads the seconds from midnight to the start of a recording.
+
+    Returns:
+        None for a file of another kind, without a time reference, with one of 0 as programs write that know none, or
+        with one beyond a day.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    samples = samplerate = 0
+    with path.open("rb") as handle:
+        for tag, content in _leading_bytes(handle):
+            if tag == b"fmt " and len(content) >= 8:
+                (samplerate,) = struct.unpack_from("<I", content, 4)
+            elif tag == b"bext" and len(content) >= _TIME_REFERENCE + 8:
+                (samples,) = struct.unpack_from("<Q", content, _TIME_REFERENCE)
+            if samples and samplerate:
+                break
+    if not samples or not samplerate or samples >= _DAY_SECONDS * samplerate:
+        return None
+    return Fraction(samples, samplerate)
+
+
+def _leading_bytes(handle: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the tag and the first bytes of each chunk; none of a file of another kind."""
+    head = handle.read(12)
+    if head[:4] not in _MAGICS or head[8:] != b"WAVE":
+        return
+    long_size = 0
+    for _ in range(_MAX_CHUNKS):
+        header = handle.read(8)
+        if len(header) < 8:
+            return
+        tag, size = struct.unpack("<4sI", header)
+        content = b"" if tag == b"data" else handle.read(min(size, _TIME_REFERENCE + 8))
+        if tag == b"ds64" and len(content) >= 16:
+            (long_size,) = struct.unpack_from("<Q", content, 8)
+        yield tag, content
+        if tag == b"data" and size == _LONG:
+            size = long_size
+        if size >= _LONGEST:  # of a program that could not seek back: nothing follows
+            return
+        handle.seek(size + (size & _ODD) - len(content), os.SEEK_CUR)

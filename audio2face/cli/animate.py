@@ -13,12 +13,11 @@ from pathlib import Path
 
 from audio2face.audio import read_header
 from audio2face.cli import parsers
-from audio2face.cli.batch import BatchResult, RecordingBatch, check_outputs, count_outdated, open_pool
+from audio2face.cli.batch import BatchResult, RecordingBatch, check_outputs, count_outdated, open_pool, watch
 from audio2face.cli.inference_options import InferenceOptions, name_in_full
 from audio2face.cli.process import open_configuration, run_stage
 from audio2face.cli.recording_animator import RecordingAnimator, create
 from audio2face.cli.recordings import Recording
-from audio2face.cli.watch import watch
 from audio2face.console import LOGGER, start_logging
 from audio2face.outputs import check_formats
 from audio2face.runs import RunFolder, log_outputs, record

@@ -1,4 +1,7 @@
-"""Animates many recordings: keeps complete animations, continues after a bad recording, and reports all at the end."""
+"""Animates many recordings: those of a list, or those that appear in a watched folder.
+
+Complete animations are kept; a bad recording does not end the batch, and all are reported at the end.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from audio2face.cli.inference_options import InferenceOptions
 from audio2face.cli.recording_animator import Outcome, RecordingAnimator, animate_one
-from audio2face.cli.recordings import Recording
+from audio2face.cli.recordings import Recording, search
 from audio2face.console import LOGGER, track_counted
 from audio2face.errors import UserError
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from audio2face.cli.workers import WorkerPool
 
 _MAX_LISTED = 100  # failures in the table at the end; the log names each when it happens
+POLL_SECONDS = 1.0
+_State = tuple[int, int]  # size in bytes and time of the last change in nanoseconds
 
 
 @dataclass
@@ -190,3 +195,60 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def watch(batch: RecordingBatch, folder: Path, output: Path) -> None:
+    """Animates complete recordings in a folder, at any depth, those that appear later too, until Ctrl-C.
+
+    Args:
+        batch: animates them.
+        folder: the folder, which is searched every second.
+        output: the output folder.
+    """
+    LOGGER.info("watching %s; Ctrl-C ends it", folder)
+    folder_state = WatchedFolder(folder, output)
+    try:
+        while True:
+            found = folder_state.poll()
+            if found:
+                batch.run(found)
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        LOGGER.info("stopped watching %s", folder)
+
+
+@dataclass
+class WatchedFolder:
+    """Finds recordings that are complete: their size and time did not change from one look to the next.
+
+    Attributes:
+        folder: the folder.
+        output: the output folder, which is not searched.
+    """
+
+    folder: Path
+    output: Path
+    _states: dict[Path, _State] = field(default_factory=dict)
+    _done: dict[Path, _State] = field(default_factory=dict)
+
+    def poll(self) -> list[Recording]:
+        """The recordings that are complete since the last call, each once as long as it does not change."""
+        before, self._states, complete = self._states, {}, []
+        for recording in search(self.folder, self.output):
+            state = _state(recording.path)
+            if state is None:
+                continue
+            self._states[recording.path] = state
+            if state == before.get(recording.path) and state != self._done.get(recording.path):
+                complete.append(recording)
+                self._done[recording.path] = state
+        return complete
+
+
+def _state(path: Path) -> _State | None:
+    """The state of a file; None for one that is empty, or that has gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_size, status.st_mtime_ns) if status.st_size else None

@@ -1,4 +1,4 @@
-"""Deploys a training run, or checks a deployed folder; started by run_deploy.py."""
+"""Deployed models: packs a training run or checks a folder (run_deploy.py), publishes it on a hub and fetches it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from audio2face.cli.process import open_configuration, run_stage
 from audio2face.config import Configuration
 from audio2face.console import LOGGER, console, start_logging
 from audio2face.extras import install_hint, missing, require
-from audio2face.model_folder import DeployedModel, lint
-from audio2face.model_folder.lint import show
+from audio2face.model_folder import DeployedModel, hub, lint
+from audio2face.model_folder.model import show_diagnostics
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.validation import Diagnostics, FileDiagnostics
 from audio2face.run_names import resolve_training_run
@@ -20,7 +20,7 @@ from audio2face.runs import deployed_model, log_outputs
 
 if TYPE_CHECKING:  # a base installation, which looks over deployed folders, has no torch
     from audio2face.deploy import ExportRecord
-    from audio2face.deploy.neutral import PostProcessing
+    from audio2face.deploy.calibration import PostProcessing
 
 
 def main(argv: list[str]) -> int:
@@ -75,7 +75,7 @@ def deploy(configuration: Configuration, run_name: str, *, export: bool = False,
 
 def post_processing(configuration: Configuration) -> PostProcessing:
     """Settings of post-processing: CONFIG, the entries of the user's file, and whether to calibrate the others."""
-    from audio2face.deploy.neutral import PostProcessing
+    from audio2face.deploy.calibration import PostProcessing
 
     inference = configuration.inference
     return PostProcessing(
@@ -102,7 +102,7 @@ def check(folder: Path) -> int:
     faults = Diagnostics(found)
     if model is not None:
         _check_graph(model, faults.for_file(ONNX_FILE))
-    show(found, console())
+    show_diagnostics(found, console())
     return 1 if faults.errors else 0
 
 
@@ -113,6 +113,29 @@ def _check_graph(model: DeployedModel, faults: FileDiagnostics) -> None:
     from audio2face.model_folder.graph import check_deployed_graph
 
     check_deployed_graph(model, faults)
+
+
+def push(argv: list[str]) -> int:
+    """`audio2face push FOLDER OWNER/NAME`: publishes a deployed model on a hub."""
+    args = parsers.parse("push", argv)
+    start_logging()
+    published = hub.push(deployed_model(args.folder), args.repo_id, private=args.private)
+    LOGGER.info("%d files under the licence %s: %s", len(published.files), published.licence, published.url)
+    return 0
+
+
+def pull(argv: list[str]) -> int:
+    """`audio2face pull OWNER/NAME FOLDER`: fetches a published model from a hub."""
+    args = parsers.parse("pull", argv)
+    start_logging()
+    target = Path(args.folder)
+    licence = hub.pull(args.repo_id, target, revision=args.revision, force=args.force)
+    if licence is None:
+        LOGGER.warning("%s states no licence: ask its publisher before you pass it on", args.repo_id)
+    else:
+        LOGGER.info("licence: %s", licence)
+    log_outputs({"Model:": target}, [f"python run_inference.py --model {target} --audio YOUR_SPEECH.wav"])
+    return 0
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.inference import Noise, graph_device, read_noise
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline, merged_parameters
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256
 from audio2face.model_folder import DeployedModel, NetworkInfo, parameter_ranges
 from audio2face.model_folder.model import MODEL_FILE
 from audio2face.run_names import find_model, resolve_training_run, run_folders

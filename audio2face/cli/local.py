@@ -27,8 +27,6 @@ CONFIGURED = {
     "inference": "inference",
     "evaluate": "deploy",  # of a run that is not deployed, the deployed folder is made
 }
-# The modules that run the stages.
-MODULES = {"inference": "audio2face.cli.animate"}
 
 
 def run_stage(
@@ -125,4 +123,4 @@ def processes(args: argparse.Namespace, variables: dict[str, str]) -> list[str]:
     if count == 1:
         return []
     variables.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // count, 1)))
-    return ["-m", "audio2face.cli.processes", str(count), str(STAGE_PROCESS)]
+    return ["-m", "audio2face.cli.supervisor", str(count), str(STAGE_PROCESS)]

@@ -35,9 +35,11 @@ class Command:
     """One command.
 
     Attributes:
-        module: the module that runs it, with `main(argv) -> int`.
+        module: the module that runs it.
         summary: what it does, in one line of help.
         stage: the name of its parser, where it differs from the command's.
+        function: the function of the module that runs it: `function(argv) -> int`. A supervised module is started with
+            the command's name where this is not `main`.
         supervised: runs in a process of its own, which Ctrl-C ends within two seconds at every moment.
         extras: what it needs beside the base installation, see `audio2face.extras`.
     """
@@ -45,15 +47,23 @@ class Command:
     module: str
     summary: str
     stage: str | None = None
+    function: str = "main"
     supervised: bool = False
     extras: tuple[str, ...] = ()
 
 
 COMMANDS = {
     "init": Command("audio2face.cli.init", "write a configuration for a folder of data"),
-    "check": Command("audio2face.cli.check", "find what is wrong with the raw data of actors", supervised=True),
-    "preproc": Command("audio2face.cli.preproc", "preprocess actors: components, coefficients, shots", supervised=True),
-    "train": Command("audio2face.cli.train", "train a network", supervised=True, extras=("train",)),
+    "check": Command(
+        "audio2face.cli.stages", "find what is wrong with the raw data of actors", function="check", supervised=True
+    ),
+    "preproc": Command(
+        "audio2face.cli.stages",
+        "preprocess actors: components, coefficients, shots",
+        function="preproc",
+        supervised=True,
+    ),
+    "train": Command("audio2face.cli.stages", "train a network", function="train", supervised=True, extras=("train",)),
     "deploy": Command("audio2face.cli.deploy", "pack a trained network into a model folder", supervised=True),
     "animate": Command("audio2face.cli.animate", "animate a face from recordings", "inference", supervised=True),
     "evaluate": Command(
@@ -61,8 +71,8 @@ COMMANDS = {
     ),
     "runs": Command("audio2face.cli.runs", "list runs with their figures, compare and remove them"),
     "sweep": Command("audio2face.cli.sweep", "train with several values of some parameters", extras=("train",)),
-    "push": Command("audio2face.cli.push", "publish a deployed model on a hub"),
-    "pull": Command("audio2face.cli.pull", "fetch a published model from a hub"),
+    "push": Command("audio2face.cli.deploy", "publish a deployed model on a hub", function="push"),
+    "pull": Command("audio2face.cli.deploy", "fetch a published model from a hub", function="pull"),
     "run-all": Command("audio2face.cli.run_all", "all stages of a configuration", supervised=True, extras=("train",)),
     "quickstart": Command(
         "audio2face.cli.quickstart",
@@ -121,11 +131,12 @@ def run_command(name: str, argv: Sequence[str]) -> NoReturn:
     if not command.supervised:
         from audio2face.cli.process import run_stage
 
-        run_stage(_imported(command.module).main, arguments=list(argv))
+        run_stage(getattr(_imported(command.module), command.function), arguments=list(argv))
+    started = ["-m", command.module, *([] if command.function == "main" else [command.function])]
     home = find_home()
     variables = stage_environment(read_settings(home / ".env"), home)
     try:
-        status = local.run_stage(stage, args, argv, variables, ["-m", command.module], Path(sys.executable))
+        status = local.run_stage(stage, args, argv, variables, started, Path(sys.executable))
     except KeyboardInterrupt:
         print_stopped(AGAIN)
         status = 130

@@ -12,8 +12,7 @@ from audio2face import __version__
 from audio2face.errors import UserError
 from audio2face.inventory.entry import INPUTS_FILE
 from audio2face.io.arrays import read_json
-from audio2face.io.atomic import write_json
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256, write_json
 from audio2face.outputs import RECORD_FILE
 
 # Of a deployed folder; engines that TensorRT built from them and notes for people are no inputs.

@@ -15,7 +15,7 @@ from typing import NoReturn
 from audio2face import interrupts
 from audio2face.cli.settings import find_home, read_settings, stage_environment
 from audio2face.config import Configuration, Stage, load
-from audio2face.config.of_run import configuration_of_run
+from audio2face.config.load import configuration_of_run
 from audio2face.console import fail
 from audio2face.errors import UserError
 

@@ -10,11 +10,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from audio2face.cli import animate, check, parsers
+from audio2face.cli import animate, parsers, stages
 from audio2face.cli.example_report import REPORT_FOLDER, evaluate_example, voice_scores
-from audio2face.cli.kept_results import KeptResults
 from audio2face.cli.process import open_configuration, run_stage
-from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, show_shot, trained_run
+from audio2face.cli.reuse import KeptResults, deploy_once, exported_files, files_to_open, show_shot, trained_run
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER, start_logging
 from audio2face.dataset import ActorDataset
@@ -38,7 +37,7 @@ def main(argv: list[str]) -> int:
     start_logging()
     datasets = Roots.from_environment().datasets
     make_example(datasets / "example", actors=VOICES)
-    status = check.main([BOTH_ACTORS])
+    status = stages.check([BOTH_ACTORS])
     if status != 0:
         return status
     prepared = open_configuration("preproc", config_name, config_file=None)

@@ -1,23 +1,25 @@
 """Stages that follow each other in one call: each reuses what an earlier call completed, or resumes unfinished ones.
 
 The quickstart and `run-all` are made of these. Preprocessing finds its finished and its stopped runs itself
-(`audio2face.preproc.run`).
+(`audio2face.preproc.run`); complete datasets and animations are recorded in `KeptResults`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from audio2face.cli import deploy
-from audio2face.cli.kept_results import KeptResults
-from audio2face.cli.train import exporter_of
+from audio2face.cli.stages import exporter_of
 from audio2face.config import Configuration
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
+from audio2face.io.atomic import write_json
 from audio2face.model_folder import DeployedModel
 from audio2face.outputs import write_outputs
 from audio2face.runs import RunFolder, finished_runs
@@ -108,3 +110,51 @@ def deploy_once(configuration: Configuration, run: RunFolder, kept: KeptResults,
         deploy.main([*arguments, "--force"])
         kept.add("deployed model", target)
     return target
+
+
+class KeptResults:
+    """The record of complete results. Results of other inputs or of another version of the code are not reused.
+
+    Args:
+        path: the file of the record; its folder may be missing.
+        inputs: all inputs of the results beside the code, as JSON values.
+    """
+
+    def __init__(self, path: Path, inputs: Mapping[str, Any]) -> None:
+        self._path = path
+        text = json.dumps({**inputs, "code": _code_digest()}, sort_keys=True, default=dict)
+        self._inputs = hashlib.sha256(text.encode()).hexdigest()
+        self._files = self._read()
+
+    def is_whole(self, name: str, folder: Path) -> bool:
+        """Whether a result of that name has these inputs, and its folder contains every file in its size."""
+        return name in self._files and self._files[name] == file_sizes(folder)
+
+    def add(self, name: str, folder: Path) -> None:
+        """Records a new result."""
+        self._files[name] = file_sizes(folder)
+        write_json(self._path, {"inputs": self._inputs, "files": self._files})
+
+    def _read(self) -> dict[str, dict[str, int]]:
+        try:
+            record = json.loads(self._path.read_text(encoding="utf-8"))
+            return dict(record["files"]) if record["inputs"] == self._inputs else {}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+
+def file_sizes(folder: Path) -> dict[str, int]:
+    """The size in bytes of every file of a folder, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def _code_digest() -> str:
+    """SHA-256 of the framework's code."""
+    digest = hashlib.sha256()
+    package = Path(__file__).resolve().parents[1]
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(package).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

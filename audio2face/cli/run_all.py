@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from audio2face.cli import animate, check, parsers, preproc
-from audio2face.cli.kept_results import KeptResults
+from audio2face.cli import animate, parsers, stages
 from audio2face.cli.local import temporary_folder
 from audio2face.cli.process import run_stage
 from audio2face.cli.recordings import collect
-from audio2face.cli.reuse import deploy_once, exported_files, files_to_open, show_shot, trained_run
+from audio2face.cli.reuse import KeptResults, deploy_once, exported_files, files_to_open, show_shot, trained_run
 from audio2face.config import Configuration, Roots, Stage, load, stages_of_override
-from audio2face.config.merge import freeze
+from audio2face.config.values import freeze
 from audio2face.console import LOGGER, fields, start_logging
 from audio2face.dataset import ActorDataset
 from audio2face.extras import missing
@@ -87,7 +86,7 @@ class _Project:
     def run(self, audio: Sequence[str], parameters: Sequence[str]) -> int:
         """Runs all stages and returns the exit status."""
         self._title("check")
-        status = check.main([self.name, *self._handed_over("check")])
+        status = stages.check([self.name, *self._handed_over("check")])
         if status != 0:
             LOGGER.error("the data have errors, see above: nothing was computed")
             return status
@@ -134,7 +133,7 @@ class _Project:
         configuration = self.configurations["preproc"]
         results = [preprocess(configuration, actor) for actor in configuration.actors]
         for result in results:
-            preproc.show_clips(result)
+            stages.show_clips(result)
         return {result.actor: result.run for result in results}
 
     def _on_runs(self, preprocessed: Mapping[str, RunFolder]) -> Configuration:

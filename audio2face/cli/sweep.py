@@ -23,18 +23,23 @@ from audio2face.run_names import LATEST
 from audio2face.runs import log_outputs
 from audio2face.training.preproc_runs import find_run
 from audio2face.training.sweep import (
+    PICTURE_FILE,
+    TABLE_FILE,
     Axis,
     GridProposer,
     Proposer,
     Range,
     TrialResult,
     Values,
+    draw_results,
     find_trial,
     parse_axis,
+    ranked,
     read_result,
+    terminal_table,
     trial_name,
+    write_table,
 )
-from audio2face.training.sweep_report import PICTURE_FILE, TABLE_FILE, draw, ranked, terminal_table, write_table
 
 _FOLDER = "output_sweep"
 
@@ -53,7 +58,7 @@ def main(argv: list[str]) -> int:
     results = _run(configuration, proposer, folder, args.jobs)
     write_table(results, folder / TABLE_FILE)
     files = {"Table:": folder / TABLE_FILE}
-    if draw(results, folder / PICTURE_FILE):
+    if draw_results(results, folder / PICTURE_FILE):
         files["Picture:"] = folder / PICTURE_FILE
     console().print(terminal_table(results))
     best = ranked(results)[0]
@@ -64,7 +69,7 @@ def main(argv: list[str]) -> int:
 
 def _proposer(engine: str, axes: Sequence[Axis | Range], trials: int | None, seed: int) -> Proposer:
     if engine == "optuna":
-        from audio2face.training.sweep_optuna import OptunaProposer
+        from audio2face.training.sweep import OptunaProposer
 
         assert trials is not None  # the parser asks for it
         return OptunaProposer(axes, trials, seed)
@@ -155,7 +160,7 @@ class TrialRunner:
         finished, stopped = find_trial(root, name)
         if finished is not None:
             return read_result(number, values, finished)
-        command = [sys.executable, "-m", "audio2face.cli.train", self._configuration.name]
+        command = [sys.executable, "-m", "audio2face.cli.stages", "train", self._configuration.name]
         command += [f"--set={value}" for value in (*values, f"RUN_NAME={name}")]
         command += [] if stopped is None else ["--resume", stopped.name]
         LOGGER.info("trial %d %s: %s", number, "starts" if stopped is None else "resumes", " ".join(values))

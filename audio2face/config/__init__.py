@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from audio2face.config.configuration import ConfigError, Configuration, InferenceSection, TrainSection
 from audio2face.config.load import load, stages_of_override
-from audio2face.config.paths import Roots
 from audio2face.config.sections import (
     Dataset,
     InferenceDiffusion,
@@ -16,6 +15,7 @@ from audio2face.config.sections import (
     TrainDiffusion,
     TrainRegression,
 )
+from audio2face.config.values import Roots
 from audio2face.config_base.types import Stage
 
 __all__ = [

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from audio2face.config import Stage, load
-from audio2face.config.of_run import configuration_of_run
+from audio2face.config.load import configuration_of_run
 from audio2face.console import fail
 from audio2face.errors import UserError
 

@@ -11,8 +11,6 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from audio2face.config import sections
-from audio2face.config.merge import freeze, walk
-from audio2face.config.paths import Roots
 from audio2face.config.sections import (
     Dataset,
     InferenceDiffusion,
@@ -21,7 +19,7 @@ from audio2face.config.sections import (
     TrainDiffusion,
     TrainRegression,
 )
-from audio2face.config.values import check_values
+from audio2face.config.values import Roots, check_values, freeze, walk
 from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
 from audio2face.config_base.types import PathRule, Stage
 from audio2face.errors import FileFormatError, UserError
@@ -33,6 +31,8 @@ SCHEMA = 1
 TrainSection = TrainDiffusion | TrainRegression
 InferenceSection = InferenceDiffusion | InferenceRegression
 SectionClass = TypeVar("SectionClass")
+# What runs did before a parameter existed, where its default is another.
+_BEFORE: Mapping[str, Any] = MappingProxyType({"AUDIO_RESAMPLER": "hann"})
 
 
 class ConfigError(UserError):
@@ -175,10 +175,6 @@ def section_class(name: SectionName, network_type: NetworkType | None) -> type[A
         return generated
     types = base_of(name, network_type).types
     return make_dataclass(name.capitalize(), list(types.items()), frozen=True, slots=True, kw_only=True)
-
-
-# What runs did before a parameter existed, where its default is another.
-_BEFORE: Mapping[str, Any] = MappingProxyType({"AUDIO_RESAMPLER": "hann"})
 
 
 def _complete(content: dict[str, Any]) -> None:

@@ -7,10 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from audio2face.config.merge import explain_unknown, merge, unknown_names, without_unknown
 from audio2face.config.overlay import Place, UserSection
-from audio2face.config.paths import Roots
-from audio2face.config.values import Values, check_values
+from audio2face.config.values import Roots, Values, check_values, explain_unknown, merge, unknown_names, without_unknown
 from audio2face.config_base.tables import SECTIONS, Base, NetworkType, SectionName, base_of
 from audio2face.config_base.types import BodyPart, Stage
 

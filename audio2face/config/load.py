@@ -1,4 +1,7 @@
-"""Loads a configuration: runs the user's files, merges them and arguments over the base modules, and checks it all."""
+"""Loads a configuration: runs the user's files, merges them and arguments over the base modules, and checks it all.
+
+A training run may stand for its configuration: `configuration_of_run` finds the name that the run records.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,15 @@ from pathlib import Path
 from audio2face.config import rules
 from audio2face.config.configuration import ConfigError, Configuration
 from audio2face.config.draft import Draft, add_section, complete
-from audio2face.config.merge import freeze, nearest, unknown_names
 from audio2face.config.overlay import Place, read_section
 from audio2face.config.overrides import Override, OverrideError, merge_overrides, parse_override
-from audio2face.config.paths import Roots
-from audio2face.config.values import shorten
+from audio2face.config.values import Roots, freeze, nearest, shorten, unknown_names
 from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
 from audio2face.config_base.types import Stage
 from audio2face.errors import UserError, check_identifier
 from audio2face.families import FAMILIES
 from audio2face.home import config_folders, config_names
+from audio2face.run_names import recorded_configuration, resolve_training_run
 
 # The sections that a stage reads: those whose file is required, and those with usable defaults.
 REQUIRED: dict[Stage, tuple[SectionName, ...]] = {
@@ -50,6 +52,7 @@ _OWN: dict[Stage, SectionName] = {
     "deploy": "inference",
     "inference": "inference",
 }
+_TRAINED = "output_train"  # where TRAIN_OUTPUT_ROOT is by default
 
 
 def load(
@@ -208,3 +211,31 @@ def _check(draft: Draft, check_files: bool) -> None:
         rules.files(draft)
         draft.apply(rules.preproc_runs)
         draft.apply(rules.clip_audio)
+
+
+def configuration_of_run(text: str, roots: Roots | None = None) -> str:
+    """Finds the name of the configuration of a training run.
+
+    Args:
+        text: a full name, an end or a part of it, or `latest`.
+        roots: where the workspace and `configs/` lie; by default from the environment.
+
+    Raises:
+        UserError: there is no such run, there are several, or it records no configuration.
+    """
+    roots = roots or Roots.from_environment()
+    try:
+        run = resolve_training_run(text, roots.workspace / _TRAINED)
+    except UserError as error:
+        if (roots.framework / "configs" / text).is_dir():
+            raise UserError(
+                f"{text!r} is a configuration: which of its runs is meant is missing",
+                hint=f"Give the run after it, or 'latest' for its newest:\n  {text} latest",
+            ) from error
+        raise
+    name = recorded_configuration(run)
+    if name is None:
+        raise UserError(
+            "does not record its configuration", path=run, hint="Give CONFIG_NAME before the name of the run."
+        )
+    return name

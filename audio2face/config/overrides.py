@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from audio2face.config.merge import merge, nearest
 from audio2face.config.run_user_file import plain
-from audio2face.config.values import shorten
+from audio2face.config.values import merge, nearest, shorten
 from audio2face.config_base.tables import SECTIONS, SectionName, all_bases
 from audio2face.config_base.types import Stage
 

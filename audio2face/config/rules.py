@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from audio2face.config.draft import Draft, Found, Rule, Section, Unavailable, encoder_width, respaced_steps
-from audio2face.config.merge import nearest, walk
+from audio2face.config.values import nearest, walk
 from audio2face.config_base.tables import SectionName
 from audio2face.config_base.types import TRACKER_PACKAGES, MemberOf, PathRule, Stage
 from audio2face.errors import UserError

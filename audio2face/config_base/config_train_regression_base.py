@@ -1,8 +1,7 @@
 """Parameters of `config_train.py` for NETWORK_TYPE "regression".
 
-A parameter that is set to `common.NAME` is declared, with its type and explanation, in `train_common.py`;
-docs/config_details.md explains all of them on one page. This file is not edited: a configuration overrides what
-differs.
+A parameter set to `common.NAME` is declared, typed and explained in `train_common.py`; docs/config_details.md explains
+all of them on one page. This file is not edited: a configuration overrides what differs.
 """
 
 from __future__ import annotations

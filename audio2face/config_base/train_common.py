@@ -1,7 +1,7 @@
 """Parameters of `config_train.py` that mean the same, with the same default, for every type of network.
 
 The base module of each network type lists them in its own order, beside those of its own. This file is not edited: a
-configuration overrides what differs.
+configuration overrides what differs. `FREE_PARAMETERS` names those that may change when a run is resumed.
 """
 
 from __future__ import annotations
@@ -318,3 +318,16 @@ CHECKPOINT_PERIOD_MINUTES: NonNegative = 10.0
 # NUM_EPOCHS as well.
 # Read by: training.
 TIME_LIMIT_MINUTES: Positive | None = None
+
+
+# Parameters of training that may change when a run is resumed: they do not affect the weights, or the checkpoint
+# holds their effect.
+FREE_PARAMETERS = {
+    *("RUN_NAME", "RUN_INFO", "NETWORK_VERSION", "MODEL_LICENSE", "PRETRAINED_NET_FPATH", "DEFAULT_SHOT_EMOTION_NAME"),
+    *("TRAIN_OUTPUT_ROOT", "FINAL_DEPLOY_ROOT", "TORCH_CACHE_ROOT", "PREPROC_ROOT", "PREPROC_RUN_NAME_FULL"),
+    *("LOG_PERIOD", "TRACKERS", "VALIDATION_PERIOD_EPOCHS", "EXPORTED_WEIGHTS", "STREAMING_CFG"),
+    *("COMPACTIFY_IMPLICIT_EMO_DB",),
+    *("DEVICE", "COMPILE", "CHECKPOINT_PERIOD_MINUTES", "TIME_LIMIT_MINUTES"),
+    *("SPEECH_FEATURES_ROOT",),
+    *("AUDIO_DATA_CACHING", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
+}

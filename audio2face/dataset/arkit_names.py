@@ -32,6 +32,9 @@ TONGUE_NAMES: tuple[str, ...] = (
 )
 """The 16 shapes that Audio2Face adds for the tongue, in its order."""
 # fmt: on
+ARKIT_INDEX: dict[str, int] = {name: index for index, name in enumerate(ARKIT_NAMES)}
+TONGUE_INDEX: dict[str, int] = {name: index for index, name in enumerate(TONGUE_NAMES)}
+"""Places of the shapes in these orders."""
 
 _SWAPPED = (("jawLeft", "jawRight"), ("mouthLeft", "mouthRight"))
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")

@@ -1,4 +1,7 @@
-"""The files of a shot: its recording, animation caches and transcript; `phoneme_times` reads its phones."""
+"""A shot: its recording, animation caches and transcript, and the vector of its emotion that networks take.
+
+`phoneme_times` reads the phones of a shot. One rule converts emotions to vectors in training, export and inference.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from audio2face.config_base.types import RECORDING_SUFFIXES
 from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry import ChannelError, FoundCache, PointCache, find_cache, list_shots, open_cache
@@ -16,6 +21,11 @@ from audio2face.io.arrays import Archive
 from audio2face.types import Float32Array
 
 DEFAULT_SUFFIX = ".wav"
+# 10 steps of a speech encoder, which masks spans of that length and fails on shorter input
+LEAST_CLIP_SECONDS = 0.21
+TRANSCRIPT_SUFFIX = ".txt"  # beside a recording
+INERT_EMOTION = "inert"  # consumers of a model need at least one emotion; this one is untrained
+NO_INDEX = -1
 
 
 def list_recordings(folder: Path) -> dict[str, tuple[Path, ...]]:
@@ -51,10 +61,6 @@ def unusual_names(root: Path, recordings: Mapping[str, Path]) -> dict[str, str]:
     """
     inside = [path.relative_to(root) for path in recordings.values() if path.suffix != DEFAULT_SUFFIX]
     return {path.with_suffix("").as_posix(): path.as_posix() for path in inside}
-
-
-# 10 steps of a speech encoder, which masks spans of that length and fails on shorter input
-LEAST_CLIP_SECONDS = 0.21
 
 
 @dataclass(frozen=True)
@@ -175,9 +181,6 @@ def _is_word_of(emotion: str, shot: str) -> bool:
     return re.search(pattern, shot, re.IGNORECASE) is not None
 
 
-TRANSCRIPT_SUFFIX = ".txt"  # beside a recording
-
-
 def read_transcript(path: Path) -> str | None:
     """Reads the transcript of a recording from the text file beside it; None if there is none.
 
@@ -190,3 +193,47 @@ def read_transcript(path: Path) -> str | None:
         raise FileFormatError(
             f"cannot be read as UTF-8 text: {error}", path=path, hint="It should hold the transcript of the recording."
         ) from error
+
+
+@dataclass(frozen=True)
+class EmotionVectors:
+    """The emotions with an input of their own, in order, and the emotion of the zero vector.
+
+    Attributes:
+        names: emotions with an input; never empty.
+        zero: the emotion of the zero vector; None if every emotion has an input.
+        is_inert: whether the vocabulary has only the zero emotion, so that `names` holds `INERT_EMOTION`.
+    """
+
+    names: tuple[str, ...]
+    zero: str | None
+    is_inert: bool = False
+
+    @classmethod
+    def from_vocabulary(cls, vocabulary: Sequence[str], zero: str | None) -> EmotionVectors:
+        """Splits a vocabulary (SHOT_EMOTION_NAMES) into inputs and zero emotion (SHOT_EMOTION_NAME_FOR_ALL_ZEROS)."""
+        names = tuple(name for name in vocabulary if name != zero)
+        return cls(names or (INERT_EMOTION,), zero, is_inert=not names)
+
+    def index(self, emotion: str) -> int:
+        """Returns the index of an emotion's input, or `NO_INDEX` for the zero emotion.
+
+        Raises:
+            UserError: the emotion is not in the vocabulary.
+        """
+        if emotion == self.zero:
+            return NO_INDEX
+        if emotion not in self.names:
+            known = [*([self.zero] if self.zero is not None else []), *self.names]
+            raise UserError(
+                f"the emotion {emotion!r} is unknown", hint=f"There are: {', '.join(known)} (SHOT_EMOTION_NAMES)."
+            )
+        return self.names.index(emotion)
+
+    def vector(self, emotion: str) -> Float32Array:
+        """Returns the vector of an emotion, float32 `[emotions]`: one-hot, or all zeros."""
+        values = np.zeros(len(self.names), np.float32)
+        index = self.index(emotion)
+        if index != NO_INDEX:
+            values[index] = 1.0
+        return values

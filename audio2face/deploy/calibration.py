@@ -1,22 +1,21 @@
 """Calibrates animation parameters of an actor on held-out clips, where the recordings determine them.
 
-Each part of the face is fitted separately: the half with the mouth (strength, smoothing, offset of the lips), the other
-half, lower teeth, tongue and eyes (strength and constant offsets). `evaluate.amplitude` describes the
-method, and when a value stays neutral.
+Every parameter has a neutral value first, with its source. Each part of the face is fitted separately: the half with
+the mouth (strength, smoothing, offset of the lips), the other half, lower teeth, tongue and eyes (strength and constant
+offsets). `evaluate.amplitude` describes the method, and when a value stays neutral.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from audio2face.animation import AnimatorSettings, FaceAnimator
+from audio2face.animation import AnimatorSettings, FaceAnimator, parameter_ranges
 from audio2face.animation.skin import face_mask
 from audio2face.deploy.held_out_motion import ClipMotion, HeldOutMotion, PartMotion
-from audio2face.deploy.neutral import NEUTRAL, Choice, values_of
 from audio2face.evaluate.amplitude import (
     Adjustment,
     AmplitudeProblem,
@@ -29,8 +28,33 @@ from audio2face.evaluate.amplitude import (
 from audio2face.evaluate.lips import resample_frames
 from audio2face.types import Float64Array, Int64Array
 
-Half = Literal["lower", "upper"]
+Source = Literal["configuration", "calibrated", "neutral", "default"]
 
+# Values without effect on network output. Mask and saccade seed have no such value.
+NEUTRAL: Mapping[str, float] = {
+    "input_strength": 1.0,
+    "upper_face_smoothing": 0.0,
+    "lower_face_smoothing": 0.0,
+    "upper_face_strength": 1.0,
+    "lower_face_strength": 1.0,
+    "skin_strength": 1.0,
+    "blink_strength": 1.0,
+    "lower_teeth_strength": 1.0,
+    "lower_teeth_height_offset": 0.0,
+    "lower_teeth_depth_offset": 0.0,
+    "lip_open_offset": 0.0,
+    "tongue_strength": 1.0,
+    "tongue_height_offset": 0.0,
+    "tongue_depth_offset": 0.0,
+    "eyeballs_strength": 1.0,
+    "saccade_strength": 1.0,
+    "right_eye_rot_x_offset": 0.0,
+    "right_eye_rot_y_offset": 0.0,
+    "left_eye_rot_x_offset": 0.0,
+    "left_eye_rot_y_offset": 0.0,
+    "eyelid_open_offset": 0.0,
+}
+Half = Literal["lower", "upper"]
 _STRENGTHS = (0.7, 1.5)
 _OFFSETS = (-0.1, 0.1)  # of the open-lips pose
 _SMOOTHINGS = (0.0, 0.005, 0.01, 0.015, 0.02, 0.03)  # seconds
@@ -44,6 +68,52 @@ _CONSTANT_OFFSETS = {
     "jaw": (("lower_teeth_height_offset", 1, 0.3, 0.01), ("lower_teeth_depth_offset", 2, 0.3, 0.01)),
 }
 _EYE_OFFSETS = ("right_eye_rot_x_offset", "right_eye_rot_y_offset", "left_eye_rot_x_offset", "left_eye_rot_y_offset")
+
+
+@dataclass(frozen=True)
+class PostProcessing:
+    """Settings of post-processing in a configuration.
+
+    Attributes:
+        parameters: CONFIG, merged with the defaults.
+        own: names of the entries of CONFIG in the user's file; calibration does not change them.
+        calibrate: CALIBRATE_POST_PROCESSING; False uses `parameters` unchanged.
+    """
+
+    parameters: Mapping[str, Any]
+    own: Collection[str] = ()
+    calibrate: bool = False
+
+    def start(self) -> dict[str, Choice]:
+        """The parameters before calibration: the user's, and neutral values instead of defaults."""
+        return {name: self._choice(name, self.parameters[name]) for name in parameter_ranges()}
+
+    def _choice(self, name: str, value: Any) -> Choice:
+        if name in self.own:
+            return Choice(value, "configuration")
+        if self.calibrate and name in NEUTRAL:
+            return Choice(NEUTRAL[name], "neutral")
+        return Choice(value, "default")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The value of one parameter.
+
+    Attributes:
+        value: the value.
+        source: origin of the value.
+        reason: why calibration kept it neutral; empty otherwise.
+    """
+
+    value: Any
+    source: Source
+    reason: str = ""
+
+
+def values_of(choices: Mapping[str, Choice]) -> dict[str, Any]:
+    """The values by name."""
+    return {name: choice.value for name, choice in choices.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from audio2face.deploy.calibration import Mouth, at_recorded_frames, finished_skin, true_skin
+from audio2face.deploy.calibration import Choice, Mouth, at_recorded_frames, finished_skin, true_skin, values_of
 from audio2face.deploy.held_out_motion import HeldOutMotion
-from audio2face.deploy.neutral import Choice, values_of
 from audio2face.evaluate.amplitude import PERCENTILE
 from audio2face.evaluate.lips import correlation, vertex_error
 from audio2face.types import MM_PER_CM, Float32Array, Float64Array

@@ -15,7 +15,7 @@ from torch import Tensor
 from audio2face.audio import Resampler
 from audio2face.config import InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
 from audio2face.deploy.plan import RETRAIN_HINT, SamplerSettings
 from audio2face.errors import UserError

@@ -12,7 +12,7 @@ from torch import nn
 
 from audio2face.config import Dataset, InferenceSection, TrainSection
 from audio2face.console import LOGGER
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.deploy.onnx_graph import export_graph
 from audio2face.deploy.parity import ExportableGraph, ParityReport, measure_parity, unflatten_report
 from audio2face.deploy.plan import ExportPlan, SamplerSettings, deploy_module
@@ -22,8 +22,8 @@ from audio2face.io.claims import remove_leftovers, temporary_folder
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import write_network_facts
 from audio2face.models import encoders
-from audio2face.training.families import training_module
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun
+from audio2face.training.task import training_module
 
 RECORD_FILE = "export.json"
 SCHEMA_VERSION = 1

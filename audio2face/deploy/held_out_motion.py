@@ -17,7 +17,7 @@ from audio2face.animation import FaceData
 from audio2face.animation.skin import face_mask
 from audio2face.audio import stream_mono, stream_range
 from audio2face.console import LOGGER, track
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
 from audio2face.inference import EmotionCurve, Executor, NetworkOutput, NetworkSession, TrackSettings

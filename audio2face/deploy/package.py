@@ -15,8 +15,8 @@ from audio2face.config import Roots
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.actor import BlendshapeFiles
-from audio2face.dataset.emotions import EmotionVectors
-from audio2face.deploy.calibration import calibrate
+from audio2face.dataset.shots import EmotionVectors
+from audio2face.deploy.calibration import Choice, PostProcessing, calibrate, values_of
 from audio2face.deploy.calibration_report import (
     CALIBRATION_FILE,
     ActorCalibration,
@@ -26,7 +26,6 @@ from audio2face.deploy.calibration_report import (
 )
 from audio2face.deploy.export import ExportRecord, finish_export
 from audio2face.deploy.held_out_motion import HeldOutReader, choose_clips
-from audio2face.deploy.neutral import Choice, PostProcessing, values_of
 from audio2face.deploy.plan import deploy_module
 from audio2face.deploy.readme import Provenance, readme_text
 from audio2face.errors import UserError
@@ -34,9 +33,9 @@ from audio2face.inference import NetworkSession, open_graph
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_write, write_json, write_text
 from audio2face.model_folder import AnimationConfig, DeployedModel, NetworkInfo
-from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, open_database
 from audio2face.model_folder.model import display_name
 from audio2face.model_folder.network_info import open_info
+from audio2face.model_folder.regression import EMOTION_DATABASE_FILE, open_database
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.model_folder.writer import (
     README_FILE,

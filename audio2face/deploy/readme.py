@@ -11,8 +11,8 @@ from audio2face.deploy.plan import deploy_module
 from audio2face.io.atomic import pretty_json
 from audio2face.model_folder import AnimationConfig, NetworkInfo, engine_command
 from audio2face.model_folder.card import card_header
-from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
 from audio2face.model_folder.model import MODEL_FILE, display_name
+from audio2face.model_folder.regression import EMOTION_DATABASE_FILE
 from audio2face.training.comparison import BaselineComparison
 
 # Names of the emotions of Audio2Emotion in a model's list.

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from audio2face.audio import read_track
 from audio2face.config import InferenceRegression, TrainRegression
-from audio2face.dataset.emotions import EmotionVectors
-from audio2face.dataset.shots import list_recordings
+from audio2face.dataset.shots import EmotionVectors, list_recordings
 from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
 from audio2face.deploy.plan import check_sizes
 from audio2face.model_folder import AnimationConfig, RegressionInfo

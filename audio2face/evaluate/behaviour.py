@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from audio2face.evaluate.lips import TOUCH_MM
-from audio2face.geometry.frame_times import MIDDLE
+from audio2face.geometry.frames import MIDDLE
 from audio2face.types import Float64Array, FloatArray
 
 PERCENTILE = 95  # of the opening: wide open, without the one widest frame

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from audio2face.animation import rigid_transforms
-from audio2face.animation.animation import BLOCK_FRAMES, Animation, Surface
+from audio2face.animation.animation import BLOCK_FRAMES, Animation, FrameBuffer, Surface
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
-from audio2face.geometry.frame_times import interpolate_frames, recorded_indices
-from audio2face.io.frame_buffer import FrameBuffer
+from audio2face.geometry.frames import interpolate_frames, recorded_indices
 from audio2face.preproc.network_data import display_data
 from audio2face.types import Float32Array, Float64Array
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.dataset.phoneme_times import PhonemeTime
-from audio2face.geometry.frame_times import MIDDLE, interpolate_frames
+from audio2face.geometry.frames import MIDDLE, interpolate_frames
 from audio2face.types import MM_PER_CM, Float64Array, FloatArray
 
 

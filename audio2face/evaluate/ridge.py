@@ -12,7 +12,7 @@ from functools import reduce
 import numpy as np
 
 from audio2face.audio import Track
-from audio2face.geometry.frame_times import recorded_times
+from audio2face.geometry.frames import recorded_times
 from audio2face.types import Float64Array, FloatArray
 
 BANDS = 64

@@ -10,7 +10,7 @@ import numpy as np
 
 from audio2face.animation import AnimatorSettings, FaceAnimator, FaceData, attach_to_jaw, unproject
 from audio2face.evaluate.motion import FaceFrames
-from audio2face.geometry.frame_times import lerp
+from audio2face.geometry.frames import lerp
 from audio2face.inference.actor import DisplayData, load_face
 from audio2face.model_folder import DeployedActor
 from audio2face.types import MESHES, Float32Array, Int64Array

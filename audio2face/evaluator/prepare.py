@@ -11,11 +11,11 @@ from audio2face.config import Roots
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.deploy import finish_export, package_run
-from audio2face.deploy.neutral import NEUTRAL, PostProcessing
+from audio2face.deploy.calibration import NEUTRAL, PostProcessing
 from audio2face.errors import UserError
 from audio2face.evaluator.results import Variant
 from audio2face.evaluator.subjects import ModelSettings
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256
 from audio2face.model_folder import DeployedModel
 from audio2face.model_folder.trt_info import ONNX_FILE
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun

@@ -42,7 +42,7 @@ from audio2face.evaluator.tasks import (
     Task,
     subject_name,
 )
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256
 from audio2face.model_folder import model_digest
 from audio2face.preproc.data_record import shot_files
 from audio2face.run_names import CONFIGURATION_FILE

@@ -21,7 +21,7 @@ from audio2face.dataset.shots import infer_emotion
 from audio2face.errors import UserError
 from audio2face.evaluate.motion import FaceFrames
 from audio2face.geometry import PointCache
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256
 from audio2face.types import Float32Array
 
 BLOCK_FRAMES = 32

@@ -15,7 +15,7 @@ import numpy as np
 from audio2face.animation import AnimatorSettings, FaceAnimator, FaceData
 from audio2face.audio import resample, stream_range
 from audio2face.dataset.actor import DEFAULT_EMOTION
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluate.regions import Mouth
 from audio2face.evaluator.faces import ActorFace, RecordedFrames

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, signal
 
+from audio2face.dataset.arkit_names import ARKIT_INDEX
 from audio2face.example.head import Head
 from audio2face.example.sentences import SILENCE, Phone
-from audio2face.example.shapes import ARKIT_INDEX, Curves, Floats, ease, frame_centres
-from audio2face.example.visemes import BILABIALS, LABIODENTALS
+from audio2face.example.visemes import BILABIALS, LABIODENTALS, Curves, ease, frame_centres
+from audio2face.types import Float32Array
 
 _NOISE_MODES = 64
 _NOISE_CENTIMETRES = 0.002  # root mean square length of the noise at a vertex
@@ -28,7 +29,7 @@ _TISSUE_RADIUS = 2.0  # centimetres
 _BREATH_CENTIMETRES, _BREATH_SECONDS = 0.025, 3.8
 
 
-def flesh_deltas(head: Head, weights: Floats, fps: float, rng: np.random.Generator) -> Floats:
+def flesh_deltas(head: Head, weights: Float32Array, fps: float, rng: np.random.Generator) -> Float32Array:
     """Returns deltas to add to the posed skin.
 
     Args:
@@ -51,7 +52,7 @@ def flesh_deltas(head: Head, weights: Floats, fps: float, rng: np.random.Generat
     return deltas.reshape(len(weights), -1, 3)
 
 
-def _tissue_lag(opened: Floats, fps: float) -> Curves:
+def _tissue_lag(opened: Float32Array, fps: float) -> Curves:
     """Returns the lag of a mass on a damped spring behind the jaw, `[frames]`, in openings of the jaw."""
     speed = 2 * np.pi * _SWING_HERTZ
     restoring = [2 * _SWING_DAMPING * speed, speed**2]
@@ -85,7 +86,7 @@ def _tissue_modes(head: Head) -> Curves:
     return np.stack(modes)
 
 
-def _noise_modes(vertices: Floats) -> Curves:
+def _noise_modes(vertices: Float32Array) -> Curves:
     """Returns smooth random fields of unit total length, `[modes, verts, 3]`: random Fourier features of space."""
     rng = np.random.default_rng(_NOISE_SEED)
     waves = rng.standard_normal((_NOISE_MODES, 3)) * (2 * np.pi / _NOISE_WAVELENGTH)

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES
 from audio2face.example.contact import make_contacts
 from audio2face.example.head import EYE_LOOK_DEGREES, Head
 from audio2face.example.sentences import Phone
-from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, Curves, Floats, ease, frame_centres
 from audio2face.example.speech import Utterance
-from audio2face.example.visemes import articulate
+from audio2face.example.visemes import Curves, articulate, ease, frame_centres
+from audio2face.types import Float32Array
 
 SACCADE_ROWS = 5000
 SACCADE_FPS = 30.0
@@ -42,7 +43,7 @@ def gaze_curve(num_frames: int, fps: float, rng: np.random.Generator) -> Curves:
     return _interpolate_fixations(np.array(points), np.array(begins), num_frames, fps)
 
 
-def saccade_table(rng: np.random.Generator) -> Floats:
+def saccade_table(rng: np.random.Generator) -> Float32Array:
     """Generates small saccades for any gaze: float32 `[5000, 2]` degrees at 30 fps."""
     seconds = SACCADE_ROWS / SACCADE_FPS
     count = int(seconds / 0.3)
@@ -216,9 +217,9 @@ class Performance:
         eye_rotations: `[frames, 2, 2]` float32 degrees: right and left eye, X (pitch) and Y (yaw).
     """
 
-    weights: Floats
-    tongue_weights: Floats
-    eye_rotations: Floats
+    weights: Float32Array
+    tongue_weights: Float32Array
+    eye_rotations: Float32Array
 
 
 def add_performance(utterance: Utterance, emotion: str, head: Head, rng: np.random.Generator) -> Performance:

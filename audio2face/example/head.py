@@ -21,10 +21,10 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.dataset.arkit_names import ARKIT_INDEX
 from audio2face.errors import UserError
-from audio2face.example.shapes import ARKIT_INDEX
 
-Floats = npt.NDArray[np.float32]
+Float32Array = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int32]
 Colours = npt.NDArray[np.uint8]
 
@@ -52,7 +52,7 @@ class HeadPart:
         colours: `[verts, 3]` uint8, sRGB.
     """
 
-    vertices: Floats
+    vertices: Float32Array
     faces: Integers
     colours: Colours
 
@@ -87,15 +87,15 @@ class Head:
     upper_teeth_part: HeadPart
     lower_teeth_part: HeadPart
     eyes_part: HeadPart
-    skin_shapes: Floats
-    tongue_shapes: Floats
-    tongue_out: Floats
+    skin_shapes: Float32Array
+    tongue_shapes: Float32Array
+    tongue_out: Float32Array
     rigid_tongue: Integers
-    eye_centres: Floats
-    jaw_keypoints: Floats
-    jaw_hinge: Floats
+    eye_centres: Float32Array
+    jaw_keypoints: Float32Array
+    jaw_hinge: Float32Array
     jaw_open_degrees: float
-    jaw_slides: Floats
+    jaw_slides: Float32Array
     lip_dist: Mapping[str, Integers]
     eye_dist: Mapping[str, Integers]
     lip_size: Mapping[str, Mapping[str, Integers]]
@@ -114,18 +114,18 @@ class Head:
             return _assemble(identity, {name: file[name] for name in file.files})
 
     @property
-    def lip_open_delta(self) -> Floats:
+    def lip_open_delta(self) -> Float32Array:
         """`[verts, 3]` deltas that open the lips by some 6 mm with the jaw closed."""
         names = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
         shares = (0.6, 0.6, 0.3, 0.3)
         return _sum_of([share * self.skin_shapes[ARKIT_INDEX[name]] for name, share in zip(names, shares, strict=True)])
 
     @property
-    def eye_close_delta(self) -> Floats:
+    def eye_close_delta(self) -> Float32Array:
         """`[verts, 3]` deltas that close both eyes."""
         return _sum_of([self.skin_shapes[ARKIT_INDEX[name]] for name in _RIGHT_EYE_FIRST])
 
-    def skin(self, weights: Floats, vertices: Integers | None = None) -> Floats:
+    def skin(self, weights: Float32Array, vertices: Integers | None = None) -> Float32Array:
         """Poses the skin; memory is that of the result, so pass a block of frames at a time.
 
         Args:
@@ -142,7 +142,7 @@ class Head:
         posed += neutral.reshape(-1)
         return posed.reshape(len(weights), -1, 3)
 
-    def tongue(self, weights: Floats, tongue_weights: Floats) -> Floats:
+    def tongue(self, weights: Float32Array, tongue_weights: Float32Array) -> Float32Array:
         """Poses the tongue, including the jaw's motion.
 
         Args:
@@ -157,15 +157,15 @@ class Head:
         own += np.asarray(weights, dtype=np.float32)[:, ARKIT_INDEX["tongueOut"], None, None] * self.tongue_out
         return self._with_jaw(weights, own)
 
-    def lower_teeth(self, weights: Floats) -> Floats:
+    def lower_teeth(self, weights: Float32Array) -> Float32Array:
         """Poses the lower teeth: `[frames, verts, 3]`, centimetres, for weights `[frames, 52]`."""
         return self._with_jaw(weights, self.lower_teeth_part.vertices)
 
-    def jaw_keypoint_deltas(self, weights: Floats) -> Floats:
+    def jaw_keypoint_deltas(self, weights: Float32Array) -> Float32Array:
         """Returns the deltas `[frames, 5, 3]` of the jaw's key points, centimetres, for weights `[frames, 52]`."""
         return self._with_jaw(weights, self.jaw_keypoints) - self.jaw_keypoints
 
-    def jaw_transforms(self, weights: Floats) -> tuple[Floats, Floats]:
+    def jaw_transforms(self, weights: Float32Array) -> tuple[Float32Array, Float32Array]:
         """Returns the jaw's motion, which maps a neutral point p to `R p + t`.
 
         Args:
@@ -180,12 +180,12 @@ class Head:
         slides = weights[:, [ARKIT_INDEX[name] for name in ("jawForward", "jawLeft", "jawRight")]] @ self.jaw_slides
         return turn, slides + self.jaw_hinge - turn @ self.jaw_hinge
 
-    def _with_jaw(self, weights: Floats, points: Floats) -> Floats:
+    def _with_jaw(self, weights: Float32Array, points: Float32Array) -> Float32Array:
         """Transforms `points`, `[verts, 3]` or `[frames, verts, 3]`, by the jaw's motion: `[frames, verts, 3]`."""
         turn, shift = self.jaw_transforms(weights)
         return np.asarray(points @ turn.transpose(0, 2, 1) + shift[:, None], dtype=np.float32)
 
-    def eyes(self, rotations: Floats) -> Floats:
+    def eyes(self, rotations: Float32Array) -> Float32Array:
         """Poses the eyes.
 
         Args:
@@ -203,7 +203,7 @@ class Head:
             turned.append((halves[eye] - centre) @ turn.transpose(0, 2, 1) + centre)
         return np.concatenate(turned, axis=1)
 
-    def lip_gap(self, weights: Floats) -> Floats:
+    def lip_gap(self, weights: Float32Array) -> Float32Array:
         """Measures the height of the opening between the lips at the five pairs of `lip_dist`.
 
         Returns:
@@ -212,20 +212,20 @@ class Head:
         """
         return self._gap(weights, self.lip_dist)
 
-    def lid_gap(self, weights: Floats) -> Floats:
+    def lid_gap(self, weights: Float32Array) -> Float32Array:
         """Measures the opening between the lids, right and left: `[frames, 2]` millimetres, negative when closed."""
         return self._gap(weights, self.eye_dist)
 
-    def _gap(self, weights: Floats, pairs: Mapping[str, Integers]) -> Floats:
+    def _gap(self, weights: Float32Array, pairs: Mapping[str, Integers]) -> Float32Array:
         upper, lower = (self.skin(weights, pairs[side])[..., 1] for side in ("upper", "lower"))
         return _MILLIMETRES * (upper - lower)
 
 
 def _assemble(identity: str, arrays: dict[str, npt.NDArray[np.generic]]) -> Head:
-    def floats(name: str) -> Floats:
+    def floats(name: str) -> Float32Array:
         return arrays[name].astype(np.float32)
 
-    def deltas(name: str) -> Floats:
+    def deltas(name: str) -> Float32Array:
         return floats(name) * np.float32(DELTA_UNIT)
 
     def integers(name: str) -> Integers:
@@ -265,19 +265,19 @@ def _assemble(identity: str, arrays: dict[str, npt.NDArray[np.generic]]) -> Head
     )
 
 
-def _sum_of(deltas: list[Floats]) -> Floats:
-    total: Floats = np.sum(deltas, axis=0, dtype=np.float32)
+def _sum_of(deltas: list[Float32Array]) -> Float32Array:
+    total: Float32Array = np.sum(deltas, axis=0, dtype=np.float32)
     return total
 
 
-def _about_x(angles: Floats) -> Floats:
+def _about_x(angles: Float32Array) -> Float32Array:
     """Returns rotations `[n, 3, 3]` about +x by `angles` `[n]` in radians."""
     cos, sin = np.cos(angles), np.sin(angles)
     zero, one = np.zeros_like(angles), np.ones_like(angles)
     return np.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], axis=-1).reshape(-1, 3, 3)
 
 
-def _about_y(angles: Floats) -> Floats:
+def _about_y(angles: Float32Array) -> Float32Array:
     """Returns rotations `[n, 3, 3]` about +y by `angles` `[n]` in radians."""
     cos, sin = np.cos(angles), np.sin(angles)
     zero, one = np.zeros_like(angles), np.ones_like(angles)

@@ -17,10 +17,10 @@ from audio2face.example.contact import flesh_deltas
 from audio2face.example.expression import FPS, add_performance
 from audio2face.example.head import IDENTITIES, Head
 from audio2face.example.sentences import SENTENCES, UNSEEN_SENTENCES, Phone, Sentence
-from audio2face.example.shapes import Floats
 from audio2face.example.speech import SAMPLE_RATE, VOICES, Speaker
 from audio2face.geometry import CACHE_EXTENSIONS, write_cache
 from audio2face.io.atomic import atomic_write, write_text
+from audio2face.types import Float32Array
 
 UNSEEN_FOLDER = "unseen"
 
@@ -69,8 +69,8 @@ class JawMotion:
     actor: str
     shot: str
     unseen: bool
-    jaw_deltas: Floats
-    eye_rotations: Floats
+    jaw_deltas: Float32Array
+    eye_rotations: Float32Array
 
 
 def all_takes() -> list[Take]:
@@ -120,7 +120,7 @@ def _head(actor: str) -> Head:
     return Head.open(actor)
 
 
-def _write_audio(path: Path, samples: Floats, rate: int, channels: int) -> None:
+def _write_audio(path: Path, samples: Float32Array, rate: int, channels: int) -> None:
     """Writes a 16-bit WAV at the given rate."""
     common = np.gcd(rate, SAMPLE_RATE)
     resampled = samples if rate == SAMPLE_RATE else signal.resample_poly(samples, rate // common, SAMPLE_RATE // common)

@@ -17,8 +17,8 @@ from scipy import ndimage
 
 from audio2face.errors import UserError
 from audio2face.example.sentences import SILENCE, Phone, Sentence, delay_phones, time_phones
-from audio2face.example.shapes import Floats
 from audio2face.extras import install_hint
+from audio2face.types import Float32Array
 
 try:
     import hibari
@@ -49,7 +49,7 @@ class Utterance:
         loudness: level in decibels relative to plain neutral speech.
     """
 
-    samples: Floats
+    samples: Float32Array
     phones: tuple[Phone, ...]
     loudness: float
 
@@ -102,17 +102,17 @@ DELIVERIES: dict[str, Delivery] = {
 class _Spectrum:
     """Output of the model: log magnitudes and phases `[601, frames]` of three branches, pitch `[frames]` in Hz."""
 
-    harmonics: Floats
-    harmonic_phase: Floats  # in units of pi, before the tanh that the synthesis applies
-    noise: Floats
-    residual: Floats
-    residual_phase: Floats
-    pitch: Floats
+    harmonics: Float32Array
+    harmonic_phase: Float32Array  # in units of pi, before the tanh that the synthesis applies
+    noise: Float32Array
+    residual: Float32Array
+    residual_phase: Float32Array
+    pitch: Float32Array
 
-    def power(self) -> Floats:
+    def power(self) -> Float32Array:
         """Power of the audio, `[frames]`."""
         voiced = self.pitch > _UNVOICED_HZ
-        power: Floats = np.exp(2 * self.noise).sum(axis=0) + np.exp(2 * self.residual).sum(axis=0)
+        power: Float32Array = np.exp(2 * self.noise).sum(axis=0) + np.exp(2 * self.residual).sum(axis=0)
         power += voiced * np.exp(2 * self.harmonics).sum(axis=0)
         return power
 
@@ -147,7 +147,7 @@ class Speaker:
         phones = time_phones(letters, units, spectrum.power())
         return Utterance(wave, delay_phones(phones, before / SAMPLE_RATE, len(wave) / SAMPLE_RATE), float(loudness))
 
-    def _predict(self, phonemes: str, speed: float) -> tuple[list[str], Floats, _Spectrum]:
+    def _predict(self, phonemes: str, speed: float) -> tuple[list[str], Float32Array, _Spectrum]:
         """Returns letter and duration of each of the model's ids, and the spectrum."""
         ids = self._model.ids(phonemes)
         inputs = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([speed], np.float32)}
@@ -170,7 +170,7 @@ def _with_durations(model: bytes) -> bytes:
     return model + field(7, field(12, field(1, b"/Round_output_0")))
 
 
-def _synthesise(spectrum: _Spectrum, delivery: Delivery, voice: Voice, rng: np.random.Generator) -> Floats:
+def _synthesise(spectrum: _Spectrum, delivery: Delivery, voice: Voice, rng: np.random.Generator) -> Float32Array:
     """Returns the waveform, float32 `[samples]`, with the pitch and brightness of the delivery."""
     level = delivery.pitch * voice.pitch / voice.formants
     harmonics, phase, pitch = spectrum.harmonics, spectrum.harmonic_phase, spectrum.pitch.copy()
@@ -186,7 +186,7 @@ def _synthesise(spectrum: _Spectrum, delivery: Delivery, voice: Voice, rng: np.r
     hertz = np.maximum(np.linspace(0.0, SAMPLE_RATE / 2, len(harmonics)), 150.0)
     tilt = (delivery.brightness * np.log2(hertz / 700.0) * np.log(10) / 20).astype(np.float32)[:, None]
     # The synthesis modifies some of its arguments, so each gets its own array.
-    wave: Floats = dsp.synth(
+    wave: Float32Array = dsp.synth(
         harmonics + tilt,
         phase.copy(),
         spectrum.noise + tilt,
@@ -198,7 +198,7 @@ def _synthesise(spectrum: _Spectrum, delivery: Delivery, voice: Voice, rng: np.r
     return wave
 
 
-def _minimum_phase(log_magnitude: Floats) -> Floats:
+def _minimum_phase(log_magnitude: Float32Array) -> Float32Array:
     """Returns phases `[bins, frames]` of the minimum-phase filter, in the synthesis' form (pi times tanh is radians).
 
     By folding the real cepstrum (Oppenheim and Schafer, Discrete-Time Signal Processing, section 13.5.4).
@@ -209,16 +209,16 @@ def _minimum_phase(log_magnitude: Floats) -> Floats:
     cepstrum[bins:] = 0
     radians = np.imag(np.fft.rfft(cepstrum, axis=0))
     wrapped = (radians + np.pi) % (2 * np.pi) - np.pi
-    phase: Floats = np.arctanh(np.clip(wrapped / np.pi, -0.99999, 0.99999)).astype(np.float32)
+    phase: Float32Array = np.arctanh(np.clip(wrapped / np.pi, -0.99999, 0.99999)).astype(np.float32)
     return phase
 
 
-def _shift_formants(wave: Floats, factor: float, seed: int) -> Floats:
+def _shift_formants(wave: Float32Array, factor: float, seed: int) -> Float32Array:
     """Scales every frequency by `factor` and preserves length and timing."""
     if factor == 1.0:
         return wave
     stretch = python_stretch.Signalsmith.Stretch(seed)
     stretch.preset(1, SAMPLE_RATE)
     stretch.setTransposeFactor(factor)
-    moved: Floats = np.asarray(stretch.process(wave[None]), np.float32)[0]
+    moved: Float32Array = np.asarray(stretch.process(wave[None]), np.float32)[0]
     return moved  # of the length of `wave`, without the stretcher's delay

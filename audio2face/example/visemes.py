@@ -1,6 +1,7 @@
 """Visemes: the targets of jaw, lips and tongue for each phone, and their blending over time (coarticulation).
 
-Weights are those of the ARKit shapes and of the tongue's shapes in plain neutral speech.
+Weights are those of the ARKit shapes and of the tongue's shapes in plain neutral speech. Curves have one value at the
+centre of each frame.
 """
 
 from __future__ import annotations
@@ -11,8 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES
 from audio2face.example.sentences import SILENCE, Phone
-from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES, Curves
+from audio2face.geometry.frames import recorded_times
+from audio2face.types import Float64Array
+
+Curves = Float64Array
 
 BILABIALS = frozenset("pbm")
 LABIODENTALS = frozenset("fv")
@@ -267,3 +272,15 @@ def _dominance(pulls: Sequence[_TimedViseme], name: str, articulator: Articulato
     dominance: Curves = np.exp(exponent - exponent.max(axis=0))
     dominance /= dominance.sum(axis=0)
     return dominance
+
+
+def frame_centres(num_frames: int, fps: float) -> Curves:
+    """Returns the times in seconds at which frames are sampled, `[frames]`: (i + 0.5) / fps."""
+    return recorded_times(np.arange(num_frames), fps)
+
+
+def ease(share: Curves) -> Curves:
+    """Returns a smooth step: 0 where `share` is below 0, 1 where it is above 1."""
+    share = np.clip(share, 0.0, 1.0)
+    eased: Curves = share**2 * (3 - 2 * share)
+    return eased

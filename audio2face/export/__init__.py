@@ -4,11 +4,10 @@ Raw network output (`RawMotion`) is written like the reference, post-processed a
 formats.
 """
 
-from audio2face.animation.animation import Animation, BlendWeights, Surface
+from audio2face.animation.animation import Animation, BlendWeights, Surface, buffer_frames
 from audio2face.export.formats import FORMATS, Format, write_formats
-from audio2face.export.raw_motion import RawMotion, write_maya_caches, write_rows, write_transforms
+from audio2face.export.point_caches import RawMotion, write_maya_caches, write_rows, write_transforms
 from audio2face.export.tables import write_sound
-from audio2face.io.frame_buffer import buffer_frames
 
 __all__ = [
     "FORMATS",

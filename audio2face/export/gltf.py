@@ -20,9 +20,8 @@ from audio2face.animation.animation import Animation, BlendWeights, Surface
 from audio2face.animation.parts import RigidPart, eye_quaternions, jaw_quaternions, rigid_parts
 from audio2face.animation.timecode import start_facts
 from audio2face.export.morph_targets import MorphTargets, fit_morph_targets
-from audio2face.geometry.colours import DEFAULT_COLOURS, linear
-from audio2face.geometry.frame_times import written_times
-from audio2face.geometry.mesh import Normals, triangulate
+from audio2face.geometry.frames import written_times
+from audio2face.geometry.mesh import DEFAULT_COLOURS, Normals, linear, triangulate
 from audio2face.io.atomic import atomic_write
 from audio2face.types import AnyArray, Float32Array, Int32Array, Int64Array
 

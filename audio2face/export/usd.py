@@ -27,7 +27,7 @@ from audio2face import __version__
 from audio2face.animation.animation import Animation, Surface
 from audio2face.animation.parts import RigidPart, eye_quaternions, jaw_quaternions, rigid_parts
 from audio2face.export.morph_targets import MorphTargets, fit_morph_targets
-from audio2face.geometry.colours import linear
+from audio2face.geometry.mesh import linear
 from audio2face.io.atomic import atomic_files
 from audio2face.types import AnyArray, Float32Array, Int32Array
 

@@ -12,8 +12,8 @@ from audio2face.geometry.cache_files import (
 from audio2face.geometry.flat_caches import write_mdd, write_npy, write_pc2
 from audio2face.geometry.maya_cache import ChannelError
 from audio2face.geometry.maya_writer import write_maya
+from audio2face.geometry.mesh import canonical_polygons
 from audio2face.geometry.point_cache import BLOCK_FRAMES, PointCache
-from audio2face.geometry.polygons import canonical_polygons
 
 __all__ = [
     "BLOCK_FRAMES",

@@ -1,14 +1,30 @@
-"""Meshes for rendering: triangulation, vertex normals and subdivision."""
+"""Polygon meshes: canonical polygons, triangulation, vertex normals, subdivision and default colours.
+
+The conversion between sRGB and linear light follows IEC 61966-2-1.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from audio2face.types import BoolArray, Float32Array, FloatArray, Int32Array, Int64Array
+from audio2face.types import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array, Int64Array
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+    Matrix = sparse.csr_matrix[np.float32]
+
+NO_CORNER = -1  # the missing fourth corner of a triangle
+DEFAULT_COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
+    {"skin": (214, 164, 140), "tongue": (188, 98, 98), "part": (225, 225, 225)}
+)
+"""Default sRGB colours of skin, tongue and rigid parts."""
 
 
 def triangulate(faces: Int32Array) -> Int32Array:
@@ -37,8 +53,10 @@ class Normals:
         self._num_verts = num_verts
 
     @cached_property
-    def _sum_around_vertices(self) -> sparse.csr_matrix[np.float32]:
+    def _sum_around_vertices(self) -> Matrix:
         """Returns `[verts, triangles]`, which sums the values of the triangles around each vertex."""
+        from scipy import sparse  # loads in half a second
+
         count = len(self._triangles)
         ones = np.ones(3 * count, np.float32)
         places = (self._triangles.reshape(-1), np.repeat(np.arange(count), 3))
@@ -55,9 +73,6 @@ class Normals:
         return np.asarray(summed / length, np.float32)
 
 
-Matrix = sparse.csr_matrix[np.float32]
-
-
 def refine(faces: Int32Array, num_verts: int) -> tuple[Matrix, Int32Array]:
     """Subdivides a mesh once (Catmull-Clark).
 
@@ -68,6 +83,8 @@ def refine(faces: Int32Array, num_verts: int) -> tuple[Matrix, Int32Array]:
     Returns:
         The matrix `[new verts, num_verts]` that computes new vertices from the old, and the new quadrilaterals.
     """
+    from scipy import sparse
+
     corners, following, face_of, preceding = _face_corners(faces)
     sides = np.sort(np.stack([corners, following], axis=1), axis=1)
     edges, edge_of, uses = np.unique(sides, axis=0, return_inverse=True, return_counts=True)
@@ -108,6 +125,8 @@ def _vertex_points(
     face_of: Int64Array,
 ) -> Matrix:
     """Weights for the moved old vertices: of adjacent faces and edges, or of the border edges of an open mesh."""
+    from scipy import sparse
+
     ends, numbers = edges.reshape(-1), np.repeat(np.arange(len(edges)), 2)
     valence = np.bincount(ends, minlength=num_verts).astype(np.float64)
     used = np.maximum(valence, 1)
@@ -129,10 +148,81 @@ def _vertex_points(
 
 def _averages(rows: npt.NDArray[np.integer], columns: npt.NDArray[np.integer], height: int, width: int) -> Matrix:
     """Returns a matrix whose row r is the mean of the items in `columns` where `rows` is r."""
+    from scipy import sparse
+
     shares = 1 / np.maximum(np.bincount(rows, minlength=height), 1)
     return sparse.csr_matrix((shares[rows], (rows, columns)), shape=(height, width))
 
 
 def _rows(factors: FloatArray) -> Matrix:
     """Returns the diagonal matrix that multiplies each row by a factor."""
+    from scipy import sparse
+
     return sparse.diags(factors, format="csr")
+
+
+def canonical_polygons(faces: AnyArray, num_verts: int | None = None) -> Int32Array:
+    """Converts polygons to canonical form: a triangle among quadrilaterals has the fourth corner -1, no corner repeats.
+
+    Degenerate polygons, with fewer than three different corners, are dropped.
+
+    Args:
+        faces: integers `[faces, 3 or 4]`, vertex numbers; a fourth corner of -1, or a corner equal to the previous one
+            (cyclically), makes a triangle.
+        num_verts: number of vertices of the mesh; None if unknown.
+
+    Returns:
+        Int32 `[faces, 4]`, or `[faces, 3]` where all polygons are triangles; corners keep their order.
+
+    Raises:
+        ValueError: another shape or type, or a corner outside the mesh; the message names the polygon.
+    """
+    faces = np.asarray(faces)
+    if faces.ndim != 2 or faces.shape[1] not in (3, 4) or faces.dtype.kind not in "iu":
+        raise ValueError(f"holds {faces.dtype} of shape {list(faces.shape)}, expected integers [faces, 3 or 4]")
+    _check_range(faces, np.iinfo(np.int32).max if num_verts is None else num_verts)
+    corners = np.array(faces, np.int32)
+    if corners.shape[1] == 3:
+        triangles = corners[(corners != np.roll(corners, 1, axis=1)).all(axis=1)]
+        return np.ascontiguousarray(triangles)
+    missing = corners[:, 3] == NO_CORNER
+    corners[missing, 3] = corners[missing, 2]
+    repeats = corners == np.roll(corners, 1, axis=1)
+    repeats[:, 3] |= repeats[:, 0]  # drop a fourth corner that equals the first, so that the first stays first
+    repeats[:, 0] = False
+    crossed = (corners[:, 0] == corners[:, 2]) | (corners[:, 1] == corners[:, 3])
+    single = repeats.sum(axis=1) == 1
+    is_triangle = single & ~_folded(corners, repeats)
+    corners[is_triangle, :3] = corners[is_triangle][~repeats[is_triangle]].reshape(-1, 3)
+    corners[is_triangle, 3] = NO_CORNER
+    proper = is_triangle | ~(repeats.any(axis=1) | crossed)
+    corners = corners[proper]
+    if (corners[:, 3] == NO_CORNER).all():
+        corners = corners[:, :3]
+    return np.ascontiguousarray(corners)
+
+
+def _folded(corners: Int32Array, repeats: BoolArray) -> BoolArray:
+    """Returns which polygons have fewer than three different corners, besides the marked repetition."""
+    distinct = np.sort(np.where(repeats, NO_CORNER, corners), axis=1)
+    folded: BoolArray = ((distinct[:, 1:] == distinct[:, :-1]) & (distinct[:, 1:] >= 0)).any(axis=1)
+    return folded
+
+
+def _check_range(faces: AnyArray, num_verts: int) -> None:
+    """Refuses corners outside the mesh; -1 is allowed only in the fourth column."""
+    wrong = (faces < 0) | (faces >= num_verts)
+    if faces.shape[1] == 4:
+        wrong[:, 3] &= faces[:, 3] != NO_CORNER
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"corner {column} of polygon {row} is vertex {faces[row, column]}; vertices go from 0 to {num_verts - 1}, "
+            "and -1 marks the missing fourth corner of a triangle"
+        )
+
+
+def linear(colours: AnyArray) -> Float32Array:
+    """Converts sRGB colours from 0 to 255 to linear red, green and blue `[..., 3]` from 0 to 1; drops opacity."""
+    shares = np.asarray(colours, np.float32)[..., :3] / 255
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4).astype(np.float32)

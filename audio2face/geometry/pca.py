@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import PoseReader, blocks_of, read_rows
+from audio2face.geometry.frames import PoseReader, blocks_of, read_rows
 from audio2face.types import FloatArray
 
 # Returns the number of pairs to keep, given falling eigenvalues; None while more are needed.

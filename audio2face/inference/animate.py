@@ -13,10 +13,10 @@ from typing import Any
 
 from audio2face import __version__
 from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, SolverMethod, attach_to_jaw, unproject
-from audio2face.animation.animation import Animation, BlendWeights, Surface
+from audio2face.animation.animation import Animation, BlendWeights, FrameBuffer, Surface
 from audio2face.animation.timecode import Start, start_facts
 from audio2face.audio import peak_level, read_header, stream_mono
-from audio2face.audio.bwf import read_time_reference
+from audio2face.audio.wav import read_time_reference
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.inference import (
@@ -33,7 +33,6 @@ from audio2face.inference import (
 from audio2face.inference.actor import DisplayData, WeightTrack, load_face
 from audio2face.inference.executor import check_finite_motion, group_frames
 from audio2face.inference.retiming import FrameBlock, TrackFrames, choose_voice
-from audio2face.io.frame_buffer import FrameBuffer
 from audio2face.model_folder import DeployedActor, DeployedModel, parameter_ranges
 from audio2face.types import MESHES, Float32Array, Mesh
 

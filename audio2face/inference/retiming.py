@@ -12,7 +12,7 @@ import numpy as np
 
 from audio2face.audio import inspect_channels
 from audio2face.console import LOGGER
-from audio2face.geometry.frame_times import lerp
+from audio2face.geometry.frames import lerp
 from audio2face.inference.executor import NetworkOutput
 from audio2face.types import Float32Array
 

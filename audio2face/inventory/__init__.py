@@ -3,10 +3,9 @@
 Reads the records of run folders only, and loads neither data nor networks.
 """
 
-from audio2face.inventory.compare import RunComparison, compare
 from audio2face.inventory.entry import STAGES, Run, RunProgress, StageName
 from audio2face.inventory.removal import Removal, plan_checkpoints, plan_removal
-from audio2face.inventory.scan import Inventory, scan
+from audio2face.inventory.scan import Inventory, RunComparison, compare, scan
 
 __all__ = [
     "STAGES",

@@ -1,7 +1,8 @@
-"""Writes files and folders atomically, whole or not at all, and formats JSON for people."""
+"""Writes files and folders atomically, whole or not at all, and formats JSON for people; computes checksums."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from audio2face.types import AnyArray  # NumPy is loaded by the array writers only: configurations start without it
 
 _JSON_WIDTH = 120
+_DIGEST_BLOCK = 1 << 20
 
 
 @contextmanager
@@ -194,3 +196,19 @@ def _pretty_list(items: list[Any], indent: int) -> str:
         return one_line
     rows = [f"{inner}{pretty_json(item, indent + 4)}" for item in items]
     return "[\n" + ",\n".join(rows) + "\n" + outer + "]"
+
+
+def file_sha256(path: Path) -> str:
+    """Computes the SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as handle:
+            while block := handle.read(_DIGEST_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror or error}", path=path) from error
+    return digest.hexdigest()

@@ -7,11 +7,9 @@ from audio2face.animation import SolverSettings, parameter_ranges
 from audio2face.model_folder.actor import AnimationConfig, select_arrays
 from audio2face.model_folder.blendshapes import BlendshapeSet
 from audio2face.model_folder.diffusion import DiffusionInfo
-from audio2face.model_folder.emotion_database import EmotionDatabase
-from audio2face.model_folder.lint import lint
-from audio2face.model_folder.model import DeployedActor, DeployedModel, model_digest
+from audio2face.model_folder.model import DeployedActor, DeployedModel, lint, model_digest
 from audio2face.model_folder.network_info import NetworkInfo, TensorShape
-from audio2face.model_folder.regression import RegressionInfo
+from audio2face.model_folder.regression import EmotionDatabase, RegressionInfo
 from audio2face.model_folder.trt_info import engine_command, make_trt_info
 from audio2face.model_folder.validation import Diagnostic
 

@@ -1,8 +1,8 @@
-"""Reader of deployed models: `DeployedModel.open(folder)`.
+"""Reader and lint of deployed models: `DeployedModel.open(folder)`, `lint(folder)`.
 
 Every file is found through `model.json`, as the SDK finds it; names of files mean nothing. Opening reads all JSON and
 the headers of all arrays, not the arrays. What is wrong is noted by the same code for the reader, which refuses the
-folder, and for the lint, which lists everything.
+folder, and for the lint, which lists everything and looks at all values too.
 """
 
 from __future__ import annotations
@@ -14,21 +14,26 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.markup import escape
 
 from audio2face.errors import UserError
-from audio2face.io.digests import file_sha256
-from audio2face.model_folder.actor import AnimationConfig, check_actor_arrays
-from audio2face.model_folder.blendshapes import BlendshapeSet
-from audio2face.model_folder.emotion_database import EmotionDatabase
+from audio2face.io.arrays import Archive
+from audio2face.io.atomic import file_sha256
+from audio2face.model_folder.actor import AnimationConfig, check_actor_arrays, check_actor_values
+from audio2face.model_folder.blendshapes import BlendshapeSet, check_blendshape_values
+from audio2face.model_folder.display import read_display
 from audio2face.model_folder.network_info import NetworkInfo, read_info
 from audio2face.model_folder.npz import StoredArchive, open_archive
+from audio2face.model_folder.regression import EmotionDatabase
 from audio2face.model_folder.trt_info import ONNX_FILE, TRT_FILE, check_trt_info
-from audio2face.model_folder.validation import Diagnostics, FileDiagnostics, JsonObject, read_object
+from audio2face.model_folder.validation import Diagnostic, Diagnostics, FileDiagnostics, JsonObject, read_object
 from audio2face.placeholders import find_placeholder
 from audio2face.types import MESHES, AnyArray, Float32Array, Mesh
 
 MODEL_FILE = "model.json"
 DIGESTED_SUFFIXES = (".json", ".npz", ".onnx", ".data")
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def display_name(actor: str) -> str:
@@ -301,3 +306,63 @@ def model_digest(folder: Path) -> str:
         if path.suffix in DIGESTED_SUFFIXES and path.is_file():
             digest.update(f"{path.name}\n{file_sha256(path)}\n".encode())
     return digest.hexdigest()
+
+
+def lint(folder: Path) -> tuple[DeployedModel | None, list[Diagnostic]]:
+    """Checks a folder.
+
+    Returns:
+        The model, or None where its main files could not be read; and all findings.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    faults = Diagnostics()
+    model = read_model(folder, faults)
+    if model is not None:
+        _check_archives(folder, faults)
+        for actor in model.actors:
+            _check_actor(actor, faults)
+            verts = {"skin": actor.info.skin_verts, "tongue": actor.info.tongue_verts}
+            display = None if actor.display is None else faults.for_file(actor.display.name)
+            if actor.display is not None and display is not None and display.is_sound:
+                read_display(actor.display, verts, display)
+    return model, faults.found
+
+
+def _check_actor(actor: DeployedActor, faults: Diagnostics) -> None:
+    data = faults.for_file(actor.data.name)
+    check_actor_values(actor.data, actor.info, data)
+    neutrals = dict(zip(MESHES, actor.info.neutral_arrays, strict=True))
+    for part, shapes in actor.blendshapes.items():
+        poses = faults.for_file(shapes.archive.name)
+        if poses.is_sound:
+            check_blendshape_values(shapes, actor.array(neutrals[part]) if data.is_sound else None, poses)
+
+
+def _check_archives(folder: Path, faults: Diagnostics) -> None:
+    """Reports archives whose bytes differ from those that were written.
+
+    The SDK ignores the directory of an archive and the checksums of its arrays.
+    """
+    for path in sorted(folder.rglob("*.npz")):
+        own = faults.for_file(path.relative_to(folder).as_posix())
+        if not own.is_sound or not path.resolve().is_relative_to(folder.resolve()):
+            continue
+        try:
+            archive = Archive.open(path)
+            for name in archive.members:
+                archive.read(name)
+        except UserError as error:
+            own.error(error.problem, "Deploy the model again.")
+
+
+def show_diagnostics(faults: list[Diagnostic], console: Console) -> None:
+    """Prints findings with file and fix, errors first, and their counts."""
+    for severity, colour in _COLOURS.items():
+        for fault in (fault for fault in faults if fault.severity == severity):
+            label = f"[{colour}]{severity.upper()}[/{colour}]"
+            console.print(f"{label} {escape(f'{fault.file}: {fault.problem}')}", soft_wrap=True)
+            console.print(f"    {escape(fault.hint)}", soft_wrap=True)
+    counts = [f"{severity}s: {sum(fault.severity == severity for fault in faults)}" for severity in _COLOURS]
+    console.print(", ".join(counts))

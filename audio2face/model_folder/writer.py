@@ -12,10 +12,9 @@ from audio2face.errors import UserError
 from audio2face.io.atomic import make_durable, write_json, write_npz
 from audio2face.io.claims import exclusive, temporary_folder
 from audio2face.model_folder.actor import AnimationConfig, select_arrays
-from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE
-from audio2face.model_folder.lint import lint
-from audio2face.model_folder.model import MODEL_FILE
+from audio2face.model_folder.model import MODEL_FILE, lint
 from audio2face.model_folder.network_info import INFO_FILE, NetworkInfo
+from audio2face.model_folder.regression import EMOTION_DATABASE_FILE
 from audio2face.model_folder.trt_info import ENGINE_FILE, TRT_FILE, make_trt_info
 from audio2face.types import AnyArray, Mesh
 

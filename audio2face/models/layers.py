@@ -1,6 +1,8 @@
-"""Building blocks shared by the networks, and the alignment of speech features to frames.
+"""Building blocks of all networks: the layout of a frame, layers, and the alignment of speech features to frames.
 
-Frame i shows the face i / fps seconds after the first sample of the encoder's input.
+The channels of a frame are those of the skin, the tongue, the jaw and the eyes, in this order. What a channel means (a
+coordinate, a PCA coefficient, an angle) differs between the networks. Frame i shows the face i / fps seconds after the
+first sample of the encoder's input.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -257,3 +260,38 @@ class Alignment:
         rows = features.shape[1] if steps is None else steps
         points = count if frame_lengths is None else per_frame * frame_lengths
         return align_corners_grid(rows, points, count, features.device)
+
+
+class ChannelSlices(NamedTuple):
+    """The channels of frames, or one item per group of channels."""
+
+    skin: Tensor
+    tongue: Tensor
+    jaw: Tensor
+    eye: Tensor
+
+
+@dataclass(frozen=True)
+class ChannelSizes:
+    """The number of channels of each group.
+
+    Attributes:
+        skin: three per vertex, or one per PCA component.
+        tongue: three per vertex, or one per PCA component.
+        jaw: three per key point.
+        eye: rotations, usually four.
+    """
+
+    skin: int
+    tongue: int
+    jaw: int
+    eye: int
+
+    @property
+    def total(self) -> int:
+        """Channels of one frame."""
+        return self.skin + self.tongue + self.jaw + self.eye
+
+    def split(self, values: Tensor) -> ChannelSlices:
+        """Splits `values` `[..., total]` into views of its groups."""
+        return ChannelSlices(*torch.split(values, [self.skin, self.tongue, self.jaw, self.eye], dim=-1))

@@ -17,10 +17,9 @@ import numpy as np
 from audio2face.animation.animation import Animation, Surface
 from audio2face.animation.parts import RigidPart, rigid_parts
 from audio2face.evaluate.lips import lip_distance
-from audio2face.geometry.colours import DEFAULT_COLOURS
+from audio2face.geometry.mesh import DEFAULT_COLOURS
 from audio2face.inference.retiming import FrameBlock, Retimer
-from audio2face.player.motion_codec import check_finite, encode_motion
-from audio2face.player.payload import Payload
+from audio2face.player.motion_codec import Payload, check_finite, encode_motion
 from audio2face.types import MM_PER_CM, AnyArray, Float32Array, Int32Array
 
 Description = dict[str, Any]

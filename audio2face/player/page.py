@@ -24,7 +24,7 @@ from audio2face.audio.resample import resample_hann
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_text
 from audio2face.player.describe import comparable, describe_clip, describe_difference, resample_to
-from audio2face.player.payload import Payload
+from audio2face.player.motion_codec import Payload
 from audio2face.types import Float32Array, UInt8Array
 
 _HIGHEST_RATE = 48_000  # Hz

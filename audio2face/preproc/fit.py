@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from audio2face.dataset import VertexPairs
+from audio2face.geometry.frames import PoseReader, blocks_of
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
-from audio2face.geometry.pose_reader import PoseReader, blocks_of
 from audio2face.preproc.artifacts import write_coefficients, write_pca
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.preproc.poses import stack_poses

@@ -20,7 +20,7 @@ import numpy as np
 
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import blocks_of, in_threads
+from audio2face.geometry.frames import blocks_of, in_threads
 from audio2face.types import FloatArray
 
 _SCORE_BYTES = 4 << 20

@@ -15,7 +15,7 @@ import numpy as np
 from audio2face.config import Preproc
 from audio2face.errors import UserError
 from audio2face.geometry import write_maya
-from audio2face.geometry.pose_reader import PoseReader, blocks_of
+from audio2face.geometry.frames import PoseReader, blocks_of
 from audio2face.io.arrays import read_npy
 from audio2face.preproc.artifacts import intermediate_folder, write_frame_lists
 from audio2face.preproc.fit import FitRequest, FitResult, fit_and_project

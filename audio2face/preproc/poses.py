@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import PoseReader, blocks_of, read_frames
+from audio2face.geometry.frames import PoseReader, blocks_of, read_frames
 from audio2face.io.atomic import atomic_write
 from audio2face.types import AnyArray, FloatArray, Int64Array
 

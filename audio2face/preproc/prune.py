@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from audio2face.geometry.pose_reader import PoseReader, blocks_of, check_finite, read_frames
+from audio2face.geometry.frames import PoseReader, blocks_of, check_finite, read_frames
 from audio2face.preproc.matmul import MatmulBackend, NumpyBackend
 from audio2face.types import BoolArray, FloatArray, Int64Array
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from audio2face.config import Preproc
 from audio2face.console import LOGGER
+from audio2face.geometry.frames import PoseReader, blocks_of, in_threads
 from audio2face.geometry.pca import principal_pairs
-from audio2face.geometry.pose_reader import PoseReader, blocks_of, in_threads
 from audio2face.preproc.artifacts import intermediate_folder, write_frame_lists
 from audio2face.preproc.matmul import ColumnTable, MatmulBackend, NumpyBackend, fastest_backend
 from audio2face.preproc.poses import frames_by_shot, stack_poses

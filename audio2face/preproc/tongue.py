@@ -1,6 +1,6 @@
 """Stabilises the tongue at its root, so that the network learns its own motion only, and measures its attachment.
 
-Inference attaches the tongue to the jaw (`animation.jaw.attach_to_jaw`) with the measured transform; consumers of the
+Inference attaches the tongue to the jaw (`animation.rigid.attach_to_jaw`) with the measured transform; consumers of the
 deployed folder parent it to the jaw. The neutral tongue and the neutral jaw may belong to different poses, and a tongue
 may be independent of the jaw, so the transform comes from the recordings.
 """
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from audio2face.animation.rigid import fit_rigid, spans_a_plane
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
-from audio2face.geometry.pose_reader import PoseReader, blocks_of, check_finite
-from audio2face.geometry.rigid import fit_rigid, spans_a_plane
+from audio2face.geometry.frames import PoseReader, blocks_of, check_finite
 from audio2face.types import AnyArray, Float32Array, FloatArray, Int64Array
 
 _BLOCK_BYTES = 16 << 20  # float64 copies of the frames of one block

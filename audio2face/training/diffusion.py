@@ -16,11 +16,7 @@ from torch import Tensor
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
 from audio2face.models import encoders
-from audio2face.models.diffusion.loss import (
-    ActorGeometry,
-    DiffusionLoss,
-    DiffusionLossWeights,
-)
+from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLoss, DiffusionLossWeights
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.process import (
     add_noise,
@@ -33,16 +29,15 @@ from audio2face.models.diffusion.sampling import sample_clip
 from audio2face.models.encoders import SpeechEncoder
 from audio2face.training.baselines import ValidatedClips
 from audio2face.training.checkpoint import save_tensors
-from audio2face.training.data.actors import ActorSource
+from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.samplers import check_same_data
-from audio2face.training.data.segments import PcaDecoder, SegmentBatch, channel_mask
-from audio2face.training.held_out_frame import HeldOutFrame
-from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
+from audio2face.training.data.segments import PcaDecoder, SegmentBatch
+from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
-from audio2face.training.task import ParameterGroup, ResumeMetadata
+from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
 from audio2face.types import CHANNELS
 
 _SEED = 0  # of the noise of every validation, which makes validations comparable
@@ -380,14 +375,12 @@ def _loss_weights(train: TrainDiffusion) -> DiffusionLossWeights:
 def _actor_geometry(source: ActorSource, train: TrainDiffusion) -> ActorGeometry:
     """The geometry that the losses use; warns of losses whose vertex lists the actor lacks."""
     lips, lids = source.raw.lip_dist, source.raw.eye_dist
-    lists = {
-        "LOSS_LIP_DIST_ALPHA": (lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
-        "LOSS_LIP_POSITION_ALPHA": (lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
-        "LOSS_EXP_SMOOTH_ALPHA": (lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
-    }
-    for weight, (found, parameter) in lists.items():
-        if getattr(train, weight) and found is None:
-            LOGGER.warning("%s: without %s, %s has no effect", source.actor, parameter, weight)
+    needs = (
+        ("LOSS_LIP_DIST_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        ("LOSS_LIP_POSITION_ALPHA", lips, "SKIN_LIP_DIST_VERTEX_LIST_FPATH"),
+        ("LOSS_EXP_SMOOTH_ALPHA", lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
+    )
+    warn_of_missing_lists(source, train, needs)
     rescaled = train.RESCALE_TARGET_CHANNEL_DATA
     return ActorGeometry(
         scale=source.info.scale["skin"] if rescaled else 1.0,

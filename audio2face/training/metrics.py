@@ -1,4 +1,7 @@
-"""Training metrics averaged between two lines of the log, throughput, validation metrics of faces, and their curves."""
+"""Metrics of training: averages between two lines of the log, throughput, validation metrics of faces, and curves.
+
+`HeldOutFrame` is a picture of one validation frame: the network's face beside the recorded one.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,25 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from audio2face.animation.animation import Animation, Surface
 from audio2face.config_base.types import TrackerName
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.evaluate.lips import LipScore, score_lips
+from audio2face.export.video import write_picture
 from audio2face.io.atomic import atomic_write
 from audio2face.training.checkpoint import Progress
 from audio2face.training.distributed import all_reduce_sum
-from audio2face.training.held_out_frame import PICTURE_FILE, HeldOutFrame
 from audio2face.training.trackers import METRICS_FILE, Outcome, TrackedRun, open_trackers, read_metric_rows
-from audio2face.types import MM_PER_CM, Float32Array, FloatArray, Int64Array
+from audio2face.types import MM_PER_CM, Float32Array, FloatArray, Int32Array, Int64Array
 
 _PLAIN_METRICS = ("gradient_norm", "r2")  # logged without the prefix of losses
+LIP_ERROR, LIP_CORRELATION, SKIN_ERROR = "lip_error_mm", "lip_correlation", "skin_error_mm"
+CURVES_FILE = "curves.png"
+_COLUMNS = 3
+_DRAW_PERIOD = 60.0  # seconds; drawing takes about one
+HELD_OUT_FRAME_FILE = "held_out_frame.png"
+_PICTURE_SIZE = (960, 540)
 
 
 @dataclass(frozen=True)
@@ -111,9 +121,6 @@ def _label(name: str) -> str:
     return "loss" if name == "total" else f"losses/{name}"
 
 
-LIP_ERROR, LIP_CORRELATION, SKIN_ERROR = "lip_error_mm", "lip_correlation", "skin_error_mm"
-
-
 class FaceScores:
     """Accumulates the metrics of clips, whose frames are added in order.
 
@@ -182,11 +189,6 @@ def _expressive_frame(skin: Tensor, lips: Int64Array | None) -> int:
     return int((upper - lower).argmax())
 
 
-CURVES_FILE = "curves.png"
-_COLUMNS = 3
-_DRAW_PERIOD = 60.0  # seconds; drawing takes about one
-
-
 class RunLog:
     """Sends metrics and pictures of a run to its trackers, and draws `curves.png`.
 
@@ -228,7 +230,7 @@ class RunLog:
             self._keep(self._folder / CURVES_FILE)
         frame = held_out_frame()
         if frame is not None and self._can_draw_frames:
-            self._draw_frame(frame, self._folder / PICTURE_FILE)
+            self._draw_frame(frame, self._folder / HELD_OUT_FRAME_FILE)
         self._drawn = time.monotonic()
 
     def _draw_frame(self, frame: HeldOutFrame, path: Path) -> None:
@@ -287,3 +289,42 @@ def draw_curves(path: Path) -> bool:
     with atomic_write(path.with_name(CURVES_FILE)) as handle:
         figure.savefig(handle, format="png", dpi=110)
     return True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeldOutFrame:
+    """One frame of the validation set.
+
+    Attributes:
+        actor: whose face it is.
+        faces: polygons of the skin, int32 `[faces, 3 or 4]`.
+        neutral: the neutral mesh, float32 `[verts, 3]`, centimetres.
+        predicted: the network's skin, the same shape and unit.
+        true: the recorded skin, the same shape and unit.
+    """
+
+    actor: str
+    faces: Int32Array
+    neutral: Float32Array
+    predicted: Float32Array
+    true: Float32Array
+
+    def draw(self, path: Path) -> None:
+        """Draws both faces as a PNG file.
+
+        Raises:
+            UserError: the polygons are not those of the mesh, or the file cannot be written.
+        """
+        predicted, true = self._face(self.predicted), self._face(self.true)
+        write_picture(predicted, 0, path, compare=true, labels=("network", "recorded"), size=_PICTURE_SIZE)
+
+    def _face(self, skin: Float32Array) -> Animation:
+        return Animation(
+            actor=self.actor,
+            fps=1.0,
+            skin=Surface(self.neutral, skin[None], self.faces),
+            tongue=None,
+            jaw=np.eye(4, dtype=np.float32)[None],
+            eyes=np.zeros((1, 4), np.float32),
+            emotion=np.zeros((1, 0), np.float32),
+        )

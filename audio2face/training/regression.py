@@ -16,7 +16,7 @@ from audio2face.config import Configuration, InferenceRegression, TrainRegressio
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_npz
-from audio2face.model_folder.emotion_database import EMOTION_DATABASE_FILE, EmotionDatabase
+from audio2face.model_folder.regression import EMOTION_DATABASE_FILE, EmotionDatabase
 from audio2face.models import encoders
 from audio2face.models.encoders import SpeechEncoder
 from audio2face.models.regression.layers import AutocorrelationSettings
@@ -30,19 +30,17 @@ from audio2face.models.regression.network import (
     RegressionTrainingModule,
 )
 from audio2face.training.baselines import ValidatedClips
-from audio2face.training.data.actors import ActorSource
+from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
 from audio2face.training.data.dataset import TrainingData
-from audio2face.training.data.features import FeatureCache, open_encoder
+from audio2face.training.data.features import FeatureCache, caches_features, open_encoder
 from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
 from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid, check_same_data
-from audio2face.training.data.segments import channel_mask
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
 from audio2face.training.distributed import all_reduce_mean
-from audio2face.training.held_out_frame import HeldOutFrame
-from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores
+from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
-from audio2face.training.task import ParameterGroup, ResumeMetadata
+from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
 
 
 def network_settings(
@@ -105,9 +103,7 @@ def skin_geometry(source: ActorSource, train: TrainRegression) -> SkinGeometry:
         ("LOSS_LIP_SIZE_ALPHA", size, "SKIN_LIP_SIZE_VERTEX_LIST_FPATH"),
         ("REMOVE_CLOSING_EYE", lids, "SKIN_EYE_DIST_VERTEX_LIST_FPATH"),
     )
-    for switch, found, parameter in needs:
-        if getattr(train, switch) and found is None:
-            LOGGER.warning("%s: without %s, %s has no effect", source.actor, parameter, switch)
+    warn_of_missing_lists(source, train, needs)
     pairs = [lips, None if size is None else size.upper_lip, None if size is None else size.lower_lip, lids]
     return SkinGeometry(
         torch.from_numpy(source.skin.mean),
@@ -265,7 +261,7 @@ class RegressionTask:
             {} if phonemes is None else {name: (len(own), own.silence) for name, own in phonemes.phones.items()},
             all_reduce_mean if fabric.world_size > 1 else None,
         ).to(fabric.device)
-        self._caches_features = _uses_feature_cache(train, network)
+        self._caches_features = network.encoder is not None and caches_features(train, network.encoder_is_trainable)
         width = train.AUGMENT["timeshift"]
         shifts = TimeShiftGrid(width, (train.SPEECH_FEATURE_SHIFTS if width else 1) if self._caches_features else None)
         self._loader, self._sampler = data.sequences(
@@ -402,13 +398,3 @@ class RegressionTask:
             data.training_clips,
             compact=self._train.COMPACTIFY_IMPLICIT_EMO_DB,
         )
-
-
-def _uses_feature_cache(train: TrainRegression, network: RegressionNetwork) -> bool:
-    """Whether speech features are extracted once, before training."""
-    if network.encoder is None or train.SPEECH_FEATURES == "exact":
-        return False
-    if network.encoder_is_trainable:
-        LOGGER.info("the speech encoder is trained too: it runs at every step (SPEECH_FEATURES has no effect)")
-        return False
-    return True

@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from audio2face.config import Configuration
+from audio2face.config_base.train_common import FREE_PARAMETERS
 from audio2face.console import LOGGER
 from audio2face.errors import FileFormatError, UserError
 from audio2face.interrupts import resume_hint, set_resume_hint
@@ -40,13 +41,11 @@ from audio2face.training.distributed import (
     seed_everything,
     wait_for_all,
 )
-from audio2face.training.families import training_module
-from audio2face.training.free_parameters import FREE_PARAMETERS
 from audio2face.training.metrics import RunLog
 from audio2face.training.run_folder import NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
 from audio2face.training.split_record import record_split
-from audio2face.training.task import ResumeMetadata, Task
+from audio2face.training.task import ResumeMetadata, Task, training_module
 from audio2face.training.trackers import TrackedRun
 from audio2face.training.trainer import StopReason, Trainer
 

@@ -16,8 +16,7 @@ from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.errors import FileFormatError
 from audio2face.io.arrays import read_json
-from audio2face.io.atomic import write_json
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256, write_json
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.data_record import shot_files
 from audio2face.training.data.actors import ActorSource

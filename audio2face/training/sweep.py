@@ -1,12 +1,15 @@
-"""A sweep: one configuration trained with several values of some parameters.
+"""A sweep: one configuration trained with several values of some parameters, and the table and picture of the results.
 
 Each trial is an ordinary training run. Its RUN_NAME ends in a digest of everything that determines its weights, by
-which a repeated sweep finds the runs that are finished and resumes those that are not.
+which a repeated sweep finds the runs that are finished and resumes those that are not. The values of the trials come
+from a grid, or from Optuna (the extra `optuna`), which learns from earlier trials.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import math
 import random
@@ -15,11 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from rich.table import Table
+
 from audio2face.config import Configuration
+from audio2face.config_base.train_common import FREE_PARAMETERS
 from audio2face.errors import UserError
 from audio2face.io.arrays import read_json
+from audio2face.io.atomic import atomic_write, write_text
 from audio2face.runs import RunFolder, finished_runs
-from audio2face.training.free_parameters import FREE_PARAMETERS
 
 SUMMARY_FILE = "summary.json"
 _LAST_CHECKPOINT = "checkpoints/last"
@@ -29,6 +35,9 @@ _OPENING, _CLOSING, _QUOTES = "([{", ")]}", "'\""
 _RANGE_KINDS = ("log", "lin", "int")
 
 Values = tuple[str, ...]  # the arguments of a trial, each NAME=VALUE
+TABLE_FILE, PICTURE_FILE = "sweep.csv", "sweep.png"
+_COLUMNS = 3
+_LOGARITHMIC_FROM = 10.0  # ratio of largest to smallest value
 
 
 @dataclass(frozen=True)
@@ -216,3 +225,139 @@ def read_result(number: int, values: Values, run: RunFolder) -> TrialResult:
     metrics = {str(name): float(value) for name, value in (summary.get("exported_metrics") or {}).items()}
     best = summary.get("best_metric") or next(iter(metrics), "")
     return TrialResult(number, values, run.name, metrics, best, float(summary.get("minutes", 0.0)))
+
+
+class OptunaProposer:
+    """Optuna's tree-structured Parzen estimator.
+
+    A study in memory, whose proposals follow from the seed and the results: a repeated sweep proposes the same, and
+    finds those trials finished.
+
+    Args:
+        axes: the parameters, with values or intervals.
+        trials: how many trials.
+        seed: of the sampler.
+
+    Raises:
+        UserError: Optuna is not installed.
+    """
+
+    def __init__(self, axes: Sequence[Axis | Range], trials: int, seed: int) -> None:
+        try:
+            import optuna
+        except ImportError as error:
+            raise UserError("--engine optuna needs a package", hint="Install it: pip install optuna.") from error
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._failed = optuna.trial.TrialState.FAIL
+        self._study: Any = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+        self._axes = axes
+        self._left = trials
+        self._open: dict[Values, list[Any]] = {}
+
+    def propose(self, jobs: int) -> list[Values]:
+        """The values of a trial for each job; two of them may be equal."""
+        found = []
+        for _ in range(min(jobs, self._left)):
+            trial = self._study.ask()
+            values = tuple(f"{axis.name}={_suggested(trial, axis)}" for axis in self._axes)
+            self._open.setdefault(values, []).append(trial)
+            found.append(values)
+        self._left -= len(found)
+        return found
+
+    def report(self, values: Values, score: float) -> None:
+        """Tells the study a result."""
+        trial = self._open[values].pop(0)
+        if math.isfinite(score):
+            self._study.tell(trial, score)
+        else:
+            self._study.tell(trial, state=self._failed)
+
+
+def _suggested(trial: Any, axis: Axis | Range) -> str:
+    """A value as it is typed; floats with four digits, which tell apart what training can."""
+    if isinstance(axis, Axis):
+        return str(trial.suggest_categorical(axis.name, list(axis.values)))
+    if axis.kind == "int":
+        return str(trial.suggest_int(axis.name, int(axis.low), int(axis.high)))
+    return f"{trial.suggest_float(axis.name, axis.low, axis.high, log=axis.kind == 'log'):.4g}"
+
+
+def ranked(results: Sequence[TrialResult]) -> list[TrialResult]:
+    """The results from the best to the worst; failed ones last."""
+    return sorted(results, key=lambda result: (result.score, result.number))
+
+
+def write_table(results: Sequence[TrialResult], path: Path) -> None:
+    """Writes a row for each trial, the best first: number, status, run, parameters, metrics, minutes."""
+    metrics = list(dict.fromkeys(name for result in results for name in result.metrics))
+    names = _parameters(results)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["trial", "status", "run", *names, *metrics, "minutes"])
+    for result in ranked(results):
+        values = dict(value.split("=", 1) for value in result.values)
+        status = "done" if result.status == 0 else f"failed ({result.status})"
+        figures = [f"{result.metrics[name]:.8g}" if name in result.metrics else "" for name in metrics]
+        parameters = [values.get(name, "") for name in names]
+        writer.writerow([result.number, status, result.run or "", *parameters, *figures, result.minutes])
+    write_text(path, text.getvalue())
+
+
+def terminal_table(results: Sequence[TrialResult]) -> Table:
+    """The same for a terminal: with the metric that chooses alone."""
+    metric = next((result.best_metric for result in results if result.best_metric), "metric")
+    names = _parameters(results)
+    table = Table("trial", *names, metric, "minutes", "run")
+    for result in ranked(results):
+        values = dict(value.split("=", 1) for value in result.values)
+        score = f"{result.score:.4g}" if math.isfinite(result.score) else "none" if result.run else "failed"
+        parameters = [values.get(name, "") for name in names]
+        table.add_row(str(result.number), *parameters, score, f"{result.minutes:.1f}", result.run or "")
+    return table
+
+
+def draw_results(results: Sequence[TrialResult], path: Path) -> bool:
+    """Draws the metric that chooses over each parameter; False where no trial has one."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib.figure import Figure
+
+    scored = [result for result in results if math.isfinite(result.score)]
+    names = _parameters(results)
+    if not scored or not names:
+        return False
+    rows = math.ceil(len(names) / _COLUMNS)
+    figure = Figure(figsize=(5 * min(_COLUMNS, len(names)), 3.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, min(_COLUMNS, len(names)), squeeze=False).flatten()
+    best = ranked(scored)[0]
+    for panel in panels[len(names) :]:
+        panel.remove()
+    for panel, name in zip(panels, names, strict=False):
+        texts = [dict(value.split("=", 1) for value in result.values)[name] for result in scored]
+        numbers = _numbers(texts)
+        places = numbers or texts
+        if numbers and min(numbers) > 0 and max(numbers) / min(numbers) >= _LOGARITHMIC_FROM:
+            panel.set_xscale("log")
+        panel.scatter(places, [result.score for result in scored], s=16)
+        panel.scatter([places[scored.index(best)]], [best.score], s=60, facecolors="none", edgecolors="red")
+        panel.set_xlabel(name, fontsize=9)
+        panel.set_ylabel(best.best_metric, fontsize=9)
+        panel.tick_params(labelsize=8)
+    with atomic_write(path) as handle:
+        figure.savefig(handle, format="png", dpi=110)
+    return True
+
+
+def _parameters(results: Sequence[TrialResult]) -> list[str]:
+    return list(dict.fromkeys(value.split("=", 1)[0] for result in results for value in result.values))
+
+
+def _numbers(texts: Sequence[str]) -> list[float]:
+    """The texts as finite numbers; empty where one of them is none."""
+    try:
+        numbers = [float(text) for text in texts]
+    except ValueError:
+        return []
+    return numbers if all(map(math.isfinite, numbers)) else []

@@ -1,17 +1,35 @@
-"""The interface between the training loop and a network: tasks, batches and their results."""
+"""The interface between the training loop and a network: the task of a family, its batches, and how they are loaded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from audio2face.training.held_out_frame import HeldOutFrame
+from audio2face.errors import UserError
+from audio2face.families import FAMILIES, resolve
+from audio2face.models.layers import ChannelSizes
+from audio2face.training.metrics import HeldOutFrame
+from audio2face.types import BoolArray
+
+if TYPE_CHECKING:  # these know the tasks' data
+    from audio2face.config import Configuration
+    from audio2face.training.run_folder import TrainingRun
+
+PREFETCH_BATCHES = 3
+_MAX_MAGNITUDE = 1e6  # far above any sample, coefficient, centimetre or degree
+
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,72 @@ def suspects(micro_batches: Sequence[MicroBatch], gradient_norm: Tensor) -> tupl
     by_gradient = [micro for micro, norm in zip(micros, norms, strict=True) if not math.isfinite(norm)][:1]
     first, second = ([name for micro in some for name in micro.batch.suspects()] for some in (by_loss, by_gradient))
     return first, second
+
+
+@dataclass(frozen=True, eq=False)
+class TensorBatch:
+    """A batch whose tensor fields move between devices together."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The batch on a device."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
+
+
+def channel_mask(valid: BoolArray, sizes: ChannelSizes, device: torch.device) -> Tensor | None:
+    """Mask of the channels that hold data; built on the host, which avoids a synchronisation with the device.
+
+    Args:
+        valid: whether skin, tongue, jaw and eyes of each item hold data, bool `[batch, 4]`.
+        sizes: channels of each part.
+        device: device of the mask.
+
+    Returns:
+        Bool `[batch, channels]`; None where all channels hold data.
+    """
+    if valid.all():
+        return None
+    widths = (sizes.skin, sizes.tongue, sizes.jaw, sizes.eye)
+    return torch.from_numpy(np.repeat(valid, widths, axis=1)).to(device)
+
+
+def suspect_items(sample_ids: Sequence[str], values: Iterable[Tensor | None]) -> Sequence[str]:
+    """The items whose data can cause a non-finite loss.
+
+    Args:
+        sample_ids: ids of the items.
+        values: tensors whose first axis is the items, or a multiple of them.
+
+    Returns:
+        The ids of items with a non-finite value or one above 1e6; all ids if every item is within these limits.
+    """
+    if not sample_ids:
+        return sample_ids
+    is_finite = torch.ones(len(sample_ids), dtype=torch.bool)
+    for tensor in values:
+        if tensor is not None:
+            flat = tensor.detach().float().reshape(len(sample_ids), -1)
+            is_finite &= (flat.abs() < _MAX_MAGNITUDE).all(dim=1).cpu()  # false for NaN
+    return [name for name, finite in zip(sample_ids, is_finite.tolist(), strict=True) if not finite] or sample_ids
+
+
+def prefetch(items: Iterable[Item], load: Callable[[Item], Loaded], count: int) -> Iterator[Loaded]:
+    """Yields `load(item)` for each item, in order; a background thread loads up to `count` results ahead.
+
+    `items` may be infinite. An exception of `load` is raised in place of its result.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
+    waiting: deque[Future[Loaded]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(load, item))
+            if len(waiting) > count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
@@ -172,3 +256,41 @@ class Task(Protocol):
 
     def export(self, folder: Path) -> None:
         """Writes the files of a finished run that deployment needs beside the network's weights."""
+
+
+class TrainingModule(Protocol):
+    """The functions that a family's training module defines; `audio2face.families` holds its name."""
+
+    def open_task(self, configuration: Configuration, fabric: Fabric, state: ResumeMetadata | None) -> Task:
+        """Opens data and network of a configuration.
+
+        Args:
+            configuration: for stage "train" and a network of the family.
+            fabric: device and processes.
+            state: metadata of a resumed run; None for a new one.
+
+        Raises:
+            UserError: data, speech encoder or weights to start from are missing or do not fit.
+        """
+        ...
+
+    def load_network(self, run: TrainingRun) -> nn.Module:
+        """The trained network of a finished run, on the CPU in evaluation mode; needs neither data nor hub.
+
+        Raises:
+            UserError: the run holds a network of another family, or files of it are damaged.
+        """
+        ...
+
+
+def training_module(network_type: str) -> TrainingModule:
+    """Imports the training module of a family.
+
+    Raises:
+        UserError: there is no such family.
+    """
+    family = FAMILIES.get(network_type)
+    if family is None:
+        raise UserError(f"NETWORK_TYPE {network_type!r} cannot be trained", hint=f"Known: {', '.join(FAMILIES)}.")
+    found: TrainingModule = resolve(family.training)
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audio2face.audio.bwf import read_time_reference
+from audio2face.audio.wav import read_time_reference
 
 
 def chunk(tag: bytes, content: bytes, size: int | None = None) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio2face.cli import check, init
+from audio2face.cli import init, stages
 from audio2face.cli.recipes import training_settings
 from audio2face.config import load
 from audio2face.config_base.tables import NetworkType
@@ -55,7 +55,7 @@ def _other_layout(folder: Path, actor: str, rate: float = 25.0, seconds: float =
 @pytest.mark.parametrize("network", ["diffusion", "regression"])
 def test_the_configuration_of_good_data_passes_the_check(home: Path, data: Path, network: NetworkType) -> None:
     assert init.main(["ann", "--data", str(data), "--network", network]) == 0
-    assert check.main(["ann"]) == 0
+    assert stages.check(["ann"]) == 0
     configuration = load("ann", stage="train", check_files=False)
     assert configuration.network_type == network
     assert configuration.dataset.CACHE_FPS == {"ann": 30.0}

@@ -42,7 +42,7 @@ def test_a_parameter_goes_to_the_stages_that_read_it() -> None:
 def test_mistakes_show_before_anything_is_computed(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(run_all.check, "main", lambda _: pytest.fail("the first stage has started"))
+    monkeypatch.setattr(run_all.stages, "check", lambda _: pytest.fail("the first stage has started"))
     with pytest.raises(UserError, match=r"nowhere\.wav: there is no such audio file"):
         run_all.main(["ann", "--audio", str(project), "nowhere.wav"])
     with pytest.raises(UserError, match="did you mean 'NUM_EPOCHS'"):
@@ -57,7 +57,7 @@ def test_mistakes_show_before_anything_is_computed(
 
 
 def test_errors_in_the_data_end_it(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_all.check, "main", lambda _: 1)
+    monkeypatch.setattr(run_all.stages, "check", lambda _: 1)
     monkeypatch.setattr(run_all, "preprocess", lambda *_: pytest.fail("preprocessing has started"))
     assert run_all.main(["ann"]) == 1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audio2face.config import Roots, load
-from audio2face.config.of_run import configuration_of_run
+from audio2face.config.load import configuration_of_run
 from audio2face.errors import UserError
 from audio2face.run_names import find_model, matching_names, resolve_run, resolve_training_run, run_folders
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audio2face.config.user_file import run_user_file
+from audio2face.config.overlay import run_user_file
 
 
 def _run(tmp_path: Path, text: str) -> tuple[dict[str, object], list[tuple[int | None, str, str]]]:

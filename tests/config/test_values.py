@@ -13,8 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio2face.config import Roots
-from audio2face.config.merge import FrozenDict, explain_unknown, freeze, merge, unknown_names, without_unknown
-from audio2face.config.values import check_values
+from audio2face.config.values import (
+    FrozenDict,
+    check_values,
+    explain_unknown,
+    freeze,
+    merge,
+    unknown_names,
+    without_unknown,
+)
 from audio2face.config_base.tables import all_bases, base_of
 from audio2face.config_base.types import AnimationParameters
 from audio2face.errors import UserError

@@ -13,10 +13,10 @@ import numpy as np
 import soundfile
 
 from audio2face.dataset import ActorDataset
+from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
 from audio2face.dataset.checks import CheckReport, check_actor
 from audio2face.example.head import Head
 from audio2face.example.make import write_actor_files
-from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
 
 Change = Callable[[np.ndarray], np.ndarray]
 

@@ -232,7 +232,7 @@ def test_the_command(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
-    run = importlib.import_module("audio2face.cli.check").main
+    run = importlib.import_module("audio2face.cli.stages").check
     write_config(tmp_path / "configs" / "test", dataset)
     bundle = tmp_path / "bundle.json"
 

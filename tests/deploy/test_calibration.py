@@ -22,9 +22,8 @@ from audio2face.animation import AnimatorSettings, FaceAnimator, unproject
 from audio2face.cli import deploy as deploy_command
 from audio2face.config_base.tables import NetworkType, base_of
 from audio2face.deploy import export_run
-from audio2face.deploy.calibration import finished_skin
+from audio2face.deploy.calibration import NEUTRAL, finished_skin
 from audio2face.deploy.held_out_motion import ClipMotion, HeldOutMotion, MarkedVertices, PartMotion, choose_clips
-from audio2face.deploy.neutral import NEUTRAL
 from audio2face.inference import EmotionCurve, Executor, TrackSettings
 from audio2face.inference.actor import load_face
 from audio2face.io.atomic import write_json

@@ -14,7 +14,7 @@ from small_regression import database, write_regression_run
 from training_runs import ACTOR, NAME, configuration, write_preproc_run
 
 from audio2face.cli import deploy as deploy_command
-from audio2face.cli import train as train_command
+from audio2face.cli import stages
 from audio2face.deploy import export_run
 from audio2face.deploy.regression import example_inputs, make_plan
 from audio2face.errors import FileFormatError, UserError
@@ -175,7 +175,7 @@ def test_training_exports_what_it_wrote(workspace: Path, exported: tuple[Path, R
     run = workspace / "output_train" / NAME
     (run / "export.json").unlink()
     setup = configuration(workspace, kind="regression", train={"NETWORK_VERSION": "7"})
-    train_command.exporter_of(setup)(run, torch.nn.Identity())
+    stages.exporter_of(setup)(run, torch.nn.Identity())
     model = deploy(workspace)
     assert model.info.version == "7"
     assert torch.equal(load_network(TrainingRun.open(run)).heads.face[1].weight, exported[1].heads.face[1].weight)

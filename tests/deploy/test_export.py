@@ -20,12 +20,7 @@ from small_networks import WINDOWS_30, network, plan
 from audio2face.deploy import export as export_module
 from audio2face.deploy import export_network, finish_export
 from audio2face.deploy import onnx_graph as graph
-from audio2face.deploy.diffusion import (
-    DiffusionPlan,
-    example_inputs,
-    make_parity_check,
-    make_sampler,
-)
+from audio2face.deploy.diffusion import DiffusionPlan, example_inputs, make_parity_check, make_sampler
 from audio2face.deploy.export import ExportRecord
 from audio2face.deploy.onnx_graph import export_graph
 from audio2face.deploy.parity import ParityLimit, measure_parity

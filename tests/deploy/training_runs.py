@@ -12,7 +12,7 @@ import torch
 from small_networks import network
 
 from audio2face.config import Configuration, Roots
-from audio2face.config.merge import freeze, merge
+from audio2face.config.values import freeze, merge
 from audio2face.config_base.tables import base_of
 from audio2face.io.atomic import write_json
 from audio2face.models import encoders

@@ -64,7 +64,7 @@ def printed() -> list[tuple[str, str, str]]:
 
 def test_commands_are_found() -> None:
     stages = {(file, stage) for file, stage, _ in printed()}
-    assert {("deploy.py", "inference"), ("train.py", "deploy"), ("preproc.py", "train")} <= stages
+    assert {("deploy.py", "inference"), ("stages.py", "deploy"), ("stages.py", "train")} <= stages
     assert {("quickstart.py", "inference"), ("run.py", "train"), ("raw_inference.py", "inference")} <= stages
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
 from audio2face.errors import UserError
-from audio2face.example.head import HEAD_FILE, IDENTITIES, Floats, Head, HeadPart
-from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
+from audio2face.example.head import HEAD_FILE, IDENTITIES, Float32Array, Head, HeadPart
 
 
 @pytest.fixture(scope="module", params=IDENTITIES)
@@ -15,7 +15,7 @@ def head(request: pytest.FixtureRequest) -> Head:
     return Head.open(request.param)
 
 
-def weights(**shapes: float) -> Floats:
+def weights(**shapes: float) -> Float32Array:
     row = np.zeros((1, len(ARKIT_NAMES)), np.float32)
     for name, value in shapes.items():
         row[0, ARKIT_INDEX[name]] = value

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from example_takes import spoken_by_ada
 
+from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX
 from audio2face.errors import UserError
 from audio2face.example import make, recording
 from audio2face.example.contact import contacts, flesh_deltas
@@ -24,10 +25,9 @@ from audio2face.example.expression import (
     blink_curve,
     saccade_table,
 )
-from audio2face.example.head import IDENTITIES, Floats, Head
+from audio2face.example.head import IDENTITIES, Float32Array, Head
 from audio2face.example.recording import Take, all_takes
 from audio2face.example.sentences import EMOTIONS, SENTENCES, SILENCE, Phone
-from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX
 from audio2face.example.speech import Utterance
 from audio2face.example.visemes import BILABIALS, LABIODENTALS, articulate, known_phones, visemes_of
 from audio2face.geometry import find_cache, list_shots, open_cache
@@ -190,7 +190,7 @@ def test_saccade_table() -> None:
 
 def test_flesh_is_small_and_of_full_rank(performed: tuple[Head, list[Performance]]) -> None:
     head, performances = performed
-    deltas: Floats = flesh_deltas(head, performances[0].weights, FPS, np.random.default_rng(0))
+    deltas: Float32Array = flesh_deltas(head, performances[0].weights, FPS, np.random.default_rng(0))
     size = np.linalg.norm(deltas, axis=2)
     assert 0.001 < np.sqrt(np.square(size).mean()) < 0.02
     assert size.max() < 0.1

@@ -11,8 +11,8 @@ import pytest
 from example_takes import spoken_by_ada
 
 from audio2face.example.sentences import EMOTIONS, SENTENCES, SILENCE, UNSEEN_SENTENCES, Phone, Sentence, time_phones
-from audio2face.example.shapes import Floats
 from audio2face.example.speech import DELIVERIES, SAMPLE_RATE, VOICES, Speaker, Utterance
+from audio2face.types import Float32Array
 
 ENGLISH_PHONES = {
     *"pbtdkɡmnŋfvθðszʃʒʧʤlɹwjh",
@@ -32,7 +32,7 @@ def spoken() -> list[Utterance]:
     return spoken_by_ada()
 
 
-def median_pitch(samples: Floats) -> float:
+def median_pitch(samples: Float32Array) -> float:
     """Median fundamental frequency in Hz of the loud voiced parts, by autocorrelation."""
     blocks = np.lib.stride_tricks.sliding_window_view(samples, 1440)[::480] * np.hanning(1440)
     blocks = blocks[np.square(blocks).mean(axis=1) > 0.1 * np.square(blocks).mean(axis=1).max()]
@@ -44,7 +44,7 @@ def median_pitch(samples: Floats) -> float:
     return float(np.median(SAMPLE_RATE / lags[voiced]))
 
 
-def level(samples: Floats) -> float:
+def level(samples: Float32Array) -> float:
     return float(10 * np.log10(np.square(samples).mean()))
 
 

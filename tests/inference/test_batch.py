@@ -19,10 +19,10 @@ import soundfile
 
 from audio2face.cli import animate as animate_command
 from audio2face.cli import local, parsers
+from audio2face.cli.batch import WatchedFolder
 from audio2face.cli.inference_options import InferenceOptions
 from audio2face.cli.output_record import INPUTS_FILE
 from audio2face.cli.recordings import collect
-from audio2face.cli.watch import WatchedFolder
 from audio2face.cli.workers import WorkerPool
 from audio2face.errors import UserError
 
@@ -238,7 +238,7 @@ def test_a_folder_is_watched(
             raise KeyboardInterrupt
         steps.pop(0)()
 
-    monkeypatch.setattr("audio2face.cli.watch.time.sleep", next_step)
+    monkeypatch.setattr("audio2face.cli.batch.time.sleep", next_step)
     made = animate("--watch", str(takes), status=1)  # new.flac has the output of new.wav
     assert set(made) == {*OUTPUTS, "new_ada_joy", "day 1/late_ada_joy"}
     log = (tmp_path / "out/log.log").read_text()

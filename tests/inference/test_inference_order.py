@@ -14,7 +14,7 @@ import soundfile
 
 from audio2face.cli import animate as animate_command
 from audio2face.config import Configuration, Roots
-from audio2face.config.merge import freeze, merge
+from audio2face.config.values import freeze, merge
 from audio2face.config_base.tables import NetworkType, SectionName, base_of
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError

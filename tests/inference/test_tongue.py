@@ -14,12 +14,12 @@ from small_models import DIFFUSION, write_model
 
 from audio2face.animation import rigid_transforms
 from audio2face.animation.animation import Animation
+from audio2face.animation.rigid import fit_rigid
 from audio2face.config import Configuration, Roots, load
 from audio2face.dataset import ActorDataset
+from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES
 from audio2face.evaluate.ground_truth import ground_truth_animation
 from audio2face.example.head import Head
-from audio2face.example.shapes import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES
-from audio2face.geometry.rigid import fit_rigid
 from audio2face.inference import Executor, NetworkOutput
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.io.atomic import write_json, write_npy, write_npz

@@ -88,7 +88,7 @@ def test_commands_of_the_base_start_without_extras() -> None:
     """Animating, looking over a deployed folder and others import nothing that an extra brings."""
     lacking = sorted({name for names in extras.EXTRAS.values() for name in names})
     modules = sorted(command.module for command in COMMANDS.values() if not command.extras)
-    assert {"audio2face.cli.animate", "audio2face.cli.check", "audio2face.cli.deploy"} <= set(modules)
+    assert {"audio2face.cli.animate", "audio2face.cli.stages", "audio2face.cli.deploy"} <= set(modules)
     code = f"import importlib, sys; sys.modules.update(dict.fromkeys({lacking})); "
     code += f"[importlib.import_module(name) for name in {[*modules, 'audio2face.api']}]"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -241,7 +241,7 @@ def test_several_processes_are_started_for_several_devices() -> None:
     variables = {"OMP_NUM_THREADS": "3"}
     assert local.processes(parsers.parse("train", ["my-config"]), variables) == []
     started = local.processes(parsers.parse("train", ["my-config", "--devices", "2"]), variables)
-    assert started == ["-m", "audio2face.cli.processes", "2", str(ROOT / "audio2face/cli/stage_process.py")]
+    assert started == ["-m", "audio2face.cli.supervisor", "2", str(ROOT / "audio2face/cli/stage_process.py")]
     assert variables == {"OMP_NUM_THREADS": "3"}  # what the user set stays
 
 
@@ -253,7 +253,7 @@ def test_one_process_that_fails_ends_all_with_its_status(tmp_path: Path) -> None
         "sys.exit(7) if os.environ['RANK'] == '1' else time.sleep(60)\n"
     )
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-m", "audio2face.cli.processes", "2", str(script)])
+    done = subprocess.run([sys.executable, "-m", "audio2face.cli.supervisor", "2", str(script)])
     assert done.returncode == 7
     assert time.monotonic() - began < 30
 

@@ -15,8 +15,7 @@ from small_models import DIFFUSION, write_model
 
 from audio2face.errors import UserError
 from audio2face.model_folder.card import card_header, read_licence
-from audio2face.model_folder.checksums import CHECKSUM_FILE, read_checksums
-from audio2face.model_folder.hub import pull, push
+from audio2face.model_folder.hub import CHECKSUM_FILE, pull, push, read_checksums
 
 REPO = "studio/faces"
 

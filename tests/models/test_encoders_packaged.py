@@ -10,8 +10,8 @@ import torch
 from torch.nn import functional
 
 from audio2face.models import encoders
+from audio2face.models.encoders.base import MelPower, fourier_kernels
 from audio2face.models.encoders.entries import hama, whisper
-from audio2face.models.encoders.mel import MelPower, fourier_kernels
 from audio2face.models.encoders.weights import WeightsLocation
 
 SPEECH = Path(__file__).parents[1] / "data" / "encoders" / "speech.npz"

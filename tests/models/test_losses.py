@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLoss, DiffusionLossWeights
-from audio2face.models.layout import ChannelSizes
+from audio2face.models.layers import ChannelSizes
 from audio2face.models.losses import (
     frame_mean,
     lip_distance_loss,

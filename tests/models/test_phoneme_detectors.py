@@ -11,7 +11,7 @@ import torch
 from small_encoders import SMALL
 
 from audio2face.errors import FileFormatError, UserError
-from audio2face.models.phonemes import ENGLISH, SILENCE, registry, row_count
+from audio2face.models.phonemes import ENGLISH, SILENCE, recognisers, row_count
 
 transformers = pytest.importorskip("transformers")
 SYMBOLS = {
@@ -41,7 +41,7 @@ def speech(samples: int = 24_000) -> np.ndarray:
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_probabilities_equal_those_of_transformers(tmp_path: Path, temperature: float) -> None:
     model = write_folder(tmp_path / "charsiu-en", "en")
-    detector = registry.open_detector("charsiu-en", "en", models_root=tmp_path, temperature=temperature)
+    detector = recognisers.open_detector("charsiu-en", "en", models_root=tmp_path, temperature=temperature)
     found = detector.detect(speech(), None)
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False)
     with torch.no_grad():
@@ -57,7 +57,7 @@ def test_probabilities_equal_those_of_transformers(tmp_path: Path, temperature: 
 
 def test_chinese_phones_come_from_the_vocabulary(tmp_path: Path) -> None:
     write_folder(tmp_path / "charsiu-zh", "zh", do_stable_layer_norm=True, feat_extract_norm="layer")
-    detector = registry.open_detector("charsiu-zh", "zh", models_root=tmp_path)
+    detector = recognisers.open_detector("charsiu-zh", "zh", models_root=tmp_path)
     assert detector.phones.symbols == (SILENCE, "a1", "b", "i4", "sh")
     np.testing.assert_allclose(detector.detect(speech(), None).sum(axis=1), 1, atol=1e-5)
 
@@ -66,7 +66,7 @@ def test_the_identity_of_a_detector_covers_weights_and_temperature(tmp_path: Pat
     write_folder(tmp_path / "one/charsiu-en", "en")
     write_folder(tmp_path / "two/charsiu-en", "en", num_hidden_layers=1)
     identities = {
-        registry.open_detector("charsiu-en", "en", models_root=tmp_path / root, temperature=temperature).identity
+        recognisers.open_detector("charsiu-en", "en", models_root=tmp_path / root, temperature=temperature).identity
         for root in ("one", "two")
         for temperature in (1.0, 2.0)
     }
@@ -75,7 +75,7 @@ def test_the_identity_of_a_detector_covers_weights_and_temperature(tmp_path: Pat
 
 def test_long_recordings_are_processed_in_windows(tmp_path: Path) -> None:
     write_folder(tmp_path / "charsiu-en", "en")
-    detector = registry.open_detector("charsiu-en", "en", models_root=tmp_path)
+    detector = recognisers.open_detector("charsiu-en", "en", models_root=tmp_path)
     samples = 40 * 16_000
     assert abs(len(detector.detect(speech(samples), None)) - row_count(40)) <= 1
 
@@ -90,15 +90,15 @@ def test_damaged_folders_are_user_errors(tmp_path: Path) -> None:
     ):
         (folder / "vocab.json").write_text(json.dumps(vocabulary | change))
         with pytest.raises(FileFormatError, match=problem):
-            registry.open_detector("charsiu-en", "en", models_root=tmp_path)
+            recognisers.open_detector("charsiu-en", "en", models_root=tmp_path)
     (folder / "vocab.json").write_text("{}")
     with pytest.raises(FileFormatError, match=r"holds no \[SIL\]"):
-        registry.open_detector("charsiu-en", "en", models_root=tmp_path)
+        recognisers.open_detector("charsiu-en", "en", models_root=tmp_path)
 
 
 def test_names() -> None:
-    assert registry.available("en") == ("pocketsphinx", "charsiu-en")
-    assert registry.available("zh") == ("charsiu-zh",)
+    assert recognisers.available("en") == ("pocketsphinx", "charsiu-en")
+    assert recognisers.available("zh") == ("charsiu-zh",)
     with pytest.raises(UserError, match=r"no phoneme recogniser 'charsiu-en' for 'zh'(?s:.*)there is charsiu-zh"):
-        registry.open_detector("charsiu-en", "zh")
-    assert registry.open_detector("pocketsphinx", "en").phones == ENGLISH
+        recognisers.open_detector("charsiu-en", "zh")
+    assert recognisers.open_detector("pocketsphinx", "en").phones == ENGLISH

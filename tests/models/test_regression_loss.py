@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audio2face.models.layout import ChannelSizes
+from audio2face.models.layers import ChannelSizes
 from audio2face.models.losses import (
     PhonemeTargets,
     RunningLossNormalizer,
@@ -24,12 +24,7 @@ from audio2face.models.losses import (
     silence_smoothness_loss,
     velocity_loss,
 )
-from audio2face.models.regression.loss import (
-    R2,
-    RegressionLoss,
-    RegressionLossWeights,
-    SkinGeometry,
-)
+from audio2face.models.regression.loss import R2, RegressionLoss, RegressionLossWeights, SkinGeometry
 from audio2face.models.regression.network import RegressionOutput
 
 SIZES = ChannelSizes(7, 0, 3, 4)

@@ -11,9 +11,9 @@ from speaking_heads import speaking_head
 
 from audio2face.export import FORMATS
 from audio2face.export.render.scene import Scene
-from audio2face.geometry.colours import linear
+from audio2face.geometry.mesh import linear
 from audio2face.player.describe import describe_clip
-from audio2face.player.payload import Payload
+from audio2face.player.motion_codec import Payload
 
 
 def test_default_colours_have_one_source(tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from audio2face.errors import UserError
 from audio2face.export import Surface
 from audio2face.player import write_page
 from audio2face.player.describe import error_curves, resample_to
-from audio2face.player.motion_codec import Tolerance, encode_motion
+from audio2face.player.motion_codec import Payload, Tolerance, encode_motion
 from audio2face.player.page import bundled, web_text
-from audio2face.player.payload import Payload
 
 MANY_VERTS = 24_002
 

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from audio2face.animation.rigid import fit_rigid
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache, pca
 from audio2face.geometry.pca import coefficients, fit_basis
 from audio2face.geometry.point_cache import StridedFrames
-from audio2face.geometry.rigid import fit_rigid
 from audio2face.preproc import matmul, prune, selection
 from audio2face.preproc.matmul import MatmulBackend, NumpyBackend, TorchBackend
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, stack_poses, vertex_indices

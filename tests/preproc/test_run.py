@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from conftest import ACTOR, Configure
 
-from audio2face.cli import preproc as preproc_command
+from audio2face.cli import stages
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
 from audio2face.geometry import find_cache, open_cache, write_cache
@@ -359,7 +359,7 @@ def test_the_command_takes_known_actors_and_says_where_their_run_is(
     def command(*arguments: str) -> int:
         file = tmp_path / "configuration.json"
         configure(minimal=True).save(file)
-        return preproc_command.main(["small", *arguments, "--config-file", str(file)])
+        return stages.preproc(["small", *arguments, "--config-file", str(file)])
 
     for wrong in ((), ("ann", "--all"), ("bob",)):
         with pytest.raises(UserError, match="actor") as caught:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from audio2face.cli import evaluate as evaluate_command
-from audio2face.cli.train import exporter_of
+from audio2face.cli.stages import exporter_of
 from audio2face.config import load
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from audio2face.cli import deploy, kept_results
+from audio2face.cli import deploy, reuse
 from audio2face.cli import quickstart as quickstart_command
-from audio2face.cli.kept_results import KeptResults
 from audio2face.cli.quickstart import RECORD_FILE
+from audio2face.cli.reuse import KeptResults
 from audio2face.config import Roots
 from audio2face.io.atomic import write_json
 from audio2face.runs import RunFolder
@@ -90,7 +90,7 @@ def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stages:
     }
     for name, stand_in in replaced.items():
         monkeypatch.setattr(quickstart_command, name, stand_in)
-    monkeypatch.setattr(quickstart_command.check, "main", lambda _: 0)
+    monkeypatch.setattr(quickstart_command.stages, "check", lambda _: 0)
     monkeypatch.setattr(deploy, "main", stages.deploy)
     monkeypatch.setattr(quickstart_command.animate, "main", stages.animate)
     monkeypatch.setattr(quickstart_command.ActorDataset, "open", lambda *_: SimpleNamespace(actor="ada"))
@@ -121,7 +121,7 @@ def test_other_inputs_make_all_anew(
     elif changed == "example":
         write_json(tmp_path / "datasets/example/ben/example_dataset.json", {"source": "2"})
     elif changed == "code":
-        monkeypatch.setattr(kept_results, "_code_digest", lambda: "another")
+        monkeypatch.setattr(reuse, "_code_digest", lambda: "another")
     else:
         (tmp_path / "inference" / RUN / RECORD_FILE).write_text('{"inputs": 3')
     assert stages.quickstart() == everything

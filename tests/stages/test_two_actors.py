@@ -12,12 +12,12 @@ import pytest
 
 from audio2face.cli import deploy as deploy_command
 from audio2face.cli.example_report import evaluate_example, voice_scores
-from audio2face.cli.train import exporter_of
+from audio2face.cli.stages import exporter_of
 from audio2face.config import Configuration, load
-from audio2face.config.merge import freeze
+from audio2face.config.values import freeze
 from audio2face.example.make import make_example
 from audio2face.model_folder import DeployedModel
-from audio2face.model_folder.lint import lint
+from audio2face.model_folder.model import lint
 from audio2face.preproc.run import preprocess
 from audio2face.training.run import train
 

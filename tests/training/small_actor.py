@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audio2face.config import Configuration, Roots
-from audio2face.config.merge import freeze, merge
+from audio2face.config.values import freeze, merge
 from audio2face.config_base.tables import NetworkType, SectionName, base_of
 
 RUN = "250909_135508_small"

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from small_actor import EVERY_SHOT, add_run, configuration
 
 from audio2face.config import Configuration
-from audio2face.config.merge import freeze, merge
+from audio2face.config.values import freeze, merge
 from audio2face.config_base.tables import NetworkType, base_of
 from audio2face.models.encoders.weights import transformer
 

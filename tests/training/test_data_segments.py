@@ -15,27 +15,22 @@ import torch
 from small_actor import EVERY_SHOT, Configure, add_run
 from torch.nn import functional
 
-from audio2face.audio import noise, read_track
+from audio2face.audio import read_track
 from audio2face.config import Configuration, TrainDiffusion
 from audio2face.training.data.actors import ActorSource
-from audio2face.training.data.audio import shift_pitch
+from audio2face.training.data.audio import noise, shift_pitch
 from audio2face.training.data.clips import TrainingClip, TrainingShot
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.motion import ShotMotion
-from audio2face.training.data.samplers import (
-    SegmentBatchSpec,
-    SegmentSampler,
-    SegmentSpec,
-    whole_clips,
-)
+from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSampler, SegmentSpec, whole_clips
 from audio2face.training.data.segments import (
     PcaDecoder,
     SegmentBatch,
     frame_positions,
     num_segment_samples,
     num_target_frames,
-    prefetch,
 )
+from audio2face.training.task import prefetch
 
 RATE = 16_000
 

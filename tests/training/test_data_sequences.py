@@ -14,11 +14,12 @@ import pytest
 import torch
 from small_actor import EVERY_SHOT, configuration
 
-from audio2face.audio import noise, read_track
+from audio2face.audio import read_track
 from audio2face.config import TrainRegression
 from audio2face.errors import UserError
 from audio2face.models import encoders
 from audio2face.training.data import features
+from audio2face.training.data.audio import noise
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import FeatureCache
 from audio2face.training.data.samplers import SequenceBatchSpec, SequenceSampler, TimeShiftGrid, frames_in_order

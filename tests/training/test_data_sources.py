@@ -13,7 +13,7 @@ import soundfile
 from small_actor import EVERY_SHOT, RUN, Configure, add_run
 
 from audio2face.config import Configuration, Roots
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_json
 from audio2face.training.data.actors import open_sources

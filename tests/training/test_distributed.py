@@ -26,7 +26,7 @@ TIMEOUT = 120
 
 def start(processes: int, *arguments: object, stderr: int | None = None) -> subprocess.Popen[bytes]:
     """Starts the script in one process, or in several as `run_train.py --devices` does."""
-    several = ["-m", "audio2face.cli.processes", processes] if processes > 1 else []
+    several = ["-m", "audio2face.cli.supervisor", processes] if processes > 1 else []
     command = [sys.executable, *map(str, [*several, SCRIPT, *arguments])]
     environment = {name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE")}
     path = os.pathsep.join(map(str, (ROOT, ROOT / "tests/training")))

@@ -10,8 +10,8 @@ import pytest
 
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_npz
-from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.model_folder.npz import open_archive
+from audio2face.model_folder.regression import EmotionDatabase
 from audio2face.model_folder.validation import Diagnostics
 from audio2face.training.data.clips import TrainingClip, TrainingShot
 from audio2face.training.data.sequences import check_source, emotion_database, num_rows

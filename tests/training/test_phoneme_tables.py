@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 from audio2face.config import Configuration, Roots, TrainRegression
-from audio2face.config.merge import freeze, merge
+from audio2face.config.values import freeze, merge
 from audio2face.config_base.tables import base_of
 from audio2face.errors import FileFormatError, UserError
 from audio2face.models.encoders import MissingWeightsError

@@ -16,8 +16,8 @@ from lightning_fabric import Fabric
 from small_project import small_project
 
 from audio2face.errors import UserError
-from audio2face.model_folder.emotion_database import EmotionDatabase
 from audio2face.model_folder.npz import open_archive
+from audio2face.model_folder.regression import EmotionDatabase
 from audio2face.model_folder.validation import Diagnostics
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork
 from audio2face.training.checkpoint import get_rng_state

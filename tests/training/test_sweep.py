@@ -18,9 +18,19 @@ from audio2face.config import Roots, load
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_json
 from audio2face.runs import RunFolder
-from audio2face.training.sweep import Axis, GridProposer, Range, TrialResult, find_trial, parse_axis, trial_name
-from audio2face.training.sweep_optuna import OptunaProposer
-from audio2face.training.sweep_report import draw, ranked, write_table
+from audio2face.training.sweep import (
+    Axis,
+    GridProposer,
+    OptunaProposer,
+    Range,
+    TrialResult,
+    draw_results,
+    find_trial,
+    parse_axis,
+    ranked,
+    trial_name,
+    write_table,
+)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +137,8 @@ def test_the_report_has_the_best_first(tmp_path: Path) -> None:
     assert [row["status"] for row in rows] == ["done", "done", "failed (1)"]
     assert rows[0]["LEARNING_RATE"] == "3e-4"
     assert rows[0]["lip_error_mm"] == "1"
-    assert draw(results, tmp_path / "sweep.png")
-    assert not draw(results[1:2], tmp_path / "none.png")
+    assert draw_results(results, tmp_path / "sweep.png")
+    assert not draw_results(results[1:2], tmp_path / "none.png")
 
 
 @pytest.fixture
@@ -173,7 +183,7 @@ def test_finished_trials_are_reused(home: Path, monkeypatch: pytest.MonkeyPatch)
     arguments = ["mine", "--set", "LEARNING_RATE=3e-4,1e-4,1e-3", "--set", "SEQ_STRIDE=2"]
     assert sweep.main(arguments) == 1
     assert len(FakeTraining.commands) == 3
-    assert FakeTraining.commands[0][3:6] == ["mine", "--set=LEARNING_RATE=3e-4", "--set=SEQ_STRIDE=2"]
+    assert FakeTraining.commands[0][3:7] == ["train", "mine", "--set=LEARNING_RATE=3e-4", "--set=SEQ_STRIDE=2"]
     (table,) = (home / "workspace" / "output_sweep").glob("mine-*/sweep.csv")
     rows = list(csv.DictReader(table.open()))
     assert [row["LEARNING_RATE"] for row in rows] == ["1e-4", "3e-4", "1e-3"]

@@ -23,8 +23,7 @@ from matplotlib.image import imsave
 from audio2face.config.rules import tracker_packages
 from audio2face.errors import UserError
 from audio2face.training.checkpoint import Progress
-from audio2face.training.held_out_frame import HeldOutFrame
-from audio2face.training.metrics import FaceScores, RunLog
+from audio2face.training.metrics import FaceScores, HeldOutFrame, RunLog
 from audio2face.training.trackers import TrackedRun, open_trackers
 
 Calls = list[tuple[Any, ...]]

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from audio2face.config import TrainDiffusion
 from audio2face.config_base import config_train_diffusion_base
 from audio2face.models.losses import RunningLossNormalizer
-from audio2face.training.data.segments import suspect_items
-from audio2face.training.task import ParameterGroup
+from audio2face.training.task import ParameterGroup, suspect_items
 
 
 def train_settings(**changes: object) -> TrainDiffusion:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audio2face.example.shapes import TONGUE_NAMES
+from audio2face.dataset.arkit_names import TONGUE_NAMES
 from tools.example_head.geometry import ease
 from tools.example_head.source import Indices, Points
 

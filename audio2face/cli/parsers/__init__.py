@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from audio2face import log_settings
-from audio2face.cli.parsers import animate, evaluate, hub, project, runs, stages, sweep
+from audio2face.cli.parsers import animate, evaluate, project, runs, stages
 
 # Forms of an animation, which documentation and tests name.
 FORMATS = animate.FORMATS
@@ -23,9 +23,9 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "inference": animate.animate,
     "evaluate": evaluate.evaluate,
     "quickstart": stages.quickstart,
-    "sweep": sweep.sweep,
-    "push": hub.push,
-    "pull": hub.pull,
+    "sweep": stages.sweep,
+    "push": runs.push,
+    "pull": runs.pull,
     "init": project.init,
     "runs": runs.runs,
     "run-all": project.run_all,
@@ -40,7 +40,7 @@ _CHECKS: dict[str, Callable[[argparse.ArgumentParser, argparse.Namespace], None]
     "inference": animate.check_animate,
     "evaluate": evaluate.check_evaluate,
     "runs": runs.check_runs,
-    "sweep": sweep.check_sweep,
+    "sweep": stages.check_sweep,
 }
 
 

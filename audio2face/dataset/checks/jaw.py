@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from audio2face.animation.rigid import fit_rigid
 from audio2face.dataset.checks.face_frame import FaceFrame
 from audio2face.dataset.checks.placement import Motion, PartPlace, check_place
 from audio2face.dataset.checks.report import Findings, first_few, nearest_factor, scale_remedy, unit_words
 from audio2face.dataset.checks.samples import Tracks
 from audio2face.dataset.checks.static import resembles_pose, within_reason
 from audio2face.errors import UserError
-from audio2face.geometry.rigid import fit_rigid
 from audio2face.io.arrays import Archive
 from audio2face.types import BoolArray, Float32Array, Float64Array, FloatArray, Int64Array
 

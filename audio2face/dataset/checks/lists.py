@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from audio2face.animation.rigid import spans_a_plane
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.static import Static
 from audio2face.dataset.checks.sweep import Openings
 from audio2face.dataset.vertex_lists import LipSize, VertexPairs
-from audio2face.geometry.rigid import spans_a_plane
 from audio2face.types import Float32Array, Int64Array
 
 _FEWEST_RIGID = 4

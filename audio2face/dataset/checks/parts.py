@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from audio2face.animation.rigid import fit_rigid, spans_a_plane
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
 from audio2face.dataset.checks.agreement import CODES
 from audio2face.dataset.checks.face_frame import FaceFrame
@@ -24,7 +25,6 @@ from audio2face.dataset.checks.report import Findings
 from audio2face.dataset.checks.samples import Tracks
 from audio2face.dataset.checks.static import Static, within_reason
 from audio2face.errors import UserError
-from audio2face.geometry.rigid import fit_rigid, spans_a_plane
 from audio2face.io.arrays import Archive
 from audio2face.types import Float32Array, FloatArray
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from audio2face.audio import read_header, sample_blocks
-from audio2face.geometry.frame_times import recorded_times
+from audio2face.geometry.frames import recorded_times
 from audio2face.types import Float32Array, Float64Array
 
 _RATE = 50  # rows of features per second, rounded to whole samples

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from audio2face.geometry.rigid import fit_rigid
+from audio2face.animation.rigid import fit_rigid
 from audio2face.types import Float32Array, Int64Array
 
 _MOST_FRAMES = 24  # of one shot

@@ -15,8 +15,7 @@ from scipy.spatial import cKDTree
 from audio2face.animation.animation import Animation, Surface
 from audio2face.animation.parts import RigidPart, eye_matrices, rigid_parts
 from audio2face.export.render.lighting import MATERIALS
-from audio2face.geometry.colours import DEFAULT_COLOURS, linear
-from audio2face.geometry.mesh import Matrix, Normals, refine, triangulate
+from audio2face.geometry.mesh import DEFAULT_COLOURS, Normals, linear, refine, triangulate
 from audio2face.types import AnyArray, Float32Array, Int32Array
 
 _COARSE_VERTS = 12_000  # surfaces with fewer vertices are refined, for smooth outlines
@@ -42,7 +41,7 @@ class _Body:
     source: Surface | RigidPart
     colours: Float32Array
     triangles: Int32Array
-    refinement: Matrix
+    refinement: sparse.csr_matrix[np.float32]
     offsets: Float32Array
     drawn: Int32Array
     outwards: Float32Array | None = None

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.models.layout import ChannelSizes, ChannelSlices
+from audio2face.models.layers import ChannelSizes, ChannelSlices
 from audio2face.models.losses import (
     Losses,
     frame_mean,

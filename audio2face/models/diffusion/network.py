@@ -14,8 +14,8 @@ Usage::
     x0, state = network.denoise(noisy, timesteps, conditions, state)        # once per denoising step
     deltas = network.to_deltas(x0, actor)
 
-Axes: `channels` are those of `layout`: skin, tongue, jaw and eyes, normalised as in preprocessing. `actor` is one-hot
-or a mixture. Tensors are float32.
+Axes: `channels` are those of `models.layers`: skin, tongue, jaw and eyes, normalised as in preprocessing. `actor` is
+one-hot or a mixture. Tensors are float32.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from audio2face.models.layers import Alignment, Gru, Mish, mlp, select_rows, zero_init_last
-from audio2face.models.layout import ChannelSizes
+from audio2face.models.layers import Alignment, ChannelSizes, Gru, Mish, mlp, select_rows, zero_init_last
 
 _FILTER_TAPS = 9
 

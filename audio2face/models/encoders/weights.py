@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from audio2face.errors import FileFormatError, UserError, reason_of
 from audio2face.extras import require
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256
 from audio2face.models.layers import full_precision
 
 if TYPE_CHECKING:

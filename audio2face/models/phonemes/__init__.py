@@ -1,7 +1,7 @@
 """Phoneme recognition: phone sets, phone probabilities over time, and the recognisers.
 
 Everything here is in seconds and rows of a recording. Recognisers that are neural networks are imported through
-`audio2face.models.phonemes.registry`.
+`audio2face.models.phonemes.recognisers`.
 """
 
 from audio2face.models.phonemes.phone_set import (

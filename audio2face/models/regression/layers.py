@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.models.layers import ChannelGainNoise, NormRelu, full_precision
-from audio2face.models.layout import ChannelSizes, ChannelSlices
+from audio2face.models.layers import ChannelGainNoise, ChannelSizes, ChannelSlices, NormRelu, full_precision
 
 WindowFunction = Literal["hanning", "kaiser6"]
 _KAISER_BETA = 6.0

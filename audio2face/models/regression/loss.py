@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from audio2face.models.layout import ChannelSizes
+from audio2face.models.layers import ChannelSizes
 from audio2face.models.losses import (
     AllReduceMean,
     Losses,

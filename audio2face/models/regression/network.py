@@ -30,8 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio2face.models.encoders import SpeechEncoder
-from audio2face.models.layers import ChannelGainNoise, interpolate_rows
-from audio2face.models.layout import ChannelSizes
+from audio2face.models.layers import ChannelGainNoise, ChannelSizes, interpolate_rows
 from audio2face.models.regression.layers import (
     WIDTH,
     AutocorrelationBranch,

@@ -1,5 +1,5 @@
 /**
- * Reads the arrays that `payload.py` wrote into the page.
+ * Reads the arrays that `motion_codec.py` wrote into the page.
  */
 
 /** @typedef {"uint8" | "int16" | "int32" | "float32"} Dtype */

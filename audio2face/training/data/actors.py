@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from audio2face.config import Dataset, TrainSection
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
+from audio2face.dataset.vertex_lists import LipSize, VertexPairs
 from audio2face.errors import FileFormatError, UserError
 from audio2face.io.arrays import Archive, read_json, read_points
 from audio2face.preproc.artifacts import PreprocArtifacts
@@ -262,3 +263,18 @@ def _check_compatibility(one: ActorSource, other: ActorSource, channels: Sequenc
                 f"has {second} ({other.origin_of('DATA_INFO_FPATH')})",
                 hint=hint,
             )
+
+
+def warn_of_missing_lists(
+    source: ActorSource, train: TrainSection, needs: Iterable[tuple[str, VertexPairs | LipSize | None, str]]
+) -> None:
+    """Warns of losses that have no effect because the actor lacks their lists of vertices.
+
+    Args:
+        source: the actor.
+        train: training section.
+        needs: of each loss its parameter, the list that it needs, and the parameter of the list's file.
+    """
+    for switch, found, parameter in needs:
+        if getattr(train, switch) and found is None:
+            LOGGER.warning("%s: without %s, %s has no effect", source.actor, parameter, switch)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2face.config.merge import nearest
+from audio2face.config.values import nearest
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.preproc.network_data import ClipRow as ClipRow

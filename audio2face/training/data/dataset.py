@@ -20,8 +20,7 @@ from dataclasses import dataclass
 
 from audio2face.config import Dataset, TrainDiffusion, TrainRegression, TrainSection
 from audio2face.console import LOGGER
-from audio2face.dataset.emotions import EmotionVectors
-from audio2face.dataset.shots import LEAST_CLIP_SECONDS
+from audio2face.dataset.shots import LEAST_CLIP_SECONDS, EmotionVectors
 from audio2face.errors import UserError
 from audio2face.preproc.network_data import ClipRow as ClipRow
 from audio2face.training.data.actors import ActorSource, open_sources

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audio2face.config import TrainSection
+from audio2face.config import TrainRegression, TrainSection
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_npy
@@ -80,6 +80,21 @@ _FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 # The hidden layers [layers, windows, steps, features] of windows [windows, samples].
 FeatureFn = Callable[[Tensor], Tensor]
+
+
+def caches_features(train: TrainRegression, is_trainable: bool) -> bool:
+    """Whether features are extracted once, before training.
+
+    Args:
+        train: training section, with SPEECH_FEATURES.
+        is_trainable: whether the encoder is trained too, and its features change.
+    """
+    if train.SPEECH_FEATURES == "exact":
+        return False
+    if is_trainable:
+        LOGGER.info("the speech encoder is trained too: it runs at every step (SPEECH_FEATURES has no effect)")
+        return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
-from audio2face.geometry.frame_times import interpolate_frames
+from audio2face.geometry.frames import interpolate_frames
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.clips import NEUTRAL, TrainingShot, listed
 from audio2face.types import CHANNELS, Float32Array, Float64Array

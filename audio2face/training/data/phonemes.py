@@ -36,7 +36,7 @@ from audio2face.models.phonemes import (
     spans_to_rows,
     window_rows,
 )
-from audio2face.models.phonemes.registry import open_detector
+from audio2face.models.phonemes.recognisers import open_detector
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.distributed import wait_for_all
 from audio2face.types import Float32Array, Int64Array

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from audio2face.audio import NoiseKind, noise
 from audio2face.config_base.types import Channel
-from audio2face.dataset.emotions import EmotionVectors
-from audio2face.geometry.frame_times import MIDDLE, recorded_indices
-from audio2face.models.layout import ChannelSizes
+from audio2face.dataset.shots import EmotionVectors
+from audio2face.geometry.frames import MIDDLE, recorded_indices
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.training.data.actors import ActorSource
-from audio2face.training.data.audio import Recordings
+from audio2face.training.data.audio import NoiseKind, Recordings, noise
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSpec
+from audio2face.training.task import PREFETCH_BATCHES, TensorBatch, prefetch, suspect_items
 from audio2face.types import BoolArray, Float32Array, Float64Array
 
 
@@ -206,62 +203,6 @@ def frame_positions(
     return positions
 
 
-Item = TypeVar("Item")
-Loaded = TypeVar("Loaded")
-
-
-PREFETCH_BATCHES = 3
-_MAX_MAGNITUDE = 1e6  # far above any sample, coefficient, centimetre or degree
-
-
-@dataclass(frozen=True, eq=False)
-class TensorBatch:
-    """A batch whose tensor fields move between devices together."""
-
-    def to(self, device: torch.device | str) -> Self:
-        """The batch on a device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
-        return replace(self, **moved)
-
-
-def channel_mask(valid: BoolArray, sizes: ChannelSizes, device: torch.device) -> Tensor | None:
-    """Mask of the channels that hold data; built on the host, which avoids a synchronisation with the device.
-
-    Args:
-        valid: whether skin, tongue, jaw and eyes of each item hold data, bool `[batch, 4]`.
-        sizes: channels of each part.
-        device: device of the mask.
-
-    Returns:
-        Bool `[batch, channels]`; None where all channels hold data.
-    """
-    if valid.all():
-        return None
-    widths = (sizes.skin, sizes.tongue, sizes.jaw, sizes.eye)
-    return torch.from_numpy(np.repeat(valid, widths, axis=1)).to(device)
-
-
-def suspect_items(sample_ids: Sequence[str], values: Iterable[Tensor | None]) -> Sequence[str]:
-    """The items whose data can cause a non-finite loss.
-
-    Args:
-        sample_ids: ids of the items.
-        values: tensors whose first axis is the items, or a multiple of them.
-
-    Returns:
-        The ids of items with a non-finite value or one above 1e6; all ids if every item is within these limits.
-    """
-    if not sample_ids:
-        return sample_ids
-    is_finite = torch.ones(len(sample_ids), dtype=torch.bool)
-    for tensor in values:
-        if tensor is not None:
-            flat = tensor.detach().float().reshape(len(sample_ids), -1)
-            is_finite &= (flat.abs() < _MAX_MAGNITUDE).all(dim=1).cpu()  # false for NaN
-    return [name for name, finite in zip(sample_ids, is_finite.tolist(), strict=True) if not finite] or sample_ids
-
-
 @dataclass(frozen=True, eq=False)
 class SegmentBatch(TensorBatch):
     """The batch of one training step; skin and tongue as coefficients, which `PcaDecoder` decodes on the device.
@@ -354,24 +295,6 @@ class BatchLoader:
     def batches(self, specs: Iterable[SegmentBatchSpec]) -> Iterator[SegmentBatch]:
         """Loads batches in order, `PREFETCH_BATCHES` ahead."""
         return prefetch(specs, self.load, PREFETCH_BATCHES)
-
-
-def prefetch(items: Iterable[Item], load: Callable[[Item], Loaded], count: int) -> Iterator[Loaded]:
-    """Yields `load(item)` for each item, in order; a background thread loads up to `count` results ahead.
-
-    `items` may be infinite. An exception of `load` is raised in place of its result.
-    """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
-    waiting: deque[Future[Loaded]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(load, item))
-            if len(waiting) > count:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _parts(segments: Sequence[Segment]) -> list[tuple[Float32Array, ...]]:

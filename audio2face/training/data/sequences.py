@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audio2face.config.merge import nearest
+from audio2face.config.values import nearest
 from audio2face.config_base.types import AnimationParametersRegression
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import UserError
-from audio2face.geometry.frame_times import lerp
-from audio2face.model_folder.emotion_database import EmotionDatabase
+from audio2face.geometry.frames import lerp
+from audio2face.model_folder.regression import EmotionDatabase
 from audio2face.models.losses import PhonemeTargets
 from audio2face.training.data.audio import AudioWindows
 from audio2face.training.data.clips import TrainingClip, TrainingShot
@@ -22,7 +22,7 @@ from audio2face.training.data.features import CachedFeatures
 from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.phonemes import PhonemeTables
 from audio2face.training.data.samplers import SequenceBatchSpec
-from audio2face.training.data.segments import PREFETCH_BATCHES, TensorBatch, prefetch, suspect_items
+from audio2face.training.task import PREFETCH_BATCHES, TensorBatch, prefetch, suspect_items
 from audio2face.types import BoolArray, Float32Array, Float64Array, Int64Array
 
 

@@ -13,12 +13,12 @@ import torch
 
 from audio2face.audio import Track
 from audio2face.config import Dataset, InferenceRegression, TrainRegression
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import FileFormatError, UserError
 from audio2face.inference import RegressionSession, graph_device
 from audio2face.io.arrays import read_json
 from audio2face.model_folder import EmotionDatabase, RegressionInfo
-from audio2face.model_folder.emotion_database import open_database
+from audio2face.model_folder.regression import open_database
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork, RegressionSettings
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.network_data import PcaComponents

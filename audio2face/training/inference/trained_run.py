@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audio2face.audio import Method, Resampler, Track, read_track
 from audio2face.config import TrainDiffusion, TrainRegression
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.inference.retiming import choose_voice
 from audio2face.training.run_folder import Origin, TrainingRun, read_origins

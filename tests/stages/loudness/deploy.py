@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audio2face.dataset.emotions import EmotionVectors
+from audio2face.dataset.shots import EmotionVectors
 from audio2face.deploy.parity import ExportableGraph, ParityChannel, ParityCheck, ParityLimit
 from audio2face.deploy.plan import check_sizes
 from audio2face.model_folder import AnimationConfig

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from audio2face.config_base import config_inference_diffusion_base as diffusion
-from audio2face.config_base.types import (
-    Actor,
-    AnimationParameters,
-    Emotion,
-    OutputFolder,
-    dataset_file,
-)
+from audio2face.config_base.types import Actor, AnimationParameters, Emotion, OutputFolder, dataset_file
 
 CONFIG: AnimationParameters = diffusion.CONFIG
 CALIBRATE_POST_PROCESSING: bool = True

@@ -20,14 +20,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio2face.models.encoders.base import (
+    MEL_BANDS,
+    MEL_HOP,
     SAMPLE_RATE,
     Combination,
     EncoderInfo,
+    MelPower,
     SpeechEncoder,
     build_layer_combination,
     select_layers,
 )
-from audio2face.models.encoders.mel import BANDS, HOP, MelPower
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import PackagedFile
 
@@ -137,7 +139,7 @@ class HamaNetwork(nn.Module):
         super().__init__()
         self._layers = tuple(layers)
         self.mel = MelPower()
-        self.stem = nn.Conv1d(BANDS, FEATURES, 3, stride=2, padding=1)
+        self.stem = nn.Conv1d(MEL_BANDS, FEATURES, 3, stride=2, padding=1)
         self.blocks = nn.ModuleList(HamaBlock() for _ in range(max(layers)))
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -159,7 +161,7 @@ class HamaEncoder(SpeechEncoder):
             width=width,
             layers=len(layers),
             window_samples=0,
-            step_samples=2 * HOP,
+            step_samples=2 * MEL_HOP,
             first_sample=0,
             longest_samples=_LONGEST_SECONDS * SAMPLE_RATE,
             alignment="times",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256
 from audio2face.models.encoders.base import SAMPLE_RATE, EncoderInfo, SingleLayer, SpeechEncoder
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import (

@@ -12,8 +12,15 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.models.encoders.base import SAMPLE_RATE, EncoderInfo, SingleLayer, SpeechEncoder
-from audio2face.models.encoders.mel import BANDS, HOP, MelPower
+from audio2face.models.encoders.base import (
+    MEL_BANDS,
+    MEL_HOP,
+    SAMPLE_RATE,
+    EncoderInfo,
+    MelPower,
+    SingleLayer,
+    SpeechEncoder,
+)
 from audio2face.models.encoders.registry import EncoderSpec
 
 NAME = "logmel"
@@ -60,7 +67,7 @@ class LogMelEncoder(SpeechEncoder):
             width=options.width,
             layers=1,
             window_samples=0,
-            step_samples=2 * HOP,
+            step_samples=2 * MEL_HOP,
             first_sample=0,
             longest_samples=_LONGEST_SECONDS * SAMPLE_RATE,
             alignment="times",
@@ -71,7 +78,7 @@ class LogMelEncoder(SpeechEncoder):
         )
         super().__init__(info, asdict(options), SingleLayer())
         self.mel = MelPower()
-        self.stem = nn.Conv1d(BANDS, options.width, 5, stride=2, padding=2)
+        self.stem = nn.Conv1d(MEL_BANDS, options.width, 5, stride=2, padding=2)
         self.layers = nn.ModuleList(Residual(options.width, dilation, options.dropout) for dilation in _DILATIONS)
         self.norm = nn.LayerNorm(options.width)
 

@@ -14,7 +14,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from audio2face.errors import UserError
-from audio2face.io.digests import file_sha256
+from audio2face.io.atomic import file_sha256
 from audio2face.models.encoders.base import SAMPLE_RATE, EncoderInfo, SpeechEncoder, WeightedLayerSum
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import (

@@ -20,13 +20,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio2face.models.encoders.base import (
+    MEL_BANDS,
+    MEL_HOP,
     Combination,
     EncoderInfo,
+    MelPower,
     SpeechEncoder,
     build_layer_combination,
     select_layers,
 )
-from audio2face.models.encoders.mel import BANDS, HOP, MelPower
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import PackagedFile
 
@@ -166,7 +168,7 @@ class WhisperNetwork(nn.Module):
         super().__init__()
         self._layers = tuple(layers)
         self.mel = MelPower()
-        self.conv1 = nn.Conv1d(BANDS, size.features, 3, padding=1)
+        self.conv1 = nn.Conv1d(MEL_BANDS, size.features, 3, padding=1)
         self.conv2 = nn.Conv1d(size.features, size.features, 3, stride=2, padding=1)
         self.register_buffer("positions", torch.zeros(POSITIONS, size.features))
         self.blocks = nn.ModuleList(WhisperBlock(size.features, size.heads) for _ in range(max(layers)))
@@ -196,10 +198,10 @@ class WhisperEncoder(SpeechEncoder):
             name=size.name,
             width=width,
             layers=len(layers),
-            window_samples=HOP,
-            step_samples=2 * HOP,
+            window_samples=MEL_HOP,
+            step_samples=2 * MEL_HOP,
             first_sample=0,
-            longest_samples=POSITIONS * 2 * HOP,
+            longest_samples=POSITIONS * 2 * MEL_HOP,
             alignment="times",
             frozen=() if options.fine_tune else ("network",),
             licence="MIT",

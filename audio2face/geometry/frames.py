@@ -1,6 +1,9 @@
-"""Defines the interface through which numerical code reads animation: frames of vertices, copied out in blocks.
+"""Frames of animation as numerical code reads them: blocks of vertices, and the times of frames.
 
-Computes block sizes and refuses non-finite poses. Any object with this interface can be read.
+Any object with the interface `PoseReader` is read in blocks, and poses that are not finite are refused. A recorded
+frame, and a frame of a network trained on recordings, has the time of its middle: (i + 0.5) / fps. A written frame is
+shown from i / fps on, as in players and editing programs: frame 0 starts with the first audio sample. Frames are
+counted from 0 in both conventions, so frame numbers of one instant differ by half a frame.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from audio2face.errors import UserError
-from audio2face.types import AnyArray, FloatArray, Int64Array
+from audio2face.types import AnyArray, Float64Array, FloatArray, Int64Array
 
 Item = TypeVar("Item")
 BLOCK_BYTES = 64 << 20
 _MOST_WORKERS = 4  # each holds a block; more would only wait for memory
+MIDDLE = 0.5
+"""Time of a recorded frame within its interval, in frames."""
 
 
 class PoseReader(Protocol):
@@ -95,3 +101,40 @@ def check_finite(rows: FloatArray, frames: int | Int64Array) -> None:
             f"frame {frame} holds a coordinate that is not a finite number",
             hint="Export this shot again, or remove it from the list of shots.",
         )
+
+
+def recorded_times(frames: AnyArray, fps: float | AnyArray) -> Float64Array:
+    """Returns the times of recorded frames, in seconds; `fps` may be an array that broadcasts."""
+    return np.asarray((frames + MIDDLE) / fps, np.float64)
+
+
+def written_times(frames: AnyArray, fps: float) -> Float64Array:
+    """Returns the times from which written frames are shown, in seconds."""
+    return np.asarray(frames / fps, np.float64)
+
+
+def recorded_indices(times_in_frames: AnyArray) -> Float64Array:
+    """Returns the fractional indices of recorded frames at times given in frames of the recording."""
+    return np.asarray(times_in_frames - MIDDLE, np.float64)
+
+
+def interpolate_frames(frames: FloatArray, positions: Float64Array, dtype: npt.DTypeLike = np.float32) -> FloatArray:
+    """Returns frames at fractional indices, by linear interpolation.
+
+    Args:
+        frames: `[frames, ...]`.
+        positions: indices, `[positions]`, each within [0, frames - 1].
+        dtype: type of the weights; the result has the wider type of weights and frames.
+
+    Returns:
+        `[positions, ...]`.
+    """
+    lower = np.floor(positions).astype(np.intp)
+    upper = np.minimum(lower + 1, len(frames) - 1)
+    return lerp(frames[lower], frames[upper], (positions - lower).astype(dtype))
+
+
+def lerp(start: FloatArray, end: FloatArray, weight: FloatArray) -> FloatArray:
+    """Returns `start (1 - weight) + end weight`; weights apply to the leading axes of `start` and `end`."""
+    weight = weight.reshape(*weight.shape, *(1,) * (start.ndim - weight.ndim))
+    return np.asarray(start * (1 - weight) + end * weight)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio2face.audio import NoiseKind, noise
 from audio2face.errors import UserError
+from audio2face.training.data.audio import NoiseKind, noise
 
 
 @pytest.mark.parametrize(("kind", "num_samples"), [("gauss", 2000), ("mic", 16_000)])

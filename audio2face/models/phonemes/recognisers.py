@@ -1,21 +1,23 @@
-"""Charsiu's frame classifiers: wav2vec 2.0 with a linear layer that classifies the phone of every 10 ms, without text.
+"""Phoneme recognisers by name: PocketSphinx, and Charsiu's networks.
 
+Charsiu's frame classifiers are wav2vec 2.0 with a linear layer that classifies the phone of every 10 ms, without text.
 Source: Zhu et al., Phone-to-audio alignment without text: a semi-supervised approach (2022).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from audio2face.errors import FileFormatError
-from audio2face.io.digests import file_sha256
+from audio2face.errors import FileFormatError, UserError
+from audio2face.io.atomic import file_sha256
 from audio2face.models.encoders.base import SAMPLE_RATE, EncoderInfo, SingleLayer, SpeechEncoder
 from audio2face.models.encoders.weights import (
     CONFIG_FILE,
@@ -28,7 +30,8 @@ from audio2face.models.encoders.weights import (
     transformer,
     weights_path,
 )
-from audio2face.models.phonemes import ENGLISH, SILENCE, phones_of, plain_symbol, resample_rows
+from audio2face.models.phonemes import ENGLISH, SILENCE, Detector, PocketSphinx, phones_of, plain_symbol, resample_rows
+from audio2face.models.phonemes.pocketsphinx import NAME as POCKETSPHINX
 from audio2face.types import Float32Array
 
 VOCABULARY_FILE = "vocab.json"
@@ -206,3 +209,62 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FileFormatError("should hold an object", path=path)
     return value
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """One recogniser.
+
+    Attributes:
+        language: language of the recordings.
+        open: makes it from the models folder, a temperature and a device.
+    """
+
+    language: str
+    open: Callable[[Path | None, float, torch.device], Detector]
+
+
+def _open_sphinx(models_root: Path | None, temperature: float, device: torch.device) -> Detector:
+    return PocketSphinx()
+
+
+_SPECS = {POCKETSPHINX: DetectorSpec("en", _open_sphinx)} | {
+    source.name: DetectorSpec(source.language, partial(open_charsiu, source)) for source in SOURCES
+}
+
+
+def available(language: str | None = None) -> tuple[str, ...]:
+    """Lists the names of all recognisers, or of those for one language."""
+    return tuple(name for name, spec in _SPECS.items() if language in (None, spec.language))
+
+
+def open_detector(
+    name: str,
+    language: str,
+    *,
+    models_root: Path | None = None,
+    temperature: float = 1.0,
+    device: torch.device | None = None,
+) -> Detector:
+    """Opens a recogniser.
+
+    Args:
+        name: one of `available(language)`.
+        language: language of the recordings.
+        models_root: a folder that holds one folder per network, named like it; downloads are stored in its subfolder
+            `hub`.
+        temperature: of the softmax: above 1 flattens the probabilities, below 1 sharpens them; PocketSphinx ignores it.
+        device: device of the network; None: the CPU.
+
+    Raises:
+        MissingWeightsError: its weights are missing and cannot be downloaded.
+        UserError: it is unknown, is for another language, or its files are damaged.
+    """
+    spec = _SPECS.get(name)
+    if spec is None or spec.language != language:
+        choices = ", ".join(available(language)) or "none"
+        raise UserError(
+            f"there is no phoneme recogniser {name!r} for {language!r}",
+            hint=f"PHONEME_DETECTORS: for {language!r} there is {choices}.",
+        )
+    return spec.open(models_root, temperature, device or torch.device("cpu"))
