@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     start_logging()
     require("evaluation", "train")
     from audio2face.evaluator.prepare import prepare_run
-    from audio2face.evaluator.report_files import summary_lines, write_report
+    from audio2face.evaluator.report_files import flag_lines, summary_lines, write_report
     from audio2face.evaluator.run import Settings, evaluate
 
     configuration = open_configuration("deploy", args.config_name, args.config_file, run=args.training_run_name_full)
@@ -62,6 +62,10 @@ def main(argv: list[str]) -> int:
     files = write_report(report, folder)
     for line in summary_lines(report):
         LOGGER.info("%s", line)
+    for text in flag_lines(report, "warning"):
+        LOGGER.warning("%s", text)
+    for text in flag_lines(report, "note"):
+        LOGGER.info("%s", text)
     page = next(path for path in files if path.suffix == ".html")
     log_outputs(
         {"Report (open in a browser):": page, "The same as JSON and CSV:": folder},

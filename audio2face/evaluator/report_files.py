@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
@@ -151,7 +151,7 @@ def _csv(rows: Iterable[Sequence[str]]) -> str:
 
 
 def summary_lines(report: Report, width: int = 120) -> list[str]:
-    """The report for a terminal: what was evaluated, the main metrics of each subject with intervals, and all flags.
+    """The report for a terminal: what was evaluated, and the main metrics of each subject with intervals.
 
     Args:
         report: the evaluation.
@@ -170,11 +170,17 @@ def summary_lines(report: Report, width: int = 120) -> list[str]:
     console.print(Text(_safe(f"{report.title}: {_count(report)}")))
     console.print(Text("Mean over recordings, and its 95 % interval below:"))
     console.print(table)
-    for flag in sorted(report.flags, key=lambda flag: flag.level != "warning"):
-        about = f"{flag.subject}: " if flag.subject and flag.subject not in flag.text else ""
-        console.print(Text(_safe(f"{flag.level.upper()}: {about}{flag.text}")))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return [line.rstrip() for line in text.splitlines()]
+
+
+def flag_lines(report: Report, level: Literal["warning", "note"]) -> list[str]:
+    """The flags of one level for a terminal, one line each."""
+    return [
+        _safe(flag.text if not flag.subject or flag.subject in flag.text else f"{flag.subject}: {flag.text}")
+        for flag in report.flags
+        if flag.level == level
+    ]
 
 
 def _terminal_cell(report: Report, metric: str, interval: Interval | None) -> Text:
@@ -187,7 +193,7 @@ def _terminal_cell(report: Report, metric: str, interval: Interval | None) -> Te
 
 def _count(report: Report) -> str:
     seconds = sum(recording.seconds for recording in report.recordings)
-    return f"{len(report.recordings)} recordings, {seconds:.0f} s, {report.evaluated_set}"
+    return f"{len(report.recordings)} recordings, {seconds:.0f} s"
 
 
 def _safe(text: str) -> str:

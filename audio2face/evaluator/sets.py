@@ -176,7 +176,7 @@ def set_of_folder(prepared: PreparedRun, folder: Path, actor: str, fps: float | 
     check_unique(shots)
     return EvaluatedSet(
         shots=shots,
-        label=f"{folder.resolve().name}, {len(shots)} shots on the face of {actor}",
+        label=f"recordings of {folder.resolve().name} on the face of {actor}",
         chosen_by="The recordings belong to no set of the training run. Whether settings were chosen on them is for "
         "you to know.",
         flags=flags,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from made_reports import made_report
 
 from audio2face.errors import FileFormatError
-from audio2face.evaluator.report_files import read_report, summary_lines, write_report
+from audio2face.evaluator.report_files import flag_lines, read_report, summary_lines, write_report
 from audio2face.evaluator.results import Interval, Report
 
 
@@ -105,15 +105,15 @@ def test_tables_hold_the_numbers(tmp_path: Path) -> None:
     assert found["recordings"] == "3"
 
 
-def test_terminal_shows_intervals_and_warnings_first() -> None:
+def test_terminal_shows_intervals_and_flags() -> None:
     report = made_report(3, prefix="[red]")
     summary = {"[red]ridge": {"lip_lag": Interval(mean=-12.34, low=-20.04, high=3.0, recordings=3)}}
     lines = summary_lines(replace(report, summary=summary))
-    assert lines[0] == "[red]Two networks of mary on test shots: 3 recordings, 18 s, [red]test shots of mary"
+    assert lines[0] == "[red]Two networks of mary on test shots: 3 recordings, 18 s"
     row = next(place for place, line in enumerate(lines) if line.startswith("[red]ridge"))
     assert lines[row].endswith("−12.3")
     assert lines[row + 1].strip() == "−20.0 to 3.0"
-    said = [line for line in lines if line.startswith(("WARNING", "NOTE"))]
-    assert said[0].startswith("WARNING: [red]261130_142233_mary, finished: It does not clear the ridge")
-    assert said[1].startswith("NOTE: 4 recordings")
+    (warning,), (note,) = flag_lines(report, "warning"), flag_lines(report, "note")
+    assert warning.startswith("[red]261130_142233_mary, finished: It does not clear the ridge")
+    assert note.startswith("4 recordings")
     assert max(map(len, lines)) <= 120
