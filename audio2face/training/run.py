@@ -44,7 +44,7 @@ from audio2face.training.distributed import (
 from audio2face.training.metrics import RunLog
 from audio2face.training.run_folder import NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
-from audio2face.training.split_record import record_split
+from audio2face.training.split_record import check_split, record_split
 from audio2face.training.task import ResumeMetadata, Task, training_module
 from audio2face.training.trackers import TrackedRun
 from audio2face.training.trainer import StopReason, Trainer
@@ -99,7 +99,7 @@ def find_resumable_run(configuration: Configuration, preproc: Mapping[str, str])
 
 
 def check_settings(run: RunFolder, configuration: Configuration) -> None:
-    """Makes sure that the parameters that affect the weights are those of the start of a run.
+    """Makes sure that the parameters that affect the weights, and the test set, are those of the start of a run.
 
     Raises:
         UserError: some differ.
@@ -125,6 +125,7 @@ def check_settings(run: RunFolder, configuration: Configuration) -> None:
             hint=f"{_given_arguments(run)}Restore them to resume this run; or start a new one, if you like from its "
             "weights (PRETRAINED_NET_FPATH).",
         )
+    check_split(run.path, configuration)
 
 
 def _given_arguments(run: RunFolder) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
-from audio2face.errors import FileFormatError
+from audio2face.errors import FileFormatError, UserError
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import file_sha256, write_json
 from audio2face.preproc.artifacts import PreprocArtifacts
@@ -107,6 +107,32 @@ def record_split(run: Path, configuration: Configuration) -> None:
     audio = dict.fromkeys(clip.audio for clip in read_validation(run, roots) or ())
     record = SplitRecord(tuple(test), _hashed(audio))
     write_json(run / TEST_FILE, _as_json(record, roots))
+
+
+def check_split(run: Path, configuration: Configuration) -> None:
+    """Makes sure that a resumed run leaves out the shots that it left out before.
+
+    TEST_FRACTION draws from the shots that there are: with shots that were added or renamed since, it may draw others.
+
+    Args:
+        run: the run folder.
+        configuration: for stage "train".
+
+    Raises:
+        UserError: the test set is another one than the run recorded.
+    """
+    record = read_test_shots(run, configuration.roots)
+    before = set() if record is None else {(shot.actor, shot.shot) for shot in record.test}
+    actors = [ActorDataset.open(actor, configuration.dataset) for actor in configuration.dataset.ACTOR_NAMES]
+    now = {(actor.actor, shot) for actor in actors for shot in actor.test_shots}
+    if before != now:
+        actor, shot = min(before ^ now)
+        was = "was in its test set and is not now" if (actor, shot) in before else "is in the test set and was not"
+        raise UserError(
+            f"was started with another test set: shot {shot!r} of actor {actor!r} {was}",
+            path=run,
+            hint="Shots or emotions have changed since. Restore them to resume this run, or start a new one.",
+        )
 
 
 def _shots(actor: ActorDataset, origin: Origin) -> list[HeldOutShot]:

@@ -27,7 +27,7 @@ from audio2face.training.data.sequences import num_rows
 from audio2face.training.preproc_runs import find_run
 from audio2face.training.run import check_settings
 from audio2face.training.run_folder import describe_validation, provenance_record
-from audio2face.training.split_record import TEST_FILE, changed_files, read_test_shots, record_split
+from audio2face.training.split_record import TEST_FILE, changed_files, check_split, read_test_shots, record_split
 
 PATHS = {
     "AUDIO_ROOT": "audio",
@@ -221,6 +221,22 @@ def test_a_run_without_a_test_set_has_no_record(configure: Configure, tmp_path: 
     folder = _recorded(tmp_path / "run", configure())
     assert not (folder / TEST_FILE).exists()
     assert read_test_shots(folder, configure().roots) is None
+
+
+def test_a_run_is_not_resumed_where_the_draw_has_changed(configure: Configure, dataset: Path, tmp_path: Path) -> None:
+    for number in range(8):
+        shutil.copytree(dataset / "cache/skin/s1_neutral", dataset / f"cache/skin/t{number}_neutral")
+        path = dataset / f"cache/skin/t{number}_neutral"
+        for file in path.iterdir():
+            file.rename(path / file.name.replace("s1_neutral", path.name))
+    configuration = configure(TEST_FRACTION=0.2, SKIN_CACHE_ROOT={"ann": str(dataset / "cache/skin")})
+    folder = _recorded(tmp_path / "run", configuration)
+    check_split(folder, configuration)
+    record = read_test_shots(folder, configuration.roots)
+    assert record is not None
+    shutil.rmtree(dataset / "cache/skin" / record.test[0].shot)
+    with pytest.raises(UserError, match=f"another test set: shot '{record.test[0].shot}' of actor 'ann' was in"):
+        check_split(folder, configuration)
 
 
 def test_a_damaged_record_is_refused(run: tuple[Path, Configuration]) -> None:
