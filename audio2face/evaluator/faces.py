@@ -9,10 +9,11 @@ from fractions import Fraction
 import numpy as np
 
 from audio2face.animation import AnimatorSettings, FaceAnimator, FaceData, attach_to_jaw, unproject
+from audio2face.evaluate.group_metrics import score_weights
 from audio2face.evaluate.motion import FaceFrames
 from audio2face.geometry.frames import lerp
-from audio2face.inference.actor import DisplayData, load_face
-from audio2face.model_folder import DeployedActor
+from audio2face.inference.actor import DisplayData, WeightTrack, load_face
+from audio2face.model_folder import BlendshapeSet, DeployedActor
 from audio2face.types import MESHES, Float32Array, Int64Array
 
 
@@ -173,3 +174,29 @@ def _combined(one: FaceFrames, other: FaceFrames, combine: Combine) -> FaceFrame
 
 def _combined_part(one: Float32Array | None, other: Float32Array | None, combine: Combine) -> Float32Array | None:
     return None if one is None or other is None else combine(one, other)
+
+
+class WeightComparison:
+    """Blend-shape weights of the skin, solved for an animation and for the recorded face, frame by frame.
+
+    Args:
+        shapes: the actor's blend shapes.
+
+    Raises:
+        UserError: they cannot be read, or do not determine weights.
+    """
+
+    def __init__(self, shapes: BlendshapeSet) -> None:
+        self._names = shapes.names
+        self._solvers = WeightTrack(shapes, "cpu"), WeightTrack(shapes, "cpu")
+        self._weights: tuple[list[Float32Array], list[Float32Array]] = ([], [])
+
+    def update(self, predicted: FaceFrames, true: FaceFrames) -> None:
+        """Solves the next frames of both."""
+        for solve, weights, frames in zip(self._solvers, self._weights, (predicted, true), strict=True):
+            weights.append(solve(frames.skin))
+
+    def finish(self) -> dict[str, float]:
+        """The metrics of `score_weights`, those that are defined."""
+        predicted, true = (np.concatenate(weights) for weights in self._weights)
+        return score_weights(predicted, true, self._names)

@@ -22,6 +22,7 @@ from audio2face.evaluate.regions import Regions
 from audio2face.evaluate.scorer import ShotScore, ShotScorer
 from audio2face.evaluator.baseline_faces import BaselineFaces
 from audio2face.evaluator.behaviour_tests import ANIMATED_SECONDS, SpeechClip, run_behaviour_tests
+from audio2face.evaluator.faces import WeightComparison
 from audio2face.evaluator.results import Variant
 from audio2face.evaluator.shots import EvaluationShot, GroundTruth
 from audio2face.evaluator.subjects import Model, ModelSettings
@@ -178,13 +179,19 @@ class ModelTask(Task):
         """The records (`score_record`) by subject."""
         model = session.model(self.model)
         run = model.settings.run
-        scored = self._score_variants(session, model)
+        shapes = model.deployed.actor(self.shot.actor).blendshapes.get("skin")
+        weights = None if shapes is None else WeightComparison(shapes)
+        scored = self._score_variants(session, model, weights)
         records = {subject_name(run, variant): score_record(score) for variant, score in scored.items()}
+        if weights is not None:
+            records[subject_name(run, "finished")]["values"].update(weights.finish())
         if self.samples and model.deployed.info.noise_shape is not None:
             records[subject_name(run, "finished")]["values"]["diversity"] = self._diversity(session, model)
         return records
 
-    def _score_variants(self, session: Session, model: Model) -> dict[Variant, ShotScore]:
+    def _score_variants(
+        self, session: Session, model: Model, weights: WeightComparison | None
+    ) -> dict[Variant, ShotScore]:
         scorers = {variant: new_scorer(self.shot, session) for variant in model.settings.parameters[self.shot.actor]}
         truth, at = GroundTruth(self.shot), 0
         for blocks in model.animate(self.shot):
@@ -192,6 +199,8 @@ class ModelTask(Task):
             true = truth.read(at, at + count)
             for variant, frames in blocks.items():
                 scorers[variant].update(frames, true)
+            if weights is not None:
+                weights.update(blocks["finished"], true)
             at += count
         return {variant: scorer.finish() for variant, scorer in scorers.items()}
 

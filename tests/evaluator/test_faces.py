@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio2face.animation import SolverSettings
 from audio2face.evaluate.lips import resample_frames
 from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluator.baseline_faces import FaceShape, project
-from audio2face.evaluator.faces import RecordedFrames, concatenate
+from audio2face.evaluator.faces import RecordedFrames, WeightComparison, concatenate
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.types import Float32Array
 
@@ -86,3 +89,39 @@ def test_a_bent_jaw_is_seen_as_the_rigid_one_that_is_closest() -> None:
     gaps = np.linalg.norm(moved[:, None] - moved, axis=-1), np.linalg.norm(jaw[:, None] - jaw, axis=-1)
     np.testing.assert_allclose(*gaps, atol=1e-5)
     assert face.jaw[0].mean() == pytest.approx((0.5 * jaw).mean(), abs=1e-5)
+
+
+def three_shapes() -> Any:
+    """Three shapes of different vertices, and a solver without regularisation."""
+    deltas = np.zeros((3, 4, 3), np.float32)
+    deltas[0, :2, 1], deltas[1, 2, 2], deltas[2, 3, 0] = -2.0, 1.0, 1.0
+    none = SolverSettings(
+        l1=0.0,
+        l2=0.0,
+        temporal=0.0,
+        symmetry=0.0,
+        template_size=10.0,
+        active=(True, True, True),
+        cancel_pairs=(-1, -1, -1),
+        symmetry_pairs=(-1, -1, -1),
+        multipliers=(1.0, 1.0, 1.0),
+        offsets=(0.0, 0.0, 0.0),
+    )
+    neutral = np.random.default_rng(2).standard_normal((4, 3)).astype(np.float32)
+    return SimpleNamespace(
+        names=("jawOpen", "pucker", "smile"), deltas=deltas, neutral=neutral, settings=none, mask=None
+    )
+
+
+def test_weights_of_the_recorded_face_are_those_of_an_equal_animation() -> None:
+    shapes = three_shapes()
+    weights = np.random.default_rng(3).uniform(0, 1, (6, 3)).astype(np.float32)
+    skin = shapes.neutral + np.tensordot(weights, shapes.deltas, axes=1)
+    half = shapes.neutral + np.tensordot(weights * 0.5, shapes.deltas, axes=1)
+    for frames, error, retention in ((skin, 0.0, 1.0), (half, weights.mean() / 2, 0.5)):
+        comparison = WeightComparison(shapes)
+        for rows in (slice(0, 4), slice(4, 6)):
+            comparison.update(*(FaceFrames(skin=each[rows].astype(np.float32)) for each in (frames, skin)))
+        found = comparison.finish()
+        assert found["weight_error"] == pytest.approx(error, abs=1e-3)
+        assert found["weight_opening_retention"] == pytest.approx(retention, abs=1e-3)
