@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 
-from audio2face.evaluator.figures import number
 from audio2face.evaluator.markup import Markup, joined, tag, text
 from audio2face.evaluator.page_data import page_data
 from audio2face.evaluator.page_tables import (
     RESULTS,
+    behaviour_figure,
     behaviour_section,
     facts_section,
     paired_section,
@@ -23,7 +23,14 @@ from audio2face.evaluator.page_tables import (
     worst_section,
 )
 from audio2face.evaluator.results import Behaviour, Flag, Report, Subject
-from audio2face.evaluator.wording import behaviour_count, judgement, leading_subjects, model_label, sentences
+from audio2face.evaluator.wording import (
+    behaviour_count,
+    judgement,
+    leading_subjects,
+    model_label,
+    ridge_of,
+    sentences,
+)
 from audio2face.player.page import bundled, script_json, web_text
 
 _WEB = resources.files("audio2face.evaluator") / "web"
@@ -37,6 +44,10 @@ _LINKS = (
     ("curves", "Curves"),
     ("worst", "Worst moments"),
     ("facts", "Definitions and data"),
+)
+_RIDGE = (
+    "The ridge is a linear map from the sound to the face, fitted in seconds to the same training data: a network that "
+    "is no better has learned little."
 )
 _QUICK = "This is a quick report: it has no behaviour tests, and no players at the worst moments."
 
@@ -115,12 +126,13 @@ def _lead(report: Report) -> Markup:
     beside = (
         f", beside simple methods ({', '.join(baselines)}) that show what the numbers are worth" if baselines else ""
     )
-    return tag("p", f"{what}{beside}. {report.chosen_by}", class_="lead")
+    least = f" {_RIDGE}" if ridge_of(report) else ""
+    return tag("p", f"{what}{beside}.{least} {report.chosen_by}", class_="lead")
 
 
 def _flag(flag: Flag) -> Markup:
     label = "Warning" if flag.level == "warning" else "Note"
-    about = joined(tag("b", flag.subject), ": ") if flag.subject else ""
+    about = joined(tag("b", flag.subject), ": ") if flag.subject and flag.subject not in flag.text else ""
     return tag("p", tag("strong", label, class_="label"), tag("span", about, flag.text), class_=f"flag {flag.level}")
 
 
@@ -156,7 +168,7 @@ def _tests(report: Report, subject: Subject) -> Markup:
 
 def _light(test: Behaviour) -> Markup:
     kind, word = RESULTS[test.passed]
-    figure = "" if test.value is None else f" ({f'{number(test.value, 2)} {test.unit}'.rstrip()})"
+    figure = f" ({behaviour_figure(test)})" if test.value is not None else ""
     return tag("li", tag("b", word, class_=f"light {kind}"), f" {test.label}{figure}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from audio2face.evaluate.baselines import MEAN_FACE, NEUTRAL
+from audio2face.evaluate.intervals import MIN_SHOTS
 from audio2face.evaluator.figures import MISSING, clock, decimals_for, number, range_words
 from audio2face.evaluator.markup import Markup, joined, tag, text
 from audio2face.evaluator.page_data import styles
@@ -188,8 +189,9 @@ def paired_section(report: Report) -> Markup | None:
     plots = [_forest(report, name, by_metric[name]) for name in names if name in by_metric]
     rest = [_forest(report, name, found) for name, found in by_metric.items() if name not in names]
     about = (
-        "Differences on the same recordings, mean and 95 % interval. Where the interval holds 0, these recordings "
-        "cannot tell the two apart."
+        "Differences on the same recordings, mean and 95 % interval; of a metric whose best value is 0 or 1, of the "
+        "distances from it. Where the interval holds 0, these recordings cannot tell the two apart; fewer than "
+        f"{MIN_SHOTS} shots never can."
     )
     more = tag("details", tag("summary", f"{len(rest)} more metrics"), *rest) if rest else ""
     return tag("section", tag("h2", "Paired differences"), tag("p", about), *plots, more, id="paired")
@@ -229,8 +231,8 @@ def _forest(report: Report, metric: str, comparisons: Sequence[Comparison]) -> M
 
 
 def _forest_axis(facts: MetricFacts) -> Markup:
-    """Which side of 0 is better; nothing where 0 itself or 1 is best."""
-    if facts.better not in ("higher", "lower"):
+    """Which side of 0 is better; of distances from a best value, the negative one."""
+    if facts.better == "descriptive":
         return tag("span", tag("span", "less"), tag("span", "0"), tag("span", "more"), class_="axis")
     sides = ("worse", "better") if facts.better == "higher" else ("better", "worse")
     return tag("span", tag("span", f"← {sides[0]}"), tag("span", "0"), tag("span", f"{sides[1]} →"), class_="axis")
@@ -286,8 +288,16 @@ def _behaviour_cell(test: Behaviour | None) -> Markup:
     if test is None:
         return tag("td", MISSING)
     kind, word = RESULTS[test.passed]
-    value = "" if test.value is None else f"{number(test.value, min(2, decimals_for([test.value])))} {test.unit}"
-    return tag("td", tag("b", word, class_=f"light {kind}"), tag("small", value, test.note, class_="under"))
+    return tag(
+        "td", tag("b", word, class_=f"light {kind}"), tag("small", behaviour_figure(test), test.note, class_="under")
+    )
+
+
+def behaviour_figure(test: Behaviour) -> str:
+    """What was measured, with its unit; empty where nothing was."""
+    if test.value is None:
+        return ""
+    return f"{number(test.value, min(2, decimals_for([test.value])))} {test.unit}".rstrip()
 
 
 def worst_section(report: Report) -> Markup | None:

@@ -184,9 +184,9 @@ class Moment:
 
     Attributes:
         recording: name of the recording.
-        seconds: time from the start of the shot.
+        seconds: time from the start of the recording, as its player page counts.
         error_mm: largest distance of a lip vertex from the ground truth.
-        page: the player page that shows it, relative to the report's folder; empty without one.
+        page: path of the player page that shows it, relative to the report's folder; empty without one.
     """
 
     recording: str
@@ -222,7 +222,8 @@ class Report:
         title: what was evaluated on what, one line.
         created: ISO 8601 time.
         framework: version of the framework.
-        evaluated_set: what the recordings are ("test shots of ...", "validation shots of ...", a folder's name).
+        evaluated_set: what the recordings are ("the test set of ...", "the validation set of ...", "the recordings in
+            ...").
         chosen_by: whether anything was chosen on these recordings (weights, settings, post-processing), one sentence.
         recordings: all recordings.
         regions: by name.

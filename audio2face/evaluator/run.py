@@ -210,7 +210,10 @@ class _Evaluation:
         missing = [task for task in tasks.values() if not self._is_written(task)]
         self.done(missing, "player pages")
         return {
-            subject: [_shown(moment, tasks[subject, moment.recording], self.settings.folder) for moment in moments]
+            subject: [
+                replace(moment, page=tasks[subject, moment.recording].path.relative_to(self.settings.folder).as_posix())
+                for moment in moments
+            ]
             for subject, moments in worst.items()
         }
 
@@ -244,10 +247,10 @@ class _Evaluation:
         subjects = self.subjects()
         summary = summarise(scores, recordings)
         comparisons = compare(scores, subjects, recordings)
-        worst = _worst(subjects, scores, recordings)
+        worst = _worst(subjects, scores, recordings, self.shots)
         names = ", ".join(each.name for each in self.prepared)
         return Report(
-            title=f"{names}: {self.evaluated.label}",
+            title=f"{names} on {self.evaluated.label}",
             created=datetime.now().astimezone().isoformat(timespec="seconds"),
             framework=__version__,
             evaluated_set=self.evaluated.label,
@@ -327,10 +330,18 @@ def _metric_facts(summary: Mapping[str, Mapping[str, Any]]) -> dict[str, MetricF
 
 
 def _worst(
-    subjects: Sequence[Subject], scores: Scores, recordings: Sequence[RecordingFacts]
+    subjects: Sequence[Subject], scores: Scores, recordings: Sequence[RecordingFacts], shots: Sequence[EvaluationShot]
 ) -> dict[str, list[Moment]]:
-    finished = [subject.name for subject in subjects if subject.variant == "finished"]
-    return {name: worst_moments(scores[name], recordings) for name in finished}
+    """The worst moments of finished animations, at their times in the recordings."""
+    starts = {shot.name: shot.audio_start for shot in shots}
+    return {
+        subject.name: [
+            replace(moment, seconds=round(starts[moment.recording] + moment.seconds, 2))
+            for moment in worst_moments(scores[subject.name], recordings)
+        ]
+        for subject in subjects
+        if subject.variant == "finished"
+    }
 
 
 def _curves(scores: Scores, shots: Sequence[EvaluationShot]) -> dict[str, Curves]:
@@ -354,10 +365,3 @@ def _curves(scores: Scores, shots: Sequence[EvaluationShot]) -> dict[str, Curves
 
 def _file_name(recording: str) -> str:
     return re.sub(r"[^\w.-]+", "_", recording).strip("_")
-
-
-def _shown(moment: Moment, task: PageTask, folder: Path) -> Moment:
-    """A moment with its page, which shows the shot from its first recorded frame on."""
-    page = task.path.relative_to(folder).as_posix()
-    start = round(task.shot.first / task.shot.fps + moment.seconds, 2)
-    return replace(moment, page=f"{page}#t={start:g}")

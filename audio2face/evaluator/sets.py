@@ -85,7 +85,7 @@ def _test_set(prepared: PreparedRun, record: SplitRecord, actors: Sequence[str])
     check_unique(shots)
     return EvaluatedSet(
         shots=shots,
-        label=f"test set of {prepared.name}",
+        label=f"the test set of {prepared.name}",
         chosen_by="Nothing was chosen on these shots: training, validation and preprocessing left them out."
         if record.is_unseen
         else "Training and validation left these shots out; preprocessing did not.",
@@ -119,7 +119,7 @@ def _validation_set(prepared: PreparedRun, actors: Sequence[str], *, is_asked_fo
     )
     return EvaluatedSet(
         shots=shots,
-        label=f"validation set of {prepared.name}",
+        label=f"the validation set of {prepared.name}",
         chosen_by=why,
         flags=(Flag(level="warning", text=why),),
     )
@@ -176,7 +176,7 @@ def set_of_folder(prepared: PreparedRun, folder: Path, actor: str, fps: float | 
     check_unique(shots)
     return EvaluatedSet(
         shots=shots,
-        label=f"recordings of {folder.resolve().name} on the face of {actor}",
+        label=f"the recordings in {folder.resolve().name}, on the face of {actor}",
         chosen_by="The recordings belong to no set of the training run. Whether settings were chosen on them is for "
         "you to know.",
         flags=flags,

@@ -10,8 +10,9 @@ import numpy as np
 
 from audio2face.evaluate.baselines import MEAN_FACE, RIDGE
 from audio2face.evaluate.group_metrics import emotion_separability
-from audio2face.evaluate.intervals import Estimate, bootstrap_mean, group_by_shot, paired_difference
+from audio2face.evaluate.intervals import MIN_SHOTS, Estimate, bootstrap_mean, group_by_shot, paired_difference
 from audio2face.evaluate.metrics import METRICS
+from audio2face.evaluator.figures import number, range_words
 from audio2face.evaluator.results import Comparison, Flag, Interval, Moment, RecordingFacts, Subject
 
 # What every model is compared in, against the ridge and against other models.
@@ -114,18 +115,18 @@ def flags_of(
         flags.append(
             Flag(
                 level="warning",
-                text=f"Only {num_shots} shots were evaluated: intervals are uncertain below {FEW_SHOTS}, and small "
-                "differences mean nothing.",
+                text=f"Only {num_shots} {'shot was' if num_shots == 1 else 'shots were'} evaluated: intervals are "
+                f"uncertain below {FEW_SHOTS} shots, and small differences mean nothing.",
             )
         )
     for subject in subjects:
         if subject.variant == "finished":
-            flags += _flags_of_model(subject, comparisons, summary)
+            flags += _flags_of_model(subject, comparisons, summary, num_shots)
     return flags
 
 
 def _flags_of_model(
-    subject: Subject, comparisons: Sequence[Comparison], summary: Mapping[str, Mapping[str, Interval]]
+    subject: Subject, comparisons: Sequence[Comparison], summary: Mapping[str, Mapping[str, Interval]], num_shots: int
 ) -> list[Flag]:
     against_ridge = {
         each.metric: each for each in comparisons if each.subject == subject.name and each.against == RIDGE
@@ -135,6 +136,8 @@ def _flags_of_model(
     short = [each for each in decisive if each.verdict != "better"]
     if short or not decisive:
         reasons = "; ".join(_reason(each) for each in short) or "nothing could be compared"
+        if num_shots < MIN_SHOTS:
+            reasons = f"that takes {MIN_SHOTS} shots or more"
         flags.append(
             Flag(
                 level="warning",
@@ -157,10 +160,11 @@ def _flags_of_model(
 
 def _reason(comparison: Comparison) -> str:
     difference, metric = comparison.difference, METRICS[comparison.metric]
-    unit = f" {metric.unit}" if metric.unit else ""
-    interval = "" if difference.low is None else f", interval {difference.low:+.3f} to {difference.high:+.3f}"
+    ends = range_words(difference, 3, signed=True)
+    interval = f", interval {ends}" if ends else ""
     words = "is worse" if comparison.verdict == "worse" else "may be the same"
-    return f"{metric.label} {words} ({difference.mean:+.3f}{unit}{interval})"
+    mean = f"{number(difference.mean, 3, signed=True)} {metric.unit}".rstrip()
+    return f"{metric.label} {words} ({mean}{interval})"
 
 
 def _mean_face_is_nearer(name: str, summary: Mapping[str, Mapping[str, Interval]]) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from audio2face.evaluate.baselines import RIDGE
+from audio2face.evaluate.intervals import MIN_SHOTS
 from audio2face.evaluator.figures import decimals_for, number, range_words
 from audio2face.evaluator.results import Interval, Report, Subject, Verdict
+from audio2face.evaluator.summary import DECISIVE
 
 # What a reader sees first, in this order.
 MAIN_METRICS = (
@@ -151,7 +153,7 @@ def _plain(case: _Case) -> str:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether a model is worth more than a linear map.
+    """Whether a model is worth more than a linear map; the warnings of a report (`summary.flags_of`) decide alike.
 
     Attributes:
         verdict: better, worse, or undecided.
@@ -165,27 +167,35 @@ class Judgement:
 
 
 def judgement(report: Report, subject: Subject) -> Judgement | None:
-    """Compares a model with the ridge in the main metrics; None without such comparisons."""
+    """Compares a model with the ridge by the metrics that decide; None without such comparisons."""
     ridge, names = ridge_of(report), main_metrics(report)
-    verdicts = [
-        comparison.verdict
+    found = {
+        comparison.metric: comparison.verdict
         for comparison in report.comparisons
         if comparison.subject == subject.name and comparison.against == ridge and comparison.metric in names
-    ]
+    }
+    verdicts = list(found.values())
     if not verdicts:
         return None
+    shots = len({(recording.actor, recording.shot) for recording in report.recordings})
+    if shots < MIN_SHOTS:
+        reason = (
+            f"{shots} {'shot is' if shots == 1 else 'shots are'} too few for a verdict; it takes {MIN_SHOTS} or more."
+        )
+        return Judgement("undecided", "Too few recordings to compare with a linear map", reason)
     better, worse = verdicts.count("better"), verdicts.count("worse")
     reason = (
         f"Of {len(verdicts)} main metrics, {better} {_are(better)} clearly better than the linear map's, "
         f"{worse} clearly worse, and {verdicts.count('undecided')} too close to tell."
     )
-    if better and not worse:
+    decisive = {found.get(name, "undecided") for name in DECISIVE}
+    if decisive == {"better"}:
         return Judgement("better", "Better than a linear map", reason)
-    if worse and not better:
+    if "worse" in decisive and "better" not in decisive:
         return Judgement("worse", "Worse than a linear map", reason)
-    if better:
+    if "worse" in decisive:
         return Judgement("undecided", "Better than a linear map in some ways, worse in others", reason)
-    return Judgement("undecided", "No better than a linear map, as far as these recordings can tell", reason)
+    return Judgement("undecided", "Not shown to be better than a linear map", reason)
 
 
 def _are(count: int) -> str:

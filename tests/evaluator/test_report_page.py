@@ -76,19 +76,26 @@ def test_summary_says_what_matters(open_report: OpenReport) -> None:
 @pytest.mark.parametrize(
     ("verdicts", "headline"),
     [
-        (("better", "undecided"), "Better than a linear map"),
+        (("better", "better"), "Better than a linear map"),
+        (("better", "undecided"), "Not shown to be better than a linear map"),
         (("worse", "undecided"), "Worse than a linear map"),
         (("better", "worse"), "in some ways, worse in others"),
-        (("undecided", "undecided"), "No better than a linear map"),
+        (("undecided", "undecided"), "Not shown to be better than a linear map"),
     ],
 )
 def test_verdict_is_about_the_ridge(verdicts: tuple[str, str], headline: str) -> None:
-    report = made_report(3)
+    report = made_report(6)
     ours = [found for found in report.comparisons if found.subject == f"{FIRST}, finished" and found.against == "ridge"]
     comparisons = [replace(found, verdict=verdict) for found, verdict in zip(ours, verdicts, strict=False)]
     page = render_page(replace(report, comparisons=comparisons))
     assert headline in page
     assert page.count('class="verdict') == 1
+
+
+def test_few_shots_have_no_verdict() -> None:
+    page = render_page(made_report(5))
+    assert "5 shots are too few for a verdict; it takes 6 or more." in page
+    assert "Better than" not in page
 
 
 def test_summary_speaks_of_metrics_that_exist() -> None:

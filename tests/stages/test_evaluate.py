@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -68,7 +70,10 @@ def test_what_is_reported(report: Report, trained: Path) -> None:
     folder = _folder(trained)
     assert {"report.html", "report.json", "scores.csv", "summary.csv"} <= {path.name for path in folder.iterdir()}
     (worst,) = report.worst.values()
-    assert all((folder / moment.page.partition("#")[0]).is_file() for moment in worst)
+    assert all((folder / moment.page).is_file() for moment in worst)
+    linked = re.findall(r'href="([^"]*)" class="moment"', (folder / "report.html").read_text())
+    assert all((folder / unquote(address.partition("#")[0])).is_file() for address in linked)
+    assert len(linked) == len(worst)
     with (folder / "scores.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(report.subjects)
 
@@ -76,7 +81,7 @@ def test_what_is_reported(report: Report, trained: Path) -> None:
 def test_a_network_trained_for_some_steps_is_flagged(report: Report) -> None:
     texts = [flag.text for flag in report.flags]
     assert any("not shown to be better than a linear map" in text for text in texts)
-    assert any("Only 1 shots were evaluated" in text for text in texts)
+    assert any("Only 1 shot was evaluated" in text for text in texts)
 
 
 def test_the_lip_error_is_that_of_the_animation_that_users_get(report: Report, trained: Path, tmp_path: Path) -> None:
