@@ -18,14 +18,16 @@ import soundfile
 from snippets import NOT_EXECUTED, ROOT, Block, blocks, commands, why_not_run
 from torch.distributed.run import get_args_parser
 
-sys.path += [str(ROOT / "tests/inference"), str(ROOT / "tests/model_folder")]
+sys.path += [str(ROOT / "tests" / folder) for folder in ("evaluator", "inference", "model_folder")]
 
+from made_reports import made_report
 from small_graphs import write_graph
 from small_models import REGRESSION, write_model
 
 from audio2face.cli import parsers, settings
 from audio2face.cli.main import COMMANDS
 from audio2face.config import Roots, load
+from audio2face.evaluator.report_files import write_report
 from tools import docker
 
 CONFIGURED = re.compile(r"# configs/[a-z-]+/(?P<file>config_(?P<section>[a-z]+)\.py)\n")
@@ -82,6 +84,7 @@ def folder_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_model(model, info)
     write_graph(model / "network.onnx", info)
     soundfile.write(tmp_path / "speech.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), 16_000)
+    write_report(made_report(), tmp_path / "workspace/output_evaluate" / model.name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("A2F_WORKSPACE_ROOT", str(tmp_path / "workspace"))
     return tmp_path
