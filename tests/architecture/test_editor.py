@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STAGES = {"Preprocessing": "preproc", "Training": "train", "Deployment": "deploy", "Inference": "inference"}
+STAGES = {
+    "Preprocessing": "preproc",
+    "Training": "train",
+    "Deployment": "deploy",
+    "Inference": "inference",
+    "Evaluation": "evaluate",
+}
 
 
 def settings(name: str) -> dict[str, Any]:

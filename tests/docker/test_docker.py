@@ -22,6 +22,7 @@ STAGES = {
     "train": ["my-config", "--resume"],
     "deploy": ["my-config", "261123_101500_run"],
     "inference": ["my-config", "261123_101500_run", "--audio", "it's a space.wav"],
+    "evaluate": ["my-config", "261123_101500_run", "--quick"],
 }
 # Answers what `image inspect` asks with the file `label`, where it is there; anything else is recorded, and ends as the
 # files `status` and `wait` say.
@@ -220,7 +221,7 @@ def test_the_dockerfile_passes_its_linter() -> None:
 
 def test_shell_scripts_pass_their_linter() -> None:
     scripts = sorted((ROOT / "docker").glob("*.sh"))
-    assert len(scripts) == 7
+    assert len(scripts) == 8
     lint("shellcheck", "--external-sources", *scripts, ".ci/run")
     assert all(os.access(script, os.X_OK) for script in scripts)
 
