@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,8 +106,12 @@ class _Pair:
     shots: frozenset[str]
 
 
-def find_actors(folder: Path) -> list[FoundActor]:
+def find_actors(folder: Path, known: Collection[str] = ()) -> list[FoundActor]:
     """Finds the actors of a data folder, sorted by name.
+
+    Args:
+        folder: the data folder.
+        known: parameters whose files lie elsewhere: the folder's files are of use without them.
 
     Raises:
         UserError: there is no such folder, or it holds no recordings with caches of the same names.
@@ -120,7 +124,7 @@ def find_actors(folder: Path) -> list[FoundActor]:
         raise _nothing_found(folder, listing)
     homes = {pair.folder for pair in pairs}
     outer = sorted(home for home in homes if not any(other in home.parents for other in homes))
-    return [_actor(home, [pair for pair in pairs if pair.folder == home], listing) for home in outer]
+    return [_actor(home, [pair for pair in pairs if pair.folder == home], listing, known) for home in outer]
 
 
 def _list(folder: Path) -> _Listing:
@@ -186,7 +190,7 @@ def _pairs(listing: _Listing) -> list[_Pair]:
     return pairs
 
 
-def _actor(home: Path, pairs: Sequence[_Pair], listing: _Listing) -> FoundActor:
+def _actor(home: Path, pairs: Sequence[_Pair], listing: _Listing, known: Collection[str]) -> FoundActor:
     skin = _skin_of(pairs)
     shots = sorted(skin.shots)
     caches = {shot: open_cache(find_cache(skin.caches, shot).path) for shot in shots}
@@ -202,7 +206,7 @@ def _actor(home: Path, pairs: Sequence[_Pair], listing: _Listing) -> FoundActor:
     own = [path for path in listing.files if home in path.parents and not _is_below_other(path, home, listing, paths)]
     for parameter in _FILES:
         _choose(parameter, own, home, num_verts, paths, missing)
-    _drop_incomplete(paths, missing)
+    _drop_incomplete(paths, missing, known)
     unpaired = len(listing.recordings[skin.recordings] ^ listing.caches[skin.caches])
     return FoundActor(
         name=home.name,
@@ -282,10 +286,10 @@ def _has_shape(path: Path, num_verts: int) -> bool:
     return False
 
 
-def _drop_incomplete(paths: dict[str, Path], missing: dict[str, str]) -> None:
+def _drop_incomplete(paths: dict[str, Path], missing: dict[str, str], known: Collection[str]) -> None:
     """Takes out files that are of use together only, where some of them are missing."""
     for group in _TOGETHER:
-        lacking = [name for name in group if name not in paths]
+        lacking = [name for name in group if name not in paths and name not in known]
         for name in group if lacking else ():
             if paths.pop(name, None) is not None:
                 missing[name] = f"found, of no use without {lacking[0]}"

@@ -207,7 +207,8 @@ def shots_of_folder(
         UserError: the folder holds no data, its mesh is another, or its rate cannot be told.
     """
     shots: list[EvaluationShot] = []
-    for found in find_actors(folder):
+    of_mesh = [name for name in actor.paths if name not in _OF_SHOTS]
+    for found in find_actors(folder, of_mesh):
         dataset = _dataset_of(found, actor, fps)
         for name in found.shots:
             shot = shot_of(
