@@ -20,9 +20,9 @@ from audio2face.console import LOGGER, track
 from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.geometry import PointCache
-from audio2face.inference import EmotionCurve, Executor, NetworkOutput, NetworkSession, TrackSettings
+from audio2face.inference import EmotionCurve, Executor, NetworkSession, TrackSettings
 from audio2face.inference.actor import exact_rate, load_face
-from audio2face.inference.executor import check_finite_motion, group_frames
+from audio2face.inference.executor import OutputFrames
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.run_folder import ValidationClip
@@ -278,16 +278,16 @@ class HeldOutReader:
         for samples in stream_range(clip.audio, executor.samplerate, begin, count, resampler):
             executor.push(0, samples)
         executor.close(0)
-        parts = [self._parts(motion, marked) for motion in group_frames(map(check_finite_motion, executor.run()))]
+        parts = [self._parts(values, marked) for values in OutputFrames(executor).run()]
         frames = slice(lead, lead + int(wanted))
         skin, tongue, jaw, eyes = (np.concatenate(part)[frames] for part in zip(*parts, strict=True))
         return float(fps), PartMotion(skin, tongue, jaw, eyes)
 
     def _parts(
-        self, motion: NetworkOutput, marked: MarkedVertices
+        self, values: Float32Array, marked: MarkedVertices
     ) -> tuple[Float32Array, Float32Array, Float32Array, Float32Array]:
         """Skin, tongue, jaw and eyes of network output, as in `PartMotion`."""
-        skin, tongue, jaw, eyes = self._model.info.split_channels(motion.values)
+        skin, tongue, jaw, eyes = self._model.info.split_channels(values)
         if self._model.info.predicts_coefficients:
             moved = np.tensordot(skin, self._source.skin.matrix[:, marked.kept], axes=1)
             tongue = np.tensordot(tongue, self._source.tongue.matrix, axes=1)

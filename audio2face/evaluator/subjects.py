@@ -24,7 +24,7 @@ from audio2face.evaluator.shots import EvaluationShot
 from audio2face.inference import EmotionCurve, Executor, TrackSettings, open_graph
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
-from audio2face.inference.executor import check_finite_motion, group_frames
+from audio2face.inference.executor import OutputFrames
 from audio2face.model_folder import DeployedModel
 from audio2face.types import MM_PER_CM, Float32Array, Float64Array
 
@@ -140,13 +140,14 @@ class Model:
         wanted = -(-shot.num_frames * fps // rate) + 1
         begin = round((start - lead / fps) * executor.samplerate)
         count = round((lead + wanted) / fps * executor.samplerate + _CONTEXT * executor.samplerate)
+        frames = OutputFrames(executor)
         for samples in stream_range(shot.audio, executor.samplerate, begin, count, info.resampler):
             executor.push(0, samples)
-            for values in _values(executor):
+            for values in frames.run():
                 yield from _after(face, values, lead)
                 lead = max(0, lead - len(values))
         executor.close(0)
-        for values in _values(executor):
+        for values in frames.run():
             yield from _after(face, values, lead)
             lead = max(0, lead - len(values))
 
@@ -179,11 +180,6 @@ class Model:
     @property
     def _vocabulary(self) -> tuple[str | None, ...]:
         return (*self.deployed.info.emotions, self.settings.zero_emotion)
-
-
-def _values(executor: Executor) -> Iterator[Float32Array]:
-    for output in group_frames(map(check_finite_motion, executor.run())):
-        yield output.values
 
 
 def _after(face: ActorFace, values: Float32Array, lead: int) -> Iterator[FaceFrames]:
@@ -255,12 +251,12 @@ class MouthAnimation:
     def _opening(self, executor: Executor, pieces: Iterable[Float32Array]) -> tuple[Float64Array, float]:
         parameters = dict(self._model.settings.parameters[self._actor]["finished"])
         animate = FaceAnimator(self._data, AnimatorSettings.from_parameters(parameters), executor.fps)
-        curve = []
+        frames, curve = OutputFrames(executor), []
         for piece in pieces:
             executor.push(0, piece)
-            curve += [self._opened(animate, values) for values in _values(executor)]
+            curve += [self._opened(animate, values) for values in frames.run()]
         executor.close(0)
-        curve += [self._opened(animate, values) for values in _values(executor)]
+        curve += [self._opened(animate, values) for values in frames.run()]
         return np.concatenate(curve), float(executor.fps)
 
     def _opened(self, animate: FaceAnimator, values: Float32Array) -> Float64Array:

@@ -287,3 +287,31 @@ def check_finite_motion(output: NetworkOutput) -> NetworkOutput:
             hint="The training diverged; deploy an earlier run, or choose another seed.",
         )
     return output
+
+
+class OutputFrames:
+    """Network output of an executor of one track, from the first frame of the recording on.
+
+    Consumers count a frame's sample with stride and offset rounded down each by itself, so that the first frame may lie
+    a sample before the recording, where the executor skips it. It is then taken to be the frame after it.
+
+    Args:
+        executor: of one track.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._has_started = False
+
+    def run(self) -> Iterator[Float32Array]:
+        """Runs all available windows, and yields values `[frames, channels]`.
+
+        Raises:
+            UserError: the network outputs NaN or infinity.
+        """
+        for output in group_frames(map(check_finite_motion, self._executor.run())):
+            skipped = 0
+            if not self._has_started:
+                skipped = round(output.timestamps[0] * self._executor.fps / self._executor.samplerate)
+            self._has_started = True
+            yield np.concatenate([np.repeat(output.values[:1], skipped, axis=0), output.values])

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from audio2face.errors import UserError
 from audio2face.inference import EmotionCurve, Executor, NetworkOutput, TrackSettings
+from audio2face.inference.executor import OutputFrames
 from audio2face.model_folder import DeployedModel
+from audio2face.models.windows import WindowSchedule
+from audio2face.types import BoolArray, Float32Array
 
 
 def sound(seconds: float, seed: int = 0) -> np.ndarray:
@@ -176,3 +179,38 @@ def test_what_is_refused(deployed: Path) -> None:
     (deployed / "network.onnx").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"network\.onnx"):
         Executor.open(model, [track(model)])
+
+
+class _Counting:
+    """A network whose only value is the number of each frame, counted from the first one it is asked for."""
+
+    def __init__(self, hop: int) -> None:
+        self._hop, self._window = hop, 0
+
+    def run(self, audio: Float32Array, emotion: Float32Array, executed: BoolArray) -> Float32Array:
+        frames = self._window * self._hop + np.arange(self._hop, dtype=np.float32)
+        self._window += 1
+        return frames[None, :, None]
+
+    def reset(self) -> None:
+        self._window = 0
+
+
+@pytest.mark.parametrize(("left", "hop", "right"), [(7, 15, 8), (15, 30, 15), (6, 12, 6), (8, 10, 12)])
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_frames_begin_with_the_recording_at_any_rate(left: int, hop: int, right: int, pieces: int) -> None:
+    schedule = WindowSchedule.divided(
+        window=16_000, left_context=left, hop=hop, right_context=right, padding=16_000, samplerate=16_000
+    )
+    executor = Executor(_Counting(hop), schedule, [(EmotionCurve.constant([0.0]), 1.0)])
+    frames, found = OutputFrames(executor), []
+    for piece in np.array_split(np.zeros(40_000, np.float32), pieces):
+        executor.push(0, piece)
+        found += list(frames.run())
+    executor.close(0)
+    found += list(frames.run())
+    values = np.concatenate(found)[:, 0]
+    expected = schedule.lead_in_frames + np.arange(len(values))
+    np.testing.assert_array_equal(values[1:], expected[1:])
+    assert values[0] in expected[:2]  # the frame itself, or where rounding skips it the one after it
+    assert len(values) - schedule.num_frames(40_000) in (0, 1)  # rounded down, one more may lie before the end
