@@ -15,7 +15,7 @@ from audio2face.config import Configuration
 from audio2face.console import LOGGER, start_logging
 from audio2face.errors import UserError
 from audio2face.extras import require
-from audio2face.run_names import resolve_training_run
+from audio2face.run_names import configured_name, recorded_configuration, resolve_training_run, run_folders
 from audio2face.runs import log_outputs
 
 if TYPE_CHECKING:  # a base installation has no torch
@@ -39,6 +39,7 @@ def main(argv: list[str]) -> int:
     configuration = open_configuration("deploy", args.config_name, args.config_file, run=args.training_run_name_full)
     train = configuration.train
     runs = [resolve_training_run(name, train.TRAIN_OUTPUT_ROOT, configuration.name) for name in args.runs]
+    _check_first_name(args.config_name, runs[0])
     if len(set(runs)) < len(runs):
         raise UserError("a training run is given twice", path=runs[0], hint="Name each once.")
     folder = output_folder(args, configuration, runs)
@@ -72,6 +73,19 @@ def main(argv: list[str]) -> int:
         [f"python run_inference.py {configuration.name} {runs[0].name} --audio YOUR_SPEECH.wav"],
     )
     return 0
+
+
+def _check_first_name(config_name: str | None, run: Path) -> None:
+    """Refuses a first name that was meant as a run, and is that of a configuration too."""
+    recorded = recorded_configuration(run)
+    if config_name is None or recorded in (None, config_name):
+        return
+    meant = [folder.name for folder in run_folders(run.parent) if configured_name(folder.name) == config_name]
+    if meant:
+        raise UserError(
+            f"{config_name!r} is taken as the configuration, and {run.name} is a run of configuration {recorded!r}",
+            hint=f"If the training run is meant, give its full name: {meant[0]}",
+        )
 
 
 def output_folder(args: Namespace, configuration: Configuration, runs: Sequence[Path]) -> Path:

@@ -110,11 +110,14 @@ def scores_section(report: Report) -> Markup:
         tag(
             "tr",
             _metric_head(name, facts, scope="row"),
+            _score_cell(report.recorded.get(name), decimals[name], is_best=False) if report.recorded else "",
             *(cell(subject.name, name) for subject in report.subjects),
         )
         for name, facts in report.metrics.items()
     ]
-    everything = table(["Metric", *_subject_heads(report, scope="col", class_="num")], by_metric, "All metrics", "wide")
+    recorded = [tag("th", "recorded face", scope="col", class_="num")] if report.recorded else []
+    head = ["Metric", *recorded, *_subject_heads(report, scope="col", class_="num")]
+    everything = table(head, by_metric, "All metrics", "wide")
     return tag(
         "section",
         tag("h2", "Scores"),

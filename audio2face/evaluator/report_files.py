@@ -18,7 +18,7 @@ from rich.text import Text
 from audio2face.errors import FileFormatError, printable
 from audio2face.evaluator.figures import MISSING, decimals_for, number, range_words
 from audio2face.evaluator.page import render_page
-from audio2face.evaluator.results import SCHEMA, Interval, Report
+from audio2face.evaluator.results import SCHEMA, Behaviour, Interval, Report, Subject
 from audio2face.evaluator.wording import main_metrics
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_files, pretty_json, write_text
@@ -151,25 +151,27 @@ def _csv(rows: Iterable[Sequence[str]]) -> str:
 
 
 def summary_lines(report: Report, width: int = 120) -> list[str]:
-    """The report for a terminal: what was evaluated, and the main metrics of each subject with intervals.
+    """The report for a terminal: what was evaluated, main metrics of each subject with intervals, behaviour tests.
 
     Args:
         report: the evaluation.
         width: of the terminal, characters.
     """
     metrics = main_metrics(report)[:_TERMINAL_COLUMNS]
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     table.add_column("", max_width=max(24, width // 3), overflow="fold")
     for name in metrics:
         facts = report.metrics[name]
         table.add_column(Text(_safe(f"{facts.label}\n{facts.unit or ' '}")), justify="right", no_wrap=True)
     for subject in report.subjects:
         row = report.summary.get(subject.name, {})
-        table.add_row(Text(_safe(subject.name)), *(_terminal_cell(report, name, row.get(name)) for name in metrics))
+        table.add_row(_terminal_head(subject), *(_terminal_cell(report, name, row.get(name)) for name in metrics))
     console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
     console.print(Text(_safe(f"{report.title}: {_count(report)}")))
     console.print(Text("Mean over recordings, and its 95 % interval below:"))
     console.print(table)
+    for subject_name, tests in report.behaviours.items():
+        console.print(Text(_safe(f"Behaviour tests of {subject_name}: {_passed(tests)}")))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return [line.rstrip() for line in text.splitlines()]
 
@@ -181,6 +183,20 @@ def flag_lines(report: Report, level: Literal["warning", "note"]) -> list[str]:
         for flag in report.flags
         if flag.level == level
     ]
+
+
+def _terminal_head(subject: Subject) -> Text:
+    """The name of a subject; the variant of a run in the line below."""
+    if subject.run and subject.variant:
+        return Text(f"{_safe(subject.run)}\n  {_safe(subject.variant)}")
+    return Text(_safe(subject.name))
+
+
+def _passed(tests: Sequence[Behaviour]) -> str:
+    """Such as "15 passed, 2 failed (shut on breath, no bursts)"."""
+    failed = [test.label for test in tests if test.passed is False]
+    words = f"{sum(test.passed is True for test in tests)} passed, {len(failed)} failed"
+    return f"{words} ({', '.join(failed)})" if failed else words
 
 
 def _terminal_cell(report: Report, metric: str, interval: Interval | None) -> Text:

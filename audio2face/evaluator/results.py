@@ -236,6 +236,7 @@ class Report:
         behaviours: by subject.
         worst: by subject, the ten worst moments.
         curves: by recording.
+        recorded: by metric, what the recorded faces have themselves, of metrics that are compared with it.
         quick: whether it is a quick report, without behaviour tests and players.
     """
 
@@ -255,4 +256,5 @@ class Report:
     behaviours: Mapping[str, Sequence[Behaviour]] = field(default_factory=dict)
     worst: Mapping[str, Sequence[Moment]] = field(default_factory=dict)
     curves: Mapping[str, Curves] = field(default_factory=dict)
+    recorded: Mapping[str, Interval] = field(default_factory=dict)
     quick: bool = False

@@ -30,9 +30,9 @@ from audio2face.evaluator.results import (
     Report,
     Subject,
 )
-from audio2face.evaluator.sets import EvaluatedSet
+from audio2face.evaluator.sets import EvaluatedSet, flags_of_training
 from audio2face.evaluator.shots import EvaluationShot
-from audio2face.evaluator.summary import Scores, compare, flags_of, summarise, worst_moments
+from audio2face.evaluator.summary import Scores, compare, flags_of, summarise, summarise_recorded, worst_moments
 from audio2face.evaluator.tasks import (
     BaselineTask,
     BehaviourTask,
@@ -265,10 +265,15 @@ class _Evaluation:
             },
             summary=summary,
             comparisons=comparisons,
-            flags=[*self.evaluated.flags, *flags_of(comparisons, subjects, recordings, summary)],
+            flags=[
+                *self.evaluated.flags,
+                *flags_of_training(self.prepared, self.shots),
+                *flags_of(comparisons, subjects, recordings, summary),
+            ],
             behaviours=behaviours,
             worst=worst if self.settings.quick else self.with_players(worst),
             curves=_curves(scores, self.shots),
+            recorded=summarise_recorded(scores, recordings),
             quick=self.settings.quick,
         )
 

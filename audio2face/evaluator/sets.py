@@ -169,15 +169,35 @@ def set_of_folder(prepared: PreparedRun, folder: Path, actor: str, fps: float | 
         default_emotion=prepared.run.configuration.train.DEFAULT_SHOT_EMOTION_NAME,
         fps=fps,
     )
-    trained = {path.resolve() for path in dataset.paths["AUDIO_ROOT"].glob("*")}
-    flags: tuple[Flag, ...] = ()
-    if any(shot.audio.resolve() in trained for shot in shots):
-        flags = (Flag(level="warning", text="The folder holds recordings of the training data: figures mean nothing."),)
     check_unique(shots)
     return EvaluatedSet(
         shots=shots,
         label=f"the recordings in {folder.resolve().name}, on the face of {actor}",
         chosen_by="The recordings belong to no set of the training run. Whether settings were chosen on them is for "
         "you to know.",
-        flags=flags,
     )
+
+
+def flags_of_training(prepared: Sequence[PreparedRun], shots: Sequence[EvaluationShot]) -> list[Flag]:
+    """Warns of runs whose own data hold evaluated recordings, in neither their test nor their validation set."""
+    flags = []
+    for each in prepared:
+        known = [shot.name for shot in shots if _is_training_data(shot.audio.resolve(), each)]
+        if known:
+            text = f"{len(known)} of the recordings are training data of {each.name} ({known[0]} first): its figures "
+            flags.append(Flag(level="warning", text=f"{text}on them mean nothing."))
+    return flags
+
+
+def _is_training_data(audio: Path, prepared: PreparedRun) -> bool:
+    roots = [prepared.dataset(actor).paths["AUDIO_ROOT"].resolve() for actor in prepared.model.info.identities]
+    return any(audio.is_relative_to(root) for root in roots) and audio not in _held_out(prepared)
+
+
+def _held_out(prepared: PreparedRun) -> set[Path]:
+    """The recordings of a run's test and validation sets."""
+    configuration = prepared.run.configuration
+    record = read_test_shots(prepared.run.path, configuration.roots)
+    tested = [] if record is None else [file.path for shot in record.test for file in shot.recordings]
+    validated = [clip.audio for clip in read_validation(prepared.run.path, configuration.roots) or ()]
+    return {path.resolve() for path in (*tested, *validated)}

@@ -51,6 +51,22 @@ def summarise(scores: Scores, recordings: Sequence[RecordingFacts]) -> dict[str,
     return found
 
 
+def summarise_recorded(scores: Scores, recordings: Sequence[RecordingFacts]) -> dict[str, Interval]:
+    """What the recorded faces have themselves, by metric: those that say something without a comparison."""
+    records = next(iter(scores.values()), {})  # every subject is compared with the same faces
+    rows = {name: record.get("recorded", {}) for name, record in records.items()}
+    shots = _shots(recordings)
+    found = {
+        metric: _interval(bootstrap_mean(group_by_shot(values, shots)))
+        for metric in METRICS
+        if (values := {name: row[metric] for name, row in rows.items() if metric in row})
+    }
+    separability = _separability(records, recordings, "expression_true")
+    if np.isfinite(separability):
+        found["emotion_separability"] = Interval(mean=separability, low=None, high=None, recordings=len(recordings))
+    return found
+
+
 def _interval(estimate: Estimate) -> Interval:
     return Interval(mean=estimate.mean, low=estimate.low, high=estimate.high, recordings=estimate.recordings)
 
@@ -65,11 +81,13 @@ def _shots(recordings: Sequence[RecordingFacts]) -> dict[str, str]:
     return {each.name: f"{each.actor}/{each.shot}" for each in recordings}
 
 
-def _separability(records: Mapping[str, Mapping[str, Any]], recordings: Sequence[RecordingFacts]) -> float:
+def _separability(
+    records: Mapping[str, Mapping[str, Any]], recordings: Sequence[RecordingFacts], pose: str = "expression"
+) -> float:
     actors = {each.actor for each in recordings}
     if len(actors) != 1:  # faces of several actors differ by more than their emotions
         return float("nan")
-    poses = np.array([records[each.name]["expression"] for each in recordings])
+    poses = np.array([records[each.name].get(pose, []) for each in recordings])
     return emotion_separability(poses, [each.emotion for each in recordings]) if poses.size else float("nan")
 
 

@@ -321,6 +321,7 @@ def score_record(score: ShotScore) -> dict[str, Any]:
     step = max(1, -(-len(score.expression) // _MOST_EXPRESSION_VERTS))
     return {
         "values": dict(score.values),
+        "recorded": dict(score.recorded),
         "opening_mm": _rounded(score.opening_mm),
         "opening_true_mm": _rounded(score.opening_true_mm),
         "error_mm": _rounded(score.error_mm),

@@ -139,6 +139,7 @@ def made_report(recordings: int = 6, *, quick: bool = False, prefix: str = "", s
             for place, model in enumerate(models[::2])
         },
         curves={fact.name: _curves(index, subjects, seconds) for index, fact in enumerate(facts)},
+        recorded={"pause_jitter": Interval(mean=0.456, low=0.4, high=0.5, recordings=recordings)},
         quick=quick,
     )
 

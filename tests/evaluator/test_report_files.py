@@ -117,3 +117,6 @@ def test_terminal_shows_intervals_and_flags() -> None:
     assert warning.startswith("[red]261130_142233_mary, finished: It does not clear the ridge")
     assert note.startswith("4 recordings")
     assert max(map(len, lines)) <= 120
+    tested = [line for line in lines if line.startswith("Behaviour tests")]
+    assert len(tested) == len(report.behaviours)
+    assert "2 failed (" in tested[1]

@@ -129,6 +129,14 @@ def test_still_face_is_never_best() -> None:
     assert {text[:12] for text in best} == {"<b>0.90</b><"}
 
 
+def test_recorded_face_is_beside_the_subjects(open_report: OpenReport) -> None:
+    page = open_report(made_report(3))
+    page.locator("#scores summary").click()
+    heads = page.locator("#scores details thead th").all_inner_texts()
+    row = page.locator("#scores details tbody tr", has_text="jitter in pauses")
+    assert row.locator("td").nth(heads.index("recorded face") - 1).inner_text().startswith("0.46")
+
+
 def test_controls(open_report: OpenReport) -> None:
     report = made_report(6)
     page = open_report(report)

@@ -9,7 +9,7 @@ import pytest
 
 from audio2face.evaluate.baselines import MEAN_FACE, RIDGE
 from audio2face.evaluator.results import RecordingFacts, Subject
-from audio2face.evaluator.summary import compare, flags_of, summarise, worst_moments
+from audio2face.evaluator.summary import compare, flags_of, summarise, summarise_recorded, worst_moments
 
 MODEL = "run, finished"
 SUBJECTS = [
@@ -88,6 +88,16 @@ def test_few_shots_are_flagged_whatever_they_show() -> None:
     assert texts[0].startswith("Only 3 shots were evaluated")
     assert "is not shown to be better" in texts[1]
     assert texts[1].endswith("that takes 6 shots or more.")  # three shots show nothing, whatever the difference
+
+
+def test_recorded_faces_are_summarised_once() -> None:
+    found = scores(0.1, 0.5)
+    for rows in found.values():
+        for index, row in enumerate(rows.values()):
+            row["recorded"] = {"viseme_changes": float(index)}
+    recorded = summarise_recorded(found, recordings())
+    assert recorded.keys() == {"viseme_changes"}
+    assert (recorded["viseme_changes"].mean, recorded["viseme_changes"].recordings) == (5.5, 12)
 
 
 def test_worst_moments_are_a_second_apart() -> None:

@@ -26,7 +26,9 @@ from audio2face.evaluator.results import Report
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.model_folder import DeployedModel
 from audio2face.preproc.run import preprocess
+from audio2face.run_names import configured_name
 from audio2face.training.run import train
+from audio2face.training.run_folder import read_validation
 from tools import golden_record
 
 TEST_SHOT = "s2_joy"
@@ -125,8 +127,23 @@ def test_other_recordings(report: Report, trained: Path, tmp_path: Path) -> None
     assert evaluate_command.main(["small", "latest", *words]) == 0
     found = read_report(target / "report.json")
     assert [each.shot for each in found.recordings] == ["s3_anger"]
+    assert not any("training data of" in flag.text for flag in found.flags)
     assert found.quick
     assert not found.behaviours
+
+
+def test_training_data_are_told(report: Report, trained: Path, tmp_path: Path) -> None:
+    words = ["--on", str(golden_record.DATASET), "--quick", "--jobs", "1", "--to", str(tmp_path / "report")]
+    assert evaluate_command.main(["small", "latest", *words]) == 0
+    found = read_report(tmp_path / "report/report.json")
+    (text,) = [flag.text for flag in found.flags if "training data of" in flag.text]
+    held_out = 1 + len(read_validation_names(trained))
+    assert text.startswith(f"{len(found.recordings) - held_out} of the recordings are training data of")
+
+
+def read_validation_names(home: Path) -> set[str]:
+    run = next((home / "workspace/output_train").iterdir())
+    return {clip.shot for clip in read_validation(run, load("small", stage="train").roots) or ()}
 
 
 @pytest.mark.parametrize(
@@ -141,6 +158,16 @@ def test_what_is_refused(report: Report, words: list[str], problem: str, tmp_pat
     with pytest.raises(UserError) as caught:
         evaluate_command.main(["small", "latest", *words, "--to", str(tmp_path / "report")])
     assert problem in str(caught.value)
+
+
+def test_a_name_of_a_configuration_and_a_run_is_not_guessed(trained: Path) -> None:
+    run = next((trained / "workspace/output_train").iterdir()).name
+    name = str(configured_name(run))
+    shutil.copytree(trained / "configs/small", trained / "configs" / name)
+    with pytest.raises(UserError, match="is taken as the configuration") as caught:
+        evaluate_command.main([name, run])
+    shutil.rmtree(trained / "configs" / name)
+    assert run in str(caught.value.hint)
 
 
 def test_a_test_set_that_changed_is_told(report: Report, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
