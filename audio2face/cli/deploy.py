@@ -34,7 +34,10 @@ def main(argv: list[str]) -> int:
     target = deploy(configuration, run, export=args.export, force=args.force)
     log_outputs(
         {"Deployed model:": target, "Description:": target / "README.md"},
-        [f"python run_inference.py {configuration.name} {target.name} --audio YOUR_SPEECH.wav"],
+        [
+            f"python run_inference.py {configuration.name} {target.name} --audio YOUR_SPEECH.wav",
+            f"python run_evaluate.py {configuration.name} {target.name}",
+        ],
     )
     return 0
 

@@ -16,8 +16,8 @@ REGIONS = ("lips", "upper_face", "lower_face")
 def evaluate() -> argparse.ArgumentParser:
     result = new_parser(
         "evaluate",
-        "Scores trained networks on recordings that they have not seen, beside a linear map and a still face, and\n"
-        "writes a report: workspace/output_evaluate/RUN/report.html. Without a test set (TEST_FRACTION in\n"
+        "Scores trained networks on recordings that they have not seen, beside a linear map and a still face, "
+        "and writes a report: workspace/output_evaluate/RUN/report.html. Without a test set (TEST_FRACTION in "
         "config_dataset.py) the validation set is used, with a warning. A stopped evaluation goes on where it was.",
         "python run_evaluate.py my-config latest\n"
         "  python run_evaluate.py my-config latest --on datasets/other_speaker --quick\n"
@@ -50,7 +50,9 @@ def evaluate() -> argparse.ArgumentParser:
         help="vertices of a region (lips, upper_face or lower_face), as a list in a JSON or .npy file",
     )
     result.add_argument(
-        "--quick", action="store_true", help="the beginning of up to 10 shots; no behaviour tests, no player pages"
+        "--quick",
+        action="store_true",
+        help="less than a minute: the beginning of up to 10 shots, no behaviour tests, no players",
     )
     result.add_argument("--to", metavar="FOLDER", help="folder of the report (default: named after the first run)")
     result.add_argument(
