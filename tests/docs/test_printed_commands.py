@@ -25,6 +25,7 @@ _FILLED = {
     "again": "python run_inference.py CONFIG RUN --audio speech.wav",
     "' '.join(formats)": " ".join(parsers.FORMATS),
     "other": "offline",
+    "target.name": "261123_101500_run",
 }
 
 
