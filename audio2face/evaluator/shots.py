@@ -17,7 +17,7 @@ from audio2face.dataset import ActorDataset
 from audio2face.dataset.actor import REQUIRED_PATHS, TONGUE_PATHS
 from audio2face.dataset.discovery import FoundActor, find_actors
 from audio2face.dataset.phoneme_times import PhonemeTime, find_phoneme_times, read_phoneme_times
-from audio2face.dataset.shots import infer_emotion
+from audio2face.dataset.shots import CacheFolder, infer_emotion
 from audio2face.errors import UserError
 from audio2face.evaluate.motion import FaceFrames
 from audio2face.geometry import PointCache
@@ -25,6 +25,7 @@ from audio2face.io.atomic import file_sha256
 from audio2face.types import Float32Array
 
 BLOCK_FRAMES = 32
+_SAME_MESH = "Evaluate on data of the mesh that the network was trained on."
 # What differs between data sets of one mesh: recordings and motion; poses and vertex lists are the mesh's own.
 _OF_SHOTS = (*REQUIRED_PATHS, "TONGUE_CACHE_ROOT", "JAW_ANIM_DATA_FPATH", "EYE_ANIM_DATA_FPATH", "PHONEME_TIMES_ROOT")
 
@@ -99,34 +100,42 @@ class GroundTruth:
 
     Args:
         shot: the shot.
+        num_verts: of the skin that it is compared with.
 
     Raises:
-        UserError: a cache is missing or cannot be read, or has fewer frames than the shot.
+        UserError: a cache is missing or cannot be read, has fewer frames than the shot, or is of another mesh.
     """
 
-    def __init__(self, shot: EvaluationShot) -> None:
-        files = shot.dataset.shot(shot.shot)
+    def __init__(self, shot: EvaluationShot, num_verts: int) -> None:
+        files, data = shot.dataset.shot(shot.shot), shot.dataset
         self._shot = shot
-        self._skin = files.skin()
-        self._tongue: PointCache | None = files.tongue()
+        self._skin = _CacheOfShot.open(shot, files.skin_caches, num_verts)
+        tongue = data.tongue_neutral
+        self._tongue = (
+            None if files.tongue_caches is None or tongue is None
+            else _CacheOfShot.open(shot, files.tongue_caches, len(tongue))
+        )
         self._jaw = files.jaw_deltas()
+        neutral = data.jaw_keypoints_neutral
+        if self._jaw is not None and neutral is not None and self._jaw.shape[1] != len(neutral):
+            raise UserError(
+                f"the jaw of shot {shot.shot!r} has {self._jaw.shape[1]} key points, that of the actor {len(neutral)}",
+                path=data.paths["JAW_ANIM_DATA_FPATH"],
+                hint=_SAME_MESH,
+            )
         eyes = files.eye_rotations()
         self._eyes = None if eyes is None else eyes.reshape(len(eyes), -1)
-        last = shot.first + shot.num_frames
-        for what, found in (("skin", self._skin.num_frames), ("tongue", getattr(self._tongue, "num_frames", last))):
-            if found < last:
-                raise UserError(
-                    f"the {what} of shot {shot.shot!r} has {found} frames, expected {last} at least",
-                    path=files.skin_caches.find(shot.shot).path,
-                    hint="The data have changed since training; restore them.",
-                )
 
     def read(self, start: int, stop: int) -> FaceFrames:
-        """Frames `start` to `stop` (exclusive), counted from the first compared frame."""
+        """Frames `start` to `stop` (exclusive), counted from the first compared frame.
+
+        Raises:
+            UserError: a position is NaN or infinite.
+        """
         rows = slice(self._shot.first + start, self._shot.first + stop)
         return FaceFrames(
-            skin=self._skin.read(rows.start, rows.stop),
-            tongue=None if self._tongue is None else self._tongue.read(rows.start, rows.stop),
+            skin=self._skin.read(rows),
+            tongue=None if self._tongue is None else self._tongue.read(rows),
             jaw=_whole(self._jaw, rows),
             eyes=_whole(self._eyes, rows),
         )
@@ -135,6 +144,39 @@ class GroundTruth:
         """All frames in blocks."""
         for start in range(0, self._shot.num_frames, num_frames):
             yield self.read(start, min(start + num_frames, self._shot.num_frames))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _CacheOfShot:
+    """The cache of one part of a shot, which has the frames and vertices that are compared."""
+
+    path: Path
+    cache: PointCache
+
+    @classmethod
+    def open(cls, shot: EvaluationShot, caches: CacheFolder, num_verts: int) -> _CacheOfShot:
+        path, cache = caches.find(shot.shot).path, caches.open(shot.shot)
+        if cache.num_verts != num_verts:
+            raise UserError(
+                f"has {cache.num_verts:,} vertices, that of actor {shot.actor!r} has {num_verts:,}",
+                path=path,
+                hint=_SAME_MESH,
+            )
+        last = shot.first + shot.num_frames
+        if cache.num_frames < last:
+            raise UserError(
+                f"has {cache.num_frames} frames, expected {last} at least",
+                path=path,
+                hint="All parts of a shot have the frames of its skin, and those that training saw.",
+            )
+        return cls(path=path, cache=cache)
+
+    def read(self, rows: slice) -> Float32Array:
+        frames = self.cache.read(rows.start, rows.stop)
+        if not np.isfinite(frames).all():
+            broken = rows.start + int((~np.isfinite(frames)).any(axis=(1, 2)).argmax())
+            raise UserError(f"is NaN or infinite in frame {broken}", path=self.path, hint="Export the cache again.")
+        return frames
 
 
 def _whole(values: Float32Array | None, rows: slice) -> Float32Array | None:
@@ -229,7 +271,7 @@ def _dataset_of(found: FoundActor, actor: ActorDataset, fps: float | None) -> Ac
         raise UserError(
             f"its mesh has {found.num_verts:,} vertices, that of actor {actor.actor!r} has {expected:,}",
             path=found.folder,
-            hint="Evaluate on data of the mesh that the network was trained on.",
+            hint=_SAME_MESH,
         )
     rate = fps or found.rate
     if rate is None:

@@ -134,7 +134,7 @@ class BaselineTask(Task):
         return {name: score_record(self._score(session, frames)) for name, frames in animated.items()}
 
     def _score(self, session: Session, frames: Iterable[FaceFrames]) -> ShotScore:
-        scorer, truth, at = new_scorer(self.shot, session), GroundTruth(self.shot), 0
+        scorer, truth, at = new_scorer(self.shot, session), ground_truth(self.shot, session), 0
         for block in frames:
             scorer.update(block, truth.read(at, at + len(block)))
             at += len(block)
@@ -193,7 +193,7 @@ class ModelTask(Task):
         self, session: Session, model: Model, weights: WeightComparison | None
     ) -> dict[Variant, ShotScore]:
         scorers = {variant: new_scorer(self.shot, session) for variant in model.settings.parameters[self.shot.actor]}
-        truth, at = GroundTruth(self.shot), 0
+        truth, at = ground_truth(self.shot, session), 0
         for blocks in model.animate(self.shot):
             count = len(next(iter(blocks.values())))
             true = truth.read(at, at + count)
@@ -308,6 +308,11 @@ def new_scorer(shot: EvaluationShot, session: Session) -> ShotScorer:
     part = speech_of(shot)
     loudness = frame_loudness(part, SAMPLERATE, shot.fps, shot.num_frames)
     return ShotScorer(session.regions(shot), shot.fps, shot.phones_of_part(), loudness)
+
+
+def ground_truth(shot: EvaluationShot, session: Session) -> GroundTruth:
+    """The recorded motion of a shot."""
+    return GroundTruth(shot, len(session.regions(shot).neutral))
 
 
 def speech_of(shot: EvaluationShot) -> Float32Array:
