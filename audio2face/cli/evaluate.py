@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
     from audio2face.evaluator.report_files import flag_lines, summary_lines, write_report
     from audio2face.evaluator.run import Settings, evaluate
 
+    regions = _regions(args)
     configuration = open_configuration("deploy", args.config_name, args.config_file, run=args.training_run_name_full)
     train = configuration.train
     runs = [resolve_training_run(name, train.TRAIN_OUTPUT_ROOT, configuration.name) for name in args.runs]
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> int:
     report = evaluate(
         prepared,
         shots_of(args, prepared[0]),
-        Settings(folder=folder, quick=args.quick, jobs=args.jobs or os.cpu_count() or 1, regions=_regions(args)),
+        Settings(folder=folder, quick=args.quick, jobs=args.jobs or os.cpu_count() or 1, regions=regions),
     )
     files = write_report(report, folder)
     for line in summary_lines(report):

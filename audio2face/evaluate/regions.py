@@ -215,6 +215,8 @@ def read_region(path: Path, num_verts: int | None = None) -> Region:
     Raises:
         UserError: the file is missing, or (FileFormatError) holds no list of vertices of this mesh.
     """
+    if not path.is_file():
+        raise UserError("there is no such list of vertices", path=path, hint=_HINT)
     values = read_npy(path) if path.suffix.lower() == ".npy" else _from_json(path)
     if values.ndim != 1 or values.size == 0 or not np.issubdtype(values.dtype, np.integer):
         raise FileFormatError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from audio2face.animation import parameter_ranges
@@ -86,11 +87,43 @@ def prepare_run(
         run=run_folder.name,
         folder=folder,
         network_type=model.info.type,
+        emotions=model.info.emotions,
         zero_emotion=run.configuration.train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS,
+        default_emotion=run.configuration.train.DEFAULT_SHOT_EMOTION_NAME,
         parameters={actor.name: variants(actor.config.parameters, uncalibrated) for actor in model.actors},
         seed=seed,
     )
     return PreparedRun(run=run, model=model, settings=settings)
+
+
+def check_same_face(runs: Sequence[PreparedRun], actors: Iterable[str]) -> None:
+    """Refuses runs that cannot be scored on the same shots.
+
+    Args:
+        runs: the runs, the first of which the shots fit.
+        actors: whose shots they are.
+
+    Raises:
+        UserError: a run lacks an actor, or its face has other vertices or key points of the jaw.
+    """
+    first = runs[0]
+    for run, actor in product(runs[1:], actors):
+        if actor not in run.model.info.identities:
+            raise UserError(
+                f"training run {run.name} has no actor {actor!r}, whose shots {first.name} is evaluated on",
+                hint="Compare runs of the same actors; evaluate others one by one.",
+            )
+        if _counts(run, actor) != _counts(first, actor):
+            raise UserError(
+                f"the face of actor {actor!r} in training run {run.name} has other vertices or key points than in "
+                f"{first.name}",
+                hint="Compare runs that were trained on the same mesh.",
+            )
+
+
+def _counts(run: PreparedRun, actor: str) -> list[int]:
+    deployed = run.model.actor(actor)
+    return [len(points) for points in (deployed.neutral_skin, deployed.neutral_tongue, deployed.array("neutral_jaw"))]
 
 
 def variants(

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ from audio2face.evaluate.baselines import BASELINES
 from audio2face.evaluate.metrics import METRICS
 from audio2face.evaluate.regions import Region, Regions
 from audio2face.evaluator.baseline_fit import fit_to_run
-from audio2face.evaluator.prepare import PreparedRun
+from audio2face.evaluator.prepare import PreparedRun, check_same_face
 from audio2face.evaluator.processes import KeptTasks, digest, run_tasks
 from audio2face.evaluator.results import (
     SCHEMA,
     Behaviour,
     Curves,
+    Flag,
     MetricFacts,
     Moment,
     RecordingFacts,
@@ -44,7 +47,6 @@ from audio2face.evaluator.tasks import (
 )
 from audio2face.io.atomic import file_sha256
 from audio2face.model_folder import model_digest
-from audio2face.preproc.data_record import shot_files
 from audio2face.run_names import CONFIGURATION_FILE
 from audio2face.training.run_folder import PREPROC_FILE
 
@@ -53,6 +55,7 @@ _SAMPLED_SHOTS = 3  # animated under other noise too
 _TESTED_SHOTS = 6  # whose speech behaviour tests choose from
 _KEPT_FOLDER = "kept"  # of a report, for a repeated call
 PLAYERS_FOLDER = "players"
+_LONGEST_NAME = 60  # characters: below 255 bytes in any script
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,8 @@ class _Evaluation:
         shots = quick_shots(evaluated.shots) if settings.quick else evaluated.shots
         evaluated = replace(evaluated, shots=shots)
         actors = tuple(dict.fromkeys(shot.actor for shot in shots))
+        check_same_face(prepared, actors)
+        evaluated = replace(evaluated, flags=(*evaluated.flags, *_unknown_emotions(prepared, shots)))
         first = prepared[0]
         context = Context(
             models=tuple(each.settings for each in prepared),
@@ -143,20 +148,21 @@ class _Evaluation:
 
     def _key(self, task: Task) -> str:
         """A checksum of everything that the result of a task depends on."""
-        regions, model = self.context.regions[task.shots[0].actor].all(), task.model_index
+        regions, model = self.context.regions[task.shots[0].actor], task.model_index
         return digest(
             SCHEMA,
             __version__,
             type(task).__name__,
             [self._fingerprints[shot.name] for shot in task.shots],
-            {name: region.sha256 for name, region in regions.items()},
+            {name: region.sha256 for name, region in regions.all().items()},
+            sha256(regions.neutral.tobytes()).hexdigest(),
             self._fitted if model is None else self._models[model],
             task.options,
         )
 
     @cached_property
     def _models(self) -> list[Any]:
-        return [[model_digest(each.model.folder), each.settings.parameters] for each in self.prepared]
+        return [[each.name, model_digest(each.model.folder), each.settings.parameters] for each in self.prepared]
 
     @cached_property
     def _fitted(self) -> list[Any]:
@@ -165,8 +171,12 @@ class _Evaluation:
         return [path.name, file_sha256(path / CONFIGURATION_FILE), file_sha256(path / PREPROC_FILE)]
 
     @cached_property
+    def _file_names(self) -> dict[str, str]:
+        return file_names([shot.name for shot in self.shots])
+
+    @cached_property
     def _fingerprints(self) -> dict[str, Any]:
-        return {shot.name: _fingerprint(shot) for shot in self.shots}
+        return {shot.name: shot.fingerprint() for shot in self.shots}
 
     def animations(self) -> tuple[Scores, dict[str, list[Behaviour]]]:
         """Scores by subject and recording, and the behaviour tests by subject."""
@@ -205,7 +215,7 @@ class _Evaluation:
         for index, each in enumerate(self.prepared):
             subject = subject_name(each.name, "finished")
             for moment in worst.get(subject, ()):
-                path = self.settings.folder / PLAYERS_FOLDER / each.name / f"{_file_name(moment.recording)}.html"
+                path = self.settings.folder / PLAYERS_FOLDER / each.name / f"{self._file_names[moment.recording]}.html"
                 tasks[subject, moment.recording] = PageTask(shot=by_name[moment.recording], model=index, path=path)
         missing = [task for task in tasks.values() if not self._is_written(task)]
         self.done(missing, "player pages")
@@ -294,15 +304,15 @@ def _regions(prepared: PreparedRun, actor: str, given: Mapping[str, Region] | No
     return Regions.from_dataset(dataset, given, neutral)
 
 
-def _fingerprint(shot: EvaluationShot) -> Any:
-    """What the scores of a shot depend on: its recording by content, its motion by size and time."""
-    motion = [path.stat() for path in shot_files(shot.dataset.paths["SKIN_CACHE_ROOT"], shot.shot)]
-    return [
-        shot.audio_sha256(),
-        [(stat.st_size, stat.st_mtime_ns) for stat in motion],
-        [shot.actor, shot.shot, shot.emotion, shot.audio_start, shot.first, shot.num_frames, shot.fps],
-        [(phone.symbol, phone.start, phone.end) for phone in shot.phones],
-    ]
+def _unknown_emotions(prepared: Sequence[PreparedRun], shots: Sequence[EvaluationShot]) -> list[Flag]:
+    """Warnings of runs that do not know the emotion of a shot."""
+    found = []
+    for settings in (each.settings for each in prepared):
+        unknown = sorted({shot.emotion for shot in shots} - {*settings.emotions, settings.zero_emotion})
+        if unknown:
+            text = f"{settings.run} does not know the emotions {', '.join(unknown)}: it speaks these shots as "
+            found.append(Flag(level="warning", text=f"{text}{settings.default_emotion}."))
+    return found
 
 
 def _facts(shot: EvaluationShot) -> RecordingFacts:
@@ -368,5 +378,12 @@ def _curves(scores: Scores, shots: Sequence[EvaluationShot]) -> dict[str, Curves
     return found
 
 
-def _file_name(recording: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", recording).strip("_")
+def file_names(recordings: Sequence[str]) -> dict[str, str]:
+    """Names of files for recordings, without ending; different in file systems that ignore case too."""
+    found: dict[str, str] = {}
+    for recording in recordings:
+        plain = re.sub(r"[^\w.-]+", "_", recording).strip("_.")[:_LONGEST_NAME] or "recording"
+        taken = {name.casefold() for name in found.values()}
+        names = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
+        found[recording] = next(name for name in names if name.casefold() not in taken)
+    return found

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.evaluator.prepare import PreparedRun
@@ -14,8 +16,12 @@ from audio2face.evaluator.results import Flag
 from audio2face.evaluator.shots import EvaluationShot, check_unique, read_phones, shot_of, shots_of_folder
 from audio2face.training.run_folder import ValidationClip, read_validation
 from audio2face.training.split_record import SplitRecord, changed_files, read_test_shots
+from audio2face.types import MM_PER_CM
 
 SetName = Literal["test", "validation"]
+_UNEQUAL = 0.5  # seconds between the lengths of a recording and its motion
+_SAMPLED_SHOTS = 20
+_FAR_MM = 10.0  # a face that speaks moves most of its vertices by less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +181,7 @@ def set_of_folder(prepared: PreparedRun, folder: Path, actor: str, fps: float | 
         label=f"the recordings in {folder.resolve().name}, on the face of {actor}",
         chosen_by="The recordings belong to no set of the training run. Whether settings were chosen on them is for "
         "you to know.",
+        flags=_length_flags(shots) + _distance_flags(prepared, actor, shots),
     )
 
 
@@ -201,3 +208,32 @@ def _held_out(prepared: PreparedRun) -> set[Path]:
     tested = [] if record is None else [file.path for shot in record.test for file in shot.recordings]
     validated = [clip.audio for clip in read_validation(prepared.run.path, configuration.roots) or ()]
     return {path.resolve() for path in (*tested, *validated)}
+
+
+def _length_flags(shots: Sequence[EvaluationShot]) -> tuple[Flag, ...]:
+    """A warning of recordings that are not as long as their motion."""
+    unequal = [shot for shot in shots if abs(shot.lengths[0] - shot.lengths[1]) > _UNEQUAL]
+    if not unequal:
+        return ()
+    first, (recording, motion) = unequal[0], unequal[0].lengths
+    which = "1 recording differs" if len(unequal) == 1 else f"{len(unequal)} recordings differ"
+    text = (
+        f"{which} in length from the motion ({first.name}: {recording:.1f} s, its motion {motion:.1f} s at "
+        f"{first.fps:g} frames per second); their common beginning is compared. Is the frame rate right (--fps)?"
+    )
+    return (Flag(level="warning", text=text),)
+
+
+def _distance_flags(prepared: PreparedRun, actor: str, shots: Sequence[EvaluationShot]) -> tuple[Flag, ...]:
+    """A warning where recorded faces are far from the neutral one of the actor."""
+    neutral = prepared.model.actor(actor).neutral_skin
+    skins = [shot.dataset.shot(shot.shot).skin() for shot in shots[:_SAMPLED_SHOTS]]
+    offsets = [skin.read(0, 1)[0] - neutral for skin in skins if skin.num_verts == len(neutral)]
+    distance = MM_PER_CM * max((float(np.median(np.linalg.norm(each, axis=1))) for each in offsets), default=0.0)
+    if distance < _FAR_MM:
+        return ()
+    text = (
+        f"Recorded faces are {distance:.0f} mm from the neutral face of {actor} (median of all vertices): they have "
+        "another scale, another order of vertices or head motion, which all errors then contain."
+    )
+    return (Flag(level="warning", text=text),)

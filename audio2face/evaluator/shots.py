@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +23,14 @@ from audio2face.errors import UserError
 from audio2face.evaluate.motion import FaceFrames
 from audio2face.geometry import PointCache
 from audio2face.io.atomic import file_sha256
+from audio2face.preproc.data_record import CACHE_ROOTS, shot_files
 from audio2face.types import Float32Array
 
 BLOCK_FRAMES = 32
 _SAME_MESH = "Evaluate on data of the mesh that the network was trained on."
 # What differs between data sets of one mesh: recordings and motion; poses and vertex lists are the mesh's own.
-_OF_SHOTS = (*REQUIRED_PATHS, "TONGUE_CACHE_ROOT", "JAW_ANIM_DATA_FPATH", "EYE_ANIM_DATA_FPATH", "PHONEME_TIMES_ROOT")
+_ARCHIVES = ("JAW_ANIM_DATA_FPATH", "EYE_ANIM_DATA_FPATH")
+_OF_SHOTS = (*REQUIRED_PATHS, "TONGUE_CACHE_ROOT", *_ARCHIVES, "PHONEME_TIMES_ROOT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,25 @@ class EvaluationShot:
         """Checksum of the recording's file."""
         return file_sha256(self.audio)
 
+    @property
+    def lengths(self) -> tuple[float, float]:
+        """Seconds of the whole recording, and of the whole motion."""
+        return read_header(self.audio).duration, self.dataset.shot(self.shot).skin().num_frames / self.fps
+
+    def fingerprint(self) -> list[Any]:
+        """What its scores depend on, as JSON values: the recording by content, recorded motion by size and time."""
+        paths = self.dataset.paths
+        caches = [paths[name] for name in CACHE_ROOTS if name in paths and (paths[name] / self.shot).is_dir()]
+        archives = [paths[name] for name in _ARCHIVES if name in paths]
+        files = [file for root in caches for file in shot_files(root, self.shot)]
+        motion = [path.stat() for path in (*files, *archives)]
+        return [
+            self.audio_sha256(),
+            [(stat.st_size, stat.st_mtime_ns) for stat in motion],
+            [self.actor, self.shot, self.emotion, self.audio_start, self.first, self.num_frames, self.fps],
+            [(phone.symbol, phone.start, phone.end) for phone in self.phones],
+        ]
+
 
 class GroundTruth:
     """The recorded motion of a shot, read in blocks.
@@ -112,7 +134,8 @@ class GroundTruth:
         self._skin = _CacheOfShot.open(shot, files.skin_caches, num_verts)
         tongue = data.tongue_neutral
         self._tongue = (
-            None if files.tongue_caches is None or tongue is None
+            None
+            if files.tongue_caches is None or tongue is None
             else _CacheOfShot.open(shot, files.tongue_caches, len(tongue))
         )
         self._jaw = files.jaw_deltas()
@@ -257,6 +280,8 @@ def shots_of_folder(
                 dataset, name, emotions=emotions, default_emotion=default_emotion, voice=_voice(found, folder, actor)
             )
             shots.append(replace(shot, name=name if name not in {each.name for each in shots} else shot.name))
+        if found.unpaired:
+            LOGGER.warning("%s: %d recordings or caches have no partner and are left out", found.name, found.unpaired)
     LOGGER.info("%s: %d shots, %.1f s", folder.name, len(shots), sum(shot.seconds for shot in shots))
     return tuple(shots)
 

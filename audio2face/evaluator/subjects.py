@@ -39,7 +39,9 @@ class ModelSettings:
         run: name of the training run.
         folder: the deployed folder.
         network_type: the kind of network.
+        emotions: names of the network's emotions that have an input.
         zero_emotion: emotion of the zero vector.
+        default_emotion: the emotion of shots whose own the network does not know.
         parameters: animation parameters by actor and variant.
         seed: of the noise of a network that takes noise.
     """
@@ -47,9 +49,15 @@ class ModelSettings:
     run: str
     folder: Path
     network_type: str
+    emotions: tuple[str, ...]
     zero_emotion: str | None
+    default_emotion: str
     parameters: Mapping[str, Mapping[Variant, Mapping[str, float]]]
     seed: int = 0
+
+    def spoken_emotion(self, emotion: str) -> str:
+        """The emotion, or the default: of runs that are compared, one may know emotions that another does not."""
+        return emotion if emotion in (*self.emotions, self.zero_emotion) else self.default_emotion
 
 
 class Model:
@@ -66,7 +74,7 @@ class Model:
         self.settings = settings
         self.deployed = DeployedModel.open(settings.folder)
         self._graph = open_graph(self.deployed)
-        self._emotions = EmotionVectors(self.deployed.info.emotions, settings.zero_emotion)
+        self._emotions = EmotionVectors(settings.emotions, settings.zero_emotion)
         self._faces: dict[str, ActorFace] = {}
 
     def face(self, actor: str) -> ActorFace:
@@ -122,7 +130,7 @@ class Model:
         if self.deployed.info.applies_input_strength:
             gain = self.settings.parameters[actor]["finished"]["input_strength"]
         track = TrackSettings(
-            emotion=EmotionCurve.constant(self._emotions.vector(emotion)),
+            emotion=EmotionCurve.constant(self._emotions.vector(self.settings.spoken_emotion(emotion))),
             actor=actor,
             gain=gain,
             seed=self.settings.seed if seed is None else seed,
@@ -154,7 +162,7 @@ class Model:
     @property
     def rest_emotion(self) -> str:
         """The emotion whose face at rest is the neutral one: that of the zero vector, else the first."""
-        return self.settings.zero_emotion or self.deployed.info.emotions[0]
+        return self.settings.zero_emotion or self.settings.emotions[0]
 
     def mouth(self, actor: str, mouth: Mouth) -> MouthAnimation:
         """A fast animation of the mouth alone.
@@ -169,17 +177,13 @@ class Model:
         """The pipeline that users animate recordings with, for a shot."""
         options = AnimationOptions(
             actor=shot.actor,
-            emotion=shot.emotion if shot.emotion in self._vocabulary else None,
+            emotion=self.settings.spoken_emotion(shot.emotion),
             zero_emotion=self.settings.zero_emotion or DEFAULT_EMOTION,
             seed=self.settings.seed,
             blinks=False,
             solver=None,
         )
         return AnimationPipeline(self.deployed, options, self._graph)
-
-    @property
-    def _vocabulary(self) -> tuple[str | None, ...]:
-        return (*self.deployed.info.emotions, self.settings.zero_emotion)
 
 
 def _after(face: ActorFace, values: Float32Array, lead: int) -> Iterator[FaceFrames]:
