@@ -281,7 +281,7 @@ def shots_of_folder(
             )
             shots.append(replace(shot, name=name if name not in {each.name for each in shots} else shot.name))
         if found.unpaired:
-            LOGGER.warning("%s: %d recordings or caches have no partner and are left out", found.name, found.unpaired)
+            LOGGER.warning("%s: recordings and caches without a partner, left out: %d", found.name, found.unpaired)
     LOGGER.info("%s: %d shots, %.1f s", folder.name, len(shots), sum(shot.seconds for shot in shots))
     return tuple(shots)
 

@@ -88,6 +88,9 @@ def check_evaluate(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
     args.training_run_name_full = names[0]
     if len(set(names)) < len(names):
         parser.error("a training run is given twice")
+    regions = [text.partition("=")[0] for text in args.region]
+    if len(set(regions)) < len(regions):
+        parser.error("--region gives a region twice")
     if args.on is not None and args.shots is not None:
         parser.error("--on and --shots exclude each other: recordings come from a folder or from the run's own data")
     if args.fps is not None and args.on is None:
