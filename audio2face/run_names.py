@@ -155,7 +155,7 @@ def resolve_training_run(text: str, root: Path, configuration: str | None = None
         "training run",
         root,
         is_latest=lambda run: is_trained(run) and configuration in (None, recorded_configuration(run)),
-        latest_words=" finished" if configuration is None else f" finished run of {configuration!r} among the",
+        latest_words=" finished" if configuration is None else f" finished {configuration!r}",
     )
 
 

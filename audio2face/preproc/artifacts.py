@@ -95,6 +95,9 @@ class PreprocArtifacts:
         Raises:
             UserError: the run is missing, incomplete, or was written by a later version.
         """
+        if not folder.is_dir():
+            hint = "Restore the folder, or preprocess and train again."
+            raise UserError("there is no such preprocessing run", path=folder, hint=hint)
         required = [_NETWORK_DATA, _DATA_INFO, _SHOTS, _MEAN_GEOMETRY]
         for part in ("skin", "tongue"):
             required += [components_file(part), coefficients_file(part)]

@@ -67,7 +67,7 @@ def test_runs_are_listed_newest_first(trained: Path) -> None:
 def test_the_latest_run_has_weights_and_the_configuration(trained: Path) -> None:
     assert resolve_training_run("latest", trained).name == OTHER
     assert resolve_training_run("latest", trained, "mine").name == NEW
-    with pytest.raises(UserError, match="no finished run of 'third'") as caught:
+    with pytest.raises(UserError, match="no finished 'third' training run") as caught:
         resolve_training_run("latest", trained, "third")
     assert OPEN in str(caught.value)
     deployed_only = trained.parent / "output_deploy/261127_090000_sent"

@@ -219,7 +219,7 @@ def test_preprocessing_that_changed_is_refused(trained: Trained) -> None:
 
 def test_missing_preprocessing_run(trained: Trained) -> None:
     shutil.rmtree(trained.artifacts.folder)
-    with pytest.raises(UserError, match="is not a finished preprocessing run"):
+    with pytest.raises(UserError, match="there is no such preprocessing run"):
         trained.deploy()
 
 
