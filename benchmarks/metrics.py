@@ -14,9 +14,8 @@ import time
 import numpy as np
 
 from audio2face.dataset.phoneme_times import PhonemeTime
-from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluate.regions import Region, Regions
-from audio2face.evaluate.scorer import ShotScorer
+from audio2face.evaluate.scorer import FaceFrames, ShotScorer
 from audio2face.types import Float32Array
 
 VERTS, TONGUE_VERTS, PAIRS, LIP_VERTS, FPS = 24_002, 5_602, 13, 200, 60.0

@@ -24,7 +24,6 @@ from audio2face.evaluate.curve_metrics import (
 )
 from audio2face.evaluate.lips import correlation
 from audio2face.evaluate.metrics import METRICS
-from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluate.regions import Regions
 from audio2face.evaluate.vertex_metrics import (
     Dynamics,
@@ -41,6 +40,28 @@ from audio2face.evaluate.vertex_metrics import (
 from audio2face.types import MM_PER_CM, BoolArray, Float32Array, Float64Array, Int64Array
 
 _STILL_SPEED = 5.0  # mm/s
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FaceFrames:
+    """Consecutive frames of one face, at the times of the recorded frames.
+
+    Attributes:
+        skin: positions of all vertices, float32 `[frames, verts, 3]`, centimetres.
+        tongue: positions in the head's space, moved by the jaw, float32 `[frames, tongue verts, 3]`, centimetres; None:
+            no data.
+        jaw: deltas of the key points of the lower jaw, float32 `[frames, points, 3]`, centimetres; None: no data.
+        eyes: rotations of right and left eye, x and y each, float32 `[frames, 4]`, degrees; None: no data.
+    """
+
+    skin: Float32Array
+    tongue: Float32Array | None = None
+    jaw: Float32Array | None = None
+    eyes: Float32Array | None = None
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.skin)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -11,8 +11,8 @@ import numpy as np
 from audio2face.animation import attach_to_jaw, rigid_transforms
 from audio2face.audio import Resampler, Track, read_track
 from audio2face.evaluate.baselines import Baseline, fit_baselines
-from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluate.ridge import speech_features
+from audio2face.evaluate.scorer import FaceFrames
 from audio2face.evaluator.faces import jaw_deltas
 from audio2face.evaluator.shots import BLOCK_FRAMES, EvaluationShot
 from audio2face.preproc.network_data import PcaComponents

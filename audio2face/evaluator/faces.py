@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 
 from audio2face.animation import AnimatorSettings, FaceAnimator, FaceData, attach_to_jaw, unproject
-from audio2face.evaluate.group_metrics import score_weights
-from audio2face.evaluate.motion import FaceFrames
+from audio2face.evaluate.scorer import FaceFrames
+from audio2face.evaluate.vertex_metrics import score_weights
 from audio2face.geometry.frames import lerp
 from audio2face.inference.actor import DisplayData, WeightTrack, load_face
 from audio2face.model_folder import BlendshapeSet, DeployedActor

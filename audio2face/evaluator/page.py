@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib import resources
+from urllib.parse import quote
 
 from audio2face.evaluator.markup import Markup, joined, tag, text
 from audio2face.evaluator.page_data import page_data
@@ -16,13 +17,14 @@ from audio2face.evaluator.page_tables import (
     RESULTS,
     behaviour_figure,
     behaviour_section,
-    facts_section,
     paired_section,
     scores_section,
+    table,
+    unit_and_best,
     variants_section,
     worst_section,
 )
-from audio2face.evaluator.results import Behaviour, Flag, Report, Subject
+from audio2face.evaluator.results import SCHEMA, Behaviour, Flag, Report, Subject
 from audio2face.evaluator.wording import (
     behaviour_count,
     judgement,
@@ -65,7 +67,7 @@ def render_page(report: Report) -> str:
         "distributions": _drawn_section("distributions", "Distributions", _DISTRIBUTIONS) if report.scores else None,
         "curves": _drawn_section("curves", "Curves", _CURVES) if report.curves else None,
         "worst": worst_section(report),
-        "facts": facts_section(report),
+        "facts": _facts_section(report),
     }
     body = joined(
         _header(report),
@@ -186,3 +188,58 @@ def _drawn_section(name: str, title: str, about: str) -> Markup:
     """A section that the program of the page fills."""
     needs = tag("noscript", tag("p", "These plots need JavaScript; the numbers are in scores.csv and report.json."))
     return tag("section", tag("h2", title), tag("p", about), needs, tag("div", id=f"{name}-plots"), id=name)
+
+
+def _facts_section(report: Report) -> Markup:
+    """Definitions of all metrics, recordings and regions with checksums, schema and version."""
+    definitions = [
+        tag(
+            "tr",
+            tag("th", facts.label, tag("small", unit_and_best(facts)), scope="row", id=f"metric-{quote(name)}"),
+            tag("td", tag("code", name)),
+            tag("td", facts.definition, tag("em", f" Source: {facts.source}.") if facts.source else "", class_="prose"),
+        )
+        for name, facts in report.metrics.items()
+    ]
+    recordings = [
+        tag(
+            "tr",
+            tag("th", recording.name, scope="row"),
+            *(tag("td", value) for value in (recording.actor, recording.voice, recording.emotion)),
+            *(
+                tag("td", value, class_="num")
+                for value in (f"{recording.seconds:.2f}", recording.frames, f"{recording.fps:g}")
+            ),
+            tag("td", tag("code", recording.sha256[:16], title=recording.sha256)),
+        )
+        for recording in report.recordings
+    ]
+    regions = [
+        tag(
+            "tr",
+            tag("th", name, scope="row"),
+            tag("td", f"{region.vertices:,}", class_="num"),
+            tag("td", region.source, class_="prose"),
+            tag("td", tag("code", region.sha256[:16], title=region.sha256)),
+        )
+        for name, region in report.regions.items()
+    ]
+    numeric = [tag("th", label, scope="col", class_="num") for label in ("Seconds", "Frames", "Frames/s")]
+    counted = tag("th", "Vertices", scope="col", class_="num")
+    return tag(
+        "section",
+        tag("h2", "Definitions and data"),
+        tag("h3", "Metrics"),
+        table(["Metric", "Name in files", "Definition"], definitions, "Definitions of the metrics"),
+        tag("h3", "Recordings"),
+        table(["Recording", "Actor", "Voice", "Emotion", *numeric, "SHA-256"], recordings, "Recordings"),
+        tag("h3", "Regions of the mesh"),
+        table(["Region", counted, "From", "SHA-256"], regions, "Regions of the mesh"),
+        tag(
+            "p",
+            f"Schema {SCHEMA}, audio2face {report.framework}, {report.created}. Whole checksums, and every number, are "
+            "in report.json; tables in scores.csv and summary.csv.",
+            class_="colophon",
+        ),
+        id="facts",
+    )

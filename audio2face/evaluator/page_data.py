@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from audio2face.evaluator.figures import decimals_for
 from audio2face.evaluator.results import Curves, Report, Subject
-from audio2face.evaluator.wording import leading_subjects, main_metrics, ridge_of
+from audio2face.evaluator.wording import decimals_for, leading_subjects, main_metrics, ridge_of
 
 _OPENING_DECIMALS, _CORRELATION_DECIMALS = 2, 3
 _SCORE_DIGITS = 5

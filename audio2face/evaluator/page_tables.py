@@ -7,11 +7,10 @@ from urllib.parse import quote
 
 from audio2face.evaluate.baselines import MEAN_FACE, NEUTRAL
 from audio2face.evaluate.intervals import MIN_SHOTS
-from audio2face.evaluator.figures import MISSING, clock, decimals_for, number, range_words
 from audio2face.evaluator.markup import Markup, joined, tag, text
 from audio2face.evaluator.page_data import styles
-from audio2face.evaluator.results import SCHEMA, Behaviour, Comparison, Interval, MetricFacts, Moment, Report
-from audio2face.evaluator.wording import main_metrics, model_label
+from audio2face.evaluator.results import Behaviour, Comparison, Interval, MetricFacts, Moment, Report
+from audio2face.evaluator.wording import MISSING, clock, decimals_for, main_metrics, model_label, number, range_words
 
 _BETTER = {
     "higher": "higher is better",
@@ -40,10 +39,10 @@ def metric_term(name: str, facts: MetricFacts) -> Markup:
 
 
 def _metric_head(name: str, facts: MetricFacts, **attributes: object) -> Markup:
-    return tag("th", metric_term(name, facts), tag("small", _unit_and_best(facts)), **attributes)
+    return tag("th", metric_term(name, facts), tag("small", unit_and_best(facts)), **attributes)
 
 
-def _unit_and_best(facts: MetricFacts) -> str:
+def unit_and_best(facts: MetricFacts) -> str:
     return f"{facts.unit}, {_BETTER[facts.better]}" if facts.unit else _BETTER[facts.better]
 
 
@@ -223,7 +222,7 @@ def _forest(report: Report, metric: str, comparisons: Sequence[Comparison]) -> M
         )
         for found in comparisons
     ]
-    title = tag("h3", metric_term(metric, facts), tag("small", _unit_and_best(facts)))
+    title = tag("h3", metric_term(metric, facts), tag("small", unit_and_best(facts)))
     head = [
         "Difference",
         tag("th", _forest_axis(facts), scope="col"),
@@ -351,58 +350,3 @@ def _moment_link(moment: Moment) -> Markup:
 def _error_bar(share: float) -> Markup:
     bar = tag("rect", x="0", y="35%", height="30%", width=f"{100 * share:.1f}%", rx="2")
     return tag("svg", bar, class_="bar error", aria_hidden="true")
-
-
-def facts_section(report: Report) -> Markup:
-    """Definitions of all metrics, recordings and regions with checksums, schema and version."""
-    definitions = [
-        tag(
-            "tr",
-            tag("th", facts.label, tag("small", _unit_and_best(facts)), scope="row", id=f"metric-{quote(name)}"),
-            tag("td", tag("code", name)),
-            tag("td", facts.definition, tag("em", f" Source: {facts.source}.") if facts.source else "", class_="prose"),
-        )
-        for name, facts in report.metrics.items()
-    ]
-    recordings = [
-        tag(
-            "tr",
-            tag("th", recording.name, scope="row"),
-            *(tag("td", value) for value in (recording.actor, recording.voice, recording.emotion)),
-            *(
-                tag("td", value, class_="num")
-                for value in (f"{recording.seconds:.2f}", recording.frames, f"{recording.fps:g}")
-            ),
-            tag("td", tag("code", recording.sha256[:16], title=recording.sha256)),
-        )
-        for recording in report.recordings
-    ]
-    regions = [
-        tag(
-            "tr",
-            tag("th", name, scope="row"),
-            tag("td", f"{region.vertices:,}", class_="num"),
-            tag("td", region.source, class_="prose"),
-            tag("td", tag("code", region.sha256[:16], title=region.sha256)),
-        )
-        for name, region in report.regions.items()
-    ]
-    numeric = [tag("th", label, scope="col", class_="num") for label in ("Seconds", "Frames", "Frames/s")]
-    counted = tag("th", "Vertices", scope="col", class_="num")
-    return tag(
-        "section",
-        tag("h2", "Definitions and data"),
-        tag("h3", "Metrics"),
-        table(["Metric", "Name in files", "Definition"], definitions, "Definitions of the metrics"),
-        tag("h3", "Recordings"),
-        table(["Recording", "Actor", "Voice", "Emotion", *numeric, "SHA-256"], recordings, "Recordings"),
-        tag("h3", "Regions of the mesh"),
-        table(["Region", counted, "From", "SHA-256"], regions, "Regions of the mesh"),
-        tag(
-            "p",
-            f"Schema {SCHEMA}, audio2face {report.framework}, {report.created}. Whole checksums, and every number, are "
-            "in report.json; tables in scores.csv and summary.csv.",
-            class_="colophon",
-        ),
-        id="facts",
-    )

@@ -16,10 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from audio2face.errors import FileFormatError, printable
-from audio2face.evaluator.figures import MISSING, decimals_for, number, range_words
 from audio2face.evaluator.page import render_page
 from audio2face.evaluator.results import SCHEMA, Behaviour, Interval, Report, Subject
-from audio2face.evaluator.wording import main_metrics
+from audio2face.evaluator.wording import MISSING, decimals_for, main_metrics, number, range_words
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import atomic_files, pretty_json, write_text
 

@@ -20,7 +20,7 @@ from audio2face.dataset.discovery import FoundActor, find_actors
 from audio2face.dataset.phoneme_times import PhonemeTime, find_phoneme_times, read_phoneme_times
 from audio2face.dataset.shots import CacheFolder, infer_emotion
 from audio2face.errors import UserError
-from audio2face.evaluate.motion import FaceFrames
+from audio2face.evaluate.scorer import FaceFrames
 from audio2face.geometry import PointCache
 from audio2face.io.atomic import file_sha256
 from audio2face.preproc.data_record import CACHE_ROOTS, shot_files

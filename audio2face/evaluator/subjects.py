@@ -16,8 +16,8 @@ from audio2face.animation import AnimatorSettings, FaceAnimator, FaceData
 from audio2face.audio import resample, stream_range
 from audio2face.dataset.actor import DEFAULT_EMOTION
 from audio2face.dataset.shots import EmotionVectors
-from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluate.regions import Mouth
+from audio2face.evaluate.scorer import FaceFrames
 from audio2face.evaluator.faces import ActorFace, RecordedFrames
 from audio2face.evaluator.results import Variant
 from audio2face.evaluator.shots import EvaluationShot

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from audio2face.evaluate.baselines import MEAN_FACE, RIDGE
-from audio2face.evaluate.group_metrics import emotion_separability
 from audio2face.evaluate.intervals import MIN_SHOTS, Estimate, bootstrap_mean, group_by_shot, paired_difference
 from audio2face.evaluate.metrics import METRICS
-from audio2face.evaluator.figures import number, range_words
+from audio2face.evaluate.vertex_metrics import emotion_separability
 from audio2face.evaluator.results import Comparison, Flag, Interval, Moment, RecordingFacts, Subject
+from audio2face.evaluator.wording import number, range_words
 
 # What every model is compared in, against the ridge and against other models.
 COMPARED = (

@@ -16,10 +16,9 @@ import numpy as np
 from audio2face.audio import read_track
 from audio2face.evaluate.curve_metrics import frame_loudness
 from audio2face.evaluate.ground_truth import ground_truth_animation
-from audio2face.evaluate.group_metrics import diversity
-from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluate.regions import Regions
-from audio2face.evaluate.scorer import ShotScore, ShotScorer
+from audio2face.evaluate.scorer import FaceFrames, ShotScore, ShotScorer
+from audio2face.evaluate.vertex_metrics import diversity
 from audio2face.evaluator.baseline_faces import BaselineFaces
 from audio2face.evaluator.behaviour_tests import ANIMATED_SECONDS, SpeechClip, run_behaviour_tests
 from audio2face.evaluator.faces import WeightComparison

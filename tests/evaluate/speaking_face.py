@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from audio2face.dataset.phoneme_times import PhonemeTime
-from audio2face.evaluate.motion import FaceFrames
 from audio2face.evaluate.regions import Region, Regions
+from audio2face.evaluate.scorer import FaceFrames
 
 FPS = 30.0
 PAIRS = np.array([[2, 3, 4], [5, 6, 7]])

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio2face.evaluate.group_metrics import diversity, emotion_separability, score_weights
 from audio2face.evaluate.metrics import METRICS
+from audio2face.evaluate.vertex_metrics import diversity, emotion_separability, score_weights
 
 
 def test_diversity_is_the_mean_over_pairs() -> None:

@@ -11,7 +11,7 @@ from audio2face.errors import UserError
 from audio2face.evaluate import perturbations as change
 from audio2face.evaluate import sounds
 from audio2face.evaluate.activity import active_level, excerpt
-from audio2face.evaluate.time_stretch import stretch
+from audio2face.evaluate.perturbations import stretch
 from audio2face.types import Float32Array
 
 RATE = 16_000

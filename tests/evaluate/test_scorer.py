@@ -16,8 +16,7 @@ from torchmetrics.functional.multimodal import lip_vertex_error
 
 from audio2face.errors import UserError
 from audio2face.evaluate.metrics import METRICS
-from audio2face.evaluate.motion import FaceFrames
-from audio2face.evaluate.scorer import ShotScore, ShotScorer
+from audio2face.evaluate.scorer import FaceFrames, ShotScore, ShotScorer
 
 LIPS = sorted(PAIRS.reshape(-1).tolist())
 LOUDNESS = np.where(np.arange(75) % 30 < 15, -20.0, -70.0) + np.random.default_rng(5).uniform(-3, 3, 75)

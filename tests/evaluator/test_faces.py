@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from audio2face.animation import SolverSettings
 from audio2face.evaluate.lips import resample_frames
-from audio2face.evaluate.motion import FaceFrames
+from audio2face.evaluate.scorer import FaceFrames
 from audio2face.evaluator.baseline_faces import FaceShape, project
 from audio2face.evaluator.faces import RecordedFrames, WeightComparison, concatenate
 from audio2face.preproc.network_data import PcaComponents

@@ -18,7 +18,7 @@ from audio2face.audio import Track
 from audio2face.config_base.types import Device, InferenceMode
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
-from audio2face.evaluate.difference import Difference, compare_motion
+from audio2face.evaluate.ground_truth import Difference, compare_motion
 from audio2face.export import RawMotion, buffer_frames, write_maya_caches, write_rows, write_transforms
 from audio2face.io.atomic import write_json
 from audio2face.models.diffusion.process import NoiseSchedule
