@@ -13,7 +13,7 @@ from audio2face.evaluate.intervals import MIN_SHOTS, Estimate, bootstrap_mean, g
 from audio2face.evaluate.metrics import METRICS
 from audio2face.evaluate.vertex_metrics import emotion_separability
 from audio2face.evaluator.results import Comparison, Flag, Interval, Moment, RecordingFacts, Subject
-from audio2face.evaluator.wording import number, range_words
+from audio2face.evaluator.wording import DECISIVE, number, range_words
 
 # What every model is compared in, against the ridge and against other models.
 COMPARED = (
@@ -24,8 +24,6 @@ COMPARED = (
     "closure_hits",
     "jerk_ratio",
 )
-# A model is shown to be better than a linear map where it is better in both.
-DECISIVE = ("lip_vertex_error", "lip_distance_correlation")
 FEW_SHOTS = 10  # below that many an interval is itself uncertain
 _WORST = 10
 _APART = 1.0  # seconds between two moments of one shot
