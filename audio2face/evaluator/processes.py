@@ -21,6 +21,8 @@ from audio2face.inference import set_num_threads
 from audio2face.io.arrays import read_json
 from audio2face.io.atomic import write_json
 
+_RESULT = "result"  # key of a kept file
+
 
 @dataclass(frozen=True)
 class KeptTasks:
@@ -39,11 +41,12 @@ class KeptTasks:
             found = read_json(path) if path.is_file() else None
         except UserError:
             return None
-        return found if isinstance(found, dict) else None
+        result = found.get(_RESULT) if isinstance(found, dict) else None
+        return result if isinstance(result, dict) else None
 
     def write(self, key: str, result: dict[str, Any]) -> None:
         """Keeps a result."""
-        write_json(self.folder / f"{key}.json", result)
+        write_json(self.folder / f"{key}.json", {_RESULT: result})
 
 
 def digest(*parts: Any) -> str:
