@@ -25,7 +25,8 @@ import numpy.typing as npt
 from audio2face.console import track
 from audio2face.dataset.arkit_names import ARKIT_NAMES, TONGUE_NAMES
 from audio2face.errors import UserError
-from audio2face.example.expression import BLINK_KEYS, saccade_table
+from audio2face.example.expression import BLINK_KEYS
+from audio2face.example.gaze import saccade_table
 from audio2face.example.head import IDENTITIES, Head, HeadPart
 from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, Take, all_takes, write_recording
 from audio2face.io.atomic import write_json, write_npy, write_npz, write_text
