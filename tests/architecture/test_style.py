@@ -70,7 +70,7 @@ WITHOUT_TORCH = [
     "animation",
     "model_folder",
     "inference",
-    "rigs.pipeline",
+    "rigs",
     "export",
     "player",
     "outputs",
