@@ -1,4 +1,4 @@
-"""A rig from a character file: glTF with morph targets under ARKit's names."""
+"""A rig from a character file: glTF with morph targets under ARKit's names, or with visemes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from audio2face.animation.rigid import rigid_transforms
 from audio2face.console import LOGGER
-from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, NameMatch, listed, match_names
+from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, listed, match_names
 from audio2face.errors import MAX_LENGTH, FileFormatError
 from audio2face.geometry.mesh import DEFAULT_COLOURS
 from audio2face.io.atomic import file_sha256
@@ -20,6 +20,7 @@ from audio2face.rigs.gltf_reader import GltfFile
 from audio2face.rigs.gltf_scene import Piece, read_pieces
 from audio2face.rigs.lips import find_lips
 from audio2face.rigs.rig import Jaw, Rig
+from audio2face.rigs.viseme_shapes import VisemeSet, find_visemes
 from audio2face.types import AnyArray, Float32Array, Int32Array
 
 _CENTIMETRES = 100.0
@@ -32,6 +33,8 @@ _JAW_POINTS = 60
 _EYEBALL = re.compile(r"eye(?!.*(lash|brow|lid|wet|shadow|occl))", re.IGNORECASE)
 _LEFT = re.compile(r"(?:^|[^a-z])(?:left|l)(?:[^a-z]|$)|left", re.IGNORECASE)
 _RIGHT = re.compile(r"(?:^|[^a-z])(?:right|r)(?:[^a-z]|$)|right", re.IGNORECASE)
+_BOTH_EYES = ("eyesClosed", "eyeBlink", "blink", "EYEClose")  # in the place of one shape for each eye
+_MOUTH = ("jaw", "mouth", "tongue")
 _INSIDE = re.compile(r"teeth|tooth|mouth|oral|tongue", re.IGNORECASE)
 
 # What is lost without a shape, in the order of its weight for speech.
@@ -58,7 +61,7 @@ def read_character(path: Path) -> Rig:
 
     Raises:
         UserError: the file is missing.
-        FileFormatError: it is damaged, has no morph targets, or they are not ARKit's.
+        FileFormatError: it is damaged, has no morph targets, or they are neither ARKit's nor visemes.
     """
     pieces = read_pieces(GltfFile.open(path))
     names = list(dict.fromkeys(name for piece in pieces for name in piece.targets))
@@ -69,43 +72,87 @@ def read_character(path: Path) -> Rig:
             hint="Export it with its blend shapes (in Blender: Shape Keys), named as ARKit does: jawOpen, mouthClose, "
             "mouthFunnel, eyeBlinkLeft, ...",
         )
-    match = match_names(names)
-    _check_names(match, names, path)
-    pieces = _centimetres(pieces, match, names, path)
-    face = _Face(pieces, match, names)
+    shapes = _FaceShapes.find(names)
+    if shapes is None:
+        raise _cannot_speak(names, path)
+    _log_losses(shapes, path)
+    face = _Face(_centimetres(pieces, shapes, path), shapes)
     deltas = face.deltas
-    jaw_open = deltas[face.columns.index(ARKIT_INDEX["jawOpen"])]
+    opening = deltas[shapes.opening]
     return Rig(
         name=_actor_name(path),
         source=path.name,
         digest=file_sha256(path),
         neutral=face.vertices,
         faces=face.faces,
-        columns=face.columns,
-        pose_names=face.pose_names,
+        columns=shapes.columns,
+        pose_names=shapes.pose_names,
         deltas=deltas,
-        lips=find_lips(face.vertices, jaw_open),
-        jaw=_jaw_of(face.vertices, face.columns, deltas, jaw_open),
+        lips=find_lips(face.vertices, opening),
+        jaw=_jaw_of(face.vertices, shapes, deltas),
+        visemes=None if shapes.visemes is None else shapes.visemes.mix,
         parts=face.parts(),
     )
 
 
-def _check_names(match: NameMatch, names: Sequence[str], path: Path) -> None:
-    """Checks that there is a jaw to open, and logs what the missing shapes cost."""
-    if "jawOpen" not in match.columns:
-        near = [f"{name} ({close[0]}?)" for name in names if (close := difflib.get_close_matches(name, ARKIT_NAMES, 1))]
-        found = (
-            f"{len(match.columns)} of its {len(names)} morph targets are ARKit's"
-            if match.columns
-            else (f"none of its {len(names)} morph targets is one of ARKit's")
-        )
-        raise FileFormatError(
-            f"{found}, and jawOpen, which speech needs, is not among them; it has {listed(near or names)}",
-            path=path,
-            hint="Name the shapes as ARKit does (jawOpen, mouthClose, mouthFunnel, mouthPucker, eyeBlinkLeft, "
-            "eyeBlinkRight, ...); spellings such as jaw_open and eyeBlink_L are understood.",
-        )
-    present = set(match.columns)
+@dataclass(frozen=True, eq=False)
+class _FaceShapes:
+    """The shapes of a character that speech drives.
+
+    Attributes:
+        columns: indices in `ARKIT_NAMES` of those that are ARKit's, ascending.
+        pose_names: the file's names of these, then of its visemes.
+        visemes: the visemes of a mouth without `jawOpen`.
+    """
+
+    columns: tuple[int, ...]
+    pose_names: tuple[str, ...]
+    visemes: VisemeSet | None = None
+
+    @classmethod
+    def find(cls, names: Sequence[str]) -> _FaceShapes | None:
+        """Finds them among the names of all shapes; None of a face that cannot speak."""
+        found = {ARKIT_INDEX[name]: names[column] for name, column in match_names(names).columns.items()}
+        blink = match_names(names, _BOTH_EYES).columns
+        if blink and not found.keys() & {ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]}:
+            found[ARKIT_INDEX["eyeBlinkLeft"]] = names[next(iter(blink.values()))]
+        if ARKIT_INDEX["jawOpen"] in found:
+            return cls(tuple(sorted(found)), tuple(found[column] for column in sorted(found)))
+        visemes = find_visemes(names)
+        if visemes is None:
+            return None
+        found = {column: name for column, name in found.items() if not ARKIT_NAMES[column].startswith(_MOUTH)}
+        own = tuple(found[column] for column in sorted(found))
+        return cls(tuple(sorted(found)), (*own, *visemes.poses), visemes)
+
+    @property
+    def opening(self) -> int:
+        """Which of the shapes opens the jaw."""
+        if self.visemes is not None:
+            return len(self.columns) + self.visemes.opening
+        return self.columns.index(ARKIT_INDEX["jawOpen"])
+
+
+def _cannot_speak(names: Sequence[str], path: Path) -> FileFormatError:
+    near = [f"{name} ({close[0]}?)" for name in names if (close := difflib.get_close_matches(name, ARKIT_NAMES, 1))]
+    count = len(match_names(names).columns)
+    found = f"{count} of its {len(names)} morph targets are" if count else f"none of its {len(names)} morph targets is"
+    return FileFormatError(
+        f"{found} ARKit's, without jawOpen, which speech needs, and there are no visemes; it has "
+        f"{listed(near or names)}",
+        path=path,
+        hint="Name the shapes as ARKit does (jawOpen, mouthClose, mouthFunnel, mouthPucker, eyeBlinkLeft, "
+        "eyeBlinkRight, ...; spellings such as jaw_open and eyeBlink_L are understood), or as visemes (viseme_PP, "
+        "viseme_aa, ...).",
+    )
+
+
+def _log_losses(shapes: _FaceShapes, path: Path) -> None:
+    """Logs what the missing shapes cost."""
+    if shapes.visemes is not None:
+        LOGGER.info("%s speaks with visemes: %s", path.name, ", ".join(shapes.visemes.poses))
+        return
+    present = {ARKIT_NAMES[column] for column in shapes.columns}
     lost = [f"{name}: {loss}" for name, loss in LOSSES.items() if not present & {name, f"{name}Left", f"{name}Right"}]
     if lost:
         LOGGER.info("%s has %d of ARKit's 52 shapes; without %s", path.name, len(present), "; ".join(lost))
@@ -117,9 +164,9 @@ def _actor_name(path: Path) -> str:
     return plain or "character"
 
 
-def _centimetres(pieces: Sequence[Piece], match: NameMatch, names: Sequence[str], path: Path) -> list[Piece]:
+def _centimetres(pieces: Sequence[Piece], shapes: _FaceShapes, path: Path) -> list[Piece]:
     """The pieces in centimetres, the face towards +z."""
-    moving = _moving(pieces, {names[column] for column in match.columns.values()})
+    moving = _moving(pieces, set(shapes.pose_names))
     width = float(np.ptp(moving[:, 0])) * _CENTIMETRES
     if width <= 0:
         raise FileFormatError("its morph targets move nothing", path=path, hint="Export the shapes with their motion.")
@@ -168,28 +215,16 @@ class _Face:
 
     Attributes:
         pieces: all pieces, centimetres.
-        match: its ARKit shapes.
-        names: names of all shapes.
+        shapes: the shapes that speech drives.
     """
 
     pieces: Sequence[Piece]
-    match: NameMatch
-    names: Sequence[str]
-
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """Indices in `ARKIT_NAMES` of the shapes that are there, ascending."""
-        return tuple(sorted(ARKIT_INDEX[name] for name in self.match.columns))
-
-    @property
-    def pose_names(self) -> tuple[str, ...]:
-        """The file's names of these shapes."""
-        return tuple(self.names[self.match.columns[ARKIT_NAMES[column]]] for column in self.columns)
+    shapes: _FaceShapes
 
     @property
     def skin(self) -> list[Piece]:
         """What deforms, and what lies around it: hair, lashes, teeth."""
-        driven = set(self.pose_names)
+        driven = set(self.shapes.pose_names)
         moving = [piece for piece in self.pieces if driven & piece.targets.keys()]
         area = _moving(moving, driven)
         low, high = area.min(axis=0), area.max(axis=0)
@@ -222,7 +257,7 @@ class _Face:
         return np.stack(
             [
                 np.concatenate([piece.targets.get(name, zero) for piece, zero in zip(self.skin, still, strict=True)])
-                for name in self.pose_names
+                for name in self.shapes.pose_names
             ]
         )
 
@@ -246,7 +281,7 @@ class _Face:
 
     def _eyes(self) -> dict[str, list[Piece]]:
         """The pieces of each eyeball that is a mesh of its own, which no shape moves."""
-        driven = set(self.pose_names)
+        driven = set(self.shapes.pose_names)
         still = [piece for piece in self.pieces if not driven & piece.targets.keys() and _EYEBALL.search(piece.name)]
         sides = {
             "right_eye": [piece for piece in still if _RIGHT.search(piece.name)],
@@ -272,14 +307,19 @@ def _eye_colours(pieces: Sequence[Piece], vertices: Float32Array) -> AnyArray:
     return shades
 
 
-def _jaw_of(neutral: Float32Array, columns: Sequence[int], deltas: Float32Array, jaw_open: Float32Array) -> Jaw:
+def _jaw_of(neutral: Float32Array, shapes: _FaceShapes, deltas: Float32Array) -> Jaw:
     """The rigid motion that is nearest to that of the chin."""
-    reach = np.linalg.norm(jaw_open, axis=1)
+    opening = deltas[shapes.opening]
+    reach = np.linalg.norm(opening, axis=1)
     chin = np.flatnonzero(reach > _JAW_RIGID * reach.max())
     chin = chin[np.unique(np.linspace(0, len(chin) - 1, min(len(chin), _JAW_POINTS)).round().astype(int))]
-    moving = [row for row, column in enumerate(columns) if ARKIT_NAMES[column].startswith("jaw")]
-    chosen = [columns[row] for row in moving]
-    points, offsets = neutral[chin], deltas[moving][:, chin]
+    if shapes.visemes is None:
+        chosen = [column for column in shapes.columns if ARKIT_NAMES[column].startswith("jaw")]
+        offsets = deltas[[shapes.columns.index(column) for column in chosen]][:, chin]
+    else:
+        chosen = [ARKIT_INDEX["jawOpen"]]
+        offsets = opening[None, chin] / np.float32(shapes.visemes.targets[shapes.visemes.opening, chosen[0]])
+    points = neutral[chin]
 
     def jaw(weights: Float32Array) -> Float32Array:
         posed = points + np.tensordot(np.asarray(weights[:, chosen], np.float32), offsets, axes=1)

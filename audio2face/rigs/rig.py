@@ -11,6 +11,8 @@ from audio2face.animation.animation import BlendWeights
 from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
 from audio2face.types import MM_PER_CM, AnyArray, Float32Array, Int32Array
 
+Drive = Callable[[Float32Array], Float32Array]
+"""Weights `[frames, 52]` of ARKit's shapes to those of a rig's own shapes `[frames, shapes]`."""
 Jaw = Callable[[Float32Array], Float32Array]
 """Weights `[frames, 52]` to rigid transforms of the lower teeth `[frames, 4, 4]`, see `Animation.jaw`."""
 
@@ -49,11 +51,12 @@ class Rig:
         neutral: float32 `[verts, 3]`, centimetres, y upwards, z out of the face.
         faces: int32 `[faces, 3 or 4]`.
         columns: indices in `ARKIT_NAMES` of the shapes that the rig has, ascending.
-        pose_names: the rig's own names of these shapes.
+        pose_names: the rig's own names of its shapes, first of these, then of its visemes.
         deltas: their offsets, float32 `[shapes, verts, 3]`, centimetres.
         lips: vertices on the line where the lips meet, paired by position: upper, lower, int32 `[2, pairs]`; without
             pairs where they could not be found.
         jaw: the motion of the lower teeth.
+        visemes: the weights of its visemes; None of a rig whose mouth has ARKit's shapes.
         tongue: the tongue; None where it is part of the skin, or there is none.
         parts: further arrays for drawing, see `Animation.parts`.
     """
@@ -68,6 +71,7 @@ class Rig:
     deltas: Float32Array = field(repr=False)
     lips: Int32Array = field(repr=False)
     jaw: Jaw = field(repr=False)
+    visemes: Drive | None = field(default=None, repr=False)
     tongue: RigTongue | None = None
     parts: Mapping[str, AnyArray] = field(default_factory=dict, repr=False)
 
@@ -85,21 +89,24 @@ class Rig:
 
     def skin(self, weights: Float32Array) -> Float32Array:
         """Poses the skin: weights `[frames, 52]` to positions `[frames, verts, 3]`, centimetres."""
-        driven = np.asarray(weights[:, list(self.columns)], np.float32)
+        driven = self.drive(weights)
         posed = np.asarray(driven @ self.deltas.reshape(len(self.deltas), -1), np.float32)
         posed += self.neutral.reshape(-1)
         return posed.reshape(len(weights), -1, 3)
 
     def weights(self, values: Float32Array) -> BlendWeights:
         """Weights `[frames, 52]` of the shapes that the rig has, under its own names."""
-        return BlendWeights(
-            self.pose_names, np.ascontiguousarray(values[:, list(self.columns)]), self.neutral, self.deltas
-        )
+        return BlendWeights(self.pose_names, self.drive(values), self.neutral, self.deltas)
+
+    def drive(self, weights: Float32Array) -> Float32Array:
+        """Weights `[frames, 52]` of ARKit's shapes as weights of the rig's own, `[frames, shapes]`."""
+        own = np.ascontiguousarray(weights[:, list(self.columns)], np.float32)
+        return own if self.visemes is None else np.concatenate([own, self.visemes(weights)], axis=1)
 
     def lip_gaps(self) -> Float32Array:
         """What each shape at weight 1 adds to the opening between the lips, `[52, pairs]`, millimetres."""
         gaps = np.zeros((len(ARKIT_NAMES), self.lips.shape[1]), np.float32)
-        upper, lower = (self.deltas[:, side, 1] for side in self.lips)
+        upper, lower = (self.deltas[: len(self.columns), side, 1] for side in self.lips)
         gaps[list(self.columns)] = MM_PER_CM * (upper - lower)
         return gaps
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from audio2face.dataset.arkit_names import ARKIT_INDEX
 from audio2face.example.head import Head
+from audio2face.example.visemes import SHAPES_OF, visemes_of
 from audio2face.geometry.mesh import triangulate
 
 SHAPES = (
@@ -113,23 +114,44 @@ def head_builder(
         sparse: whether targets are stored sparse.
         as_arkit: whether `mouthClose` leaves the jaw alone, as ARKit defines it; in the head it opens it.
     """
-    head, made = Head.open("ben"), Builder()
-    place = np.float32(scale)
-    faces = triangulate(head.skin_part.faces).reshape(-1).astype(np.uint16)
-    targets = []
+    head = Head.open("ben")
+    deltas = {}
     for name in shapes:
         delta = head.skin_shapes[ARKIT_INDEX[name]]
         if name == "mouthClose" and as_arkit:
             delta = delta - head.skin_shapes[ARKIT_INDEX["jawOpen"]]
-        scaled = np.asarray(delta * place, np.float32)
-        targets.append({"POSITION": made.sparse(scaled) if sparse else made.accessor(scaled)})
+        deltas[rename(name)] = delta
+    return _with_targets(deltas, scale, sparse)
+
+
+def viseme_builder(names: Sequence[str], sounds: Sequence[str], **more: str) -> Builder:
+    """The head of ben with whole mouths for sounds as the rules shape them.
+
+    Args:
+        names: of the shapes.
+        sounds: which each of them shows, in IPA.
+        more: names of further shapes, and the head's shapes that they are.
+    """
+    head = Head.open("ben")
+    deltas = {}
+    for name, sound in zip(names, sounds, strict=True):
+        looks = visemes_of(sound)[-1].targets.items()
+        parts = [
+            value * head.skin_shapes[ARKIT_INDEX[s]] for c, value in looks for s in SHAPES_OF[c] if s in ARKIT_INDEX
+        ]
+        deltas[name] = np.sum(parts, axis=0, dtype=np.float32)
+    return _with_targets(deltas | {name: head.skin_shapes[ARKIT_INDEX[shape]] for name, shape in more.items()})
+
+
+def _with_targets(deltas: dict[str, np.ndarray], scale: float = 0.01, sparse: bool = True) -> Builder:
+    head, made, place = Head.open("ben"), Builder(), np.float32(scale)
+    scaled = [np.asarray(delta * place, np.float32) for delta in deltas.values()]
     primitive = {
         "attributes": {"POSITION": made.accessor(head.skin_part.vertices * place)},
-        "indices": made.accessor(faces),
-        "targets": targets,
+        "indices": made.accessor(triangulate(head.skin_part.faces).reshape(-1).astype(np.uint16)),
+        "targets": [{"POSITION": made.sparse(delta) if sparse else made.accessor(delta)} for delta in scaled],
     }
-    mesh = {"name": "head", "primitives": [primitive], "extras": {"targetNames": [rename(name) for name in shapes]}}
-    made.document["meshes"].append(mesh)
+    made.document["meshes"].append({"name": "head", "primitives": [primitive], "extras": {"targetNames": list(deltas)}})
     made.document["nodes"].append({"name": "Face", "mesh": 0})
     return made
 
