@@ -99,7 +99,7 @@ def test_slaney_mel_bands_have_equal_areas_and_a_linear_part() -> None:
     assert np.allclose(bands[60:].sum(1) * 40.0, 1.0, rtol=0.05)  # a bin is 40 Hz wide
 
 
-@pytest.mark.parametrize("name", ["hama", "logmel"])
+@pytest.mark.parametrize("name", ["a2f-phonetic", "hama", "logmel"])
 def test_the_exported_graph_agrees_for_any_batch(name: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
