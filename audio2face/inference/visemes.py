@@ -4,8 +4,8 @@
 
 Step k describes the time (k + 0.5) / 50 s. The channels are weights of shapes as the example's coarticulation rules
 give them in plain neutral speech, `audio2face.example.visemes.SHAPES_OF` names the shapes of each. `closure` tells of
-lips that are shut (p, b, m), and `labiodental` of a lower lip at the teeth (f, v): expectations of what is 1 in
-a contact and 0 apart, so that they rise with certainty; from `CLOSED` on a closure is more likely than none.
+lips that are shut (p, b, m), and `labiodental` of a lower lip at the teeth (f, v): 1 in a certain contact, 0 apart, and
+from `CLOSED` on a contact is more likely than none.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ __all__ = [
 ]
 
 STEPS_PER_SECOND = MEL_RATE / STEP_SAMPLES
-CLOSED = 0.25
+CLOSED = 0.5
 """The least `closure` at which lips are shut: of the p, b and m of synthetic speech 9 of 10 reach it in some step, and
 9 of 10 other sounds stay below it in most."""
+
+_CONTACTS = [VISEME_CHANNELS.index(name) for name in ("closure", "labiodental")]
+_CERTAINTY = 2.0  # the network's value is an expectation, which stays small for what is rare
 
 _SILENCE = MANNERS.index("silence")
 _BLOCK = 60 * MEL_RATE  # samples encoded at once, which bounds memory
@@ -98,7 +101,9 @@ class VisemeStream:
         manner = encoded.scores[:, : ATTRIBUTES["manner"]]
         shares = np.exp(manner - manner.max(axis=1, keepdims=True, initial=-np.inf))
         self.speech = 1 - shares[:, _SILENCE] / shares.sum(axis=1)
-        return np.clip(encoded.channels, 0.0, 1.0)
+        channels = encoded.channels
+        channels[:, _CONTACTS] *= _CERTAINTY
+        return np.clip(channels, 0.0, 1.0)
 
 
 def viseme_channels(samples: Float32Array, samplerate: int) -> Visemes:
