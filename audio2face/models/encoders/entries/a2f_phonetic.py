@@ -145,8 +145,9 @@ class FrontEnd(nn.Module):
 def relative_to_level(power: Tensor) -> Tensor:
     """Maps power in mel bands `[batch, frames, 80]` to input frames, relative to the running level."""
     before = functional.pad(power.mean(dim=2), (front_end.SMOOTHED - 1, 0))
-    smoothed = functional.avg_pool1d(before[:, None], front_end.SMOOTHED, 1)[:, 0]
-    level = smoothed.clamp(min=front_end.QUIETEST).log()
+    frames = power.shape[1]  # shifted copies, because not every runtime has pooling
+    summed = torch.stack([before[:, shift : shift + frames] for shift in range(front_end.SMOOTHED)]).sum(dim=0)
+    level = (summed / front_end.SMOOTHED).clamp(min=front_end.QUIETEST).log()
     lowest = float(np.log(front_end.QUIETEST))
     for doubling in range(front_end.DOUBLINGS):
         span = 2**doubling
