@@ -24,6 +24,7 @@ def open_built_in(identity: str = IDENTITIES[0]) -> Rig:
     return Rig(
         name=identity,
         source=f"{BUILT_IN}:{identity}",
+        path=None,
         digest=file_sha256(HEAD_FILE),
         neutral=head.skin_part.vertices,
         faces=head.skin_part.faces,

@@ -82,6 +82,7 @@ def read_character(path: Path) -> Rig:
     return Rig(
         name=_actor_name(path),
         source=path.name,
+        path=path.absolute(),
         digest=file_sha256(path),
         neutral=face.vertices,
         faces=face.faces,

@@ -189,6 +189,7 @@ class RigPipeline:
             tongue_weights=None if rig.tongue is None else rig.tongue.weights(tongue),
             parts=self._parts(),
             audio=audio,
+            character=rig.path,
             start=start,
             facts=self._facts(audio) | start_facts(start, self.fps),
         )
@@ -225,7 +226,7 @@ class RigPipeline:
 
 
 def _encoder(samples: Float32Array, samplerate: int) -> tuple[Float32Array, tuple[str, ...], float]:
-    found = import_module("audio2face.inference.visemes").viseme_channels(samples, samplerate)
+    found = viseme_channels(samples, samplerate)
     return found.channels, found.names, found.steps_per_second
 
 

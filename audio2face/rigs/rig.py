@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -47,6 +48,7 @@ class Rig:
     Attributes:
         name: name of the actor, safe in names of files.
         source: what it was read from, for display.
+        path: the file of a character; None of a built-in head.
         digest: SHA-256 of the file that it was read from.
         neutral: float32 `[verts, 3]`, centimetres, y upwards, z out of the face.
         faces: int32 `[faces, 3 or 4]`.
@@ -63,6 +65,7 @@ class Rig:
 
     name: str
     source: str
+    path: Path | None
     digest: str
     neutral: Float32Array
     faces: Int32Array
