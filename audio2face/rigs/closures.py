@@ -17,7 +17,7 @@ from audio2face.rigs.rig import Rig
 from audio2face.types import Float64Array, FloatArray
 
 APPROACH, RELEASE = 0.06, 0.05  # seconds that the lips take to meet and to part
-_SURE, _HELD = 0.4, 0.85  # of a clear p: a peak above it is a closure, which lasts while that share of the peak does
+_SURE, _HELD = 0.5, 0.85  # of a clear p: a peak above it is a closure, which lasts while that share of the peak does
 _SHORTEST = 0.03  # seconds
 TOUCH_MM, _PRESS_MM = 0.1, 0.8  # openings above the neutral one of lips that touch, and that press into one another
 _SHARE = 0.2  # pairs that a closer moves less than this share of the most are not closed by it

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from audio2face.rigs.expression import (
     gaze_angles,
     with_eyes,
 )
+from audio2face.rigs.listening import listen
 from audio2face.rigs.parameters import rig_parameters
 from audio2face.rigs.rig import Rig
 from audio2face.rigs.speech import SpeechCurves, VisemeSource, hear, speech_weights
@@ -85,7 +85,7 @@ class RigPipeline:
         names = EmotionNames(RIG_EMOTIONS, (0.0,) * len(RIG_EMOTIONS), NEUTRAL, _SAMPLERATE, self.fps)
         self.emotion: EmotionSpec = names.parse(NEUTRAL if options.emotion is None else options.emotion)
         self._closer = LipCloser(rig)
-        self._visemes = _encoder if visemes is None else visemes
+        self._visemes = listen if visemes is None else visemes
 
     @property
     def solved_parts(self) -> tuple[Mesh, ...]:
@@ -223,11 +223,6 @@ class RigPipeline:
             "parameters": dict(self.parameters),
             "framework": __version__,
         }
-
-
-def _encoder(samples: Float32Array, samplerate: int) -> tuple[Float32Array, tuple[str, ...], float]:
-    found = viseme_channels(samples, samplerate)
-    return found.channels, found.names, found.steps_per_second
 
 
 def _blocks(count: int) -> Iterator[slice]:

@@ -23,8 +23,8 @@ VisemeSource = Callable[[Float32Array, int], tuple[Float32Array, Sequence[str], 
 CLOSURE, LABIODENTAL = "closure", "labiodental"
 """Channels that say how much a sound is like p, b, m and like f, v, from 0 to 1."""
 _PRESS_OF_P, _ROLL_OF_F = 0.22, 0.95  # targets of the rules, which tell it where those channels are missing
-_PRESS_FROM, _PRESS_RANGE = 0.25, 0.5  # of the target: neighbours of p, b and m press the lips a little too
-_BITE = (0.35, 0.75)  # of `labiodental`: where the lower lip leaves for the teeth, and where it is there
+_PRESS_FROM, _PRESS_RANGE = 0.2, 0.5  # of the target: neighbours of p, b and m press the lips a little too
+_BITE = (0.1, 0.35)  # of `labiodental`: where the lower lip leaves for the teeth, and where it is there
 
 _GATE_DB = (-42.0, -30.0)  # relative to the speech of the recording: the mouth is at rest, and moves in full
 _QUIETEST_DB = -60.0  # of full scale: what is always silence
@@ -85,6 +85,8 @@ def hear(samples: Float32Array, samplerate: int, source: VisemeSource, smoothing
     if smoothing > 0 and len(smooth):
         smooth = ndimage.gaussian_filter1d(smooth, smoothing * rate, axis=0, mode="nearest")
     values = {name: smooth[:, index] * gate for index, name in enumerate(names)}
+    if CLOSURE in values:
+        values[CLOSURE] = channels[:, list(names).index(CLOSURE)] * gate  # smoothing would hide the shortest
     if CLOSURE not in values and "press" in values:
         values[CLOSURE] = np.clip((values["press"] / _PRESS_OF_P - _PRESS_FROM) / _PRESS_RANGE, 0, 1)
     if LABIODENTAL not in values and "roll_lower" in values:
