@@ -24,10 +24,11 @@ from audio2face.inference.visemes import (
     viseme_channels,
 )
 from audio2face.models import encoders
-from audio2face.phonetic.classes import POSTERIORS
+from audio2face.phonetic.classes import ATTRIBUTES, POSTERIORS
 from audio2face.phonetic.front_end import WINDOW, FrontEnd
 from audio2face.phonetic.network import FIRST_SAMPLE, HEARD_SAMPLES, STEP_SAMPLES, causal_network
 from audio2face.phonetic.weights import FILES, read_weights, weights_path
+from audio2face.synthesis.labels import label_steps
 from audio2face.types import Float32Array
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,36 @@ def _torch_features(samples: Float32Array) -> Float32Array:
     with torch.no_grad():
         features: Float32Array = encoders.create("a2f-phonetic")(torch.from_numpy(samples)[None])[0].numpy()
     return features
+
+
+def test_the_bidirectional_one_hears_to_both_sides() -> None:
+    samples = talk()[: 4 * MEL_RATE]
+    changed = samples.copy()
+    middle = len(samples) // 2
+    changed[middle : middle + STEP_SAMPLES] += 0.1
+    encoder = encoders.create("a2f-phonetic-bidirectional")
+    with torch.no_grad():
+        one, other = (encoder(torch.from_numpy(heard)[None])[0].numpy() for heard in (samples, changed))
+    differing = np.flatnonzero((one != other).any(axis=1))
+    assert differing[0] < middle // STEP_SAMPLES - 20
+    assert differing[-1] > middle // STEP_SAMPLES + 20
+
+
+@pytest.mark.parametrize("name", ["a2f-phonetic", "a2f-phonetic-bidirectional"])
+def test_steps_describe_the_time_that_the_encoder_tells(name: str) -> None:
+    """The manner that is heard agrees best with that of the labels when neither is shifted against the other."""
+    encoder = encoders.create(name, options={"layers": (2,)})
+    assert encoder.info.first_step_seconds == 0.5 / STEPS_PER_SECOND
+    right = dict.fromkeys(range(-2, 3), 0)
+    for shot in SHOTS:
+        samples, phones = speech(shot)
+        with torch.no_grad():
+            heard = encoder(torch.from_numpy(samples)[None])[0, :, : ATTRIBUTES["manner"]].argmax(1).numpy()
+        spoken = label_steps(phones, len(heard)).classes[:, 0]
+        for shift in right:
+            right[shift] += int((np.roll(heard, shift) == spoken).sum())
+    assert max(right, key=lambda shift: right[shift]) == 0
+    assert right[0] > 0.7 * sum(len(speech(shot)[0]) // STEP_SAMPLES for shot in SHOTS)
 
 
 def test_the_look_ahead_is_at_most_66_milliseconds_with_the_reading_between_steps() -> None:

@@ -1,4 +1,6 @@
-"""a2f-phonetic: this project's own small encoder, causal, trained on synthetic speech in many languages.
+"""a2f-phonetic: this project's own small encoder, trained on synthetic speech in many languages.
+
+`a2f-phonetic` is causal, for live speech; `a2f-phonetic-bidirectional` hears to both sides, for recordings.
 
 It computes phonetic classes (manner, place, voicing, height, frontness, rounding, phone) and viseme channels; its
 features are their probabilities and the layer before them. Its weights are in this package, its model card is
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +46,7 @@ from audio2face.phonetic.network import (
 )
 from audio2face.phonetic.weights import read_weights, weights_path
 
-NAME = "a2f-phonetic"
+NAMES = {"causal": "a2f-phonetic", "bidirectional": "a2f-phonetic-bidirectional"}  # by direction
 WIDTH, BOTTLENECK = 144, 64
 LAYER_WIDTHS = (WIDTH, BOTTLENECK, POSTERIORS + len(VISEME_CHANNELS))
 DEFAULT_LAYERS = (1, 2)
@@ -163,10 +166,12 @@ def relative_to_level(power: Tensor) -> Tensor:
 class PhoneticEncoder(SpeechEncoder):
     """The network with its front end."""
 
-    def __init__(self, options: PhoneticOptions, weights_sha256: str | None = None) -> None:
+    def __init__(
+        self, options: PhoneticOptions, weights_sha256: str | None = None, *, direction: str = "causal"
+    ) -> None:
         layers = select_layers(options.layers, len(LAYER_WIDTHS)) if options.layers else DEFAULT_LAYERS
         info = EncoderInfo(
-            name=NAME,
+            name=NAMES[direction],
             width=sum(LAYER_WIDTHS[layer] for layer in layers),
             layers=1,
             window_samples=STEP_SAMPLES,
@@ -182,7 +187,7 @@ class PhoneticEncoder(SpeechEncoder):
         super().__init__(info, asdict(options), SingleLayer())
         self._layers = layers
         self.front_end = FrontEnd()
-        self.network = PhoneticNetwork()
+        self.network = PhoneticNetwork(direction == "causal")
         self.freeze()
 
     def encode_window(self, audio: Tensor) -> Tensor:
@@ -200,11 +205,17 @@ def posteriors(scores: Tensor) -> Sequence[Tensor]:
 
 @dataclass(frozen=True)
 class OwnWeights:
-    """The weights in this package, or in a folder of weights."""
+    """The weights in this package, or in a folder of weights.
+
+    Attributes:
+        direction: "causal" or "bidirectional".
+    """
+
+    direction: str
 
     def find(self, location: WeightsLocation) -> Path | None:
         """Searches the folders, then the package."""
-        own = weights_path()
+        own = weights_path(self.direction)
         candidates = [folder / own.name for folder in location.folders]
         if location.folder is None:
             candidates.append(own)
@@ -215,15 +226,20 @@ class OwnWeights:
         raise MissingWeightsError(
             f"the weights of {location.kind} {location.encoder!r} are not there",
             path=location.folder,
-            hint=f"They are the file {weights_path().name} of this package: install it again.",
+            hint=f"They are the file {weights_path(self.direction).name} of this package: install it again.",
         )
 
 
-def load(options: PhoneticOptions, path: Path) -> SpeechEncoder:
-    """Makes the encoder with trained weights."""
-    encoder = PhoneticEncoder(options, file_sha256(path))
+def _load(direction: str, options: PhoneticOptions, path: Path) -> SpeechEncoder:
+    encoder = PhoneticEncoder(options, file_sha256(path), direction=direction)
     encoder.network.load_state_dict({name: torch.from_numpy(values) for name, values in read_weights(path).items()})
     return encoder
 
 
-ENTRIES = (EncoderSpec(NAME, PhoneticOptions, PhoneticEncoder, Pretrained(OwnWeights(), load)),)
+def _spec(direction: str) -> EncoderSpec:
+    build = partial(PhoneticEncoder, direction=direction)
+    pretrained = Pretrained(OwnWeights(direction), partial(_load, direction))
+    return EncoderSpec(NAMES[direction], PhoneticOptions, build, pretrained)
+
+
+ENTRIES = tuple(_spec(direction) for direction in NAMES)
