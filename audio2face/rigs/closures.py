@@ -16,8 +16,9 @@ from audio2face.example.visemes import ease
 from audio2face.rigs.rig import Rig
 from audio2face.types import Float64Array, FloatArray
 
-APPROACH, RELEASE = 0.06, 0.05  # seconds that the lips take to meet and to part
-_SURE, _HELD = 0.5, 0.85  # of a clear p: a peak above it is a closure, which lasts while that share of the peak does
+APPROACH, RELEASE = 0.05, 0.04  # seconds that the lips take to meet and to part
+_SURE, _CERTAIN = 0.5, 0.8  # of a clear p: peaks of closures that only begin to close the lips, and that do
+_HELD = 0.85  # a closure lasts while this share of its peak does
 _SHORTEST = 0.03  # seconds
 TOUCH_MM, _PRESS_MM = 0.1, 0.8  # openings above the neutral one of lips that touch, and that press into one another
 _SHARE = 0.2  # pairs that a closer moves less than this share of the most are not closed by it
@@ -45,10 +46,16 @@ _BITE_AT_LEAST = {_ROLL: 0.8, ARKIT_INDEX["mouthShrugLower"]: 0.2}
 
 @dataclass(frozen=True)
 class Closure:
-    """An interval of closed lips, in seconds."""
+    """An interval of closed lips.
+
+    Attributes:
+        start, end: in seconds.
+        depth: how far they are brought together, from 0 to 1: an uncertain closure only narrows the mouth.
+    """
 
     start: float
     end: float
+    depth: float = 1.0
 
 
 def find_closures(evidence: FloatArray, rate: float) -> list[Closure]:
@@ -72,7 +79,8 @@ def find_closures(evidence: FloatArray, rate: float) -> list[Closure]:
         begin = int(low[place - 1]) + 1 if place else 0
         end = int(low[place]) if place < len(low) else len(evidence)
         middle, half = (begin + end) / 2 / rate, max((end - begin) / rate, _SHORTEST) / 2
-        found.append(Closure(middle - half, middle + half))
+        depth = float(ease(np.array((evidence[top] - _SURE) / (_CERTAIN - _SURE))))
+        found.append(Closure(middle - half, middle + half, depth))
     return found
 
 
@@ -84,15 +92,19 @@ def closeness(closures: Sequence[Closure], times: Float64Array) -> Float64Array:
         times: of the frames, ascending, in seconds.
     """
     near = np.zeros(len(times))
-    for closure in closures:
-        first, last = np.searchsorted(times, [closure.start - APPROACH, closure.end + RELEASE])
+    edges = [-np.inf, *(edge for closure in closures for edge in (closure.start, closure.end)), np.inf]
+    for number, closure in enumerate(closures):
+        # Between two closures the lips part at their middle, however short the sound is.
+        approach = min(APPROACH, max((closure.start - edges[2 * number]) / 2, _SHORTEST / 2))
+        release = min(RELEASE, max((edges[2 * number + 3] - closure.end) / 2, _SHORTEST / 2))
+        first, last = np.searchsorted(times, [closure.start - approach, closure.end + release])
         cut = slice(max(int(first) - 1, 0), int(last) + 1)
         at = times[cut]
         if not len(at):
             continue
-        bump = ease(1 - (closure.start - at) / APPROACH) * ease(1 - (at - closure.end) / RELEASE)
+        bump = ease(1 - (closure.start - at) / approach) * ease(1 - (at - closure.end) / release)
         bump[np.argmin(np.abs(at - (closure.start + closure.end) / 2))] = 1.0
-        near[cut] = np.maximum(near[cut], bump)
+        near[cut] = np.maximum(near[cut], closure.depth * bump)
     return near
 
 

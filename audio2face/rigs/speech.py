@@ -23,8 +23,8 @@ VisemeSource = Callable[[Float32Array, int], tuple[Float32Array, Sequence[str], 
 CLOSURE, LABIODENTAL = "closure", "labiodental"
 """Channels that say how much a sound is like p, b, m and like f, v, from 0 to 1."""
 _PRESS_OF_P, _ROLL_OF_F = 0.22, 0.95  # targets of the rules, which tell it where those channels are missing
-_PRESS_FROM, _PRESS_RANGE = 0.2, 0.5  # of the target: neighbours of p, b and m press the lips a little too
-_BITE = (0.1, 0.35)  # of `labiodental`: where the lower lip leaves for the teeth, and where it is there
+_PRESS_FROM, _PRESS_RANGE = 0.1, 0.6  # of the target: neighbours of p, b and m press the lips a little too
+_BITE = (0.25, 0.6)  # of `labiodental`: where the lower lip leaves for the teeth, and where it is there
 
 _GATE_DB = (-42.0, -30.0)  # relative to the speech of the recording: the mouth is at rest, and moves in full
 _QUIETEST_DB = -60.0  # of full scale: what is always silence
@@ -79,8 +79,8 @@ def hear(samples: Float32Array, samplerate: int, source: VisemeSource, smoothing
         smoothing: standard deviation of smoothing over time, in seconds.
     """
     channels, names, rate = source(samples, samplerate)
-    loudness = _loudness(samples, samplerate, rate, len(channels))
-    gate = _gate(loudness, rate)
+    level = loudness(samples, samplerate, rate, len(channels))
+    gate = _gate(level, rate)
     smooth = np.asarray(channels, np.float64)
     if smoothing > 0 and len(smooth):
         smooth = ndimage.gaussian_filter1d(smooth, smoothing * rate, axis=0, mode="nearest")
@@ -92,7 +92,7 @@ def hear(samples: Float32Array, samplerate: int, source: VisemeSource, smoothing
     if LABIODENTAL not in values and "roll_lower" in values:
         values[LABIODENTAL] = np.clip(values["roll_lower"] / _ROLL_OF_F, 0, 1)
     closures = find_closures(values.get(CLOSURE, np.zeros(0)), rate)
-    return SpeechCurves(values, rate, closures, loudness)
+    return SpeechCurves(values, rate, closures, level)
 
 
 def speech_weights(
@@ -124,7 +124,7 @@ def speech_weights(
     return skin, np.clip(inside, 0, 1)
 
 
-def _loudness(samples: FloatArray, samplerate: int, rate: float, steps: int) -> Float64Array:
+def loudness(samples: FloatArray, samplerate: int, rate: float, steps: int) -> Float64Array:
     """RMS of the samples of each step, decibels of full scale `[steps]`."""
     bounds = np.clip(np.round(np.arange(steps + 1) * samplerate / rate), 0, len(samples)).astype(np.intp)
     total = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])[bounds]
@@ -132,14 +132,14 @@ def _loudness(samples: FloatArray, samplerate: int, rate: float, steps: int) -> 
     return np.asarray(10 * np.log10(np.maximum(power, 1e-12)))
 
 
-def _gate(loudness: Float64Array, rate: float) -> Float64Array:
+def _gate(level: Float64Array, rate: float) -> Float64Array:
     """0 in silence, 1 in speech and around it, `[steps]`."""
-    if not len(loudness):
+    if not len(level):
         return np.ones(0)
-    loud = float(np.percentile(loudness, _LOUD_PERCENT))
+    loud = float(np.percentile(level, _LOUD_PERCENT))
     low, high = (max(loud + edge, _QUIETEST_DB) for edge in _GATE_DB)
     if loud <= _QUIETEST_DB:
-        return np.zeros(len(loudness))
-    around = ndimage.maximum_filter1d(loudness, 2 * round(_HOLD_SECONDS * rate) + 1, mode="nearest")
+        return np.zeros(len(level))
+    around = ndimage.maximum_filter1d(level, 2 * round(_HOLD_SECONDS * rate) + 1, mode="nearest")
     openness = ease((around - low) / max(high - low, 1.0))
     return np.asarray(ndimage.gaussian_filter1d(openness, _GATE_SECONDS * rate / 2, mode="nearest"))
