@@ -17,7 +17,7 @@ from audio2face.rigs.rig import Rig
 from audio2face.types import Float64Array, FloatArray
 
 APPROACH, RELEASE = 0.05, 0.04  # seconds that the lips take to meet and to part
-_SURE, _CERTAIN = 0.5, 0.8  # of a clear p: peaks of closures that only begin to close the lips, and that do
+_SURE, _CERTAIN = 0.45, 0.75  # of a clear p: peaks of closures that only begin to close the lips, and that do
 _HELD = 0.85  # a closure lasts while this share of its peak does
 _SHORTEST = 0.03  # seconds
 TOUCH_MM, _PRESS_MM = 0.1, 0.8  # openings above the neutral one of lips that touch, and that press into one another
