@@ -1,6 +1,6 @@
 """Makes synthetic speech with labels for the encoder `a2f-phonetic`: many languages and voices, phones, visemes.
 
-    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech FOLDER --hours 3 --natural-minutes 20 --processes 2
+    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech FOLDER --hours 3 --processes 2
 
 `tools/espeak.py` says how to install eSpeak NG. Its voices speak 30 languages and accents; the example's voice (hibari)
 speaks English words, with other pitches and formants. Sounds that are no speech are made as well: noise, hum, music.
@@ -41,6 +41,7 @@ from tools.speech_texts import english_words, languages, text_in
 
 PART_SECONDS = 600.0
 _LEVEL = 0.06  # root mean square of every utterance
+_BRITISH = {"Q": "əʊ"}  # a letter of hibari's that the example does not speak
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,19 @@ def natural_speaker() -> Speak:
     from audio2face.example.sentences import EMOTIONS, Sentence
     from audio2face.example.speech import SAMPLE_RATE, Speaker, Voice
 
-    speaker, phonemes = Speaker(), tuple(english_words().values())
+    speaker, lexicons = Speaker(), [tuple(english_words(accent).values()) for accent in ("us", "gb")]
 
     def speak(rng: np.random.Generator) -> Spoken:
+        phonemes = lexicons[int(rng.integers(len(lexicons)))]
         words = [phonemes[int(index)] for index in rng.integers(len(phonemes), size=int(rng.integers(5, 11)))]
         text = " ".join(word + ("," if rng.random() < 0.1 else "") for word in words) + "."
         emotion = EMOTIONS[int(rng.integers(len(EMOTIONS)))]
         sentence = Sentence("", text, emotion, speed=float(rng.uniform(0.8, 1.35)))
         voice = Voice(float(np.exp(rng.uniform(-0.6, 0.35))), float(np.exp(rng.uniform(-0.22, 0.18))))
         said = speaker.synthesise(sentence, voice, int(rng.integers(2**30)))
-        phones = tuple(PhonemeTime(phone.symbol, phone.start, phone.end) for phone in said.phones)
+        phones = tuple(
+            PhonemeTime(_BRITISH.get(phone.symbol, phone.symbol), phone.start, phone.end) for phone in said.phones
+        )
         return Spoken(resample_soxr(said.samples, SAMPLE_RATE, MEL_RATE), phones, "hibari")
 
     return speak
@@ -195,8 +199,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.labelled_speech", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--hours", type=float, default=3.0, help="of eSpeak NG's voices")
-    parser.add_argument("--natural-minutes", type=float, default=20.0, help="of the example's voice")
-    parser.add_argument("--other-minutes", type=float, default=10.0, help="of sounds that are no speech")
+    parser.add_argument("--natural-minutes", type=float, default=60.0, help="of the example's voice")
+    parser.add_argument("--other-minutes", type=float, default=12.0, help="of sounds that are no speech")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args(argv)

@@ -164,9 +164,13 @@ Word = Callable[[np.random.Generator], str]
 
 
 @cache
-def english_words() -> Mapping[str, str]:
-    """Words of American English in lower case, and their phonemes in hibari's alphabet."""
-    packed = files("hibari").joinpath("assets/lexicon_us_gold.json.gz").read_bytes()
+def english_words(accent: str = "us") -> Mapping[str, str]:
+    """Words in lower case, and their phonemes in hibari's alphabet.
+
+    Args:
+        accent: "us" or "gb".
+    """
+    packed = files("hibari").joinpath(f"assets/lexicon_{accent}_gold.json.gz").read_bytes()
     lexicon = json.loads(gzip.decompress(packed))
     return {
         word: phonemes

@@ -37,7 +37,7 @@ from audio2face.types import Float32Array
 from tools.mel_augmentation import Augmentation
 
 BATCH, STEPS_PER_ITEM = 16, 150
-SHARES = {"formant": 0.66, "natural": 0.26, "other": 0.08}  # of the items of a batch
+SHARES = {"formant": 0.52, "natural": 0.4, "other": 0.08}  # of the items of a batch
 SPEED = 0.22  # greatest natural logarithm of the change of speed
 LEARNING_RATE, WARM_UP, WEIGHT_DECAY, GRADIENT_NORM = 2e-3, 100, 0.01, 1.0
 ATTRIBUTE_WEIGHTS = dict(zip(ATTRIBUTES, (1.0, 1.0, 0.5, 0.7, 0.5, 0.7, 1.0), strict=True))
