@@ -48,7 +48,7 @@ class NetworkState:
 
 
 class PhoneticNetwork:
-    """The causal encoder.
+    """The encoder: `advance` computes the causal one in pieces, `encode` the bidirectional one of a recording.
 
     Args:
         weights: of `read_weights`: the state dict of the network for training.
@@ -85,16 +85,52 @@ class PhoneticNetwork:
             return Encoded(
                 *(np.zeros((0, len(product.bias)), np.float32) for product in (self._scores, self._channels))
             )
-        hidden = self._stem(_strided(heard, STEM_TAPS, 2, count))
-        hidden *= _sigmoid(hidden)
+        hidden = self._first(heard, count)
         for index, (norm, conv, dilation) in enumerate(self._layers):
             inputs = np.concatenate([state.past[index], norm(hidden)])
             state.past[index] = inputs[count:]
-            taps = [inputs[tap * dilation : tap * dilation + count] for tap in range(TAPS)]
-            both = conv(np.concatenate(taps, axis=1))
-            hidden = hidden + both[:, : self._width] * _sigmoid(both[:, self._width :])
+            hidden = hidden + self._gated(inputs, conv, dilation, count)
+        return self._outputs(hidden)
+
+    def encode(self, frames: Float32Array) -> Encoded:
+        """Computes the steps of a whole recording, `[2 steps + 4, 80]`, with layers that hear to both sides."""
+        heard = np.concatenate([self.start().frames, frames])
+        count = max((len(heard) - STEM_TAPS) // 2 + 1, 0)
+        if not count:
+            return self.advance(self.start(), frames)
+        hidden = self._first(heard, count)
+        for norm, conv, dilation in self._layers:
+            reach = dilation * (TAPS - 1) // 2
+            inputs = np.pad(norm(hidden), ((reach, reach), (0, 0)))
+            hidden = hidden + self._gated(inputs, conv, dilation, count)
+        return self._outputs(hidden)
+
+    def _first(self, heard: Float32Array, count: int) -> Float32Array:
+        """The steps `[count, width]` of frames, before the layers."""
+        hidden = self._stem(_strided(heard, STEM_TAPS, 2, count))
+        hidden *= _sigmoid(hidden)
+        return hidden
+
+    def _gated(self, inputs: Float32Array, conv: _Product, dilation: int, count: int) -> Float32Array:
+        """What a layer adds, `[count, width]`."""
+        taps = [inputs[tap * dilation : tap * dilation + count] for tap in range(TAPS)]
+        both = conv(np.concatenate(taps, axis=1))
+        added: Float32Array = both[:, : self._width] * _sigmoid(both[:, self._width :])
+        return added
+
+    def _outputs(self, hidden: Float32Array) -> Encoded:
         narrow = np.tanh(self._bottleneck(self._norm(hidden)))
         return Encoded(self._scores(narrow), self._channels(narrow))
+
+
+@cache
+def bidirectional_network() -> PhoneticNetwork:
+    """The network for recordings, whose `encode` hears to both sides, with the weights of the package.
+
+    Raises:
+        FileFormatError: the weights cannot be read.
+    """
+    return PhoneticNetwork(read_weights(weights_path("bidirectional")))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The encoder `a2f-phonetic` as the source of a rig's viseme channels: at rest where it hears no speech."""
+"""The encoder `a2f-phonetic-bidirectional` as the source of viseme channels, at rest where it hears no speech."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from audio2face.example.visemes import ease
-from audio2face.inference.visemes import STEPS_PER_SECOND, VISEME_CHANNELS, VisemeStream
+from audio2face.inference.visemes import STEPS_PER_SECOND, VISEME_CHANNELS, recorded_visemes
 from audio2face.rigs.speech import loudness
 from audio2face.types import Float32Array, Float64Array
 
@@ -33,7 +33,6 @@ _SECONDS = 0.08  # of their smoothing: a stop is silent for a moment, a click is
 _AROUND = 0.1  # seconds around speech in which the mouth still moves, so that it opens in time
 _CHANGE_DB = (4.0, 8.0)  # by which the level of noise changes at most, and that of speech at least,
 _CHANGE_SECONDS = 1.0  # within this time to either side
-_BLOCK = 60  # seconds encoded at once, which bounds memory
 
 
 def listen(samples: Float32Array, samplerate: int) -> tuple[Float32Array, tuple[str, ...], float]:
@@ -49,16 +48,10 @@ def listen(samples: Float32Array, samplerate: int) -> tuple[Float32Array, tuple[
     Raises:
         UserError: the weights of the encoder cannot be read.
     """
-    stream = VisemeStream(samplerate)
-    channels, speech = [], []
-    for start in range(0, len(samples), _BLOCK * samplerate):
-        channels.append(stream.push(samples[start : start + _BLOCK * samplerate]))
-        speech.append(stream.speech)
-    channels.append(stream.finish())
-    speech.append(stream.speech)
+    found, speech = recorded_visemes(samples, samplerate)
     floors, gains = np.array([_CONTRAST.get(name, (0.0, 1.0)) for name in VISEME_CHANNELS], np.float32).T
-    openness = speaking(np.concatenate(speech), loudness(samples, samplerate, STEPS_PER_SECOND, sum(map(len, speech))))
-    heard = np.clip((np.concatenate(channels) - floors) * gains, 0, 1) * openness[:, None]
+    openness = speaking(speech, loudness(samples, samplerate, STEPS_PER_SECOND, len(speech)))
+    heard = np.clip((found.channels - floors) * gains, 0, 1) * openness[:, None]
     return np.asarray(heard, np.float32), VISEME_CHANNELS, STEPS_PER_SECOND
 
 

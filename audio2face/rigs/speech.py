@@ -26,8 +26,6 @@ _PRESS_OF_P, _ROLL_OF_F = 0.22, 0.95  # targets of the rules, which tell it wher
 _PRESS_FROM, _PRESS_RANGE = 0.1, 0.6  # of the target: neighbours of p, b and m press the lips a little too
 _BITE = (0.25, 0.6)  # of `labiodental`: where the lower lip leaves for the teeth, and where it is there
 
-_OPEN_JAW = (0.12, 0.22)  # speaks against a closure: where it begins to, and where there is none
-
 _GATE_DB = (-42.0, -30.0)  # relative to the speech of the recording: the mouth is at rest, and moves in full
 _QUIETEST_DB = -60.0  # of full scale: what is always silence
 _LOUD_PERCENT = 95.0
@@ -93,10 +91,7 @@ def hear(samples: Float32Array, samplerate: int, source: VisemeSource, smoothing
         values[CLOSURE] = np.clip((values["press"] / _PRESS_OF_P - _PRESS_FROM) / _PRESS_RANGE, 0, 1)
     if LABIODENTAL not in values and "roll_lower" in values:
         values[LABIODENTAL] = np.clip(values["roll_lower"] / _ROLL_OF_F, 0, 1)
-    evidence = values.get(CLOSURE, np.zeros(0))
-    if "jaw" in values:
-        evidence = evidence * (1 - ease((values["jaw"] - _OPEN_JAW[0]) / (_OPEN_JAW[1] - _OPEN_JAW[0])))
-    closures = find_closures(evidence, rate)
+    closures = find_closures(values.get(CLOSURE, np.zeros(0)), rate)
     return SpeechCurves(values, rate, closures, level)
 
 

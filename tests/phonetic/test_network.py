@@ -21,6 +21,7 @@ from audio2face.inference.visemes import (
     STEPS_PER_SECOND,
     VISEME_CHANNELS,
     VisemeStream,
+    recorded_visemes,
     viseme_channels,
 )
 from audio2face.models import encoders
@@ -75,6 +76,22 @@ def test_the_bidirectional_one_hears_to_both_sides() -> None:
     differing = np.flatnonzero((one != other).any(axis=1))
     assert differing[0] < middle // STEP_SAMPLES - 20
     assert differing[-1] > middle // STEP_SAMPLES + 20
+
+
+@pytest.mark.parametrize("count", [0, 100, STEP_SAMPLES, 5 * STEP_SAMPLES + 7, 4 * MEL_RATE])
+def test_the_bidirectional_one_is_the_same_in_numpy(count: int) -> None:
+    samples = talk()[:count]
+    found, spoken = recorded_visemes(samples, MEL_RATE)
+    assert len(found.channels) == len(spoken) == count // STEP_SAMPLES
+    if not len(spoken):
+        return
+    encoder = encoders.create("a2f-phonetic-bidirectional", options={"layers": (2,)})
+    with torch.no_grad():
+        computed = encoder(torch.from_numpy(samples)[None])[0].numpy()
+    plain = [index for index, name in enumerate(VISEME_CHANNELS) if name not in ("closure", "labiodental")]
+    channels = np.clip(computed[:, -len(VISEME_CHANNELS) :], 0, 1)
+    np.testing.assert_allclose(found.channels[:, plain], channels[:, plain], atol=1e-4)
+    np.testing.assert_allclose(spoken, 1 - computed[:, 0], atol=1e-4)  # the first manner is silence
 
 
 @pytest.mark.parametrize("name", ["a2f-phonetic", "a2f-phonetic-bidirectional"])
