@@ -18,7 +18,8 @@ from audio2face.types import Float64Array, FloatArray
 
 APPROACH, RELEASE = 0.05, 0.04  # seconds that the lips take to meet and to part
 _SURE, _CERTAIN = 0.45, 0.75  # of a clear p: peaks of closures that only begin to close the lips, and that do
-_HELD = 0.85  # a closure lasts while this share of its peak does
+_HELD = 0.95  # a closure lasts while this share of its peak does
+_LINGERS = 0.03  # seconds by which that is longer than the sound, in the recordings of tests/data/espeak
 _SHORTEST = 0.03  # seconds
 TOUCH_MM, _PRESS_MM = 0.1, 0.8  # openings above the neutral one of lips that touch, and that press into one another
 _SHARE = 0.2  # pairs that a closer moves less than this share of the most are not closed by it
@@ -78,7 +79,7 @@ def find_closures(evidence: FloatArray, rate: float) -> list[Closure]:
         place = int(np.searchsorted(low, top))
         begin = int(low[place - 1]) + 1 if place else 0
         end = int(low[place]) if place < len(low) else len(evidence)
-        middle, half = (begin + end) / 2 / rate, max((end - begin) / rate, _SHORTEST) / 2
+        middle, half = (begin + end) / 2 / rate, max((end - begin) / rate - _LINGERS, _SHORTEST) / 2
         depth = float(ease(np.array((evidence[top] - _SURE) / (_CERTAIN - _SURE))))
         found.append(Closure(middle - half, middle + half, depth))
     return found

@@ -156,10 +156,13 @@ def test_wrong_options(rigs: dict[str, Rig], options: dict[str, Any], message: s
 
 def test_a_closure_is_a_peak_and_lasts_while_it_is_near_it() -> None:
     curve = np.zeros(100)
-    curve[20:25] = (0.5, 0.9, 1.0, 0.9, 0.5)
+    curve[20:27] = (0.5, 0.9, 1.0, 1.0, 1.0, 0.9, 0.5)
+    curve[40:43] = 0.6
     curve[60:63] = 0.3  # not sure
-    (found,) = find_closures(curve, RATE)
-    assert (found.start, found.end) == pytest.approx((21 / RATE, 24 / RATE))
+    certain, doubtful = find_closures(curve, RATE)
+    assert (certain.start, certain.end) == pytest.approx((22 / RATE + 0.015, 25 / RATE - 0.015))
+    assert certain.depth == 1
+    assert 0.2 < doubtful.depth < 0.6
     assert find_closures(np.zeros(0), RATE) == []
 
 
