@@ -16,6 +16,10 @@ and audio while it arrives:
         for frame in stream.frames():
             show(frame.time, frame.skin)
 
+and a face that was never recorded, the built-in head or a character of your own:
+
+    audio2face.load_rig("example").animate("speech.wav", emotion="joy").save("out")
+
 `help(audio2face.Model)`, `help(audio2face.SpeechAnimation)` and `help(audio2face.AnimationStream)` explain them. Names
 are loaded when they are first used. Training has commands of its own: `run_train.py` and the other `run_*.py`.
 """
@@ -27,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audio2face.animation.animation import Animation, AnimationFrame
-    from audio2face.api import Model, SpeechAnimation, load
+    from audio2face.api import Model, RiggedFace, SpeechAnimation, load, load_rig
     from audio2face.errors import UserError
     from audio2face.inference.streaming import AnimationStream
 
@@ -37,10 +41,12 @@ __all__ = [
     "AnimationFrame",
     "AnimationStream",
     "Model",
+    "RiggedFace",
     "SpeechAnimation",
     "UserError",
     "__version__",
     "load",
+    "load_rig",
 ]
 
 _MODULES = {
@@ -48,9 +54,11 @@ _MODULES = {
     "AnimationFrame": "animation.animation",
     "AnimationStream": "inference.streaming",
     "Model": "api",
+    "RiggedFace": "api",
     "SpeechAnimation": "api",
     "UserError": "errors",
     "load": "api",
+    "load_rig": "api",
 }
 
 

@@ -1,5 +1,7 @@
 """Animates speech in Python: `load` opens a deployed model, `Model` animates, `SpeechAnimation` is saved or read.
 
+`load_rig` opens a face that was never recorded, which `RiggedFace` animates by rules.
+
 Everything here is also found as `audio2face.load`, `audio2face.Model` and so on, and runs without PyTorch.
 """
 
@@ -13,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy.typing as npt
 import soundfile
@@ -30,6 +32,9 @@ from audio2face.inference.streaming import AnimationStream
 from audio2face.io.claims import temporary_folder
 from audio2face.model_folder import DeployedModel
 from audio2face.runs import deployed_model
+
+if TYPE_CHECKING:  # loads in half a second
+    from audio2face.rigs import Rig, RigPipeline
 
 EmotionInput = str | PathLike[str] | Mapping[str, float] | None
 _NO_EMOTION = "neutral"
@@ -147,13 +152,7 @@ class Model:
                 device=self._device,
             )
         )
-        if isinstance(audio, str | PathLike):
-            if samplerate is not None:
-                raise TypeError("samplerate belongs to samples; a recording tells its own")
-            return _animate_file(pipeline, Path(audio))
-        if samplerate is None:
-            raise TypeError("samples need their samplerate")
-        return _animate_samples(pipeline, audio, samplerate)
+        return _animate(pipeline, audio, samplerate)
 
     def stream(
         self,
@@ -199,6 +198,84 @@ class Model:
 
     def _pipeline(self, options: AnimationOptions) -> AnimationPipeline:
         return AnimationPipeline(self.deployed, options, self._graph)
+
+
+def load_rig(rig: str | PathLike[str]) -> RiggedFace:
+    """Opens a face that was never recorded.
+
+    Args:
+        rig: "example" or "example:ben" for a built-in head, else the path of a character with ARKit's morph targets
+            (.glb, .gltf, .vrm).
+
+    Raises:
+        UserError: there is no such head or file, or the file holds no face that can speak.
+    """
+    from audio2face.rigs import open_rig
+
+    return RiggedFace(open_rig(rig))
+
+
+class RiggedFace:
+    """A face that speaks by rules: from the sounds of speech to the shapes of its rig, without recordings of it.
+
+    Args:
+        rig: the rig.
+    """
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+
+    def __repr__(self) -> str:
+        return f"RiggedFace({self.rig.source!r}, {len(self.rig.columns)} shapes)"
+
+    @property
+    def shapes(self) -> tuple[str, ...]:
+        """The rig's own names of the shapes that it is animated with."""
+        return self.rig.pose_names
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """Names of the emotions; "neutral" stands for none of them."""
+        from audio2face.rigs import RIG_EMOTIONS
+
+        return RIG_EMOTIONS
+
+    def animate(
+        self,
+        audio: str | PathLike[str] | npt.ArrayLike,
+        samplerate: int | None = None,
+        *,
+        emotion: EmotionInput = None,
+        fps: float | Fraction | None = None,
+        parameters: Mapping[str, float] | None = None,
+        seed: int = 0,
+        blinks: bool = True,
+    ) -> SpeechAnimation:
+        """Animates a whole recording.
+
+        Args:
+            audio: a path or samples, as `Model.animate` takes them.
+            samplerate: sample rate of samples, in Hz; None for a path.
+            emotion: a name, a mixture or the path of a file, as `Model.animate` takes it; None: neutral.
+            fps: frames per second; None: 30.
+            parameters: values in place of the defaults of `audio2face.rigs.RIG_PARAMETERS`.
+            seed: chooses gaze, stirrings, and the pauses between blinks.
+            blinks: whether the face blinks.
+
+        Raises:
+            UserError: the recording cannot be read, or there is no such emotion or parameter.
+            TypeError: samples came without their rate, or a path with one.
+        """
+        from audio2face.rigs import RigOptions, RigPipeline
+
+        options = RigOptions(
+            emotion=_emotion_text(emotion),
+            fps=_exact_fps(fps),
+            parameters=dict(parameters or {}),
+            seed=seed,
+            blinks=blinks,
+        )
+        return _animate(RigPipeline(self.rig, options), audio, samplerate)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -270,13 +347,27 @@ class SpeechAnimation(Animation):
         return write_outputs(animation, Path(folder) / stem, stem, chosen, compare, labels)
 
 
-def _animate_file(pipeline: AnimationPipeline, audio: Path) -> SpeechAnimation:
+def _animate(
+    pipeline: AnimationPipeline | RigPipeline, audio: str | PathLike[str] | npt.ArrayLike, samplerate: int | None
+) -> SpeechAnimation:
+    if isinstance(audio, str | PathLike):
+        if samplerate is not None:
+            raise TypeError("samplerate belongs to samples; a recording tells its own")
+        return _animate_file(pipeline, Path(audio))
+    if samplerate is None:
+        raise TypeError("samples need their samplerate")
+    return _animate_samples(pipeline, audio, samplerate)
+
+
+def _animate_file(pipeline: AnimationPipeline | RigPipeline, audio: Path) -> SpeechAnimation:
     made = pipeline.animate(audio, Path(tempfile.gettempdir()))
     attributes = {field.name: getattr(made, field.name) for field in fields(made)}
     return SpeechAnimation(**attributes, name=pipeline.output_name(audio))
 
 
-def _animate_samples(pipeline: AnimationPipeline, samples: npt.ArrayLike, samplerate: int) -> SpeechAnimation:
+def _animate_samples(
+    pipeline: AnimationPipeline | RigPipeline, samples: npt.ArrayLike, samplerate: int
+) -> SpeechAnimation:
     """Animates a temporary recording of the samples, which exports read the sound from; it lives with the result."""
     floats = float_samples(samples)
     if floats.ndim not in (1, 2):

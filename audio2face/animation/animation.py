@@ -122,6 +122,7 @@ class Animation:
         parts: further arrays for drawing by name, from `preproc.network_data.display_data`: eyes, teeth, vertices of
             lips and lids.
         audio: a playable file of the recording; None without one.
+        character: the file that the face was read from; None of a face that has none.
         start: where the first frame lies on a time line; None: frame 0, without time code.
         facts: metadata for display: model, actor, settings, seed.
     """
@@ -138,6 +139,7 @@ class Animation:
     tongue_weights: BlendWeights | None = None
     parts: Mapping[str, AnyArray] = field(default_factory=dict)
     audio: Path | None = None
+    character: Path | None = None
     start: Start | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 

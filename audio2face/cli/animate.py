@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     args = parsers.parse("inference", argv)
     start_logging()
     configuration = None
-    if args.model is None:
+    if args.model is None and args.rig is None:
         run = args.training_run_name_full
         configuration = open_configuration("inference", args.config_name, args.config_file, (), args.overrides, run)
     name_in_full(args, configuration)

@@ -11,6 +11,7 @@ from typing import Any
 
 from audio2face.animation.animation import Animation
 from audio2face.cli.recordings import Recording, collect, find_file, is_single_file, search
+from audio2face.cli.rig_options import FacePipeline, face_settings, open_rig_pipeline, rig_folder
 from audio2face.config import Configuration, Roots
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
@@ -31,8 +32,8 @@ _STANDARD_ZERO = "neutral"  # default name of the zero emotion
 # Arguments that an animation does not depend on, or only through what `InferenceOptions.settings` resolves.
 _NO_SETTINGS = frozenset(
     (
-        *("config_name", "training_run_name_full", "config_file", "model", "audio", "watch", "jobs", "force", "to"),
-        *("device", "parameters", "overrides", "mode", "output", "compare", "condition", "raw_only"),
+        *("config_name", "training_run_name_full", "config_file", "model", "rig", "audio", "watch", "jobs", "force"),
+        *("to", "device", "parameters", "overrides", "mode", "output", "compare", "condition", "raw_only"),
     )
 )
 
@@ -70,7 +71,8 @@ class InferenceOptions:
         if args.to is not None:
             return Path(args.to)
         if self.configuration is None:
-            return self.roots.workspace / "output_inference" / Path(args.model).resolve().name
+            name = Path(args.model).resolve().name if args.rig is None else rig_folder(args.rig)
+            return self.roots.workspace / "output_inference" / name
         return self.configuration.inference.INFERENCE_OUTPUT_ROOT / str(args.training_run_name_full)
 
     def recordings(self) -> list[Recording]:
@@ -112,7 +114,7 @@ class InferenceOptions:
             raise UserError("there is no such folder to watch", path=folder, hint="Make it, then watch it.")
         return folder
 
-    def settings(self, pipeline: AnimationPipeline) -> dict[str, Any]:
+    def settings(self, pipeline: FacePipeline) -> dict[str, Any]:
         """All settings that a finished animation depends on, beside the model and the recording, as JSON values."""
         settings, configuration = pipeline.settings, self.configuration
         arguments = {name: value for name, value in vars(self.args).items() if name not in _NO_SETTINGS}
@@ -120,22 +122,23 @@ class InferenceOptions:
         emotions = Path(settings.emotion or "")
         return {
             **arguments,
-            "actor": pipeline.actor.name,
+            **face_settings(pipeline),
             "emotion": pipeline.emotion.description,
             "emotion_file": file_sha256(emotions) if emotions.suffix and emotions.is_file() else None,
-            "zero_emotion": settings.zero_emotion,
             "fps": str(pipeline.fps),
             "parameters": dict(pipeline.parameters),
             "noise_file": None if noise is None else file_sha256(noise),
             "configuration": {} if configuration is None else _without_paths(configuration.full["inference"]),
         }
 
-    def open_pipeline(self) -> AnimationPipeline:
+    def open_pipeline(self) -> FacePipeline:
         """Opens the animation pipeline; its network is loaded when it is used.
 
         Raises:
-            UserError: the model is not deployed or damaged, or an option is invalid.
+            UserError: the model is not deployed or damaged, there is no such rig, or an option is invalid.
         """
+        if self.args.rig is not None:
+            return open_rig_pipeline(self.args, None if self.args.fps is None else parse_rate(self.args.fps))
         model = DeployedModel.open(self._model_folder())
         pipeline = AnimationPipeline(model, self._settings(model))
         if "arkit" in (self.args.format or ()):
@@ -300,6 +303,8 @@ def name_in_full(args: argparse.Namespace, configuration: Configuration | None) 
     Raises:
         UserError: there is no such run or model, or there are several.
     """
+    if args.rig is not None:
+        return
     if configuration is None:
         args.model = str(deployed_model(args.model))
         return

@@ -11,6 +11,7 @@ from audio2face.audio import read_header
 from audio2face.cli.inference_options import ComparisonSource, InferenceOptions
 from audio2face.cli.output_record import OutputInputs, RecordingState, discard
 from audio2face.cli.recordings import Recording
+from audio2face.cli.rig_options import FacePipeline, face_digest, face_name, load_network
 from audio2face.console import LOGGER, hidden_progress
 from audio2face.errors import UserError, check_file_stem
 from audio2face.extras import install_hint
@@ -64,7 +65,7 @@ class RecordingAnimator:
         """
         for pipeline in (self.pipeline, None if self.comparison is None else self.comparison.pipeline):
             if pipeline is not None:
-                _ = pipeline.graph
+                load_network(pipeline)
 
     def output_names(self, recording: Recording) -> list[Path]:
         """Paths in the output folder: the animation's folder, and what names of files of network output begin with.
@@ -120,24 +121,26 @@ class RecordingAnimator:
             if comparison.pipeline is None:
                 return None
             settings["compared_sha256"] = model_digest(comparison.pipeline.model.folder)
-        return OutputInputs(model_digest(pipeline.model.folder), settings)
+        return OutputInputs(face_digest(pipeline), settings)
 
     def _open_comparison(self) -> ComparisonSource | None:
         name = self.options.args.compare_with
-        if name is None or self.pipeline is None:
+        if name is None or not isinstance(self.pipeline, AnimationPipeline):
             return None
         return ComparisonSource.parse(name, self.pipeline, self.options.configuration)
 
-    def _write_animation(self, pipeline: AnimationPipeline, recording: Recording, folder: Path) -> list[Path]:
+    def _write_animation(self, pipeline: FacePipeline, recording: Recording, folder: Path) -> list[Path]:
         """Animates a recording and writes its formats; returns the files to open."""
         path, comparison = recording.path, self.comparison
-        LOGGER.info("%s: actor %s, emotion %s", path.name, pipeline.actor.name, pipeline.emotion.label)
+        LOGGER.info("%s: actor %s, emotion %s", path.name, face_name(pipeline), pipeline.emotion.label)
         read_header(path)
         state = None if self.inputs is None else RecordingState.read(path)  # before it is animated: it may change
         animation = pipeline.animate(path, folder.parent)
         compare = None if comparison is None else comparison.animate(path, folder.parent)
         formats = self.options.args.format or default_formats(animation)
-        labels = LABELS if comparison is None else (pipeline.model.folder.resolve().name, comparison.label)
+        labels = LABELS
+        if comparison is not None and isinstance(pipeline, AnimationPipeline):
+            labels = (pipeline.model.folder.resolve().name, comparison.label)
         discard(folder)
         opened = write_outputs(animation, folder, folder.name, formats, compare, labels)
         if self.inputs is not None and state is not None:

@@ -172,9 +172,10 @@ PHONEME_PROB_TEMPERATURE: Positive = 1.0
 # --- Network ----------------------------------------------------------------------------------------------
 
 # The speech encoder, by its name in the registry: "hubert-base" for diffusion and "wav2vec2-base" for
-# regression as in the reference, or "hama", "logmel", "whisper-tiny.en", "whisper-base".
-# Change it when its weights are not available ("hama" comes with a package), or another encoder suits the
-# language better.
+# regression as in the reference, or "hama", "a2f-phonetic", "logmel", "whisper-tiny.en",
+# "whisper-base".
+# Change it when its weights are not available ("hama" and "a2f-phonetic" are included), or another encoder
+# suits the language better.
 # Read by: training.
 SPEECH_ENCODER: Identifier = "wav2vec2-base"
 

@@ -212,7 +212,7 @@ AUDIO_RESAMPLER: AudioResampler = "soxr"
 
 # The hidden layers of the speech encoder that are used, counted from 0, for encoders with a choice ("hama"
 # has 0 to 4, "whisper-tiny.en" 0 to 4, "whisper-base" 0 to 6). Empty: a weighted sum of all, with trainable
-# weights.
+# weights. "a2f-phonetic" has 0 to 2, which are joined: hidden layer, bottleneck, probabilities; empty: the last two.
 # Change it when data are few: one layer from the middle, such as [2] of "hama", reduces overfitting.
 # Read by: training.
 SPEECH_ENCODER_LAYERS: list[Index] = []

@@ -203,6 +203,26 @@ class Head:
             turned.append((halves[eye] - centre) @ turn.transpose(0, 2, 1) + centre)
         return np.concatenate(turned, axis=1)
 
+    def extra_parts(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Further parts for rendering, `<part>_{vertices,faces,colours}`, and the colours of skin and tongue."""
+        half = len(self.eyes_part.vertices) // 2
+        of_right = np.all(self.eyes_part.faces < half, axis=1)
+        eyes = self.eyes_part
+        parts = {
+            "upper_teeth": self.upper_teeth_part,
+            "lower_teeth": self.lower_teeth_part,
+            "right_eye": HeadPart(eyes.vertices[:half], eyes.faces[of_right], eyes.colours[:half]),
+            "left_eye": HeadPart(eyes.vertices[half:], eyes.faces[~of_right] - half, eyes.colours[half:]),
+        }
+        arrays: dict[str, npt.NDArray[np.generic]] = {}
+        for name, part in parts.items():
+            arrays |= {f"{name}_vertices": part.vertices, f"{name}_faces": part.faces, f"{name}_colours": part.colours}
+        return arrays | {
+            "eye_centres": self.eye_centres,
+            "skin_colours": self.skin_part.colours,
+            "tongue_colours": self.tongue_part.colours,
+        }
+
     def lip_gap(self, weights: Float32Array) -> Float32Array:
         """Measures the height of the opening between the lips at the five pairs of `lip_dist`.
 

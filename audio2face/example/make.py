@@ -25,8 +25,9 @@ import numpy.typing as npt
 from audio2face.console import track
 from audio2face.dataset.arkit_names import ARKIT_NAMES, TONGUE_NAMES
 from audio2face.errors import UserError
-from audio2face.example.expression import BLINK_KEYS, saccade_table
-from audio2face.example.head import IDENTITIES, Head, HeadPart
+from audio2face.example.expression import BLINK_KEYS
+from audio2face.example.gaze import saccade_table
+from audio2face.example.head import IDENTITIES, Head
 from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, Take, all_takes, write_recording
 from audio2face.io.atomic import write_json, write_npy, write_npz, write_text
 
@@ -93,34 +94,7 @@ def _write_geometry(folder: Path, head: Head) -> None:
     write_npy(tongue / "neutral_pose.npy", head.tongue_part.vertices)
     write_npy(tongue / "faces.npy", head.tongue_part.faces)
     write_json(tongue / "rigid_vertex_list.json", head.rigid_tongue.tolist())
-    write_npz(folder / "extra_parts.npz", _extra_parts(head))
-
-
-def _extra_parts(head: Head) -> Arrays:
-    """Returns further parts for rendering, `<part>_{vertices,faces,colours}`, and the colours of skin and tongue."""
-    right, left = _eyes(head.eyes_part)
-    parts = {
-        "upper_teeth": head.upper_teeth_part,
-        "lower_teeth": head.lower_teeth_part,
-        "right_eye": right,
-        "left_eye": left,
-    }
-    arrays: Arrays = {}
-    for name, part in parts.items():
-        arrays |= {f"{name}_vertices": part.vertices, f"{name}_faces": part.faces, f"{name}_colours": part.colours}
-    return arrays | {
-        "eye_centres": head.eye_centres,
-        "skin_colours": head.skin_part.colours,
-        "tongue_colours": head.tongue_part.colours,
-    }
-
-
-def _eyes(eyes: HeadPart) -> tuple[HeadPart, HeadPart]:
-    """Splits the eyes into separate parts, right and left."""
-    half = len(eyes.vertices) // 2
-    of_right = np.all(eyes.faces < half, axis=1)
-    right = HeadPart(eyes.vertices[:half], eyes.faces[of_right], eyes.colours[:half])
-    return right, HeadPart(eyes.vertices[half:], eyes.faces[~of_right] - half, eyes.colours[half:])
+    write_npz(folder / "extra_parts.npz", head.extra_parts())
 
 
 def _write_blendshapes(folder: Path, head: Head) -> None:

@@ -16,6 +16,10 @@ from audio2face.extras import require
 
 
 def _write_glb(animation: Animation, folder: Path, name: str) -> list[Path]:
+    if animation.character is not None:
+        from audio2face.export.character import write_character
+
+        return [write_character(animation, animation.character, folder / f"{name}.glb")]
     require("the format 'glb'", "gltf")
     from audio2face.export.gltf import write_glb  # loads in a third of a second
 

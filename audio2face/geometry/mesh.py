@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.types import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array, Int64Array
+from audio2face.types import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array, Int64Array, UInt8Array
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -226,3 +226,10 @@ def linear(colours: AnyArray) -> Float32Array:
     """Converts sRGB colours from 0 to 255 to linear red, green and blue `[..., 3]` from 0 to 1; drops opacity."""
     shares = np.asarray(colours, np.float32)[..., :3] / 255
     return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def encoded(colours: AnyArray) -> UInt8Array:
+    """Converts linear red, green and blue `[..., 3]` from 0 to 1 to sRGB from 0 to 255, the inverse of `linear`."""
+    light = np.clip(np.asarray(colours, np.float32), 0, 1)
+    shares = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray(np.rint(255 * shares), np.uint8)

@@ -13,7 +13,8 @@ from audio2face.audio import Track, read_header, read_track
 from audio2face.dataset.phoneme_times import SILENCE, PhonemeTime, find_phoneme_times, read_phoneme_times
 from audio2face.errors import UserError
 from audio2face.evaluate.lips import BILABIALS, score_closure
-from tools.make_speech_fixtures import FOLDER, SENTENCES, VOICES, Event, Synthesiser, label_phones
+from tools.espeak import Event, Synthesiser, label_phones
+from tools.make_speech_fixtures import FOLDER, SENTENCES, VOICES
 
 SHOTS = [f"{language}_{voice}" for language in SENTENCES for voice in VOICES]
 RATE, FPS = 16_000, 60.0

@@ -20,11 +20,10 @@ from audio2face.example.expression import (
     BLINK_KEYS,
     FPS,
     Performance,
-    add_blinks,
     add_performance,
     blink_curve,
-    saccade_table,
 )
+from audio2face.example.gaze import add_blinks, saccade_table
 from audio2face.example.head import IDENTITIES, Float32Array, Head
 from audio2face.example.recording import Take, all_takes
 from audio2face.example.sentences import EMOTIONS, SENTENCES, SILENCE, Phone

@@ -26,7 +26,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "wav2vec2-base": {"config": SMALL, "num_layers": 2},
     "hama": {"combine": "concat"},
 }
-NAMES = ["hama", "hubert-base", "logmel", "wav2vec2-base", "whisper-base", "whisper-tiny.en"]
+NAMES = [
+    "a2f-phonetic",
+    "a2f-phonetic-bidirectional",
+    "hama",
+    "hubert-base",
+    "logmel",
+    "wav2vec2-base",
+    "whisper-base",
+    "whisper-tiny.en",
+]
 
 
 def random_encoder(name: str) -> encoders.SpeechEncoder:
@@ -172,7 +181,9 @@ def test_features_get_noise_of_their_own_size_in_training_only() -> None:
 
 
 def test_wrong_names_and_options_are_user_errors() -> None:
-    with pytest.raises(UserError, match=r"unknown speech encoder 'nope'[\s\S]*Known: hama"):
+    with pytest.raises(
+        UserError, match=r"unknown speech encoder 'nope'[\s\S]*Known: a2f-phonetic, a2f-phonetic-bidirectional, hama"
+    ):
         encoders.create("nope")
     with pytest.raises(UserError, match=r"no option 'depth'[\s\S]*combine, fine_tune, layers"):
         encoders.create("hama", options={"depth": 3})

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from audio2face.model_folder.graph import OPERATORS
 from audio2face.models import encoders
 from audio2face.models.encoders.base import MelPower, fourier_kernels
 from audio2face.models.encoders.entries import hama, whisper
@@ -99,10 +100,10 @@ def test_slaney_mel_bands_have_equal_areas_and_a_linear_part() -> None:
     assert np.allclose(bands[60:].sum(1) * 40.0, 1.0, rtol=0.05)  # a bin is 40 Hz wide
 
 
-@pytest.mark.parametrize("name", ["hama", "logmel"])
+@pytest.mark.parametrize("name", ["a2f-phonetic", "hama", "logmel"])
 def test_the_exported_graph_agrees_for_any_batch(name: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
+    onnx = pytest.importorskip("onnx")
     encoder = encoders.build(name)
     path = tmp_path / "encoder.onnx"
     example = 0.1 * torch.randn(2, 8_320, generator=torch.Generator().manual_seed(0))
@@ -117,6 +118,7 @@ def test_the_exported_graph_agrees_for_any_batch(name: str, tmp_path: Path) -> N
         output_names=["features"],
         dynamic_axes=axes,
     )
+    assert {node.op_type for node in onnx.load(path).graph.node} <= OPERATORS
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch in (1, 3):
         audio = 0.1 * torch.randn(batch, 8_320, generator=torch.Generator().manual_seed(batch))

@@ -19,15 +19,24 @@ def animate() -> argparse.ArgumentParser:
     result = run_parser(
         "inference",
         "Stage 4: animates a face from speech. Writes the finished animation of a deployed model (run_deploy.py), a\n"
-        "folder for each recording; what is not given here is taken from config_inference.py. Needs no GPU.",
+        "folder for each recording; what is not given here is taken from config_inference.py. Needs no GPU.\n"
+        "With --rig, animates any character with ARKit's shapes, without a model and without recordings of it.",
         optional=True,
-        more_examples=" --audio speech.wav\n  python run_inference.py --model models/mary --audio takes --jobs 4",
+        more_examples=" --audio speech.wav\n  python run_inference.py --model models/mary --audio takes --jobs 4\n"
+        "  python run_inference.py --rig example --audio speech.wav\n"
+        "  python run_inference.py --rig character.glb --audio speech.wav --emotion joy=0.5",
     )
     result.add_argument(
         "--model",
         metavar="FOLDER",
         help="a deployed model, in place of CONFIG_NAME and TRAINING_RUN_NAME_FULL: a folder, or a name in "
         "workspace/output_deploy (the end or a part of it, or 'latest')",
+    )
+    result.add_argument(
+        "--rig",
+        metavar="RIG",
+        help="a face that was never recorded, in place of a model: 'example' or 'example:ben' for a built-in head, or "
+        "a character with ARKit's morph targets (.glb, .gltf, .vrm)",
     )
     _add_recordings(result)
     _add_face(result)
@@ -182,8 +191,10 @@ def check_animate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
     """Either a training run of a configuration is animated from, or any deployed folder."""
     raw = args.mode or args.output or args.compare or args.condition or args.raw_only
     take_run(args)
-    if args.model is None and args.training_run_name_full is None:
-        parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --model FOLDER")
+    if args.rig is not None:
+        _check_rig(parser, args, bool(raw))
+    elif args.model is None and args.training_run_name_full is None:
+        parser.error("give CONFIG_NAME and TRAINING_RUN_NAME_FULL, or --model FOLDER, or --rig RIG")
     if args.model is not None and (args.training_run_name_full or raw):
         parser.error("--model takes neither CONFIG_NAME nor options of network output")
     if args.model is not None and args.overrides:
@@ -194,3 +205,26 @@ def check_animate(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
         )
     if args.watch is not None and args.audio is not None:
         parser.error("argument --watch: not allowed with argument --audio: both name recordings")
+
+
+def _check_rig(parser: argparse.ArgumentParser, args: argparse.Namespace, raw: bool) -> None:
+    """A rig is animated by rules: options of models and of networks do not apply to it."""
+    given = {
+        "CONFIG_NAME and TRAINING_RUN_NAME_FULL": args.training_run_name_full is not None,
+        "--model": args.model is not None,
+        "options of network output": raw,
+        "--actor": args.actor is not None,
+        "--compare-with": args.compare_with is not None,
+        "--solver": args.solver != parser.get_default("solver"),
+        "--normalize": args.normalize,
+        "--device": args.device not in ("auto", "cpu"),
+    }
+    for name, is_given in given.items():
+        if is_given:
+            parser.error(f"argument --rig: not allowed with {name}: a rig is animated by rules, without a model")
+    if args.overrides:
+        name = args.overrides[0].partition("=")[0].strip()
+        parser.error(
+            f"argument --set: {name} is a parameter of a configuration, and --rig has none; parameters of a rig are "
+            "written in lower case, such as jaw_strength=1.2"
+        )

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audio2face.audio.mel import MEL_BINS, MEL_HOP, MEL_TAPS, mel_bands
 from audio2face.errors import UserError
 from audio2face.models.layers import Alignment, full_precision
 
@@ -27,14 +28,7 @@ AlignmentRule = Literal["corners", "times"]
 Combination = Literal["weighted", "concat"]
 SHORTEST_SAMPLES = 400  # the largest receptive field of a front end's first step
 CONTEXT_SAMPLES = 4 * SAMPLE_RATE  # least context of a step on either side in long audio
-MEL_TAPS = 400  # 25 ms
-MEL_HOP = 160  # 10 ms
-MEL_BINS = MEL_TAPS // 2 + 1
-MEL_BANDS = 80
 _POWER_FLOOR = 1e-10  # of band power, before the logarithm
-_HZ_PER_MEL = 200.0 / 3.0  # of the scale's linear part
-_LINEAR_HZ, _LINEAR_MELS = 1000.0, 15.0
-_OCTAVE_MELS = 27.0 / np.log(6.4)  # per natural logarithm of the frequency, above the linear part
 
 
 @dataclass(frozen=True)
@@ -266,7 +260,7 @@ class MelPower(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("kernels", fourier_kernels())
-        self.register_buffer("bands", mel_bands())
+        self.register_buffer("bands", torch.from_numpy(mel_bands()))
 
     def forward(self, audio: Tensor) -> Tensor:
         """Computes the natural logarithm of the power in each band.
@@ -294,23 +288,3 @@ def fourier_kernels() -> Tensor:
     phase = 2.0 * np.pi / MEL_TAPS * (np.outer(np.arange(MEL_BINS), np.arange(MEL_TAPS)) % MEL_TAPS)
     kernels = np.concatenate([np.cos(phase), -np.sin(phase)]) * window
     return torch.from_numpy(kernels[:, None].astype(np.float32))
-
-
-def mel_bands(sample_rate: int = 16_000) -> Tensor:
-    """Computes triangular filters of equal area, evenly spaced on Slaney's mel scale from 0 to the Nyquist frequency.
-
-    Source: M. Slaney, Auditory Toolbox version 2 (1998).
-
-    Returns:
-        float32 `[bands, bins]`.
-    """
-    nyquist = sample_rate / 2
-    mels = np.linspace(0.0, _LINEAR_MELS + _OCTAVE_MELS * np.log(nyquist / _LINEAR_HZ), MEL_BANDS + 2)
-    logarithmic = _LINEAR_HZ * np.exp((mels - _LINEAR_MELS) / _OCTAVE_MELS)
-    edges = np.where(mels < _LINEAR_MELS, mels * _HZ_PER_MEL, logarithmic)
-    bins = np.linspace(0.0, nyquist, MEL_BINS)
-    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    areas = 2.0 / (edges[2:] - edges[:-2])
-    return torch.from_numpy((triangles * areas[:, None]).astype(np.float32))

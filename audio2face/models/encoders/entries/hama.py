@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audio2face.audio.mel import MEL_BANDS, MEL_HOP
 from audio2face.models.encoders.base import (
-    MEL_BANDS,
-    MEL_HOP,
     SAMPLE_RATE,
     Combination,
     EncoderInfo,

@@ -12,9 +12,8 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audio2face.audio.mel import MEL_BANDS, MEL_HOP
 from audio2face.models.encoders.base import (
-    MEL_BANDS,
-    MEL_HOP,
     SAMPLE_RATE,
     EncoderInfo,
     MelPower,

@@ -1,0 +1,198 @@
+"""The meshes of a glTF scene as they are shown at rest: placed by their nodes or bound to their skeleton.
+
+Positions stay in the file's units (metres by the specification), y upwards, z towards the viewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from audio2face.errors import FileFormatError
+from audio2face.geometry.mesh import encoded
+from audio2face.rigs.gltf_reader import GltfFile, checked_index, format_errors
+from audio2face.types import AnyArray, Float32Array, Float64Array, Int32Array, UInt8Array
+
+_TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_MOST_DEPTH = 200  # of nodes within nodes
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The part of a mesh that has one material.
+
+    Attributes:
+        name: of the node and its mesh.
+        vertices: float32 `[verts, 3]`.
+        faces: int32 `[triangles, 3]`.
+        targets: offsets of its morph targets by name, float32 `[verts, 3]`.
+        colours: sRGB, uint8 `[verts, 3]`; None where the file tells none, or has them in a picture.
+    """
+
+    name: str
+    vertices: Float32Array
+    faces: Int32Array
+    targets: Mapping[str, Float32Array]
+    colours: UInt8Array | None
+
+
+def read_pieces(file: GltfFile) -> list[Piece]:
+    """All triangles of the scene.
+
+    Raises:
+        FileFormatError: the file is damaged, or a mesh has morph targets without names.
+    """
+    with format_errors(file.path):
+        nodes = file.document.get("nodes", [])
+        worlds = dict(_worlds(file.document, nodes))
+        return [
+            piece for index, world in worlds.items() if "mesh" in nodes[index] for piece in _pieces(file, index, worlds)
+        ]
+
+
+def _worlds(document: Mapping[str, Any], nodes: list[dict[str, Any]]) -> Iterator[tuple[int, Float64Array]]:
+    """The nodes of the scene with their world matrices `[4, 4]`, each once."""
+    scenes = document.get("scenes", [])
+    children = {child for node in nodes for child in node.get("children", [])}
+    roots = [index for index in range(len(nodes)) if index not in children]
+    if scenes:
+        roots = scenes[checked_index(document.get("scene", 0))].get("nodes", roots)
+    waiting = [(checked_index(root), np.eye(4), 0) for root in reversed(roots)]
+    seen: set[int] = set()
+    while waiting:
+        index, parent, depth = waiting.pop()
+        if index in seen or depth > _MOST_DEPTH:
+            raise ValueError("its nodes form no tree")
+        seen.add(index)
+        world = parent @ _local(nodes[index])
+        yield index, world
+        waiting += [(checked_index(child), world, depth + 1) for child in reversed(nodes[index].get("children", []))]
+
+
+def _local(node: Mapping[str, Any]) -> Float64Array:
+    """The matrix of a node in its parent, `[4, 4]`."""
+    if "matrix" in node:
+        return np.asarray(node["matrix"], np.float64).reshape(4, 4).T
+    x, y, z, w = (float(value) for value in node.get("rotation", (0, 0, 0, 1)))
+    turned = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    matrix = np.eye(4)
+    matrix[:3, :3] = turned * np.asarray(node.get("scale", (1, 1, 1)), np.float64)
+    matrix[:3, 3] = np.asarray(node.get("translation", (0, 0, 0)), np.float64)
+    return matrix
+
+
+def _pieces(file: GltfFile, index: int, worlds: Mapping[int, Float64Array]) -> Iterator[Piece]:
+    """The pieces of one node's mesh."""
+    node = file.document["nodes"][index]
+    mesh = file.document["meshes"][checked_index(node["mesh"])]
+    name = " ".join(str(part) for part in (node.get("name"), mesh.get("name")) if part)
+    for primitive in mesh["primitives"]:
+        faces = _triangles(file, primitive)
+        if faces is None:
+            continue
+        vertices = np.asarray(file.accessor(primitive["attributes"]["POSITION"]), np.float64)
+        matrices = _placement(file, node, primitive, worlds, index)
+        targets = {
+            target: _turned(matrices, np.asarray(delta, np.float64))
+            for target, delta in _targets(file, mesh, primitive, name)
+        }
+        placed = np.asarray(_turned(matrices, vertices) + matrices[..., :3, 3], np.float32)
+        if not np.isfinite(placed).all() or not all(np.isfinite(delta).all() for delta in targets.values()):
+            raise ValueError(f"mesh {name!r} holds NaN or infinity")
+        if faces.size and faces.max() >= len(placed):
+            raise ValueError(f"a triangle of mesh {name!r} names vertex {faces.max()} of {len(placed)}")
+        yield Piece(name, placed, faces, targets, _colours(file, primitive, len(placed)))
+
+
+def _turned(matrices: Float64Array, vectors: Float64Array) -> Float32Array:
+    """Vectors `[verts, 3]` in the world, by one matrix or one for each vertex."""
+    if matrices.ndim == 2:
+        return np.asarray(vectors @ matrices[:3, :3].T, np.float32)
+    return np.asarray(np.einsum("vij,vj->vi", matrices[:, :3, :3], vectors), np.float32)
+
+
+def _placement(
+    file: GltfFile,
+    node: Mapping[str, Any],
+    primitive: Mapping[str, Any],
+    worlds: Mapping[int, Float64Array],
+    index: int,
+) -> Float64Array:
+    """What places a mesh: the matrix of its node, or those of its skeleton for each vertex `[verts, 4, 4]`."""
+    attributes = primitive["attributes"]
+    if "skin" not in node or not {"JOINTS_0", "WEIGHTS_0"} <= attributes.keys():
+        return worlds[index]
+    skin = file.document["skins"][checked_index(node["skin"])]
+    joints = [checked_index(joint) for joint in skin["joints"]]
+    bound = np.stack([worlds.get(joint, np.eye(4)) for joint in joints])
+    if "inverseBindMatrices" in skin:
+        bound = bound @ file.accessor(skin["inverseBindMatrices"]).astype(np.float64).reshape(-1, 4, 4).mT
+    places = file.accessor(attributes["JOINTS_0"]).astype(np.intp)
+    shares = file.accessor(attributes["WEIGHTS_0"]).astype(np.float64)
+    total = shares.sum(axis=1, keepdims=True)
+    shares = np.where(total > 0, shares / np.where(total > 0, total, 1), 0)
+    shares[:, 0] += total[:, 0] <= 0
+    return np.asarray(np.einsum("vk,vkij->vij", shares, bound[places]))
+
+
+def _triangles(file: GltfFile, primitive: Mapping[str, Any]) -> Int32Array | None:
+    """Triangles `[n, 3]`; None for points and lines."""
+    mode = primitive.get("mode", _TRIANGLES)
+    if "indices" in primitive:
+        corners = file.accessor(primitive["indices"]).astype(np.int64)
+    else:
+        corners = np.arange(len(file.accessor(primitive["attributes"]["POSITION"])))
+    if mode == _TRIANGLES:
+        rows = corners[: len(corners) // 3 * 3].reshape(-1, 3)
+    elif mode == _STRIP:
+        rows = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
+        rows[1::2] = rows[1::2, [1, 0, 2]]
+    elif mode == _FAN:
+        rows = np.stack([np.full(max(len(corners) - 2, 0), corners[0]), corners[1:-1], corners[2:]], axis=1)
+    else:
+        return None
+    return np.asarray(rows, np.int32)
+
+
+def _targets(
+    file: GltfFile, mesh: Mapping[str, Any], primitive: Mapping[str, Any], name: str
+) -> Iterator[tuple[str, AnyArray]]:
+    """The morph targets that move positions, by name."""
+    targets = primitive.get("targets", [])
+    extras = [source.get("extras") for source in (mesh, primitive)]
+    names = next((found["targetNames"] for found in extras if isinstance(found, dict) and "targetNames" in found), None)
+    if targets and (not isinstance(names, list) or len(names) < len(targets)):
+        raise FileFormatError(
+            f"mesh {name!r} has {len(targets)} morph targets without names",
+            path=file.path,
+            hint="Export the names of the shapes too: Blender, Maya and VRM write them as extras.targetNames.",
+        )
+    for target, number in zip(targets, range(len(targets)), strict=True):
+        if "POSITION" in target:
+            assert isinstance(names, list)
+            yield str(names[number]), file.accessor(target["POSITION"])
+
+
+def _colours(file: GltfFile, primitive: Mapping[str, Any], count: int) -> UInt8Array | None:
+    """Colours of the vertices, else the colour of the material where no picture replaces it."""
+    attributes = primitive["attributes"]
+    if "COLOR_0" in attributes:
+        shades = np.asarray(file.accessor(attributes["COLOR_0"]), np.float32)[:, :3]
+        return encoded(shades)
+    if "material" not in primitive:
+        return None
+    material = file.document["materials"][checked_index(primitive["material"])]
+    surface = material.get("pbrMetallicRoughness", {})
+    if "baseColorTexture" in surface or "baseColorFactor" not in surface:
+        return None
+    shade = np.asarray(surface["baseColorFactor"], np.float32).reshape(1, -1)[:, :3]
+    return np.repeat(encoded(shade), count, axis=0)
