@@ -138,7 +138,8 @@ class InferenceOptions:
             UserError: the model is not deployed or damaged, there is no such rig, or an option is invalid.
         """
         if self.args.rig is not None:
-            return open_rig_pipeline(self.args, None if self.args.fps is None else parse_rate(self.args.fps))
+            fps = None if self.args.fps is None else parse_rate(self.args.fps)
+            return open_rig_pipeline(self.args, fps, self.roots.datasets)
         model = DeployedModel.open(self._model_folder())
         pipeline = AnimationPipeline(model, self._settings(model))
         if "arkit" in (self.args.format or ()):

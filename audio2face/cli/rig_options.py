@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from audio2face.cli.recordings import find_file
 from audio2face.errors import MAX_LENGTH
 from audio2face.inference.animate import AnimationPipeline
 from audio2face.model_folder import model_digest
@@ -18,8 +19,8 @@ if TYPE_CHECKING:  # loads in half a second
 FacePipeline: TypeAlias = "AnimationPipeline | RigPipeline"
 
 
-def open_rig_pipeline(args: argparse.Namespace, fps: Fraction | None) -> RigPipeline:
-    """Opens the rig of --rig with the options of the command line.
+def open_rig_pipeline(args: argparse.Namespace, fps: Fraction | None, datasets: Path) -> RigPipeline:
+    """Opens the rig of --rig with the options of the command line; a relative path may start from the datasets folder.
 
     Raises:
         UserError: there is no such rig, it cannot speak, or an option is invalid.
@@ -34,7 +35,8 @@ def open_rig_pipeline(args: argparse.Namespace, fps: Fraction | None) -> RigPipe
         blinks=not args.no_blinks,
         start=args.start if args.start_frame is None else args.start_frame,
     )
-    return RigPipeline(open_rig(args.rig), options)
+    rig = find_file(args.rig, datasets) if Path(args.rig).suffix else args.rig
+    return RigPipeline(open_rig(rig), options)
 
 
 def rig_folder(rig: str) -> str:

@@ -23,7 +23,7 @@ def open_rig(rig: str | PathLike[str]) -> Rig:
     """
     text = str(rig)
     name, colon, identity = text.partition(":")
-    if name == BUILT_IN and not Path(text).exists():
+    if name == BUILT_IN:
         return open_built_in(identity if colon else IDENTITIES[0])
     path = Path(text)
     if path.suffix.lower() not in SUFFIXES:

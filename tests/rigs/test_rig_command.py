@@ -79,6 +79,21 @@ def test_the_command_writes_all_and_keeps_what_is_complete(character: Path, tmp_
     assert (folder / "animation.json").stat().st_mtime_ns > made[folder / "animation.json"]
 
 
+def test_a_character_in_the_datasets_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, character: Path
+) -> None:
+    monkeypatch.setenv("A2F_DATASETS_ROOT", str(character.parent))
+    (tmp_path / "example").mkdir()  # a folder of that name is no rig
+    monkeypatch.chdir(tmp_path)
+    for rig in ("hero.glb", "example"):
+        words = ["--rig", rig, "--audio", str(SPEECH), "--to", "out", "--format", "csv"]
+        assert animate.main(words) == 0
+    assert {path.name for path in Path("out").iterdir() if path.is_dir()} == {
+        "en_low_hero_neutral",
+        "en_low_ada_neutral",
+    }
+
+
 def test_several_recordings_in_two_processes(tmp_path: Path) -> None:
     takes = tmp_path / "takes"
     takes.mkdir()

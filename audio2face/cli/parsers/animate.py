@@ -36,7 +36,7 @@ def animate() -> argparse.ArgumentParser:
         "--rig",
         metavar="RIG",
         help="a face that was never recorded, in place of a model: 'example' or 'example:ben' for a built-in head, or "
-        "a character with ARKit's morph targets (.glb, .gltf, .vrm)",
+        "a character with ARKit's morph targets or visemes (.glb, .gltf, .vrm)",
     )
     _add_recordings(result)
     _add_face(result)
