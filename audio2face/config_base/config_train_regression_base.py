@@ -1,7 +1,7 @@
 """Parameters of `config_train.py` for NETWORK_TYPE "regression".
 
-A parameter set to `common.NAME` is declared, typed and explained in `train_common.py`; docs/config_details.md explains
-all of them on one page. This file is not edited: a configuration overrides what differs.
+A parameter set to `common.NAME` is explained in `train_common.py`, and all of them in docs/config_details.md. This file
+is not edited: a configuration overrides what differs.
 """
 
 from __future__ import annotations

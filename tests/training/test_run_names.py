@@ -74,8 +74,10 @@ def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:
 def test_the_quickstart_resumes_what_was_stopped(tmp_path: Path) -> None:
     preproc = {"ann": "261123_101400_run"}
     configuration = settings(tmp_path, "try")
-    configuration.full = {"dataset": {"CACHE_FPS": {"ann": 30.0}}, "train": {"BATCH_SIZE": 1}}
+    no_test_set = {"TEST_SHOTS": {}, "TEST_FRACTION": 0.0, "SPLIT_SEED": 0}
+    configuration.full = {"dataset": {"CACHE_FPS": {"ann": 30.0}, **no_test_set}, "train": {"BATCH_SIZE": 1}}
     configuration.train.PREPROC_RUN_NAME_FULL = {}
+    configuration.dataset, configuration.roots = SimpleNamespace(ACTOR_NAMES=()), None
 
     def stopped(name: str, **changes: object) -> RunFolder:
         run = training_run(tmp_path, name, str(changes.get("status", "stopped")))
