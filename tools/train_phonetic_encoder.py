@@ -1,7 +1,8 @@
-"""Trains the encoder `a2f-phonetic` on synthetic speech with labels; about ten minutes on one core.
+"""Trains the encoder `a2f-phonetic` on synthetic speech with labels: about four minutes on one core.
 
-    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech /tmp/speech/train --hours 3
-    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech /tmp/speech/valid --hours 0.15 --seed 1000
+    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech /tmp/speech/train --processes 2
+    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech /tmp/speech/valid --hours 0.15 \\
+        --natural-minutes 2 --other-minutes 2 --seed 1000
     OMP_NUM_THREADS=1 .venv/bin/python -m tools.train_phonetic_encoder /tmp/speech/train --validate /tmp/speech/valid
 
 It writes the weights as 16-bit floats to `audio2face/phonetic`, and prints the accuracy of each attribute and the
