@@ -32,8 +32,7 @@ from audio2face.console import console
 from audio2face.io.atomic import atomic_write
 from audio2face.models.encoders.entries.a2f_phonetic import Output, PhoneticNetwork, relative_to_level
 from audio2face.phonetic.classes import ATTRIBUTES, VISEME_CHANNELS
-from audio2face.phonetic.network import AHEAD_FRAMES
-from audio2face.phonetic.weights import weights_path
+from audio2face.phonetic.network import AHEAD_FRAMES, weights_path
 from audio2face.types import Float32Array
 from tools.mel_augmentation import Augmentation
 

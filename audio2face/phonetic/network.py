@@ -4,20 +4,24 @@ Step k describes the time (k + 0.5) / 50 s and hears frames 2 k - 1 to 2 k + 4: 
 A convolution with stride 2 makes steps of frames; gated dilated convolutions that look back follow, each with a
 residual connection; a narrow layer, the bottleneck, feeds all outputs.
 
-Source of the gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017).
+Source of the gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017). The weights lie beside
+this module as 16-bit floats, in the format of https://github.com/huggingface/safetensors; reading it takes no package.
 """
 
 from __future__ import annotations
 
+import json
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from audio2face.audio.mel import MEL_BANDS, MEL_HOP, MEL_RATE
+from audio2face.errors import FileFormatError, reason_of
 from audio2face.phonetic.front_end import SILENT_FRAME
-from audio2face.phonetic.weights import read_weights, weights_path
 from audio2face.types import Float32Array
 
 STEP_SAMPLES = 2 * MEL_HOP
@@ -188,3 +192,37 @@ def _sigmoid(values: Float32Array) -> Float32Array:
     half *= np.float32(0.5)
     half += np.float32(0.5)
     return half
+
+
+FILES = {"causal": "a2f_phonetic.safetensors", "bidirectional": "a2f_phonetic_bidirectional.safetensors"}
+_TYPES = {"F16": "<f2", "F32": "<f4"}
+
+
+def weights_path(direction: str = "causal") -> Path:
+    """The file of the causal or the bidirectional encoder."""
+    return Path(__file__).with_name(FILES[direction])
+
+
+def read_weights(path: Path) -> dict[str, Float32Array]:
+    """Reads all tensors as float32.
+
+    Raises:
+        FileFormatError: the file cannot be read, or is damaged.
+    """
+    try:
+        content = path.read_bytes()
+        (length,) = struct.unpack_from("<Q", content)
+        header = json.loads(content[8 : 8 + length])
+        tensors = {}
+        for name, entry in header.items():
+            if name != "__metadata__":
+                start, end = (8 + length + offset for offset in entry["data_offsets"])
+                values = np.frombuffer(content[start:end], _TYPES[entry["dtype"]])
+                tensors[name] = values.astype(np.float32).reshape(entry["shape"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise FileFormatError(
+            f"cannot be read as the weights of a speech encoder: {reason_of(error)}",
+            path=path,
+            hint="Install the package again.",
+        ) from error
+    return tensors

@@ -5,8 +5,7 @@
 
 from audio2face.rigs.expression import RIG_EMOTIONS
 from audio2face.rigs.opening import open_rig
-from audio2face.rigs.parameters import RIG_PARAMETERS
-from audio2face.rigs.pipeline import RigOptions, RigPipeline
+from audio2face.rigs.pipeline import RIG_PARAMETERS, RigOptions, RigPipeline
 from audio2face.rigs.rig import Rig
 
 __all__ = ["RIG_EMOTIONS", "RIG_PARAMETERS", "Rig", "RigOptions", "RigPipeline", "open_rig"]

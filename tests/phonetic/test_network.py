@@ -27,8 +27,15 @@ from audio2face.inference.visemes import (
 from audio2face.models import encoders
 from audio2face.phonetic.classes import ATTRIBUTES, POSTERIORS
 from audio2face.phonetic.front_end import WINDOW, FrontEnd
-from audio2face.phonetic.network import FIRST_SAMPLE, HEARD_SAMPLES, STEP_SAMPLES, causal_network
-from audio2face.phonetic.weights import FILES, read_weights, weights_path
+from audio2face.phonetic.network import (
+    FILES,
+    FIRST_SAMPLE,
+    HEARD_SAMPLES,
+    STEP_SAMPLES,
+    causal_network,
+    read_weights,
+    weights_path,
+)
 from audio2face.synthesis.labels import label_steps
 from audio2face.types import Float32Array
 

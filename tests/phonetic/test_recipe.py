@@ -10,7 +10,7 @@ import torch
 
 from audio2face.errors import UserError
 from audio2face.phonetic.classes import SILENT, SOUNDS, VISEME_CHANNELS
-from audio2face.phonetic.weights import read_weights
+from audio2face.phonetic.network import read_weights
 from tools.labelled_speech import SPEAKERS, Part, log_mel, make_part, plan, utterances
 from tools.mel_augmentation import Augmentation, frequency_warps
 from tools.speech_texts import languages, text_in

@@ -43,8 +43,9 @@ from audio2face.phonetic.network import (
     STEM_TAPS,
     STEP_SAMPLES,
     TAPS,
+    read_weights,
+    weights_path,
 )
-from audio2face.phonetic.weights import read_weights, weights_path
 
 NAMES = {"causal": "a2f-phonetic", "bidirectional": "a2f-phonetic-bidirectional"}  # by direction
 WIDTH, BOTTLENECK = 144, 64
