@@ -34,6 +34,7 @@ def sound(path: Path, seconds: float = 0.4, rate: int = 16000, channels: int = 1
 def animate(deployed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs the stage on a recording, and returns the folder of results. The home folder has no models."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv("A2F_WORKSPACE_ROOT", str(tmp_path / "home" / "workspace"))  # which the launcher of tests sets
 
     def run(audio: Path, *options: str, status: int = 0) -> Path:
         target = tmp_path / "results"
