@@ -2,8 +2,8 @@
 
 The wheel espeakng-loader 0.2.4 carries eSpeak NG 1.52.0, whose licence is the GPL-3.0 or later:
 
-    pip install --target /tmp/espeak espeakng-loader==0.2.4
-    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.make_speech_fixtures
+    pip install --target espeak_ng espeakng-loader==0.2.4
+    PYTHONPATH=espeak_ng .venv/bin/python -m tools.make_speech_fixtures
 
 eSpeak NG reports an event for each phone. Its time is the beginning of the phone, except for many stops:
 
@@ -163,7 +163,7 @@ class Synthesiser:
         try:
             loader: Any = importlib.import_module("espeakng_loader")
         except ImportError as error:
-            hint = "pip install --target /tmp/espeak espeakng-loader==0.2.4, and set PYTHONPATH=/tmp/espeak."
+            hint = "pip install --target espeak_ng espeakng-loader==0.2.4, and set PYTHONPATH=espeak_ng."
             raise UserError("the package espeakng_loader is missing", hint=hint) from error
         self._library = ctypes.CDLL(loader.get_library_path())
         self._library.espeak_Info.restype = ctypes.c_char_p

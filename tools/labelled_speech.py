@@ -1,6 +1,6 @@
 """Makes synthetic speech with labels for the encoder `a2f-phonetic`: many languages and voices, phones, visemes.
 
-    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech FOLDER --hours 3 --processes 2
+    PYTHONPATH=espeak_ng .venv/bin/python -m tools.labelled_speech FOLDER --hours 3 --processes 2
 
 `tools/espeak.py` says how to install eSpeak NG. Its voices speak 30 languages and accents; the example's voice (hibari)
 speaks English words, with other pitches and formants. Sounds that are no speech are made as well: noise, hum, music.

@@ -1,6 +1,6 @@
 """Makes `tests/data/espeak`: short synthetic speech in eight languages, with the times of all phones.
 
-    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.make_speech_fixtures [FOLDER]
+    PYTHONPATH=espeak_ng .venv/bin/python -m tools.make_speech_fixtures [FOLDER]
 
 `tools/espeak.py` says how to install eSpeak NG, and what its times mean. It is a tool of development and no dependency
 of the project: only the WAV files, the labels and the scripts are kept. Every run writes the same bytes.

@@ -1,9 +1,9 @@
 """Trains the encoder `a2f-phonetic` on synthetic speech with labels: about four minutes on one core.
 
-    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech /tmp/speech/train --processes 2
-    PYTHONPATH=/tmp/espeak .venv/bin/python -m tools.labelled_speech /tmp/speech/valid --hours 0.15 \\
+    PYTHONPATH=espeak_ng .venv/bin/python -m tools.labelled_speech speech/train --processes 2
+    PYTHONPATH=espeak_ng .venv/bin/python -m tools.labelled_speech speech/valid --hours 0.15 \\
         --natural-minutes 2 --other-minutes 2 --seed 1000
-    OMP_NUM_THREADS=1 .venv/bin/python -m tools.train_phonetic_encoder /tmp/speech/train --validate /tmp/speech/valid
+    OMP_NUM_THREADS=1 .venv/bin/python -m tools.train_phonetic_encoder speech/train --validate speech/valid
 
 It writes the weights as 16-bit floats to `audio2face/phonetic`, and prints the accuracy of each attribute and the
 correlation of the viseme channels on utterances that it was not trained on. The same speech, seed and number of steps

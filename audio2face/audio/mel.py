@@ -1,4 +1,4 @@
-"""Bands of the mel scale, which speech encoders hear."""
+"""Bands of the mel scale, the input of speech encoders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of a recording that a listener hears through: what is said stays, and so does its timing.
+"""Changes of a recording that keep what is said and its timing.
 
 Functions of mono float32 samples `[samples]` (full scale 1) that return as many samples; results may exceed full scale.
 Random ones are the same for the same seed. Delays are zero by construction: filters have zero phase, the direct sound

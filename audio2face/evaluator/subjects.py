@@ -235,22 +235,22 @@ class MouthAnimation:
         Returns:
             Millimetres `[frames]`, frame i at (i + 0.5) / fps, and the rate.
         """
-        executor, heard = self._open(samples, samplerate, emotion)
-        return self._opening(executor, [heard])
+        executor, audio = self._open(samples, samplerate, emotion)
+        return self._opening(executor, [audio])
 
     def opening_streamed(self, samples: Float32Array, samplerate: int, emotion: str) -> tuple[Float64Array, float]:
         """The same, computed from audio that arrives in pieces of 20 ms."""
-        executor, heard = self._open(samples, samplerate, emotion)
+        executor, audio = self._open(samples, samplerate, emotion)
         piece = executor.samplerate // 50
-        return self._opening(executor, [heard[start : start + piece] for start in range(0, len(heard), piece)])
+        return self._opening(executor, [audio[start : start + piece] for start in range(0, len(audio), piece)])
 
     def _open(self, samples: Float32Array, samplerate: int, emotion: str) -> tuple[Executor, Float32Array]:
         """An executor, and the samples for it, which start where its frames are at the middle of their intervals."""
         executor = self._model.open_executor(self._actor, emotion, None, None)
         info = self._model.deployed.info
-        heard = resample(samples, samplerate, executor.samplerate, info.resampler)
+        audio = resample(samples, samplerate, executor.samplerate, info.resampler)
         skipped = round((Fraction(1, 2) - info.frame_moment) / executor.fps * executor.samplerate)
-        return executor, np.concatenate([heard[skipped:], np.zeros(min(skipped, len(heard)), np.float32)])
+        return executor, np.concatenate([audio[skipped:], np.zeros(min(skipped, len(audio)), np.float32)])
 
     def _opening(self, executor: Executor, pieces: Iterable[Float32Array]) -> tuple[Float64Array, float]:
         parameters = dict(self._model.settings.parameters[self._actor]["finished"])
