@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.phonetic_encoder
 
-The sound is noise that swells and fades; the time of the network does not depend on what it hears. Processor time is
+The sound is noise that swells and fades; the time of the network does not depend on its input. Processor time is
 measured, which other processes disturb less. Targets: 200 times real time for recordings, 1 ms per step in a stream.
 """
 

@@ -179,8 +179,8 @@ def make_part(part: Part) -> float:
 def log_mel(samples: Float32Array) -> npt.NDArray[np.float16]:
     """Natural logarithm of the power in mel bands at a common level, float16 `[frames, 80]`."""
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) + 1e-9
-    heard = np.pad(samples * np.float32(_LEVEL / level), (OVERLAP, 0))
-    mel: npt.NDArray[np.float16] = np.log(mel_power(heard) + np.float32(POWER_FLOOR)).astype(np.float16)
+    padded = np.pad(samples * np.float32(_LEVEL / level), (OVERLAP, 0))
+    mel: npt.NDArray[np.float16] = np.log(mel_power(padded) + np.float32(POWER_FLOOR)).astype(np.float16)
     return mel
 
 

@@ -148,7 +148,7 @@ class _Evaluation:
 
     def _key(self, task: Task) -> str:
         """A checksum of everything that the result of a task depends on."""
-        regions, model = self.context.regions[task.shots[0].actor], task.model_index
+        regions, model = self.context.regions[task.shots[0].actor], task.model
         return digest(
             SCHEMA,
             __version__,
@@ -183,7 +183,7 @@ class _Evaluation:
         tasks: list[Task] = []
         for shot in sorted(self.shots, key=lambda shot: -shot.num_frames):  # long ones first
             tasks += [self._model_task(shot, model) for model in range(len(self.prepared))]
-            tasks.append(BaselineTask(shot=shot))
+            tasks.append(BaselineTask(shots=(shot,)))
         tested = [] if self.settings.quick else self._behaviour_tasks()
         results = self.done([*tested, *tasks], "evaluation")
         scores: dict[str, dict[str, dict[str, Any]]] = {}
@@ -198,7 +198,7 @@ class _Evaluation:
 
     def _model_task(self, shot: EvaluationShot, model: int) -> ModelTask:
         is_sampled = not self.settings.quick and shot in self.shots[:_SAMPLED_SHOTS]
-        return ModelTask(shot=shot, model=model, samples=is_sampled)
+        return ModelTask(shots=(shot,), model=model, samples=is_sampled)
 
     def _behaviour_tasks(self) -> list[BehaviourTask]:
         """Tests of every model on the speech of one actor, in several emotions where there are."""
@@ -206,7 +206,7 @@ class _Evaluation:
         by_emotion = {shot.emotion: shot for shot in reversed(self.shots) if shot.actor == actor}
         chosen = [*by_emotion.values(), *(shot for shot in self.shots if shot.actor == actor)]
         shots = tuple({shot.name: shot for shot in chosen}.values())[:_TESTED_SHOTS]
-        return [BehaviourTask(model=model, spoken=shots) for model in range(len(self.prepared))]
+        return [BehaviourTask(model=model, shots=shots) for model in range(len(self.prepared))]
 
     def with_players(self, worst: Mapping[str, Sequence[Moment]]) -> dict[str, list[Moment]]:
         """The worst moments with the pages that show them; the pages are written."""
@@ -216,7 +216,7 @@ class _Evaluation:
             subject = subject_name(each.name, "finished")
             for moment in worst.get(subject, ()):
                 path = self.settings.folder / PLAYERS_FOLDER / each.name / f"{self._file_names[moment.recording]}.html"
-                tasks[subject, moment.recording] = PageTask(shot=by_name[moment.recording], model=index, path=path)
+                tasks[subject, moment.recording] = PageTask(shots=(by_name[moment.recording],), model=index, path=path)
         missing = [task for task in tasks.values() if not self._is_written(task)]
         self.done(missing, "player pages")
         return {

@@ -48,23 +48,27 @@ class Context:
     regions: Mapping[str, Regions]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """A part of an evaluation that one process does by itself."""
+    """A part of an evaluation that one process does by itself.
+
+    Attributes:
+        shots: the shots that it reads, at least one.
+        model: index of the model that animates; None: the baselines.
+    """
+
+    shots: tuple[EvaluationShot, ...]
+    model: int | None = None
 
     @property
-    @abstractmethod
-    def shots(self) -> tuple[EvaluationShot, ...]:
-        """The shots that it reads."""
-
-    @property
-    def model_index(self) -> int | None:
-        """The model that animates; None: the baselines."""
-        return None
+    def shot(self) -> EvaluationShot:
+        """The first shot; the only one of most tasks."""
+        return self.shots[0]
 
     @property
     def options(self) -> tuple[object, ...]:
-        """What its result depends on beside shots and model."""
-        return ()
+        """What its result depends on beside shots and model: all other fields."""
+        return tuple(value for name, value in vars(self).items() if name not in ("shots", "model"))
 
     @property
     @abstractmethod
@@ -109,18 +113,7 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class BaselineTask(Task):
-    """Animates a shot with all baselines, and scores it.
-
-    Attributes:
-        shot: the shot.
-    """
-
-    shot: EvaluationShot
-
-    @property
-    def shots(self) -> tuple[EvaluationShot, ...]:
-        """The shot."""
-        return (self.shot,)
+    """Animates a shot with all baselines, and scores it."""
 
     @property
     def seconds(self) -> float:
@@ -145,29 +138,12 @@ class ModelTask(Task):
     """Animates a shot with a model, and scores all variants of the animation.
 
     Attributes:
-        shot: the shot.
         model: index of the model.
         samples: whether the diversity under other noise is measured.
     """
 
-    shot: EvaluationShot
     model: int
     samples: bool = False
-
-    @property
-    def shots(self) -> tuple[EvaluationShot, ...]:
-        """The shot."""
-        return (self.shot,)
-
-    @property
-    def model_index(self) -> int:
-        """The model."""
-        return self.model
-
-    @property
-    def options(self) -> tuple[object, ...]:
-        """Whether the diversity is measured."""
-        return (self.samples,)
 
     @property
     def seconds(self) -> float:
@@ -217,22 +193,11 @@ class BehaviourTask(Task):
     """Runs the behaviour tests on a model.
 
     Attributes:
+        shots: recordings of one actor, whose speech is used.
         model: index of the model.
-        spoken: recordings of one actor, whose speech is used.
     """
 
     model: int
-    spoken: tuple[EvaluationShot, ...]
-
-    @property
-    def shots(self) -> tuple[EvaluationShot, ...]:
-        """The recordings."""
-        return self.spoken
-
-    @property
-    def model_index(self) -> int:
-        """The model."""
-        return self.model
 
     @property
     def seconds(self) -> float:
@@ -241,11 +206,11 @@ class BehaviourTask(Task):
 
     def run(self, session: Session) -> dict[str, Any]:
         """The results, as values of `results.Behaviour`."""
-        model, shot = session.model(self.model), self.spoken[0]
+        model, shot = session.model(self.model), self.shot
         mouth = model.mouth(shot.actor, session.regions(shot).mouth)
         found = run_behaviour_tests(
             mouth.opening,
-            [_clip(each) for each in self.spoken],
+            [_clip(each) for each in self.shots],
             stream=mouth.opening_streamed,
             rest_emotion=model.rest_emotion,
         )
@@ -261,29 +226,12 @@ class PageTask(Task):
     """Writes a page of the player: the finished animation of a whole recording beside the ground truth.
 
     Attributes:
-        shot: the shot.
         model: index of the model.
         path: of the page.
     """
 
-    shot: EvaluationShot
     model: int
     path: Path
-
-    @property
-    def shots(self) -> tuple[EvaluationShot, ...]:
-        """The shot."""
-        return (self.shot,)
-
-    @property
-    def model_index(self) -> int:
-        """The model."""
-        return self.model
-
-    @property
-    def options(self) -> tuple[object, ...]:
-        """The path."""
-        return (str(self.path),)
 
     @property
     def seconds(self) -> float:

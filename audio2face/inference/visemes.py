@@ -20,8 +20,8 @@ from audio2face.phonetic.classes import ATTRIBUTES, MANNERS, VISEME_CHANNELS
 from audio2face.phonetic.front_end import FrontEnd
 from audio2face.phonetic.network import (
     AHEAD_FRAMES,
-    HEARD_SAMPLES,
     LOOKAHEAD_SECONDS,
+    RECEPTIVE_SAMPLES,
     STEP_SAMPLES,
     Encoded,
     bidirectional_network,
@@ -99,7 +99,7 @@ class VisemeStream:
         ending = self._encode(self._resampler.finish())
         speech = self.speech
         missing = self._samples // STEP_SAMPLES - self._steps
-        rest = self._encode(np.zeros(HEARD_SAMPLES, np.float32))[:missing]
+        rest = self._encode(np.zeros(RECEPTIVE_SAMPLES, np.float32))[:missing]
         self.speech = np.concatenate([speech, self.speech[:missing]])
         return np.concatenate([ending, rest])
 
@@ -121,9 +121,9 @@ def _read(encoded: Encoded) -> tuple[Float32Array, Float32Array]:
 
 
 def recorded_visemes(samples: Float32Array, samplerate: int) -> tuple[Visemes, Float32Array]:
-    """Computes the viseme channels of a whole recording, by the encoder that hears to both sides.
+    """Computes the viseme channels of a whole recording, by the bidirectional encoder.
 
-    It is better than `viseme_channels` at contacts of the lips, and hears 0.66 s ahead.
+    It is better than `viseme_channels` at contacts of the lips, with a look-ahead of 0.66 s.
 
     Args:
         samples: mono, float32 `[samples]` with full scale 1.
@@ -136,9 +136,9 @@ def recorded_visemes(samples: Float32Array, samplerate: int) -> tuple[Visemes, F
         UserError: the weights cannot be read, or the rate has no common measure with 16 kHz.
     """
     resampler = StreamResampler(samplerate, MEL_RATE, "hann")
-    heard = np.concatenate([resampler.push(np.asarray(samples, np.float32)), resampler.finish()])
-    steps = len(heard) // STEP_SAMPLES
-    frames = FrontEnd().push(np.concatenate([heard, np.zeros(HEARD_SAMPLES + STEP_SAMPLES, np.float32)]))
+    audio = np.concatenate([resampler.push(np.asarray(samples, np.float32)), resampler.finish()])
+    steps = len(audio) // STEP_SAMPLES
+    frames = FrontEnd().push(np.concatenate([audio, np.zeros(RECEPTIVE_SAMPLES + STEP_SAMPLES, np.float32)]))
     channels, speech = _read(bidirectional_network().encode(frames[: 2 * steps + AHEAD_FRAMES]))
     return Visemes(channels[:steps], VISEME_CHANNELS, STEPS_PER_SECOND), speech[:steps]
 

@@ -1,7 +1,7 @@
 """Phonetic classes: how and where a sound is made, for every phone of the International Phonetic Alphabet.
 
 A phone is a `Sound`: one class of each of six attributes. Sounds of all languages share these classes, so that an
-encoder that tells them apart serves languages that it has not heard.
+encoder that tells them apart serves languages that it was not trained on.
 """
 
 from __future__ import annotations

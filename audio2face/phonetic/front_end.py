@@ -1,4 +1,4 @@
-"""What the encoder hears: mel bands every 10 ms, relative to a level that follows the speaker. Nothing looks ahead.
+"""The input of the encoder: mel bands every 10 ms, relative to a level that follows the speaker. Nothing looks ahead.
 
 Frame f is made of samples 160 f - 240 to 160 f + 159, so it is known as soon as its last sample is; before a recording
 lies silence. The level at a frame is the greatest of the mean powers of the last `WINDOW` frames, each less by
@@ -61,9 +61,9 @@ class FrontEnd:
 
     def push(self, samples: Float32Array) -> Float32Array:
         """Returns the frames `[frames, 80]`, float32, that samples `[samples]` at 16 kHz complete."""
-        heard = np.concatenate([self._samples, samples])
-        power = mel_power(heard)
-        self._samples = heard[len(power) * MEL_HOP :]
+        pending = np.concatenate([self._samples, samples])
+        power = mel_power(pending)
+        self._samples = pending[len(power) * MEL_HOP :]
         if not len(power):
             return power
         reference = np.exp(self._running_level(power))[:, None]

@@ -1,6 +1,6 @@
 """The causal encoder in NumPy: input frames in, phonetic scores and viseme channels out, 50 steps per second.
 
-Step k describes the time (k + 0.5) / 50 s and hears frames 2 k - 1 to 2 k + 4: until `LOOKAHEAD_SECONDS` later.
+Step k describes the time (k + 0.5) / 50 s and depends on frames 2 k - 1 to 2 k + 4: until `LOOKAHEAD_SECONDS` later.
 A convolution with stride 2 makes steps of frames; gated dilated convolutions that look back follow, each with a
 residual connection; a narrow layer, the bottleneck, feeds all outputs.
 
@@ -28,8 +28,8 @@ STEP_SAMPLES = 2 * MEL_HOP
 FIRST_SAMPLE = STEP_SAMPLES // 2  # that the first step describes
 STEM_TAPS = 6  # frames
 AHEAD_FRAMES = 4  # after the first frame of a step
-HEARD_SAMPLES = (AHEAD_FRAMES + 1) * MEL_HOP  # from a step's first sample to the last that it hears
-LOOKAHEAD_SECONDS = (HEARD_SAMPLES - FIRST_SAMPLE) / MEL_RATE
+RECEPTIVE_SAMPLES = (AHEAD_FRAMES + 1) * MEL_HOP  # from a step's first sample to the last that it depends on
+LOOKAHEAD_SECONDS = (RECEPTIVE_SAMPLES - FIRST_SAMPLE) / MEL_RATE
 DILATIONS = (1, 2, 4, 8, 16)
 TAPS = 3
 _EPSILON = 1e-5  # of the normalisation
@@ -82,14 +82,14 @@ class PhoneticNetwork:
 
     def advance(self, state: NetworkState, frames: Float32Array) -> Encoded:
         """Computes the steps that further frames `[frames, 80]` complete, and updates the state."""
-        heard = np.concatenate([state.frames, frames])
-        count = max((len(heard) - STEM_TAPS) // 2 + 1, 0)
-        state.frames = heard[2 * count :]
+        padded = np.concatenate([state.frames, frames])
+        count = max((len(padded) - STEM_TAPS) // 2 + 1, 0)
+        state.frames = padded[2 * count :]
         if not count:
             return Encoded(
                 *(np.zeros((0, len(product.bias)), np.float32) for product in (self._scores, self._channels))
             )
-        hidden = self._first(heard, count)
+        hidden = self._first(padded, count)
         for index, (norm, conv, dilation) in enumerate(self._layers):
             inputs = np.concatenate([state.past[index], norm(hidden)])
             state.past[index] = inputs[count:]
@@ -97,21 +97,21 @@ class PhoneticNetwork:
         return self._outputs(hidden)
 
     def encode(self, frames: Float32Array) -> Encoded:
-        """Computes the steps of a whole recording, `[2 steps + 4, 80]`, with layers that hear to both sides."""
-        heard = np.concatenate([self.start().frames, frames])
-        count = max((len(heard) - STEM_TAPS) // 2 + 1, 0)
+        """Computes the steps of a whole recording, `[2 steps + 4, 80]`, with layers that have context on both sides."""
+        padded = np.concatenate([self.start().frames, frames])
+        count = max((len(padded) - STEM_TAPS) // 2 + 1, 0)
         if not count:
             return self.advance(self.start(), frames)
-        hidden = self._first(heard, count)
+        hidden = self._first(padded, count)
         for norm, conv, dilation in self._layers:
             reach = dilation * (TAPS - 1) // 2
             inputs = np.pad(norm(hidden), ((reach, reach), (0, 0)))
             hidden = hidden + self._gated(inputs, conv, dilation, count)
         return self._outputs(hidden)
 
-    def _first(self, heard: Float32Array, count: int) -> Float32Array:
+    def _first(self, padded: Float32Array, count: int) -> Float32Array:
         """The steps `[count, width]` of frames, before the layers."""
-        hidden = self._stem(_strided(heard, STEM_TAPS, 2, count))
+        hidden = self._stem(_strided(padded, STEM_TAPS, 2, count))
         hidden *= _sigmoid(hidden)
         return hidden
 
@@ -129,7 +129,7 @@ class PhoneticNetwork:
 
 @cache
 def bidirectional_network() -> PhoneticNetwork:
-    """The network for recordings, whose `encode` hears to both sides, with the weights of the package.
+    """The network for recordings, whose `encode` has context on both sides, with the weights of the package.
 
     Raises:
         FileFormatError: the weights cannot be read.

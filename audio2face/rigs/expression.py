@@ -89,8 +89,8 @@ def _accents(loudness: Float64Array, fps: float) -> Float64Array:
     """Bumps from 0 to 1 where a syllable is louder than the phrase around it, `[frames]`."""
     if not len(loudness):
         return np.zeros(0)
-    heard = np.maximum(loudness, loudness.max() - _FLOOR_DB)
-    syllable = ndimage.gaussian_filter1d(heard, _ACCENT_SECONDS * fps, mode="nearest")
-    phrase = ndimage.gaussian_filter1d(heard, _PHRASE_SECONDS * fps, mode="nearest")
-    speaking = np.clip((phrase - heard.max() + _FLOOR_DB) / _FLOOR_DB, 0, 1)
+    level = np.maximum(loudness, loudness.max() - _FLOOR_DB)
+    syllable = ndimage.gaussian_filter1d(level, _ACCENT_SECONDS * fps, mode="nearest")
+    phrase = ndimage.gaussian_filter1d(level, _PHRASE_SECONDS * fps, mode="nearest")
+    speaking = np.clip((phrase - level.max() + _FLOOR_DB) / _FLOOR_DB, 0, 1)
     return np.asarray(np.clip((syllable - phrase) / _ACCENT_DB, 0, 1) * speaking)

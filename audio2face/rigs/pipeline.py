@@ -31,9 +31,9 @@ from audio2face.rigs.expression import (
     gaze_angles,
     with_eyes,
 )
-from audio2face.rigs.listening import listen
 from audio2face.rigs.rig import Rig
-from audio2face.rigs.speech import SpeechCurves, VisemeSource, hear, speech_weights
+from audio2face.rigs.speech import SpeechCurves, VisemeSource, extract_curves, speech_weights
+from audio2face.rigs.viseme_source import extract_visemes
 from audio2face.types import AnyArray, Float32Array, Float64Array, Mesh
 
 STANDARD_FPS = Fraction(30)
@@ -85,7 +85,7 @@ class RigPipeline:
         names = EmotionNames(RIG_EMOTIONS, (0.0,) * len(RIG_EMOTIONS), NEUTRAL, _SAMPLERATE, self.fps)
         self.emotion: EmotionSpec = names.parse(NEUTRAL if options.emotion is None else options.emotion)
         self._closer = LipCloser(rig)
-        self._visemes = listen if visemes is None else visemes
+        self._visemes = extract_visemes if visemes is None else visemes
 
     @property
     def solved_parts(self) -> tuple[Mesh, ...]:
@@ -93,7 +93,7 @@ class RigPipeline:
         return ("skin",) if self.rig.tongue is None else ("skin", "tongue")
 
     def load(self) -> None:
-        """Loads the network that hears speech, so that an error shows before anything is written.
+        """Loads the network of the speech encoder, so that an error shows before anything is written.
 
         Raises:
             UserError: its weights cannot be read.
@@ -138,7 +138,7 @@ class RigPipeline:
             `[frames, 52]`, `[frames, 16]` and `[frames, 2]` degrees (pitch, yaw).
         """
         values, seed, fps = self.parameters, self.settings.seed, float(self.fps)
-        speech = hear(samples, _SAMPLERATE, self._visemes, values["speech_smoothing"])
+        speech = extract_curves(samples, _SAMPLERATE, self._visemes, values["speech_smoothing"])
         spoken, tongue = speech_weights(
             speech,
             times,

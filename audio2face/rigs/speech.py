@@ -69,7 +69,7 @@ class SpeechCurves:
         return np.interp(times * self.rate - 0.5, np.arange(len(values)), values)
 
 
-def hear(samples: Float32Array, samplerate: int, source: VisemeSource, smoothing: float) -> SpeechCurves:
+def extract_curves(samples: Float32Array, samplerate: int, source: VisemeSource, smoothing: float) -> SpeechCurves:
     """Computes the viseme channels of a recording, at rest where it is quiet.
 
     Args:

@@ -30,7 +30,7 @@ from audio2face.phonetic.front_end import WINDOW, FrontEnd
 from audio2face.phonetic.network import (
     FILES,
     FIRST_SAMPLE,
-    HEARD_SAMPLES,
+    RECEPTIVE_SAMPLES,
     STEP_SAMPLES,
     causal_network,
     read_weights,
@@ -55,7 +55,7 @@ def test_the_future_beyond_the_look_ahead_changes_no_bit() -> None:
     changed = samples.copy()
     cut = 60 * STEP_SAMPLES + 7
     changed[cut:] = np.random.default_rng(0).standard_normal(len(samples) - cut)
-    deaf = (cut - HEARD_SAMPLES) // STEP_SAMPLES + 1  # steps that end before the change
+    deaf = (cut - RECEPTIVE_SAMPLES) // STEP_SAMPLES + 1  # steps that end before the change
     for encode in (_numpy_channels, _torch_features):
         one, other = encode(samples), encode(changed)
         assert np.array_equal(one[:deaf], other[:deaf])
@@ -119,7 +119,7 @@ def test_steps_describe_the_time_that_the_encoder_tells(name: str) -> None:
 
 
 def test_the_look_ahead_is_at_most_66_milliseconds_with_the_reading_between_steps() -> None:
-    assert LOOKAHEAD_SECONDS == (HEARD_SAMPLES - FIRST_SAMPLE) / MEL_RATE == 0.04
+    assert LOOKAHEAD_SECONDS == (RECEPTIVE_SAMPLES - FIRST_SAMPLE) / MEL_RATE == 0.04
     assert LOOKAHEAD_SECONDS + 1 / STEPS_PER_SECOND <= 0.066
 
 
@@ -136,7 +136,7 @@ def test_a_stream_gives_what_the_whole_gives(rate: int) -> None:
         assert len(stream.speech) == len(parts[-1])
         start += length
         known = min(start, len(samples)) * MEL_RATE // rate - (0 if rate == MEL_RATE else 32)
-        assert sum(map(len, parts)) >= (known - HEARD_SAMPLES) // STEP_SAMPLES + 1
+        assert sum(map(len, parts)) >= (known - RECEPTIVE_SAMPLES) // STEP_SAMPLES + 1
     pieces = np.concatenate([*parts, stream.finish()])
     np.testing.assert_allclose(pieces, whole.channels, atol=1e-5)
 

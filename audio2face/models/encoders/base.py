@@ -3,7 +3,7 @@
 `EncoderInfo` describes an encoder (rate, timing, width, source, licence). `SpeechEncoder` pads audio that is too short,
 encodes audio that is too long in overlapping windows, combines the hidden layers and freezes parameters. A combination
 of layers is a module that maps `[layers, batch, steps, features]` to `[batch, steps, width]`. `MelPower` is the
-spectrogram that several encoders hear.
+spectrogram that several encoders take.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """a2f-phonetic: this project's own small encoder, trained on synthetic speech in many languages.
 
-`a2f-phonetic` is causal, for live speech; `a2f-phonetic-bidirectional` hears to both sides, for recordings.
+`a2f-phonetic` is causal, for live speech; `a2f-phonetic-bidirectional` has context on both sides, for recordings.
 
 It computes phonetic classes (manner, place, voicing, height, frontness, rounding, phone) and viseme channels; its
 features are their probabilities and the layer before them. Its weights are in this package, its model card is
 `audio2face/phonetic/a2f_phonetic.md`, and `tools/train_phonetic_encoder.py` trains it. `audio2face/phonetic` holds the
-same network in NumPy, and describes what it hears.
+same network in NumPy, and describes its input.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ class PhoneticNetwork(nn.Module):
 
     def forward(self, frames: Tensor) -> Output:
         """Computes the steps of frames `[batch, 2 steps + 4, 80]`: those of the steps, and four that follow."""
-        heard = functional.pad(frames.transpose(1, 2), (1, 0), value=front_end.SILENT_FRAME)
-        hidden = functional.silu(self.stem(heard)).transpose(1, 2)
+        padded = functional.pad(frames.transpose(1, 2), (1, 0), value=front_end.SILENT_FRAME)
+        hidden = functional.silu(self.stem(padded)).transpose(1, 2)
         for layer in self.layers:
             hidden = layer(hidden)
         hidden = self.norm(hidden)
@@ -141,8 +141,8 @@ class FrontEnd(nn.Module):
         frames = audio.shape[1] // STEP_SAMPLES * 2 + AHEAD_FRAMES
         behind = frames * MEL_HOP - audio.shape[1]
         with full_precision(audio.device.type):
-            heard = functional.pad(audio.float()[:, None], (front_end.OVERLAP, behind))
-            real, imaginary = functional.conv1d(heard, self.kernels, stride=MEL_HOP).chunk(2, dim=1)
+            padded = functional.pad(audio.float()[:, None], (front_end.OVERLAP, behind))
+            real, imaginary = functional.conv1d(padded, self.kernels, stride=MEL_HOP).chunk(2, dim=1)
             return relative_to_level((self.bands @ (real * real + imaginary * imaginary)).transpose(1, 2))
 
 

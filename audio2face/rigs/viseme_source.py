@@ -1,4 +1,4 @@
-"""The encoder `a2f-phonetic-bidirectional` as the source of viseme channels, at rest where it hears no speech."""
+"""The encoder `a2f-phonetic-bidirectional` as the source of viseme channels, at rest where there is no speech."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CHANGE_DB = (4.0, 8.0)  # by which the level of noise changes at most, and that
 _CHANGE_SECONDS = 1.0  # within this time to either side
 
 
-def listen(samples: Float32Array, samplerate: int) -> tuple[Float32Array, tuple[str, ...], float]:
+def extract_visemes(samples: Float32Array, samplerate: int) -> tuple[Float32Array, tuple[str, ...], float]:
     """Computes viseme channels (`rigs.speech.VisemeSource`).
 
     Args:
@@ -51,8 +51,8 @@ def listen(samples: Float32Array, samplerate: int) -> tuple[Float32Array, tuple[
     found, speech = recorded_visemes(samples, samplerate)
     floors, gains = np.array([_CONTRAST.get(name, (0.0, 1.0)) for name in VISEME_CHANNELS], np.float32).T
     openness = speaking(speech, loudness(samples, samplerate, STEPS_PER_SECOND, len(speech)))
-    heard = np.clip((found.channels - floors) * gains, 0, 1) * openness[:, None]
-    return np.asarray(heard, np.float32), VISEME_CHANNELS, STEPS_PER_SECOND
+    channels = np.clip((found.channels - floors) * gains, 0, 1) * openness[:, None]
+    return np.asarray(channels, np.float32), VISEME_CHANNELS, STEPS_PER_SECOND
 
 
 def speaking(speech: Float32Array, level: Float64Array) -> Float64Array:
