@@ -19,7 +19,7 @@ import numpy.typing as npt
 from audio2face.audio.reading import BLOCK_SAMPLES, read_header, sample_blocks
 from audio2face.audio.resample import Resampler, StreamResampler, resample, resample_exact
 from audio2face.errors import UserError
-from audio2face.types import Float32Array, Float64Array
+from audio2face.types import Float32Array, Float64Array, FloatArray
 
 Method = Literal["w2v", "nva2f"]
 MIN_SAMPLERATE = 8000  # Hz; lower rates lose consonants
@@ -253,6 +253,14 @@ def peak_level(
     pieces = stream_mono(path, samplerate, channel, resampler)
     peak = max((float(np.abs(piece).max()) for piece in pieces if len(piece)), default=0.0)
     return peak if peak > QUIET_PEAK else 1.0
+
+
+def interval_loudness(samples: FloatArray, samplerate: int, rate: float, count: int) -> Float64Array:
+    """RMS of samples `[samples]` in each of `count` intervals, `rate` per second; decibels of full scale, from -120."""
+    bounds = np.clip(np.round(np.arange(count + 1) * samplerate / rate), 0, len(samples)).astype(np.intp)
+    total = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])[bounds]
+    power = np.diff(total) / np.maximum(np.diff(bounds), 1)
+    return np.asarray(10 * np.log10(np.maximum(power, 1e-12)))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audio2face.audio.track import interval_loudness
 from audio2face.dataset.phoneme_times import PhonemeTime
 from audio2face.evaluate.lips import TOUCH_MM, closure_windows, correlation
 from audio2face.types import BoolArray, Float32Array, Float64Array
@@ -152,10 +153,7 @@ def frame_loudness(samples: Float32Array, samplerate: int, fps: float, frames: i
     Returns:
         Float64 `[frames]`.
     """
-    bounds = np.clip(np.round(np.arange(frames + 1) * samplerate / fps), 0, len(samples)).astype(np.intp)
-    total = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])[bounds]
-    power = np.diff(total) / np.maximum(np.diff(bounds), 1)
-    decibels = 10 * np.log10(np.maximum(power, 1e-12))
+    decibels = interval_loudness(samples, samplerate, fps, frames)
     return np.asarray(np.maximum(decibels, decibels.max(initial=-120.0) - _LOUDNESS_RANGE))
 
 

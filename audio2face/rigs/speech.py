@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from audio2face.audio.track import interval_loudness
 from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES
 from audio2face.example.visemes import SHAPES_OF, ease
 from audio2face.rigs.closures import Closure, find_closures
-from audio2face.types import Float32Array, Float64Array, FloatArray
+from audio2face.types import Float32Array, Float64Array
 
 VisemeSource = Callable[[Float32Array, int], tuple[Float32Array, Sequence[str], float]]
 """Samples `[samples]` and their rate to channels `[steps, channels]`, their names, and steps per second."""
@@ -79,7 +80,7 @@ def extract_curves(samples: Float32Array, samplerate: int, source: VisemeSource,
         smoothing: standard deviation of smoothing over time, in seconds.
     """
     channels, names, rate = source(samples, samplerate)
-    level = loudness(samples, samplerate, rate, len(channels))
+    level = interval_loudness(samples, samplerate, rate, len(channels))
     gate = _gate(level, rate)
     smooth = np.asarray(channels, np.float64)
     if smoothing > 0 and len(smooth):
@@ -122,14 +123,6 @@ def speech_weights(
                 inside[:, TONGUE_INDEX[shape]] += tongue * curve
     skin[:, ARKIT_INDEX["tongueOut"]] *= tongue
     return skin, np.clip(inside, 0, 1)
-
-
-def loudness(samples: FloatArray, samplerate: int, rate: float, steps: int) -> Float64Array:
-    """RMS of the samples of each step, decibels of full scale `[steps]`."""
-    bounds = np.clip(np.round(np.arange(steps + 1) * samplerate / rate), 0, len(samples)).astype(np.intp)
-    total = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])[bounds]
-    power = np.diff(total) / np.maximum(np.diff(bounds), 1)
-    return np.asarray(10 * np.log10(np.maximum(power, 1e-12)))
 
 
 def _gate(level: Float64Array, rate: float) -> Float64Array:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
+from audio2face.audio.track import interval_loudness
 from audio2face.example.visemes import ease
 from audio2face.inference.visemes import STEPS_PER_SECOND, VISEME_CHANNELS, recorded_visemes
-from audio2face.rigs.speech import loudness
 from audio2face.types import Float32Array, Float64Array
 
 # An encoder that is unsure of a sound is nearer to the mean of all sounds than the rules are. Of each channel: what it
@@ -50,7 +50,7 @@ def extract_visemes(samples: Float32Array, samplerate: int) -> tuple[Float32Arra
     """
     found, speech = recorded_visemes(samples, samplerate)
     floors, gains = np.array([_CONTRAST.get(name, (0.0, 1.0)) for name in VISEME_CHANNELS], np.float32).T
-    openness = speaking(speech, loudness(samples, samplerate, STEPS_PER_SECOND, len(speech)))
+    openness = speaking(speech, interval_loudness(samples, samplerate, STEPS_PER_SECOND, len(speech)))
     channels = np.clip((found.channels - floors) * gains, 0, 1) * openness[:, None]
     return np.asarray(channels, np.float32), VISEME_CHANNELS, STEPS_PER_SECOND
 
