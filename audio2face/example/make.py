@@ -20,23 +20,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from audio2face.console import track
 from audio2face.dataset.arkit_names import ARKIT_NAMES, TONGUE_NAMES
+from audio2face.dataset.layout import (
+    EYE_ARCHIVE,
+    JAW_ARCHIVE,
+    ActorGeometry,
+    ShapeSet,
+    TongueGeometry,
+    write_actor_geometry,
+)
+from audio2face.dataset.vertex_lists import LipSize, VertexPairs
 from audio2face.errors import UserError
 from audio2face.example.expression import BLINK_KEYS
 from audio2face.example.gaze import saccade_table
-from audio2face.example.head import IDENTITIES, Head
+from audio2face.example.head import IDENTITIES, Head, Integers
 from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, Take, all_takes, write_recording
-from audio2face.io.atomic import write_json, write_npy, write_npz, write_text
-
-Arrays = dict[str, npt.NDArray[np.generic]]
+from audio2face.io.atomic import write_json, write_npz, write_text
 
 _SACCADE_SEED = 5000
-_RIG_VERSION = b"example-1"
-_MIRRORED_LOOKS = ("eyeLook",)  # pairs that do not move alike
-_UNSOLVED = ("eyeLook", "tongueOut")
+_RIG_VERSION = "example-1"
 
 
 _README = """\
@@ -72,88 +76,35 @@ def write_actor_files(folder: Path, head: Head) -> None:
     Raises:
         UserError: a file cannot be written.
     """
-    _write_geometry(folder / "geom", head)
-    transforms = folder / "xform"
-    write_npy(transforms / "jaw_keypoints_neutral.npy", head.jaw_keypoints)
-    write_npy(transforms / "eye_blink_keys.npy", np.array(BLINK_KEYS, np.float32))
-    write_npy(transforms / "eye_saccade_rotations.npy", saccade_table(np.random.default_rng(_SACCADE_SEED)))
-    _write_blendshapes(folder / "bs_data", head)
+    write_actor_geometry(folder, _geometry(head))
     write_text(folder / "README.md", _README.format(actor=head.identity))
 
 
-def _write_geometry(folder: Path, head: Head) -> None:
-    skin, tongue = folder / "skin", folder / "tongue"
-    write_npy(skin / "neutral_pose.npy", head.skin_part.vertices)
-    write_npy(skin / "faces.npy", head.skin_part.faces)
-    write_npy(skin / "lip_open_pose_delta.npy", head.lip_open_delta)
-    write_npy(skin / "eye_close_pose_delta.npy", head.eye_close_delta)
-    write_json(skin / "lip_dist_vertex_list.json", {side: head.lip_dist[side].tolist() for side in head.lip_dist})
-    write_json(skin / "eye_dist_vertex_list.json", {side: head.eye_dist[side].tolist() for side in head.eye_dist})
-    lip_size = {lip: {edge: rows[edge].tolist() for edge in rows} for lip, rows in head.lip_size.items()}
-    write_json(skin / "lip_size_vertex_list.json", lip_size)
-    write_npy(tongue / "neutral_pose.npy", head.tongue_part.vertices)
-    write_npy(tongue / "faces.npy", head.tongue_part.faces)
-    write_json(tongue / "rigid_vertex_list.json", head.rigid_tongue.tolist())
-    write_npz(folder / "extra_parts.npz", head.extra_parts())
+def _geometry(head: Head) -> ActorGeometry:
+    return ActorGeometry(
+        neutral=head.skin_part.vertices,
+        faces=head.skin_part.faces,
+        lip_open=head.lip_open_delta,
+        eye_close=head.eye_close_delta,
+        lip_dist=_pairs(head.lip_dist["upper"], head.lip_dist["lower"]),
+        eye_dist=_pairs(head.eye_dist["upper"], head.eye_dist["lower"]),
+        lip_size=LipSize(*(_pairs(lip["top"], lip["bottom"]) for lip in head.lip_size.values())),
+        tongue=TongueGeometry(
+            neutral=head.tongue_part.vertices,
+            faces=head.tongue_part.faces,
+            rigid=head.rigid_tongue,
+            shapes=ShapeSet(names=TONGUE_NAMES, deltas=head.tongue_shapes, sparsity=1.0, version=_RIG_VERSION),
+        ),
+        jaw_keypoints=head.jaw_keypoints,
+        blink_keys=np.array(BLINK_KEYS, np.float32),
+        saccades=saccade_table(np.random.default_rng(_SACCADE_SEED)),
+        parts=head.extra_parts(),
+        shapes=ShapeSet(names=ARKIT_NAMES, deltas=head.skin_shapes, frontal=head.frontal_mask, version=_RIG_VERSION),
+    )
 
 
-def _write_blendshapes(folder: Path, head: Head) -> None:
-    skin, tongue = head.skin_part.vertices, head.tongue_part.vertices
-    mask: Arrays = {"frontalMask": head.frontal_mask.astype(np.int32)}
-    write_npz(folder / "bs_skin.npz", _blendshapes(ARKIT_NAMES, skin, head.skin_shapes, mask))
-    write_npz(folder / "bs_tongue.npz", _blendshapes(TONGUE_NAMES, tongue, head.tongue_shapes, {}))
-    active = [int(not name.startswith(_UNSOLVED)) for name in ARKIT_NAMES]
-    write_json(folder / "bs_skin_config.json", _solver_config(skin, active, _pairs(ARKIT_NAMES), l1=0.5))
-    everything = [1] * len(TONGUE_NAMES)
-    alone = [-1] * len(TONGUE_NAMES)
-    write_json(folder / "bs_tongue_config.json", _solver_config(tongue, everything, alone, l1=1.0))
-
-
-def _blendshapes(
-    names: Sequence[str], neutral: npt.NDArray[np.float32], deltas: npt.NDArray[np.float32], more: Arrays
-) -> Arrays:
-    """Returns arrays in the SDK's form: byte strings, the neutral pose first, deltas in float32."""
-    arrays: Arrays = {"poseNames": np.array(["neutral", *names], dtype="S"), "neutral": neutral}
-    arrays |= {name: delta.astype(np.float32) for name, delta in zip(names, deltas, strict=True)}
-    return arrays | more | {"rig_version": np.array(_RIG_VERSION)}
-
-
-def _pairs(names: Sequence[str]) -> list[int]:
-    """Returns a common id for each left and right shape that move alike, -1 for all others."""
-    stems = [
-        name.removesuffix("Left")
-        for name in names
-        if name.endswith("Left") and f"{name.removesuffix('Left')}Right" in names
-        if name not in ("jawLeft", "mouthLeft") and not name.startswith(_MIRRORED_LOOKS)
-    ]
-    ids = {f"{stem}{side}": number for number, stem in enumerate(stems) for side in ("Left", "Right")}
-    return [ids.get(name, -1) for name in names]
-
-
-def _solver_config(
-    neutral: npt.NDArray[np.float32],
-    active: list[int],
-    symmetry: list[int],
-    *,
-    l1: float,
-) -> dict[str, dict[str, float | list[int] | list[float]]]:
-    count = len(active)
-    return {
-        "blendshape_params": {
-            # The effect of strengths grows with fewer vertices: those of dense scans would mute this face.
-            "strengthL2regularization": 0.05,
-            "strengthL1regularization": l1,
-            "strengthTemporalSmoothing": 0.01,
-            "strengthSymmetry": 100.0,
-            "numPoses": count,
-            "bsSolveActivePoses": active,
-            "bsSolveCancelPoses": [-1] * count,
-            "bsSolveSymmetryPoses": symmetry,
-            "bsWeightMultipliers": [1.0] * count,
-            "bsWeightOffsets": [0.0] * count,
-            "templateBBSize": round(float(np.linalg.norm(np.ptp(neutral, axis=0))), 4),
-        }
-    }
+def _pairs(above: Integers, below: Integers) -> VertexPairs:
+    return VertexPairs(above.astype(np.int64), below.astype(np.int64))
 
 
 STAMP_FILE = "example_dataset.json"
@@ -250,9 +201,8 @@ def _write_motions(folder: Path, motions: Iterable[JawMotion]) -> None:
     ordered = sorted(motions, key=lambda motion: motion.shot)
     for unseen, place in ((False, folder), (True, folder / UNSEEN_FOLDER)):
         shots = [motion for motion in ordered if motion.unseen is unseen]
-        xform = place / "xform"
-        write_npz(xform / "jaw_keypoints_cache_all.npz", {motion.shot: motion.jaw_deltas for motion in shots})
-        write_npz(xform / "eye_rotations_all.npz", {motion.shot: motion.eye_rotations for motion in shots})
+        write_npz(place / JAW_ARCHIVE, {motion.shot: motion.jaw_deltas for motion in shots})
+        write_npz(place / EYE_ARCHIVE, {motion.shot: motion.eye_rotations for motion in shots})
 
 
 def _prepare_folder(folder: Path) -> None:

@@ -1,0 +1,107 @@
+"""The kinds of sources: which there are, what each provides, and how sources become takes.
+
+A kind is a module with a subclass of `Importer`, named in `KINDS`. Its packages may be extras: it imports them inside
+functions.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, cast
+
+from audio2face.dataset.layout import ActorGeometry
+from audio2face.errors import UserError
+from audio2face.importers.take import Take, TakeSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """Options of an import, which are the same for all kinds.
+
+    Attributes:
+        audio: the recording of the only take, or a folder with a recording of each; None: beside or in the source.
+        emotion: of all takes; None: from their names.
+        fps: frames per second of sources that do not state them; None: from the source.
+        more: options of the kind, by name without dashes, as they were typed.
+    """
+
+    audio: Path | None = None
+    emotion: str | None = None
+    fps: float | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+class Importer(ABC):
+    """Finds and reads the takes of one kind.
+
+    Attributes:
+        uses_rig: whether its takes are weights, which a rig turns into meshes.
+
+    Args:
+        options: of the import.
+    """
+
+    uses_rig: ClassVar[bool] = True
+
+    def __init__(self, options: ImportOptions) -> None:
+        self.options = options
+
+    @abstractmethod
+    def inspect(self, sources: Sequence[Path]) -> list[TakeSummary]:
+        """Finds the takes in files and folders, sorted by name; nothing is written.
+
+        Raises:
+            UserError: a source is missing, damaged, or of another kind.
+        """
+
+    @abstractmethod
+    def read(self, name: str) -> Take:
+        """Reads a take that was found.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+
+    def geometry(self) -> ActorGeometry:
+        """The face of takes of meshes, once they were inspected."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind.
+
+    Attributes:
+        module: in this package.
+        importer: the class in it.
+        summary: what its sources are, for help.
+        options: names of its own options, see `ImportOptions.more`.
+    """
+
+    module: str
+    importer: str
+    summary: str
+    options: tuple[str, ...] = ()
+
+
+KINDS: Mapping[str, Kind] = {}
+
+
+def new_importer(kind: str, options: ImportOptions) -> Importer:
+    """The importer of a kind.
+
+    Raises:
+        UserError: there is no such kind, or it has no such option.
+    """
+    if kind not in KINDS:
+        raise UserError(f"there is no kind {kind!r} of import", hint=f"There are: {', '.join(KINDS)}.")
+    entry = KINDS[kind]
+    for option in options.more:
+        if option not in entry.options:
+            raise UserError(f"the kind {kind} has no option --{option}", hint="See python run_import.py --help.")
+    module = importlib.import_module(f"audio2face.importers.{entry.module}")
+    return cast(Importer, getattr(module, entry.importer)(options))
