@@ -1,9 +1,12 @@
-"""Reads lists of vertices that mark regions of the mesh: lips, lids, rigid vertices of the tongue, polygons."""
+"""Lists of vertices that mark regions of the mesh: lips, lids, rigid vertices of the tongue; and polygons.
+
+A raw dataset has each list in a file of its own; `VertexLists` holds all of a face, which are one file for a rig.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +43,11 @@ class VertexPairs:
         Raises:
             UserError: the file is missing, or (FileFormatError) its content is invalid.
         """
-        lists = _require_keys(path, read_json(path), ("upper", "lower"))
-        upper, lower = (_indices(path, lists[key], key) for key in ("upper", "lower"))
-        if len(upper) != len(lower):
-            raise FileFormatError(
-                f"pairs {len(upper)} upper with {len(lower)} lower vertices", path=path, hint=_PAIRS_HINT
-            )
-        return cls(upper, lower)
+        return _pairs(path, read_json(path), ("upper", "lower"))
+
+    def to_json(self) -> dict[str, list[int]]:
+        """The content of the file that `read` reads."""
+        return {"upper": self.upper.tolist(), "lower": self.lower.tolist()}
 
     def all(self) -> Int64Array:
         """Returns all vertices of both lists, `[2 * pairs]`."""
@@ -72,12 +73,65 @@ class LipSize:
         Raises:
             UserError: the file is missing, or (FileFormatError) its content is invalid.
         """
-        lips = _require_keys(path, read_json(path), ("upper_lip", "lower_lip"))
-        return cls(_edges(path, lips["upper_lip"], "upper_lip"), _edges(path, lips["lower_lip"], "lower_lip"))
+        return _lip_size(path, read_json(path))
+
+    def to_json(self) -> dict[str, dict[str, list[int]]]:
+        """The content of the file that `read` reads."""
+        lips = {"upper_lip": self.upper_lip, "lower_lip": self.lower_lip}
+        return {name: {"top": lip.upper.tolist(), "bottom": lip.lower.tolist()} for name, lip in lips.items()}
 
     def all(self) -> Int64Array:
         """Returns all vertices of the four lists."""
         return np.concatenate([self.upper_lip.all(), self.lower_lip.all()])
+
+
+@dataclass(frozen=True, kw_only=True)
+class VertexLists:
+    """The lists of one face; None for one that is not known.
+
+    Attributes:
+        lip_dist: vertices on the line where the lips meet, from the actor's right to the left.
+        eye_dist: vertices at the edges of the lids, one pair for each eye, the right one first.
+        lip_size: vertices along both edges of each lip.
+        tongue_rigid: vertices of the tongue that move with the jaw only, `[vertices]`.
+    """
+
+    lip_dist: VertexPairs | None = None
+    eye_dist: VertexPairs | None = None
+    lip_size: LipSize | None = None
+    tongue_rigid: Int64Array | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> VertexLists:
+        """Reads one file with all lists: an object with the names of this class as keys, each as in its own file.
+
+        Raises:
+            UserError: the file is missing, or (FileFormatError) its content is invalid, or it has another key.
+        """
+        values = _require_keys(path, read_json(path), ())
+        known = [one.name for one in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise FileFormatError(
+                    f"holds {key!a}, which is no list of vertices", path=path, hint=f"The lists are {', '.join(known)}."
+                )
+        found = {name: value for name, value in values.items() if value is not None}
+        return cls(
+            lip_dist=_pairs(path, found["lip_dist"], ("upper", "lower"), "lip_dist") if "lip_dist" in found else None,
+            eye_dist=_pairs(path, found["eye_dist"], ("upper", "lower"), "eye_dist") if "eye_dist" in found else None,
+            lip_size=_lip_size(path, found["lip_size"]) if "lip_size" in found else None,
+            tongue_rigid=_indices(path, found["tongue_rigid"], "tongue_rigid") if "tongue_rigid" in found else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of the file that `read` reads."""
+        lists = {"lip_dist": self.lip_dist, "eye_dist": self.eye_dist, "lip_size": self.lip_size}
+        found: dict[str, Any] = {name: value.to_json() for name, value in lists.items() if value is not None}
+        return found if self.tongue_rigid is None else found | {"tongue_rigid": self.tongue_rigid.tolist()}
+
+    def replaced(self, other: VertexLists) -> VertexLists:
+        """These lists, with those that `other` knows in their place."""
+        return replace(self, **{name: value for name, value in vars(other).items() if value is not None})
 
 
 def read_indices(path: Path) -> Int64Array:
@@ -103,14 +157,20 @@ def read_faces(path: Path) -> Int32Array:
     return faces
 
 
-def _edges(path: Path, value: object, name: str) -> VertexPairs:
-    lists = _require_keys(path, value, ("top", "bottom"))
-    top, bottom = (_indices(path, lists[key], f"{name}/{key}") for key in ("top", "bottom"))
-    if len(top) != len(bottom):
-        raise FileFormatError(
-            f"{name} pairs {len(top)} top with {len(bottom)} bottom vertices", path=path, hint=_PAIRS_HINT
-        )
-    return VertexPairs(top, bottom)
+def _lip_size(path: Path, value: object) -> LipSize:
+    lips = _require_keys(path, value, ("upper_lip", "lower_lip"))
+    upper, lower = (_pairs(path, lips[name], ("top", "bottom"), name) for name in ("upper_lip", "lower_lip"))
+    return LipSize(upper, lower)
+
+
+def _pairs(path: Path, value: object, keys: tuple[str, str], name: str = "") -> VertexPairs:
+    """Two lists of one length, under two keys; `name` is that of the list within the file."""
+    lists = _require_keys(path, value, keys)
+    above, below = (_indices(path, lists[key], f"{name}/{key}" if name else key) for key in keys)
+    if len(above) != len(below):
+        problem = f"pairs {len(above)} {keys[0]} with {len(below)} {keys[1]} vertices"
+        raise FileFormatError(f"{name} {problem}" if name else problem, path=path, hint=_PAIRS_HINT)
+    return VertexPairs(above, below)
 
 
 def _require_keys(path: Path, value: object, keys: tuple[str, ...]) -> Mapping[str, Any]:

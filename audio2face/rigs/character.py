@@ -10,25 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2face.animation.rigid import rigid_transforms
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, listed, match_names
+from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.errors import MAX_LENGTH, FileFormatError
 from audio2face.geometry.mesh import DEFAULT_COLOURS
 from audio2face.io.atomic import file_sha256
 from audio2face.rigs.gltf_reader import GltfFile
 from audio2face.rigs.gltf_scene import Piece, read_pieces
-from audio2face.rigs.rig import Jaw, Rig
+from audio2face.rigs.jaw import RigJaw
+from audio2face.rigs.regions import find_lips, frontal_vertices
+from audio2face.rigs.rig import Rig
 from audio2face.rigs.viseme_shapes import VisemeSet, find_visemes
-from audio2face.types import AnyArray, Float32Array, FloatArray, Int32Array
+from audio2face.types import AnyArray, Float32Array, Int32Array
 
 _CENTIMETRES = 100.0
 _MOVES = 0.02  # share of a shape's largest motion: less is not part of the face
 _FACE_CM = (5.0, 60.0)  # widths of a face that are taken as they are
 _USUAL_FACE_CM = 14.0
 _NEAR = 0.75  # of the face's size around it: what lies further away is no part of the head
-_JAW_RIGID = 0.6  # share of the jaw's largest motion: vertices that move more show its rotation
-_JAW_POINTS = 60
 _EYEBALL = re.compile(r"eye(?!.*(lash|brow|lid|wet|shadow|occl))", re.IGNORECASE)
 _LEFT = re.compile(r"(?:^|[^a-z])(?:left|l)(?:[^a-z]|$)|left", re.IGNORECASE)
 _RIGHT = re.compile(r"(?:^|[^a-z])(?:right|r)(?:[^a-z]|$)|right", re.IGNORECASE)
@@ -78,6 +78,7 @@ def read_character(path: Path) -> Rig:
     face = _Face(_centimetres(pieces, shapes, path), shapes)
     deltas = face.deltas
     opening = deltas[shapes.opening]
+    jaw = _jaw_of(face.vertices, shapes, deltas)
     return Rig(
         name=_actor_name(path),
         source=path.name,
@@ -85,11 +86,13 @@ def read_character(path: Path) -> Rig:
         digest=file_sha256(path),
         neutral=face.vertices,
         faces=face.faces,
-        columns=shapes.columns,
         pose_names=shapes.pose_names,
         deltas=deltas,
-        lips=find_lips(face.vertices, opening),
-        jaw=_jaw_of(face.vertices, shapes, deltas),
+        driving=np.eye(len(ARKIT_NAMES), dtype=np.float32)[list(shapes.columns)],
+        lists=VertexLists(lip_dist=find_lips(face.vertices, opening)),
+        frontal=frontal_vertices(face.vertices, face.faces),
+        jaw=jaw,
+        jaw_points=jaw.key_points(),
         visemes=None if shapes.visemes is None else shapes.visemes.mix,
         parts=face.parts(),
     )
@@ -307,71 +310,12 @@ def _eye_colours(pieces: Sequence[Piece], vertices: Float32Array) -> AnyArray:
     return shades
 
 
-def _jaw_of(neutral: Float32Array, shapes: _FaceShapes, deltas: Float32Array) -> Jaw:
-    """The rigid motion that is nearest to that of the chin."""
+def _jaw_of(neutral: Float32Array, shapes: _FaceShapes, deltas: Float32Array) -> RigJaw:
+    """The jaw, by the motion of the chin."""
     opening = deltas[shapes.opening]
-    reach = np.linalg.norm(opening, axis=1)
-    chin = np.flatnonzero(reach > _JAW_RIGID * reach.max())
-    chin = chin[np.unique(np.linspace(0, len(chin) - 1, min(len(chin), _JAW_POINTS)).round().astype(int))]
     if shapes.visemes is None:
-        chosen = [column for column in shapes.columns if ARKIT_NAMES[column].startswith("jaw")]
-        offsets = deltas[[shapes.columns.index(column) for column in chosen]][:, chin]
-    else:
-        chosen = [ARKIT_INDEX["jawOpen"]]
-        offsets = opening[None, chin] / np.float32(shapes.visemes.targets[shapes.visemes.opening, chosen[0]])
-    points = neutral[chin]
-
-    def jaw(weights: Float32Array) -> Float32Array:
-        posed = points + np.tensordot(np.asarray(weights[:, chosen], np.float32), offsets, axes=1)
-        return rigid_transforms(points, posed)
-
-    return jaw
-
-
-NUM_PAIRS = 5
-_MOVED, _STILL = 0.2, 0.12  # of the jaw's largest motion downwards: lower and upper lip
-_APART = 0.06  # of the face's width: more is not the same place of the mouth
-_DEPTH_COST = 2.0  # a pair may lie this much further back for each length that it is closer together
-
-
-def find_lips(neutral: Float32Array, jaw_open: Float32Array) -> Int32Array:
-    """Finds pairs of vertices that touch at the closed mouth and part when the jaw opens.
-
-    Teeth and the inside of the mouth part as well; the pairs are those in front.
-
-    Args:
-        neutral: `[verts, 3]`, centimetres, y upwards, z out of the face.
-        jaw_open: offsets of the shape that opens the jaw, `[verts, 3]`.
-
-    Returns:
-        Vertices of the upper and the lower lip, int32 `[2, pairs]`, from the actor's right to the left: up to five
-        pairs at different places of the mouth, none where there is no such line.
-    """
-    from scipy.spatial import cKDTree  # loads in a fifth of a second
-
-    down = -jaw_open[:, 1]
-    reach = float(down.max(initial=0.0))
-    moved = np.flatnonzero(down > _MOVED * reach)
-    still = np.flatnonzero(np.linalg.norm(jaw_open, axis=1) < _STILL * reach)
-    if reach <= 0 or not len(moved) or not len(still):
-        return np.zeros((2, 0), np.int32)
-    width = float(np.ptp(neutral[moved, 0]))
-    apart, nearest = (np.asarray(found) for found in cKDTree(neutral[still]).query(neutral[moved]))
-    near = apart < _APART * width
-    lower, upper, apart = moved[near], still[nearest[near]], apart[near]
-    if not len(lower):
-        return np.zeros((2, 0), np.int32)
-    cost = _DEPTH_COST * apart - neutral[lower, 2]
-    return np.stack([upper, lower]).astype(np.int32)[:, _one_for_each_place(neutral[lower, 0], cost)]
-
-
-def _one_for_each_place(across: FloatArray, cost: FloatArray) -> list[int]:
-    """Of each fifth of the mouth's width the pair of the least cost."""
-    edges = np.linspace(across.min(), across.max(), NUM_PAIRS + 1)
-    place = np.clip(np.searchsorted(edges, across, side="right") - 1, 0, NUM_PAIRS - 1)
-    chosen = []
-    for number in range(NUM_PAIRS):
-        found = np.flatnonzero(place == number)
-        if len(found):
-            chosen.append(int(found[cost[found].argmin()]))
-    return chosen
+        chosen = tuple(column for column in shapes.columns if ARKIT_NAMES[column].startswith("jaw"))
+        return RigJaw.fit(neutral, opening, chosen, deltas[[shapes.columns.index(column) for column in chosen]])
+    column = ARKIT_INDEX["jawOpen"]
+    share = np.float32(shapes.visemes.targets[shapes.visemes.opening, column])
+    return RigJaw.fit(neutral, opening, (column,), opening[None] / share)

@@ -1,15 +1,20 @@
-"""A rig: a neutral face, its shapes under ARKit's names, and what moves with them."""
+"""A rig: a neutral face, its shapes under ARKit's names, what moves with them, and the vertices that mark its regions.
+
+All that a raw dataset of a face needs beside the motion is here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from audio2face.animation.animation import BlendWeights
-from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES
+from audio2face.dataset.arkit_names import ARKIT_INDEX, TONGUE_NAMES
+from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.types import MM_PER_CM, AnyArray, Float32Array, Int32Array
 
 Drive = Callable[[Float32Array], Float32Array]
@@ -18,6 +23,12 @@ Jaw = Callable[[Float32Array], Float32Array]
 """Weights `[frames, 52]` to rigid transforms of the lower teeth `[frames, 4, 4]`, see `Animation.jaw`."""
 
 _CHIN = 0.8  # share of the jaw's largest motion: vertices that move more tell what `mouthClose` does to the jaw
+_PARTED: Mapping[str, float] = {
+    "mouthLowerDownLeft": 0.6,
+    "mouthLowerDownRight": 0.6,
+    "mouthUpperUpLeft": 0.3,
+    "mouthUpperUpRight": 0.3,
+}  # weights that part the lips by some 6 mm over a closed jaw
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,17 +61,20 @@ class Rig:
         source: what it was read from, for display.
         path: the file of a character; None of a built-in head.
         digest: SHA-256 of the file that it was read from.
-        neutral: float32 `[verts, 3]`, centimetres, y upwards, z out of the face.
+        neutral: float32 `[verts, 3]`, centimetres, y upwards, z out of the face, the actor's left at +x.
         faces: int32 `[faces, 3 or 4]`.
-        columns: indices in `ARKIT_NAMES` of the shapes that the rig has, ascending.
-        pose_names: the rig's own names of its shapes, first of these, then of its visemes.
+        pose_names: the rig's own names of its shapes, first of those that ARKit's drive, then of its visemes.
         deltas: their offsets, float32 `[shapes, verts, 3]`, centimetres.
-        lips: vertices on the line where the lips meet, paired by position: upper, lower, int32 `[2, pairs]`; without
-            pairs where they could not be found.
+        driving: weights of the rig's own shapes for a weight of 1 of each of ARKit's, float32 `[driven shapes, 52]`;
+            the first rows of `deltas`. Of a shape for both sides each side has one half; both halves of a shape that
+            ARKit has in the middle have the whole.
+        lists: vertices that mark lips, lids and the root of the tongue.
+        frontal: vertices of the skin that are seen from the front, int32 `[n]`.
         jaw: the motion of the lower teeth.
+        jaw_points: points that move with the lower jaw, float32 `[points, 3]`, centimetres.
         visemes: the weights of its visemes; None of a rig whose mouth has ARKit's shapes.
         tongue: the tongue; None where it is part of the skin, or there is none.
-        parts: further arrays for drawing, see `Animation.parts`.
+        parts: further arrays for drawing, see `Animation.parts`: teeth and eyes as `extra_<part>_vertices` and so on.
     """
 
     name: str
@@ -69,25 +83,38 @@ class Rig:
     digest: str
     neutral: Float32Array
     faces: Int32Array
-    columns: tuple[int, ...]
     pose_names: tuple[str, ...]
     deltas: Float32Array = field(repr=False)
-    lips: Int32Array = field(repr=False)
+    driving: Float32Array = field(repr=False)
+    lists: VertexLists = field(repr=False)
+    frontal: Int32Array = field(repr=False)
     jaw: Jaw = field(repr=False)
+    jaw_points: Float32Array = field(repr=False)
     visemes: Drive | None = field(default=None, repr=False)
     tongue: RigTongue | None = None
     parts: Mapping[str, AnyArray] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def columns(self) -> tuple[int, ...]:
+        """Indices in `ARKIT_NAMES` of the shapes that the rig has, ascending."""
+        return tuple(np.flatnonzero(self.driving.any(axis=0)).tolist())
+
+    @property
+    def lips(self) -> Int32Array:
+        """The line where the lips meet: upper, lower, int32 `[2, pairs]`; without pairs where it is not known."""
+        pairs = self.lists.lip_dist
+        return np.zeros((2, 0), np.int32) if pairs is None else np.stack([pairs.upper, pairs.lower]).astype(np.int32)
 
     def has(self, shape: str) -> bool:
         """Whether the rig has a shape of ARKit."""
         return ARKIT_INDEX[shape] in self.columns
 
     def delta(self, shape: str) -> Float32Array:
-        """Offsets of one shape, `[verts, 3]`; zeros where the rig lacks it."""
-        column = ARKIT_INDEX[shape]
-        if column not in self.columns:
-            return np.zeros_like(self.neutral)
-        found: Float32Array = self.deltas[self.columns.index(column)]
+        """Offsets of one shape of ARKit, `[verts, 3]`; zeros where the rig lacks it."""
+        found = np.zeros_like(self.neutral)
+        shares = self.driving[:, ARKIT_INDEX[shape]]
+        for row in np.flatnonzero(shares):
+            found += shares[row] * self.deltas[row]
         return found
 
     def skin(self, weights: Float32Array) -> Float32Array:
@@ -103,15 +130,28 @@ class Rig:
 
     def drive(self, weights: Float32Array) -> Float32Array:
         """Weights `[frames, 52]` of ARKit's shapes as weights of the rig's own, `[frames, shapes]`."""
-        own = np.ascontiguousarray(weights[:, list(self.columns)], np.float32)
+        own = np.asarray(weights, np.float32) @ self.driving.T
         return own if self.visemes is None else np.concatenate([own, self.visemes(weights)], axis=1)
+
+    def jaw_point_deltas(self, weights: Float32Array) -> Float32Array:
+        """Offsets of the jaw's points from rest, `[frames, points, 3]` centimetres, for weights `[frames, 52]`."""
+        moved = self.jaw(weights)
+        posed = self.jaw_points @ moved[:, :3, :3].transpose(0, 2, 1) + moved[:, None, :3, 3]
+        return np.asarray(posed - self.jaw_points, np.float32)
 
     def lip_gaps(self) -> Float32Array:
         """What each shape at weight 1 adds to the opening between the lips, `[52, pairs]`, millimetres."""
-        gaps = np.zeros((len(ARKIT_NAMES), self.lips.shape[1]), np.float32)
-        upper, lower = (self.deltas[: len(self.columns), side, 1] for side in self.lips)
-        gaps[list(self.columns)] = MM_PER_CM * (upper - lower)
-        return gaps
+        upper, lower = (self.deltas[: len(self.driving), side, 1] for side in self.lips)
+        return np.asarray(MM_PER_CM * (self.driving.T @ (upper - lower)), np.float32)
+
+    def lip_open_delta(self) -> Float32Array:
+        """Offsets that part the lips by some millimetres over a closed jaw, `[verts, 3]`; zeros without such shapes."""
+        parted = [share * self.delta(name) for name, share in _PARTED.items()]
+        return np.asarray(np.sum(parted, axis=0, dtype=np.float32), np.float32)
+
+    def eye_close_delta(self) -> Float32Array:
+        """Offsets that close both eyes, `[verts, 3]`; zeros without such shapes."""
+        return self.delta("eyeBlinkRight") + self.delta("eyeBlinkLeft")
 
     def close_keeps_the_jaw(self) -> bool:
         """Whether `mouthClose` moves the lips only, as ARKit defines it: it is added to a jaw that `jawOpen` opens.
