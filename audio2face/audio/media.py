@@ -139,7 +139,7 @@ class MediaTrack:
             last: Decoded | None = None
             claimed: int | None = None
             count = 0
-            for number, frame in enumerate(FrameReader(container, track, self.path)):
+            for number, frame in enumerate(FrameReader["AudioFrame"](container, track, self.path)):
                 if last is not None:
                     yield last
                     count += len(last.samples)
@@ -189,7 +189,7 @@ def open_track(path: Path) -> MediaTrack:
         track = select_track(container, path)
         log_track_choice(container, track, path)
         kind = container.format.name
-        reader = FrameReader(container, track, path)
+        reader = FrameReader["AudioFrame"](container, track, path)
         frame = next(iter(reader), None)
         if frame is None:
             raise FileFormatError("the file holds no samples", path=path)
@@ -226,25 +226,30 @@ def _stated_duration(
 
 def _origin(container: InputContainer, track: AudioStream, first: AudioFrame, first_pts: int | None) -> Fraction:
     """Returns the time stamp in seconds at which a player starts, for a track without an edit list."""
+    # Samples that the decoder dropped (iTunSMPB, pre-skip), or needed to start (Vorbis), take no time.
+    skipped = Fraction(0)
     kind = container.format.name
+    is_skipped = kind == MOV or (kind == MATROSKA and track.codec_context.codec.canonical_name == "vorbis")
+    if is_skipped and first.pts is not None and first.time_base is not None:
+        skipped = first.pts * first.time_base - (first_pts or 0) * Fraction(track.time_base or 0)
+    return max(skipped, Fraction(0)) + presentation_start(container)
+
+
+def presentation_start(container: InputContainer) -> Fraction:
+    """Returns the time stamp in seconds at which a player starts, of tracks without edit list and padding."""
     starts = [
         stream.start_time * stream.time_base
         for stream in container.streams
         if stream.type in ("audio", "video") and stream.start_time is not None and stream.time_base is not None
-        if not _is_picture(stream.disposition)
+        if not is_still(stream.disposition)
     ]
     earliest = min(starts, default=Fraction(0))
-    if kind not in (MOV, MATROSKA):
-        return earliest
-    # Samples that the decoder dropped (iTunSMPB, pre-skip), or needed to start (Vorbis), take no time.
-    skipped = Fraction(0)
-    is_skipped = kind == MOV or track.codec_context.codec.canonical_name == "vorbis"
-    if is_skipped and first.pts is not None and first.time_base is not None:
-        skipped = first.pts * first.time_base - (first_pts or 0) * Fraction(track.time_base or 0)
-    return max(skipped, Fraction(0)) + (earliest if earliest > _LIVE_SECONDS else 0)
+    is_from_zero = container.format.name in (MOV, MATROSKA) and earliest <= _LIVE_SECONDS
+    return Fraction(0) if is_from_zero else earliest
 
 
-def _is_picture(disposition: int) -> bool:
+def is_still(disposition: int) -> bool:
+    """Whether a video track is a cover picture or thumbnails, by its disposition."""
     from av.stream import Disposition
 
     return bool(disposition & (Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image))

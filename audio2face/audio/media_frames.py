@@ -1,4 +1,4 @@
-"""Reads decoded audio frames of media containers and mixes surround audio to stereo.
+"""Reads decoded frames of media containers, and mixes surround audio to stereo.
 
 The mix is that of ITU-R BS.775, as in players with headphones.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -19,8 +19,11 @@ from audio2face.extras import require
 from audio2face.types import Float32Array
 
 if TYPE_CHECKING:
-    from av import AudioFrame, AudioResampler, AudioStream, Packet
+    from av import AudioFrame, AudioResampler, AudioStream, Packet, VideoFrame, VideoStream
     from av.container import InputContainer
+    from av.stream import Stream
+
+Frame = TypeVar("Frame", bound="AudioFrame | VideoFrame")
 
 _HALF_POWER = 0.5**0.5
 _LEFT = ("FL", "DL", "WL")
@@ -160,19 +163,19 @@ def log_track_choice(container: InputContainer, track: AudioStream, path: Path) 
         )
 
 
-class FrameReader:
-    """The decoded frames of a track, in order.
+class FrameReader(Generic[Frame]):
+    """The decoded frames of an audio or video track, in order.
 
     Args:
         container: the open file.
-        track: its audio track.
+        track: one of its tracks.
         path: the file, for messages.
 
     Attributes:
         first_pts: time stamp of the first packet in units of the track; None if it has none.
     """
 
-    def __init__(self, container: InputContainer, track: AudioStream, path: Path) -> None:
+    def __init__(self, container: InputContainer, track: AudioStream | VideoStream, path: Path) -> None:
         from av.codec.context import Flags2
         from av.stream import Discard
 
@@ -188,8 +191,8 @@ class FrameReader:
             # The last packet of ALAC has the exact length; FFmpeg 8 would remove the padding a second time.
             track.codec_context.flags2 |= Flags2.skip_manual
 
-    def __iter__(self) -> Iterator[AudioFrame]:
-        """Yields the frames.
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields the frames; empty ones are left out.
 
         Raises:
             FileFormatError: a packet is damaged; raw streams may have one damaged packet at either end.
@@ -201,11 +204,11 @@ class FrameReader:
                     raise self._damaged()
                 has_begun, self._fault = True, None
                 yield frame
-                self._seconds += frame.samples / frame.sample_rate
+                self._seconds += _seconds_of(frame)
         if self._fault is not None and not (self._is_stream and has_begun):
             raise self._damaged()
 
-    def _packets(self) -> Iterator[Packet[AudioStream]]:
+    def _packets(self) -> Iterator[Packet[Stream]]:
         """Yields the packets of the track; the last one is empty and flushes the decoder."""
         import av
 
@@ -225,26 +228,34 @@ class FrameReader:
                 self.first_pts = packet.pts
             yield packet
 
-    def _decoded(self, packet: Packet[AudioStream]) -> list[AudioFrame]:
+    def _decoded(self, packet: Packet[Stream]) -> list[Frame]:
         import av
 
         try:
-            frames = packet.decode()
+            frames = cast("list[Frame]", packet.decode())
         except (av.FFmpegError, ValueError) as error:
             if not bytes(packet).startswith(_TAGS):
                 self._note(getattr(error, "strerror", None) or str(error))
             return []
-        return [frame for frame in frames if frame.samples]
+        return [frame for frame in frames if not isinstance(frame, av.AudioFrame) or frame.samples]
 
     def _note(self, fault: str | None) -> None:
         self._fault = self._fault or fault or "unknown error"
 
     def _damaged(self) -> FileFormatError:
         return FileFormatError(
-            f"the audio cannot be decoded after {self._seconds:.2f} s: {self._fault}",
+            f"the {self._track.type} cannot be decoded after {self._seconds:.2f} s: {self._fault}",
             path=self._path,
             hint="The file was cut off or is damaged: copy or export it again.",
         )
+
+
+def _seconds_of(frame: AudioFrame | VideoFrame) -> float:
+    import av
+
+    if isinstance(frame, av.AudioFrame):
+        return frame.samples / frame.sample_rate
+    return float((frame.duration or 0) * (frame.time_base or 0))
 
 
 class FrameConverter:
