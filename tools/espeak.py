@@ -107,6 +107,7 @@ def _name(symbol: str) -> str:
 _SYNCHRONOUS, _PHONEME_EVENTS, _IPA, _UTF8 = 2, 1, 2, 1
 _RATE_PARAMETER, _PITCH_PARAMETER, _RANGE_PARAMETER = 1, 3, 4
 _PHONEME = 7
+_TIED_IPA = 0x02 | 0x80 | ord("^") << 8  # of espeak_TextToPhonemes
 _BUFFER_MILLISECONDS = 200
 _NAME_BYTES = 8
 
@@ -196,10 +197,7 @@ class Synthesiser:
             UserError: there is no such voice.
         """
         self._blocks, self._events = [], []
-        if self._library.espeak_SetVoiceByName(voice.encode()):
-            raise UserError(
-                f"eSpeak NG has no voice {voice!r}", hint="Voices are called as their files: en, fr, pt-BR."
-            )
+        self._choose(voice)
         for parameter, value in (
             (_RATE_PARAMETER, delivery.words_per_minute),
             (_PITCH_PARAMETER, delivery.pitch),
@@ -210,6 +208,26 @@ class Synthesiser:
         data = text.encode() + b"\0"
         self._library.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
         return np.concatenate([np.zeros(0, np.float32), *self._blocks]), self._rate, tuple(self._events)
+
+    def phonemes(self, voice: str, text: str) -> str:
+        """Returns the phonemes of a text in IPA, letters of one phoneme tied by `^`, words apart.
+
+        Raises:
+            UserError: there is no such voice.
+        """
+        self._choose(voice)
+        data = ctypes.c_char_p(text.encode())
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+        parts = []
+        while data.value:
+            parts.append(self._library.espeak_TextToPhonemes(ctypes.byref(data), _UTF8, _TIED_IPA).decode("utf-8"))
+        return " ".join(parts)
+
+    def _choose(self, voice: str) -> None:
+        if self._library.espeak_SetVoiceByName(voice.encode()):
+            raise UserError(
+                f"eSpeak NG has no voice {voice!r}", hint="Voices are called as their files: en, fr, pt-BR."
+            )
 
     def _receive(self, samples: Any, count: int, events: Any) -> int:
         """Takes a block of 16-bit samples, and its events up to the one of type 0; 0 continues the synthesis."""

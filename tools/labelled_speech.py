@@ -1,9 +1,10 @@
 """Makes synthetic speech with labels for the encoder `a2f-phonetic`: many languages and voices, phones, visemes.
 
-    PYTHONPATH=espeak_ng .venv/bin/python -m tools.labelled_speech FOLDER --hours 3 --processes 2
+    PYTHONPATH=espeak_ng:kokoro_voices .venv/bin/python -m tools.labelled_speech FOLDER --hours 3 --processes 2
 
-`tools/espeak.py` says how to install eSpeak NG. Its voices speak 30 languages and accents; the example's voice (hibari)
-speaks English words, with other pitches and formants. Sounds that are no speech are made as well: noise, hum, music.
+`tools/espeak.py` and `tools/kokoro.py` say how to install eSpeak NG and Kokoro. Formant voices of the first speak 30
+languages and accents, the natural ones of the second nine; the example's voice (hibari) speaks English words, with
+other pitches and formants. Sounds that are no speech are made as well: noise, hum, music.
 
 FOLDER gets one `.npz` per part of about 10 minutes: `mel` float16 `[frames, 80]`, the natural logarithm of the power in
 mel bands every 10 ms; `classes` uint8 `[steps, 7]` and `channels` float16 `[steps, channels]` of
@@ -36,11 +37,14 @@ from audio2face.phonetic.network import STEP_SAMPLES
 from audio2face.synthesis.labels import StepLabels, label_steps
 from audio2face.types import Float32Array
 from tools.espeak import Delivery, Synthesiser, label_phones
+from tools.kokoro import SAMPLE_RATE, Kokoro
+from tools.kokoro_phonemes import LANGUAGES, phonemes_in
 from tools.other_sounds import other_sound
 from tools.speech_texts import english_words, languages, text_in
 
 PART_SECONDS = 600.0
 _LEVEL = 0.06  # root mean square of every utterance
+_KOKORO_SHARES = {"a": 5, "b": 3, "z": 4, "j": 2, "e": 2, "f": 2, "h": 2, "i": 2, "p": 2}  # of the languages
 _BRITISH = {"Q": "əʊ"}  # a letter of hibari's that the example does not speak
 
 
@@ -96,7 +100,8 @@ def natural_speaker() -> Speak:
         UserError: the extra `example` is not installed.
     """
     from audio2face.example.sentences import EMOTIONS, Sentence
-    from audio2face.example.speech import SAMPLE_RATE, Speaker, Voice
+    from audio2face.example.speech import SAMPLE_RATE as NATURAL_RATE
+    from audio2face.example.speech import Speaker, Voice
 
     speaker, lexicons = Speaker(), [tuple(english_words(accent).values()) for accent in ("us", "gb")]
 
@@ -111,7 +116,30 @@ def natural_speaker() -> Speak:
         phones = tuple(
             PhonemeTime(_BRITISH.get(phone.symbol, phone.symbol), phone.start, phone.end) for phone in said.phones
         )
-        return Spoken(resample_soxr(said.samples, SAMPLE_RATE, MEL_RATE), phones, "hibari")
+        return Spoken(resample_soxr(said.samples, NATURAL_RATE, MEL_RATE), phones, "hibari")
+
+    return speak
+
+
+def kokoro_speaker() -> Speak:
+    """Utterances of Kokoro's voices in nine languages, most of them mixed of two, with other pitches and formants.
+
+    Raises:
+        UserError: Kokoro or eSpeak NG is not installed.
+    """
+    kokoro, espeak = Kokoro(), Synthesiser()
+    letters = [letter for letter, share in _KOKORO_SHARES.items() for _ in range(share)]
+
+    def speak(rng: np.random.Generator) -> Spoken:
+        letter = letters[int(rng.integers(len(letters)))]
+        voices = [voice for voice in kokoro.voices if voice[0] == letter]
+        one, other = (voices[int(rng.integers(len(voices)))] for _ in range(2))
+        share, speed, size = float(rng.uniform(0.5, 1)), float(rng.uniform(0.8, 1.3)), float(rng.uniform(0.88, 1.14))
+        shares = {one: 1.0} if one == other else {one: share, other: 1 - share}
+        samples, phones = kokoro.speak(phonemes_in(LANGUAGES[letter], rng, espeak), shares, speed)
+        # Played at another rate, the voice is that of a smaller or a larger speaker.
+        moved = tuple(PhonemeTime(phone.symbol, phone.start / size, phone.end / size) for phone in phones)
+        return Spoken(resample_soxr(samples, round(SAMPLE_RATE * size), MEL_RATE), moved, f"kokoro {one}")
 
     return speak
 
@@ -129,6 +157,7 @@ def other_speaker() -> Speak:
 SPEAKERS: dict[str, Callable[[], Speak]] = {
     "formant": formant_speaker,
     "natural": natural_speaker,
+    "kokoro": kokoro_speaker,
     "other": other_speaker,
 }
 
@@ -200,6 +229,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--hours", type=float, default=3.0, help="of eSpeak NG's voices")
     parser.add_argument("--natural-minutes", type=float, default=60.0, help="of the example's voice")
+    parser.add_argument("--kokoro-minutes", type=float, default=60.0, help="of Kokoro's voices")
     parser.add_argument("--other-minutes", type=float, default=12.0, help="of sounds that are no speech")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
@@ -208,6 +238,7 @@ def main(argv: list[str]) -> int:
         "formant": 3600 * options.hours,
         "natural": 60 * options.natural_minutes,
         "other": 60 * options.other_minutes,
+        "kokoro": 60 * options.kokoro_minutes,
     }
     started = time.monotonic()
     try:

@@ -37,6 +37,7 @@ _UNVOICED_HZ = 40.0  # the model's pitch is below this in unvoiced parts
 _PITCH_LIMITS_HZ = (65.0, 500.0)
 _ROOM_NOISE = 1.5e-4  # a recording is never digital silence
 _PEAK = 0.95
+_DURATIONS = b"/Round_output_0"  # a value of the model's graph
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Speaker:
 
     def __init__(self) -> None:
         path = Path(hibari.__file__).parent / "assets" / "hibari.onnx"
-        self._model = hibari.Hibari(model=_with_durations(path.read_bytes()))
+        self._model = hibari.Hibari(model=add_output(path.read_bytes(), _DURATIONS))
 
     def synthesise(self, sentence: Sentence, voice: Voice, seed: int) -> Utterance:
         """Synthesises one sentence.
@@ -156,18 +157,22 @@ class Speaker:
         return [letter_of.get(number, SILENCE) for number in ids], units, _Spectrum(*(part[0] for part in spectrum))
 
 
-def _with_durations(model: bytes) -> bytes:
-    """Adds the durations to the outputs of the ONNX model.
+def add_output(model: bytes, name: bytes) -> bytes:
+    """Adds a value that an ONNX model computes to its outputs.
 
     Protocol buffers merge a message that occurs twice, and append repeated fields. A second `graph` (field 7 of the
     model) with only one more `output` (field 12) of only a `name` (field 1) therefore adds it without a parser.
+
+    Args:
+        model: the file's content.
+        name: of the value, at most 120 bytes.
     """
 
     def field(number: int, content: bytes) -> bytes:
         length_delimited = number << 3 | 2
         return bytes([length_delimited, len(content)]) + content
 
-    return model + field(7, field(12, field(1, b"/Round_output_0")))
+    return model + field(7, field(12, field(1, name)))
 
 
 def _synthesise(spectrum: _Spectrum, delivery: Delivery, voice: Voice, rng: np.random.Generator) -> Float32Array:
