@@ -5,38 +5,46 @@ Positions stay in the file's units (metres by the specification), y upwards, z t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from audio2face.errors import FileFormatError
 from audio2face.geometry.mesh import encoded
+from audio2face.io.atomic import file_sha256
 from audio2face.rigs.gltf_reader import GltfFile, checked_index, format_errors
+from audio2face.rigs.scene import Piece, Scene
 from audio2face.types import AnyArray, Float32Array, Float64Array, Int32Array, UInt8Array
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _MOST_DEPTH = 200  # of nodes within nodes
 
 
-@dataclass(frozen=True, eq=False)
-class Piece:
-    """The part of a mesh that has one material.
+def read_gltf(path: Path) -> Scene:
+    """Opens a file as a scene, in the metres of glTF, y upwards.
 
-    Attributes:
-        name: of the node and its mesh.
-        vertices: float32 `[verts, 3]`.
-        faces: int32 `[triangles, 3]`.
-        targets: offsets of its morph targets by name, float32 `[verts, 3]`.
-        colours: sRGB, uint8 `[verts, 3]`; None where the file tells none, or has them in a picture.
+    Raises:
+        UserError: there is no such file.
+        FileFormatError: it is damaged, or a mesh has morph targets without names.
     """
+    pieces = read_pieces(GltfFile.open(path))
+    return Scene(
+        path=path,
+        kind="morph targets",
+        shapes=tuple(dict.fromkeys(name for piece in pieces for name in piece.targets)),
+        load=lambda wanted: [_with(piece, wanted) for piece in pieces],
+        unit_cm=100.0,
+        up="y",
+        digest=file_sha256(path),
+        gltf=path.absolute(),
+    )
 
-    name: str
-    vertices: Float32Array
-    faces: Int32Array
-    targets: Mapping[str, Float32Array]
-    colours: UInt8Array | None
+
+def _with(piece: Piece, wanted: Collection[str]) -> Piece:
+    return replace(piece, targets={name: delta for name, delta in piece.targets.items() if name in wanted})
 
 
 def read_pieces(file: GltfFile) -> list[Piece]:

@@ -39,9 +39,10 @@ def open_rig(rig: str | PathLike[str]) -> Rig:
             hint=f"Give {BUILT_IN!r} (or {heads}), or a character as a file: {' '.join(SUFFIXES)}. Blender exports "
             "its own files, FBX and USD as glTF.",
         )
-    from audio2face.rigs.character import read_character
+    from audio2face.rigs.character import rig_of
+    from audio2face.rigs.gltf_scene import read_gltf
 
-    return read_character(path)
+    return rig_of(read_gltf(path))
 
 
 BUILT_IN = "example"

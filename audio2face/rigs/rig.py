@@ -15,6 +15,7 @@ import numpy as np
 from audio2face.animation.animation import BlendWeights
 from audio2face.dataset.arkit_names import ARKIT_INDEX, TONGUE_NAMES
 from audio2face.dataset.vertex_lists import VertexLists
+from audio2face.rigs.shape_names import ShapeTable
 from audio2face.types import MM_PER_CM, AnyArray, Float32Array, Int32Array
 
 Drive = Callable[[Float32Array], Float32Array]
@@ -59,8 +60,8 @@ class Rig:
     Attributes:
         name: name of the actor, safe in names of files.
         source: what it was read from, for display.
-        path: the file of a character; None of a built-in head.
-        digest: SHA-256 of the file that it was read from.
+        path: the glTF file of a character, into which an animation can be written; None of all others.
+        digest: SHA-256 of what it was read from.
         neutral: float32 `[verts, 3]`, centimetres, y upwards, z out of the face, the actor's left at +x.
         faces: int32 `[faces, 3 or 4]`.
         pose_names: the rig's own names of its shapes, first of those that ARKit's drive, then of its visemes.
@@ -72,6 +73,8 @@ class Rig:
         frontal: vertices of the skin that are seen from the front, int32 `[n]`.
         jaw: the motion of the lower teeth.
         jaw_points: points that move with the lower jaw, float32 `[points, 3]`, centimetres.
+        table: the file's names of ARKit's shapes; None of a built-in head, which has them under their own names.
+        notes: what was found and changed to put it in place, a sentence each.
         visemes: the weights of its visemes; None of a rig whose mouth has ARKit's shapes.
         tongue: the tongue; None where it is part of the skin, or there is none.
         parts: further arrays for drawing, see `Animation.parts`: teeth and eyes as `extra_<part>_vertices` and so on.
@@ -90,6 +93,8 @@ class Rig:
     frontal: Int32Array = field(repr=False)
     jaw: Jaw = field(repr=False)
     jaw_points: Float32Array = field(repr=False)
+    table: ShapeTable | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
     visemes: Drive | None = field(default=None, repr=False)
     tongue: RigTongue | None = None
     parts: Mapping[str, AnyArray] = field(default_factory=dict, repr=False)

@@ -1,0 +1,84 @@
+"""What of a character's meshes is tongue, upper teeth and lower teeth, by their names and by the motion of the jaw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from audio2face.geometry.mesh import triangulate
+from audio2face.rigs.scene import Piece
+from audio2face.types import BoolArray, Int32Array
+
+_TEETH = re.compile(r"teeth|tooth|dentur|gum", re.IGNORECASE)
+_TONGUE = re.compile(r"tongue", re.IGNORECASE)
+_LOWER = re.compile(r"lower|bottom|down|mandib", re.IGNORECASE)
+_UPPER = re.compile(r"upper|top|maxil", re.IGNORECASE)
+_WITH_JAW = 0.3  # of the largest motion of the opening jaw: a part that moves more is one of the lower jaw
+
+
+def is_tongue(piece: Piece) -> bool:
+    """Whether a mesh is a tongue, by its name."""
+    return _TONGUE.search(piece.name) is not None and _TEETH.search(piece.name) is None and len(piece.vertices) > 0
+
+
+def is_teeth(piece: Piece) -> bool:
+    """Whether a mesh is teeth or gums, by its name."""
+    return _TEETH.search(piece.name) is not None and len(piece.vertices) > 0
+
+
+def split_teeth(pieces: Sequence[Piece], opening: str) -> dict[str, list[Piece]]:
+    """Sorts teeth into "lower_teeth" and "upper_teeth"; a mesh of both is taken apart.
+
+    The motion of the opening jaw tells, else names, else what lies lower.
+
+    Args:
+        pieces: the teeth.
+        opening: name of the shape that opens the jaw.
+    """
+    found: dict[str, list[Piece]] = {"lower_teeth": [], "upper_teeth": []}
+    for piece in pieces:
+        lower = _lower(piece, opening)
+        for name, kept in (("lower_teeth", lower), ("upper_teeth", ~lower)):
+            if kept.any():
+                found[name].append(piece if kept.all() else part_of(piece, kept))
+    return {name: parts for name, parts in found.items() if parts}
+
+
+def _lower(piece: Piece, opening: str) -> BoolArray:
+    """Which vertices belong to the lower jaw, `[verts]`."""
+    count, islands = len(piece.vertices), connected(piece)
+    sizes = np.maximum(np.bincount(islands), 1)
+    moved = np.linalg.norm(piece.targets.get(opening, np.zeros_like(piece.vertices)), axis=1)
+    if moved.any():
+        lower = np.bincount(islands, moved) / sizes > _WITH_JAW * moved.max()
+        return np.asarray(lower[islands])
+    if _LOWER.search(piece.name) or _UPPER.search(piece.name):
+        return np.full(count, _LOWER.search(piece.name) is not None)
+    heights = np.bincount(islands, piece.vertices[:, 1]) / sizes
+    return np.asarray(heights[islands] < (heights.min() + heights.max()) / 2)
+
+
+def connected(piece: Piece) -> Int32Array:
+    """The number of the connected part of each vertex, int32 `[verts]`."""
+    from scipy import sparse
+
+    count, triangles = len(piece.vertices), triangulate(piece.faces)
+    ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]]])
+    links = sparse.coo_matrix((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(count, count))
+    return np.asarray(sparse.csgraph.connected_components(links, directed=False)[1], np.int32)
+
+
+def part_of(piece: Piece, kept: BoolArray) -> Piece:
+    """The part of a mesh that some of its vertices make, `[verts]`."""
+    numbers = np.cumsum(kept) - 1
+    corners = np.where(piece.faces >= 0, kept[piece.faces], True).all(axis=1)
+    faces = np.where(piece.faces >= 0, numbers[piece.faces], -1)[corners]
+    return Piece(
+        piece.name,
+        piece.vertices[kept],
+        faces.astype(np.int32),
+        {name: delta[kept] for name, delta in piece.targets.items()},
+        None if piece.colours is None else piece.colours[kept],
+    )
