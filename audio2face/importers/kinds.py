@@ -88,7 +88,10 @@ class Kind:
     options: tuple[str, ...] = ()
 
 
-KINDS: Mapping[str, Kind] = {}
+KINDS: Mapping[str, Kind] = {
+    "livelink": Kind("livelink", "LiveLink", "takes of the Live Link Face app in ARKit mode: folders or CSV files"),
+    "arkit": Kind("arkit", "ArkitWeights", "weights of ARKit's shapes: CSV, JSON (Audio2Face's too), .npy, .npz"),
+}
 
 
 def new_importer(kind: str, options: ImportOptions) -> Importer:
