@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2face.dataset.vertex_lists import LipSize, VertexPairs
+from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.io.atomic import write_json, write_npy, write_npz
 from audio2face.types import AnyArray, Float32Array
 
@@ -48,13 +48,11 @@ class TongueGeometry:
     Attributes:
         neutral: float32 `[verts, 3]`, centimetres.
         faces: integer `[faces, 3 or 4]`.
-        rigid: vertices at its root that move rigidly with the jaw, `[any]`.
         shapes: its blend shapes; None without them.
     """
 
     neutral: Float32Array
     faces: AnyArray
-    rigid: AnyArray
     shapes: ShapeSet | None = None
 
 
@@ -69,9 +67,7 @@ class ActorGeometry:
         faces: integer `[faces, 3 or 4]`.
         lip_open: offsets that part the lips, float32 `[verts, 3]`.
         eye_close: offsets that shut both eyes, float32 `[verts, 3]`.
-        lip_dist: vertices on the line where the lips meet.
-        eye_dist: vertices at the edges of the lids, the right eye first.
-        lip_size: vertices along both edges of each lip.
+        lists: vertices that mark lips, lids and the root of the tongue.
         tongue: the tongue.
         jaw_keypoints: points that move with the lower jaw, float32 `[points, 3]`.
         blink_keys: one blink at 30 frames per second, 0 open to 1 shut, float32 `[frames]`.
@@ -84,9 +80,7 @@ class ActorGeometry:
     faces: AnyArray | None = None
     lip_open: Float32Array | None = None
     eye_close: Float32Array | None = None
-    lip_dist: VertexPairs | None = None
-    eye_dist: VertexPairs | None = None
-    lip_size: LipSize | None = None
+    lists: VertexLists = field(default_factory=VertexLists)
     tongue: TongueGeometry | None = None
     jaw_keypoints: Float32Array | None = None
     blink_keys: Float32Array | None = None
@@ -118,36 +112,26 @@ def write_actor_geometry(folder: Path, actor: ActorGeometry) -> None:
     for path, array in arrays.items():
         if array is not None:
             write_npy(path, array)
-    _write_lists(skin, actor)
+    _write_lists(folder / "geom", actor.lists)
     if actor.parts:
         write_npz(folder / "geom/extra_parts.npz", actor.parts)
     if actor.shapes is not None:
         _write_shapes(folder / "bs_data", "skin", actor.neutral, actor.shapes)
     if actor.tongue is not None:
-        _write_tongue(folder, actor.tongue)
+        tongue = actor.tongue
+        write_npy(folder / "geom/tongue/neutral_pose.npy", tongue.neutral)
+        write_npy(folder / "geom/tongue/faces.npy", tongue.faces)
+        if tongue.shapes is not None:
+            _write_shapes(folder / "bs_data", "tongue", tongue.neutral, tongue.shapes)
 
 
-def _write_lists(folder: Path, actor: ActorGeometry) -> None:
-    if actor.lip_dist is not None:
-        write_json(folder / "lip_dist_vertex_list.json", _pairs_json(actor.lip_dist, "upper", "lower"))
-    if actor.eye_dist is not None:
-        write_json(folder / "eye_dist_vertex_list.json", _pairs_json(actor.eye_dist, "upper", "lower"))
-    if actor.lip_size is not None:
-        lips = {"upper_lip": actor.lip_size.upper_lip, "lower_lip": actor.lip_size.lower_lip}
-        edges = {name: _pairs_json(lip, "top", "bottom") for name, lip in lips.items()}
-        write_json(folder / "lip_size_vertex_list.json", edges)
-
-
-def _pairs_json(pairs: VertexPairs, above: str, below: str) -> dict[str, list[int]]:
-    return {above: pairs.upper.tolist(), below: pairs.lower.tolist()}
-
-
-def _write_tongue(folder: Path, tongue: TongueGeometry) -> None:
-    write_npy(folder / "geom/tongue/neutral_pose.npy", tongue.neutral)
-    write_npy(folder / "geom/tongue/faces.npy", tongue.faces)
-    write_json(folder / "geom/tongue/rigid_vertex_list.json", tongue.rigid.tolist())
-    if tongue.shapes is not None:
-        _write_shapes(folder / "bs_data", "tongue", tongue.neutral, tongue.shapes)
+def _write_lists(folder: Path, lists: VertexLists) -> None:
+    for name in ("lip_dist", "eye_dist", "lip_size"):
+        found = getattr(lists, name)
+        if found is not None:
+            write_json(folder / f"skin/{name}_vertex_list.json", found.to_json())
+    if lists.tongue_rigid is not None:
+        write_json(folder / "tongue/rigid_vertex_list.json", lists.tongue_rigid.tolist())
 
 
 def _write_shapes(folder: Path, part: str, neutral: Float32Array, shapes: ShapeSet) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audio2face.dataset.arkit_names import ARKIT_INDEX
+from audio2face.dataset.vertex_lists import LipSize, VertexLists, VertexPairs
 from audio2face.errors import UserError
 
 Float32Array = npt.NDArray[np.float32]
@@ -112,6 +113,17 @@ class Head:
             raise UserError(f"there is no example head {identity!r}", hint=f"Choose one of {', '.join(IDENTITIES)}.")
         with np.load(HEAD_FILE, allow_pickle=False) as file:
             return _assemble(identity, {name: file[name] for name in file.files})
+
+    @property
+    def lists(self) -> VertexLists:
+        """The vertices that mark lips, lids and the root of the tongue."""
+        upper_lip, lower_lip = (_pairs(self.lip_size[lip], "top", "bottom") for lip in ("upper_lip", "lower_lip"))
+        return VertexLists(
+            lip_dist=_pairs(self.lip_dist, "upper", "lower"),
+            eye_dist=_pairs(self.eye_dist, "upper", "lower"),
+            lip_size=LipSize(upper_lip, lower_lip),
+            tongue_rigid=self.rigid_tongue.astype(np.int64),
+        )
 
     @property
     def lip_open_delta(self) -> Float32Array:
@@ -283,6 +295,10 @@ def _assemble(identity: str, arrays: dict[str, npt.NDArray[np.generic]]) -> Head
         },
         frontal_mask=integers("frontal_mask"),
     )
+
+
+def _pairs(lists: Mapping[str, Integers], above: str, below: str) -> VertexPairs:
+    return VertexPairs(lists[above].astype(np.int64), lists[below].astype(np.int64))
 
 
 def _sum_of(deltas: list[Float32Array]) -> Float32Array:

@@ -31,11 +31,10 @@ from audio2face.dataset.layout import (
     TongueGeometry,
     write_actor_geometry,
 )
-from audio2face.dataset.vertex_lists import LipSize, VertexPairs
 from audio2face.errors import UserError
 from audio2face.example.expression import BLINK_KEYS
 from audio2face.example.gaze import saccade_table
-from audio2face.example.head import IDENTITIES, Head, Integers
+from audio2face.example.head import IDENTITIES, Head
 from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, Take, all_takes, write_recording
 from audio2face.io.atomic import write_json, write_npz, write_text
 
@@ -86,13 +85,10 @@ def _geometry(head: Head) -> ActorGeometry:
         faces=head.skin_part.faces,
         lip_open=head.lip_open_delta,
         eye_close=head.eye_close_delta,
-        lip_dist=_pairs(head.lip_dist["upper"], head.lip_dist["lower"]),
-        eye_dist=_pairs(head.eye_dist["upper"], head.eye_dist["lower"]),
-        lip_size=LipSize(*(_pairs(lip["top"], lip["bottom"]) for lip in head.lip_size.values())),
+        lists=head.lists,
         tongue=TongueGeometry(
             neutral=head.tongue_part.vertices,
             faces=head.tongue_part.faces,
-            rigid=head.rigid_tongue,
             shapes=ShapeSet(names=TONGUE_NAMES, deltas=head.tongue_shapes, sparsity=1.0, version=_RIG_VERSION),
         ),
         jaw_keypoints=head.jaw_keypoints,
@@ -101,10 +97,6 @@ def _geometry(head: Head) -> ActorGeometry:
         parts=head.extra_parts(),
         shapes=ShapeSet(names=ARKIT_NAMES, deltas=head.skin_shapes, frontal=head.frontal_mask, version=_RIG_VERSION),
     )
-
-
-def _pairs(above: Integers, below: Integers) -> VertexPairs:
-    return VertexPairs(above.astype(np.int64), below.astype(np.int64))
 
 
 STAMP_FILE = "example_dataset.json"

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import soundfile
 
 from audio2face.animation.animation import Animation
 from audio2face.audio import read_header, sample_blocks
+from audio2face.audio.writing import WavWriter
 from audio2face.io.atomic import atomic_write
 from audio2face.types import Float32Array
 
@@ -75,9 +74,6 @@ def _rows(animation: Animation) -> Iterator[list[object]]:
             yield [*time, *(f"{value:.6g}" for value in row)]
 
 
-_SIXTEEN_BITS = ("PCM_16", "PCM_S8", "PCM_U8", "ALAC_16")  # lossless encodings of at most 16 bits
-
-
 def write_sound(animation: Animation, folder: Path, name: str) -> Path | None:
     """Writes the recording as `<name>.wav` at its own sample rate with all channels, from any audio or video file.
 
@@ -93,19 +89,8 @@ def write_sound(animation: Animation, folder: Path, name: str) -> Path | None:
     if animation.audio is None:
         return None
     header = read_header(animation.audio)
-    sixteen = header.is_lossy or header.subtype in _SIXTEEN_BITS
     path = folder / f"{name}.wav"
-    with (
-        atomic_write(path) as handle,
-        soundfile.SoundFile(
-            handle, "w", header.samplerate, header.num_channels, "PCM_16" if sixteen else "FLOAT", format="WAV"
-        ) as sound,
-    ):
+    with atomic_write(path) as handle, WavWriter(handle, header) as sound:
         for samples in sample_blocks(animation.audio):
-            sound.write(_as_integers(samples) if sixteen else samples)
+            sound.write(samples)
     return path
-
-
-def _as_integers(samples: Float32Array) -> npt.NDArray[np.int16]:
-    """The exact inverse of reading 16 bits as floats; libsndfile's conversion is off by one for some values."""
-    return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), np.int16)

@@ -16,7 +16,7 @@ import numpy as np
 
 from audio2face.audio import StreamResampler
 from audio2face.audio.mel import MEL_RATE
-from audio2face.phonetic.classes import ATTRIBUTES, MANNERS, VISEME_CHANNELS
+from audio2face.phonetic.classes import ATTRIBUTES, MANNERS, POSTERIORS, VISEME_CHANNELS
 from audio2face.phonetic.front_end import FrontEnd
 from audio2face.phonetic.network import (
     AHEAD_FRAMES,
@@ -27,7 +27,7 @@ from audio2face.phonetic.network import (
     bidirectional_network,
     causal_network,
 )
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Int64Array
 
 __all__ = [
     "CLOSED",
@@ -36,6 +36,7 @@ __all__ = [
     "VISEME_CHANNELS",
     "VisemeStream",
     "Visemes",
+    "recorded_sounds",
     "recorded_visemes",
     "viseme_channels",
 ]
@@ -135,12 +136,35 @@ def recorded_visemes(samples: Float32Array, samplerate: int) -> tuple[Visemes, F
     Raises:
         UserError: the weights cannot be read, or the rate has no common measure with 16 kHz.
     """
+    channels, speech = _read(_encoded_recording(samples, samplerate))
+    return Visemes(channels, VISEME_CHANNELS, STEPS_PER_SECOND), speech
+
+
+def recorded_sounds(samples: Float32Array, samplerate: int) -> Int64Array:
+    """The most likely sound at each step of a whole recording, by the bidirectional encoder.
+
+    Args:
+        samples: mono, float32 `[samples]` with full scale 1.
+        samplerate: their rate, in Hz.
+
+    Returns:
+        Indices into `phonetic.classes.SOUNDS`, `[steps]`; 0 is silence.
+
+    Raises:
+        UserError: the weights cannot be read, or the rate has no common measure with 16 kHz.
+    """
+    scores = _encoded_recording(samples, samplerate).scores
+    return np.asarray(scores[:, POSTERIORS - ATTRIBUTES["phone"] : POSTERIORS].argmax(axis=1), np.int64)
+
+
+def _encoded_recording(samples: Float32Array, samplerate: int) -> Encoded:
+    """Output of the bidirectional network, one step for each whole 20 ms."""
     resampler = StreamResampler(samplerate, MEL_RATE, "hann")
     audio = np.concatenate([resampler.push(np.asarray(samples, np.float32)), resampler.finish()])
     steps = len(audio) // STEP_SAMPLES
     frames = FrontEnd().push(np.concatenate([audio, np.zeros(RECEPTIVE_SAMPLES + STEP_SAMPLES, np.float32)]))
-    channels, speech = _read(bidirectional_network().encode(frames[: 2 * steps + AHEAD_FRAMES]))
-    return Visemes(channels[:steps], VISEME_CHANNELS, STEPS_PER_SECOND), speech[:steps]
+    encoded = bidirectional_network().encode(frames[: 2 * steps + AHEAD_FRAMES])
+    return Encoded(encoded.scores[:steps], encoded.channels[:steps])
 
 
 def viseme_channels(samples: Float32Array, samplerate: int) -> Visemes:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from audio2face.dataset.arkit_names import ARKIT_NAMES
-from audio2face.dataset.vertex_lists import LipSize, VertexLists, VertexPairs
 from audio2face.errors import UserError
 from audio2face.example.head import HEAD_FILE, IDENTITIES, Head
 from audio2face.io.atomic import file_sha256
 from audio2face.rigs.gltf_reader import SUFFIXES
 from audio2face.rigs.rig import Rig, RigTongue
-from audio2face.types import AnyArray, Float32Array, Int32Array
+from audio2face.types import AnyArray, Float32Array
 
 
 def open_rig(rig: str | PathLike[str]) -> Rig:
@@ -66,7 +64,7 @@ def open_built_in(identity: str = IDENTITIES[0]) -> Rig:
         pose_names=ARKIT_NAMES,
         deltas=head.skin_shapes,
         driving=np.eye(len(ARKIT_NAMES), dtype=np.float32),
-        lists=_lists(head),
+        lists=head.lists,
         frontal=head.frontal_mask,
         jaw=lambda weights: _jaw(head, weights),
         jaw_points=head.jaw_keypoints,
@@ -78,20 +76,6 @@ def open_built_in(identity: str = IDENTITIES[0]) -> Rig:
         ),
         parts=_parts(head),
     )
-
-
-def _lists(head: Head) -> VertexLists:
-    upper_lip, lower_lip = (_pairs(head.lip_size[lip], "top", "bottom") for lip in ("upper_lip", "lower_lip"))
-    return VertexLists(
-        lip_dist=_pairs(head.lip_dist, "upper", "lower"),
-        eye_dist=_pairs(head.eye_dist, "upper", "lower"),
-        lip_size=LipSize(upper_lip, lower_lip),
-        tongue_rigid=head.rigid_tongue.astype(np.int64),
-    )
-
-
-def _pairs(lists: Mapping[str, Int32Array], above: str, below: str) -> VertexPairs:
-    return VertexPairs(lists[above].astype(np.int64), lists[below].astype(np.int64))
 
 
 def _jaw(head: Head, weights: Float32Array) -> Float32Array:
