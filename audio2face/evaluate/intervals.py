@@ -30,7 +30,7 @@ class Estimate:
     """A mean with its confidence interval.
 
     Attributes:
-        mean: over all recordings.
+        mean: over all recordings; of `bootstrap_ratio`, the ratio.
         low: lower end of the interval of 95 %; None with fewer than two shots.
         high: upper end.
         recordings: number of values.
@@ -70,22 +70,47 @@ def bootstrap_mean(
     if not groups or not all(np.isfinite(group).all() for group in groups):
         raise ValueError("no values to average, or one is not finite")
     sums, counts = np.array([group.sum() for group in groups]), np.array([len(group) for group in groups])
-    mean, recordings = float(sums.sum() / counts.sum()), int(counts.sum())
-    if len(groups) < 2:
-        return Estimate(mean, None, None, recordings, len(groups))
-    tail = _expanded_tail(len(groups))
-    low, high = np.quantile(_resampled_means(sums, counts, resamples, seed), (tail, 1 - tail))
-    return Estimate(mean, float(low), float(high), recordings, len(groups))
+    return _ratio(sums, counts, int(counts.sum()), resamples, seed)
 
 
-def _resampled_means(sums: Float64Array, counts: Float64Array, resamples: int, seed: int) -> Float64Array:
-    random, shots = np.random.default_rng(seed), len(sums)
-    means = []
+def bootstrap_ratio(
+    terms_by_shot: Mapping[Hashable, Sequence[tuple[float, float]]], resamples: int = RESAMPLES, seed: int = 0
+) -> Estimate:
+    """The ratio of two sums over recordings, such as a least-squares gain, with an interval by resampling shots.
+
+    Args:
+        terms_by_shot: of the recordings of each shot, what they add to the numerator and to the denominator, above 0.
+        resamples: number of resamples.
+        seed: of the random numbers.
+
+    Raises:
+        ValueError: there is no recording.
+    """
+    groups = [list(group) for group in terms_by_shot.values() if group]
+    if not groups:
+        raise ValueError("no recordings")
+    tops, bottoms = np.array(sorted(tuple(np.sum(group, axis=0)) for group in groups)).T
+    return _ratio(tops, bottoms, sum(map(len, groups)), resamples, seed)
+
+
+def _ratio(tops: Float64Array, bottoms: Float64Array, recordings: int, resamples: int, seed: int) -> Estimate:
+    """The ratio of two sums over shots, with its interval."""
+    ratio, shots = float(tops.sum() / bottoms.sum()), len(tops)
+    if shots < 2:
+        return Estimate(ratio, None, None, recordings, shots)
+    tail = _expanded_tail(shots)
+    low, high = np.quantile(_resampled_ratios(tops, bottoms, resamples, seed), (tail, 1 - tail))
+    return Estimate(ratio, float(low), float(high), recordings, shots)
+
+
+def _resampled_ratios(tops: Float64Array, bottoms: Float64Array, resamples: int, seed: int) -> Float64Array:
+    random, shots = np.random.default_rng(seed), len(tops)
+    ratios = []
     for start in range(0, resamples, max(1, _CHUNK // shots)):
         rows = min(max(1, _CHUNK // shots), resamples - start)
         drawn = random.integers(0, shots, (rows, shots))
-        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
-    return np.concatenate(means)
+        ratios.append(tops[drawn].sum(axis=1) / bottoms[drawn].sum(axis=1))
+    return np.concatenate(ratios)
 
 
 def _expanded_tail(shots: int) -> float:

@@ -45,6 +45,22 @@ _LIPS = (
         source="MeshTalk (Richard et al. 2021), without the square",
     ),
     Metric(
+        name="lip_vertex_error_calibrated",
+        label="lip error, calibrated",
+        unit="mm",
+        better="lower",
+        definition="Lip error after the animated lips of each recording are given the recorded mean position, and "
+        "deviations from it are scaled by one gain for all recordings, the least-squares gain between 0 and 4.",
+    ),
+    Metric(
+        name="common_gain",
+        label="common gain",
+        unit="",
+        better="descriptive",
+        definition="Least-squares gain, between 0 and 4, from animated to recorded deviations of lip vertices from "
+        "their mean position in a recording, one for all recordings; missing for a still face.",
+    ),
+    Metric(
         name="lip_vertex_error_rms",
         label="lip error, RMS",
         unit="mm",

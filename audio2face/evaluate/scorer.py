@@ -13,6 +13,7 @@ import numpy as np
 
 from audio2face.dataset.phoneme_times import PhonemeTime
 from audio2face.errors import UserError
+from audio2face.evaluate.calibrated_error import GainCurve
 from audio2face.evaluate.curve_metrics import (
     lag_curve,
     opening_difference,
@@ -76,6 +77,7 @@ class ShotScore:
         lag_ms: shifts, `[lags]`; empty for a short shot.
         lag_correlation: correlation of the opening at each shift, `[lags]`.
         recorded: what the metrics without a best value, and the jitter, are for the recorded face.
+        gains: what the calibrated lip error of a set of recordings needs of this one.
         lips: animated lip vertices, float32 `[frames, verts, 3]`, centimetres.
         expression: mean offset of the upper face from neutral, float64 `[verts, 3]`, centimetres.
         expression_true: that of the recorded face.
@@ -88,6 +90,7 @@ class ShotScore:
     lag_ms: Float64Array
     lag_correlation: Float64Array
     recorded: dict[str, float]
+    gains: GainCurve
     lips: Float32Array
     expression: Float64Array
     expression_true: Float64Array
@@ -172,6 +175,7 @@ class ShotScorer:
             lag_ms=lags.lag_ms,
             lag_correlation=lags.correlation,
             recorded=_defined(self._recorded(shot)),
+            gains=GainCurve.measure(shot.lips, shot.lips_true),
             lips=self._predicted.positions()[:, np.searchsorted(self._kept, self._regions.lips.vertices)],
             expression=self._predicted.expression(),
             expression_true=self._true.expression(),

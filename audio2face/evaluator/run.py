@@ -35,7 +35,15 @@ from audio2face.evaluator.results import (
 )
 from audio2face.evaluator.sets import EvaluatedSet, flags_of_training
 from audio2face.evaluator.shots import EvaluationShot
-from audio2face.evaluator.summary import Scores, compare, flags_of, summarise, summarise_recorded, worst_moments
+from audio2face.evaluator.summary import (
+    Scores,
+    compare,
+    flags_of,
+    summarise,
+    summarise_recorded,
+    with_calibrated_error,
+    worst_moments,
+)
 from audio2face.evaluator.tasks import (
     BaselineTask,
     BehaviourTask,
@@ -152,6 +160,7 @@ class _Evaluation:
         return digest(
             SCHEMA,
             __version__,
+            list(METRICS),
             type(task).__name__,
             [self._fingerprints[shot.name] for shot in task.shots],
             {name: region.sha256 for name, region in regions.all().items()},
@@ -194,7 +203,7 @@ class _Evaluation:
             subject_name(self.prepared[task.model].name, "finished"): [Behaviour(**row) for row in result["behaviours"]]
             for task, result in zip(tested, results[: len(tested)], strict=True)
         }
-        return scores, behaviours
+        return with_calibrated_error(scores), behaviours
 
     def _model_task(self, shot: EvaluationShot, model: int) -> ModelTask:
         is_sampled = not self.settings.quick and shot in self.shots[:_SAMPLED_SHOTS]

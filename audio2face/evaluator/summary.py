@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from audio2face.evaluate.baselines import MEAN_FACE, RIDGE
-from audio2face.evaluate.intervals import MIN_SHOTS, Estimate, bootstrap_mean, group_by_shot, paired_difference
+from audio2face.evaluate.calibrated_error import MOST_GAIN, GainCurve, common_gain
+from audio2face.evaluate.intervals import (
+    MIN_SHOTS,
+    Estimate,
+    bootstrap_mean,
+    bootstrap_ratio,
+    group_by_shot,
+    paired_difference,
+)
 from audio2face.evaluate.metrics import METRICS
 from audio2face.evaluate.vertex_metrics import emotion_separability
 from audio2face.evaluator.results import Comparison, Flag, Interval, Moment, RecordingFacts, Subject
@@ -18,6 +26,7 @@ from audio2face.evaluator.wording import DECISIVE, number, range_words
 # What every model is compared in, against the ridge and against other models.
 COMPARED = (
     "lip_vertex_error",
+    "lip_vertex_error_calibrated",
     "lip_distance_correlation",
     "mean_vertex_error",
     "opening_retention",
@@ -31,8 +40,50 @@ _APART = 1.0  # seconds between two moments of one shot
 Scores = Mapping[str, Mapping[str, Mapping[str, Any]]]  # subject, recording, record of `tasks.score_record`
 
 
+def with_calibrated_error(scores: Scores) -> Scores:
+    """The scores with the calibrated lip error of each recording, at the gain that all recordings of a subject share.
+
+    The gain stays that of the whole set where intervals resample it: at the least-squares gain the squared error
+    does not change to first order with the gain, and so the mean of a report is that of its recordings.
+    """
+    found = {}
+    for subject, records in scores.items():
+        curves = {name: _gain_curve(record) for name, record in records.items() if "gains" in record}
+        gain = common_gain(curves.values())
+        errors = {name: {"lip_vertex_error_calibrated": curve.error_at(gain)} for name, curve in curves.items()}
+        found[subject] = {
+            name: {**record, "values": {**record["values"], **errors.get(name, {})}} for name, record in records.items()
+        }
+    return found
+
+
+def _gain_curve(record: Mapping[str, Any]) -> GainCurve:
+    gains = record["gains"]
+    return GainCurve(gains["product"], gains["square"], np.array(gains["error_mm"]))
+
+
+def _gain_interval(records: Mapping[str, Mapping[str, Any]], shots: Mapping[str, str]) -> Interval | None:
+    """The common gain; None of a still face."""
+    terms: dict[Hashable, list[tuple[float, float]]] = {}
+    for name, record in records.items():
+        if record.get("gains", {}).get("square"):
+            terms.setdefault(shots[name], []).append((record["gains"]["product"], record["gains"]["square"]))
+    if not terms:
+        return None
+    found = bootstrap_ratio(terms)
+    mean, low, high = (
+        None if end is None else min(max(end, 0.0), MOST_GAIN) for end in (found.mean, found.low, found.high)
+    )
+    return Interval(mean=mean or 0.0, low=low, high=high, recordings=found.recordings)
+
+
 def summarise(scores: Scores, recordings: Sequence[RecordingFacts]) -> dict[str, dict[str, Interval]]:
-    """Mean and interval of every metric, by subject and metric; metrics that are undefined everywhere are missing."""
+    """Mean and interval of every metric, by subject and metric; metrics that are undefined everywhere are missing.
+
+    Args:
+        scores: result of `with_calibrated_error`.
+        recordings: the recordings.
+    """
     shots = _shots(recordings)
     found: dict[str, dict[str, Interval]] = {}
     for subject, records in scores.items():
@@ -41,6 +92,9 @@ def summarise(scores: Scores, recordings: Sequence[RecordingFacts]) -> dict[str,
             for metric in METRICS
             if (values := _values(records, metric))
         }
+        gain = _gain_interval(records, shots)
+        if gain is not None:
+            found[subject]["common_gain"] = gain
         separability = _separability(records, recordings)
         if np.isfinite(separability):
             found[subject]["emotion_separability"] = Interval(

@@ -277,6 +277,11 @@ def score_record(score: ShotScore) -> dict[str, Any]:
         "opening_mm": _rounded(score.opening_mm),
         "opening_true_mm": _rounded(score.opening_true_mm),
         "error_mm": _rounded(score.error_mm),
+        "gains": {
+            "product": score.gains.product,
+            "square": score.gains.square,
+            "error_mm": _rounded(score.gains.error_mm, 5),
+        },
         "lag_ms": _rounded(score.lag_ms),
         "lag_correlation": _rounded(score.lag_correlation),
         "expression": _rounded(score.expression[::step].reshape(-1), 5),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from audio2face.evaluate.intervals import MIN_SHOTS, bootstrap_mean, group_by_shot, paired_difference
+from audio2face.evaluate.intervals import MIN_SHOTS, bootstrap_mean, bootstrap_ratio, group_by_shot, paired_difference
 from audio2face.evaluate.metrics import Better
 
 
@@ -102,3 +102,14 @@ def test_only_recordings_with_both_values_are_compared() -> None:
     found = paired_difference({"a": 1.0, "b": 9.0}, {"a": 0.5}, {"a": 0, "b": 1}, "lower")
     assert found is not None
     assert (found.estimate.mean, found.estimate.recordings) == (0.5, 1)
+
+
+def test_a_ratio_of_sums() -> None:
+    """Equal denominators make it the mean; else a shot weighs as much as its denominator."""
+    tops = {"a": [(1.0, 1.0)], "b": [(4.0, 1.0)], "c": [(2.5, 1.0), (0.5, 1.0)]}
+    mean = bootstrap_mean({name: [top for top, _ in terms] for name, terms in tops.items()})
+    assert bootstrap_ratio(tops) == mean
+    weighted = bootstrap_ratio({"a": [(6.0, 3.0)], "b": [(1.0, 1.0)]})
+    assert (weighted.mean, weighted.low, weighted.high) == pytest.approx((7 / 4, 1, 2))
+    with pytest.raises(ValueError, match="no recordings"):
+        bootstrap_ratio({})

@@ -39,6 +39,8 @@ def test_block_sizes_change_no_bit() -> None:
             np.testing.assert_array_equal(getattr(other, name), getattr(whole, name))
     assert set(whole.values) == set(METRICS) - {
         "emotion_separability",
+        "lip_vertex_error_calibrated",
+        "common_gain",
         "diversity",
         "weight_error",
         "weight_opening_retention",

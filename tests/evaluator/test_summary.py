@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 
 from audio2face.evaluate.baselines import MEAN_FACE, RIDGE
+from audio2face.evaluate.calibrated_error import GainCurve, common_gain
 from audio2face.evaluator.results import RecordingFacts, Subject
-from audio2face.evaluator.summary import compare, flags_of, summarise, summarise_recorded, worst_moments
+from audio2face.evaluator.summary import (
+    compare,
+    flags_of,
+    summarise,
+    summarise_recorded,
+    with_calibrated_error,
+    worst_moments,
+)
 
 MODEL = "run, finished"
 SUBJECTS = [
@@ -109,3 +117,25 @@ def test_worst_moments_are_a_second_apart() -> None:
     assert (first.recording, first.seconds, first.error_mm) == ("s0", pytest.approx(30.5 / 30, abs=0.01), 9.0)
     assert (second.seconds, second.error_mm) == (pytest.approx(100.5 / 30, abs=0.01), 7.0)
     assert (third.recording, third.error_mm) == ("s0", 1.0)
+
+
+def test_the_calibrated_error_takes_one_gain_for_all_recordings() -> None:
+    """Two recordings of twice and of half the recorded motion: one gain, which fits neither, and its interval."""
+    true = np.random.default_rng(0).standard_normal((50, 4, 3)).cumsum(axis=0)
+    curves = [GainCurve.measure(size * true + 3, true) for size in (2.0, 0.5)]
+    records = {f"s{index}": _record(curve) for index, curve in enumerate(curves)}
+    still = _record(GainCurve.measure(0 * true, true))
+    found = with_calibrated_error({MODEL: records, MEAN_FACE: dict.fromkeys(records, still)})
+    gain = common_gain(curves)
+    errors = [found[MODEL][f"s{index}"]["values"]["lip_vertex_error_calibrated"] for index in range(2)]
+    assert errors == pytest.approx([curve.error_at(gain) for curve in curves])
+    assert found[MODEL]["s0"]["values"]["lip_vertex_error"] == 1
+    summary = summarise(found, recordings(2))
+    assert summary[MODEL]["lip_vertex_error_calibrated"].mean == pytest.approx(np.mean(errors))
+    assert summary[MODEL]["common_gain"].mean == pytest.approx(gain)
+    assert "common_gain" not in summary[MEAN_FACE]
+
+
+def _record(curve: GainCurve) -> dict[str, Any]:
+    gains = {"product": curve.product, "square": curve.square, "error_mm": curve.error_mm.tolist()}
+    return {"values": {"lip_vertex_error": 1.0}, "error_mm": [], "expression": [], "gains": gains}
