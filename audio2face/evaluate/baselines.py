@@ -17,6 +17,7 @@ from audio2face.types import Float32Array, Float64Array, FloatArray
 
 NEUTRAL, MEAN_FACE, RIDGE, NEAREST = "neutral", "mean face", "ridge", "nearest neighbour"
 BASELINES = (NEUTRAL, MEAN_FACE, RIDGE, NEAREST)
+VISEME_RULES = "viseme rules"  # of evaluations: the face without any recording, to which nothing is fitted
 
 NEIGHBOUR_FRAMES = 20_000  # of training that are searched, at most
 _DIMENSIONS = 32  # of the features in which neighbours are near

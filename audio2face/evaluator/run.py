@@ -15,7 +15,7 @@ from typing import Any
 
 from audio2face import __version__
 from audio2face.console import LOGGER, track
-from audio2face.evaluate.baselines import BASELINES
+from audio2face.evaluate.baselines import BASELINES, VISEME_RULES
 from audio2face.evaluate.metrics import METRICS
 from audio2face.evaluate.regions import Region, Regions
 from audio2face.evaluator.baseline_fit import fit_to_run
@@ -50,6 +50,7 @@ from audio2face.evaluator.tasks import (
     Context,
     ModelTask,
     PageTask,
+    RulesTask,
     Task,
     subject_name,
 )
@@ -192,7 +193,7 @@ class _Evaluation:
         tasks: list[Task] = []
         for shot in sorted(self.shots, key=lambda shot: -shot.num_frames):  # long ones first
             tasks += [self._model_task(shot, model) for model in range(len(self.prepared))]
-            tasks.append(BaselineTask(shots=(shot,)))
+            tasks += [BaselineTask(shots=(shot,)), RulesTask(shots=(shot,), model=0)]
         tested = [] if self.settings.quick else self._behaviour_tasks()
         results = self.done([*tested, *tasks], "evaluation")
         scores: dict[str, dict[str, dict[str, Any]]] = {}
@@ -258,7 +259,7 @@ class _Evaluation:
             for each in self.prepared
             for variant in next(iter(each.settings.parameters.values()))
         ]
-        return [*models, *(Subject(name=name, kind="baseline") for name in BASELINES)]
+        return [*models, *(Subject(name=name, kind="baseline") for name in (*BASELINES, VISEME_RULES))]
 
     def report(self, scores: Scores, behaviours: Mapping[str, Sequence[Behaviour]]) -> Report:
         """The report."""

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from audio2face.audio import read_track
-from audio2face.evaluate.curve_metrics import frame_loudness
+from audio2face.evaluate.baselines import VISEME_RULES
+from audio2face.evaluate.curve_metrics import frame_loudness, lag_curve
 from audio2face.evaluate.ground_truth import ground_truth_animation
+from audio2face.evaluate.lips import correlation
 from audio2face.evaluate.regions import Regions
 from audio2face.evaluate.scorer import FaceFrames, ShotScore, ShotScorer
 from audio2face.evaluate.vertex_metrics import diversity
@@ -23,10 +25,11 @@ from audio2face.evaluator.baseline_faces import BaselineFaces
 from audio2face.evaluator.behaviour_tests import ANIMATED_SECONDS, SpeechClip, run_behaviour_tests
 from audio2face.evaluator.faces import WeightComparison
 from audio2face.evaluator.results import Variant
+from audio2face.evaluator.rule_faces import RuleFace
 from audio2face.evaluator.shots import EvaluationShot, GroundTruth
 from audio2face.evaluator.subjects import Model, ModelSettings
 from audio2face.player.page import write_page
-from audio2face.types import Float32Array, Float64Array
+from audio2face.types import MM_PER_CM, Float32Array, Float64Array
 
 SAMPLERATE = 16_000  # of the speech whose loudness is measured
 _MOST_EXPRESSION_VERTS = 256  # of the upper face, from which the emotion is told
@@ -123,14 +126,31 @@ class BaselineTask(Task):
     def run(self, session: Session) -> dict[str, Any]:
         """The records (`score_record`) by baseline."""
         animated = session.context.baselines[self.shot.actor].animate(self.shot)
-        return {name: score_record(self._score(session, frames)) for name, frames in animated.items()}
+        return {name: score_record(score_frames(self.shot, session, frames)) for name, frames in animated.items()}
 
-    def _score(self, session: Session, frames: Iterable[FaceFrames]) -> ShotScore:
-        scorer, truth, at = new_scorer(self.shot, session), ground_truth(self.shot, session), 0
-        for block in frames:
-            scorer.update(block, truth.read(at, at + len(block)))
-            at += len(block)
-        return scorer.finish()
+
+@dataclass(frozen=True, kw_only=True)
+class RulesTask(Task):
+    """Animates a shot by viseme rules, and scores it; nothing is fitted to recorded motion.
+
+    Attributes:
+        model: index of the model whose blend shapes of the actor are animated.
+    """
+
+    model: int
+
+    @property
+    def seconds(self) -> float:
+        """Length of the shot."""
+        return self.shot.seconds
+
+    def run(self, session: Session) -> dict[str, Any]:
+        """The record (`score_record`); only of the opening for an actor without ARKit's shapes or visemes."""
+        shot, actor = self.shot, session.model(self.model).deployed.actor(self.shot.actor)
+        face = RuleFace(actor.name, session.regions(shot), actor.blendshapes.get("skin"))
+        if face.has_shapes:
+            return {VISEME_RULES: score_record(score_frames(shot, session, face.animate(shot)))}
+        return {VISEME_RULES: opening_record(face.opening(shot), recorded_opening(shot, session), shot.fps)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +277,23 @@ def new_scorer(shot: EvaluationShot, session: Session) -> ShotScorer:
     return ShotScorer(session.regions(shot), shot.fps, shot.phones_of_part(), loudness)
 
 
+def score_frames(shot: EvaluationShot, session: Session, frames: Iterable[FaceFrames]) -> ShotScore:
+    """The score of an animation of a shot, in blocks of consecutive frames."""
+    scorer, truth, at = new_scorer(shot, session), ground_truth(shot, session), 0
+    for block in frames:
+        scorer.update(block, truth.read(at, at + len(block)))
+        at += len(block)
+    return scorer.finish()
+
+
+def recorded_opening(shot: EvaluationShot, session: Session) -> Float64Array:
+    """The recorded mouth opening above neutral, `[frames]`, millimetres."""
+    regions = session.regions(shot)
+    mouth, neutral = regions.mouth, regions.neutral[regions.mouth.region.vertices]
+    blocks = (block.skin[:, mouth.region.vertices] - neutral for block in ground_truth(shot, session).blocks())
+    return MM_PER_CM * np.concatenate([mouth.opening(block) for block in blocks])
+
+
 def ground_truth(shot: EvaluationShot, session: Session) -> GroundTruth:
     """The recorded motion of a shot."""
     return GroundTruth(shot, len(session.regions(shot).neutral))
@@ -286,6 +323,25 @@ def score_record(score: ShotScore) -> dict[str, Any]:
         "lag_correlation": _rounded(score.lag_correlation),
         "expression": _rounded(score.expression[::step].reshape(-1), 5),
         "expression_true": _rounded(score.expression_true[::step].reshape(-1), 5),
+    }
+
+
+def opening_record(opening: Float64Array, true: Float64Array, fps: float) -> dict[str, Any]:
+    """A record (`score_record`) of an animation of another face, of which only the course of the opening compares.
+
+    Args:
+        opening: of the animated mouth, `[frames]`.
+        true: recorded, `[frames]`, millimetres.
+        fps: frames per second.
+    """
+    lags = lag_curve(opening, true, fps)
+    values = {"lip_distance_correlation": correlation(opening, true), "lip_lag": lags.best_ms}
+    return {
+        "values": {name: value for name, value in values.items() if np.isfinite(value)},
+        "opening_mm": [],
+        "opening_true_mm": _rounded(true),
+        "lag_ms": _rounded(lags.lag_ms),
+        "lag_correlation": _rounded(lags.correlation),
     }
 
 

@@ -20,6 +20,7 @@ from audio2face.cli.stages import exporter_of
 from audio2face.config import load
 from audio2face.dataset import ActorDataset
 from audio2face.errors import UserError
+from audio2face.evaluate.baselines import BASELINES, VISEME_RULES
 from audio2face.evaluate.lips import resample_frames
 from audio2face.evaluator.report_files import read_report
 from audio2face.evaluator.results import Report
@@ -67,7 +68,7 @@ def test_what_is_reported(report: Report, trained: Path) -> None:
     assert report.chosen_by.startswith("Nothing was chosen on these shots")
     variants = [each.variant for each in report.subjects]
     assert variants[:3] == ["finished", "network output", "uncalibrated"]
-    assert [each.name for each in report.subjects[3:]] == ["neutral", "mean face", "ridge", "nearest neighbour"]
+    assert [each.name for each in report.subjects[3:]] == [*BASELINES, VISEME_RULES]
     assert len(next(iter(report.behaviours.values()))) >= 15
     folder = _folder(trained)
     assert {"report.html", "report.json", "scores.csv", "summary.csv"} <= {path.name for path in folder.iterdir()}
