@@ -1,7 +1,7 @@
 """The face without any recording (`--rig`) as a baseline: viseme rules on the actor's own blend shapes.
 
-Of an actor without ARKit's shapes or visemes the built-in head speaks; only when and how its mouth opens can be compared
-then.
+Of an actor without ARKit's shapes or visemes the built-in head speaks; then only when and how its mouth opens can be
+compared.
 """
 
 from __future__ import annotations
