@@ -54,6 +54,9 @@ class Command:
 
 COMMANDS = {
     "init": Command("audio2face.cli.init", "write a configuration for a folder of data"),
+    "import": Command(
+        "audio2face.cli.import_data", "turn captures of a face into a data set with its configuration", supervised=True
+    ),
     "check": Command(
         "audio2face.cli.stages", "find what is wrong with the raw data of actors", function="check", supervised=True
     ),

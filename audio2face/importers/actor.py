@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,11 +26,7 @@ def actor_of_rig(rig: Rig, blink_keys: Float32Array, saccades: Float32Array) -> 
         rig: the rig.
         blink_keys: one blink at 30 frames per second, `[frames]`.
         saccades: small motion of the eyes at 30 frames per second, degrees, `[frames, 2]`.
-
-    Raises:
-        UserError: it cannot show speech by weights of ARKit's shapes.
     """
-    _check_speaks(rig)
     lip_open, eye_close = rig.lip_open_delta(), rig.eye_close_delta()
     return ActorGeometry(
         neutral=rig.neutral,
@@ -132,6 +129,14 @@ class RigFace:
         """Numbers of a frame of its meshes."""
         return self.rig.neutral.size + (0 if self.rig.tongue is None else self.rig.tongue.neutral.size)
 
+    def check(self) -> None:
+        """Refuses a rig that cannot show speech by weights of ARKit's shapes.
+
+        Raises:
+            UserError: it has visemes, or lacks `jawOpen`.
+        """
+        _check_speaks(self.rig)
+
     def geometry(self, blinks: Float32Array, small_motion: Float32Array) -> ActorGeometry:
         """Its files; see `actor_of_rig`."""
         return actor_of_rig(self.rig, blinks, small_motion)
@@ -148,6 +153,11 @@ class MeshFace:
 
     actor: ActorGeometry
     digest: str
+
+    @classmethod
+    def of(cls, actor: ActorGeometry) -> MeshFace:
+        """The face of a geometry."""
+        return cls(actor, f"meshes {hashlib.sha256(actor.neutral.tobytes()).hexdigest()}")
 
     @property
     def num_values(self) -> int:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from audio2face.audio import read_header
 from audio2face.audio.track import interval_loudness
 from audio2face.errors import UserError
 from audio2face.importers.coverage import count_sounds
@@ -12,6 +16,8 @@ from audio2face.importers.recordings import MONO_RATE, read_mono, sound_range, s
 from audio2face.importers.shots import ShotRange, cut_shots
 from audio2face.importers.take import Take
 from audio2face.types import Float32Array
+
+_LEAST_OVERLAP = 1.0  # s of a take and its recording
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,32 +42,35 @@ class ShotPlan:
         return list(self.shots_by_name.values())
 
 
-def plan_shots(take: Take) -> ShotPlan:
-    """Cuts a take into shots at pauses of its recording.
+def check_take(take: Take) -> None:
+    """Refuses a take that has no shots, by headers only.
 
     Raises:
         UserError: the take has no recording, or does not overlap with it, or nothing of it was tracked for long enough.
     """
-    if take.audio is None:
-        raise UserError(
-            f"take {take.name} has no recording",
-            path=take.source,
-            hint="Put a recording of the same name beside it (.wav, .mov, ...), or give --audio FILE (a folder for "
-            "several takes).",
-        )
-    fps, samples = float(take.fps), read_mono(take.audio)
-    first, stop = spoken_frames(take, len(samples) / MONO_RATE)
-    inside = sound_range(take, first, stop, MONO_RATE)
-    loudness = interval_loudness(take_range(samples, inside), MONO_RATE, fps, stop - first)
-    found = [
-        ShotRange(shot.first + first, shot.stop + first) for shot in cut_shots(take.lost[first:stop], loudness, fps)
-    ]
-    if not found:
+    first, stop = _spoken(take, read_header(_recording_of(take)).duration)
+    if not cut_shots(take.lost[first:stop], np.zeros(stop - first), float(take.fps)):
         raise UserError(
             f"take {take.name} has no second and a half in which the face was tracked and the recording runs",
             path=take.source,
             hint="Record it again with the face in view.",
         )
+
+
+def plan_shots(take: Take) -> ShotPlan:
+    """Cuts a take into shots at pauses of its recording.
+
+    Raises:
+        UserError: as `check_take`, or the recording cannot be read.
+    """
+    check_take(take)
+    fps, samples = float(take.fps), read_mono(_recording_of(take))
+    first, stop = _spoken(take, len(samples) / MONO_RATE)
+    heard = take_range(samples, sound_range(take, first, stop, MONO_RATE))
+    loudness = interval_loudness(heard, MONO_RATE, fps, stop - first)
+    found = [
+        ShotRange(shot.first + first, shot.stop + first) for shot in cut_shots(take.lost[first:stop], loudness, fps)
+    ]
     shots = {shot_name(take.name, number, take.emotion): shot for number, shot in enumerate(found, 1)}
     notes = []
     without = take.num_frames - (stop - first)
@@ -70,5 +79,28 @@ def plan_shots(take: Take) -> ShotPlan:
     gaps = (stop - first) - sum(shot.num_frames for shot in found)
     if gaps:
         notes.append(f"{gaps / fps:.1f} s in or between long gaps of tracking are left out")
-    sounds = count_sounds(take_range(samples, inside), MONO_RATE)
-    return ShotPlan(shots, samples, dict(sounds), tuple(notes))
+    return ShotPlan(shots, samples, dict(count_sounds(heard, MONO_RATE)), tuple(notes))
+
+
+def _recording_of(take: Take) -> Path:
+    if take.audio is None:
+        raise UserError(
+            f"take {take.name} has no recording",
+            path=take.source,
+            hint="Put a recording of the same name beside it (.wav, .mov, ...), or give --audio.",
+        )
+    return take.audio
+
+
+def _spoken(take: Take, seconds: float) -> tuple[int, int]:
+    """The frames of a take that have sound, first and after the last."""
+    fps = float(take.fps)
+    first, stop = spoken_frames(take, seconds)
+    if (stop - first) / fps < min(_LEAST_OVERLAP, take.seconds / 2):
+        raise UserError(
+            f"take {take.name} lasts {take.seconds:.1f} s and begins {take.audio_start:+.2f} s after the start of a "
+            f"recording of {seconds:.1f} s: they do not overlap",
+            path=take.audio,
+            hint="Check that it is the recording of this take, and its start: --offset SECONDS.",
+        )
+    return first, stop

@@ -11,13 +11,11 @@ import numpy as np
 
 from audio2face.audio import read_header, sample_blocks, stream_mono
 from audio2face.audio.writing import WavWriter
-from audio2face.errors import UserError
 from audio2face.importers.take import Take
 from audio2face.io.atomic import atomic_write
 from audio2face.types import Float32Array
 
 MONO_RATE = 16_000
-_LEAST_OVERLAP = 1.0  # s of a take and its recording
 
 
 @dataclass(frozen=True)
@@ -40,26 +38,10 @@ def sound_range(take: Take, first: int, stop: int, samplerate: int) -> SoundRang
 
 
 def spoken_frames(take: Take, seconds: float) -> tuple[int, int]:
-    """The frames of a take whose moments lie in its recording: the first, and the one after the last.
-
-    Args:
-        take: the take.
-        seconds: length of its recording.
-
-    Raises:
-        UserError: take and recording hardly overlap.
-    """
+    """The frames of a take whose moments lie in its recording: the first, and the one after the last."""
     fps = float(take.fps)
     first = max(0, math.ceil(-take.audio_start * fps))
-    stop = min(take.num_frames, math.floor((seconds - take.audio_start) * fps) + 1)
-    if (stop - first) / fps < min(_LEAST_OVERLAP, take.seconds / 2):
-        raise UserError(
-            f"take {take.name} lasts {take.seconds:.1f} s and begins {take.audio_start:+.2f} s after the start of a "
-            f"recording of {seconds:.1f} s: they do not overlap",
-            path=take.audio,
-            hint="Check that it is the recording of this take, and its start: --offset SECONDS.",
-        )
-    return first, stop
+    return first, min(take.num_frames, math.floor((seconds - take.audio_start) * fps) + 1)
 
 
 def read_mono(path: Path, cut: SoundRange | None = None) -> Float32Array:

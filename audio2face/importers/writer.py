@@ -53,12 +53,13 @@ class DatasetWriter:
         folder: of the data set.
         face: of all takes.
         record: what is written; kept in the folder.
+        made: what of the whole data set was made, not captured; known when it is finished.
     """
 
     folder: Path
     face: Face
     record: ImportRecord
-    _sizes: dict[str, int] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
 
     @classmethod
     def open(cls, folder: Path, kind: str, face: Face, fps: Fraction) -> DatasetWriter:
@@ -204,8 +205,13 @@ class DatasetWriter:
         self._write_archive(archives, _EYES, EYE_ARCHIVE)
         self._write_archive(archives, _HEAD, HEAD_ARCHIVE)
         blinks = [each.read(_BLINKS) for each in archives.values() if _BLINKS in each.members]
-        keys, _ = blink_keys(np.concatenate([*blinks, np.zeros((0, 10), np.float32)]))
-        small, _ = saccades(each.read(_GAZE) for each in archives.values() if _GAZE in each.members)
+        keys, are_blinks_theirs = blink_keys(np.concatenate([np.zeros((0, 10), np.float32), *blinks]))
+        small, are_eyes_theirs = saccades(each.read(_GAZE) for each in archives.values() if _GAZE in each.members)
+        if isinstance(self.face, RigFace):
+            self.made = [
+                *([] if are_blinks_theirs else ["the blink that animations add: the example's, too few were captured"]),
+                *([] if are_eyes_theirs else ["saccades that animations add: the example's, too few were captured"]),
+            ]
         actor = self.face.geometry(keys, small)
         write_actor_geometry(self.folder, actor)
         return actor

@@ -9,10 +9,11 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from audio2face import log_settings
-from audio2face.cli.parsers import animate, evaluate, project, runs, stages
+from audio2face.cli.parsers import animate, evaluate, importing, project, runs, stages
 
 # Forms of an animation, which documentation and tests name.
 FORMATS = animate.FORMATS
+IMPORT_KINDS = importing.IMPORT_KINDS
 
 # By the stage's name; a command without a host script has its own name.
 PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
@@ -21,6 +22,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "train": stages.train,
     "deploy": stages.deploy,
     "inference": animate.animate,
+    "import": importing.importing,
     "evaluate": evaluate.evaluate,
     "quickstart": stages.quickstart,
     "sweep": stages.sweep,

@@ -1,0 +1,242 @@
+"""Imports captures of a face as a data set with its configuration; started by run_import.py.
+
+Everything is read and checked before anything is written. `--train` goes on through all stages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from rich.table import Table
+
+from audio2face.cli import parsers
+from audio2face.cli.init import Project, configuration_files
+from audio2face.cli.process import run_stage
+from audio2face.config import Roots
+from audio2face.config_base.tables import NetworkType
+from audio2face.console import LOGGER, console, start_logging, track
+from audio2face.dataset.actor import DEFAULT_EMOTION
+from audio2face.dataset.discovery import FoundActor, find_actors
+from audio2face.errors import UserError
+from audio2face.importers.about import about_text, advice, minutes_of, num_shots
+from audio2face.importers.actor import Face, MeshFace, RigFace, missing_shapes
+from audio2face.importers.kinds import Importer, ImportOptions, new_importer
+from audio2face.importers.naming import plain_name
+from audio2face.importers.plan import check_take
+from audio2face.importers.sync import Offset, find_offsets, shifted
+from audio2face.importers.take import Take, TakeSummary
+from audio2face.importers.writer import DatasetWriter, log_kept
+from audio2face.io.atomic import write_text
+from audio2face.rigs.opening import open_rig
+from audio2face.runs import log_outputs
+
+RESUME_HINT = "Run the same command again: takes that are written are kept."
+ABOUT = "about.md"
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status; user errors raise UserError."""
+    args = parsers.parse("import", argv)
+    start_logging()
+    roots = Roots.from_environment()
+    folder = roots.datasets / args.name
+    importer = new_importer(args.kind, _options(args))
+    summaries = importer.inspect([_existing(text, roots) for text in args.sources])
+    takes = [importer.read(summary.name) for summary in summaries]
+    offsets = find_offsets(takes)
+    _show(summaries, offsets)
+    if args.dry_run:
+        LOGGER.info("nothing was written (--dry-run)")
+        return 0
+    takes = _moved(takes, offsets, args)
+    _check(takes)
+    face = _face(importer, args.rig)
+    writer = DatasetWriter.open(folder, args.kind, face, takes[0].fps)
+    _write(writer, takes)
+    about = folder / ABOUT
+    write_text(about, _about(args.name, writer, face))
+    project = _project(args, folder, writer)
+    written = _write_configuration(project, writer, roots, force=args.force)
+    for line in advice(writer.record, _missing(face)):
+        LOGGER.info("to record next: %s", line)
+    if args.train:
+        return _train(args.name)
+    log_outputs(
+        {"Data set:": folder, "What is in it:": about, "Configuration:": written},
+        [f"python run_check.py {args.name}", f"audio2face run-all {args.name}    # all stages"],
+    )
+    return 0
+
+
+def _options(args: argparse.Namespace) -> ImportOptions:
+    audio = None if args.audio is None else Path(args.audio)
+    if audio is not None and not audio.exists():
+        raise UserError("there is no such recording", path=audio, hint="Check the path of --audio.")
+    return ImportOptions(audio=audio, emotion=args.emotion, fps=args.fps)
+
+
+def _existing(text: str, roots: Roots) -> Path:
+    """A source as typed, from the current folder or from the datasets folder."""
+    path = Path(text).expanduser()
+    return path if path.exists() or not (roots.datasets / path).exists() else roots.datasets / path
+
+
+def _show(summaries: Sequence[TakeSummary], offsets: dict[str, Offset]) -> None:
+    """Prints what was found, and what is worth knowing of it."""
+    table = Table("take", "seconds", "fps", "not tracked", "captured", "recording", "sound and face", "emotion")
+    for row in summaries:
+        table.add_row(
+            row.name,
+            f"{row.seconds:.1f}",
+            f"{float(row.fps):.6g}",
+            "?" if row.lost is None else str(row.lost),
+            row.captured,
+            "none" if row.audio is None else row.audio.name,
+            str(offsets[row.name]) if row.name in offsets else "",
+            row.emotion or DEFAULT_EMOTION,
+        )
+    console().print(table)
+    for row in summaries:
+        for note in row.notes:
+            LOGGER.info("%s: %s", row.name, note)
+
+
+def _moved(takes: Sequence[Take], offsets: dict[str, Offset], args: argparse.Namespace) -> list[Take]:
+    """The takes with the offset that was given or measured; says what was measured and is not applied."""
+    is_auto = args.offset == "auto"
+    given = None if is_auto else args.offset
+    moved = []
+    for take in takes:
+        offset = offsets.get(take.name)
+        if offset is not None and not offset.goes_together:
+            LOGGER.warning(
+                "%s: its face does not move as its recording sounds, at any offset (%.2f): check that they belong "
+                "together",
+                take.name,
+                offset.found,
+            )
+        seconds = given or 0.0
+        if is_auto and offset is not None and offset.is_clear:
+            seconds = offset.seconds
+        elif offset is not None and offset.is_clear and given is None:
+            LOGGER.warning(
+                "%s: the face moves %.2f s %s the sound, to about 0.05 s (together %.2f there, %.2f as they are); "
+                "--offset auto corrects it",
+                take.name,
+                abs(offset.seconds),
+                "before" if offset.seconds > 0 else "after",
+                offset.found,
+                offset.in_step,
+            )
+        moved.append(shifted(take, seconds))
+    return moved
+
+
+def _check(takes: Sequence[Take]) -> None:
+    """Refuses takes that cannot be one data set, before anything is written.
+
+    Raises:
+        UserError: a take has no recording or does not overlap with it, or rates differ.
+    """
+    without = [take.name for take in takes if take.audio is None]
+    if without:
+        raise UserError(
+            "no take has a recording"
+            if len(without) == len(takes)
+            else f"these takes have no recording: {', '.join(without)}",
+            path=takes[0].source,
+            hint="A network learns from sound: put a recording of the take's name beside it (.wav, .mov, ...), or give "
+            "--audio FILE (a folder for several takes).",
+        )
+    rates = {take.fps: take.name for take in takes}
+    if len(rates) > 1:
+        listed = ", ".join(f"{name} has {float(fps):g}" for fps, name in rates.items())
+        raise UserError(
+            f"the takes have several frame rates: {listed}",
+            hint="The takes of an actor have one rate: import those of each rate under a name of their own; a network "
+            "trains on both as two actors.",
+        )
+    for take in takes:
+        check_take(take)
+
+
+def _face(importer: Importer, rig: str) -> Face:
+    if not importer.uses_rig:
+        return MeshFace.of(importer.geometry())
+    face = RigFace(open_rig(rig))
+    face.check()
+    return face
+
+
+def _missing(face: Face) -> list[str]:
+    return missing_shapes(face.rig) if isinstance(face, RigFace) else []
+
+
+def _write(writer: DatasetWriter, takes: Sequence[Take]) -> None:
+    missing = writer.missing(takes)
+    log_kept(takes, missing, writer.record)
+    writer.check_space(missing)
+    blocks = (count for take in missing for count in writer.write(take))
+    for _ in track(blocks, sum(take.num_frames for take in missing), "writing frames", weigh=lambda count: count):
+        pass
+    writer.finish()
+
+
+def _about(name: str, writer: DatasetWriter, face: Face) -> str:
+    shown = f"the rig `{face.rig.source}`" if isinstance(face, RigFace) else "its own meshes"
+    return about_text(name, writer.record, shown, writer.made, _missing(face))
+
+
+def _project(args: argparse.Namespace, folder: Path, writer: DatasetWriter) -> Project:
+    found = _found(folder, writer)
+    network, fps = cast(NetworkType, args.network), float(writer.record.fps)
+    return Project(args.name, plain_name(args.name), found, fps, network, minutes_of(writer.record))
+
+
+def _found(folder: Path, writer: DatasetWriter) -> FoundActor:
+    """What the data set holds, with the emotions of its takes, the neutral one first."""
+    emotions = {take.emotion for take in writer.record.takes.values()}
+    ordered = sorted(emotions, key=lambda emotion: (emotion != DEFAULT_EMOTION, emotion))
+    return replace(find_actors(folder)[0], emotions=tuple(ordered))
+
+
+def _write_configuration(project: Project, writer: DatasetWriter, roots: Roots, *, force: bool) -> Path:
+    """Writes the configuration; files that were edited since an earlier import stay as they are."""
+    folder = roots.framework / "configs" / project.name
+    for kind, text in configuration_files(project, roots).items():
+        path = folder / f"config_{kind}.py"
+        written = writer.record.configuration.get(path.name)
+        if path.exists() and not force and _digest(path) not in (written, _text_digest(text)):
+            LOGGER.warning("%s was edited or is of another project, and is kept; --force replaces it", path)
+            continue
+        write_text(path, text)
+        writer.record.configuration[path.name] = _text_digest(text)
+    writer.record.save(writer.folder)
+    minutes, shots = minutes_of(writer.record), num_shots(writer.record)
+    LOGGER.info("%.1f minutes in %d shots; settings of training for that much (docs/quality.md)", minutes, shots)
+    return folder
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _train(name: str) -> int:
+    """All stages, and the evaluation of the run."""
+    from audio2face.cli import evaluate, run_all
+
+    status = run_all.main([name])
+    return status or evaluate.main([name, "latest", "--quick"])
+
+
+if __name__ == "__main__":
+    run_stage(main, RESUME_HINT)
