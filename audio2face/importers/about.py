@@ -29,7 +29,7 @@ def about_text(name: str, record: ImportRecord, face: str, made: Sequence[str], 
     takes = record.takes
     sections = [
         f"# {name}",
-        f"Imported by `python run_import.py {record.kind}` on {face}, {float(record.fps):g} frames per second. Lengths "
+        f"An import of the kind {record.kind}, on {face}, {float(record.fps):g} frames per second. Lengths "
         "are centimetres (+y up, +z out of the face), angles degrees.",
         f"{minutes_of(record):.1f} minutes in {num_shots(record)} shots of {len(takes)} takes.",
         "## Takes",

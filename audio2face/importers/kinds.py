@@ -105,6 +105,6 @@ def new_importer(kind: str, options: ImportOptions) -> Importer:
     entry = KINDS[kind]
     for option in options.more:
         if option not in entry.options:
-            raise UserError(f"the kind {kind} has no option --{option}", hint="See python run_import.py --help.")
+            raise UserError(f"the kind {kind} has no option --{option}", hint="The option --help lists them.")
     module = importlib.import_module(f"audio2face.importers.{entry.module}")
     return cast(Importer, getattr(module, entry.importer)(options))

@@ -254,8 +254,8 @@ def _no_take(source: Path) -> UserError:
         return UserError(
             "is a take for MetaHuman Animator: pictures and depth, without weights of shapes",
             path=source,
-            hint="Record in the app's ARKit mode (Settings, Capture Mode, Live Link (ARKit)), or import the film with "
-            "python run_import.py video.",
+            hint="Record in the app's ARKit mode (Settings, Capture Mode, Live Link (ARKit)), or import its film, of "
+            "the kind video.",
         )
     tables = [path for path in files if path.suffix.lower() == ".csv"]
     if tables:
@@ -264,7 +264,7 @@ def _no_take(source: Path) -> UserError:
             f"is no table of Live Link Face: its columns are {', '.join(header[:4]) or 'not readable'}, ...; expected "
             "Timecode, BlendShapeCount, EyeBlinkLeft, ...",
             path=tables[0],
-            hint="Other tables of ARKit's weights: python run_import.py arkit.",
+            hint="Other tables of ARKit's weights are of the kind arkit.",
         )
     return UserError(
         "holds no table of Live Link Face",
