@@ -1,0 +1,226 @@
+"""Blender itself, as its Python package: a scene of the example head is exported, and comes back from an animation.
+
+The package is 373 MB and for Python 3.11 only. It is taken from the interpreter that A2F_BPY_PYTHON names, else
+installed into an environment of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from scipy import signal
+from spoken_scene import SCENE_RATE, SpokenShot, speak, write_inputs
+
+from audio2face.dataset.discovery import find_actors
+from audio2face.example.head import Head
+from audio2face.example.speech import SAMPLE_RATE
+from audio2face.geometry import open_cache
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / "tools/dcc"
+FPS = SCENE_RATE[0] / SCENE_RATE[1]
+BPY = "bpy==4.5.15"
+VARIABLE = "A2F_BPY_PYTHON"
+MILLIMETRES = 10
+MESHES = {
+    "--skin": "Head",
+    "--tongue": "Tongue",
+    "--lower-teeth": "LowerTeeth",
+    "--upper-teeth": "UpperTeeth",
+    "--right-eye": "EyeRight",
+    "--left-eye": "EyeLeft",
+}
+BONES = {"--head": "Rig:skull", "--jaw": "Rig:jaw"}
+PARTS = [word for pair in {**MESHES, **BONES}.items() for word in pair]
+PLACE = np.array([[0.0, -1, 0, 2], [1, 0, 0, -3], [0, 0, 1, 1.6], [0, 0, 0, 1]])
+"""Where the character stands: it looks to +x."""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def blender(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter that has `bpy`."""
+    if VARIABLE in os.environ:
+        return os.environ[VARIABLE]
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip(f"{BPY} is for Python 3.11; {VARIABLE} names an interpreter that has it")
+    folder = tmp_path_factory.mktemp("blender")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = str(folder / "bin/python")
+    done = subprocess.run([python, "-m", "pip", "install", "--quiet", BPY], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(
+            f"{BPY} cannot be installed here; {VARIABLE} names an interpreter that has it: {done.stderr[-300:]}"
+        )
+    return python
+
+
+def run(blender: str, script: Path, *words: object, cwd: Path, status: int = 0) -> str:
+    """Runs a script in Blender; returns what it says."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "A2F_"))}
+    done = subprocess.run(
+        [blender, str(script), *map(str, words)],
+        cwd=cwd,
+        env=clean,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def head() -> Head:
+    return Head.open("ada")
+
+
+@pytest.fixture(scope="module")
+def shots(head: Head) -> list[SpokenShot]:
+    return speak(head)
+
+
+def make_scene(blender: str, folder: Path, head: Head, shots: list[SpokenShot], **more: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    inputs = write_inputs(folder, head, shots, PLACE, **more)
+    run(blender, Path(__file__).with_name("make_scene.py"), inputs, folder / "face.blend", cwd=folder)
+    return folder / "face.blend"
+
+
+@pytest.fixture(scope="module")
+def scene(blender: str, head: Head, shots: list[SpokenShot], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_scene(blender, tmp_path_factory.mktemp("scene"), head, shots)
+
+
+@pytest.fixture(scope="module")
+def exported(blender: str, scene: Path) -> Path:
+    """The data set, written to the folder that the script chooses."""
+    said = run(blender, TOOLS / "blender_export.py", scene, "--", "--actor", "mary", *PARTS, cwd=scene.parent)
+    assert "one unit is 10 cm, the face looks to +x, 23.976 frames per second" in said
+    assert "warning" not in said
+    return scene.parent / "datasets/mary"
+
+
+def shift_of(folder: Path, head: Head) -> Any:
+    """Where the head stands in the scene, which an export keeps, `[3]`."""
+    neutral = np.load(folder / "geom/skin/neutral_pose.npy")
+    shift = (neutral - head.skin_part.vertices).mean(axis=0)
+    assert np.abs(neutral - shift - head.skin_part.vertices).max() * MILLIMETRES < 0.01
+    return shift
+
+
+def test_the_example_comes_back(exported: Path, head: Head, shots: list[SpokenShot]) -> None:
+    shift = shift_of(exported, head)
+    np.testing.assert_allclose(shift, [-30, 16, 20], atol=1e-3)  # y up, z to where the face looks
+    points = np.load(exported / "xform/jaw_keypoints_neutral.npy") - shift
+    jaw, eyes = (np.load(exported / f"xform/{name}_all.npz") for name in ("jaw_keypoints_cache", "eye_rotations"))
+    for shot in shots:
+        skin = open_cache(exported / f"cache/skin/{shot.name}/{shot.name}.mdd")
+        assert skin.fps == pytest.approx(FPS, rel=1e-6)
+        truth = head.skin(shot.weights)
+        away = np.linalg.norm(skin[:] - shift - truth, axis=2).max() * MILLIMETRES
+        assert away < 0.01, "0.3 mm would do; the face moves by 12 mm, one frame off is 2 mm"
+        tongue = open_cache(exported / f"cache/tongue/{shot.name}/{shot.name}.mdd")[:] - shift
+        assert np.abs(tongue - head.tongue(shot.weights, shot.tongue_weights)).max() * MILLIMETRES < 0.01
+        moved = head._with_jaw(shot.weights, points) - points
+        assert np.abs(jaw[shot.name] - moved).max() * MILLIMETRES < 0.01
+        np.testing.assert_allclose(eyes[shot.name], shot.eyes, atol=0.01)
+    shapes = np.load(exported / "bs_data/bs_skin.npz")
+    assert np.abs(shapes["mouthSmileLeft"] - head.skin_shapes[23]).max() * MILLIMETRES < 0.01
+    lips = np.load(exported / "geom/skin/lip_open_pose_delta.npy")
+    assert np.abs(lips - head.lip_open_delta).max() * MILLIMETRES < 0.01
+    centres = np.load(exported / "geom/extra_parts.npz")["eye_centres"] - shift
+    np.testing.assert_allclose(centres, head.eye_centres, atol=0.1)
+
+
+def test_sound_is_in_step(exported: Path, shots: list[SpokenShot]) -> None:
+    for shot in shots:
+        samples, rate = soundfile.read(exported / f"audio/{shot.name}.wav", always_2d=True)
+        assert len(samples) == round(len(shot.weights) / FPS * rate)
+        voice = samples.mean(axis=1)
+        voice = voice if rate == SAMPLE_RATE else signal.resample_poly(voice, 80, 147)
+        found = signal.correlate(voice, shot.samples, method="fft")
+        lag = (np.argmax(found) - (len(shot.samples) - 1)) / SAMPLE_RATE
+        assert lag == pytest.approx(0.5 / FPS, abs=0.001), "frame i is at (i + 0.5) / fps; without it 20.9 ms off"
+        assert np.abs(voice).max() == pytest.approx(np.abs(shot.samples).max(), rel=0.05)
+
+
+def test_a_configuration_follows_without_an_edit(exported: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "A2F_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    for words in (["init", "mary", "--data", str(exported), "--yes"], ["check", "mary"]):
+        command = [sys.executable, "-m", "audio2face", *words]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 errors, 0 warnings" in done.stdout + done.stderr
+    (found,) = find_actors(exported)
+    assert found.rate == pytest.approx(FPS, abs=1e-6)
+
+
+def test_a_mesh_that_changes_is_refused_by_frame(
+    blender: str, head: Head, shots: list[SpokenShot], tmp_path: Path
+) -> None:
+    scene = make_scene(blender, tmp_path / "s", head, shots, modifiers={"DECIMATE": {"ratio": [1.0, 0.5]}})
+    last = shots[-1].first + len(shots[-1].weights) - 1
+    words = ["--", "--actor", "mary", "--skin", "Head", "--shots", f"late={last - 9}-{last}"]
+    said = run(blender, TOOLS / "blender_export.py", scene, *words, cwd=tmp_path, status=2)
+    assert f"in frame {last - 1} of shot 'late'; its neutral pose has 4452 vertices" in said
+    assert "Decimate (decimate)" in said
+    assert list((tmp_path / "datasets").iterdir()) == []
+    said = run(blender, TOOLS / "blender_export.py", scene, *words[:3], "--skin", "Face", cwd=tmp_path, status=2)
+    assert "the scene has no skin 'Face'" in said
+    assert "Head, LowerTeeth, Tongue, UpperTeeth" in said
+
+
+def test_a_constant_subdivision_is_part_of_the_mesh(
+    blender: str, head: Head, shots: list[SpokenShot], tmp_path: Path
+) -> None:
+    scene = make_scene(blender, tmp_path / "s", head, shots[:1] * 2, modifiers={"SUBSURF": {"levels": 1}})
+    words = ["--", "--actor", "mary", *PARTS, "--shots", "short=11-14", "--shapes", "jaw*"]
+    run(blender, TOOLS / "blender_export.py", scene, *words, cwd=tmp_path)
+    folder = tmp_path / "datasets/mary"
+    count = len(np.load(folder / "geom/skin/neutral_pose.npy"))
+    assert count > 3 * 4452
+    assert open_cache(folder / "cache/skin/short/short.mdd").shape == (4, count, 3)
+    shapes = np.load(folder / "bs_data/bs_skin.npz")
+    assert shapes["poseNames"].tolist() == [b"neutral", b"jawForward", b"jawLeft", b"jawRight", b"jawOpen"]
+    assert shapes["jawOpen"].shape == (count, 3)
+
+
+PANEL = """
+import runpy, sys
+import bpy
+bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+script, out, sys.argv = sys.argv[2], sys.argv[3], ["blender"]
+for _ in range(2):  # running it again replaces the panel
+    runpy.run_path(script, run_name="__main__")
+settings = bpy.context.scene.audio2face_export
+settings.actor, settings.out, settings.rig = "mary", out, bpy.data.objects["Rig"]
+names = {"skin": "Head", "tongue": "Tongue", "lower_teeth": "LowerTeeth", "upper_teeth": "UpperTeeth",
+         "right_eye": "EyeRight", "left_eye": "EyeLeft"}
+for part, name in names.items():
+    setattr(settings, part, bpy.data.objects[name])
+settings.jaw, settings.head = "jaw", "skull"
+assert bpy.ops.audio2face.export() == {"FINISHED"}
+settings.skin = None
+try:
+    bpy.ops.audio2face.export()
+except RuntimeError as error:
+    print("refused:", error)
+"""
+
+
+def test_the_panel_exports_the_same(blender: str, scene: Path, exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "panel.py").write_text(PANEL)
+    arguments = (scene, TOOLS / "blender_export.py", tmp_path / "out")
+    said = run(blender, tmp_path / "panel.py", *arguments, cwd=tmp_path)
+    assert "refused: Error: the skin is not named" in said
+    for path in (path for path in exported.rglob("*") if path.suffix in (".npy", ".json", ".mdd", ".wav", ".obj")):
+        assert (tmp_path / "out" / path.relative_to(exported)).read_bytes() == path.read_bytes(), path

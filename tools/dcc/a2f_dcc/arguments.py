@@ -1,0 +1,86 @@
+"""Command lines of the scripts: the same options for all programs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from a2f_dcc.scene import ExportOptions
+
+_PARTS = (
+    ("--tongue", "MESH", "the tongue"),
+    ("--jaw", "BONE|MESH", "moves with the lower jaw: Armature:jaw, or a mesh (default: the lower teeth)"),
+    ("--head", "BONE|MESH", "moves with the skull only; its motion is taken out (default: the head is still)"),
+    ("--lower-teeth", "MESH", "the lower teeth"),
+    ("--upper-teeth", "MESH", "the upper teeth"),
+    ("--right-eye", "BONE|MESH", "the actor's right eye"),
+    ("--left-eye", "BONE|MESH", "the actor's left eye"),
+)
+
+
+def script_arguments(argv: Sequence[str]) -> list[str]:
+    """What stands behind `--`: programs take what is before it."""
+    return list(argv[argv.index("--") + 1 :]) if "--" in argv else []
+
+
+def export_parser(program: str) -> argparse.ArgumentParser:
+    """The options of an export."""
+    result = argparse.ArgumentParser(
+        prog=program,
+        description="Exports the animation of a face as a raw data set: caches, sound, neutral face, vertex lists, "
+        "jaw, eyes and blend shapes, in centimetres, y up, z out of the face.",
+    )
+    result.add_argument("--actor", required=True, metavar="NAME", help="name of the actor, such as mary")
+    result.add_argument("--skin", required=True, metavar="MESH", help="the face")
+    for option, value, text in _PARTS:
+        result.add_argument(option, metavar=value, help=text)
+    result.add_argument(
+        "--part", action="append", default=[], metavar="NAME=MESH", help="one more mesh for drawing, such as gums=Gums"
+    )
+    result.add_argument(
+        "--shots",
+        nargs="+",
+        default=["markers"],
+        metavar="SHOT",
+        help="markers: a shot from each marker to the next, or to one called 'end' (default); scene: its whole range; "
+        "or NAME=FIRST-LAST for each",
+    )
+    result.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder of the data set (default: datasets/NAME, in this folder)"
+    )
+    result.add_argument("--add", action="store_true", help="add the shots to the data set that is there")
+    result.add_argument(
+        "--neutral", default="rest", metavar="FRAME", help="frame of the neutral face (default: rest, no shapes)"
+    )
+    result.add_argument("--front", default="auto", metavar="AXIS", help="where the face looks to, such as -y")
+    result.add_argument(
+        "--scale", type=float, metavar="CM", help="centimetres of one unit (default: from the scene's units)"
+    )
+    result.add_argument(
+        "--sound", default="scene", metavar="FILE", help="scene: what is heard (default); none; or a WAV file"
+    )
+    result.add_argument(
+        "--sound-start", type=float, metavar="FRAME", help="frame where that file begins (default: the scene's first)"
+    )
+    result.add_argument(
+        "--shapes",
+        nargs="*",
+        default=["*"],
+        metavar="PATTERN",
+        help="shapes that become blend shapes, such as 'jaw*' (default: all; nothing behind it: none)",
+    )
+    return result
+
+
+def export_options(program: str, argv: Sequence[str]) -> ExportOptions:
+    """Reads the options of an export; exits with a message where they are wrong."""
+    parser = export_parser(program)
+    given = vars(parser.parse_args(argv))
+    parts = [text.partition("=") for text in given.pop("part")]
+    if any(not name or not mesh for name, _, mesh in parts):
+        parser.error("--part takes NAME=MESH, such as gums=Gums")
+    if given["scale"] is not None and not 0 < given["scale"] < float("inf"):
+        parser.error("--scale takes a number above 0")
+    out = given.pop("out") or Path("datasets") / given["actor"]
+    return ExportOptions(out=out.absolute(), parts={name: mesh for name, _, mesh in parts}, **given)
