@@ -204,8 +204,8 @@ def load_rig(rig: str | PathLike[str]) -> RiggedFace:
     """Opens a face that was never recorded.
 
     Args:
-        rig: "example" or "example:ben" for a built-in head, else the path of a character with ARKit's morph targets
-            (.glb, .gltf, .vrm).
+        rig: "example" or "example:ben" for a built-in head, else the path of a character with ARKit's blend
+            shapes or visemes: glTF, USD, .npz, a folder of .obj files, or, through Blender, .fbx and .blend.
 
     Raises:
         UserError: there is no such head or file, or the file holds no face that can speak.

@@ -35,8 +35,14 @@ def open_rig_pipeline(args: argparse.Namespace, fps: Fraction | None, datasets: 
         blinks=not args.no_blinks,
         start=args.start if args.start_frame is None else args.start_frame,
     )
-    rig = find_file(args.rig, datasets) if Path(args.rig).suffix else args.rig
-    return RigPipeline(open_rig(rig), options)
+    return RigPipeline(open_rig(find_rig(args.rig, datasets)), options)
+
+
+def find_rig(rig: str, datasets: Path) -> str | Path:
+    """What --rig names: a built-in head, or a path that may start from the datasets folder."""
+    from audio2face.rigs.opening import BUILT_IN
+
+    return rig if rig.partition(":")[0] == BUILT_IN else find_file(rig, datasets)
 
 
 def rig_folder(rig: str) -> str:

@@ -17,7 +17,7 @@ from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.errors import MAX_LENGTH, FileFormatError
 from audio2face.geometry.mesh import DEFAULT_COLOURS
 from audio2face.rigs.jaw import RigJaw
-from audio2face.rigs.mouth_parts import is_teeth, is_tongue, split_teeth
+from audio2face.rigs.mouth_parts import is_eye, is_teeth, is_tongue, split_teeth
 from audio2face.rigs.placement import Placed, moving_vertices, place
 from audio2face.rigs.regions import find_lips, frontal_vertices
 from audio2face.rigs.rig import Rig, RigTongue
@@ -26,7 +26,6 @@ from audio2face.rigs.shape_names import ShapeTable
 from audio2face.types import AnyArray, Float32Array
 
 _NEAR = 0.75  # of the face's size around it: what lies further away is no part of the head
-_EYEBALL = re.compile(r"eye(?!.*(lash|brow|lid|wet|shadow|occl|socket))", re.IGNORECASE)
 _LEFT = re.compile(r"(?:^|[^a-z])(?:left|l)(?:[^a-z]|$)|left", re.IGNORECASE)
 _RIGHT = re.compile(r"(?:^|[^a-z])(?:right|r)(?:[^a-z]|$)|right", re.IGNORECASE)
 _INSIDE = re.compile(r"teeth|tooth|mouth|oral|tongue|gum", re.IGNORECASE)
@@ -160,8 +159,7 @@ class _Face:
         """The pieces of each eyeball that is a mesh of its own, which no shape moves but those of its gaze."""
         looks = {name for shape in ARKIT_NAMES if shape.startswith("eyeLook") for name in self._table.own(shape)}
         driven = set(self._table.pose_names) - looks
-        still = [piece for piece in self.placed.pieces if not driven & _moving_names(piece)]
-        still = [piece for piece in still if _EYEBALL.search(piece.name)]
+        still = [piece for piece in self.placed.pieces if is_eye(piece) and not driven & _moving_names(piece)]
         sides = {
             "right_eye": [piece for piece in still if _RIGHT.search(piece.name)],
             "left_eye": [piece for piece in still if _LEFT.search(piece.name)],

@@ -11,7 +11,7 @@ import binascii
 import json
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from audio2face.errors import FileFormatError, UserError, missing_file
+from audio2face.rigs.scene import damage
 from audio2face.types import AnyArray
-
-SUFFIXES = (".glb", ".gltf", ".vrm")
 
 _MAGIC, _JSON_CHUNK, _BINARY_CHUNK = 0x46546C67, 0x4E4F534A, 0x004E4942
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -124,22 +123,9 @@ def checked_index(value: Any) -> int:
     return value
 
 
-@contextmanager
-def format_errors(path: Path) -> Iterator[None]:
-    """Turns what a damaged document causes into one error.
-
-    Raises:
-        FileFormatError: with what is wrong.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, struct.error, RecursionError) as error:
-        reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
-        raise FileFormatError(
-            f"is not a valid glTF 2.0 file: {reason}", path=path, hint="Export the character again as .glb."
-        ) from error
+def format_errors(path: Path) -> AbstractContextManager[None]:
+    """Turns what a damaged document causes into one error, a FileFormatError with what is wrong."""
+    return damage(path, "glTF 2.0 file", "Export the character again as .glb.")
 
 
 def _read(path: Path) -> bytes:

@@ -13,9 +13,20 @@ from audio2face.types import BoolArray, Int32Array
 
 _TEETH = re.compile(r"teeth|tooth|dentur|gum", re.IGNORECASE)
 _TONGUE = re.compile(r"tongue", re.IGNORECASE)
+_EYE = re.compile(r"eye(?!.*(lash|brow|lid|wet|shadow|occl|socket|blend))", re.IGNORECASE)
 _LOWER = re.compile(r"lower|bottom|down|mandib", re.IGNORECASE)
 _UPPER = re.compile(r"upper|top|maxil", re.IGNORECASE)
 _WITH_JAW = 0.3  # of the largest motion of the opening jaw: a part that moves more is one of the lower jaw
+
+
+def is_named_part(name: str) -> bool:
+    """Whether a name is that of teeth, gums, a tongue or an eyeball."""
+    return any(pattern.search(name) is not None for pattern in (_TEETH, _TONGUE, _EYE))
+
+
+def is_eye(piece: Piece) -> bool:
+    """Whether a mesh is an eyeball, by its name."""
+    return _EYE.search(piece.name) is not None and len(piece.vertices) > 0
 
 
 def is_tongue(piece: Piece) -> bool:

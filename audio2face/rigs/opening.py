@@ -1,7 +1,9 @@
-"""Opens a rig by what a user types: a built-in head, with tongue, teeth and eyes, or the file of a character."""
+"""Opens a rig by what a user types: a built-in head, with tongue, teeth and eyes, or a character."""
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import numpy as np
 from audio2face.dataset.arkit_names import ARKIT_NAMES
 from audio2face.errors import UserError
 from audio2face.example.head import HEAD_FILE, IDENTITIES, Head
+from audio2face.extras import require
 from audio2face.io.atomic import file_sha256
-from audio2face.rigs.gltf_reader import SUFFIXES
+from audio2face.rigs.obj_scene import SUFFIX, read_obj_folder
 from audio2face.rigs.rig import Rig, RigTongue
+from audio2face.rigs.scene import Scene
 from audio2face.types import AnyArray, Float32Array
 
 
@@ -20,7 +24,8 @@ def open_rig(rig: str | PathLike[str]) -> Rig:
     """Opens a rig.
 
     Args:
-        rig: "example" or "example:ben" for a built-in head, else the path of a .glb, .gltf or .vrm file.
+        rig: "example" or "example:ben" for a built-in head, else the path of a character: a file of `SUFFIXES`, or a
+            folder with a neutral and one file for each shape as .obj.
 
     Raises:
         UserError: there is no such head or file, or the file holds no face that can speak.
@@ -29,19 +34,59 @@ def open_rig(rig: str | PathLike[str]) -> Rig:
     name, colon, identity = text.partition(":")
     if name == BUILT_IN:
         return open_built_in(identity if colon else IDENTITIES[0])
-    path = Path(text)
-    if path.suffix.lower() not in SUFFIXES:
-        heads = ", ".join(f"{BUILT_IN}:{identity}" for identity in IDENTITIES)
-        raise UserError(
-            f"{text!a} names no rig",
-            hint=f"Give {BUILT_IN!r} (or {heads}), or a character as a file: {' '.join(SUFFIXES)}. Blender exports "
-            "its own files, FBX and USD as glTF.",
-        )
     from audio2face.rigs.character import rig_of
-    from audio2face.rigs.gltf_scene import read_gltf
 
-    return rig_of(read_gltf(path))
+    return rig_of(open_scene(Path(text)))
 
+
+def open_scene(path: Path) -> Scene:
+    """Opens the file or folder of a character, by its suffix.
+
+    Raises:
+        UserError: it is missing, damaged, or of no format that is read.
+    """
+    suffix = path.suffix.lower()
+    for reader in _READERS:
+        if suffix in reader.suffixes:
+            if reader.extra is not None:
+                require(f"Reading a character as {suffix}", reader.extra)
+            module = importlib.import_module(f"audio2face.rigs.{reader.module}")
+            found: Scene = getattr(module, reader.function)(path)
+            return found
+    if path.is_dir() or (not suffix and (path.parts[1:] or path.exists())):
+        return read_obj_folder(path)
+    heads = ", ".join(f"{BUILT_IN}:{identity}" for identity in IDENTITIES)
+    hint = f"Give {BUILT_IN!r} (or {heads}), a character as a file ({' '.join(SUFFIXES)}), or a folder of .obj files."
+    if suffix == SUFFIX and path.is_file():
+        hint = "Give the folder, in which neutral.obj is the face at rest and each other file a shape."
+    raise UserError(f"{str(path)!a} names no rig", hint=hint)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What reads a format; loaded when it is needed.
+
+    Attributes:
+        suffixes: of its files.
+        module: within this package.
+        function: `function(path) -> Scene`.
+        extra: what it needs beside the base installation, see `audio2face.extras`.
+    """
+
+    suffixes: tuple[str, ...]
+    module: str
+    function: str
+    extra: str | None = None
+
+
+_READERS = (
+    _Reader((".glb", ".gltf", ".vrm"), "gltf_scene", "read_gltf"),
+    _Reader((".usd", ".usda", ".usdc", ".usdz"), "usd_scene", "read_usd", "usd"),
+    _Reader((".npz",), "npz_scene", "read_npz"),
+    _Reader((".fbx", ".blend"), "blender_scene", "read_through_blender"),
+)
+SUFFIXES = tuple(suffix for reader in _READERS for suffix in reader.suffixes)
+"""Suffixes of the files of characters."""
 
 BUILT_IN = "example"
 """What names the first of the heads; `example:ben` names one."""

@@ -15,9 +15,9 @@ import numpy as np
 
 from audio2face.errors import FileFormatError
 from audio2face.geometry.mesh import triangulate
-from audio2face.rigs.scene import Axis, Piece, Scene
+from audio2face.rigs.scene import Axis, Piece, Scene, turned_over
 from audio2face.rigs.shape_names import SIDES, ShapeTable
-from audio2face.types import Float32Array, Float64Array, Int32Array
+from audio2face.types import Float32Array, Float64Array
 
 MOVES = 0.02
 """Share of a shape's largest motion: less is not part of the face."""
@@ -183,7 +183,7 @@ def _right_handed(pieces: Sequence[Piece], table: ShapeTable) -> tuple[list[Piec
         said = "its shapes of the left move the viewer's left, which is the actor's right: they change places"
         return list(pieces), table.mirrored(), [said]
     if inwards:
-        turned = [replace(piece, faces=_turned_over(piece.faces)) for piece in pieces]
+        turned = [replace(piece, faces=turned_over(piece.faces)) for piece in pieces]
         return turned, table, ["its polygons look inwards: their corners are reversed"]
     return list(pieces), table, []
 
@@ -200,16 +200,6 @@ def _looks_inwards(pieces: Sequence[Piece], table: ShapeTable, size: float) -> b
             volume += float(np.einsum("tc,tc->", (first + second + third) / 3 - middle, normals))
             area += float(np.linalg.norm(normals, axis=1).sum())
     return volume < -_OUTWARDS * area * size
-
-
-def _turned_over(faces: Int32Array) -> Int32Array:
-    """Polygons with their corners in the other order."""
-    turned = faces.copy()
-    turned[:, 1:3] = faces[:, [2, 1]]
-    if faces.shape[1] == 4:
-        whole = faces[:, 3] >= 0
-        turned[whole, 1:] = faces[whole, :0:-1]
-    return turned
 
 
 # --- units ------------------------------------------------------------------------------------------------------------

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import struct
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from audio2face.errors import FileFormatError, UserError
 from audio2face.geometry.mesh import NO_CORNER
 from audio2face.types import Float32Array, Int32Array, UInt8Array
 
@@ -59,6 +62,27 @@ class Scene:
     gltf: Path | None = None
 
 
+@contextmanager
+def damage(path: Path, what: str, hint: str) -> Iterator[None]:
+    """Turns what a damaged file causes into one error.
+
+    Args:
+        path: the file.
+        what: the name of its format, such as "glTF 2.0 file".
+        hint: what to do.
+
+    Raises:
+        FileFormatError: with what is wrong.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, struct.error, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
+        raise FileFormatError(f"is not a valid {what}: {reason}", path=path, hint=hint) from error
+
+
 def joined_faces(pieces: Collection[Piece]) -> Int32Array:
     """The polygons of several meshes whose vertices are joined, `[faces, 3]`, or `[faces, 4]` where one has four."""
     width = max((piece.faces.shape[1] for piece in pieces), default=3)
@@ -103,3 +127,13 @@ def polygons(counts: Int32Array, corners: Int32Array) -> Int32Array:
         return np.zeros((0, 3), np.int32)
     faces = np.concatenate(rows)[np.argsort(np.concatenate(order), kind="stable")]
     return faces[:, :3].copy() if (faces[:, 3] == NO_CORNER).all() else faces
+
+
+def turned_over(faces: Int32Array) -> Int32Array:
+    """Polygons with their corners in the other order."""
+    turned = faces.copy()
+    turned[:, 1:3] = faces[:, [2, 1]]
+    if faces.shape[1] == 4:
+        whole = faces[:, 3] >= 0
+        turned[whole, 1:] = faces[whole, :0:-1]
+    return turned

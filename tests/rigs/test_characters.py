@@ -253,7 +253,10 @@ def test_a_file_that_is_cut_off(tmp_path: Path, keep: int) -> None:
     ("name", "message"),
     [
         ("nobody.glb", "there is no such character"),
-        ("hero.fbx", "'hero.fbx' names no rig\n .*Blender"),
+        ("hero.ma", "'hero.ma' names no rig\n .*glb .*usdz .*folder of .obj"),
+        ("hero.fbx", "there is no such character"),
+        ("heads/hero", "there is no such character"),
+        ("hero", "'hero' names no rig"),
         ("example:eve", "no example head 'eve'"),
     ],
 )

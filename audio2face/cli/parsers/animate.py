@@ -36,7 +36,8 @@ def animate() -> argparse.ArgumentParser:
         "--rig",
         metavar="RIG",
         help="a face that was never recorded, in place of a model: 'example' or 'example:ben' for a built-in head, or "
-        "a character with ARKit's morph targets or visemes (.glb, .gltf, .vrm)",
+        "a character with ARKit's blend shapes or visemes: .glb, .gltf, .vrm, .usd (.usda, .usdc, .usdz), .npz, a "
+        "folder of .obj files, or, through Blender, .fbx and .blend",
     )
     _add_recordings(result)
     _add_face(result)
