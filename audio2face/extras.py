@@ -33,9 +33,13 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "usd": ("pxr",),
         "video": ("av", "matplotlib"),
         "gltf": ("pygltflib",),
+        "capture": ("mediapipe", "av"),
         "example": ("hibari", "python_stretch"),
     }
 )
+
+# Those that the repository's environment leaves out, because they are large and few need them, as pip takes them.
+APART: Mapping[str, tuple[str, ...]] = MappingProxyType({"capture": ("mediapipe>=1.2.3", "av>=14.0")})
 
 
 def missing(extra: str) -> list[str]:
@@ -66,6 +70,9 @@ def install_hint(*extras: str) -> str:
     if not in_repository():
         return f'pip install "audio2face[{",".join(extras)}]"'
     prepared = PACKAGES / ".venv"
+    if any(extra in APART for extra in extras):
+        packages = " ".join(f'"{package}"' for extra in extras for package in APART.get(extra, ()))
+        return f"{prepared / 'bin/python'} -m pip install {packages}"
     if Path(sys.prefix).resolve() == prepared.resolve():
         return f"The environment in {prepared} is not whole: remove that folder, and any run_*.py makes it anew."
     return f"Use the repository's environment, which the host scripts (run_*.py) prepare: {prepared / 'bin/python'}"

@@ -6,8 +6,10 @@ debugger or torchrun, no messages are sent. Standard library only, for any Pytho
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -82,3 +84,15 @@ def _send(line: str) -> None:
 def print_stopped(text: str) -> None:
     """Prints the one line of a stage that was stopped; safe in a signal handler."""
     os.write(2, f"[STOPPED] {text}\n".encode(errors="backslashreplace"))
+
+
+def end_with_parent() -> None:
+    """Ends this process when its parent is killed, so that it neither waits for ever nor writes into a later run."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -36,6 +36,7 @@ from audio2face.example.expression import BLINK_KEYS
 from audio2face.example.gaze import saccade_table
 from audio2face.example.head import IDENTITIES, Head
 from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, Take, all_takes, write_recording
+from audio2face.interrupts import end_with_parent
 from audio2face.io.atomic import write_json, write_npz, write_text
 
 _SACCADE_SEED = 5000
@@ -154,7 +155,7 @@ def _run_jobs(jobs: Sequence[tuple[Take, str]], folders: dict[str, Path]) -> Ite
     """Processes every job in a few processes; yields results as they finish."""
     processes = min(os.cpu_count() or 1, _MAX_PROCESSES, len(jobs))
     # Spawned: a process with threads of its own (such as torch) must not be forked.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=end_with_parent)
     try:
         with _interrupts_ignored():
             tasks = [pool.submit(write_recording, take, actor, folders[actor]) for take, actor in jobs]
@@ -175,18 +176,6 @@ def _interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent is killed, so that it neither waits for ever nor writes into a later run."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write_motions(folder: Path, motions: Iterable[JawMotion]) -> None:

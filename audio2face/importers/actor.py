@@ -13,6 +13,7 @@ from audio2face.dataset.layout import ActorGeometry, ShapeSet, TongueGeometry
 from audio2face.errors import UserError
 from audio2face.importers.take import MeshMotion
 from audio2face.importers.weights import NEEDED
+from audio2face.rigs.closures import LipCloser
 from audio2face.rigs.rig import Rig
 from audio2face.types import AnyArray, Float32Array
 
@@ -91,14 +92,20 @@ class _Posed:
         return out[: stop - start]
 
 
-def posed_on(rig: Rig, weights: Float32Array, tongue: Float32Array) -> MeshMotion:
+def posed_on(
+    rig: Rig, weights: Float32Array, tongue: Float32Array, lips_meet: Float32Array | None = None
+) -> MeshMotion:
     """The meshes of a rig under weights.
 
     Args:
         rig: the rig.
         weights: `[frames, 52]`.
         tongue: weights of its tongue, `[frames, 16]`.
+        lips_meet: how far its lips meet, see `Take.lips_meet`, `[frames]`.
     """
+    if lips_meet is not None:
+        closed = LipCloser(rig)(weights.astype(np.float64), lips_meet.astype(np.float64))
+        weights = closed.astype(np.float32)
     count, inside = len(weights), rig.tongue
     return MeshMotion(
         skin=_Posed(count, len(rig.neutral), lambda frames: rig.skin(weights[frames])),

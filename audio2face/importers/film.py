@@ -19,6 +19,7 @@ from audio2face.audio.edit_list import TimedEdit, read_edit_lists
 from audio2face.audio.media import is_still, presentation_start
 from audio2face.audio.media_frames import MOV, FrameReader, converted_errors, open_container
 from audio2face.errors import FileFormatError, UserError, missing_file
+from audio2face.importers.timing import USUAL_RATES
 from audio2face.types import Float64Array, Picture
 
 if TYPE_CHECKING:
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 LONGEST_SIDE = 1920  # pixels; larger pictures are reduced, since a face needs no more than a quarter of it
 _MOST_PIXELS = 1 << 26  # in a picture, as stated by the header
 _ROUNDING_SECONDS = 0.0011  # time stamps are rounded to milliseconds in some containers
+_LAG = 10  # pictures over which jitter of their times evens out
 _NEAR = 0.02  # a measured rate is taken for a standard one within this share
-_NTSC = tuple(Fraction(rate * 1000, 1001) for rate in (24, 30, 60, 120))
-STANDARD_RATES = (*_NTSC, *(Fraction(rate) for rate in (12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120)))
-"""Rates of cameras in frames per second."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class Film:
         stated_seconds: length in the header; None where it states none.
         origin: time stamp in seconds that is time 0, for tracks without edits.
         edits: the ranges to present, and when; none for all.
+        has_sound: whether it has an audio track.
     """
 
     path: Path
@@ -54,6 +54,7 @@ class Film:
     stated_seconds: float | None
     origin: Fraction
     edits: tuple[TimedEdit, ...]
+    has_sound: bool
 
     def pictures(self) -> Iterator[tuple[float, Picture]]:
         """Decodes the film once.
@@ -126,6 +127,7 @@ def open_film(path: Path) -> Film:
             stated_seconds=_stated_seconds(container, track),
             origin=Fraction(0) if edits else presentation_start(container),
             edits=edits,
+            has_sound=bool(container.streams.audio),
         )
 
 
@@ -188,8 +190,9 @@ def find_rate(times: Float64Array, stated: Sequence[Fraction]) -> FrameRate:
         times: of at least two pictures in seconds, ascending, `[frames]`.
         stated: rates in the header, preferred where several fit.
     """
-    usual = float(np.median(np.diff(times)))
-    candidates = [rate for rate in dict.fromkeys([*stated, *STANDARD_RATES]) if abs(float(rate) * usual - 1) < 0.2]
+    lag = min(_LAG, len(times) - 1)
+    usual = float(np.median(times[lag:] - times[:-lag])) / lag
+    candidates = [rate for rate in dict.fromkeys([*stated, *USUAL_RATES]) if abs(float(rate) * usual - 1) < 0.2]
     spreads = {rate: _spread(times, rate) for rate in candidates}
     for rate, spread in spreads.items():
         if spread <= _ROUNDING_SECONDS:
@@ -198,9 +201,8 @@ def find_rate(times: Float64Array, stated: Sequence[Fraction]) -> FrameRate:
     exact = Fraction(mean).limit_denominator(1001)
     if exact and (spread := _spread(times, exact)) <= _ROUNDING_SECONDS:
         return FrameRate(exact, True, spread)
-    nearest = min(STANDARD_RATES, key=lambda rate: abs(float(rate) * usual - 1))
-    if abs(float(nearest) * usual - 1) > _NEAR:
-        nearest = min(STANDARD_RATES, key=lambda rate: abs(float(rate) / mean - 1))
+    named = [rate for rate in stated if rate in USUAL_RATES and abs(float(rate) * usual - 1) < _NEAR]
+    nearest = named[0] if named else min(USUAL_RATES, key=lambda rate: abs(float(rate) * usual - 1))
     return FrameRate(nearest, False, _spread(times, nearest))
 
 

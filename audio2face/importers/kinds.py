@@ -91,6 +91,12 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "livelink": Kind("livelink", "LiveLink", "takes of the Live Link Face app in ARKit mode: folders or CSV files"),
     "arkit": Kind("arkit", "ArkitWeights", "weights of ARKit's shapes: CSV, JSON (Audio2Face's too), .npy, .npz"),
+    "video": Kind(
+        "video",
+        "VideoFilms",
+        "films of a speaking face, through MediaPipe's face landmarker (--model FILE)",
+        ("model", "smoothing", "rest"),
+    ),
 }
 
 

@@ -60,6 +60,8 @@ class Take:
         eyes: rotations of right and left eye, pitch (down) and yaw (to the actor's left) in degrees, float32
             `[frames, 2, 2]`; None where they were not captured.
         head: motion of the head; None where it was not captured.
+        lips_meet: how far the lips were seen to meet, whatever the weights tell: float32 `[frames]` from 0 to 1; None
+            where only the weights tell.
         audio: the recording; None where there is none.
         audio_start: position of frame 0 in the recording, in seconds; negative where the recording begins later.
         emotion: the emotion that the source names; None where it names none.
@@ -76,6 +78,7 @@ class Take:
     meshes: MeshMotion | None = None
     eyes: Float32Array | None = None
     head: HeadMotion | None = None
+    lips_meet: Float32Array | None = None
     audio: Path | None = None
     audio_start: float = 0.0
     emotion: str | None = None

@@ -138,7 +138,8 @@ class DatasetWriter:
         else:
             assert isinstance(self.face, RigFace)
             assert take.weights is not None
-            meshes = posed_on(self.face.rig, take.weights[shot.frames], _tongue_of(take, shot, samples))
+            near = None if take.lips_meet is None else take.lips_meet[shot.frames]
+            meshes = posed_on(self.face.rig, take.weights[shot.frames], _tongue_of(take, shot, samples), near)
         arrays: dict[str, AnyArray] = {} if meshes.jaw is None else {_JAW: meshes.jaw}
         if take.eyes is not None:
             arrays[_EYES] = take.eyes[shot.frames]

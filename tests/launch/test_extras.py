@@ -74,12 +74,20 @@ def test_in_the_repository_the_hint_is_its_environment(monkeypatch: pytest.Monke
     assert "pip install" not in str(caught.value.hint)
 
 
+def test_what_the_repository_lacks_is_installed_into_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mediapipe", None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="a film needs what is not installed here: mediapipe") as caught:
+        extras.require("a film", "capture")
+    assert str(caught.value.hint).endswith('python -m pip install "mediapipe>=1.2.3" "av>=14.0"')
+
+
 def test_extras_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = project["optional-dependencies"]
     assert set(extras.EXTRAS) <= set(declared)
     (everything,) = declared["all"]
-    assert set(re.findall(r"\w+", everything.partition("[")[2])) == set(extras.EXTRAS)
+    assert set(re.findall(r"\w+", everything.partition("[")[2])) == set(extras.EXTRAS) - set(extras.APART)
+    assert {name: tuple(declared[name]) for name in extras.APART} == dict(extras.APART)
     base = {re.split(r"[<>=]", requirement)[0] for requirement in project["dependencies"]}
     assert not base & {"torch", "matplotlib", "transformers", "av", "onnx", "usd-core", "pygltflib"}
 
