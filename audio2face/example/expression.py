@@ -10,16 +10,12 @@ import numpy as np
 from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES
 from audio2face.example.contact import make_contacts
 from audio2face.example.feelings import ACCENTS, EXPRESSIONS, STIRRINGS, add_shape, smooth_noise
-from audio2face.example.gaze import add_blinks, follow_with_lids, gaze_curve
+from audio2face.example.gaze import BLINK_FPS, BLINK_KEYS, add_blinks, follow_with_lids, gaze_curve
 from audio2face.example.head import Head
 from audio2face.example.sentences import Phone
 from audio2face.example.speech import Utterance
 from audio2face.example.visemes import Curves, articulate, frame_centres
 from audio2face.types import Float32Array
-
-BLINK_KEYS: tuple[float, ...] = (0.0, 0.3, 0.88, 1.0, 0.96, 0.72, 0.44, 0.22, 0.08, 0.0)
-"""One blink at 30 fps, 0 open to 1 closed: closed within 100 ms, open again after another 200 ms."""
-BLINK_FPS = 30.0
 
 _BLINK_PAUSE = (2.0, 6.0)  # seconds between blinks
 _MODULATION_SECONDS = 0.5

@@ -14,6 +14,9 @@ from audio2face.example.visemes import Curves, ease, frame_centres
 from audio2face.types import Float32Array
 
 SACCADE_ROWS = 5000
+BLINK_KEYS: tuple[float, ...] = (0.0, 0.3, 0.88, 1.0, 0.96, 0.72, 0.44, 0.22, 0.08, 0.0)
+"""One blink at 30 fps, 0 open to 1 closed: closed within 100 ms, open again after another 200 ms."""
+BLINK_FPS = 30.0
 SACCADE_FPS = 30.0
 
 _FIXATION_SECONDS = (0.35, 2.2)

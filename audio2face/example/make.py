@@ -32,8 +32,7 @@ from audio2face.dataset.layout import (
     write_actor_geometry,
 )
 from audio2face.errors import UserError
-from audio2face.example.expression import BLINK_KEYS
-from audio2face.example.gaze import saccade_table
+from audio2face.example.gaze import BLINK_KEYS, saccade_table
 from audio2face.example.head import IDENTITIES, Head
 from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, Take, all_takes, write_recording
 from audio2face.interrupts import end_with_parent

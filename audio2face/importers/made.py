@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from audio2face.dataset.arkit_names import ARKIT_INDEX
-from audio2face.example.expression import BLINK_FPS, BLINK_KEYS
-from audio2face.example.gaze import SACCADE_FPS, SACCADE_ROWS, saccade_table
+from audio2face.example.gaze import BLINK_FPS, BLINK_KEYS, SACCADE_FPS, SACCADE_ROWS, saccade_table
 from audio2face.geometry.frames import recorded_times
 from audio2face.rigs.speech import extract_curves, speech_weights
 from audio2face.rigs.viseme_source import extract_visemes
