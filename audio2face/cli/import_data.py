@@ -25,7 +25,7 @@ from audio2face.dataset.discovery import FoundActor, find_actors
 from audio2face.errors import UserError
 from audio2face.importers.about import about_text, advice, minutes_of, num_shots
 from audio2face.importers.actor import Face, MeshFace, RigFace, missing_shapes
-from audio2face.importers.kinds import Importer, ImportOptions, new_importer
+from audio2face.importers.kinds import KINDS, Importer, ImportOptions, new_importer
 from audio2face.importers.naming import plain_name
 from audio2face.importers.plan import check_take
 from audio2face.importers.sync import Offset, find_offsets, shifted
@@ -77,7 +77,9 @@ def _options(args: argparse.Namespace) -> ImportOptions:
     audio = None if args.audio is None else Path(args.audio)
     if audio is not None and not audio.exists():
         raise UserError("there is no such recording", path=audio, hint="Check the path of --audio.")
-    return ImportOptions(audio=audio, emotion=args.emotion, fps=args.fps)
+    typed = {option: getattr(args, option) for kind in KINDS.values() for option in kind.options}
+    more = {option: str(value) for option, value in typed.items() if value is not None}
+    return ImportOptions(audio=audio, emotion=args.emotion, fps=args.fps, more=more)
 
 
 def _existing(text: str, roots: Roots) -> Path:

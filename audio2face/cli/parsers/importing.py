@@ -15,6 +15,7 @@ from audio2face.cli.parsers.project import NETWORKS, positive
 IMPORT_KINDS = {
     "livelink": "takes of the Live Link Face app in ARKit mode: folders or CSV files",
     "arkit": "weights of ARKit's shapes: CSV, JSON (Audio2Face's too), .npy, .npz",
+    "video": "films of a speaking face, through MediaPipe's face landmarker (--model FILE)",
 }
 
 
@@ -29,6 +30,7 @@ def importing() -> argparse.ArgumentParser:
         "python run_import.py livelink takes/ --name mary\n"
         "  python run_import.py livelink MySlate_1_iPhone.csv --audio MySlate_1.wav --name mary --dry-run\n"
         "  python run_import.py arkit weights.json --audio speech.wav --name mary --rig character.glb\n"
+        "  python run_import.py video interview.mp4 --model face_landmarker.task --name mary\n"
         "  python run_import.py livelink takes/ --name mary --emotion joy --train",
     )
     result.add_argument("kind", metavar="KIND", choices=tuple(IMPORT_KINDS), help="what the sources are, see above")
@@ -41,6 +43,7 @@ def importing() -> argparse.ArgumentParser:
         help="name of data set, actor and configuration",
     )
     _add_capture(result)
+    _add_film(result)
     _add_result(result)
     return result
 
@@ -78,6 +81,27 @@ def _add_capture(parser: argparse.ArgumentParser) -> None:
         default="example",
         help="the face that captured weights move: 'example' or 'example:ben' for a built-in head, or a character with "
         "ARKit's shapes as a file (default: example)",
+    )
+
+
+def _add_film(parser: argparse.ArgumentParser) -> None:
+    film = parser.add_argument_group("films (kind video)")
+    film.add_argument(
+        "--model",
+        metavar="FILE",
+        help="the network of MediaPipe's face landmarker, face_landmarker.task (a film without it: how to get it)",
+    )
+    film.add_argument(
+        "--smoothing",
+        metavar="SECONDS",
+        help="width of the filter that removes the jitter of the measurements; closures and blinks keep their values "
+        "(default: 0.2; 0: none)",
+    )
+    film.add_argument(
+        "--rest",
+        choices=("remove", "keep"),
+        help="the shapes of the person's resting face: remove them, so that the rig rests in its own neutral, or keep "
+        "them (default: remove)",
     )
 
 
