@@ -14,8 +14,9 @@ from types import MappingProxyType
 import numpy as np
 
 from audio2face.errors import UserError
+from audio2face.synthesis.speakers import english_words
 from tools.espeak import Synthesiser
-from tools.speech_texts import english_words, text_in
+from tools.speech_texts import text_in
 
 LANGUAGES: Mapping[str, str] = MappingProxyType(
     {

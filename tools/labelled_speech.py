@@ -29,35 +29,22 @@ import numpy.typing as npt
 from audio2face.audio import resample_soxr
 from audio2face.audio.mel import MEL_RATE
 from audio2face.console import console, fail
-from audio2face.dataset.phoneme_times import SILENCE, PhonemeTime
+from audio2face.dataset.phoneme_times import PhonemeTime
 from audio2face.errors import UserError
 from audio2face.io.atomic import write_npz
 from audio2face.phonetic.front_end import OVERLAP, POWER_FLOOR, mel_power
 from audio2face.phonetic.network import STEP_SAMPLES
 from audio2face.synthesis.labels import StepLabels, label_steps
+from audio2face.synthesis.speakers import Speak, Spoken, natural_speaker, other_speaker
 from audio2face.types import Float32Array
 from tools.espeak import Delivery, Synthesiser, label_phones
 from tools.kokoro import SAMPLE_RATE, Kokoro
 from tools.kokoro_phonemes import LANGUAGES, phonemes_in
-from tools.other_sounds import other_sound
-from tools.speech_texts import english_words, languages, text_in
+from tools.speech_texts import languages, text_in
 
 PART_SECONDS = 600.0
 _LEVEL = 0.06  # root mean square of every utterance
 _KOKORO_SHARES = {"a": 5, "b": 3, "z": 4, "j": 2, "e": 2, "f": 2, "h": 2, "i": 2, "p": 2}  # of the languages
-_BRITISH = {"Q": "əʊ"}  # a letter of hibari's that the example does not speak
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """One utterance: samples at 16 kHz, phones without gaps, and who speaks."""
-
-    samples: Float32Array
-    phones: tuple[PhonemeTime, ...]
-    voice: str
-
-
-Speak = Callable[[np.random.Generator], Spoken]
 
 
 @dataclass(frozen=True)
@@ -93,34 +80,6 @@ def formant_speaker() -> Speak:
     return speak
 
 
-def natural_speaker() -> Speak:
-    """Utterances of the example's voice with other pitches and formants, of random English words.
-
-    Raises:
-        UserError: the extra `example` is not installed.
-    """
-    from audio2face.example.sentences import EMOTIONS, Sentence
-    from audio2face.example.speech import SAMPLE_RATE as NATURAL_RATE
-    from audio2face.example.speech import Speaker, Voice
-
-    speaker, lexicons = Speaker(), [tuple(english_words(accent).values()) for accent in ("us", "gb")]
-
-    def speak(rng: np.random.Generator) -> Spoken:
-        phonemes = lexicons[int(rng.integers(len(lexicons)))]
-        words = [phonemes[int(index)] for index in rng.integers(len(phonemes), size=int(rng.integers(5, 11)))]
-        text = " ".join(word + ("," if rng.random() < 0.1 else "") for word in words) + "."
-        emotion = EMOTIONS[int(rng.integers(len(EMOTIONS)))]
-        sentence = Sentence("", text, emotion, speed=float(rng.uniform(0.8, 1.35)))
-        voice = Voice(float(np.exp(rng.uniform(-0.6, 0.35))), float(np.exp(rng.uniform(-0.22, 0.18))))
-        said = speaker.synthesise(sentence, voice, int(rng.integers(2**30)))
-        phones = tuple(
-            PhonemeTime(_BRITISH.get(phone.symbol, phone.symbol), phone.start, phone.end) for phone in said.phones
-        )
-        return Spoken(resample_soxr(said.samples, NATURAL_RATE, MEL_RATE), phones, "hibari")
-
-    return speak
-
-
 def kokoro_speaker() -> Speak:
     """Utterances of Kokoro's voices in nine languages, most of them mixed of two, with other pitches and formants.
 
@@ -140,16 +99,6 @@ def kokoro_speaker() -> Speak:
         # Played at another rate, the voice is that of a smaller or a larger speaker.
         moved = tuple(PhonemeTime(phone.symbol, phone.start / size, phone.end / size) for phone in phones)
         return Spoken(resample_soxr(samples, round(SAMPLE_RATE * size), MEL_RATE), moved, f"kokoro {one}")
-
-    return speak
-
-
-def other_speaker() -> Speak:
-    """Sounds that are no speech, labelled as silence."""
-
-    def speak(rng: np.random.Generator) -> Spoken:
-        kind, samples = other_sound(rng)
-        return Spoken(samples, (PhonemeTime(SILENCE, 0.0, len(samples) / MEL_RATE),), kind)
 
     return speak
 

@@ -6,14 +6,13 @@ hangul; in all other languages syllables of the language's own spelling are join
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
+
+from audio2face.synthesis.speakers import english_words
 
 ENGLISH = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-029")
 """Accents of English, as eSpeak NG calls them."""
@@ -161,22 +160,6 @@ _HANGUL, _HANGUL_VOWELS, _HANGUL_FINALS = 0xAC00, 21, 28
 _KOREAN_FINALS = (0, 0, 1, 4, 8, 16, 17, 21)
 
 Word = Callable[[np.random.Generator], str]
-
-
-@cache
-def english_words(accent: str = "us") -> Mapping[str, str]:
-    """Words in lower case, and their phonemes in hibari's alphabet.
-
-    Args:
-        accent: "us" or "gb".
-    """
-    packed = files("hibari").joinpath(f"assets/lexicon_{accent}_gold.json.gz").read_bytes()
-    lexicon = json.loads(gzip.decompress(packed))
-    return {
-        word: phonemes
-        for word, phonemes in sorted(lexicon.items())
-        if isinstance(phonemes, str) and word.isalpha() and word.islower() and 2 < len(word) < 10
-    }
 
 
 def languages() -> tuple[str, ...]:

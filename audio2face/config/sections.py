@@ -144,6 +144,12 @@ class TrainRegression:
     AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None
     AUG_MUTED_AUDIO_NOISE_SCALE: float
     AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[float, float] | None
+    SYNTHETIC_SHARE: float
+    SYNTHETIC_EPOCHS: int
+    SYNTHETIC_MINUTES: float
+    SYNTHETIC_SEED: int
+    SYNTHETIC_ROOT: Path
+    SYNTHETIC_SPEECH_ROOT: Path | None
     AUGMENT: AugmentRegression
     SHOT_EMOTION_NAME_FOR_ALL_ZEROS: str | None
     DEFAULT_SHOT_EMOTION_NAME: str
@@ -243,6 +249,12 @@ class TrainDiffusion:
     AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None
     AUG_MUTED_AUDIO_NOISE_SCALE: float
     AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[float, float] | None
+    SYNTHETIC_SHARE: float
+    SYNTHETIC_EPOCHS: int
+    SYNTHETIC_MINUTES: float
+    SYNTHETIC_SEED: int
+    SYNTHETIC_ROOT: Path
+    SYNTHETIC_SPEECH_ROOT: Path | None
     AUGMENT: AugmentDiffusion
     TRAIN_ON_RANDOM_SUBSEGMENT: bool
     SUBSEGMENT_MIN_FRAME: int

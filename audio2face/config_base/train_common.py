@@ -28,7 +28,9 @@ from audio2face.config_base.types import (
     Positive,
     Precision,
     Seed,
+    SyntheticShare,
     TrackerName,
+    dataset_folder,
     workspace_file,
 )
 
@@ -181,6 +183,42 @@ AUG_MUTED_AUDIO_NOISE_SCALE: NonNegative = 0.1
 # Read by: training.
 AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[NonNegative, NonNegative] | None = (0.0, 1.0)
 
+# The share of synthetic talking in every batch: synthetic speech in many voices, whose motion follows viseme rules in
+# the actor's own style, learnt from the training shots. It teaches a network voices that were never recorded; the
+# figures are in docs/quality.md. An epoch still has every recorded item once, and 1 / (1 - share) times as many in
+# all. Needs the extra "example", or SYNTHETIC_SPEECH_ROOT.
+# Change it when the network is to serve other speakers or languages than the recorded ones (0.3 to 0.5).
+# Read by: training.
+SYNTHETIC_SHARE: SyntheticShare = 0.0
+
+# The number of epochs at the start in which all items are synthetic talking: a pretraining, after which
+# SYNTHETIC_SHARE applies. They count in NUM_EPOCHS.
+# Change it when recordings are few (minutes).
+# Read by: training.
+SYNTHETIC_EPOCHS: Index = 0
+
+# Minutes of synthetic speech, made once in about three seconds each and kept in SYNTHETIC_ROOT. It is divided among
+# the actors.
+# Change it when a training is long enough to hear all of it many times.
+# Read by: training.
+SYNTHETIC_MINUTES: Positive = 20.0
+
+# Seed of the synthetic speech: voices, words, pauses, sounds; and of the emotions that it is given.
+# Change it when you want to measure the spread between seeds.
+# Read by: training.
+SYNTHETIC_SEED: Seed = 0
+
+# The folder in which synthetic speech is kept, by version and seed.
+# Change it when several workspaces share one.
+# Read by: training.
+SYNTHETIC_ROOT: OutputFolder = "/workspace/synthetic_speech"
+
+# A folder with labelled speech of your own, in place of the synthetic: recordings, and beside each the times of its
+# phones in IPA under the same name, in one of the formats of PHONEME_TIMES_ROOT. All of it is used.
+# Change it when you have speech with exact phone times, such as that of a better synthesiser or another language.
+# Read by: training.
+SYNTHETIC_SPEECH_ROOT: Annotated[str, dataset_folder("train")] | None = None
+
 # --- Emotions ---------------------------------------------------------------------------------------------
 
 # The emotion that is encoded as the zero vector; None gives every emotion an input.
@@ -328,6 +366,6 @@ FREE_PARAMETERS = {
     *("LOG_PERIOD", "TRACKERS", "VALIDATION_PERIOD_EPOCHS", "EXPORTED_WEIGHTS", "STREAMING_CFG"),
     *("COMPACTIFY_IMPLICIT_EMO_DB",),
     *("DEVICE", "COMPILE", "CHECKPOINT_PERIOD_MINUTES", "TIME_LIMIT_MINUTES"),
-    *("SPEECH_FEATURES_ROOT",),
+    *("SPEECH_FEATURES_ROOT", "SYNTHETIC_ROOT"),
     *("AUDIO_DATA_CACHING", "PHONEME_DATA_CACHING", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
 }

@@ -7,14 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,9 +28,9 @@ from audio2face.dataset.layout import (
 from audio2face.errors import UserError
 from audio2face.example.gaze import BLINK_KEYS, saccade_table
 from audio2face.example.head import IDENTITIES, Head
-from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, Take, all_takes, write_recording
-from audio2face.interrupts import end_with_parent
+from audio2face.example.recording import UNSEEN_FOLDER, JawMotion, all_takes, write_recording
 from audio2face.io.atomic import write_json, write_npz, write_text
+from audio2face.io.processes import run_jobs
 
 _SACCADE_SEED = 5000
 _RIG_VERSION = "example-1"
@@ -131,7 +125,7 @@ def make_example(root: Path, *, actors: Sequence[str] = IDENTITIES, progress: bo
         write_actor_files(folder, Head.open(actor))
     jobs = [(take, actor) for take in all_takes() for actor in missing if take.is_spoken_by(actor)]
     if jobs:
-        motions = _run_jobs(jobs, folders)
+        motions = run_jobs(write_recording, [(take, actor, folders[actor]) for take, actor in jobs], _MAX_PROCESSES)
         done = list(track(motions, len(jobs), "creating the example dataset") if progress else motions)
         for actor, folder in missing.items():
             _write_motions(folder, [motion for motion in done if motion.actor == actor])
@@ -148,33 +142,6 @@ def is_complete(folder: Path) -> bool:
         and stamp.get("complete") is True
         and stamp.get("files") == _sizes(folder)
     )
-
-
-def _run_jobs(jobs: Sequence[tuple[Take, str]], folders: dict[str, Path]) -> Iterator[JawMotion]:
-    """Processes every job in a few processes; yields results as they finish."""
-    processes = min(os.cpu_count() or 1, _MAX_PROCESSES, len(jobs))
-    # Spawned: a process with threads of its own (such as torch) must not be forked.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=end_with_parent)
-    try:
-        with _interrupts_ignored():
-            tasks = [pool.submit(write_recording, take, actor, folders[actor]) for take, actor in jobs]
-        for task in as_completed(tasks):
-            yield task.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Lets only this process handle Ctrl-C, which a terminal sends to all; it ends the processes started here."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _write_motions(folder: Path, motions: Iterable[JawMotion]) -> None:

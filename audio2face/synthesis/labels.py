@@ -108,15 +108,20 @@ def spoken_phones(phones: Sequence[PhonemeTime]) -> tuple[Phone, ...]:
     return tuple(Phone(example_phone(span.sound), span.start, span.end) for span in _spans(phones))
 
 
-def viseme_curves(phones: Sequence[Phone], steps: int) -> Float32Array:
-    """Computes the channels of visemes, float32 `[steps, channels]`, for phones of the example without gaps."""
-    rate = float(STEPS_PER_SECOND)
+def viseme_curves(phones: Sequence[Phone], steps: int, rate: float = STEPS_PER_SECOND) -> Float32Array:
+    """Computes the channels of visemes, float32 `[steps, channels]`, those of `VISEME_CHANNELS`.
+
+    Args:
+        phones: of the example, without gaps.
+        steps: number of steps.
+        rate: steps per second.
+    """
     skin, tongue = articulate(phones, steps, rate)
     curves = []
     for name in _CURVES:
         shape = SHAPES_OF[name][0]
         curves.append(skin[:, ARKIT_INDEX[shape]] if shape in ARKIT_INDEX else tongue[:, TONGUE_INDEX[shape]])
-    touching = [_closeness(phones, symbols, steps) for symbols in (BILABIALS, LABIODENTALS)]
+    touching = [_closeness(phones, symbols, steps, rate) for symbols in (BILABIALS, LABIODENTALS)]
     return np.stack([*curves, *touching], axis=1).astype(np.float32)
 
 
@@ -144,7 +149,7 @@ def _spans(phones: Sequence[PhonemeTime]) -> list[_Span]:
     return spans
 
 
-def _closeness(phones: Sequence[Phone], symbols: frozenset[str], steps: int) -> Float64Array:
-    found = contacts(phones, symbols, steps, float(STEPS_PER_SECOND))
+def _closeness(phones: Sequence[Phone], symbols: frozenset[str], steps: int, rate: float) -> Float64Array:
+    found = contacts(phones, symbols, steps, rate)
     closeness: Float64Array = np.max([np.zeros(steps), *(contact.closeness for contact in found)], axis=0)
     return closeness

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -80,11 +81,18 @@ class MetricAverager:
         self._flushed = time.monotonic()
         self._started = self._flushed - spent
 
-    def add(self, losses: Mapping[str, Tensor], weight: float, frames: int) -> None:
-        """Adds means over `weight` items."""
+    def add(
+        self,
+        losses: Mapping[str, Tensor],
+        weight: float,
+        frames: int,
+        group_sizes: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Adds means over `weight` items; a name such as "synthetic/mse" is a mean over the items of that group."""
         for name, loss in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + loss.float() * weight
-            self._weights[name] = self._weights.get(name, 0.0) + weight
+            own = group_sizes.get(name.partition("/")[0], weight)
+            self._sums[name] = self._sums.get(name, 0.0) + loss.float() * own
+            self._weights[name] = self._weights.get(name, 0.0) + own
         self._frames += frames
 
     def flush(self, fabric: Fabric, done: int) -> tuple[dict[str, float], Throughput]:
@@ -95,7 +103,8 @@ class MetricAverager:
             done: batches done since the start of training.
 
         Returns:
-            "loss", "losses/<term>" and "gradient_norm", of those that were added; and the throughput.
+            "loss", "losses/<term>", "<group>/<term>" and "gradient_norm", of those that were added with items; and the
+            throughput.
         """
         now = time.monotonic()
         names = list(self._sums)
@@ -103,9 +112,11 @@ class MetricAverager:
         sums = torch.stack([self._sums[name] for name in names]) if names else weights[:0]
         sums, weights = torch.split(all_reduce_sum(fabric, torch.cat([sums, weights])), [len(names), len(names) + 1])
         averages = (sums / weights[:-1]).tolist()
+        has_items = (weights[:-1] > 0).tolist()  # a group may have been in no batch
         throughput = Throughput(float(weights[-1]) / max(now - self._flushed, 1e-9), self._seconds_left(done, now))
         self._sums, self._weights, self._frames, self._flushed = {}, {}, 0, now
-        return {_label(name): value for name, value in zip(names, averages, strict=True)}, throughput
+        found = zip(names, averages, has_items, strict=True)
+        return {_label(name): value for name, value, has_any in found if has_any}, throughput
 
     def _seconds_left(self, done: int, now: float) -> float:
         """Extrapolated from the batches since the first line, which excludes the start-up."""
@@ -116,7 +127,7 @@ class MetricAverager:
 
 
 def _label(name: str) -> str:
-    if name in _PLAIN_METRICS:
+    if name in _PLAIN_METRICS or "/" in name:
         return name
     return "loss" if name == "total" else f"losses/{name}"
 

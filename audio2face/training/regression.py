@@ -40,7 +40,7 @@ from audio2face.training.distributed import all_reduce_mean
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
-from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
+from audio2face.training.task import RECORDED, SYNTHETIC, ParameterGroup, ResumeMetadata, channel_mask
 
 
 def network_settings(
@@ -185,6 +185,7 @@ def open_task(configuration: Configuration, fabric: Fabric, state: ResumeMetadat
     )
     runs = None if state is None else state.preproc_runs
     data = TrainingData.open(configuration.dataset, train, runs, sequence_frames=train.SEQ_LEN)
+    data = data.with_synthetic_talking(train, fabric.global_rank, fabric.world_size)
     check_source(
         inference.CONFIG,
         data.shots,
@@ -249,9 +250,10 @@ class RegressionTask:
         self._settings = network_settings(train, data, encoder, phonemes)
         network = RegressionNetwork(self._settings, encoder)
         length = self._settings.implicit_emotion_len
-        self.network = RegressionTrainingModule(
-            network, ImplicitEmotions(num_rows(data.shots), length, train.EMO_INIT_SIGMA)
-        ).to(fabric.device)
+        rows = num_rows((*data.shots, *(clip.shot for clip in data.synthetic_clips)))
+        self.network = RegressionTrainingModule(network, ImplicitEmotions(rows, length, train.EMO_INIT_SIGMA)).to(
+            fabric.device
+        )
         self.generators = {"gains": torch.Generator().manual_seed(train.RNG_SEED_TORCH + fabric.global_rank)}
         network.set_noise_generator(self.generators["gains"])
         self._loss_fn = RegressionLoss(
@@ -271,7 +273,8 @@ class RegressionTask:
             rank=fabric.global_rank,
             world_size=fabric.world_size,
         )
-        self._loader = dataclasses.replace(self._loader, phonemes=phonemes)
+        tables = None if phonemes is None else phonemes.with_unknown_clips(len(data.synthetic_clips))
+        self._loader = dataclasses.replace(self._loader, phonemes=tables)
         self.num_batches = self._sampler.batches_per_epoch
         self.items_per_batch = train.BATCH_SIZE
         self._validation_loader, self._validation_specs = data.validation_sequences(train, VALIDATION_BATCH_FRAMES)
@@ -321,7 +324,25 @@ class RegressionTask:
             phonemes=batch.phoneme_targets(self._settings.phonemes),
             items=len(batch.sample_ids),
         )
-        return {"total": losses.total, **losses.terms}
+        groups = self._losses_by_group(output, batch) if batch.spec.num_synthetic is not None else {}
+        return {"total": losses.total, **losses.terms, **groups}
+
+    def _losses_by_group(self, output: RegressionOutput, batch: SequenceBatch) -> Mapping[str, Tensor]:
+        """The terms of recorded and of synthetic items, which come last; without gradient."""
+        recorded = len(batch.values) - (batch.spec.num_synthetic or 0)
+        found: dict[str, Tensor] = {}
+        for label, items in ((RECORDED, slice(0, recorded)), (SYNTHETIC, slice(recorded, None))):
+            terms = self._loss_fn.face_terms(
+                output,
+                batch.values,
+                batch.audio,
+                items,
+                valid=channel_mask(batch.valid, self._settings.sizes, self._fabric.device),
+                lip_distance_weights=batch.lip_distance_weights,
+                lip_size_weights=batch.lip_size_weights,
+            )
+            found |= {f"{label}/{name}": value for name, value in terms.items()}
+        return found
 
     def commit_step(self) -> None:
         """Keeps the updates of the running loss scales since the last step."""

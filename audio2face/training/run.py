@@ -51,7 +51,17 @@ from audio2face.training.trainer import StopReason, Trainer
 
 NEWEST = ""  # value of `--resume` without a name
 _RUNS = "preproc_run_name_full"
-_NO_TEST_SET = {"TEST_SHOTS": {}, "TEST_FRACTION": 0.0, "SPLIT_SEED": 0}  # of runs older than these parameters
+# Of runs older than these parameters.
+_OLDER: dict[str, dict[str, Any]] = {
+    "dataset": {"TEST_SHOTS": {}, "TEST_FRACTION": 0.0, "SPLIT_SEED": 0},
+    "train": {
+        "SYNTHETIC_SHARE": 0.0,
+        "SYNTHETIC_EPOCHS": 0,
+        "SYNTHETIC_MINUTES": 20.0,
+        "SYNTHETIC_SEED": 0,
+        "SYNTHETIC_SPEECH_ROOT": None,
+    },
+}
 _MOST_LISTED = 8
 
 
@@ -107,7 +117,7 @@ def check_settings(run: RunFolder, configuration: Configuration) -> None:
     differing = []
     for section in ("dataset", "train"):
         path = run.path / "configs" / f"config_{section}_full.json"
-        before = (_NO_TEST_SET if section == "dataset" else {}) | _object(path)
+        before = _OLDER[section] | _object(path)
         now = json.loads(json.dumps(configuration.full[section], default=dict))
         for name in sorted(before.keys() | now.keys()):
             if not (section == "train" and name in FREE_PARAMETERS) and before.get(name) != now.get(name):

@@ -56,7 +56,9 @@ def run_records(kind: str, data: TrainingData, configuration: Configuration) -> 
         "audio_params": dict(train.AUDIO_PARAMS),
         "default_emotion": emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist(),
     }
+    synthetic = {} if data.synthetic is None else {SYNTHETIC_FILE: dict(data.synthetic.record)}
     return {
+        **synthetic,
         PREPROC_FILE: provenance_record(data.sources, configuration.roots),
         VALIDATION_FILE: describe_validation(data.validation_clips, configuration.roots),
         INFO_FILE: info,
@@ -198,6 +200,7 @@ def read_validation(run_folder: Path, roots: Roots) -> tuple[ValidationClip, ...
         raise FileFormatError(f"is no record of validation clips: {error}", path=path) from error
 
 
+SYNTHETIC_FILE = "configs/synthetic_talking.json"  # of a run with synthetic talking: what it was made of
 PREPROC_FILE = f"configs/{ORIGINS_STEM}.json"
 NETWORK_FILE = "network.json"
 INFO_FILE = "network_info_full.json"

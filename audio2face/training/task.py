@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -63,6 +63,31 @@ class Batch(Protocol):
 
     def suspects(self) -> Sequence[str]:
         """The names of items whose data explain a loss that is not finite; all names where no item's data do."""
+
+
+RECORDED, SYNTHETIC = "recorded", "synthetic"  # groups of items whose losses are logged apart
+
+
+@runtime_checkable
+class MixedBatch(Protocol):
+    """A `Batch` of several groups of items; the losses of a group have its name before theirs: "synthetic/mse"."""
+
+    @property
+    def group_sizes(self) -> Mapping[str, int]:
+        """Number of items of each group, without padding; empty in a training without groups."""
+
+
+def group_sizes(num_items: int, num_synthetic: int | None) -> Mapping[str, int]:
+    """The `MixedBatch.group_sizes` of a batch.
+
+    Args:
+        num_items: without padding.
+        num_synthetic: number of synthetic items; None in a training without any.
+    """
+    if num_synthetic is None:
+        return {}
+    synthetic = min(num_items, num_synthetic)
+    return {RECORDED: num_items - synthetic, SYNTHETIC: synthetic}
 
 
 @dataclass(frozen=True)
@@ -226,7 +251,8 @@ class Task(Protocol):
 
         Returns:
             Scalars, means over the items of the batch: "total", which is minimised, its terms, and "r2" where the task
-            computes it. "total" is not finite where any term is not.
+            computes it; of a `MixedBatch` also the terms of each group, in every batch the same ones. "total" is not
+            finite where any term is not.
         """
 
     def commit_step(self) -> None:

@@ -39,7 +39,7 @@ from audio2face.training.distributed import all_gather, all_reduce_any, all_redu
 from audio2face.training.ema import ExponentialMovingAverage
 from audio2face.training.metrics import MetricAverager, RunLog
 from audio2face.training.signals import InterruptHandler, interruptible
-from audio2face.training.task import Batch, MicroBatch, Task, suspects
+from audio2face.training.task import Batch, MicroBatch, MixedBatch, Task, suspects
 
 _MAX_NON_FINITE_STEPS = 20  # in a row, after which training ends
 
@@ -245,7 +245,8 @@ class Trainer:
         """Adds a step that changed the weights to the metrics."""
         self._non_finite_steps = 0
         for micro in self._micro_batches:
-            self._averager.add(micro.losses, len(micro.batch.sample_ids), micro.batch.num_frames)
+            groups = micro.batch.group_sizes if isinstance(micro.batch, MixedBatch) else {}
+            self._averager.add(micro.losses, len(micro.batch.sample_ids), micro.batch.num_frames, groups)
         self._averager.add({"gradient_norm": gradient_norm}, 1, 0)
 
     def _report_skipped(self, gradient_norm: Tensor) -> None:

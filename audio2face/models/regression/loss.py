@@ -171,13 +171,7 @@ class RegressionLoss(nn.Module):
         with torch.autocast(output.values.device.type, enabled=False):
             predicted, true = self._mask(output.values.float(), target, valid)
             compute: dict[str, Callable[[], Tensor]] = {
-                "mse": lambda: (predicted - true).square().mean(),
-                "motion": lambda: velocity_loss(predicted, true),
-                "emo_reg": lambda: embedding_smoothness_loss(output.implicit.float()),
-                "lip_dist": lambda: self._lip_distance(predicted, true, lip_distance_weights),
-                "lip_position": lambda: self._lip_position(predicted, true),
-                "lip_size": lambda: self._lip_size(predicted, true, lip_size_weights),
-                "vol_stab_reg": lambda: self._silence_smoothness(predicted, audio),
+                **self._of_the_face(predicted, true, output.implicit, audio, lip_distance_weights, lip_size_weights),
                 "phoneme": lambda: phoneme_loss(output.phonemes, phonemes or {}, self._phonemes.by_language()),
                 "phoneme_motion": lambda: phoneme_velocity_loss(
                     output.phonemes, phonemes or {}, as_reference=self.weights.reference_phoneme_velocity
@@ -190,6 +184,63 @@ class RegressionLoss(nn.Module):
                 for name, weight in self._weights.items()
             ]
             return Losses(torch.stack(weighted).sum(), {**terms, R2: explained_variance(predicted.detach(), true)})
+
+    @torch.no_grad()
+    def face_terms(
+        self,
+        output: RegressionOutput,
+        target: Tensor,
+        audio: Tensor,
+        items: slice,
+        *,
+        valid: Tensor | None = None,
+        lip_distance_weights: Tensor | None = None,
+        lip_size_weights: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The unweighted terms of some items of a batch, without those of phonemes; running scales stay as they are.
+
+        Args:
+            items: the items; without any, all terms are 0.
+            output: arguments of `forward`, for all items of the batch, like all others.
+        """
+
+        def chosen(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values[items]
+
+        names = [name for name in self._weights if not name.startswith("phoneme")]
+        if not len(target[items]):
+            return {name: target.new_zeros(()) for name in names}
+        with torch.autocast(output.values.device.type, enabled=False):
+            predicted, true = self._mask(output.values[items].float(), target[items], chosen(valid))
+            compute = self._of_the_face(
+                predicted,
+                true,
+                output.implicit[items],
+                audio[items],
+                chosen(lip_distance_weights),
+                chosen(lip_size_weights),
+            )
+            return {name: compute[name]() for name in names}
+
+    def _of_the_face(
+        self,
+        predicted: Tensor,
+        true: Tensor,
+        implicit: Tensor,
+        audio: Tensor,
+        lip_distance_weights: Tensor | None,
+        lip_size_weights: Tensor | None,
+    ) -> dict[str, Callable[[], Tensor]]:
+        """The formulas of all terms but those of phonemes, by name."""
+        return {
+            "mse": lambda: (predicted - true).square().mean(),
+            "motion": lambda: velocity_loss(predicted, true),
+            "emo_reg": lambda: embedding_smoothness_loss(implicit.float()),
+            "lip_dist": lambda: self._lip_distance(predicted, true, lip_distance_weights),
+            "lip_position": lambda: self._lip_position(predicted, true),
+            "lip_size": lambda: self._lip_size(predicted, true, lip_size_weights),
+            "vol_stab_reg": lambda: self._silence_smoothness(predicted, audio),
+        }
 
     def _mask(self, predicted: Tensor, target: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         """Masks prediction and target: equal in invalid channels, both zero where the eyes are shut."""

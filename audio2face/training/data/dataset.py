@@ -10,13 +10,14 @@ How the diffusion task uses it::
         target = poses(batch.to(device))
     loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
 
-The regression task uses `sequences` and `validation_sequences`, and trains on coefficients.
+The regression task uses `sequences` and `validation_sequences`, and trains on coefficients. Both add synthetic talking
+where the configuration asks for it, with `with_synthetic_talking`; everything else sees recorded clips alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audio2face.config import Dataset, TrainDiffusion, TrainRegression, TrainSection
 from audio2face.console import LOGGER
@@ -41,12 +42,16 @@ from audio2face.training.data.samplers import (
     SegmentSampler,
     SequenceBatchSpec,
     SequenceSampler,
+    SyntheticShare,
     TimeShiftGrid,
     frames_in_order,
     whole_clips,
 )
 from audio2face.training.data.segments import BatchLoader, SegmentReader
 from audio2face.training.data.sequences import MotionBuffer, SequenceLoader
+from audio2face.training.data.synthetic import SyntheticTalking, is_used, open_recordings, synthetic_talking
+from audio2face.training.distributed import wait_for_all
+from audio2face.training.signals import interruptible
 from audio2face.types import CHANNELS
 
 
@@ -62,6 +67,7 @@ class TrainingData:
         recordings: audio of all clips.
         training_clips: clips of the training set, muted clips last.
         validation_clips: clips of the validation set.
+        synthetic: clips of synthetic speech, which are in no set; None: there are none.
     """
 
     sources: tuple[ActorSource, ...]
@@ -71,6 +77,12 @@ class TrainingData:
     recordings: Recordings
     training_clips: tuple[TrainingClip, ...]
     validation_clips: tuple[TrainingClip, ...]
+    synthetic: SyntheticTalking | None = None
+
+    @property
+    def synthetic_clips(self) -> tuple[TrainingClip, ...]:
+        """Clips of synthetic speech, which follow the training clips in samplers and loaders."""
+        return () if self.synthetic is None else self.synthetic.clips
 
     @classmethod
     def open(
@@ -128,6 +140,30 @@ class TrainingData:
             validation_clips=validation,
         )
 
+    def with_synthetic_talking(self, train: TrainSection, rank: int = 0, world_size: int = 1) -> TrainingData:
+        """The data with synthetic talking, where SYNTHETIC_SHARE or SYNTHETIC_EPOCHS asks for it.
+
+        Args:
+            train: the training section.
+            rank: index of this process; the first makes the recordings that are missing.
+            world_size: number of processes; each waits for the first.
+
+        Raises:
+            UserError: the recordings cannot be read or made.
+        """
+        if not is_used(train):
+            return self
+        with interruptible():  # every finished recording is kept
+            labelled = open_recordings(train) if rank == 0 else ()
+            if world_size > 1:
+                wait_for_all()
+            labelled = labelled or open_recordings(train)
+            first = max(shot.first_global_frame + shot.num_frames for shot in self.shots)
+            made = synthetic_talking(
+                labelled, self.sources, self.training_clips, self.motions, self.recordings, train, first
+            )
+        return replace(self, motions={**self.motions, **made.motions}, synthetic=made)
+
     def segments(
         self, train: TrainDiffusion, *, batch_size: int, rank: int = 0, world_size: int = 1
     ) -> tuple[BatchLoader, SegmentSampler]:
@@ -139,14 +175,16 @@ class TrainingData:
             rank: index of this process.
             world_size: number of processes.
         """
-        loader = self._loader(train, self.training_clips)
+        clips = (*self.training_clips, *self.synthetic_clips)
+        loader = self._loader(train, clips)
         sampler = SegmentSampler.from_config(
             train,
             loader.reader.clip_frames,
-            [clip.shot.is_muted for clip in self.training_clips],
+            [clip.shot.is_muted for clip in clips],
             batch_size=batch_size,
             rank=rank,
             world_size=world_size,
+            synthetic=self._synthetic_share(train),
         )
         return loader, sampler
 
@@ -167,10 +205,11 @@ class TrainingData:
             rank: index of this process.
             world_size: number of processes.
         """
-        loader = self._sequence_loader(train, self.training_clips, train.SEQ_LEN)
+        clips = (*self.training_clips, *self.synthetic_clips)
+        loader = self._sequence_loader(train, clips, train.SEQ_LEN)
         sampler = SequenceSampler(
             clip_frames=loader.clip_frames,
-            clip_muted=[clip.shot.is_muted for clip in self.training_clips],
+            clip_muted=[clip.shot.is_muted for clip in clips],
             length=train.SEQ_LEN,
             stride=train.SEQ_STRIDE,
             shifts=shifts,
@@ -179,8 +218,14 @@ class TrainingData:
             draw_seed=train.RNG_SEED_DATASET,
             rank=rank,
             world_size=world_size,
+            synthetic=self._synthetic_share(train),
         )
         return loader, sampler
+
+    def _synthetic_share(self, train: TrainSection) -> SyntheticShare | None:
+        if self.synthetic is None:
+            return None
+        return SyntheticShare(len(self.synthetic.clips), train.SYNTHETIC_SHARE, train.SYNTHETIC_EPOCHS)
 
     def validation_sequences(
         self, train: TrainRegression, most_frames: int

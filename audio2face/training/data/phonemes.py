@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +124,16 @@ class PhonemeTables:
     def languages(self) -> tuple[str, ...]:
         """The languages, in order."""
         return tuple(self.phones)
+
+    def with_unknown_clips(self, count: int) -> PhonemeTables:
+        """The tables with clips behind all others whose language is unknown."""
+        added = np.zeros(count, np.int64)
+        return replace(
+            self,
+            language_of_clip=np.concatenate([self.language_of_clip, added + UNKNOWN]),
+            first_row=np.concatenate([self.first_row, added]),
+            num_rows=np.concatenate([self.num_rows, added]),
+        )
 
     def rows(self, clips: npt.ArrayLike, times: npt.ArrayLike) -> Int64Array:
         """Indices into `values` of the windows around frames.

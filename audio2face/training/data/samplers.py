@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import ClassVar, Generic, TypeVar
 
@@ -16,18 +17,64 @@ import numpy as np
 
 from audio2face.config import TrainDiffusion
 from audio2face.errors import UserError
-from audio2face.types import Float64Array, Int64Array
+from audio2face.types import BoolArray, Float64Array, Int64Array
 
 BatchSpec = TypeVar("BatchSpec")
+
+
+@dataclass(frozen=True)
+class SyntheticShare:
+    """How much of a training is synthetic talking.
+
+    Item k of an epoch, counted from 0, is synthetic where floor((k + 1) share) exceeds floor(k share), so that any
+    stretch of n items has n times the share, give or take one. Synthetic items are drawn in random order, each once
+    before any is drawn again.
+
+    Attributes:
+        clips: number of synthetic clips, which are the last of all.
+        share: of the items of an epoch, from 0 to below 1.
+        epochs: number of epochs at the start whose items are all synthetic.
+    """
+
+    clips: int
+    share: float
+    epochs: int = 0
+
+    @property
+    def exact(self) -> Fraction:
+        """The share as it is written, without the rounding of its binary number."""
+        return Fraction(str(self.share))
+
+    def positions(self, recorded: int) -> int:
+        """The number of items of an epoch that has each of `recorded` items once."""
+        return int(recorded / (1 - self.exact))
+
+    def counts(self, positions: Int64Array) -> Int64Array:
+        """The number of synthetic items before positions of an epoch."""
+        share = self.exact
+        return positions * share.numerator // share.denominator
+
+    def is_synthetic(self, epoch: int, positions: int) -> BoolArray:
+        """Whether each item of an epoch is synthetic, bool `[positions]`."""
+        if epoch < self.epochs:
+            return np.ones(positions, bool)
+        return np.diff(self.counts(np.arange(positions + 1))) > 0
+
+    def drawn_before(self, epoch: int, positions: int) -> int:
+        """The number of synthetic items in all epochs before one."""
+        per_epoch = int(self.counts(np.array([positions]))[0])
+        return min(epoch, self.epochs) * positions + max(epoch - self.epochs, 0) * per_epoch
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BatchSampler(ABC, Generic[BatchSpec]):
     """Shuffles the items of each epoch, and shards each batch over the processes that train together.
 
-    The items of a global batch go to the processes in turn, so that all processes together draw what a single one
-    would. In the last batch of an epoch some processes may have one item less than others. A process without any gets
-    the first item of the batch as padding, which keeps it in step and has no weight in loss and metrics.
+    An epoch has each recorded item once, and between them items of synthetic clips where there are any
+    (`SyntheticShare`). The items of a global batch go to the processes in turn, so that all processes together draw
+    what a single one would. In the last batch of an epoch some processes may have one item less than others. A process
+    without any gets the first item of the batch as padding, which keeps it in step and has no weight in loss and
+    metrics.
 
     Attributes:
         clip_frames: length of each clip in frames of the network.
@@ -37,6 +84,7 @@ class BatchSampler(ABC, Generic[BatchSpec]):
         draw_seed: seed of all other draws (RNG_SEED_DATASET).
         rank: this process.
         world_size: number of processes.
+        synthetic: which clips are synthetic, and how many items of them are drawn; None: none.
     """
 
     item_name: ClassVar[str]  # plural, a key of the fingerprint
@@ -48,6 +96,7 @@ class BatchSampler(ABC, Generic[BatchSpec]):
     draw_seed: int
     rank: int = 0
     world_size: int = 1
+    synthetic: SyntheticShare | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world_size:
@@ -55,8 +104,26 @@ class BatchSampler(ABC, Generic[BatchSpec]):
 
     @property
     @abstractmethod
+    def _ends(self) -> Int64Array:
+        """The cumulative number of items up to and including each clip, `[clips]`."""
+
+    @property
     def num_items(self) -> int:
         """Items of an epoch."""
+        if self.synthetic is None:
+            return self._num_recorded
+        return self.synthetic.positions(self._num_recorded)
+
+    @property
+    def _num_recorded(self) -> int:
+        """Items of recorded clips."""
+        clips = len(self.clip_frames) - (0 if self.synthetic is None else self.synthetic.clips)
+        return int(self._ends[clips - 1])
+
+    @property
+    def _num_synthetic(self) -> int:
+        """Items of synthetic clips."""
+        return int(self._ends[-1]) - self._num_recorded
 
     @abstractmethod
     def _draw(self, position: int, epoch: int, batch: int) -> BatchSpec:
@@ -68,15 +135,22 @@ class BatchSampler(ABC, Generic[BatchSpec]):
         return -(-self.num_items // self.batch_size)
 
     @property
-    def fingerprint(self) -> dict[str, int]:
+    def fingerprint(self) -> dict[str, float]:
         """The values that must stay the same for a position to mean the same batch; part of every checkpoint."""
-        return {
-            self.item_name: self.num_items,
+        values: dict[str, float] = {
+            self.item_name: self._num_recorded,
             "batch_size": self.batch_size,
             "world_size": self.world_size,
             "order_seed": self.order_seed,
             "draw_seed": self.draw_seed,
         }
+        if self.synthetic is not None:
+            values |= {
+                f"synthetic_{self.item_name}": self._num_synthetic,
+                "synthetic_share": self.synthetic.share,
+                "synthetic_epochs": self.synthetic.epochs,
+            }
+        return values
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[BatchSpec]:
         """This process's part of the batches of an epoch, from `first_batch` on."""
@@ -89,18 +163,31 @@ class BatchSampler(ABC, Generic[BatchSpec]):
         return self._draw(position, epoch, batch)
 
     def order(self, epoch: int) -> Int64Array:
-        """The items of an epoch in shuffled order, `[num_items]`."""
-        return _permutation(self.order_seed, epoch, self.num_items)
+        """The items of an epoch in shuffled order, `[num_items]`; those of synthetic clips follow all others."""
+        if self.synthetic is None:
+            return _permutation(self.order_seed, epoch, self._num_recorded)
+        return _mixed_order(self.order_seed, epoch, self._num_recorded, self._num_synthetic, self.synthetic)
 
     def global_items(self, batch: int) -> range:
         """The positions in the epoch's order that belong to a batch."""
         first = batch * self.batch_size
         return range(first, min(first + self.batch_size, self.num_items))
 
-    def local_items(self, batch: int) -> range:
-        """The part of `global_items` of this process, at least one: the first of the batch where it is padding."""
-        items = self.global_items(batch)
+    def local_items(self, epoch: int, batch: int) -> Sequence[int]:
+        """The part of `global_items` of this process, at least one: the first of the batch where it is padding.
+
+        Recorded items come first, so that each process gets its share of the synthetic ones.
+        """
+        items: Sequence[int] = self.global_items(batch)
+        if self.synthetic is not None:
+            items = sorted(items, key=lambda item: self.order(epoch)[item] >= self._num_recorded)
         return items[self.rank :: self.world_size] or items[:1]
+
+    def num_synthetic(self, epoch: int, items: Sequence[int]) -> int | None:
+        """The number of synthetic items among those of an epoch; None in a training without any."""
+        if self.synthetic is None:
+            return None
+        return int((self.order(epoch)[np.asarray(items)] >= self._num_recorded).sum())
 
     def is_padding(self, batch: int) -> bool:
         """Whether a batch has fewer items than there are processes, and none for this one."""
@@ -112,7 +199,26 @@ def _permutation(seed: int, epoch: int, count: int) -> Int64Array:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def check_same_data(before: Mapping[str, int] | None, now: Mapping[str, int]) -> None:
+@lru_cache(maxsize=2)
+def _mixed_order(seed: int, epoch: int, recorded: int, synthetic: int, share: SyntheticShare) -> Int64Array:
+    """The items of an epoch: recorded ones, and from number `recorded` on synthetic ones, `[positions]`."""
+    positions = share.positions(recorded)
+    is_synthetic = share.is_synthetic(epoch, positions)
+    order = np.empty(positions, np.int64)
+    order[~is_synthetic] = _permutation(seed, epoch, recorded)[: positions - is_synthetic.sum()]
+    drawn = share.drawn_before(epoch, positions) + np.arange(is_synthetic.sum())
+    rounds = {
+        int(number): np.random.default_rng([seed, int(number), _SYNTHETIC]).permutation(synthetic)
+        for number in np.unique(drawn // synthetic)
+    }
+    order[is_synthetic] = [recorded + rounds[number // synthetic][number % synthetic] for number in drawn.tolist()]
+    return order
+
+
+_SYNTHETIC = 1  # tells the order of synthetic items from that of recorded ones
+
+
+def check_same_data(before: Mapping[str, float] | None, now: Mapping[str, float]) -> None:
     """Makes sure that a position means the same batch as at the start of a resumed run.
 
     Args:
@@ -166,11 +272,13 @@ class SegmentBatchSpec:
         position: number of the batch since the start of training.
         segments: its items.
         is_padding: whether the one item is padding, which counts as no item.
+        num_synthetic: number of synthetic items, which are the last; None in a training without any.
     """
 
     position: int
     segments: tuple[SegmentSpec, ...]
     is_padding: bool = False
+    num_synthetic: int | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -210,6 +318,7 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
         batch_size: int,
         rank: int = 0,
         world_size: int = 1,
+        synthetic: SyntheticShare | None = None,
     ) -> SegmentSampler:
         """The sampler of a training section; the other arguments are those of `BatchSampler`."""
         pitch = train.AUGMENT["pitch_shift"]
@@ -221,6 +330,7 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
             draw_seed=train.RNG_SEED_DATASET,
             rank=rank,
             world_size=world_size,
+            synthetic=synthetic,
             min_frames=train.SUBSEGMENT_MIN_FRAME,
             max_frames=train.SUBSEGMENT_MAX_FRAME,
             whole_clips=not train.TRAIN_ON_RANDOM_SUBSEGMENT,
@@ -232,9 +342,9 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
         )
 
     @property
-    def num_items(self) -> int:
+    def _ends(self) -> Int64Array:
         """One segment of each clip."""
-        return len(self.clip_frames)
+        return np.arange(1, len(self.clip_frames) + 1)
 
     def _draw(self, position: int, epoch: int, batch: int) -> SegmentBatchSpec:
         clips = {item: int(self.order(epoch)[item]) for item in self.global_items(batch)}
@@ -242,8 +352,9 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
         if not self.own_lengths:
             first = next(iter(lengths.values()))
             lengths = dict.fromkeys(lengths, min(first, *(self.clip_frames[clip] for clip in clips.values())))
-        segments = tuple(self._segment(epoch, item, clips[item], lengths[item]) for item in self.local_items(batch))
-        return SegmentBatchSpec(position, segments, is_padding=self.is_padding(batch))
+        items = self.local_items(epoch, batch)
+        segments = tuple(self._segment(epoch, item, clips[item], lengths[item]) for item in items)
+        return SegmentBatchSpec(position, segments, self.is_padding(batch), self.num_synthetic(epoch, items))
 
     def _length(self, epoch: int, item: int, clip: int) -> int:
         if self.whole_clips:
@@ -298,6 +409,7 @@ class SequenceBatchSpec:
         augmentation_ids: number of the augmentation: the seed of the noise of a muted clip, or the shift of cached
             speech features, see `CachedFeatures`.
         is_padding: whether the one item is padding, which counts as no item.
+        num_synthetic: number of synthetic items, which are the last; None in a training without any.
     """
 
     position: int
@@ -306,6 +418,7 @@ class SequenceBatchSpec:
     time_shifts: Float64Array
     augmentation_ids: Int64Array
     is_padding: bool = False
+    num_synthetic: int | None = None
 
 
 @dataclass(frozen=True)
@@ -353,17 +466,12 @@ class SequenceSampler(BatchSampler[SequenceBatchSpec]):
 
     @cached_property
     def _ends(self) -> Int64Array:
-        """The cumulative number of sequences up to and including each clip, `[clips]`."""
+        """The sequences of each clip, and of all before it."""
         frames = np.asarray(self.clip_frames, np.int64)
         return np.cumsum(np.maximum(0, (frames - self.length) // self.stride + 1))
 
-    @property
-    def num_items(self) -> int:
-        """All sequences of all clips."""
-        return int(self._ends[-1])
-
     def _draw(self, position: int, epoch: int, batch: int) -> SequenceBatchSpec:
-        items = np.asarray(self.local_items(batch))
+        items = np.asarray(self.local_items(epoch, batch))
         shifts, ids = _epoch_shifts(self.shifts, self.num_items, self.draw_seed, epoch)
         sequences = self.order(epoch)[items]
         clips = np.searchsorted(self._ends, sequences, side="right")
@@ -376,6 +484,7 @@ class SequenceSampler(BatchSampler[SequenceBatchSpec]):
             time_shifts=np.where(muted, 0.0, shifts[items]),
             augmentation_ids=ids[items],
             is_padding=self.is_padding(batch),
+            num_synthetic=self.num_synthetic(epoch, items.tolist()),
         )
 
 

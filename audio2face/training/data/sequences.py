@@ -22,7 +22,7 @@ from audio2face.training.data.features import CachedFeatures
 from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.phonemes import PhonemeTables
 from audio2face.training.data.samplers import SequenceBatchSpec
-from audio2face.training.task import PREFETCH_BATCHES, TensorBatch, prefetch, suspect_items
+from audio2face.training.task import PREFETCH_BATCHES, TensorBatch, group_sizes, prefetch, suspect_items
 from audio2face.types import BoolArray, Float32Array, Float64Array, Int64Array
 
 
@@ -160,6 +160,11 @@ class SequenceBatch(TensorBatch):
     def num_frames(self) -> int:
         """Frames of all items, without padding."""
         return 0 if self.spec.is_padding else self.frames.numel()
+
+    @property
+    def group_sizes(self) -> Mapping[str, int]:
+        """Number of recorded and of synthetic items, without padding; empty in a training without synthetic ones."""
+        return group_sizes(len(self.sample_ids), self.spec.num_synthetic)
 
     def suspects(self) -> Sequence[str]:
         """Ids of the items whose data can cause a non-finite loss."""

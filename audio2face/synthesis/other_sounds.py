@@ -9,14 +9,22 @@ import numpy as np
 from audio2face.audio.mel import MEL_RATE
 from audio2face.types import Float32Array, Float64Array
 
-_SECONDS = (3.0, 9.0)
+OTHER_SECONDS = (3.0, 9.0)
 _NOTES = 440.0 * 2.0 ** (np.arange(-36, 25) / 12)  # Hz
 
 
-def other_sound(rng: np.random.Generator) -> tuple[str, Float32Array]:
-    """Returns the kind of a random sound and its samples, float32 `[samples]` at 16 kHz."""
+def other_sound(rng: np.random.Generator, seconds: tuple[float, float] = OTHER_SECONDS) -> tuple[str, Float32Array]:
+    """Makes a random sound.
+
+    Args:
+        rng: source of everything about it.
+        seconds: limits of its length.
+
+    Returns:
+        Its kind, and its samples, float32 `[samples]` at 16 kHz.
+    """
     kind = str(rng.choice(list(_MAKERS)))
-    times = np.arange(int(rng.uniform(*_SECONDS) * MEL_RATE)) / MEL_RATE
+    times = np.arange(int(rng.uniform(*seconds) * MEL_RATE)) / MEL_RATE
     samples = _MAKERS[kind](rng, times) + 10 ** rng.uniform(-4.0, -2.0) * rng.standard_normal(len(times))
     return kind, samples.astype(np.float32)
 

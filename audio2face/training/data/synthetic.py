@@ -1,0 +1,328 @@
+"""Synthetic talking: clips of synthetic speech whose motion follows the viseme rules in the actor's own style.
+
+The rules give viseme channels for each phone. A linear map turns channels into the actor's coefficients; it is fitted
+to the training clips of the actor, whose channels an encoder reads off the recordings. The motion is then scaled so
+that the lips move as far as recorded ones, and lips meet in every p, b and m. Shots of the validation and the test set
+have no part in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from audio2face.config import TrainSection
+from audio2face.console import LOGGER
+from audio2face.dataset.phoneme_times import SILENCE
+from audio2face.errors import UserError
+from audio2face.geometry.frames import recorded_times
+from audio2face.inference.visemes import VISEME_CHANNELS, recorded_visemes
+from audio2face.synthesis.labels import spoken_phones, viseme_curves
+from audio2face.synthesis.recordings import VERSION, LabelledRecording, labelled_recordings, synthetic_recordings
+from audio2face.synthesis.viseme_map import (
+    LipContact,
+    MovingSpeech,
+    VisemeMap,
+    fit_viseme_map,
+    principal_direction,
+    spread,
+)
+from audio2face.training.data.actors import ActorSource
+from audio2face.training.data.audio import Recordings
+from audio2face.training.data.clips import TrainingClip, TrainingShot
+from audio2face.training.data.motion import ShotMotion
+from audio2face.types import CHANNELS, BoolArray, Float32Array, Float64Array
+
+SPEAKER = "synthetic"
+_SPEECH = 0.5  # probability from which a recorded frame is speech
+_GAINS = (0.3, 2.0)  # limits: motion that speech hardly tells is not inflated
+_GAIN_ROUNDS = 6  # contacts of the lips take some of the spread, so that the gain is approached
+_CLOSED_SHARE = 0.02  # of the frames of speech, in which lips count as closed
+_CLOSURE = VISEME_CHANNELS.index("closure")
+_MOVED_BY_SPEECH = ("skin", "tongue", "jaw")  # the eyes keep the size that the map gives them
+
+
+@dataclass(frozen=True)
+class SyntheticTalking:
+    """Clips of synthetic speech.
+
+    Attributes:
+        clips: one whole recording each, with shots of their own.
+        motions: motion of the shots, by id.
+        record: what they were made of, as JSON.
+    """
+
+    clips: tuple[TrainingClip, ...]
+    motions: Mapping[str, ShotMotion]
+    record: Mapping[str, Any]
+
+
+def is_used(train: TrainSection) -> bool:
+    """Whether a training section asks for synthetic talking."""
+    return train.SYNTHETIC_SHARE > 0 or train.SYNTHETIC_EPOCHS > 0
+
+
+def open_recordings(train: TrainSection) -> tuple[LabelledRecording, ...]:
+    """Opens the labelled recordings of a training section, and makes those that are missing.
+
+    Raises:
+        UserError: they cannot be read or made.
+    """
+    if train.SYNTHETIC_SPEECH_ROOT is not None:
+        return labelled_recordings(train.SYNTHETIC_SPEECH_ROOT)
+    return synthetic_recordings(train.SYNTHETIC_ROOT, train.SYNTHETIC_MINUTES, train.SYNTHETIC_SEED)
+
+
+def synthetic_talking(
+    labelled: Sequence[LabelledRecording],
+    sources: Sequence[ActorSource],
+    training_clips: Sequence[TrainingClip],
+    motions: Mapping[str, ShotMotion],
+    recordings: Recordings,
+    train: TrainSection,
+    first_global_frame: int,
+) -> SyntheticTalking:
+    """Gives each actor its share of the recordings, in turn, with motion in the actor's style.
+
+    A recording has the emotion of a training clip of the actor, drawn in proportion to their frames.
+
+    Args:
+        labelled: the recordings.
+        sources: the actors.
+        training_clips: clips of the training set.
+        motions: motion of their shots, by id.
+        recordings: their audio.
+        train: the training section.
+        first_global_frame: global index of the first frame, behind all recorded shots.
+
+    Raises:
+        UserError: a recording cannot be read, or an actor has no training clip with speech.
+    """
+    found: list[tuple[TrainingClip, ShotMotion]] = []
+    for index, source in enumerate(sources):
+        own = [clip for clip in training_clips if clip.shot.actor == source.actor and clip.audio is not None]
+        style = ActorStyle.fit(source, own, motions, recordings, labelled)
+        emotions = _Emotions(own, np.random.default_rng((train.SYNTHETIC_SEED, index)))
+        found += [style.clip(recording, emotions.draw()) for recording in labelled[index :: len(sources)]]
+    starts = accumulate((clip.num_frames for clip, _ in found), initial=first_global_frame)
+    clips = tuple(_starting_at(clip, start) for (clip, _), start in zip(found, starts, strict=False))
+    minutes = sum(recording.seconds for recording in labelled) / 60
+    LOGGER.info("synthetic talking: %.1f minutes in %d recordings", minutes, len(clips))
+    return SyntheticTalking(
+        clips,
+        {clip.shot.id: motion for clip, (_, motion) in zip(clips, found, strict=True)},
+        {
+            "share": train.SYNTHETIC_SHARE,
+            "epochs": train.SYNTHETIC_EPOCHS,
+            "source": None if train.SYNTHETIC_SPEECH_ROOT is None else str(train.SYNTHETIC_SPEECH_ROOT),
+            "version": VERSION,
+            "seed": train.SYNTHETIC_SEED,
+            "minutes": round(minutes, 3),
+            "recordings": len(clips),
+        },
+    )
+
+
+def _starting_at(clip: TrainingClip, first_global_frame: int) -> TrainingClip:
+    return replace(clip, shot=replace(clip.shot, first_global_frame=first_global_frame))
+
+
+class _Emotions:
+    """Draws emotions in proportion to the frames of clips."""
+
+    def __init__(self, clips: Sequence[TrainingClip], rng: np.random.Generator) -> None:
+        frames: Counter[str] = Counter()
+        for clip in clips:
+            frames[clip.shot.emotion] += clip.num_frames
+        self._names = sorted(frames)
+        self._shares = np.array([frames[name] for name in self._names]) / sum(frames.values())
+        self._rng = rng
+
+    def draw(self) -> str:
+        return self._names[int(self._rng.choice(len(self._names), p=self._shares))]
+
+
+@dataclass(frozen=True)
+class ActorStyle:
+    """How an actor moves with speech.
+
+    Attributes:
+        source: the actor.
+        fps: frame rate of its shots.
+        maps: from viseme channels to the values of each part that moves, by its name.
+        sizes: number of values of each part.
+        lips: contact of the lips; None without lip vertices.
+    """
+
+    source: ActorSource
+    fps: float
+    maps: Mapping[str, VisemeMap]
+    sizes: Mapping[str, int]
+    lips: LipContact | None
+
+    @classmethod
+    def fit(
+        cls,
+        source: ActorSource,
+        clips: Sequence[TrainingClip],
+        motions: Mapping[str, ShotMotion],
+        recordings: Recordings,
+        labelled: Sequence[LabelledRecording],
+    ) -> ActorStyle:
+        """Fits maps to training clips, and scales their motion to the recorded size.
+
+        Args:
+            source: the actor.
+            clips: its training clips with speech.
+            motions: motion of their shots, by id.
+            recordings: their audio.
+            labelled: synthetic speech, at whose rules motion has the recorded size.
+
+        Raises:
+            UserError: there is no clip, or a recording cannot be read.
+        """
+        if not clips:
+            raise UserError(
+                f"actor {source.actor!r} has no training clip with speech, which synthetic talking is made like",
+                hint="Use fewer shots for validation, or set SYNTHETIC_SHARE = 0.0 and SYNTHETIC_EPOCHS = 0.",
+            )
+        fps = clips[0].shot.fps
+        heard = [_recorded_channels(clip, recordings) for clip in clips]
+        if not any(speech.any() for _, speech in heard):
+            LOGGER.warning(
+                "%s: no speech is heard in the training recordings; all of them counts as speech", source.actor
+            )
+            heard = [(channels, np.ones_like(speech)) for channels, speech in heard]
+        rules = [_Rules.of(recording, fps) for recording in labelled]
+        maps, sizes = {}, {}
+        lips: LipContact | None = None
+        for number, part in enumerate(CHANNELS):
+            found = [
+                (_moving(clip, motions[clip.shot.id], number, channels), speech)
+                for clip, (channels, speech) in zip(clips, heard, strict=True)
+            ]
+            sizes[part] = found[0][0].motion.shape[1]
+            valid = [
+                pair
+                for pair, clip in zip(found, clips, strict=True)
+                if motions[clip.shot.id].valid[number] and pair[0].motion.any()
+            ]
+            if valid:
+                if part == "skin":
+                    lips = _lip_contact(source, valid)
+                maps[part] = _fit_part(part, valid, rules, lips if part == "skin" else None)
+        return cls(source, fps, maps, sizes, lips)
+
+    def clip(self, recording: LabelledRecording, emotion: str) -> tuple[TrainingClip, ShotMotion]:
+        """A clip of a whole recording and its motion; the shot has no place among the global frames yet."""
+        frames = int(recording.seconds * self.fps)
+        name = f"{SPEAKER} {recording.audio.stem}"  # no name of a shot has a space
+        shot = TrainingShot(f"{self.source.actor} {name}", self.source.actor, name, frames, self.fps, emotion, 0)
+        clip = TrainingClip(shot, 0, frames - 1, SPEAKER, "", recording.audio)
+        return clip, self.motion(_Rules.of(recording, self.fps).channels, emotion)
+
+    def motion(self, channels: Float32Array, emotion: str) -> ShotMotion:
+        """The motion of viseme channels `[frames, channels]`; parts that never moved are neutral and valid."""
+        values = []
+        for part in CHANNELS:
+            found = self.maps.get(part)
+            if found is None:
+                values.append(np.zeros((len(channels), self.sizes[part]), np.float32))
+            else:
+                known = emotion if emotion in found.motion else next(iter(found.motion))
+                moved = found(channels, known)
+                if part == "skin" and self.lips is not None:
+                    moved = self.lips.apply(moved, channels[:, _CLOSURE])
+                values.append(moved.astype(np.float32))
+        return ShotMotion(values[0], values[1], values[2], values[3], (True, True, True, True))
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What the viseme rules make of a recording: channels `[frames, channels]`, and which frames are speech."""
+
+    channels: Float32Array
+    speech: BoolArray
+
+    @classmethod
+    def of(cls, recording: LabelledRecording, fps: float) -> _Rules:
+        frames = int(recording.seconds * fps)
+        phones = spoken_phones(recording.phones)
+        ends = np.array([phone.end for phone in phones])
+        at = np.searchsorted(ends, recorded_times(np.arange(frames), fps), side="right").clip(max=len(phones) - 1)
+        silent = np.array([phone.symbol == SILENCE for phone in phones])
+        return cls(viseme_curves(phones, frames, fps), ~silent[at])
+
+
+def _recorded_channels(clip: TrainingClip, recordings: Recordings) -> tuple[Float32Array, BoolArray]:
+    """Viseme channels that the encoder hears at the frames of a clip, and which frames are speech."""
+    assert clip.audio is not None
+    track = recordings.track(clip.audio)
+    visemes, speech = recorded_visemes(track.data, track.samplerate)
+    times = clip.audio_start + recorded_times(np.arange(clip.num_frames), clip.shot.fps)
+    steps = recorded_times(np.arange(len(speech)), visemes.steps_per_second)
+    channels = np.stack([np.interp(times, steps, curve) for curve in visemes.channels.T], axis=1)
+    return channels.astype(np.float32), np.interp(times, steps, speech) > _SPEECH
+
+
+def _moving(clip: TrainingClip, motion: ShotMotion, part: int, channels: Float32Array) -> MovingSpeech:
+    return MovingSpeech(channels, motion.parts[part][clip.first : clip.last + 1], clip.shot.emotion)
+
+
+def _lip_contact(source: ActorSource, recorded: Sequence[tuple[MovingSpeech, BoolArray]]) -> LipContact | None:
+    """The lips in the recorded speech of an actor; None without lip vertices."""
+    lips, skin = source.raw.lip_dist, source.skin.matrix
+    motion = [moving.motion[speech] for moving, speech in recorded]
+    if lips is None or not sum(map(len, motion)):
+        return None
+    opening = (skin[:, lips.upper, 1] - skin[:, lips.lower, 1]).mean(axis=1).astype(np.float64)
+    return LipContact.fit(motion, opening, _CLOSED_SHARE)
+
+
+def _fit_part(
+    part: str,
+    recorded: Sequence[tuple[MovingSpeech, BoolArray]],
+    rules: Sequence[_Rules],
+    lips: LipContact | None,
+) -> VisemeMap:
+    """Fits the map of a part, scaled so that its motion by rules varies in speech as recorded motion does."""
+    fitted = fit_viseme_map([moving for moving, _ in recorded])
+    if part not in _MOVED_BY_SPEECH:
+        return fitted
+    direction = _mapped_direction(fitted, recorded) if lips is None else lips.opening
+    emotions = [moving.emotion for moving, _ in recorded]
+    true = spread([(moving.motion @ direction)[speech] for moving, speech in recorded], emotions)
+    usual = Counter(emotions).most_common(1)[0][0]
+    centre = float(fitted.motion[usual] @ direction)
+    weights = fitted.weights @ direction
+    moves = [(rule.channels - fitted.channels[usual]) @ weights for rule in rules]
+    gain = 1.0
+    for _ in range(_GAIN_ROUNDS):
+        positions = [centre + gain * move for move in moves]
+        if lips is not None:
+            positions = [
+                lips.openings(position, rule.channels[:, _CLOSURE])
+                for position, rule in zip(positions, rules, strict=True)
+            ]
+        spoken = [position[rule.speech] for position, rule in zip(positions, rules, strict=True)]
+        made = spread(spoken, [usual] * len(rules))
+        if made <= 0:
+            break
+        gain = float(np.clip(gain * true / made, *_GAINS))
+    LOGGER.debug("synthetic motion of the %s is scaled by %.2f", part, gain)
+    return fitted.scaled(gain)
+
+
+def _mapped_direction(fitted: VisemeMap, recorded: Sequence[tuple[MovingSpeech, BoolArray]]) -> Float64Array:
+    """The direction in which the map of recorded speech moves most, `[values]`."""
+    return principal_direction(
+        [
+            MovingSpeech(moving.channels, fitted(moving.channels, moving.emotion), moving.emotion)
+            for moving, _ in recorded
+        ]
+    )
