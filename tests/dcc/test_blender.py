@@ -224,3 +224,94 @@ def test_the_panel_exports_the_same(blender: str, scene: Path, exported: Path, t
     assert "refused: Error: the skin is not named" in said
     for path in (path for path in exported.rglob("*") if path.suffix in (".npy", ".json", ".mdd", ".wav", ".obj")):
         assert (tmp_path / "out" / path.relative_to(exported)).read_bytes() == path.read_bytes(), path
+
+
+# --- the way back ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def animated(shots: list[SpokenShot], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence on the example rig at 30 frames per second, as stage 4 writes it."""
+    home = tmp_path_factory.mktemp("home")
+    soundfile.write(home / "speech.wav", shots[1].samples, SAMPLE_RATE)
+    formats = ["--format", "mdd", "arkit", "csv", "npy"]
+    command = [sys.executable, "-m", "audio2face", "animate", "--rig", "example", "--audio", "speech.wav", *formats]
+    environment = {**os.environ, "A2F_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (record,) = home.glob("workspace/output_inference/*/*/animation.json")
+    return record.parent
+
+
+BACK = ["--skin", "Head", "--tongue", "Tongue", "--right-eye", "EyeRight", "--left-eye", "EyeLeft", "--jaw", "Rig:jaw"]
+START, LAST = 300, 390  # behind the scene's own animation
+
+
+@pytest.mark.parametrize("motion", ["weights", "cache"])
+def test_an_animation_comes_back_onto_the_face(
+    motion: str, blender: str, scene: Path, head: Head, animated: Path, tmp_path: Path
+) -> None:
+    """Imported at 30 in a scene of 23.976 frames per second, and exported again."""
+    words = ["--", "--result", animated, *BACK, "--motion", motion, "--start", START, "--save", tmp_path / "back.blend"]
+    said = run(blender, TOOLS / "blender_import.py", scene, *words, cwd=tmp_path)
+    assert f"30 frames per second in a scene of 23.976, from frame {START} on" in said
+    parts = PARTS if motion == "weights" else [word for word in PARTS if word not in ("--head", "Rig:skull")]
+    words = ["--", "--actor", "mary", *parts, "--shots", f"back={START}-{LAST}"]
+    run(blender, TOOLS / "blender_export.py", tmp_path / "back.blend", *words, cwd=tmp_path)
+    folder = tmp_path / "datasets/mary"
+    shift = shift_of(folder, head)
+    at = np.arange(LAST - START + 1) / FPS * 30
+    for part in ("skin", "tongue"):
+        got = open_cache(folder / f"cache/{part}/back/back.mdd")[:] - shift
+        away = np.abs(got - between_frames(np.load(next(animated.glob(f"*_{part}.npy"))), at)).max() * MILLIMETRES
+        assert away < 0.05, "0.02 of the tongue are its bone, which turns between frames; it moves by 16"
+    if motion == "weights":  # a cache stands still while the bones nod on
+        points = np.load(folder / "xform/jaw_keypoints_neutral.npy") - shift
+        jaw = between_frames(np.load(next(animated.glob("*_jaw.npy"))), at)
+        moved = points @ jaw[:, :3, :3].transpose(0, 2, 1) + jaw[:, None, :3, 3] - points
+        got = np.load(folder / "xform/jaw_keypoints_cache_all.npz")["back"]
+        assert np.abs(got - moved).max() * MILLIMETRES < 0.05
+        eyes = np.load(folder / "xform/eye_rotations_all.npz")["back"].reshape(-1, 4)
+        np.testing.assert_allclose(eyes, between_frames(np.load(next(animated.glob("*_eyes.npy"))), at), atol=0.02)
+    voice, rate = soundfile.read(folder / "audio/back.wav")
+    sound, same = soundfile.read(next(animated.glob("*.wav")))
+    assert rate == same
+    found = signal.correlate(voice, sound[: len(voice)], method="fft")
+    assert (np.argmax(found) - (min(len(sound), len(voice)) - 1)) / rate == pytest.approx(0.5 / FPS, abs=0.001)
+
+
+def between_frames(frames: Any, at: Any) -> Any:
+    """Linear interpolation of `[frames, ...]` at fractional frames."""
+    first = np.minimum(np.floor(at).astype(int), len(frames) - 2)
+    share = (at - first).reshape(-1, *[1] * (frames.ndim - 1))
+    return frames[first] * (1 - share) + frames[first + 1] * share
+
+
+def test_a_face_that_does_not_fit_is_refused(blender: str, scene: Path, animated: Path, tmp_path: Path) -> None:
+    words = ["--", "--result", animated, "--skin", "UpperTeeth", "--motion", "cache"]
+    said = run(blender, TOOLS / "blender_import.py", scene, *words, cwd=tmp_path, status=2)
+    assert "error: the animation has 4452 vertices, 'UpperTeeth' has" in said
+    words = ["--", "--result", animated, "--skin", "UpperTeeth", "--motion", "weights"]
+    said = run(blender, TOOLS / "blender_import.py", scene, *words, cwd=tmp_path, status=2)
+    assert "'UpperTeeth' has no shape key of which there are weights" in said
+
+
+IMPORT_PANEL = """
+import runpy, sys
+import bpy
+bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+script, folder, sys.argv = sys.argv[2], sys.argv[3], ["blender"]
+runpy.run_path(script, run_name="__main__")
+settings = bpy.context.scene.audio2face_import
+settings.result, settings.skin, settings.start = folder, bpy.data.objects["Head"], 300
+assert bpy.ops.audio2face.apply() == {"FINISHED"}
+curve = bpy.data.objects["Head"].data.shape_keys.animation_data.action.fcurves.find('key_blocks["jawOpen"].value')
+assert curve.range()[0] == 300, curve.range()
+assert max(strip.frame_final_start for strip in bpy.context.scene.sequence_editor.strips) == 300
+"""
+
+
+def test_the_panel_applies_an_animation(blender: str, scene: Path, animated: Path, tmp_path: Path) -> None:
+    (tmp_path / "panel.py").write_text(IMPORT_PANEL)
+    said = run(blender, tmp_path / "panel.py", scene, TOOLS / "blender_import.py", animated, cwd=tmp_path)
+    assert "keys on 52 of 52 shape keys" in said

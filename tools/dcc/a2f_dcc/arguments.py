@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from a2f_dcc.scene import ExportOptions
+from a2f_dcc.scene import ExportOptions, ImportOptions
 
 _PARTS = (
     ("--tongue", "MESH", "the tongue"),
@@ -84,3 +84,39 @@ def export_options(program: str, argv: Sequence[str]) -> ExportOptions:
         parser.error("--scale takes a number above 0")
     out = given.pop("out") or Path("datasets") / given["actor"]
     return ExportOptions(out=out.absolute(), parts={name: mesh for name, _, mesh in parts}, **given)
+
+
+def import_parser(program: str) -> argparse.ArgumentParser:
+    """The options of the way back."""
+    result = argparse.ArgumentParser(
+        prog=program,
+        description="Puts an animation of run_inference.py onto a face: weights on its shapes, or caches of its "
+        "vertices; jaw, eyes and sound.",
+    )
+    result.add_argument("--result", type=Path, metavar="FOLDER", help="folder of one recording, with animation.json")
+    result.add_argument("--weights", type=Path, metavar="FILE", help="weights of another place: .csv or .json")
+    result.add_argument("--sound", type=Path, metavar="FILE", help="a recording of another place")
+    result.add_argument("--skin", required=True, metavar="MESH", help="the face")
+    for option, value, text in _PARTS:
+        if option not in ("--head", "--lower-teeth", "--upper-teeth"):
+            result.add_argument(option, metavar=value, help=text.partition(" (default")[0])
+    result.add_argument(
+        "--motion",
+        choices=("auto", "weights", "cache"),
+        default="auto",
+        help="weights where the face has their shapes, else caches (default), or one of both",
+    )
+    result.add_argument("--start", type=int, metavar="FRAME", help="first frame (default: the scene's)")
+    result.add_argument("--fps", type=float, metavar="FPS", help="rate of weights that do not tell theirs")
+    result.add_argument("--scale", type=float, metavar="CM", help="centimetres of one unit of the scene")
+    result.add_argument("--save", type=Path, metavar="FILE", help="save the scene there")
+    return result
+
+
+def import_options(program: str, argv: Sequence[str]) -> ImportOptions:
+    """Reads the options of the way back; exits with a message where they are wrong."""
+    parser = import_parser(program)
+    options = ImportOptions(**vars(parser.parse_args(argv)))
+    if options.result is None and options.weights is None:
+        parser.error("give --result FOLDER, or --weights FILE")
+    return options

@@ -9,10 +9,11 @@ from typing import Any
 import bpy
 
 from a2f_dcc import SceneError
-from a2f_dcc.scene import ExportOptions, Report
+from a2f_dcc.scene import ExportOptions, ImportOptions, Report
 
 _MESHES = ("skin", "tongue", "lower_teeth", "upper_teeth", "right_eye", "left_eye")
-_EXPORT: dict[str, Callable[..., Any]] = {}
+_TARGETS = ("skin", "tongue", "right_eye", "left_eye")
+_RUNS: dict[str, Callable[..., Any]] = {}
 
 
 def _is_mesh(_: Any, found: Any) -> bool:
@@ -100,7 +101,7 @@ class A2F_OT_export(bpy.types.Operator):  # noqa: N801
         report = Report()
         try:
             options = export_settings(context.scene.audio2face_export, context.scene.frame_current)
-            shots = _EXPORT["run"](options, report)
+            shots = _RUNS["export"](options, report)
         except SceneError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -150,5 +151,84 @@ def register(classes: tuple[Any, ...], name: str, settings: Any) -> None:
 
 def register_export(run: Callable[[ExportOptions, Report], int]) -> None:
     """Adds the panel of the export."""
-    _EXPORT["run"] = run
+    _RUNS["export"] = run
     register((A2F_ExportSettings, A2F_OT_export, A2F_PT_export), "audio2face_export", A2F_ExportSettings)
+
+
+class A2F_ImportSettings(bpy.types.PropertyGroup):  # noqa: N801
+    """What the panel of the way back asks for."""
+
+    __annotations__ = {
+        "result": bpy.props.StringProperty(
+            name="Animation", subtype="DIR_PATH", description="Folder that run_inference.py wrote for a recording"
+        ),
+        **{
+            part: bpy.props.PointerProperty(type=bpy.types.Object, poll=_is_mesh, name=part.replace("_", " ").title())
+            for part in _TARGETS
+        },
+        "motion": bpy.props.EnumProperty(
+            name="Motion",
+            items=[
+                ("auto", "Automatic", "Weights where the face has their shape keys, else a cache"),
+                ("weights", "Weights", "Keys on shape keys"),
+                ("cache", "Cache", "A Mesh Cache modifier"),
+            ],
+        ),
+        "rig": bpy.props.PointerProperty(type=bpy.types.Object, poll=_is_rig, name="Armature"),
+        "jaw": bpy.props.StringProperty(name="Jaw Bone"),
+        "start": bpy.props.IntProperty(name="First Frame", default=1),
+    }
+
+
+class A2F_OT_import(bpy.types.Operator):  # noqa: N801
+    """Puts the animation onto the face"""
+
+    bl_idname = "audio2face.apply"
+    bl_label = "Apply Animation"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+
+    def execute(self, context: Any) -> set[str]:
+        """Imports, and shows warnings or what is wrong."""
+        settings, report = context.scene.audio2face_import, Report()
+        meshes: dict[str, Any] = {part: found.name if (found := getattr(settings, part)) else None for part in _TARGETS}
+        try:
+            if not settings.result or not meshes["skin"]:
+                raise SceneError("name the folder of the animation, and the skin")
+            folder = Path(bpy.path.abspath(settings.result)).absolute()
+            jaw = f"{settings.rig.name}:{settings.jaw}" if settings.rig and settings.jaw else None
+            _RUNS["import"](
+                ImportOptions(result=folder, motion=settings.motion, start=settings.start, jaw=jaw, **meshes), report
+            )
+        except SceneError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        for text in report.warnings:
+            self.report({"WARNING"}, text)
+        return {"FINISHED"}
+
+
+class A2F_PT_import(bpy.types.Panel):  # noqa: N801
+    """The panel of the way back."""
+
+    bl_label = "Apply Animation"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Audio2Face"
+
+    def draw(self, context: Any) -> None:
+        """Lists the settings above the button."""
+        settings, layout = context.scene.audio2face_import, self.layout
+        layout.use_property_split = True
+        for name in ("result", *_TARGETS, "rig"):
+            layout.prop(settings, name)
+        if settings.rig is not None:
+            layout.prop_search(settings, "jaw", settings.rig.pose, "bones")
+        for name in ("motion", "start"):
+            layout.prop(settings, name)
+        layout.operator(A2F_OT_import.bl_idname, icon="IMPORT")
+
+
+def register_import(run: Callable[[ImportOptions, Report], None]) -> None:
+    """Adds the panel of the way back."""
+    _RUNS["import"] = run
+    register((A2F_ImportSettings, A2F_OT_import, A2F_PT_import), "audio2face_import", A2F_ImportSettings)

@@ -54,7 +54,7 @@ def neutral_face(scene: FaceScene, options: ExportOptions, shots: Sequence[Scene
         else:
             scene.show(_frame_number(options.neutral))
         skin = scene.mesh(options.skin)
-        space = _space_of(scene, options, skin, shots, report)
+        space = _space_of(scene, options, skin, report)
         size = float(np.linalg.norm(space.matrix[0]))
         check_size(space.points(skin.points), options.skin, size, report.warn)
         tongue = None if options.tongue is None else scene.mesh(options.tongue)
@@ -88,13 +88,11 @@ def _frame_number(text: str) -> int:
         raise SceneError(f"{text!r} is no frame", "Give --neutral rest, or the number of a frame.") from None
 
 
-def _space_of(
-    scene: FaceScene, options: ExportOptions, skin: Mesh, shots: Sequence[SceneShot], report: Report
-) -> Space:
+def _space_of(scene: FaceScene, options: ExportOptions, skin: Mesh, report: Report) -> Space:
     centimetres = scene.centimetres if options.scale is None else options.scale
     front = options.front
     if front == "auto":
-        front = _look_for_front(scene, options, skin, shots) or ""
+        front = _look_for_front(scene, options, skin) or ""
     if not front:
         front = "-y" if scene.up[2] else "+z"
         report.warn(f"where the face looks to is not clear; {front} is taken: name another axis with --front")
@@ -102,27 +100,32 @@ def _space_of(
     return new_space(scene.up, front, centimetres)
 
 
-def _look_for_front(scene: FaceScene, options: ExportOptions, skin: Mesh, shots: Sequence[SceneShot]) -> str | None:
-    """Looks from the middle of the head to what lies in front: lips, tongue, teeth, eyes, or what jawOpen moves."""
-    groups = scene.groups(options.skin)
-    inner = [name for name in (options.tongue, options.lower_teeth, options.upper_teeth) if name]
-    if "lip_upper" in groups and len(groups["lip_upper"]):
-        mouth = skin.points[groups["lip_upper"]].mean(axis=0)
-    elif found := match_names(shapes := scene.shapes(options.skin), ("jawOpen",)):
-        if options.neutral == REST:
-            moved = np.linalg.norm(scene.shape_deltas(options.skin, shapes[found["jawOpen"]]), axis=1)
-        else:
-            with scene.rest():
-                moved = np.linalg.norm(scene.shape_deltas(options.skin, shapes[found["jawOpen"]]), axis=1)
-            scene.show(_frame_number(options.neutral))
-        mouth = np.average(skin.points, axis=0, weights=moved)
-    elif inner:
-        mouth = np.mean([scene.mesh(name).points.mean(axis=0) for name in inner], axis=0)
-    else:
+def _look_for_front(scene: FaceScene, options: ExportOptions, skin: Mesh) -> str | None:
+    """Looks from the middle of the head to what lies in front: lips, what jawOpen moves, tongue or teeth."""
+    mouth = _mouth(scene, options, skin)
+    if mouth is None:
         return None
     box = np.array([skin.points.min(axis=0), skin.points.max(axis=0)])
     size = float((box[1] - box[0]).max()) or 1.0
     return find_front(scene.up, box.mean(axis=0) / size, mouth / size)
+
+
+def _mouth(scene: FaceScene, options: ExportOptions, skin: Mesh) -> Points | None:
+    """Where the mouth is, `[3]` in the scene's world; None where nothing tells."""
+    groups = scene.groups(options.skin)
+    if len(groups.get("lip_upper", ())):
+        return np.asarray(skin.points[groups["lip_upper"]].mean(axis=0))
+    shapes = scene.shapes(options.skin)
+    for place in match_names(shapes, ("jawOpen",)).values():
+        with ExitStack() as stack:
+            if options.neutral != REST:
+                stack.callback(scene.show, _frame_number(options.neutral))
+                stack.enter_context(scene.rest())
+            moved = np.linalg.norm(scene.shape_deltas(options.skin, shapes[place]), axis=1)
+        if moved.any():
+            return np.asarray(np.average(skin.points, axis=0, weights=moved))
+    inner = [scene.mesh(name).points for name in (options.tongue, options.lower_teeth, options.upper_teeth) if name]
+    return np.concatenate(inner).mean(axis=0) if inner else None
 
 
 def _shape_deltas(

@@ -156,6 +156,40 @@ class ExportOptions:
         return {name: value for name in ("jaw", "head", "right_eye", "left_eye") if (value := getattr(self, name))}
 
 
+@dataclass(frozen=True)
+class ImportOptions:
+    """What to put onto a face.
+
+    Attributes:
+        skin: mesh of the face.
+        result: folder of one recording that stage 4 wrote.
+        weights: table or JSON of weights in its place.
+        sound: WAV file in place of the folder's.
+        tongue: mesh of the tongue.
+        jaw: bone or mesh that the jaw moves.
+        right_eye, left_eye: bones or meshes of the eyes.
+        motion: "weights", "cache", or "auto": weights where the face has their shapes.
+        start: first frame; the scene's by default.
+        fps: rate of the animation where its files do not tell.
+        scale: centimetres of one unit of the scene; from the scene's settings by default.
+        save: where the scene is saved.
+    """
+
+    skin: str
+    result: Path | None = None
+    weights: Path | None = None
+    sound: Path | None = None
+    tongue: str | None = None
+    jaw: str | None = None
+    right_eye: str | None = None
+    left_eye: str | None = None
+    motion: str = "auto"
+    start: int | None = None
+    fps: float | None = None
+    scale: float | None = None
+    save: Path | None = None
+
+
 class Report:
     """Says what happens, and remembers what the user should look at.
 
