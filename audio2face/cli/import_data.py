@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import cast
 
 from rich.table import Table
 
+from audio2face import log_settings
 from audio2face.cli import parsers
 from audio2face.cli.init import Project, configuration_files
 from audio2face.cli.process import run_stage
@@ -49,7 +51,7 @@ def main(argv: list[str]) -> int:
     summaries = importer.inspect([_existing(text, roots) for text in args.sources])
     takes = [importer.read(summary.name) for summary in summaries]
     offsets = find_offsets(takes)
-    _show(summaries, offsets)
+    _show(summaries, offsets, always=args.dry_run)
     if args.dry_run:
         LOGGER.info("nothing was written (--dry-run)")
         return 0
@@ -88,8 +90,8 @@ def _existing(text: str, roots: Roots) -> Path:
     return path if path.exists() or not (roots.datasets / path).exists() else roots.datasets / path
 
 
-def _show(summaries: Sequence[TakeSummary], offsets: dict[str, Offset]) -> None:
-    """Prints what was found, and what is worth knowing of it."""
+def _show(summaries: Sequence[TakeSummary], offsets: dict[str, Offset], *, always: bool) -> None:
+    """Prints what was found, unless only warnings are asked for, and what is worth knowing of it."""
     table = Table("take", "seconds", "fps", "not tracked", "captured", "recording", "sound and face", "emotion")
     for row in summaries:
         table.add_row(
@@ -102,7 +104,8 @@ def _show(summaries: Sequence[TakeSummary], offsets: dict[str, Offset]) -> None:
             str(offsets[row.name]) if row.name in offsets else "",
             row.emotion or DEFAULT_EMOTION,
         )
-    console().print(table)
+    if always or log_settings.level() <= logging.INFO:
+        console().print(table)
     for row in summaries:
         for note in row.notes:
             LOGGER.info("%s: %s", row.name, note)

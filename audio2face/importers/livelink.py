@@ -69,7 +69,7 @@ class LiveLink(Importer):
 
     def inspect(self, sources: Sequence[Path]) -> list[TakeSummary]:
         """Reads the takes; their weights are small."""
-        files = [found for source in sources for found in _find(source)]
+        files = _find(sources)
         names = take_names([(found.stem, found.folder) for found in files])
         for name, found in sorted(zip(names, files, strict=True), key=lambda pair: pair[0]):
             self._takes[name] = self._read(name, found, is_only=len(files) == 1)
@@ -183,43 +183,60 @@ def _clock_notes(start: float | None, is_ntsc: bool, fps: float) -> list[str]:
     return notes
 
 
-def _find(source: Path) -> list[_Files]:
-    """The takes in a file or folder."""
+def _find(sources: Sequence[Path]) -> list[_Files]:
+    """The takes in files and folders."""
+    tables = [table for source in sources for table in _tables_of(source)]
+    return _grouped(dict.fromkeys(tables))
+
+
+def _tables_of(source: Path) -> list[Path]:
+    """The tables in a source; of a film those of its name beside it."""
     if not source.exists():
         raise missing_file("there is no such take", source, "Give take folders or CSV files of Live Link Face.")
-    if source.is_file():
-        return [_single(source)]
-    tables = sorted(path for path in _files_in(source) if path.suffix.lower() == ".csv" and is_live_link(path))
+    if source.is_dir():
+        found = [path for path in _files_in(source) if path.suffix.lower() == ".csv" and is_live_link(path)]
+        if not found:
+            raise _no_take(source)
+        return found
+    if source.suffix.lower() == ".csv":
+        if not is_live_link(source):
+            raise _no_take(source)
+        _refuse_neutral(source)
+        return [source]
+    beside = [path for path in source.parent.glob("*.csv") if _split(path)[0] == source.stem and is_live_link(path)]
+    if not beside:
+        raise FileFormatError(
+            "is no table of Live Link Face, and none of its name lies beside it",
+            path=source,
+            hint="Give the take's folder or its CSV file.",
+        )
+    return sorted(beside)
+
+
+def _refuse_neutral(path: Path) -> None:
+    """Refuses the neutral face of a take that lies beside it, which is given by itself."""
+    stem, variant = _split(path)
+    beside = [other.name for other in path.parent.glob(f"{stem}*.csv") if other != path and _split(other)[0] == stem]
+    if variant == "neutral" and beside:
+        raise FileFormatError(
+            "holds the actor's neutral face, not a take",
+            path=path,
+            hint=f"Give the folder, or the take: {', '.join(sorted(beside))}.",
+        )
+
+
+def _grouped(tables: Iterable[Path]) -> list[_Files]:
+    """Tables by take. A lone `<name>_neutral.csv` is a take of that name: a neutral face has its take beside it."""
     groups: dict[tuple[Path, str], dict[str, Path]] = {}
     for path in tables:
         stem, variant = _split(path)
         groups.setdefault((path.parent, stem), {})[variant] = path
-    whole = {key: found for key, found in groups.items() if set(found) & set(_PREFERRED)}
-    if not whole:
-        raise _no_take(source)
-    return [_Files(folder, stem, found) for (folder, stem), found in whole.items()]
-
-
-def _single(path: Path) -> _Files:
-    if path.suffix.lower() != ".csv":
-        beside = [other for other in path.parent.glob("*.csv") if _split(other)[0] == path.stem and is_live_link(other)]
-        if not beside:
-            raise FileFormatError(
-                "is no table of Live Link Face, and none of its name lies beside it",
-                path=path,
-                hint="Give the take's folder or its CSV file.",
-            )
-        return _Files(path.parent, path.stem, {_split(other)[1]: other for other in beside})
-    if not is_live_link(path):
-        raise _no_take(path)
-    stem, variant = _split(path)
-    if variant == "neutral":
-        raise FileFormatError(
-            "holds the actor's neutral face, not a take",
-            path=path,
-            hint=f"Give the folder, or the take: {stem}_cal.csv or {stem}.csv.",
-        )
-    return _Files(path.parent, stem, {variant: path})
+    return [
+        _Files(folder, stem, found)
+        if set(found) & set(_PREFERRED)
+        else _Files(folder, found["neutral"].stem, {"": found["neutral"]})
+        for (folder, stem), found in groups.items()
+    ]
 
 
 def _split(path: Path) -> tuple[str, str]:
