@@ -5,21 +5,21 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from audio2face.console import LOGGER
-from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX, TONGUE_NAMES, listed, match_names
-from audio2face.dataset.vertex_lists import VertexLists
+from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES, listed, match_names
 from audio2face.errors import MAX_LENGTH, FileFormatError
 from audio2face.geometry.mesh import DEFAULT_COLOURS
 from audio2face.rigs.jaw import RigJaw
+from audio2face.rigs.lists_file import corrected
 from audio2face.rigs.mouth_parts import is_eye, is_teeth, is_tongue, split_teeth
 from audio2face.rigs.placement import Placed, moving_vertices, place
-from audio2face.rigs.regions import find_lips, frontal_vertices
+from audio2face.rigs.regions import find_lists, find_root, frontal_vertices
 from audio2face.rigs.rig import Rig, RigTongue
 from audio2face.rigs.scene import Piece, Scene, joined_faces
 from audio2face.rigs.shape_names import ShapeTable
@@ -102,12 +102,17 @@ class _Face:
         """The rig of the face."""
         table, vertices, faces = self._table, _vertices(self._skin), joined_faces(self._skin)
         deltas = _deltas(self._skin, table.pose_names)
-        lists = VertexLists(lip_dist=find_lips(vertices, deltas[table.opening]))
+        tongue = self._tongue_rig()
+        blinks = [_deltas(self._skin, table.own(f"eyeBlink{side}")).sum(axis=0) for side in ("Right", "Left")]
+        lists = find_lists(vertices, faces, deltas[table.opening], blinks)
+        if tongue is not None:
+            lists = replace(lists, tongue_rigid=find_root(tongue.neutral, self._tongue_shapes))
+        lists, digest = corrected(lists, scene, len(vertices), 0 if tongue is None else len(tongue.neutral))
         return Rig(
             name=_actor_name(scene.path),
             source=scene.path.name,
             path=scene.gltf,
-            digest=scene.digest,
+            digest=digest,
             neutral=vertices,
             faces=faces,
             pose_names=table.pose_names,
@@ -120,7 +125,7 @@ class _Face:
             jaw=self._jaw,
             jaw_points=self._jaw.key_points(),
             visemes=None if table.visemes is None else table.visemes.mix,
-            tongue=self._tongue_rig(),
+            tongue=tongue,
             parts=self._parts(),
         )
 
@@ -193,16 +198,24 @@ class _Face:
         offsets = np.stack([np.tensordot(self._table.driving[:, column], own, axes=1) for column in columns])
         return RigJaw.fit(vertices, moved, columns, offsets)
 
+    @cached_property
+    def _tongue(self) -> list[Piece]:
+        return [piece for piece in self.placed.pieces if is_tongue(piece)]
+
+    @cached_property
+    def _tongue_shapes(self) -> Float32Array:
+        """Offsets of the tongue by the shapes `TONGUE_NAMES` and by `tongueOut`, `[17, tongue verts, 3]`."""
+        own = [self._table.tongue.get(name) for name in TONGUE_NAMES]
+        zero = np.zeros_like(_vertices(self._tongue))
+        found = [zero if name is None else _deltas(self._tongue, [name])[0] for name in own]
+        return np.stack([*found, _deltas(self._tongue, self._table.own("tongueOut")).sum(axis=0)])
+
     def _tongue_rig(self) -> RigTongue | None:
         """The tongue; its own shapes move it, then the jaw."""
-        pieces = [piece for piece in self.placed.pieces if is_tongue(piece)]
-        if not pieces:
+        if not self._tongue:
             return None
-        neutral, jaw = _vertices(pieces), self._jaw
-        deltas = np.zeros((len(TONGUE_NAMES), *neutral.shape), np.float32)
-        for name, own in self._table.tongue.items():
-            deltas[TONGUE_INDEX[name]] = _deltas(pieces, [own])[0]
-        out = _deltas(pieces, self._table.own("tongueOut")).sum(axis=0)
+        neutral, jaw = _vertices(self._tongue), self._jaw
+        deltas, out = self._tongue_shapes[:-1], self._tongue_shapes[-1]
 
         def pose(weights: Float32Array, tongue_weights: Float32Array) -> Float32Array:
             own = neutral + np.tensordot(np.asarray(tongue_weights, np.float32), deltas, axes=1)
@@ -211,14 +224,13 @@ class _Face:
             turned = own @ moved[:, :3, :3].transpose(0, 2, 1)
             return np.asarray(turned + moved[:, None, :3, 3], np.float32)
 
-        return RigTongue(neutral=neutral, faces=joined_faces(pieces), deltas=deltas, pose=pose)
+        return RigTongue(neutral=neutral, faces=joined_faces(self._tongue), deltas=deltas, pose=pose)
 
     def _parts(self) -> dict[str, AnyArray]:
         """Colours of skin and tongue; teeth and eyeballs as rigid parts."""
-        tongue = [piece for piece in self.placed.pieces if is_tongue(piece)]
         arrays: dict[str, AnyArray] = {"extra_skin_colours": _colours(self._skin, "skin")}
-        if tongue:
-            arrays["extra_tongue_colours"] = _colours(tongue, "tongue")
+        if self._tongue:
+            arrays["extra_tongue_colours"] = _colours(self._tongue, "tongue")
         for name, pieces in self._teeth.items():
             arrays |= _part(name, pieces, _colours(pieces, "part"))
         for name, pieces in self._eyes.items():

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audio2face.geometry.mesh import triangulate
-from audio2face.rigs.scene import Piece
-from audio2face.types import BoolArray, Int32Array
+from audio2face.rigs.scene import Piece, islands
+from audio2face.types import BoolArray
 
 _TEETH = re.compile(r"teeth|tooth|dentur|gum", re.IGNORECASE)
 _TONGUE = re.compile(r"tongue", re.IGNORECASE)
@@ -59,26 +58,16 @@ def split_teeth(pieces: Sequence[Piece], opening: str) -> dict[str, list[Piece]]
 
 def _lower(piece: Piece, opening: str) -> BoolArray:
     """Which vertices belong to the lower jaw, `[verts]`."""
-    count, islands = len(piece.vertices), connected(piece)
-    sizes = np.maximum(np.bincount(islands), 1)
+    count, numbers = len(piece.vertices), islands(piece.vertices, piece.faces)
+    sizes = np.maximum(np.bincount(numbers), 1)
     moved = np.linalg.norm(piece.targets.get(opening, np.zeros_like(piece.vertices)), axis=1)
     if moved.any():
-        lower = np.bincount(islands, moved) / sizes > _WITH_JAW * moved.max()
-        return np.asarray(lower[islands])
+        lower = np.bincount(numbers, moved) / sizes > _WITH_JAW * moved.max()
+        return np.asarray(lower[numbers])
     if _LOWER.search(piece.name) or _UPPER.search(piece.name):
         return np.full(count, _LOWER.search(piece.name) is not None)
-    heights = np.bincount(islands, piece.vertices[:, 1]) / sizes
-    return np.asarray(heights[islands] < (heights.min() + heights.max()) / 2)
-
-
-def connected(piece: Piece) -> Int32Array:
-    """The number of the connected part of each vertex, int32 `[verts]`."""
-    from scipy import sparse
-
-    count, triangles = len(piece.vertices), triangulate(piece.faces)
-    ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]]])
-    links = sparse.coo_matrix((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(count, count))
-    return np.asarray(sparse.csgraph.connected_components(links, directed=False)[1], np.int32)
+    heights = np.bincount(numbers, piece.vertices[:, 1]) / sizes
+    return np.asarray(heights[numbers] < (heights.min() + heights.max()) / 2)
 
 
 def part_of(piece: Piece, kept: BoolArray) -> Piece:

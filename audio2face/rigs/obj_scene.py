@@ -16,8 +16,8 @@ import numpy as np
 from audio2face.dataset.arkit_names import listed
 from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.io.atomic import file_sha256
-from audio2face.rigs.mouth_parts import connected, is_named_part, part_of
-from audio2face.rigs.scene import Piece, Scene, damage, polygons
+from audio2face.rigs.mouth_parts import is_named_part, part_of
+from audio2face.rigs.scene import Piece, Scene, damage, islands, polygons
 from audio2face.types import Float32Array, Int32Array
 
 SUFFIX = ".obj"
@@ -166,12 +166,12 @@ class _Mesh:
 
 def _apart(whole: Piece, labels: list[str]) -> Iterator[Piece]:
     """The skin, then parts whose name says that they are none and that hang together by themselves."""
-    islands = connected(whole)
-    first = {island: labels[vertex] for vertex, island in reversed(list(enumerate(islands.tolist())))}
+    numbers = islands(whole.vertices, whole.faces)
+    first = {island: labels[vertex] for vertex, island in reversed(list(enumerate(numbers.tolist())))}
     named = {island: label for island, label in first.items() if is_named_part(label)}
     for label in dict.fromkeys(named.values()):
         own = [island for island, name in named.items() if name == label]
-        yield replace(part_of(whole, np.isin(islands, own)), name=label)
-    rest = ~np.isin(islands, list(named))
+        yield replace(part_of(whole, np.isin(numbers, own)), name=label)
+    rest = ~np.isin(numbers, list(named))
     if rest.any():
         yield whole if rest.all() else part_of(whole, rest)
