@@ -28,7 +28,7 @@ class StandIn:
 
     def __init__(self, sound: Path | None = None) -> None:
         self.program, self.file = "stand-in 1", "face.scene"
-        self.fps, self.range, self.centimetres = FPS, (1, LAST), CENTIMETRES
+        self.fps, self.range, self.centimetres, self.axes = FPS, (1, LAST), CENTIMETRES, AXES
         self.up: Points = np.array([0.0, 0.0, 1.0])
         self.head = Head.open("ada")
         self.frame, self.at_rest, self.sound = 1, False, sound
@@ -71,7 +71,7 @@ class StandIn:
 
     def _place(self, points: Points) -> Points:
         moved = points @ self.nod()[:3, :3].T + self.nod()[:3, 3]
-        placed: Points = moved @ AXES.T / CENTIMETRES
+        placed: Points = moved @ self.axes.T / self.centimetres
         return placed
 
     def mesh(self, name: str) -> Mesh:
@@ -88,7 +88,7 @@ class StandIn:
 
     def transform(self, name: str) -> Points:
         change = np.eye(4)
-        change[:3, :3] = AXES / CENTIMETRES
+        change[:3, :3] = self.axes / self.centimetres
         motion = self.nod() @ (self.jaw() if name.endswith("jaw") else np.eye(4))
         placed: Points = change @ motion @ np.linalg.inv(change)
         return placed
@@ -120,7 +120,7 @@ class StandIn:
     def shape_deltas(self, name: str, shape: str) -> Points:
         assert self.at_rest
         delta = self.head.skin_shapes[ARKIT_INDEX[shape.partition("|")[2]]]
-        placed: Points = delta.astype(np.float64) @ AXES.T / CENTIMETRES
+        placed: Points = delta.astype(np.float64) @ self.axes.T / self.centimetres
         return placed
 
     def groups(self, name: str) -> dict[str, Integers]:

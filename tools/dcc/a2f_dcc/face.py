@@ -48,8 +48,8 @@ def neutral_face(scene: FaceScene, options: ExportOptions, shots: Sequence[Scene
             stack.enter_context(scene.rest())
             if not scene.has_rest(options.skin):
                 report.warn(
-                    f"{options.skin!r} has neither shapes nor bones, so frame {shots[0].first} is taken as the neutral "
-                    "face: name another with --neutral FRAME where it is not"
+                    f"{options.skin!r} has no rest pose, so frame {shots[0].first} is taken as the neutral face: "
+                    "name another with --neutral FRAME where the face is not neutral in it"
                 )
         else:
             scene.show(_frame_number(options.neutral))
