@@ -1,8 +1,8 @@
 """A linear map from viseme channels to the motion of one actor: how this actor shows what the rules say.
 
 It is a ridge regression from channels that an encoder reads off recorded speech to the recorded motion, with a
-constant for each emotion. `scaled` gives a map whose motion is larger or smaller about the recorded mean, and
-`LipContact` closes the lips where a channel says so, which a regression does by halves.
+constant for each emotion. Gains make its motion larger or smaller about the recorded mean, and `LipContact` closes the
+lips where a channel says so, which a regression does by halves.
 """
 
 from __future__ import annotations
@@ -47,15 +47,20 @@ class VisemeMap:
     channels: Mapping[str, Float64Array]
     motion: Mapping[str, Float64Array]
 
-    def __call__(self, channels: FloatArray, emotion: str) -> Float64Array:
-        """Maps channels `[frames, channels]` to motion `[frames, values]`, in one of the recorded emotions."""
-        centred = channels.astype(np.float64) - self.channels[emotion]
-        motion: Float64Array = centred @ self.weights + self.motion[emotion]
-        return motion
+    def __call__(self, channels: FloatArray, emotion: str, gains: float | FloatArray = 1.0) -> Float64Array:
+        """Maps channels to motion, in one of the recorded emotions.
 
-    def scaled(self, gain: float) -> VisemeMap:
-        """A map whose motion is `gain` times as far from the recorded mean of its emotion."""
-        return VisemeMap(self.weights * gain, self.channels, self.motion)
+        Args:
+            channels: `[frames, channels]`.
+            emotion: the emotion.
+            gains: factor on the distance from the recorded mean, one or `[frames]`.
+
+        Returns:
+            `[frames, values]`.
+        """
+        centred = channels.astype(np.float64) - self.channels[emotion]
+        motion: Float64Array = (np.reshape(gains, (-1, 1)) * centred) @ self.weights + self.motion[emotion]
+        return motion
 
 
 def fit_viseme_map(speech: Sequence[MovingSpeech]) -> VisemeMap:

@@ -121,8 +121,8 @@ def test_a_map_finds_the_weights_that_made_the_motion() -> None:
     for name, constant in constants.items():
         np.testing.assert_allclose(found(new, name), new @ weights + constant, atol=0.05)
     means = channels["joy"].mean(axis=0)
-    np.testing.assert_allclose(found.scaled(3.0)(means[None], "joy"), found(means[None], "joy"))
-    one, three = (spread([each(new, "joy")[:, 0]], ["joy"]) for each in (found, found.scaled(3.0)))
+    np.testing.assert_allclose(found(means[None], "joy", 3.0), found(means[None], "joy"))
+    one, three = (spread([found(new, "joy", gain)[:, 0]], ["joy"]) for gain in (1.0, np.full(50, 3.0)))
     assert three == pytest.approx(3 * one)
 
 

@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 from audio2face.config import TrainSection
 from audio2face.console import LOGGER
@@ -43,6 +44,7 @@ _SPEECH = 0.5  # probability from which a recorded frame is speech
 _GAINS = (0.3, 2.0)  # limits: motion that speech hardly tells is not inflated
 _GAIN_ROUNDS = 6  # contacts of the lips take some of the spread, so that the gain is approached
 _CLOSED_SHARE = 0.02  # of the frames of speech, in which lips count as closed
+_ONSET_SECONDS = 0.06  # in which the size of speech sets in and ends: the face rests as the map says
 _CLOSURE = VISEME_CHANNELS.index("closure")
 _MOVED_BY_SPEECH = ("skin", "tongue", "jaw")  # the eyes keep the size that the map gives them
 
@@ -104,11 +106,20 @@ def synthetic_talking(
         UserError: a recording cannot be read, or an actor has no training clip with speech.
     """
     found: list[tuple[TrainingClip, ShotMotion]] = []
+    rules: dict[float, list[VisemeRules]] = {}  # by frame rate, which actors may share
     for index, source in enumerate(sources):
         own = [clip for clip in training_clips if clip.shot.actor == source.actor and clip.audio is not None]
-        style = ActorStyle.fit(source, own, motions, recordings, labelled)
+        if not own:
+            raise UserError(
+                f"actor {source.actor!r} has no training clip with speech, which synthetic talking is made like",
+                hint="Use fewer shots for validation, or set SYNTHETIC_SHARE = 0.0 and SYNTHETIC_EPOCHS = 0.",
+            )
+        fps = own[0].shot.fps
+        if fps not in rules:
+            rules[fps] = [VisemeRules.of(recording, fps) for recording in labelled]
+        style = ActorStyle.fit(source, own, motions, recordings, rules[fps])
         emotions = _Emotions(own, np.random.default_rng((train.SYNTHETIC_SEED, index)))
-        found += [style.clip(recording, emotions.draw()) for recording in labelled[index :: len(sources)]]
+        found += [style.clip(made, emotions.draw()) for made in rules[fps][index :: len(sources)]]
     starts = accumulate((clip.num_frames for clip, _ in found), initial=first_global_frame)
     clips = tuple(_starting_at(clip, start) for (clip, _), start in zip(found, starts, strict=False))
     minutes = sum(recording.seconds for recording in labelled) / 60
@@ -148,20 +159,55 @@ class _Emotions:
 
 
 @dataclass(frozen=True)
+class VisemeRules:
+    """What the viseme rules make of a recording.
+
+    Attributes:
+        recording: the recording.
+        fps: frames per second.
+        channels: float32 `[frames, channels]`, those of `VISEME_CHANNELS`.
+        speech: which frames are speech, bool `[frames]`.
+        activity: the same, smooth, float64 `[frames]`.
+    """
+
+    recording: LabelledRecording
+    fps: float
+    channels: Float32Array
+    speech: BoolArray
+    activity: Float64Array
+
+    @classmethod
+    def of(cls, recording: LabelledRecording, fps: float) -> VisemeRules:
+        """Applies the rules at a frame rate."""
+        frames = int(recording.seconds * fps)
+        phones = spoken_phones(recording.phones)
+        ends = np.array([phone.end for phone in phones])
+        at = np.searchsorted(ends, recorded_times(np.arange(frames), fps), side="right").clip(max=len(phones) - 1)
+        silent = np.array([phone.symbol == SILENCE for phone in phones])
+        speech = ~silent[at]
+        activity = gaussian_filter1d(speech.astype(np.float64), _ONSET_SECONDS * fps, mode="nearest")
+        return cls(recording, fps, viseme_curves(phones, frames, fps), speech, activity)
+
+    def gains(self, gain: float) -> Float64Array:
+        """A gain in speech, and 1 at rest, `[frames]`."""
+        return 1 + (gain - 1) * self.activity
+
+
+@dataclass(frozen=True)
 class ActorStyle:
     """How an actor moves with speech.
 
     Attributes:
         source: the actor.
-        fps: frame rate of its shots.
         maps: from viseme channels to the values of each part that moves, by its name.
+        gains: factor on the motion of each of these parts in speech.
         sizes: number of values of each part.
         lips: contact of the lips; None without lip vertices.
     """
 
     source: ActorSource
-    fps: float
     maps: Mapping[str, VisemeMap]
+    gains: Mapping[str, float]
     sizes: Mapping[str, int]
     lips: LipContact | None
 
@@ -172,34 +218,27 @@ class ActorStyle:
         clips: Sequence[TrainingClip],
         motions: Mapping[str, ShotMotion],
         recordings: Recordings,
-        labelled: Sequence[LabelledRecording],
+        rules: Sequence[VisemeRules],
     ) -> ActorStyle:
         """Fits maps to training clips, and scales their motion to the recorded size.
 
         Args:
             source: the actor.
-            clips: its training clips with speech.
+            clips: its training clips with speech, at least one.
             motions: motion of their shots, by id.
             recordings: their audio.
-            labelled: synthetic speech, at whose rules motion has the recorded size.
+            rules: synthetic speech at the rate of the clips, with which motion has the recorded size.
 
         Raises:
-            UserError: there is no clip, or a recording cannot be read.
+            UserError: a recording cannot be read.
         """
-        if not clips:
-            raise UserError(
-                f"actor {source.actor!r} has no training clip with speech, which synthetic talking is made like",
-                hint="Use fewer shots for validation, or set SYNTHETIC_SHARE = 0.0 and SYNTHETIC_EPOCHS = 0.",
-            )
-        fps = clips[0].shot.fps
         heard = [_recorded_channels(clip, recordings) for clip in clips]
         if not any(speech.any() for _, speech in heard):
             LOGGER.warning(
                 "%s: no speech is heard in the training recordings; all of them counts as speech", source.actor
             )
             heard = [(channels, np.ones_like(speech)) for channels, speech in heard]
-        rules = [_Rules.of(recording, fps) for recording in labelled]
-        maps, sizes = {}, {}
+        maps, gains, sizes = {}, {}, {}
         lips: LipContact | None = None
         for number, part in enumerate(CHANNELS):
             found = [
@@ -215,48 +254,36 @@ class ActorStyle:
             if valid:
                 if part == "skin":
                     lips = _lip_contact(source, valid)
-                maps[part] = _fit_part(part, valid, rules, lips if part == "skin" else None)
-        return cls(source, fps, maps, sizes, lips)
+                maps[part] = fit_viseme_map([moving for moving, _ in valid])
+                gains[part] = 1.0
+                if part in _MOVED_BY_SPEECH:
+                    gains[part] = _gain(maps[part], valid, rules, lips if part == "skin" else None)
+                LOGGER.debug("%s: synthetic motion of the %s is scaled by %.2f", source.actor, part, gains[part])
+        return cls(source, maps, gains, sizes, lips)
 
-    def clip(self, recording: LabelledRecording, emotion: str) -> tuple[TrainingClip, ShotMotion]:
+    def clip(self, rules: VisemeRules, emotion: str) -> tuple[TrainingClip, ShotMotion]:
         """A clip of a whole recording and its motion; the shot has no place among the global frames yet."""
-        frames = int(recording.seconds * self.fps)
-        name = f"{SPEAKER} {recording.audio.stem}"  # no name of a shot has a space
-        shot = TrainingShot(f"{self.source.actor} {name}", self.source.actor, name, frames, self.fps, emotion, 0)
-        clip = TrainingClip(shot, 0, frames - 1, SPEAKER, "", recording.audio)
-        return clip, self.motion(_Rules.of(recording, self.fps).channels, emotion)
+        name = f"{SPEAKER} {rules.recording.audio.stem}"  # no name of a shot has a space
+        frames, actor = len(rules.channels), self.source.actor
+        shot = TrainingShot(f"{actor} {name}", actor, name, frames, rules.fps, emotion, 0)
+        clip = TrainingClip(shot, 0, frames - 1, SPEAKER, "", rules.recording.audio)
+        return clip, self.motion(rules, emotion)
 
-    def motion(self, channels: Float32Array, emotion: str) -> ShotMotion:
-        """The motion of viseme channels `[frames, channels]`; parts that never moved are neutral and valid."""
+    def motion(self, rules: VisemeRules, emotion: str) -> ShotMotion:
+        """The motion that rules say; parts that never moved are neutral and valid."""
+        frames = len(rules.channels)
         values = []
         for part in CHANNELS:
             found = self.maps.get(part)
             if found is None:
-                values.append(np.zeros((len(channels), self.sizes[part]), np.float32))
-            else:
-                known = emotion if emotion in found.motion else next(iter(found.motion))
-                moved = found(channels, known)
-                if part == "skin" and self.lips is not None:
-                    moved = self.lips.apply(moved, channels[:, _CLOSURE])
-                values.append(moved.astype(np.float32))
+                values.append(np.zeros((frames, self.sizes[part]), np.float32))
+                continue
+            known = emotion if emotion in found.motion else next(iter(found.motion))
+            moved = found(rules.channels, known, rules.gains(self.gains[part]))
+            if part == "skin" and self.lips is not None:
+                moved = self.lips.apply(moved, rules.channels[:, _CLOSURE])
+            values.append(moved.astype(np.float32))
         return ShotMotion(values[0], values[1], values[2], values[3], (True, True, True, True))
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """What the viseme rules make of a recording: channels `[frames, channels]`, and which frames are speech."""
-
-    channels: Float32Array
-    speech: BoolArray
-
-    @classmethod
-    def of(cls, recording: LabelledRecording, fps: float) -> _Rules:
-        frames = int(recording.seconds * fps)
-        phones = spoken_phones(recording.phones)
-        ends = np.array([phone.end for phone in phones])
-        at = np.searchsorted(ends, recorded_times(np.arange(frames), fps), side="right").clip(max=len(phones) - 1)
-        silent = np.array([phone.symbol == SILENCE for phone in phones])
-        return cls(viseme_curves(phones, frames, fps), ~silent[at])
 
 
 def _recorded_channels(clip: TrainingClip, recordings: Recordings) -> tuple[Float32Array, BoolArray]:
@@ -284,38 +311,39 @@ def _lip_contact(source: ActorSource, recorded: Sequence[tuple[MovingSpeech, Boo
     return LipContact.fit(motion, opening, _CLOSED_SHARE)
 
 
-def _fit_part(
-    part: str,
+def _gain(
+    fitted: VisemeMap,
     recorded: Sequence[tuple[MovingSpeech, BoolArray]],
-    rules: Sequence[_Rules],
+    rules: Sequence[VisemeRules],
     lips: LipContact | None,
-) -> VisemeMap:
-    """Fits the map of a part, scaled so that its motion by rules varies in speech as recorded motion does."""
-    fitted = fit_viseme_map([moving for moving, _ in recorded])
-    if part not in _MOVED_BY_SPEECH:
-        return fitted
+) -> float:
+    """The factor with which motion by rules varies in speech as recorded motion does.
+
+    Args:
+        fitted: map of a part.
+        recorded: motion of this part, and which frames are speech.
+        rules: synthetic speech.
+        lips: their opening is what is compared; None: the part's main direction.
+    """
     direction = _mapped_direction(fitted, recorded) if lips is None else lips.opening
     emotions = [moving.emotion for moving, _ in recorded]
     true = spread([(moving.motion @ direction)[speech] for moving, speech in recorded], emotions)
     usual = Counter(emotions).most_common(1)[0][0]
-    centre = float(fitted.motion[usual] @ direction)
-    weights = fitted.weights @ direction
+    centre, weights = float(fitted.motion[usual] @ direction), fitted.weights @ direction
     moves = [(rule.channels - fitted.channels[usual]) @ weights for rule in rules]
     gain = 1.0
     for _ in range(_GAIN_ROUNDS):
-        positions = [centre + gain * move for move in moves]
+        positions = [centre + rule.gains(gain) * move for rule, move in zip(rules, moves, strict=True)]
         if lips is not None:
             positions = [
                 lips.openings(position, rule.channels[:, _CLOSURE])
                 for position, rule in zip(positions, rules, strict=True)
             ]
-        spoken = [position[rule.speech] for position, rule in zip(positions, rules, strict=True)]
-        made = spread(spoken, [usual] * len(rules))
+        made = spread([own[rule.speech] for own, rule in zip(positions, rules, strict=True)], [usual] * len(rules))
         if made <= 0:
             break
         gain = float(np.clip(gain * true / made, *_GAINS))
-    LOGGER.debug("synthetic motion of the %s is scaled by %.2f", part, gain)
-    return fitted.scaled(gain)
+    return gain
 
 
 def _mapped_direction(fitted: VisemeMap, recorded: Sequence[tuple[MovingSpeech, BoolArray]]) -> Float64Array:
