@@ -22,6 +22,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "train": stages.train,
     "deploy": stages.deploy,
     "inference": animate.animate,
+    "rig": animate.rig,
     "import": importing.importing,
     "evaluate": evaluate.evaluate,
     "quickstart": stages.quickstart,

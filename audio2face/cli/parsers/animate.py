@@ -8,7 +8,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from audio2face.cli.parsers.base import count, identifier, parameter, run_parser, seed, setting, take_run
+from audio2face.cli.parsers.base import (
+    command_parser,
+    count,
+    identifier,
+    parameter,
+    run_parser,
+    seed,
+    setting,
+    take_run,
+)
 
 # The names of `audio2face.export.FORMATS`, with "page" and "video". A copy, because host scripts parse arguments with
 # the standard library only; a test compares the two.
@@ -43,6 +52,30 @@ def animate() -> argparse.ArgumentParser:
     _add_face(result)
     _add_result(result)
     _add_raw(result)
+    return result
+
+
+def rig() -> argparse.ArgumentParser:
+    """The parser of `rig`, which looks at what --rig animates."""
+    result = command_parser(
+        "rig",
+        "Shows what a rig has: its shapes under ARKit's names, what is missing and what that costs, unit and axes,\n"
+        "and the vertices that mark lips, lids and tongue, which are found by the motion of the shapes.",
+        "character.glb\ncharacters/ict --picture ict.png\nhero.usdz --lists",
+    )
+    result.add_argument(
+        "rig", metavar="RIG", help="as --rig of animate: 'example', or the file or folder of a character"
+    )
+    result.add_argument(
+        "--picture",
+        metavar="FILE.png",
+        help="draw the face with the vertices of its lists and their numbers",
+    )
+    result.add_argument(
+        "--lists",
+        action="store_true",
+        help="write the lists beside the character, as NAME.lists.json; what is corrected there is used from then on",
+    )
     return result
 
 
