@@ -27,6 +27,7 @@ NOT_RUN = {
     "pip install": "fetches packages from the internet",
     "pip wheel": "tests/stages/test_wheel.py builds it",
     "hf auth login": "asks for a token",
+    "mayapy -m pip": "fetches packages from the internet",
     "npm ci": "fetches packages from the internet",
     "(cd tools/web": "fetches packages from the internet; a test of the player does it where npm is",
     ".venv/bin/tensorboard": "a server that does not end",

@@ -19,7 +19,9 @@ from snippets import NOT_EXECUTED, ROOT, Block, blocks, commands, why_not_run
 from torch.distributed.run import get_args_parser
 
 sys.path += [str(ROOT / "tests" / folder) for folder in ("evaluator", "inference", "model_folder")]
+sys.path.append(str(ROOT / "tools/dcc"))
 
+from a2f_dcc.arguments import export_options, import_options, script_arguments
 from made_reports import made_report
 from small_graphs import write_graph
 from small_models import REGRESSION, write_model
@@ -150,6 +152,8 @@ def understand(words: list[str]) -> None:
     elif stage is not None:
         assert stage["stage"] == "shell"
         assert not rest
+    elif program.startswith("tools/dcc/"):
+        run_in_scene([program, *rest])
     elif program.endswith("build_docker.sh"):
         assert docker.parser().parse_args(["build", *rest])
     else:
@@ -179,7 +183,17 @@ def run_command(rest: list[str]) -> None:
     parsers.parse(COMMANDS[name].stage or name, arguments)
 
 
+def run_in_scene(rest: list[str]) -> None:
+    """A script that runs in Blender or Maya: its parser reads what stands behind `--`."""
+    script = ROOT / next(word for word in rest if word.endswith(".py"))
+    assert script.is_file()
+    read = import_options if script.stem.endswith("_import") else export_options
+    assert read(script.name, script_arguments(rest)).skin
+
+
 OTHERS = {
+    "blender": run_in_scene,
+    "mayapy": run_in_scene,
     "audio2face": run_command,
     "a2f": run_command,
     "cp": run_copy,

@@ -4,7 +4,7 @@ Without a window:
 
     blender face.blend --background --python tools/dcc/blender_import.py -- --result FOLDER --skin Head --save out.blend
 
-FOLDER is what `run_inference.py ... --format mdd arkit csv` wrote for a recording. As a panel: open this file in
+FOLDER is what stage 4 wrote for a recording, with `--format mdd arkit csv`. As a panel: open this file in
 Blender's text editor and run it; it is in the sidebar of the 3D view, tab Audio2Face. docs/from_blender.md explains
 each step.
 The folder `a2f_dcc` has to lie beside this file.

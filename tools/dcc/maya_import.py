@@ -5,7 +5,7 @@ In the script editor (Python): `import sys; sys.path.insert(0, "FOLDER/tools/dcc
     import maya_import
     maya_import.apply(skin="head", result="FOLDER_OF_THE_ANIMATION", start=1)
 
-The folder is what `run_inference.py ... --format maya arkit csv` wrote for a recording. Without a window:
+The folder is what stage 4 wrote for a recording, with `--format maya arkit csv`. Without a window:
 `mayapy tools/dcc/maya_import.py face.ma -- --result FOLDER --skin head --save out.ma`. docs/from_maya.md explains it.
 """
 

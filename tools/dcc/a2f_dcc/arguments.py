@@ -90,7 +90,7 @@ def import_parser(program: str) -> argparse.ArgumentParser:
     """The options of the way back."""
     result = argparse.ArgumentParser(
         prog=program,
-        description="Puts an animation of run_inference.py onto a face: weights on its shapes, or caches of its "
+        description="Puts an animation that stage 4 wrote onto a face: weights on its shapes, or caches of its "
         "vertices; jaw, eyes and sound.",
     )
     result.add_argument("--result", type=Path, metavar="FOLDER", help="folder of one recording, with animation.json")

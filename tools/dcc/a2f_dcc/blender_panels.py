@@ -160,7 +160,7 @@ class A2F_ImportSettings(bpy.types.PropertyGroup):  # noqa: N801
 
     __annotations__ = {
         "result": bpy.props.StringProperty(
-            name="Animation", subtype="DIR_PATH", description="Folder that run_inference.py wrote for a recording"
+            name="Animation", subtype="DIR_PATH", description="Folder that stage 4 wrote for a recording"
         ),
         **{
             part: bpy.props.PointerProperty(type=bpy.types.Object, poll=_is_mesh, name=part.replace("_", " ").title())

@@ -87,9 +87,7 @@ def _attach_cache(name: str, folder: Path | None, part: str, start: int, scene: 
     if not files:
         if part == "tongue":
             return
-        raise SceneError(
-            f"there is no Maya cache for {name!r}", "Write one: run_inference.py ... --format maya arkit csv"
-        )
+        raise SceneError(f"there is no Maya cache for {name!r}", "Let stage 4 write one, with --format maya arkit csv")
     if np.abs(scene.transform(name) - np.eye(4)).max() > _MOVED:
         raise SceneError(
             f"{name!r} is moved, turned or scaled; a cache holds positions in its own space, in centimetres, y up",

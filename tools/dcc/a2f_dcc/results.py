@@ -20,7 +20,7 @@ RECORD = "animation.json"
 _PC2 = struct.Struct("<12siiffi")
 _MDD = struct.Struct(">ii")
 _SIXTIETHS = 60
-_EXPORT_AGAIN = "Write it again: python run_inference.py ... --format mdd arkit csv"
+_EXPORT_AGAIN = "Let stage 4 write it again, with --format mdd arkit csv"
 _PARTS = ("skin_", "tongue_")  # before the names of poses in our table
 _JAW = ("jaw_x", "jaw_y", "jaw_z", "jaw_rotate_x", "jaw_rotate_y", "jaw_rotate_z")
 EYES = ("right_eye", "left_eye")
@@ -61,7 +61,7 @@ def find_result(folder: Path) -> Result:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SceneError(
             f"{folder} is no folder of an animation: {RECORD} is missing or damaged",
-            "Name the folder that run_inference.py wrote for one recording.",
+            "Name the folder that stage 4 wrote for one recording.",
         ) from error
 
     def first(*endings: str, without: str = "\0") -> Path | None:
