@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from audio2face.importers.naming import shot_name
 from audio2face.importers.recordings import MONO_RATE, read_mono, sound_range, spoken_frames, take_range
 from audio2face.importers.shots import ShotRange, cut_shots
 from audio2face.importers.take import Take
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Float64Array
 
+_BLOCK_FRAMES = 1024  # whose samples are squared at once
 _LEAST_OVERLAP = 1.0  # s of a take and its recording
 
 
@@ -66,8 +68,7 @@ def plan_shots(take: Take) -> ShotPlan:
     check_take(take)
     fps, samples = float(take.fps), read_mono(_recording_of(take))
     first, stop = _spoken(take, len(samples) / MONO_RATE)
-    heard = take_range(samples, sound_range(take, first, stop, MONO_RATE))
-    loudness = interval_loudness(heard, MONO_RATE, fps, stop - first)
+    loudness = _loudness(take, first, stop, samples)
     found = [
         ShotRange(shot.first + first, shot.stop + first) for shot in cut_shots(take.lost[first:stop], loudness, fps)
     ]
@@ -79,7 +80,24 @@ def plan_shots(take: Take) -> ShotPlan:
     gaps = (stop - first) - sum(shot.num_frames for shot in found)
     if gaps:
         notes.append(f"{gaps / fps:.1f} s in or between long gaps of tracking are left out")
-    return ShotPlan(shots, samples, dict(count_sounds(heard, MONO_RATE)), tuple(notes))
+    sounds: Counter[str] = Counter()
+    for shot in found:
+        sounds.update(count_sounds(_heard(take, shot.first, shot.stop, samples), MONO_RATE))
+    return ShotPlan(shots, samples, dict(sounds), tuple(notes))
+
+
+def _heard(take: Take, first: int, stop: int, samples: Float32Array) -> Float32Array:
+    """The samples of some frames, mono at 16 kHz."""
+    return take_range(samples, sound_range(take, first, stop, MONO_RATE))
+
+
+def _loudness(take: Take, first: int, stop: int, samples: Float32Array) -> Float64Array:
+    """Loudness of each of some frames, decibels."""
+    fps, parts = float(take.fps), []
+    for begin in range(first, stop, _BLOCK_FRAMES):
+        end = min(begin + _BLOCK_FRAMES, stop)
+        parts.append(interval_loudness(_heard(take, begin, end, samples), MONO_RATE, fps, end - begin))
+    return np.concatenate(parts)
 
 
 def _recording_of(take: Take) -> Path:

@@ -20,6 +20,7 @@ from audio2face.types import Float32Array
 
 _OWN_SECONDS = 30.0  # of a take that is judged by itself
 _LEAST_SECONDS = 20.0  # of the takes that are judged together
+_ENOUGH_SECONDS, _ENOUGH_FPS = 300.0, 30.0  # of a take; more tells no more
 _FARTHEST = 2.5  # s
 _STEP, _FINE_STEP = 0.05, 0.01
 _NEAR = 0.12  # s: natural lead of the lips; not told from an offset by the check
@@ -83,8 +84,9 @@ def shifted(take: Take, seconds: float) -> Take:
 
 
 def _offset_of(takes: Sequence[Take], sounds: _Sounds) -> Offset:
-    fps = float(takes[0].fps)
-    sketches = [_sketch(take) for take in takes]
+    step = max(1, round(float(takes[0].fps) / _ENOUGH_FPS))
+    fps = float(takes[0].fps) / step
+    sketches = [_sketch(take)[: round(_ENOUGH_SECONDS * float(take.fps)) : step] for take in takes]
     moved = [_from_start(sounds[take.audio], take.audio_start - 0.5 / fps) for take in takes]
     relation = Relation(sketches, moved, fps)
     coarse = np.round(np.arange(-_FARTHEST, _FARTHEST + _STEP / 2, _STEP), 3)
