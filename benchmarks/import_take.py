@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.import_take [MINUTES]
 
 The take is a table of 36,000 rows and a recording at 48 kHz. Time counts everything of the command: reading, offset of
-the sound, cutting, the tongue from speech, all meshes on the disk. Targets: 60 s on two cores, 1 GB of anonymous memory.
+the sound, cutting, the tongue from speech, all meshes on the disk. Targets: 60 s on two cores, 1 GB of memory.
 """
 
 from __future__ import annotations
