@@ -101,6 +101,17 @@ _FAMILIES: dict[str, Family] = {
             *("PHONEME_DATA_CACHING", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
         ),
     ),
+    "streaming": Family(
+        name="streaming",
+        train_parameters="audio2face.config_base.config_train_streaming_base",
+        inference_parameters="audio2face.config_base.config_inference_streaming_base",
+        training="audio2face.training.streaming",
+        deploy="audio2face.deploy.streaming",
+        info="audio2face.model_folder.streaming:StreamingInfo",
+        session="audio2face.inference.step_session:StreamingSession",
+        multi_actor=True,
+        unused_parameters=("TARGET_OBJECTS_TO_CUDA",),
+    ),
 }
 # All families by name, those of the framework first.
 FAMILIES: Mapping[str, Family] = MappingProxyType(_FAMILIES)

@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
     ask = Questions(sys.stdin.isatty() and sys.stdout.isatty() and not args.yes)
     found = _choose_actor(find_actors(_data_folder(args.data, roots, ask)), args.actor, ask)
     _show(found)
-    network = args.network or ask("network, diffusion or regression", NETWORKS[0], _network)
+    network = args.network or ask(f"network, {' or '.join(NETWORKS)}", NETWORKS[0], _network)
     rate = args.rate or ask("frames per second of the animation", found.rate, positive, "--rate FPS")
     minutes = args.minutes or found.num_frames / rate / 60
     actor = args.actor or _name_of(found)

@@ -71,11 +71,28 @@ LOSS_VOL_STAB_REG_ALPHA = None
 EXPORTED_WEIGHTS = "best"
 """
 
+_STREAMING = f"""\
+{_SOURCE}
+SPEECH_FEATURE_NOISE = 1.0
+TARGET_FPS = 30.0
+LOOK_AHEAD_FRAMES = 2  # 66 ms
+AUGMENT = {{"timeshift": 0.0, "pitch_shift": None}}
+LOSS_LIP_POSITION_ALPHA = 10.0
+GRADIENT_CLIP_NORM = 1.0
+EMA_DECAY = 0.99
+NUM_EPOCHS = <epochs>  # for <minutes> minutes
+VALIDATION_PERIOD_EPOCHS = 10
+EXPORTED_WEIGHTS = "best"
+"""
+
 _MANY = """\
 # The network's defaults, with its speech encoder <encoder>, whose weights are downloaded once. "hama" is included.
 SPEECH_ENCODER = "<encoder>"
 """
-_ENCODERS: dict[NetworkType, str] = {"diffusion": "hubert-base", "regression": "wav2vec2-base"}
+_ENCODERS: dict[NetworkType, str] = {
+    "diffusion": "hubert-base",
+    "regression": "wav2vec2-base",
+}
 
 
 def _few_diffusion(minutes: float) -> str:
@@ -89,7 +106,17 @@ def _few_regression(minutes: float) -> str:
     return _filled(_FEW_REGRESSION, values)
 
 
-_FEW: dict[NetworkType, Callable[[float], str]] = {"diffusion": _few_diffusion, "regression": _few_regression}
+def _streaming(minutes: float) -> str:
+    """The number of epochs falls with the minutes above ten; its encoder is included, and suits any amount."""
+    epochs = max(20, round(100 * FEW_MINUTES / max(minutes, FEW_MINUTES)))
+    return _filled(_STREAMING, {"epochs": str(epochs), "minutes": f"{minutes:.1f}"})
+
+
+_FEW: dict[NetworkType, Callable[[float], str]] = {
+    "diffusion": _few_diffusion,
+    "regression": _few_regression,
+    "streaming": _streaming,
+}
 
 
 def training_settings(network: NetworkType, minutes: float, num_shots: int) -> str:
@@ -101,7 +128,8 @@ def training_settings(network: NetworkType, minutes: float, num_shots: int) -> s
         num_shots: of the actor.
     """
     is_few = minutes <= FEW_MINUTES
-    settings = _FEW[network](minutes) if is_few else _filled(_MANY, {"encoder": _ENCODERS[network]})
+    one_recipe = is_few or network not in _ENCODERS
+    settings = _FEW[network](minutes) if one_recipe else _filled(_MANY, {"encoder": _ENCODERS[network]})
     return f"{settings}{_held_out(num_shots) if is_few else ''}"
 
 

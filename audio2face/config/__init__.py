@@ -11,9 +11,11 @@ from audio2face.config.sections import (
     Dataset,
     InferenceDiffusion,
     InferenceRegression,
+    InferenceStreaming,
     Preproc,
     TrainDiffusion,
     TrainRegression,
+    TrainStreaming,
 )
 from audio2face.config.values import Roots
 from audio2face.config_base.types import Stage
@@ -25,12 +27,14 @@ __all__ = [
     "InferenceDiffusion",
     "InferenceRegression",
     "InferenceSection",
+    "InferenceStreaming",
     "Preproc",
     "Roots",
     "Stage",
     "TrainDiffusion",
     "TrainRegression",
     "TrainSection",
+    "TrainStreaming",
     "load",
     "stages_of_override",
 ]

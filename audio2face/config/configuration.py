@@ -15,9 +15,11 @@ from audio2face.config.sections import (
     Dataset,
     InferenceDiffusion,
     InferenceRegression,
+    InferenceStreaming,
     Preproc,
     TrainDiffusion,
     TrainRegression,
+    TrainStreaming,
 )
 from audio2face.config.values import Roots, check_values, freeze, walk
 from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
@@ -28,8 +30,8 @@ from audio2face.io.atomic import write_json
 
 SCHEMA = 1
 # The sections of the framework's families. Code for any family reads only parameters that all of them have.
-TrainSection = TrainDiffusion | TrainRegression
-InferenceSection = InferenceDiffusion | InferenceRegression
+TrainSection = TrainDiffusion | TrainRegression | TrainStreaming
+InferenceSection = InferenceDiffusion | InferenceRegression | InferenceStreaming
 SectionClass = TypeVar("SectionClass")
 # What runs did before a parameter existed, where its default is another.
 _BEFORE: Mapping[str, Any] = MappingProxyType({"AUDIO_RESAMPLER": "hann"})

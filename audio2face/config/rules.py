@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 from audio2face.config.draft import Draft, Found, Rule, Section, Unavailable, encoder_width, respaced_steps
 from audio2face.config.values import nearest, walk
 from audio2face.config_base.tables import SectionName
-from audio2face.config_base.types import TRACKER_PACKAGES, MemberOf, PathRule, Stage
+from audio2face.config_base.types import STREAMING_RATES, TRACKER_PACKAGES, MemberOf, PathRule, Stage
 from audio2face.errors import UserError
 from audio2face.families import FAMILIES
 from audio2face.placeholders import find_placeholder
@@ -123,6 +123,15 @@ def frame_rate_of_diffusion(draft: Draft) -> Found:
         yield "train", "AUDIO_PARAMS", message
 
 
+def frame_rate_of_streaming(draft: Draft) -> Found:
+    draft.value("train", "LOOK_AHEAD_FRAMES")  # only streaming has it
+    fps = draft.value("train", "TARGET_FPS")
+    if fps not in STREAMING_RATES:
+        rates = ", ".join(f"{rate:g}" for rate in STREAMING_RATES)
+        message = f"TARGET_FPS: a streaming network runs at {rates} frames per second, not {fps:g}"
+        yield "train", "TARGET_FPS", f"{message}; finished animation may have other rates (--fps)"
+
+
 def segment_lengths(draft: Draft) -> Found:
     shortest, longest = draft.value("train", "SUBSEGMENT_MIN_FRAME"), draft.value("train", "SUBSEGMENT_MAX_FRAME")
     if shortest > longest:
@@ -181,6 +190,7 @@ RULES: tuple[Rule, ...] = (
     lip_size_has_vertices,
     some_loss_trains_the_face,
     frame_rate_of_diffusion,
+    frame_rate_of_streaming,
     segment_lengths,
     pitch_range_rises,
     diffusion_steps,

@@ -17,6 +17,7 @@ from audio2face.config_base.types import (
     AudioMethod,
     AudioParamsDiffusion,
     AudioParamsRegression,
+    AudioParamsStreaming,
     AudioResampler,
     AugmentDiffusion,
     AugmentRegression,
@@ -27,6 +28,7 @@ from audio2face.config_base.types import (
     InferenceMode,
     NetworkDiffusion,
     NetworkRegression,
+    NetworkStreaming,
     NoiseSchedule,
     NoiseType,
     PhonemeLanguage,
@@ -309,6 +311,91 @@ class TrainDiffusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainStreaming:
+    """The parameters of `config_train_streaming_base`."""
+
+    RUN_NAME: str
+    RUN_INFO: str
+    NETWORK_VERSION: str
+    MODEL_LICENSE: str | None
+    NETWORK_TYPE: Literal["streaming"]
+    NETWORK_NAME: Literal["streaming_tcn"]
+    PRETRAINED_NET_FPATH: Path | None
+    TRAIN_OUTPUT_ROOT: Path
+    FINAL_DEPLOY_ROOT: Path
+    TORCH_CACHE_ROOT: Path
+    PREPROC_ROOT: Path
+    PREPROC_RUN_NAME_FULL: Mapping[str, str]
+    SKIN_PCA_COEFFS_FPATH: Mapping[str, Path]
+    SKIN_PCA_SHAPES_FPATH: Mapping[str, Path]
+    TONGUE_PCA_COEFFS_FPATH: Mapping[str, Path]
+    TONGUE_PCA_SHAPES_FPATH: Mapping[str, Path]
+    DATA_INFO_FPATH: Mapping[str, Path]
+    SHOT_LIST_FPATH: Mapping[str, Path]
+    TARGET_CHANNELS: tuple[Channel, ...]
+    TARGET_FPS: float
+    LOOK_AHEAD_FRAMES: int
+    CLIPS: tuple[tuple[str, str, tuple[int, int], str, str, str, float], ...]
+    VALIDATION_SHOTS: Mapping[str, tuple[str, ...]]
+    VALIDATION_FRACTION: float
+    AUG_MUTED_SHOTS: tuple[tuple[str, tuple[str, int], int, str], ...]
+    AUG_MUTED_SKIN_IS_NEUTRAL_FOR_NEUTRAL_EMO: bool
+    AUG_MUTED_TONGUE_IS_NEUTRAL: bool
+    AUG_MUTED_AUDIO_NOISE_TYPE: NoiseType | None
+    AUG_MUTED_AUDIO_NOISE_SCALE: float
+    AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[float, float] | None
+    SYNTHETIC_SHARE: float
+    SYNTHETIC_EPOCHS: int
+    SYNTHETIC_MINUTES: float
+    SYNTHETIC_SEED: int
+    SYNTHETIC_ROOT: Path
+    SYNTHETIC_SPEECH_ROOT: Path | None
+    AUGMENT: AugmentDiffusion
+    TRAIN_ON_RANDOM_SUBSEGMENT: bool
+    SUBSEGMENT_MIN_FRAME: int
+    SUBSEGMENT_MAX_FRAME: int
+    SHOT_EMOTION_NAME_FOR_ALL_ZEROS: str | None
+    DEFAULT_SHOT_EMOTION_NAME: str
+    AUDIO_PREPROC_METHOD: AudioMethod
+    AUDIO_RESAMPLER: AudioResampler
+    AUDIO_PARAMS: AudioParamsStreaming
+    SPEECH_ENCODER: str
+    SPEECH_ENCODER_LAYERS: tuple[int, ...]
+    SPEECH_FEATURE_NOISE: float
+    SPEECH_ENCODER_LR_MULT: float
+    NETWORK_HYPER_PARAMS: NetworkStreaming
+    BATCH_SIZE: int
+    PAD_BATCHES: bool
+    GRADIENT_ACCUMULATION_STEPS: int
+    REFERENCE_ACCUMULATION: bool
+    NUM_EPOCHS: int
+    LEARNING_RATE: float
+    GRADIENT_CLIP_NORM: float | None
+    EMA_DECAY: float | None
+    LOSS_MSE_ALPHA: float | None
+    LOSS_VELOCITY_ALPHA: float | None
+    LOSS_LIP_POSITION_ALPHA: float | None
+    LOSS_LIP_DIST_ALPHA: float | None
+    LOSS_LIP_DIST_EXP: float
+    TONGUE_WEIGHT: float
+    JAW_WEIGHT: float
+    LOG_PERIOD: int
+    VALIDATION_PERIOD_EPOCHS: int
+    TRACKERS: tuple[TrackerName, ...]
+    EXPORTED_WEIGHTS: ExportedWeights
+    REPRODUCIBLE: bool
+    RNG_SEED_TORCH: int
+    RNG_SEED_DATASET: int
+    AUDIO_DATA_CACHING: bool
+    TARGET_OBJECTS_TO_CUDA: bool
+    DEVICE: Device
+    PRECISION: Precision
+    COMPILE: bool
+    CHECKPOINT_PERIOD_MINUTES: float
+    TIME_LIMIT_MINUTES: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceRegression:
     """The parameters of `config_inference_regression_base`."""
 
@@ -342,3 +429,15 @@ class InferenceDiffusion:
     USE_PER_FRAME_EMO_LABEL: bool
     USE_EXTERNAL_NOISE_INPUT: bool
     USE_DELTA_OUTPUT: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceStreaming:
+    """The parameters of `config_inference_streaming_base`."""
+
+    CONFIG: AnimationParameters
+    CALIBRATE_POST_PROCESSING: bool
+    AUDIO_PATH: Path | None
+    ACTOR_NAME: str | None
+    EMOTION_LABEL: str | None
+    INFERENCE_OUTPUT_ROOT: Path

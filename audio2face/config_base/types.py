@@ -183,6 +183,9 @@ FrameOffset = Annotated[float, Interval(ge=-1_000_000, le=1_000_000)]
 FrameRate = Annotated[float, Interval(ge=1, le=1000)]
 DIFFUSION_RATES = (60.0, 30.0)  # the rates of STREAMING_CFG, whose windows a streaming consumer knows
 DiffusionRate = Annotated[float, OneOf(DIFFUSION_RATES)]
+STREAMING_RATES = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0)  # of which whole frames soon span whole samples
+StreamingRate = Annotated[float, OneOf(STREAMING_RATES)]
+LookAhead = Annotated[int, Interval(ge=0, le=12)]
 SampleRate = Annotated[int, Interval(ge=8000, le=192000)]
 
 # --- Rows ----------------------------------------------------------------------------------------------------
@@ -213,6 +216,10 @@ class AudioParamsDiffusion(TypedDict):
     padding_left: Index
     padding_right: Index
     samplerate: SampleRate
+
+
+class AudioParamsStreaming(TypedDict):
+    samplerate: Literal[16000]
 
 
 class AugmentRegression(TypedDict):
@@ -260,6 +267,12 @@ class NetworkDiffusion(TypedDict):
     emo_embedding_dim: Count
     actor_embedding_dim: Count
     hubert_feature_dim: Count
+
+
+class NetworkStreaming(TypedDict):
+    width: Count
+    dilations: Annotated[list[Count], Len(1)]
+    dropout: Annotated[float, Interval(ge=0, lt=1)]
 
 
 class StreamingWindow(TypedDict):

@@ -15,7 +15,7 @@ from audio2face.console import LOGGER
 from audio2face.dataset.shots import EmotionVectors
 from audio2face.deploy.onnx_graph import export_graph
 from audio2face.deploy.parity import ExportableGraph, ParityReport, measure_parity, unflatten_report
-from audio2face.deploy.plan import ExportPlan, SamplerSettings, deploy_module
+from audio2face.deploy.plan import ExportPlan, PlanWithExtras, SamplerSettings, deploy_module
 from audio2face.errors import FileFormatError, UserError
 from audio2face.io.atomic import make_durable, write_json
 from audio2face.io.claims import remove_leftovers, temporary_folder
@@ -163,6 +163,8 @@ def export_network(run_folder: Path, network: nn.Module, plan: ExportPlan) -> Ex
         with temporary_folder(run_folder, "export") as stage:
             write_network_facts(stage, plan.info)
             parity = _export_checked(plan.exportable(network), stage / ONNX_FILE, run_folder)
+            if isinstance(plan, PlanWithExtras):
+                plan.write_extras(network, stage)
             encoder = getattr(network, "encoder", None)
             record = ExportRecord(
                 encoder=encoders.encoder_record(encoder) if isinstance(encoder, encoders.SpeechEncoder) else {},

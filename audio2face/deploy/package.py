@@ -120,6 +120,8 @@ def package_run(
     with staged_folder(target, force=force) as folder:
         write_network_facts(folder, info)
         _copy_network(run_folder / DEPLOY_FOLDER, folder)
+        for name in info.extra_files:
+            _copy(run_folder / DEPLOY_FOLDER / name, folder)
         sets = {}
         for actor, source in artifacts.items():
             write_actor(folder, info, actor, config, read_arrays(run, info, actor, source, origins[actor]))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from audio2face.config_base.types import NoiseSchedule
 from audio2face.deploy.parity import ExportableGraph
@@ -16,8 +17,9 @@ from audio2face.errors import UserError
 from audio2face.families import FAMILIES, resolve
 from audio2face.model_folder import AnimationConfig, NetworkInfo
 from audio2face.preproc.artifacts import PreprocArtifacts
+from audio2face.training.data.actors import read_components
 from audio2face.training.run_folder import Origin, TrainingRun
-from audio2face.types import Float32Array
+from audio2face.types import MESHES, Float32Array
 
 RETRAIN_HINT = "The actor was preprocessed again since, or trained with files of other runs: train again."
 
@@ -57,6 +59,15 @@ class ExportPlan(Protocol):
 
     def exportable(self, network: Any) -> ExportableGraph:
         """The exported form of a network of this kind, which is not modified."""
+        ...
+
+
+@runtime_checkable
+class PlanWithExtras(Protocol):
+    """An `ExportPlan` whose export has more files."""
+
+    def write_extras(self, network: Any, folder: Path) -> None:
+        """Writes them beside the graph; those of `NetworkInfo.extra_files`."""
         ...
 
 
@@ -135,3 +146,14 @@ def check_sizes(info: NetworkInfo, source: PreprocArtifacts, arrays: Mapping[str
                 path=source.network_data.path,
                 hint=RETRAIN_HINT,
             )
+
+
+def trained_components(origin: Origin) -> dict[str, Float32Array]:
+    """The components and mean poses that training read from separate files, by the names of an actor's arrays."""
+    named: dict[str, Float32Array] = {}
+    for part in MESHES:
+        path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
+        if path is not None:
+            shapes = read_components(path)
+            named |= {f"shapes_matrix_{part}": shapes.matrix, f"shapes_mean_{part}": shapes.mean}
+    return named

@@ -81,7 +81,7 @@ def readme_text(
         _quality(provenance),
         *([] if provenance.comparison is None else [provenance.comparison.readme_section()]),
         post_processing,
-        _engine(info),
+        *([_engine(info)] if info.runs_in_sdk else []),
         _content(info, weights, displayed),
         _audio2emotion(info, has_emotions),
     ]
@@ -104,7 +104,8 @@ def _what(info: NetworkInfo, config: AnimationConfig, has_emotions: bool) -> str
         [
             f"# Audio2Face {several}{kind} Model",
             "",
-            "Generates facial animation from speech: skin, tongue, lower jaw and eyes. For the Audio2Face-3D SDK.",
+            "Generates facial animation from speech: skin, tongue, lower jaw and eyes."
+            f"{' For the Audio2Face-3D SDK.' if info.runs_in_sdk else ''}",
             "",
             f"- Actors: {', '.join(info.identities)}",
             f"- Emotions: {emotions}; default: {', '.join(default) or 'none (all zero)'}",

@@ -16,15 +16,14 @@ from audio2face.audio import read_track
 from audio2face.config import InferenceRegression, TrainRegression
 from audio2face.dataset.shots import EmotionVectors, list_recordings
 from audio2face.deploy.parity import ExportableGraph, Inputs, ParityChannel, ParityCheck, ParityLimit
-from audio2face.deploy.plan import check_sizes
+from audio2face.deploy.plan import check_sizes, trained_components
 from audio2face.model_folder import AnimationConfig, RegressionInfo
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
-from audio2face.training.data import actors
 from audio2face.training.inference.regression import regression_info
 from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.training.split_record import read_test_shots
-from audio2face.types import MESHES, Float32Array
+from audio2face.types import Float32Array
 
 PARITY_LIMIT_SHARE = 1e-5
 PARITY_BATCHES = (1, 3, 8)
@@ -169,12 +168,7 @@ def checked_arrays(
     Raises:
         UserError: an array has another size.
     """
-    named = dict(arrays)
-    for part in MESHES:
-        path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
-        if path is not None:
-            shapes = actors.read_components(path)
-            named |= {f"shapes_matrix_{part}": shapes.matrix, f"shapes_mean_{part}": shapes.mean}
+    named = {**arrays, **trained_components(origin)}
     check_sizes(info, source, named)
     return named
 

@@ -8,22 +8,24 @@ from audio2face.inference.executor import Executor, NetworkOutput, SampleBuffer
 from audio2face.inference.noise import Noise, read_noise, repeated_noise, seeded_noise
 from audio2face.inference.sessions import (
     DiffusionSession,
+    DiffusionStream,
     DiffusionTracks,
     GraphDevice,
     NetworkSession,
     NetworkTracks,
     RegressionSession,
     RegressionTracks,
-    StreamingSession,
     TrackSettings,
     best_device,
     graph_device,
     open_graph,
     set_num_threads,
 )
+from audio2face.inference.step_session import StreamingSession, StreamingTracks
 
 __all__ = [
     "DiffusionSession",
+    "DiffusionStream",
     "DiffusionTracks",
     "EmotionCurve",
     "EmotionNames",
@@ -38,6 +40,7 @@ __all__ = [
     "RegressionTracks",
     "SampleBuffer",
     "StreamingSession",
+    "StreamingTracks",
     "TrackSettings",
     "best_device",
     "graph_device",

@@ -232,7 +232,7 @@ class RegressionTracks:
         return frames
 
 
-class StreamingSession:
+class DiffusionStream:
     """Animates one recording with an exported diffusion network, window after window.
 
     Args:

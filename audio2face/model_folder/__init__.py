@@ -10,6 +10,7 @@ from audio2face.model_folder.diffusion import DiffusionInfo
 from audio2face.model_folder.model import DeployedActor, DeployedModel, lint, model_digest
 from audio2face.model_folder.network_info import NetworkInfo, TensorShape
 from audio2face.model_folder.regression import EmotionDatabase, RegressionInfo
+from audio2face.model_folder.streaming import StreamingInfo
 from audio2face.model_folder.trt_info import engine_command, make_trt_info
 from audio2face.model_folder.validation import Diagnostic
 
@@ -24,6 +25,7 @@ __all__ = [
     "NetworkInfo",
     "RegressionInfo",
     "SolverSettings",
+    "StreamingInfo",
     "TensorShape",
     "engine_command",
     "lint",

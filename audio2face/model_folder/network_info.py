@@ -61,6 +61,8 @@ class NetworkInfo(ABC):
         applies_input_strength: whether the animation parameter `input_strength` is a gain on the audio.
         predicts_coefficients: whether skin and tongue come as coefficients of shapes; otherwise as deltas in
             centimetres, three values a vertex.
+        runs_in_sdk: whether the Audio2Face-3D SDK knows this kind of network.
+        extra_files: files of an export beside the graph.
         frame_moment: time of a frame within its interval: 0 for its beginning, 1/2 for its middle.
 
     Attributes:
@@ -81,6 +83,8 @@ class NetworkInfo(ABC):
     has_emotion_database: ClassVar[bool] = False
     applies_input_strength: ClassVar[bool] = False
     predicts_coefficients: ClassVar[bool] = False
+    runs_in_sdk: ClassVar[bool] = True
+    extra_files: ClassVar[tuple[str, ...]] = ()
     frame_moment: ClassVar[Fraction] = Fraction(1, 2)
 
     actor: str

@@ -175,6 +175,47 @@ class NormRelu(nn.Module):
         return functional.relu(x) * math.sqrt(2.0)
 
 
+class GatedLayer(nn.Module):
+    """A gated dilated convolution over time with a residual connection; it looks back, or to both sides.
+
+    Source of the gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017).
+
+    Args:
+        width: features in and out.
+        dilation: steps between the taps.
+        causal: whether it only looks back.
+        taps: of the convolution.
+    """
+
+    def __init__(self, width: int, dilation: int, causal: bool, taps: int = 3) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = nn.Conv1d(width, 2 * width, taps, dilation=dilation)
+        self.reach = dilation * (taps - 1)
+        self._sides = (self.reach, 0) if causal else (self.reach // 2, self.reach // 2)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """`[batch, steps, width]`, in and out."""
+        return hidden + self._gated(functional.pad(self.norm(hidden).transpose(1, 2), self._sides))
+
+    def advance(self, hidden: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Computes the steps that follow earlier ones; of a layer that looks back.
+
+        Args:
+            hidden: `[batch, steps, width]`.
+            past: what it gave for the steps before, `[batch, reach, width]`; zeros at the start.
+
+        Returns:
+            `[batch, steps, width]`, and `past` for the steps after.
+        """
+        inputs = torch.cat([past, self.norm(hidden)], dim=1)
+        return hidden + self._gated(inputs.transpose(1, 2)), inputs[:, hidden.shape[1] :]
+
+    def _gated(self, inputs: Tensor) -> Tensor:
+        gated: Tensor = functional.glu(self.conv(inputs), dim=1).transpose(1, 2)
+        return gated
+
+
 class ChannelGainNoise(nn.Module):
     """Multiplies each channel of each item by a random gain in training mode; GDropout in the reference.
 

@@ -252,6 +252,54 @@ def _difference_lengths(lengths: Tensor | None) -> Tensor | None:
     return None if lengths is None else (lengths - 1).clamp(min=0)
 
 
+class LipHeights(nn.Module):
+    """Computes the height of one vertex above the other: coefficients `[..., channels]` to `[..., pairs]`.
+
+    Args:
+        mean: mean pose of the PCA, `[verts, 3]`.
+        components: PCA components, `[components, verts, 3]`; their coefficients are the first channels.
+        pairs: upper and lower vertices, int64 `[2, pairs]`.
+    """
+
+    components: Tensor
+    mean: Tensor
+
+    def __init__(self, mean: Tensor, components: Tensor, pairs: Tensor) -> None:
+        super().__init__()
+        upper, lower = pairs
+        components, mean = components.float(), mean.float()
+        self.register_buffer("components", components[:, upper, 1] - components[:, lower, 1], persistent=False)
+        self.register_buffer("mean", mean[upper, 1] - mean[lower, 1], persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The heights."""
+        return values[..., : len(self.components)] @ self.components + self.mean
+
+
+class VertexPositions(nn.Module):
+    """Computes vertex positions: coefficients `[..., channels]` to `[..., points, 3]`.
+
+    Args:
+        mean: mean pose of the PCA, `[verts, 3]`.
+        components: PCA components, `[components, verts, 3]`; their coefficients are the first channels.
+        vertices: the points, int64 of any shape.
+    """
+
+    components: Tensor
+    mean: Tensor
+
+    def __init__(self, mean: Tensor, components: Tensor, vertices: Tensor) -> None:
+        super().__init__()
+        points = vertices.flatten()
+        self.register_buffer("components", components.float()[:, points].flatten(1), persistent=False)
+        self.register_buffer("mean", mean.float()[points].flatten(), persistent=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The positions."""
+        positions = values[..., : len(self.components)] @ self.components + self.mean
+        return positions.reshape(*values.shape[:-1], -1, 3)
+
+
 @dataclass(frozen=True)
 class PhonemeTargets:
     """The target phonemes of a batch in one language.

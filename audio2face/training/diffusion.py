@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,11 @@ from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.samplers import check_same_data
-from audio2face.training.data.segments import PcaDecoder, SegmentBatch
+from audio2face.training.data.segments import PcaDecoder, SegmentBatch, segment_losses
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
-from audio2face.training.task import RECORDED, SYNTHETIC, ParameterGroup, ResumeMetadata, channel_mask
+from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
 from audio2face.types import CHANNELS
 
 _SEED = 0  # of the noise of every validation, which makes validations comparable
@@ -260,34 +260,7 @@ class DiffusionTask:
             batch.audio_lengths,
         )
         valid = channel_mask(batch.valid, self._settings.sizes, self._fabric.device)
-        if batch.spec.num_synthetic is None:
-            losses = self._loss_fn(predicted, target, batch.actors, batch.lengths, valid)
-            return {"total": losses.total, **losses.terms}
-        return self._mixed_losses(predicted, target, batch, valid)
-
-    def _mixed_losses(
-        self, predicted: Tensor, target: Tensor, batch: SegmentBatch, valid: Tensor | None
-    ) -> Mapping[str, Tensor]:
-        """The losses, which are means over items, from those of recorded and of synthetic items, which come last."""
-        items, synthetic = len(target), batch.spec.num_synthetic or 0
-        sizes = [items - synthetic, synthetic]
-
-        def split(values: Tensor | None) -> Sequence[Tensor | None]:
-            return (None, None) if values is None else torch.split(values, sizes)
-
-        actors = (batch.actors[: sizes[0]], batch.actors[sizes[0] :])
-        parts = (torch.split(predicted, sizes), torch.split(target, sizes), actors, split(batch.lengths), split(valid))
-        sides = zip(*parts, strict=True)
-        groups = [self._loss_fn(*side) if size else None for size, side in zip(sizes, sides, strict=True)]
-        shares = [(size / items, group) for size, group in zip(sizes, groups, strict=True) if group is not None]
-        mixed = {"total": torch.stack([share * group.total for share, group in shares]).sum()}
-        names = shares[0][1].terms
-        for name in names:
-            mixed[name] = torch.stack([share * group.terms[name] for share, group in shares]).sum()
-        for label, group in zip((RECORDED, SYNTHETIC), groups, strict=True):
-            for name in names:
-                mixed[f"{label}/{name}"] = target.new_zeros(()) if group is None else group.terms[name]
-        return mixed
+        return segment_losses(self._loss_fn, predicted, target, batch, valid)
 
     def commit_step(self) -> None:
         """Does nothing: there are no running statistics."""

@@ -19,6 +19,7 @@ from audio2face.io.arrays import read_json
 from audio2face.models.diffusion.network import DiffusionNetwork, widen_actors
 from audio2face.models.encoders import SpeechEncoder, check_encoder_record
 from audio2face.models.regression.network import RegressionNetwork
+from audio2face.models.streaming.network import StreamingNetwork
 from audio2face.training.run_folder import NETWORK_FILE
 
 # Prefix in the reference -> prefix in `DiffusionNetwork`.
@@ -199,6 +200,27 @@ def load_pretrained_regression(network: RegressionNetwork, path: Path, languages
         weights = _with_encoder(network, *convert_regression_weights(_read_reference_weights(path), languages))
     same = "PCA components, emotions, NETWORK_HYPER_PARAMS, PHONEME_FORCING_LANGS and SPEECH_ENCODER"
     _load(network, weights, path, f"the number of {same}")
+    LOGGER.info("starting from %s", path)
+
+
+def load_pretrained_streaming(network: StreamingNetwork, path: Path, actors: Sequence[str]) -> None:
+    """Loads pretrained weights into a streaming network; mean and deviation of the output stay those of its data.
+
+    Args:
+        network: the network, created for `actors`.
+        path: `weights.safetensors` of a training run.
+        actors: names of the actors in order; the embedding of a new one is the mean of the others.
+
+    Raises:
+        UserError: the file is damaged, of other sizes, or was trained with another speech encoder.
+    """
+    weights, recorded = _read_run_weights(network.encoder, path, "streaming")
+    before = [str(actor) for actor in recorded["actors"]]
+    columns = [before.index(actor) if actor in before else None for actor in actors]
+    weights = widen_actors(weights, columns, "actor.weight")
+    own = {name: value for name, value in network.state_dict().items() if name in ("mean", "deviation")}
+    same = "PCA components, emotions, NETWORK_HYPER_PARAMS, TARGET_FPS and SPEECH_ENCODER"
+    _load(network, weights | own, path, f"the number of {same}")
     LOGGER.info("starting from %s", path)
 
 

@@ -65,6 +65,19 @@ def run_records(kind: str, data: TrainingData, configuration: Configuration) -> 
     }
 
 
+def recorded_verts(path: Path) -> tuple[int, int]:
+    """Vertices of skin and tongue, as the `network_info.json` of a run records them.
+
+    Raises:
+        FileFormatError: it does not.
+    """
+    try:
+        params = read_json(path)["params"]
+        return int(params["num_verts_skin"]), int(params["num_verts_tongue"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"does not record the numbers of vertices: {error}", path=path) from error
+
+
 ORIGINS_STEM = "preproc_info"  # of the file in `configs/`
 
 

@@ -76,6 +76,7 @@ def test_what_was_saved_needs_no_other_configuration(load_files: Loader, others:
             "config_train.py:1: EXTENDS: there is no configuration 'zzz'; "
             "there are base, broken, circle, example-diffusion, example-diffusion-min, example-regression, "
             "example-regression-min, middle, mine, quickstart-diffusion, quickstart-multi, quickstart-regression, "
+            "quickstart-streaming, "
             "round, wrong",
         ),
         ("EXTENDS = 3\n", "config_train.py:1: EXTENDS: should be the name of a configuration, found 3"),

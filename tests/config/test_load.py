@@ -139,8 +139,11 @@ def test_which_files_a_stage_needs(load_files: Loader, stage: Stage, missing: st
 @pytest.mark.parametrize(
     ("train", "said"),
     [
-        ("BATCH_SIZE = 2", "NETWORK_TYPE: must be given as 'regression' or 'diffusion', it is missing"),
-        ('NETWORK_TYPE = "difusion"', "NETWORK_TYPE: must be given as 'regression' or 'diffusion', found 'difusion'"),
+        ("BATCH_SIZE = 2", "NETWORK_TYPE: must be given as 'regression' or 'diffusion' or 'streaming', it is missing"),
+        (
+            'NETWORK_TYPE = "difusion"',
+            "NETWORK_TYPE: must be given as 'regression' or 'diffusion' or 'streaming', found 'difusion'",
+        ),
         ('NETWORK_TYPE = "diffusion"\nTARGET_FPS = 24', "TARGET_FPS: a diffusion network runs at 60 or 30"),
         (
             'NETWORK_TYPE = "diffusion"\nNETWORK_HYPER_PARAMS = {"hubert_feature_dim": 1536}',

@@ -1,4 +1,4 @@
-"""Small deployed folders that are sound, of both types, made with random geometry."""
+"""Small deployed folders that are sound, of each type, made with random geometry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import numpy as np
 
 from audio2face.config_base.tables import base_of
 from audio2face.io.atomic import write_json, write_npz
-from audio2face.model_folder import AnimationConfig, DiffusionInfo, EmotionDatabase, NetworkInfo, RegressionInfo
+from audio2face.model_folder import (
+    AnimationConfig,
+    DiffusionInfo,
+    EmotionDatabase,
+    NetworkInfo,
+    RegressionInfo,
+    StreamingInfo,
+)
 from audio2face.model_folder.writer import blendshape_names, write_actor, write_model_file, write_network_facts
 from audio2face.types import MESHES
 
@@ -52,6 +59,22 @@ REGRESSION = RegressionInfo(
     buffer_ofs=4160,
     samplerate=16000,
 )
+STREAMING = StreamingInfo(
+    actor="multi",
+    version="0.1",
+    emotions=("joy", "anger"),
+    default_emotion=(0.0, 1.0),
+    identities=("ada", "ben"),
+    num_shapes_skin=6,
+    num_shapes_tongue=3,
+    num_verts_skin=12,
+    num_verts_tongue=5,
+    jaw_size=15,
+    eyes_size=4,
+    fps=30.0,
+    look_ahead_frames=2,
+    state_size=100,
+)
 
 
 def write_model(folder: Path, info: NetworkInfo) -> None:
@@ -60,7 +83,7 @@ def write_model(folder: Path, info: NetworkInfo) -> None:
     regression = isinstance(info, RegressionInfo)
     write_network_facts(folder, info)
     (folder / "network.onnx").write_bytes(b"graph")
-    parameters = dict(base_of("inference", "regression" if regression else "diffusion").defaults["CONFIG"])
+    parameters = dict(base_of("inference", info.type).defaults["CONFIG"])
     config = AnimationConfig(parameters, "s1", 1) if regression else AnimationConfig(parameters)
     for actor in info.identities:
         arrays = {

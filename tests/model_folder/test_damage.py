@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import DIFFUSION, REGRESSION, write_model
+from small_models import DIFFUSION, REGRESSION, STREAMING, write_model
 
 from audio2face.io.atomic import write_npz
 from audio2face.model_folder import lint
@@ -17,7 +17,7 @@ TRIES = 25
 Arrays = dict[str, np.ndarray]
 
 
-@pytest.fixture(params=[DIFFUSION, REGRESSION], ids=["diffusion", "regression"])
+@pytest.fixture(params=[DIFFUSION, REGRESSION, STREAMING], ids=["diffusion", "regression", "streaming"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     write_model(tmp_path, request.param)
     for actor in request.param.identities:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_models import DIFFUSION, REGRESSION, write_model
+from small_models import DIFFUSION, REGRESSION, STREAMING, write_model
 
 from audio2face.errors import UserError
 from audio2face.model_folder import DeployedModel, lint
@@ -28,7 +28,7 @@ HOSTILE_PATHS = (
 HOSTILE_NUMBERS: tuple[Any, ...] = (-1, 10**9, 10**30, 10**400, 1e308, float("nan"), float("inf"), True, "5", None, 0.5)
 
 
-@pytest.fixture(params=[DIFFUSION, REGRESSION], ids=["diffusion", "regression"])
+@pytest.fixture(params=[DIFFUSION, REGRESSION, STREAMING], ids=["diffusion", "regression", "streaming"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     write_model(tmp_path / "model", request.param)
     return tmp_path / "model"

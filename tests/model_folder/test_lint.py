@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_models import DIFFUSION, REGRESSION, write_model
+from small_models import DIFFUSION, REGRESSION, STREAMING, write_model
 
 from audio2face.model_folder import DiffusionInfo, lint, parameter_ranges
 from audio2face.model_folder.network_info import INFO_FILE, open_info
@@ -25,7 +25,7 @@ IGNORED = {"id.version", "params.identities"}
 Arrays = dict[str, np.ndarray]
 
 
-@pytest.fixture(scope="module", params=[DIFFUSION, REGRESSION], ids=["diffusion", "regression"])
+@pytest.fixture(scope="module", params=[DIFFUSION, REGRESSION, STREAMING], ids=["diffusion", "regression", "streaming"])
 def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("model")
     write_model(folder, request.param)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import DIFFUSION, POSES, REGRESSION, write_model
+from small_models import DIFFUSION, POSES, REGRESSION, STREAMING, write_model
 
 from audio2face.errors import FileFormatError, UserError
 from audio2face.model_folder import DeployedModel, NetworkInfo, engine_command
 from audio2face.model_folder.writer import staged_folder
 
 
-@pytest.mark.parametrize("info", [DIFFUSION, REGRESSION], ids=["diffusion", "regression"])
+@pytest.mark.parametrize("info", [DIFFUSION, REGRESSION, STREAMING], ids=["diffusion", "regression", "streaming"])
 def test_read_back(tmp_path: Path, info: NetworkInfo) -> None:
     write_model(tmp_path, info)
     model = DeployedModel.open(tmp_path)

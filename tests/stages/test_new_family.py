@@ -162,13 +162,13 @@ def test_animations_are_written_without_torch_and_equal_those_made_from_python(p
 def test_families_of_the_framework_stay(family: Family) -> None:
     with pytest.raises(ValueError, match="family of the framework"):
         register_family(FAMILIES["diffusion"])
-    assert list(FAMILIES) == ["regression", "diffusion", family.name]
+    assert list(FAMILIES) == ["regression", "diffusion", "streaming", family.name]
 
 
 def test_an_unknown_family_is_named_with_those_there_are(project: Project, tmp_path: Path) -> None:
     shutil.copytree(project.configuration, tmp_path / "loud")
     (tmp_path / "loud" / "config_train.py").write_text(TRAIN.replace("loudness", "loudnes"))
-    with pytest.raises(UserError, match="'regression' or 'diffusion' or 'loudness', found 'loudnes'"):
+    with pytest.raises(UserError, match="'regression' or 'diffusion' or 'streaming' or 'loudness', found 'loudnes'"):
         load("loud", stage="train", configs_folder=tmp_path)
 
 
@@ -180,5 +180,5 @@ def test_a_package_that_fails_to_load_is_reported_and_skipped(tmp_path: Path) ->
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
     command = [sys.executable, "-c", "from audio2face.families import FAMILIES; print(*FAMILIES)"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "regression diffusion\n"
+    assert done.stdout == "regression diffusion streaming\n"
     assert "'loudness' (absent:FAMILY) cannot be loaded: No module named 'absent'" in done.stderr

@@ -7,10 +7,10 @@ the change in the commit::
     PYTHONPATH=.:tests/training python tests/training/record_losses.py
 
 The losses are the same on every processor, since none depends on torch's dropout, whose random numbers differ between
-builds: diffusion is trained without dropout; regression has it in the encoder only, and cached features are extracted
-in evaluation mode. Phones are given as files. At these learning rates the network learns and rounding errors stay
-small: with kernels for older processors (ATEN_CPU_CAPABILITY=default) the values differ by at most 2e-5 of their
-magnitude, or 1e-10.
+builds: diffusion and streaming are trained without dropout; regression has it in the encoder only, and cached features
+are extracted in evaluation mode. Phones are given as files. At these learning rates the network learns and rounding
+errors stay small: with kernels for older processors (ATEN_CPU_CAPABILITY=default) the values differ by at most 2e-5 of
+their magnitude, or 1e-10.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from audio2face.models.diffusion import network
 from audio2face.training.run import train
 
 RECORD = Path(__file__).parents[1] / "data/losses.json"
-KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
+KINDS: tuple[NetworkType, ...] = ("diffusion", "regression", "streaming")
 STEPS = (1, 5, 20)
 _SETTINGS: dict[str, Any] = {
     "NUM_EPOCHS": 10,
@@ -40,7 +40,7 @@ _SETTINGS: dict[str, Any] = {
     "LOG_PERIOD": 1,
     "AUDIO_RESAMPLER": "hann",  # of the reference: one of its recordings has 44.1 kHz
 }
-_LEARNING_RATES = {"diffusion": 1e-3, "regression": 1e-5}
+_LEARNING_RATES = {"diffusion": 1e-3, "regression": 1e-5, "streaming": 1e-3}
 _DROPOUTS = ("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout")
 
 
@@ -57,6 +57,11 @@ def losses(folder: Path, kind: NetworkType) -> dict[str, dict[str, float]]:
     changes = {**_SETTINGS, "LEARNING_RATE": _LEARNING_RATES[kind]}
     if kind == "regression":
         changes["PHONEME_TIMES_ROOT"] = {"ann": str(_phone_times(folder / "phonemes"))}
+    if kind == "streaming":
+        changes |= {
+            "NETWORK_HYPER_PARAMS": {"width": 16, "dilations": [1, 2], "dropout": 0.0},
+            "SPEECH_FEATURE_NOISE": 0.0,
+        }
     configuration = small_project(folder, kind=kind, **changes)
     config = folder / "models/hubert-base/config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), **dict.fromkeys(_DROPOUTS, 0.0)}))

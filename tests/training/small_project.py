@@ -53,12 +53,23 @@ _DIFFUSION: dict[str, Any] = {
     "BATCH_SIZE": 2,
     "GRADIENT_ACCUMULATION_STEPS": 2,
 }
+_STREAMING: dict[str, Any] = {
+    # Five clips in two batches: two steps in each epoch.
+    "NETWORK_HYPER_PARAMS": {"width": 16, "dilations": [1, 2]},
+    "SUBSEGMENT_MIN_FRAME": 12,
+    "SUBSEGMENT_MAX_FRAME": 20,
+    "BATCH_SIZE": 3,
+    "AUGMENT": {"timeshift": 1.0, "pitch_shift": {"p": 0.5}},
+    "SPEECH_FEATURE_NOISE": 0.5,
+    "SPEECH_ENCODER_LR_MULT": 0.1,
+}
 _REGRESSION: dict[str, Any] = {
     # Few sequences, far apart: two steps in each epoch.
     "SEQ_STRIDE": 40,
     "BATCH_SIZE": 6,
     "NETWORK_HYPER_PARAMS": {"w2v_num_layers": 2},
 }
+_OF_KIND = {"diffusion": _DIFFUSION, "regression": _REGRESSION, "streaming": _STREAMING}
 
 
 def small_project(
@@ -83,7 +94,7 @@ def small_project(
     values = {name: {actor: str(dataset / path) for actor in actors} for name, path in _LISTS.items()}
     if kind == "regression":
         values["SPEECH_FEATURES_ROOT"] = str(folder / "speech_features")  # type: ignore[assignment]
-    values |= _EVERY_SETTING | (_DIFFUSION if kind == "diffusion" else _REGRESSION)
+    values |= _EVERY_SETTING | _OF_KIND[kind]
     values |= {
         "CLIPS": [[actor, *row[1:3], actor, *row[4:]] for actor in actors for row in EVERY_SHOT],
         "PREPROC_RUN_NAME_FULL": {actor: f"run_{actor}" for actor in actors},

@@ -56,7 +56,7 @@ def opened(folder: Path, actors: tuple[str, ...] = ("ann",)) -> TrainingData:
     return TrainingData.open(configuration.dataset, configuration.train)
 
 
-@pytest.mark.parametrize("kind", ["diffusion", "regression"])
+@pytest.mark.parametrize("kind", ["diffusion", "regression", "streaming"])
 def test_ten_steps_are_not_better_than_the_ridge(
     folder: Path, kind: NetworkType, capsys: pytest.CaptureFixture[str]
 ) -> None:

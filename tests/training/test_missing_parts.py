@@ -26,8 +26,10 @@ from audio2face.training.diffusion import open_task as open_diffusion
 from audio2face.training.regression import open_task as open_regression
 from audio2face.training.run import train
 from audio2face.training.run_folder import TrainingRun
+from audio2face.training.streaming import open_task as open_streaming
 
-KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
+KINDS: tuple[NetworkType, ...] = ("diffusion", "regression", "streaming")
+OPENERS = {"diffusion": open_diffusion, "regression": open_regression, "streaming": open_streaming}
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 2, "VALIDATION_PERIOD_EPOCHS": 2, "CHECKPOINT_PERIOD_MINUTES": 10.0}
 
 
@@ -87,15 +89,14 @@ def put_on_gpu(root: nn.Module) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lacks", [False, True])
 def test_a_training_step_stays_on_its_device(tmp_path: Path, kind: NetworkType, lacks: bool) -> None:
-    opener = open_diffusion if kind == "diffusion" else open_regression
     changes = without_some_parts(tmp_path / "lacking") if lacks else {}
-    task: Any = opener(
+    task: Any = OPENERS[kind](
         small_project(tmp_path, kind=kind, BATCH_SIZE=4, **changes), Fabric(accelerator="cpu", devices=1), None
     )
     batch = next(task.batches(0, 0))
     assert bool(np.asarray(batch.valid).all()) != lacks
     task.network.train()
-    for module in (task.network, task._loss_fn, *([task._decoder] if kind == "diffusion" else [])):
+    for module in (task.network, task._loss_fn, *([] if kind == "regression" else [task._decoder])):
         put_on_gpu(module)
     task._fabric = SimpleNamespace(device=GPU)
     with SimulatedGpu():

@@ -20,11 +20,13 @@ from audio2face.training.diffusion import DiffusionTask
 from audio2face.training.regression import RegressionTask
 from audio2face.training.run import NEWEST, train
 from audio2face.training.run_folder import TrainingRun
+from audio2face.training.streaming import StreamingTask
 
-KINDS: tuple[NetworkType, ...] = ("regression", "diffusion")
-TASKS: dict[NetworkType, type[RegressionTask] | type[DiffusionTask]] = {
+KINDS: tuple[NetworkType, ...] = ("regression", "diffusion", "streaming")
+TASKS: dict[NetworkType, type[RegressionTask] | type[DiffusionTask] | type[StreamingTask]] = {
     "regression": RegressionTask,
     "diffusion": DiffusionTask,
+    "streaming": StreamingTask,
 }
 QUICK: dict[str, Any] = {
     "NUM_EPOCHS": 4,
@@ -53,7 +55,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, kind: NetworkType, value: float, *, 
         for index, batch in enumerate(kept(self, epoch, first_batch), first_batch):
             if index == 1 or (names and then):
                 audio = batch.audio.clone()
-                audio[1].view(-1)[1000] = value
+                audio[1].view(-1)[3000] = value
                 batch = replace(batch, audio=audio, **({"hidden": None} if kind == "regression" else {}))
                 names.append(batch.sample_ids[1])
                 if then and len(names) == 1:
@@ -85,7 +87,7 @@ def test_a_non_finite_batch_skips_its_step_and_names_its_clip(
     assert named(result.run.path) == names
     assert len(names) == 4
     run = TrainingRun.open(result.run.path)
-    batches_per_epoch = {"regression": 4, "diffusion": 2}
+    batches_per_epoch = {"regression": 4, "diffusion": 2, "streaming": 2}
     assert run.summary["steps"] == 4 * (batches_per_epoch[kind] - 1)
     assert all(weight.isfinite().all() for weight in run.weights().values())
     assert all(map(math.isfinite, run.summary["exported_metrics"].values()))

@@ -35,7 +35,7 @@ def test_algorithm_settings_are_restored(reproducible: bool, inside: list[bool] 
     assert switches() == before
 
 
-@pytest.mark.parametrize("kind", ["diffusion", "regression"])
+@pytest.mark.parametrize("kind", ["diffusion", "regression", "streaming"])
 def test_bfloat16_training_validates_in_float32(kind: NetworkType, tmp_path: Path) -> None:
     few = {"NUM_EPOCHS": 1, "VALIDATION_PERIOD_EPOCHS": 1, "PRECISION": "bfloat16"}
     result = train(small_project(tmp_path, kind=kind, **few), lambda run, network: None)

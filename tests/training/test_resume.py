@@ -17,7 +17,7 @@ from audio2face.config_base.tables import NetworkType
 from audio2face.training.checkpoint import FOLDER, CheckpointStore, read_progress
 
 TIMEOUT = 120
-KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
+KINDS: tuple[NetworkType, ...] = ("diffusion", "regression", "streaming")
 
 
 def only_run(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from audio2face.config_base.tables import NetworkType
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_TASKS = ["audio2face.training.diffusion", "audio2face.training.regression"]
+_TASKS = [f"audio2face.training.{kind}" for kind in ("diffusion", "regression", "streaming")]
 _CONTEXT.set_forkserver_preload([*_TASKS, "audio2face.training.run", "small_project"])
 
 

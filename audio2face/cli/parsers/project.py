@@ -10,7 +10,7 @@ import math
 
 from audio2face.cli.parsers.base import CONFIG_HELP, add_settings, command_parser, identifier
 
-NETWORKS = ("diffusion", "regression")
+NETWORKS = ("diffusion", "regression", "streaming")
 SHELLS = ("bash", "zsh", "tcsh")
 
 
@@ -44,7 +44,9 @@ def init() -> argparse.ArgumentParser:
         type=positive,
         help="frames per second of the animation (default: from lengths of recordings and caches)",
     )
-    result.add_argument("--network", choices=NETWORKS, help="the kind of network (default: diffusion)")
+    result.add_argument(
+        "--network", choices=NETWORKS, help="the kind of network; streaming is for live speech (default: diffusion)"
+    )
     result.add_argument(
         "--minutes",
         metavar="N",

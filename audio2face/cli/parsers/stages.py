@@ -124,9 +124,9 @@ def quickstart() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--network",
-        choices=("diffusion", "regression"),
+        choices=("diffusion", "regression", "streaming"),
         default="diffusion",
-        help="the kind of network that learns (default: diffusion)",
+        help="the kind of network that learns; streaming is for live speech (default: diffusion)",
     )
     return result
 

@@ -361,18 +361,20 @@ class DiffusionNetwork(nn.Module):
         return level
 
 
-def widen_actors(weights: dict[str, Tensor], columns: Sequence[int | None]) -> dict[str, Tensor]:
+def widen_actors(
+    weights: dict[str, Tensor], columns: Sequence[int | None], name: str = "actor_projection.weight"
+) -> dict[str, Tensor]:
     """Adapts trained weights to another list of actors; only the actor embedding changes.
 
     Args:
-        weights: state dict of a `DiffusionNetwork`.
+        weights: state dict of a network.
         columns: for each actor of the new network, its index in the old one; None for a new actor, which starts as the
             mean of the old ones.
+        name: of the actor embedding, `[width, actors]`.
 
     Returns:
         State dict of a network with `len(columns)` actors.
     """
-    name = "actor_projection.weight"
     trained = weights[name]
     average = trained.mean(dim=1)
     widened = [average if column is None else trained[:, column] for column in columns]

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from audio2face.models.layers import ChannelSizes
 from audio2face.models.losses import (
     AllReduceMean,
+    LipHeights,
     Losses,
     PhonemeTargets,
     RunningLossNormalizer,
+    VertexPositions,
     embedding_smoothness_loss,
     explained_variance,
     lip_distance_loss,
@@ -119,10 +121,10 @@ class RegressionLoss(nn.Module):
         self.sizes = sizes
         self.weights = weights
         self.lips, self.upper_lip, self.lower_lip, self.lids = (
-            None if pairs is None else _LipHeights(skin, pairs)
+            None if pairs is None else LipHeights(skin.mean, skin.components, pairs)
             for pairs in (skin.lips, skin.upper_lip, skin.lower_lip, skin.lids)
         )
-        self.lip_positions = None if skin.lips is None else _VertexPositions(skin, skin.lips)
+        self.lip_positions = None if skin.lips is None else VertexPositions(skin.mean, skin.components, skin.lips)
         self._phonemes = _PhonemeWeights(silence or {}, weights.phoneme_silence)
         uses_phonemes = bool(silence) and weights.phoneme is not None
         table = {
@@ -287,40 +289,6 @@ class RegressionLoss(nn.Module):
         loudness = audio.float().abs().mean(dim=(1, 2))
         moving = predicted[..., : self.sizes.total - self.sizes.eye]
         return silence_smoothness_loss(moving, loudness, self.weights.silence_exponent)
-
-
-class _LipHeights(nn.Module):
-    """Computes the height of one vertex above the other: coefficients `[..., channels]` to `[..., pairs]`."""
-
-    components: Tensor
-    mean: Tensor
-
-    def __init__(self, skin: SkinGeometry, pairs: Tensor) -> None:
-        super().__init__()
-        upper, lower = pairs
-        components, mean = skin.components.float(), skin.mean.float()
-        self.register_buffer("components", components[:, upper, 1] - components[:, lower, 1], persistent=False)
-        self.register_buffer("mean", mean[upper, 1] - mean[lower, 1], persistent=False)
-
-    def forward(self, values: Tensor) -> Tensor:
-        return values[..., : len(self.components)] @ self.components + self.mean
-
-
-class _VertexPositions(nn.Module):
-    """Computes vertex positions: coefficients `[..., channels]` to `[..., points, 3]`."""
-
-    components: Tensor
-    mean: Tensor
-
-    def __init__(self, skin: SkinGeometry, vertices: Tensor) -> None:
-        super().__init__()
-        points = vertices.flatten()
-        self.register_buffer("components", skin.components.float()[:, points].flatten(1), persistent=False)
-        self.register_buffer("mean", skin.mean.float()[points].flatten(), persistent=False)
-
-    def forward(self, values: Tensor) -> Tensor:
-        positions = values[..., : len(self.components)] @ self.components + self.mean
-        return positions.reshape(*values.shape[:-1], -1, 3)
 
 
 class _PhonemeWeights(nn.Module):

@@ -1,4 +1,4 @@
-"""All the data of a training, opened from a configuration, for both kinds of network.
+"""All the data of a training, opened from a configuration, for all kinds of network.
 
 How the diffusion task uses it::
 
@@ -10,8 +10,9 @@ How the diffusion task uses it::
         target = poses(batch.to(device))
     loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
 
-The regression task uses `sequences` and `validation_sequences`, and trains on coefficients. Both add synthetic talking
-where the configuration asks for it, with `with_synthetic_talking`; everything else sees recorded clips alone.
+The streaming task does the same with coefficients; the regression task uses `sequences` and `validation_sequences`, and
+trains on coefficients. All add synthetic talking where the configuration asks for it, with `with_synthetic_talking`;
+everything else sees recorded clips alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from audio2face.config import Dataset, TrainDiffusion, TrainRegression, TrainSection
+from audio2face.config import Dataset, TrainDiffusion, TrainRegression, TrainSection, TrainStreaming
 from audio2face.console import LOGGER
 from audio2face.dataset.shots import LEAST_CLIP_SECONDS, EmotionVectors
 from audio2face.errors import UserError
@@ -165,18 +166,25 @@ class TrainingData:
         return replace(self, motions={**self.motions, **made.motions}, synthetic=made)
 
     def segments(
-        self, train: TrainDiffusion, *, batch_size: int, rank: int = 0, world_size: int = 1
+        self,
+        train: TrainDiffusion | TrainStreaming,
+        *,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        margins: tuple[int, int] = (0, 0),
     ) -> tuple[BatchLoader, SegmentSampler]:
-        """Loader and sampler for training a diffusion network.
+        """Loader and sampler for training on segments.
 
         Args:
             train: the training section.
             batch_size: global batch size, over all processes.
             rank: index of this process.
             world_size: number of processes.
+            margins: samples that are read before and after each segment.
         """
         clips = (*self.training_clips, *self.synthetic_clips)
-        loader = self._loader(train, clips)
+        loader = self._loader(train, clips, margins)
         sampler = SegmentSampler.from_config(
             train,
             loader.reader.clip_frames,
@@ -188,9 +196,11 @@ class TrainingData:
         )
         return loader, sampler
 
-    def validation_segments(self, train: TrainDiffusion) -> tuple[BatchLoader, tuple[SegmentBatchSpec, ...]]:
-        """The validation clips, one whole clip per batch, without augmentation."""
-        loader = self._loader(train, self.validation_clips)
+    def validation_segments(
+        self, train: TrainDiffusion | TrainStreaming, margins: tuple[int, int] = (0, 0)
+    ) -> tuple[BatchLoader, tuple[SegmentBatchSpec, ...]]:
+        """The validation clips, one whole clip per batch, without augmentation; for the arguments see `segments`."""
+        loader = self._loader(train, self.validation_clips, margins)
         return loader, whole_clips(loader.reader.clip_frames)
 
     def sequences(
@@ -261,7 +271,9 @@ class TrainingData:
             lip_size_weights=train.LOSS_LIP_SIZE_EMO_WEIGHTS,
         )
 
-    def _loader(self, train: TrainDiffusion, clips: tuple[TrainingClip, ...]) -> BatchLoader:
+    def _loader(
+        self, train: TrainDiffusion | TrainStreaming, clips: tuple[TrainingClip, ...], margins: tuple[int, int]
+    ) -> BatchLoader:
         reader = SegmentReader(
             clips=clips,
             motions=self.motions,
@@ -269,6 +281,7 @@ class TrainingData:
             fps=train.TARGET_FPS,
             noise_kind=train.AUG_MUTED_AUDIO_NOISE_TYPE,
             noise_scale=train.AUG_MUTED_AUDIO_NOISE_SCALE,
+            margins=margins,
         )
         return BatchLoader(reader, self.emotions, [source.actor for source in self.sources])
 

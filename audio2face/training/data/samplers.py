@@ -15,7 +15,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from audio2face.config import TrainDiffusion
+from audio2face.config import TrainDiffusion, TrainStreaming
 from audio2face.errors import UserError
 from audio2face.types import BoolArray, Float64Array, Int64Array
 
@@ -235,7 +235,7 @@ def check_same_data(before: Mapping[str, float] | None, now: Mapping[str, float]
         )
 
 
-# --- Segments of clips, for the diffusion network ---------------------------------------------------------------------
+# --- Segments of clips, for the diffusion and the streaming network --------------------------------------------------
 
 _NUM_DRAWS = 7
 _NUM_NOISE_SEEDS = 2**32
@@ -311,7 +311,7 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
     @classmethod
     def from_config(
         cls,
-        train: TrainDiffusion,
+        train: TrainDiffusion | TrainStreaming,
         clip_frames: Sequence[int],
         clip_muted: Sequence[bool],
         *,

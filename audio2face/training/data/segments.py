@@ -1,8 +1,11 @@
-"""Segments of clips, the batches of a diffusion training: targets are decoded from PCA coefficients on the device."""
+"""Segments of clips, the batches of a diffusion or streaming training.
+
+Targets are decoded from PCA coefficients on the device.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,13 +16,22 @@ from torch import Tensor, nn
 from audio2face.config_base.types import Channel
 from audio2face.dataset.shots import EmotionVectors
 from audio2face.geometry.frames import MIDDLE, recorded_indices
+from audio2face.models.losses import Losses
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.audio import NoiseKind, Recordings, noise
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSpec
-from audio2face.training.task import PREFETCH_BATCHES, TensorBatch, group_sizes, prefetch, suspect_items
+from audio2face.training.task import (
+    PREFETCH_BATCHES,
+    RECORDED,
+    SYNTHETIC,
+    TensorBatch,
+    group_sizes,
+    prefetch,
+    suspect_items,
+)
 from audio2face.types import BoolArray, Float32Array, Float64Array
 
 
@@ -135,6 +147,7 @@ class SegmentReader:
         fps: frames per second of the network.
         noise_kind: audio of muted clips; None: silence.
         noise_scale: level of that noise.
+        margins: samples that are read before and after each segment.
     """
 
     clips: Sequence[TrainingClip]
@@ -143,6 +156,7 @@ class SegmentReader:
     fps: float
     noise_kind: NoiseKind | None
     noise_scale: float
+    margins: tuple[int, int] = (0, 0)
 
     @property
     def clip_frames(self) -> list[int]:
@@ -161,12 +175,13 @@ class SegmentReader:
 
     def _audio(self, clip: TrainingClip, spec: SegmentSpec) -> Float32Array:
         rate = self.recordings.samplerate
-        num_samples = num_segment_samples(spec.num_frames, self.fps, rate)
+        before, after = self.margins
+        num_samples = before + num_segment_samples(spec.num_frames, self.fps, rate) + after
         if clip.audio is None:
             rng = np.random.default_rng(spec.noise_seed)
             return noise(num_samples, rate, self.noise_kind, self.noise_scale * spec.noise_gain, rng).astype(np.float32)
         start = round((clip.audio_start + spec.time_shift / clip.shot.fps) * rate) + int(spec.start * (rate / self.fps))
-        return self.recordings.read(clip.audio, start, num_samples, spec.semitones)
+        return self.recordings.read(clip.audio, start - before, num_samples, spec.semitones)
 
 
 def num_target_frames(clip: TrainingClip, fps: float) -> int:
@@ -256,6 +271,46 @@ class SegmentBatch(TensorBatch):
         """The batch with the motion of frames `start` to `stop`, exclusive; the other fields are unchanged."""
         motion = {name: getattr(self, name)[:, start:stop] for name in ("skin", "tongue", "jaw", "eye")}
         return replace(self, **motion)
+
+
+# The losses of predicted and true frames, the actor of each item, its number of valid frames, and its valid channels.
+SegmentLoss = Callable[[Tensor, Tensor, Sequence[int], Tensor | None, Tensor | None], Losses]
+
+
+def segment_losses(
+    loss_fn: SegmentLoss, predicted: Tensor, target: Tensor, batch: SegmentBatch, valid: Tensor | None
+) -> Mapping[str, Tensor]:
+    """The losses of a batch as `Task.losses` gives them: of all items, and apart of recorded and of synthetic ones.
+
+    Args:
+        loss_fn: computes losses that are means over items.
+        predicted: `[batch, frames, channels]`.
+        target: `[batch, frames, channels]`.
+        batch: its actors and lengths; synthetic items come last.
+        valid: mask of the channels with data, `[batch, channels]`; None: all.
+    """
+    if batch.spec.num_synthetic is None:
+        losses = loss_fn(predicted, target, batch.actors, batch.lengths, valid)
+        return {"total": losses.total, **losses.terms}
+    items, synthetic = len(target), batch.spec.num_synthetic
+    sizes = [items - synthetic, synthetic]
+
+    def split(values: Tensor | None) -> Sequence[Tensor | None]:
+        return (None, None) if values is None else torch.split(values, sizes)
+
+    actors = (batch.actors[: sizes[0]], batch.actors[sizes[0] :])
+    parts = (torch.split(predicted, sizes), torch.split(target, sizes), actors, split(batch.lengths), split(valid))
+    sides = zip(*parts, strict=True)
+    groups = [loss_fn(*side) if size else None for size, side in zip(sizes, sides, strict=True)]
+    shares = [(size / items, group) for size, group in zip(sizes, groups, strict=True) if group is not None]
+    mixed = {"total": torch.stack([share * group.total for share, group in shares]).sum()}
+    names = shares[0][1].terms
+    for name in names:
+        mixed[name] = torch.stack([share * group.terms[name] for share, group in shares]).sum()
+    for label, group in zip((RECORDED, SYNTHETIC), groups, strict=True):
+        for name in names:
+            mixed[f"{label}/{name}"] = target.new_zeros(()) if group is None else group.terms[name]
+    return mixed
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from audio2face.console import LOGGER
 from audio2face.errors import FileFormatError, UserError
 from audio2face.inference import (
     DiffusionSession,
+    DiffusionStream,
     Noise,
-    StreamingSession,
     graph_device,
     read_noise,
     repeated_noise,
@@ -252,7 +252,7 @@ class RawDiffusion(RawNetwork):
         if mode.onnx:
             graph = self._graph
             noise = self._window_noise(graph.info.num_diffusion_steps)
-            return animate_windows(self.windows, recording, StreamingSession(graph, identity, emotion, noise))
+            return animate_windows(self.windows, recording, DiffusionStream(graph, identity, emotion, noise))
         noise = self._window_noise(len(sampling.schedule))
         step = NetworkStream(self._network, sampling, self.windows, identity, emotion, noise)
         return animate_windows(self.windows, recording, step)
@@ -347,7 +347,7 @@ def sample_recording(
 
 
 class NetworkStream:
-    """Animates one recording, window after window, as `inference.StreamingSession` does with the deployed graph.
+    """Animates one recording, window after window, as `inference.DiffusionStream` does with the deployed graph.
 
     Args:
         network: the network, in evaluation mode.

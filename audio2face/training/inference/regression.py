@@ -16,7 +16,6 @@ from audio2face.config import Dataset, InferenceRegression, TrainRegression
 from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import FileFormatError, UserError
 from audio2face.inference import RegressionSession, graph_device
-from audio2face.io.arrays import read_json
 from audio2face.model_folder import EmotionDatabase, RegressionInfo
 from audio2face.model_folder.regression import open_database
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork, RegressionSettings
@@ -27,7 +26,7 @@ from audio2face.training.distributed import choose_device
 from audio2face.training.inference.animate import Mode, RawNetwork, RawOptions, animate_windows
 from audio2face.training.inference.trained_run import TrainedRun, deployed_resampler
 from audio2face.training.regression import load_network
-from audio2face.training.run_folder import DEPLOY_FOLDER, INFO_FILE, NETWORK_FILE, TrainingRun
+from audio2face.training.run_folder import DEPLOY_FOLDER, INFO_FILE, NETWORK_FILE, TrainingRun, recorded_verts
 from audio2face.types import Float32Array, Mesh
 
 _WINDOWS_AT_ONCE = 16
@@ -270,7 +269,7 @@ def regression_info(
             hint="Train and deploy each actor in a configuration of its own, or all in a diffusion network.",
         )
     emotions = EmotionVectors.from_vocabulary(dataset.SHOT_EMOTION_NAMES, train.SHOT_EMOTION_NAME_FOR_ALL_ZEROS)
-    skin_verts, tongue_verts = _num_verts(run)
+    skin_verts, tongue_verts = recorded_verts(run.path / INFO_FILE)
     return RegressionInfo(
         actor=dataset.ACTOR_NAMES[0],
         version=train.NETWORK_VERSION,
@@ -288,13 +287,3 @@ def regression_info(
         samplerate=train.AUDIO_PARAMS["samplerate"],
         resampler=deployed_resampler(train.AUDIO_PREPROC_METHOD, train.AUDIO_RESAMPLER),
     )
-
-
-def _num_verts(run: TrainingRun) -> tuple[int, int]:
-    """Vertices of skin and tongue, as preprocessing recorded them."""
-    path = run.path / INFO_FILE
-    try:
-        params = read_json(path)["params"]
-        return int(params["num_verts_skin"]), int(params["num_verts_tongue"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileFormatError(f"does not record the numbers of vertices: {error}", path=path) from error

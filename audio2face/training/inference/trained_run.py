@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from audio2face.audio import Method, Resampler, Track, read_track
-from audio2face.config import TrainDiffusion, TrainRegression
+from audio2face.config import TrainSection
 from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.inference.retiming import choose_voice
@@ -34,7 +34,7 @@ class TrainedRun:
     run: TrainingRun
 
     @cached_property
-    def train(self) -> TrainDiffusion | TrainRegression:
+    def train(self) -> TrainSection:
         """The training section of its configuration."""
         return self.run.configuration.train
 

@@ -111,7 +111,8 @@ class LoudnessTask:
         """Deployment needs the weights only."""
 
     def _batch(self, clip: TrainingClip) -> ClipBatch:
-        audio, fps, device = self._configuration.train.AUDIO_PARAMS, clip.shot.fps, self._device
+        audio: Mapping[str, Any] = self._configuration.train.AUDIO_PARAMS
+        fps, device = clip.shot.fps, self._device
         assert clip.audio is not None  # AUG_MUTED_SHOTS is not supported
         length, rate = audio["buffer_len"], audio["samplerate"]
         times = clip.audio_start + (np.arange(clip.num_frames) + 0.5) / fps

@@ -33,7 +33,7 @@ from audio2face.models.encoders.base import (
 )
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import MissingWeightsError, WeightsLocation
-from audio2face.models.layers import full_precision
+from audio2face.models.layers import GatedLayer, full_precision
 from audio2face.phonetic import front_end
 from audio2face.phonetic.classes import ATTRIBUTES, POSTERIORS, VISEME_CHANNELS
 from audio2face.phonetic.network import (
@@ -84,30 +84,13 @@ class Output(NamedTuple):
     channels: Tensor
 
 
-class GatedLayer(nn.Module):
-    """A gated dilated convolution over time with a residual connection; it looks back, or to both sides."""
-
-    def __init__(self, width: int, dilation: int, causal: bool) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.conv = nn.Conv1d(width, 2 * width, TAPS, dilation=dilation)
-        reach = dilation * (TAPS - 1)
-        self._sides = (reach, 0) if causal else (reach // 2, reach // 2)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """`[batch, steps, width]`, in and out."""
-        inputs = functional.pad(self.norm(hidden).transpose(1, 2), self._sides)
-        gated: Tensor = functional.glu(self.conv(inputs), dim=1)
-        return hidden + gated.transpose(1, 2)
-
-
 class PhoneticNetwork(nn.Module):
     """Input frames in, phonetic scores and viseme channels out. `audio2face.phonetic.network` describes it."""
 
     def __init__(self, causal: bool = True) -> None:
         super().__init__()
         self.stem = nn.Conv1d(MEL_BANDS, WIDTH, STEM_TAPS, stride=2)
-        self.layers = nn.ModuleList(GatedLayer(WIDTH, dilation, causal) for dilation in DILATIONS)
+        self.layers = nn.ModuleList(GatedLayer(WIDTH, dilation, causal, TAPS) for dilation in DILATIONS)
         self.norm = nn.LayerNorm(WIDTH)
         self.bottleneck = nn.Linear(WIDTH, BOTTLENECK)
         self.scores = nn.Linear(BOTTLENECK, POSTERIORS)
@@ -119,6 +102,34 @@ class PhoneticNetwork(nn.Module):
         hidden = functional.silu(self.stem(padded)).transpose(1, 2)
         for layer in self.layers:
             hidden = layer(hidden)
+        return self._outputs(hidden)
+
+    @property
+    def past_shapes(self) -> list[tuple[int, int]]:
+        """Shapes of what `advance` remembers of each item: input frames, then the inputs of each layer."""
+        reaches = [layer.reach for layer in self.layers if isinstance(layer, GatedLayer)]
+        return [(STEM_TAPS - 2, MEL_BANDS), *((reach, WIDTH) for reach in reaches)]
+
+    def advance(self, frames: Tensor, past: Sequence[Tensor]) -> tuple[Output, list[Tensor]]:
+        """Computes the steps that further frames complete; of the causal network.
+
+        Args:
+            frames: an even number, `[batch, 2 steps, 80]`.
+            past: what it gave for the frames before, `[batch, *shape]` of each of `past_shapes`; zeros at the start.
+
+        Returns:
+            The steps, of which the last has heard all frames, and `past` for the frames after.
+        """
+        padded = torch.cat([past[0] + front_end.SILENT_FRAME, frames], dim=1)
+        kept = [padded[:, frames.shape[1] :] - front_end.SILENT_FRAME]
+        hidden = functional.silu(self.stem(padded.transpose(1, 2))).transpose(1, 2)
+        for layer, before in zip(self.layers, past[1:], strict=True):
+            assert isinstance(layer, GatedLayer)
+            hidden, after = layer.advance(hidden, before)
+            kept.append(after)
+        return self._outputs(hidden), kept
+
+    def _outputs(self, hidden: Tensor) -> Output:
         hidden = self.norm(hidden)
         narrow = torch.tanh(self.bottleneck(hidden))
         return Output(hidden, narrow, self.scores(narrow), self.channels(narrow))
@@ -193,7 +204,10 @@ class PhoneticEncoder(SpeechEncoder):
 
     def encode_window(self, audio: Tensor) -> Tensor:
         """Computes the layers of one window, one behind another, `[1, batch, steps, features]`."""
-        output: Output = self.network(self.front_end(audio))
+        return self.layer_features(self.network(self.front_end(audio)))
+
+    def layer_features(self, output: Output) -> Tensor:
+        """The chosen layers of an output, one behind another, `[1, batch, steps, features]`: `hidden_layers`."""
         computed = torch.cat([*posteriors(output.scores), output.channels], dim=-1)
         layers = (output.hidden, output.bottleneck, computed)
         return torch.cat([layers[layer] for layer in self._layers], dim=-1)[None]

@@ -1,0 +1,3 @@
+"""Dataset of quickstart-streaming: the example actor, who comes with the framework."""
+
+EXTENDS = "quickstart-regression"

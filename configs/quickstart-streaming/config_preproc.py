@@ -1,0 +1,3 @@
+"""Preprocessing of quickstart-streaming."""
+
+EXTENDS = "quickstart-diffusion"
