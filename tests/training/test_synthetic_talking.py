@@ -32,7 +32,7 @@ from audio2face.types import Float32Array, Float64Array
 
 SPEECH = Path(__file__).parents[1] / "data/espeak"  # labelled speech in eight languages
 USED = {"SYNTHETIC_SHARE": 0.5, "SYNTHETIC_SPEECH_ROOT": str(SPEECH)}
-KINDS: tuple[NetworkType, ...] = ("diffusion", "regression")
+KINDS: tuple[NetworkType, ...] = ("diffusion", "regression", "streaming")
 
 
 def segments(share: float, epochs: int = 0, **changes: Any) -> SegmentSampler:
