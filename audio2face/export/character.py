@@ -107,16 +107,18 @@ class _Merged:
         extras = [holder.get("extras") or {} for holder in (mesh, *mesh["primitives"])]
         names: list[str] = next((found["targetNames"] for found in extras if "targetNames" in found), [])[:count]
         assert solved is not None
-        columns = {name: index for index, name in enumerate(solved.names)}
-        if not columns.keys() & set(names):
+        curves = dict(zip(solved.names, solved.values.T, strict=True))
+        if animation.tongue_weights is not None:
+            curves |= dict(zip(animation.tongue_weights.names, animation.tongue_weights.values.T, strict=True))
+        if not curves.keys() & set(names):
             return None
         rest = np.zeros(count, np.float32)
         rest[: len(mesh.get("weights", []))] = mesh.get("weights", [])
         mesh["weights"] = rest.tolist()  # the default of the format, without which VTK moves nothing
         values = np.tile(rest, (animation.num_frames, 1))
         for place, name in enumerate(names):
-            if name in columns:
-                values[:, place] = solved.values[:, columns[name]]
+            if name in curves:
+                values[:, place] = curves[name]
         return values
 
     def _embed(self, image: dict[str, Any]) -> None:

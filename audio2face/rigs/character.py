@@ -13,21 +13,21 @@ import numpy as np
 
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_NAMES, listed, match_names
+from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.errors import MAX_LENGTH, FileFormatError
 from audio2face.geometry.mesh import DEFAULT_COLOURS
 from audio2face.rigs.jaw import RigJaw
 from audio2face.rigs.lists_file import corrected
-from audio2face.rigs.mouth_parts import is_eye, is_teeth, is_tongue, split_teeth
 from audio2face.rigs.placement import Placed, moving_vertices, place
 from audio2face.rigs.regions import find_lists, find_root, frontal_vertices
 from audio2face.rigs.rig import Rig, RigTongue
-from audio2face.rigs.scene import Piece, Scene, joined_faces
-from audio2face.rigs.shape_names import ShapeTable
-from audio2face.types import AnyArray, Float32Array
+from audio2face.rigs.rigid_pieces import is_eye, is_teeth, is_tongue, split_eyes, split_teeth
+from audio2face.rigs.scene import Piece, Scene, islands, joined_faces
+from audio2face.rigs.shape_names import SIDES, ShapeTable
+from audio2face.types import AnyArray, Float32Array, Int64Array
 
 _NEAR = 0.75  # of the face's size around it: what lies further away is no part of the head
-_LEFT = re.compile(r"(?:^|[^a-z])(?:left|l)(?:[^a-z]|$)|left", re.IGNORECASE)
-_RIGHT = re.compile(r"(?:^|[^a-z])(?:right|r)(?:[^a-z]|$)|right", re.IGNORECASE)
+_EYEBALL_CM = 2.5  # from a lid to the middle of an eyeball at most
 _INSIDE = re.compile(r"teeth|tooth|mouth|oral|tongue|gum", re.IGNORECASE)
 _TONGUE_OUT = ARKIT_INDEX["tongueOut"]
 
@@ -126,7 +126,7 @@ class _Face:
             jaw_points=self._jaw.key_points(),
             visemes=None if table.visemes is None else table.visemes.mix,
             tongue=tongue,
-            parts=self._parts(),
+            parts=self._parts() | self._lids(lists),
         )
 
     @property
@@ -155,21 +155,14 @@ class _Face:
         return kept
 
     def _is_part(self, piece: Piece) -> bool:
-        return (
-            is_tongue(piece) or is_teeth(piece) or any(piece is one for found in self._eyes.values() for one in found)
-        )
+        return is_tongue(piece) or is_teeth(piece) or any(piece is one for one in self._eyeballs)
 
     @cached_property
-    def _eyes(self) -> dict[str, list[Piece]]:
-        """The pieces of each eyeball that is a mesh of its own, which no shape moves but those of its gaze."""
+    def _eyeballs(self) -> list[Piece]:
+        """Eyeballs that are meshes of their own, which no shape moves but those of their gaze."""
         looks = {name for shape in ARKIT_NAMES if shape.startswith("eyeLook") for name in self._table.own(shape)}
         driven = set(self._table.pose_names) - looks
-        still = [piece for piece in self.placed.pieces if is_eye(piece) and not driven & _moving_names(piece)]
-        sides = {
-            "right_eye": [piece for piece in still if _RIGHT.search(piece.name)],
-            "left_eye": [piece for piece in still if _LEFT.search(piece.name)],
-        }
-        return {side: found for side, found in sides.items() if found}
+        return [piece for piece in self.placed.pieces if is_eye(piece) and not driven & _moving_names(piece)]
 
     @cached_property
     def _teeth(self) -> dict[str, list[Piece]]:
@@ -224,7 +217,26 @@ class _Face:
             turned = own @ moved[:, :3, :3].transpose(0, 2, 1)
             return np.asarray(turned + moved[:, None, :3, 3], np.float32)
 
-        return RigTongue(neutral=neutral, faces=joined_faces(self._tongue), deltas=deltas, pose=pose)
+        names = tuple(self._table.tongue.get(name, name) for name in TONGUE_NAMES)
+        faces = joined_faces(self._tongue)
+        return RigTongue(neutral=neutral, faces=faces, deltas=deltas, pose=pose, pose_names=names)
+
+    def _lids(self, lists: VertexLists) -> dict[str, AnyArray]:
+        """The lids of a face without eyes, behind which eyeballs are drawn (`animation.parts`)."""
+        pairs = lists.eye_dist
+        if pairs is None or len(pairs.upper) < len(SIDES) or self._has_eyes(pairs.all()):
+            return {}
+        return {"eye_upper": pairs.upper, "eye_lower": pairs.lower}
+
+    def _has_eyes(self, lids: Int64Array) -> bool:
+        """Whether there are eyeballs: by name, or as surfaces of their own behind the lids."""
+        if any(is_eye(piece) for piece in self.placed.pieces):
+            return True
+        vertices, numbers = _vertices(self._skin), islands(_vertices(self._skin), joined_faces(self._skin))
+        centres = np.stack([np.bincount(numbers, axis) for axis in vertices.T], axis=1) / np.bincount(numbers)[:, None]
+        others = centres[np.arange(len(centres)) != np.bincount(numbers).argmax()]
+        apart = np.linalg.norm(others[:, None] - vertices[lids], axis=2)
+        return bool((apart < _EYEBALL_CM).any())
 
     def _parts(self) -> dict[str, AnyArray]:
         """Colours of skin and tongue; teeth and eyeballs as rigid parts."""
@@ -233,7 +245,7 @@ class _Face:
             arrays["extra_tongue_colours"] = _colours(self._tongue, "tongue")
         for name, pieces in self._teeth.items():
             arrays |= _part(name, pieces, _colours(pieces, "part"))
-        for name, pieces in self._eyes.items():
+        for name, pieces in split_eyes(self._eyeballs).items():
             arrays |= _part(name, pieces, _eye_colours(pieces, _vertices(pieces)))
         return arrays
 

@@ -16,7 +16,7 @@ import numpy as np
 from audio2face.dataset.arkit_names import listed
 from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.io.atomic import file_sha256
-from audio2face.rigs.mouth_parts import is_named_part, part_of
+from audio2face.rigs.rigid_pieces import is_named_part, part_of
 from audio2face.rigs.scene import Piece, Scene, damage, islands, polygons
 from audio2face.types import Float32Array, Int32Array
 

@@ -41,16 +41,18 @@ class RigTongue:
         faces: int32 `[faces, 3 or 4]`.
         deltas: offsets of the shapes `TONGUE_NAMES`, float32 `[16, tongue verts, 3]`, without the jaw's motion.
         pose: weights `[frames, 52]` and `[frames, 16]` to positions `[frames, tongue verts, 3]`, moved by the jaw.
+        pose_names: the rig's own names of the shapes.
     """
 
     neutral: Float32Array
     faces: Int32Array
     deltas: Float32Array
     pose: Callable[[Float32Array, Float32Array], Float32Array] = field(repr=False)
+    pose_names: tuple[str, ...] = TONGUE_NAMES
 
     def weights(self, values: Float32Array) -> BlendWeights:
         """Weights `[frames, 16]` with their shapes."""
-        return BlendWeights(TONGUE_NAMES, values, self.neutral, self.deltas)
+        return BlendWeights(self.pose_names, values, self.neutral, self.deltas)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from audio2face.dataset.arkit_names import ARKIT_INDEX
+from audio2face.dataset.arkit_names import ARKIT_INDEX, TONGUE_INDEX
 from audio2face.example.head import Head
 from audio2face.example.visemes import SHAPES_OF, visemes_of
 from audio2face.geometry.mesh import triangulate
@@ -171,3 +171,16 @@ def add_eyes(made: Builder, scale: float = 0.01) -> None:
         translation = (head.eye_centres[side] * scale).tolist()
         made.document["nodes"].append({"name": name, "mesh": side + 1, "translation": translation})
         made.document["nodes"][0].setdefault("children", []).append(side + 1)
+
+
+def add_tongue(made: Builder, name: str, shape: str) -> None:
+    """Adds the tongue of ben as a mesh of its own with one shape, under a name of the file's."""
+    head, scale = Head.open("ben"), np.float32(0.01)
+    primitive = {
+        "attributes": {"POSITION": made.accessor(head.tongue_part.vertices * scale)},
+        "indices": made.accessor(triangulate(head.tongue_part.faces).reshape(-1).astype(np.uint16)),
+        "targets": [{"POSITION": made.accessor(head.tongue_shapes[TONGUE_INDEX[shape]] * scale)}],
+    }
+    made.document["nodes"].append({"name": "Tongue", "mesh": len(made.document["meshes"])})
+    made.document["meshes"].append({"name": "Tongue", "primitives": [primitive], "extras": {"targetNames": [name]}})
+    made.document["scenes"][0]["nodes"].append(len(made.document["nodes"]) - 1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from characters import add_eyes, head_builder
+from characters import add_eyes, add_tongue, head_builder
 from spoken import SAMPLERATE, phones_of, sound_of, source_of
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkIOGeometry import vtkGLTFReader
@@ -149,3 +149,21 @@ def test_the_validator_finds_nothing_new(written: Path) -> None:
     done = subprocess.run([node, "-e", program, str(VALIDATOR), str(written)], capture_output=True, text=True)
     report = json.loads(done.stdout)
     assert not [m for m in report["issues"]["messages"] if m["severity"] == 0 and "/animations/0" in m["pointer"]]
+
+
+def test_a_tongue_of_its_own_moves_under_its_own_names(tmp_path: Path) -> None:
+    made = head_builder()
+    add_tongue(made, "Tongue_Tip_Up", "tongueTipUp")
+    phones = phones_of(" ɑlɑ ")
+    soundfile.write(tmp_path / "speech.wav", sound_of(phones), SAMPLERATE)
+    pipeline = RigPipeline(open_rig(made.glb(tmp_path / "hero.glb")), RigOptions(), source_of(phones))
+    animation = pipeline.animate(tmp_path / "speech.wav", tmp_path)
+    assert animation.tongue_weights is not None
+    column = animation.tongue_weights.names.index("Tongue_Tip_Up")
+    written, _ = write_formats(animation, tmp_path, "x", ["glb"])
+    file = GltfFile.open(written)
+    channels = file.document["animations"][0]
+    (sampler,) = (one["sampler"] for one in channels["channels"] if one["target"]["node"] == 1)
+    found = file.accessor(channels["samplers"][sampler]["output"])
+    np.testing.assert_array_equal(found, animation.tongue_weights.values[:, column])
+    assert found.max() > 0.3

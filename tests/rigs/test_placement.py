@@ -146,6 +146,27 @@ def test_one_shape_for_both_sides_and_halves_of_one() -> None:
     assert not rig.has("mouthClose")
 
 
+def eyes_piece(name: str) -> Piece:
+    return Piece(name, BEN.eyes_part.vertices, BEN.eyes_part.faces, {}, None)
+
+
+def test_a_mesh_of_both_eyes_is_taken_apart() -> None:
+    rig = rig_of(scene_of(head_piece(np.eye(3)), eyes_piece("CC_Base_Eye")))
+    half = len(BEN.eyes_part.vertices) // 2
+    np.testing.assert_array_equal(rig.parts["extra_right_eye_vertices"], BEN.eyes_part.vertices[:half])
+    np.testing.assert_array_equal(rig.parts["extra_left_eye_vertices"], BEN.eyes_part.vertices[half:])
+
+
+def test_a_face_without_eyes_marks_its_lids_for_drawing_them() -> None:
+    rig = rig_of(scene_of(head_piece(np.eye(3))))
+    assert rig.lists.eye_dist is not None
+    np.testing.assert_array_equal(rig.parts["eye_upper"], rig.lists.eye_dist.upper)
+    for name in ("Eyes", "Ball", "Eyeglasses"):  # eyes by name, by place, and what is none
+        own = rig_of(scene_of(head_piece(np.eye(3)), eyes_piece(name)))
+        assert "eye_upper" not in own.parts
+        assert ("extra_left_eye_vertices" in own.parts) == (name == "Eyes")
+
+
 def test_teeth_and_tongue_become_parts_that_move_with_the_jaw() -> None:
     opened = np.zeros((1, 52), np.float32)
     opened[0, ARKIT_INDEX["jawOpen"]] = 1

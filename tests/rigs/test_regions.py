@@ -17,8 +17,8 @@ from audio2face.example.head import Head
 from audio2face.geometry.mesh import refine, triangulate
 from audio2face.rigs import open_rig
 from audio2face.rigs.lists_file import lists_path
-from audio2face.rigs.mouth_parts import part_of
 from audio2face.rigs.regions import find_lists, find_root
+from audio2face.rigs.rigid_pieces import part_of
 from audio2face.rigs.scene import Piece
 
 HEADS = {name: Head.open(name) for name in ("ada", "ben")}

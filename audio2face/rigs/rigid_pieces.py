@@ -1,4 +1,4 @@
-"""What of a character's meshes is tongue, upper teeth and lower teeth, by their names and by the motion of the jaw."""
+"""What of a character's meshes is tongue, teeth and eyeballs, by names, places and the motion of the jaw."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from audio2face.types import BoolArray
 
 _TEETH = re.compile(r"teeth|tooth|dentur|gum", re.IGNORECASE)
 _TONGUE = re.compile(r"tongue", re.IGNORECASE)
-_EYE = re.compile(r"eye(?!.*(lash|brow|lid|wet|shadow|occl|socket|blend))", re.IGNORECASE)
+_EYE = re.compile(r"eye(?!.*(lash|brow|lid|wet|shadow|occl|socket|blend|wear|glass|patch|liner))", re.IGNORECASE)
+_LEFT = re.compile(r"(?:^|[^a-z])(?:left|l)(?:[^a-z]|$)|left", re.IGNORECASE)
+_RIGHT = re.compile(r"(?:^|[^a-z])(?:right|r)(?:[^a-z]|$)|right", re.IGNORECASE)
 _LOWER = re.compile(r"lower|bottom|down|mandib", re.IGNORECASE)
 _UPPER = re.compile(r"upper|top|maxil", re.IGNORECASE)
 _WITH_JAW = 0.3  # of the largest motion of the opening jaw: a part that moves more is one of the lower jaw
@@ -54,6 +56,27 @@ def split_teeth(pieces: Sequence[Piece], opening: str) -> dict[str, list[Piece]]
             if kept.any():
                 found[name].append(piece if kept.all() else part_of(piece, kept))
     return {name: parts for name, parts in found.items() if parts}
+
+
+def split_eyes(pieces: Sequence[Piece]) -> dict[str, list[Piece]]:
+    """Sorts eyeballs into "right_eye" and "left_eye", by name; a mesh of both is taken apart by its place.
+
+    Args:
+        pieces: the eyeballs, the actor's left at +x.
+    """
+    found: dict[str, list[Piece]] = {"right_eye": [], "left_eye": []}
+    for piece in pieces:
+        is_left, is_right = _LEFT.search(piece.name) is not None, _RIGHT.search(piece.name) is not None
+        if is_left != is_right:
+            found["left_eye" if is_left else "right_eye"].append(piece)
+            continue
+        numbers = islands(piece.vertices, piece.faces)
+        places = np.bincount(numbers, piece.vertices[:, 0]) / np.maximum(np.bincount(numbers), 1)
+        left = np.asarray(places[numbers] > 0)
+        for name, kept in (("right_eye", ~left), ("left_eye", left)):
+            if kept.any():
+                found[name].append(piece if kept.all() else part_of(piece, kept))
+    return {side: parts for side, parts in found.items() if parts}
 
 
 def _lower(piece: Piece, opening: str) -> BoolArray:
