@@ -1,8 +1,9 @@
 """Trains the encoder `a2f-phonetic` on synthetic speech with labels: about four minutes on one core.
 
-    PYTHONPATH=espeak_ng .venv/bin/python -m tools.labelled_speech speech/train --processes 2
-    PYTHONPATH=espeak_ng .venv/bin/python -m tools.labelled_speech speech/valid --hours 0.15 \\
-        --natural-minutes 2 --other-minutes 2 --seed 1000
+    export PYTHONPATH=espeak_ng:kokoro_voices
+    .venv/bin/python -m tools.labelled_speech speech/train --processes 2
+    .venv/bin/python -m tools.labelled_speech speech/valid --hours 0.15 --natural-minutes 2 --kokoro-minutes 4 \\
+        --other-minutes 4 --seed 1000
     OMP_NUM_THREADS=1 .venv/bin/python -m tools.train_phonetic_encoder speech/train --validate speech/valid
 
 It writes the weights as 16-bit floats to `audio2face/phonetic`, and prints the accuracy of each attribute and the
@@ -31,21 +32,26 @@ from torch.nn import functional
 from audio2face.console import console
 from audio2face.io.atomic import atomic_write
 from audio2face.models.encoders.entries.a2f_phonetic import Output, PhoneticNetwork, relative_to_level
-from audio2face.phonetic.classes import ATTRIBUTES, VISEME_CHANNELS
-from audio2face.phonetic.network import AHEAD_FRAMES, weights_path
+from audio2face.phonetic.classes import ATTRIBUTES, MANNERS, VISEME_CHANNELS
+from audio2face.phonetic.network import AHEAD_FRAMES, read_weights, weights_path
 from audio2face.types import Float32Array
 from tools.mel_augmentation import Augmentation
 
 BATCH, STEPS_PER_ITEM = 16, 150
-SHARES = {"formant": 0.52, "natural": 0.4, "other": 0.08}  # of the items of a batch
+SHARES = {"formant": 0.36, "natural": 0.08, "kokoro": 0.4, "other": 0.16}  # of the items of a batch
 SPEED = 0.22  # greatest natural logarithm of the change of speed
 LEARNING_RATE, WARM_UP, WEIGHT_DECAY, GRADIENT_NORM = 2e-3, 100, 0.01, 1.0
 ATTRIBUTE_WEIGHTS = dict(zip(ATTRIBUTES, (1.0, 1.0, 0.5, 0.7, 0.5, 0.7, 1.0), strict=True))
 CURVE_WEIGHTS = (2.0, 1.0)  # of the mean distance and the mean square, in units of each channel's spread
 CONTACT_WEIGHT = 1.5  # of the mean square; the median of a rare contact is none, so its distance would teach nothing
 CURVES = VISEME_CHANNELS.index("closure")  # channels before the contacts
+SILENCE = MANNERS.index("silence")
 BOTTLENECK_DROPOUT = 0.1
 BACKGROUND_SHARE = 0.25  # of the items, that have a sound that is no speech behind them
+INTERRUPTED_SHARE = 0.35  # of the items, that have one before, between or after words
+INTERRUPTION_STEPS = (8, 100)
+INTERRUPTION_LEVELS = (-6.0, 0.5)  # natural logarithms of power, relative to speech
+INTERRUPTION_RISE = (1, 16)  # frames
 
 
 @dataclass(frozen=True)
@@ -84,13 +90,39 @@ class Batches:
     def draw(self) -> Batch:
         """Returns one batch."""
         kinds = self._rng.choice(list(SHARES), BATCH, p=list(SHARES.values()))
-        mels, classes, channels = zip(*(self._item(str(kind)) for kind in kinds), strict=True)
+        interrupted = self._rng.random(BATCH) < INTERRUPTED_SHARE
+        items = (
+            self._interrupted(*self._item(kind)) if within and kind != "other" else self._item(kind)
+            for kind, within in zip(kinds.tolist(), interrupted.tolist(), strict=True)
+        )
+        mels, classes, channels = zip(*items, strict=True)
         mel = np.stack(mels)
         for row in np.flatnonzero(self._rng.random(BATCH) < BACKGROUND_SHARE):
             behind = self._item("other")[0] + self._rng.uniform(-7.0, -2.0)
             mel[row] = np.logaddexp(mel[row], behind)
         return Batch(
             torch.from_numpy(mel), torch.from_numpy(np.stack(classes)).long(), torch.from_numpy(np.stack(channels))
+        )
+
+    def _interrupted(
+        self, mel: Float32Array, classes: np.ndarray, channels: Float32Array
+    ) -> tuple[Float32Array, np.ndarray, Float32Array]:
+        """An item with a sound that is no speech, such as a breath, put into a pause; what follows is later."""
+        quiet = classes[:, 0] == SILENCE
+        pauses = np.flatnonzero(quiet[:-2] & quiet[1:-1] & quiet[2:]) + 1
+        if not len(pauses):
+            return mel, classes, channels
+        at, length = int(self._rng.choice(pauses)), int(self._rng.integers(*INTERRUPTION_STEPS))
+        other, other_classes, other_channels = (part[: 2 * length] for part in self._item("other"))
+        rise = self._rng.integers(*INTERRUPTION_RISE, 2)
+        frames = np.arange(len(other))
+        ramp = np.minimum(np.minimum((frames + 1) / rise[0], (len(other) - frames) / rise[1]), 1.0)[:, None]
+        sound = other + np.float32(self._rng.uniform(*INTERRUPTION_LEVELS)) + 2 * np.log(ramp)
+        inserted = np.logaddexp(sound, mel[2 * at])
+        return (
+            np.concatenate([mel[: 2 * at], inserted, mel[2 * at :]])[: len(mel)].astype(np.float32),
+            np.concatenate([classes[:at], other_classes[:length], classes[at:]])[: len(classes)],
+            np.concatenate([channels[:at], other_channels[:length], channels[at:]])[: len(channels)],
         )
 
     def _item(self, kind: str) -> tuple[Float32Array, np.ndarray, Float32Array]:
@@ -118,15 +150,28 @@ def loss_of(output: Output, batch: Batch, spread: Tensor) -> Tensor:
     return total
 
 
-def train(batches: Batches, steps: int, seed: int, causal: bool) -> Iterator[tuple[int, float, PhoneticNetwork]]:
-    """Trains a network; yields step, mean loss of the last steps and the network, about every 250 steps and at last."""
+def train(
+    batches: Batches, steps: int, seed: int, causal: bool, start: Path | None = None
+) -> Iterator[tuple[int, float, PhoneticNetwork]]:
+    """Trains a network; yields step, mean loss of the last steps and the network, about every 250 steps and at last.
+
+    Args:
+        batches: items.
+        steps: number of updates.
+        seed: of weights and augmentation.
+        causal: whether it looks back only.
+        start: weights to continue from, at half the learning rate; None: random ones.
+    """
     torch.manual_seed(seed)
     network, augmentation = DroppingNetwork(causal), Augmentation(seed)
+    if start is not None:
+        network.load_state_dict({name: torch.from_numpy(values) for name, values in read_weights(start).items()})
+    highest = LEARNING_RATE if start is None else LEARNING_RATE / 2
     spread = torch.from_numpy(batches.speech["formant"].channels.astype(np.float32).std(0)) + 0.02
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     mean = 0.0
     for step in range(1, steps + 1):
-        rate = LEARNING_RATE * min(1.0, step / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * step / steps) + 0.01)
+        rate = highest * min(1.0, step / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * step / steps) + 0.01)
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = batches.draw()
@@ -200,14 +245,15 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bidirectional", action="store_true", help="looks to both sides, for recordings")
+    parser.add_argument("--start", type=Path, help="weights to continue from (default: random ones)")
     parser.add_argument("--to", type=Path, help="file of the weights (default: the package's)")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     direction = "bidirectional" if options.bidirectional else "causal"
     batches, started = Batches(options.speech, options.seed), time.monotonic()
-    judged = {kind: Speech.read(options.validate, kind) for kind in ("formant", "natural", "other")}
+    judged = {kind: Speech.read(options.validate, kind) for kind in SHARES}
     path = options.to or weights_path(direction)
-    for step, loss, network in train(batches, options.steps, options.seed, not options.bidirectional):
+    for step, loss, network in train(batches, options.steps, options.seed, not options.bidirectional, options.start):
         console().print(f"step {step}, loss {loss:.3f}, {time.monotonic() - started:.0f} s", highlight=False)
         if step % 1000 == 0 or step == options.steps:
             for kind, speech in judged.items():

@@ -14,21 +14,21 @@ from audio2face.phonetic.network import read_weights
 from tools.labelled_speech import SPEAKERS, Part, log_mel, make_part, plan, utterances
 from tools.mel_augmentation import Augmentation, frequency_warps
 from tools.speech_texts import languages, text_in
-from tools.train_phonetic_encoder import Batches, Speech, save_weights, score, train
+from tools.train_phonetic_encoder import SHARES, STEPS_PER_ITEM, Batches, Speech, save_weights, score, train
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sounds that are no speech, in the place of all kinds of speech."""
     made = tmp_path_factory.mktemp("speech")
-    for number, kind in enumerate(("formant", "natural", "other")):
+    for number, kind in enumerate(SHARES):
         make_part(Part(made / f"{kind}_000.npz", "other", 12.0, (0, number, 0)))
     return made
 
 
 def test_a_part_is_the_same_in_every_run(folder: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.npz"
-    seconds = make_part(Part(again, "other", 12.0, (0, 2, 0)))
+    seconds = make_part(Part(again, "other", 12.0, (0, list(SHARES).index("other"), 0)))
     assert again.read_bytes() == (folder / "other_000.npz").read_bytes() != (folder / "formant_000.npz").read_bytes()
     speech = Speech.read(folder, "other")
     steps = len(speech.classes)
@@ -91,6 +91,29 @@ def test_augmentation_is_seeded_and_keeps_the_shape() -> None:
     peak = np.zeros(80, np.float32)
     peak[40] = 1
     assert int((peak @ warps[0]).argmax()) > 40 > int((peak @ warps[-1]).argmax())
+
+
+def test_a_sound_in_a_pause_makes_what_follows_later_and_no_label_wrong(folder: Path) -> None:
+    """The mel bands of each step tell its number, so that they can be compared with the labels."""
+    steps = np.arange(STEPS_PER_ITEM)
+    mel = np.repeat(20.0 + steps, 2)[:, None] * np.ones((1, 80), np.float32)  # louder than all that is put in
+    mel = np.concatenate([mel, mel[-4:]]).astype(np.float32)
+    classes = np.repeat((1 + steps % 5)[:, None], 7, axis=1).astype(np.uint8)
+    classes[60:70] = 0
+    batches = Batches(folder, 3)
+    for _ in range(10):
+        channels = steps[:, None].astype(np.float32)
+        heard, labels, moved = batches._interrupted(mel, classes, np.repeat(channels, len(VISEME_CHANNELS), axis=1))
+        assert (heard.shape, labels.shape) == (mel.shape, classes.shape)
+        number = np.round(heard[: 2 * STEPS_PER_ITEM : 2, 0] - 20)
+        spoken = labels[:, 0] > 0
+        assert np.array_equal(labels[spoken, 0], 1 + number[spoken] % 5)
+        assert np.array_equal(moved[spoken, 0], number[spoken])
+        after = np.flatnonzero(number >= 70)
+        assert len(after) == 0 or 8 <= after[0] - 70 < 100
+        assert (~spoken).sum() >= 18
+    full = np.ones_like(classes)
+    assert batches._interrupted(mel, full, moved)[0] is mel  # there is no pause
 
 
 @pytest.mark.parametrize("causal", [True, False])

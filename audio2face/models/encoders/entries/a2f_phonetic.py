@@ -192,7 +192,7 @@ class PhoneticEncoder(SpeechEncoder):
             longest_samples=_LONGEST_SECONDS * SAMPLE_RATE,
             alignment="times",
             frozen=() if options.fine_tune else ("network",),
-            licence="Apache-2.0, as this project; trained on synthetic speech of eSpeak NG and hibari-tts",
+            licence="Apache-2.0, as this project; trained on synthetic speech of eSpeak NG, Kokoro and hibari-tts",
             source="this package: audio2face/phonetic",
             weights_sha256=weights_sha256,
         )
