@@ -38,7 +38,7 @@ from audio2face.synthesis.other_sounds import other_sound
 from audio2face.synthesis.speakers import NaturalSpeaker, random_emotion, random_seed, random_speed, random_voice
 from audio2face.types import Float32Array
 
-VERSION = 1  # changes with what is made of a seed and a number
+VERSION = 2  # changes with what is made of a seed and a number
 MEAN_SECONDS = 25.0  # of a recording
 _SECONDS = (20.0, 30.0)
 _PAUSE_SECONDS = (0.1, 1.2)
@@ -193,7 +193,10 @@ def _recording(speaker: NaturalSpeaker, rng: np.random.Generator) -> tuple[Float
         length += sum(len(part.samples) for part in parts[-2:]) / MEL_RATE
     level = float(np.sqrt(np.mean(np.square(np.concatenate([part.samples for part in parts])))))
     scale = level * 10 ** (float(rng.uniform(*_OTHER_DECIBELS)) / 20) / (float(other.std()) + 1e-9)
-    parts.insert(2 * int(rng.integers(len(parts) // 2 + 1)), _silent(other * np.float32(scale)))
+    # A click whose mean level is that of speech would be far louder than it.
+    loudest = max(float(np.abs(part.samples).max()) for part in parts)
+    heard = np.clip(other * np.float32(scale), -loudest, loudest)
+    parts.insert(2 * int(rng.integers(len(parts) // 2 + 1)), _silent(heard))
     samples = np.concatenate([part.samples for part in parts])
     samples += np.float32(10 ** rng.uniform(*_NOISE)) * rng.standard_normal(len(samples), dtype=np.float32)
     samples *= np.float32(_PEAK * 10 ** (float(rng.uniform(*_GAIN_DECIBELS)) / 20) / float(np.abs(samples).max()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,11 @@ from audio2face.errors import UserError
 from audio2face.example.visemes import BILABIALS
 from audio2face.rigs import RIG_EMOTIONS, Rig, RigOptions, RigPipeline, open_rig
 from audio2face.rigs.closures import Closure, closeness, find_closures
+from audio2face.rigs.viseme_source import extract_visemes
+from audio2face.synthesis.body_sounds import breath, humming, sniff
+from audio2face.types import Float64Array
 
+Maker = Callable[[np.random.Generator, Float64Array], Float64Array]
 WORDS = " ɑmɑpæbɔfɛmubʊmɛpɑ "
 MM = 10.0
 
@@ -203,3 +208,19 @@ def test_seeds_choose_gaze_and_blinks_and_nothing_else(rigs: dict[str, Rig]) -> 
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other)[:, ARKIT_INDEX["eyeBlinkLeft"]].max() > 0.5
     assert np.abs(first - other)[:, ARKIT_INDEX["jawOpen"]].max() < 0.02
+
+
+@pytest.mark.parametrize("maker", [breath, sniff, humming], ids=lambda maker: maker.__name__)
+def test_the_mouth_rests_while_a_person_does_not_speak(maker: Maker) -> None:
+    """The jaw that the encoder hears in eight sounds of other seeds than its training's, and in a sentence."""
+    times = np.arange(4 * SAMPLERATE) / SAMPLERATE
+    opened = []
+    for seed in range(8):
+        sound = maker(np.random.default_rng((7_000, seed)), times)
+        channels, names, _ = extract_visemes((0.05 * sound / sound.std()).astype(np.float32), SAMPLERATE)
+        opened.append(float(np.mean(channels[:, names.index("jaw")] > 0.02)))
+    assert np.median(opened) == 0
+    assert np.mean(opened) < 0.1
+    spoken = soundfile.read(Path(__file__).parents[1] / "data/espeak/en_low.wav", dtype="float32")[0]
+    channels, names, _ = extract_visemes(spoken, SAMPLERATE)
+    assert np.mean(channels[:, names.index("jaw")] > 0.02) > 0.5
