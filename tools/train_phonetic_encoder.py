@@ -225,6 +225,17 @@ def score(network: PhoneticNetwork, speech: Speech) -> dict[str, float]:
     return {name: round(float(value), 3) for name, value in (accuracies | chosen).items()}
 
 
+def halfway(network: PhoneticNetwork, start: Path) -> PhoneticNetwork:
+    """Moves a network half the way back to the weights that it continued from.
+
+    It keeps most of what it has learned, and forgets less of what it could (Wortsman et al., Robust fine-tuning of
+    zero-shot models, 2022).
+    """
+    before, after = read_weights(start), network.state_dict()
+    network.load_state_dict({name: (torch.from_numpy(before[name]) + value) / 2 for name, value in after.items()})
+    return network
+
+
 def save_weights(network: PhoneticNetwork, path: Path, made: dict[str, str]) -> None:
     """Writes the weights as 16-bit floats, atomically.
 
@@ -245,7 +256,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bidirectional", action="store_true", help="looks to both sides, for recordings")
-    parser.add_argument("--start", type=Path, help="weights to continue from (default: random ones)")
+    parser.add_argument("--start", type=Path, help="weights to continue from, and to end half-way to")
     parser.add_argument("--to", type=Path, help="file of the weights (default: the package's)")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
@@ -255,7 +266,9 @@ def main(argv: Sequence[str]) -> int:
     path = options.to or weights_path(direction)
     for step, loss, network in train(batches, options.steps, options.seed, not options.bidirectional, options.start):
         console().print(f"step {step}, loss {loss:.3f}, {time.monotonic() - started:.0f} s", highlight=False)
-        if step % 1000 == 0 or step == options.steps:
+        if step == options.steps:
+            if options.start is not None:
+                network = halfway(network, options.start)
             for kind, speech in judged.items():
                 console().print(f"  {kind}: {score(network, speech)}", highlight=False)
             made = {"steps": str(step), "seed": str(options.seed), "direction": direction}

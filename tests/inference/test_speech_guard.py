@@ -34,8 +34,8 @@ def test_a_stop_is_part_of_speech() -> None:
 
 def test_doubt_changes_nothing() -> None:
     """Between both thresholds a mouth at rest stays at rest, and one that moves keeps moving."""
-    assert openness(steps((0.5, 50))).max() == 0
-    assert openness(steps((1, 20), (0.5, 50)))[20:].min() == 1
+    assert openness(steps((0.4, 50))).max() == 0
+    assert openness(steps((1, 20), (0.4, 50)))[20:].min() == 1
 
 
 @pytest.mark.parametrize("ahead", [0, 5])
