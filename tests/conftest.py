@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,8 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--mute-audio",
 )
+
+BPY, BPY_VARIABLE = "bpy==4.5.15", "A2F_BPY_PYTHON"  # for Python 3.11 only
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,3 +85,21 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def blender(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter that has `bpy`, Blender as a package of 373 MB: named by A2F_BPY_PYTHON, else made here."""
+    if BPY_VARIABLE in os.environ:
+        return os.environ[BPY_VARIABLE]
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip(f"{BPY} is for Python 3.11; {BPY_VARIABLE} names an interpreter that has it")
+    folder = tmp_path_factory.mktemp("blender")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = str(folder / "bin/python")
+    done = subprocess.run([python, "-m", "pip", "install", "--quiet", BPY], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(
+            f"{BPY} cannot be installed here; {BPY_VARIABLE} names an interpreter that has it: {done.stderr[-300:]}"
+        )
+    return python

@@ -1,7 +1,6 @@
 """Blender itself, as its Python package: a scene of the example head is exported, and comes back from an animation.
 
-The package is 373 MB and for Python 3.11 only. It is taken from the interpreter that A2F_BPY_PYTHON names, else
-installed into an environment of its own.
+The fixture `blender` of the suite is an interpreter that has it.
 """
 
 from __future__ import annotations
@@ -26,8 +25,6 @@ from audio2face.geometry import open_cache
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "tools/dcc"
 FPS = SCENE_RATE[0] / SCENE_RATE[1]
-BPY = "bpy==4.5.15"
-VARIABLE = "A2F_BPY_PYTHON"
 MILLIMETRES = 10
 MESHES = {
     "--skin": "Head",
@@ -43,24 +40,6 @@ PLACE = np.array([[0.0, -1, 0, 2], [1, 0, 0, -3], [0, 0, 1, 1.6], [0, 0, 0, 1]])
 """Where the character stands: it looks to +x."""
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def blender(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter that has `bpy`."""
-    if VARIABLE in os.environ:
-        return os.environ[VARIABLE]
-    if sys.version_info[:2] != (3, 11):
-        pytest.skip(f"{BPY} is for Python 3.11; {VARIABLE} names an interpreter that has it")
-    folder = tmp_path_factory.mktemp("blender")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = str(folder / "bin/python")
-    done = subprocess.run([python, "-m", "pip", "install", "--quiet", BPY], capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(
-            f"{BPY} cannot be installed here; {VARIABLE} names an interpreter that has it: {done.stderr[-300:]}"
-        )
-    return python
 
 
 def run(blender: str, script: Path, *words: object, cwd: Path, status: int = 0) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from characters import SHAPES, head_builder
+from characters import SHAPES, add_eyes, add_tongue, head_builder
 from pxr import Gf, Usd, UsdGeom, UsdSkel, Vt
 
 import audio2face
@@ -386,3 +387,35 @@ def test_without_blender_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "hero.fbx").write_bytes(b"Kaydara")
     with pytest.raises(UserError, match=r"read by Blender, which is not installed here\n  Install Blender.*\.glb"):
         open_rig(tmp_path / "hero.fbx")
+
+
+_FBX = """\
+import sys, bpy
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.ops.import_scene.gltf(filepath=sys.argv[-2])
+bpy.ops.export_scene.fbx(filepath=sys.argv[-1])
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[-1].replace(".fbx", ".blend"))
+"""
+
+
+@pytest.mark.slow
+def test_fbx_and_blend_files_of_blender_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blender: str) -> None:
+    """Within 0.005 mm: FBX stores shapes in another unit."""
+    made = head_builder()
+    add_eyes(made)
+    add_tongue(made, "Tongue_Up", "tongueUp")
+    (tmp_path / "make.py").write_text(_FBX)
+    words = [blender, str(tmp_path / "make.py"), str(made.glb(tmp_path / "ben.glb")), str(tmp_path / "ben.fbx")]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    subprocess.run(words, check=True, capture_output=True, env=clean)
+    stand_in(tmp_path, f"import os; os.execv({blender!r}, [{blender!r}, *sys.argv[6:]])", monkeypatch)
+    expected = open_rig(tmp_path / "ben.glb")
+    for suffix in (".fbx", ".blend"):
+        rig = open_rig(tmp_path / f"ben{suffix}")
+        assert rig.notes == ()
+        assert rig.pose_names == expected.pose_names
+        np.testing.assert_allclose(rig.neutral, expected.neutral, atol=5e-4)
+        np.testing.assert_allclose(rig.deltas, expected.deltas, atol=5e-4)
+        assert rig.tongue is not None
+        assert rig.tongue.pose_names[8] == "Tongue_Up"
+        assert set(rig.parts) == set(expected.parts)
