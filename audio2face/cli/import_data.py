@@ -31,7 +31,7 @@ from audio2face.importers.kinds import KINDS, Importer, ImportOptions, new_impor
 from audio2face.importers.naming import plain_name
 from audio2face.importers.plan import check_take
 from audio2face.importers.sync import Offset, find_offsets, shifted
-from audio2face.importers.take import Take, TakeSummary
+from audio2face.importers.take import Take, TakeSummary, summary_of
 from audio2face.importers.writer import DatasetWriter, log_kept
 from audio2face.io.atomic import write_text
 from audio2face.rigs.opening import open_rig
@@ -47,11 +47,11 @@ def main(argv: list[str]) -> int:
     start_logging()
     roots = Roots.from_environment()
     folder = roots.datasets / args.name
-    importer = new_importer(args.kind, _options(args))
+    importer = new_importer(args.kind, _options(args, roots))
     summaries = importer.inspect([_existing(text, roots) for text in args.sources])
     takes = [importer.read(summary.name) for summary in summaries]
     offsets = find_offsets(takes)
-    _show(summaries, offsets, always=args.dry_run)
+    _show([summary_of(take) for take in takes], offsets, always=args.dry_run)
     if args.dry_run:
         LOGGER.info("nothing was written (--dry-run)")
         return 0
@@ -75,13 +75,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _options(args: argparse.Namespace) -> ImportOptions:
+def _options(args: argparse.Namespace, roots: Roots) -> ImportOptions:
     audio = None if args.audio is None else Path(args.audio)
     if audio is not None and not audio.exists():
         raise UserError("there is no such recording", path=audio, hint="Check the path of --audio.")
     typed = {option: getattr(args, option) for kind in KINDS.values() for option in kind.options}
     more = {option: str(value) for option, value in typed.items() if value is not None}
-    return ImportOptions(audio=audio, emotion=args.emotion, fps=args.fps, more=more)
+    scratch = roots.workspace / "import_measurements"
+    return ImportOptions(audio=audio, emotion=args.emotion, fps=args.fps, more=more, scratch=scratch)
 
 
 def _existing(text: str, roots: Roots) -> Path:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 
 from audio2face.dataset.arkit_names import ARKIT_NAMES
 from audio2face.importers.landmarker import Face, Landmarker
+from audio2face.io.arrays import Archive
 from audio2face.types import AnyArray, Float32Array, Float64Array, Int32Array, Picture
 
+TRACK_FORMAT = 1
+"""Of the measurements: another number measures kept films anew."""
 _SAME = 0.2  # shared part of two boxes that are taken for the same face
 _LOOK_SECONDS = 0.5  # between pictures whose light and sharpness are measured
 _LOOK_PIXELS = 128  # height of the face at which sharpness is measured
@@ -47,6 +51,16 @@ class FaceTrack:
     def arrays(self) -> dict[str, AnyArray]:
         """All measurements by name, to be kept in a file."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+def read_track(path: Path) -> FaceTrack:
+    """Reads measurements that were kept (`FaceTrack.arrays`).
+
+    Raises:
+        UserError: the file is damaged, or holds something else.
+    """
+    archive = Archive.open(path)
+    return FaceTrack(**{item.name: archive.read(item.name) for item in fields(FaceTrack)})
 
 
 def track_face(

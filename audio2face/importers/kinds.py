@@ -27,12 +27,14 @@ class ImportOptions:
         emotion: of all takes; None: from their names.
         fps: frames per second of sources that do not state them; None: from the source.
         more: options of the kind, by name without dashes, as they were typed.
+        scratch: folder in which kinds keep what takes long to measure, for a later call; None: nothing is kept.
     """
 
     audio: Path | None = None
     emotion: str | None = None
     fps: float | None = None
     more: Mapping[str, str] = field(default_factory=dict)
+    scratch: Path | None = None
 
 
 class Importer(ABC):

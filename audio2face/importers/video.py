@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from audio2face.audio import read_header
 from audio2face.dataset.arkit_names import ARKIT_NAMES
 from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.extras import require
-from audio2face.importers.face_track import FaceTrack
+from audio2face.importers.face_track import TRACK_FORMAT, FaceTrack, read_track
 from audio2face.importers.film import Film, FrameRate, find_rate, open_film
 from audio2face.importers.film_process import measure_film
 from audio2face.importers.film_quality import describe_film, describe_weights, head_motion
@@ -24,6 +27,7 @@ from audio2face.importers.sound import find_recording
 from audio2face.importers.take import HeadMotion, Take, TakeSummary
 from audio2face.importers.timing import Gridded, on_grid
 from audio2face.importers.weights import eyes_of_weights
+from audio2face.io.atomic import file_sha256, write_npz
 from audio2face.rigs import open_rig
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".wmv", ".3gp")
@@ -74,7 +78,7 @@ class VideoFilms(Importer):
         """Measures a film, which takes about as long as it plays."""
         found = self._takes[name]
         assert self._model is not None  # `inspect` has checked it
-        track = measure_film(found.film.path, self._model, found.film.stated_seconds)
+        track = self._measured(found.film, self._model)
         take = take_of(track, found.film, name, smoothing=self._smoothing, keeps_rest=self._keeps_rest)
         return replace(
             take,
@@ -82,6 +86,18 @@ class VideoFilms(Importer):
             emotion=self.options.emotion or emotion_in(name),
             notes=(*self._notes, *found.notes, *take.notes),
         )
+
+    def _measured(self, film: Film, model: Path) -> FaceTrack:
+        """What was measured of a film, in this call or an earlier one."""
+        if self.options.scratch is None:
+            return measure_film(film.path, model, film.stated_seconds)
+        kept = self.options.scratch / f"{film.path.stem}-{_digest(film, model)}.npz"
+        if kept.is_file():
+            with suppress(UserError):  # a file that was cut off is measured anew
+                return read_track(kept)
+        track = measure_film(film.path, model, film.stated_seconds)
+        write_npz(kept, track.arrays())
+        return track
 
     def _find(self, path: Path, is_only: bool) -> _Found:
         film, given = open_film(path), self.options.audio
@@ -178,6 +194,13 @@ def _no_face(num_pictures: int, film: Film) -> UserError:
         hint="The face must be upright, lit, at least a tenth of the picture high, and seen from the front. A picture "
         "that lies on its side needs the rotation of its camera: export the film from the program that plays it right.",
     )
+
+
+def _digest(film: Film, model: Path) -> str:
+    """A checksum of all that measurements depend on."""
+    status = film.path.stat()
+    parts = (TRACK_FORMAT, version("mediapipe"), file_sha256(model), film.path.name, status.st_size, status.st_mtime_ns)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _films(source: Path) -> list[Path]:

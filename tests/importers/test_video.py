@@ -111,22 +111,32 @@ def test_times_given_to_the_landmarker_ascend() -> None:
 
 def test_a_film_becomes_a_take_with_its_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_media(tmp_path / "Take 3 joy.mp4", "aac", video="libx264", at=0.2)
+    measured = []
 
     def in_this_process(path: Path, model: Path, seconds: float | None) -> FaceTrack:
+        measured.append(path)
         return track_face(open_film(path).pictures(), StandIn())
 
     monkeypatch.setattr(video, "measure_film", in_this_process)
     monkeypatch.setattr(video, "check_model", lambda model: [])
     monkeypatch.setattr(video, "require", lambda *args, **named: None)
-    importer = new_importer("video", ImportOptions(more={"model": "x", "smoothing": "0", "rest": "keep"}))
-    (summary,) = importer.inspect([tmp_path])
-    take = importer.read(summary.name)
+    monkeypatch.setattr(video, "version", lambda package: "1")
+    (tmp_path / "model").write_bytes(b"model")
+    more = {"model": str(tmp_path / "model"), "smoothing": "0", "rest": "keep"}
+    takes = []
+    for _ in range(2):
+        importer = new_importer("video", ImportOptions(more=more, scratch=tmp_path / "kept"))
+        (summary,) = importer.inspect([tmp_path])
+        takes.append(importer.read(summary.name))
+    take = takes[0]
     assert (summary.name, take.emotion, take.fps, take.num_frames) == ("Take_3_joy", "joy", 25, 70)
     assert take.audio == tmp_path / "Take 3 joy.mp4"
     assert take.audio_start == 0
     assert jaw_of(take)[10:] == pytest.approx(np.arange(10, 70) / 255, abs=0.02)
     assert "tongueOut" not in take.captured
     assert len(take.captured) == 51
+    assert len(measured) == 1, "the second call takes the measurements of the first"
+    assert np.array_equal(jaw_of(takes[1]), jaw_of(take))
 
 
 def test_what_is_no_speech_is_refused() -> None:
