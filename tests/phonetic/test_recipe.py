@@ -14,7 +14,7 @@ from audio2face.phonetic.network import read_weights
 from tools.labelled_speech import SPEAKERS, Part, log_mel, make_part, plan, utterances
 from tools.mel_augmentation import Augmentation, frequency_warps
 from tools.speech_texts import languages, text_in
-from tools.train_phonetic_encoder import SHARES, STEPS_PER_ITEM, Batches, Speech, save_weights, score, train
+from tools.train_phonetic_encoder import SHARES, STEPS_PER_ITEM, Batches, Speech, halfway, save_weights, score, train
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +130,16 @@ def test_training_is_the_same_in_every_run(folder: Path, tmp_path: Path, causal:
     found = read_weights(tmp_path / "0.safetensors")
     assert found.keys() == network.state_dict().keys()
     assert 0 <= score(network, Speech.read(folder, "other"))["manner"] <= 1
+
+
+def test_a_network_that_continues_ends_half_way_to_its_start(folder: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    path = tmp_path / "start.safetensors"
+    *_, (_, _, network) = train(Batches(folder, 5), 1, 5, True)
+    save_weights(network, path, {})
+    before = read_weights(path)
+    *_, (_, _, network) = train(Batches(folder, 6), 1, 6, True, path)
+    after = {name: value.numpy().copy() for name, value in network.state_dict().items()}
+    assert 0 < max(np.abs(after[name] - before[name]).max() for name in before) < 0.01  # one small step from the start
+    for name, value in halfway(network, path).state_dict().items():
+        np.testing.assert_allclose(value.numpy(), (before[name] + after[name]) / 2, atol=1e-7)
