@@ -53,8 +53,9 @@ _POSES = tuple(name for name, (suffix, part, _) in _FILES.items() if part and su
 _TOGETHER = (TONGUE_PATHS, ("JAW_KEYPOINTS_NEUTRAL_FPATH", "JAW_ANIM_DATA_FPATH"), *BLENDSHAPE_PATHS.values())
 _VOICES = "aug"  # folder of other voices, within a folder of recordings
 _RATES = (24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0)
-_STATED_RATES = (*_RATES, 24000 / 1001, 30000 / 1001, 60000 / 1001)
+_STATED_RATES = (*_RATES, *(1000 * nominal / 1001 for nominal in (24, 30, 48, 60, 120)))
 _NEAR = 0.015  # relative difference up to which lengths of recordings and caches imply a frame rate
+_SAME = 0.002  # relative difference of rates that are one rate, not exactly written
 _DEEPEST = 6  # folders below the data folder
 _MOST_MEASURED = 40  # shots whose lengths are compared
 
@@ -296,7 +297,7 @@ def _drop_incomplete(paths: dict[str, Path], missing: dict[str, str], known: Col
 
 
 def _guess_rate(caches: Mapping[str, PointCache], recordings: Path) -> float | None:
-    """The usual rate nearest to frames by seconds of the recordings; that of headers where both agree."""
+    """The usual rate nearest to frames by seconds of the recordings; that of all headers where both agree."""
     measured, stated = [], set()
     audio = list_recordings(recordings)
     for shot, cache in list(caches.items())[:_MOST_MEASURED]:
@@ -309,11 +310,20 @@ def _guess_rate(caches: Mapping[str, PointCache], recordings: Path) -> float | N
     if not measured:
         return None
     middle = median(measured)
-    for rate in _STATED_RATES:
-        if stated == {round(rate, 3)} and abs(middle / rate - 1) < _NEAR:
+    for rate in _rates_of_headers(stated):
+        if abs(middle / rate - 1) < _NEAR:
             return rate
     nearest = min(_RATES, key=lambda rate: abs(middle / rate - 1))
     return nearest if abs(middle / nearest - 1) < _NEAR else None
+
+
+def _rates_of_headers(stated: Collection[float]) -> list[float]:
+    """The rate that all headers state, to three digits: the exact one that is meant, or one that is no usual rate."""
+    if len(stated) != 1:
+        return []
+    (rate,) = stated
+    exact = [usual for usual in _STATED_RATES if round(usual, 3) == rate]
+    return exact or ([rate] if all(abs(rate / usual - 1) > _SAME for usual in _STATED_RATES) else [])
 
 
 def _emotions(shots: Iterable[str]) -> tuple[str, ...]:

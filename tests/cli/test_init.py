@@ -18,6 +18,7 @@ from audio2face.config_base.tables import NetworkType
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.discovery import find_actors
 from audio2face.errors import UserError
+from audio2face.geometry import write_cache
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,6 +80,25 @@ def test_any_layout_is_found_by_names_that_recordings_and_caches_share(tmp_path:
         "SKIN_CACHE_ROOT": tmp_path / "bo/anim/points",
     }
     assert (bo.rate, cy.rate, bo.num_frames, bo.emotions) == (25.0, 60.0, 100, ("happy",))
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        (24 / 1.001, 24 / 1.001),  # the lengths alone tell of 24
+        (120 / 1.001, 120 / 1.001),
+        (15.0, 15.0),  # no usual rate, but one that all caches state
+        (29.99, 30.0),  # written inexactly
+    ],
+)
+def test_a_rate_that_all_caches_state_is_exact(stated: float, found: float, tmp_path: Path) -> None:
+    for shot, seconds in (("a", 2), ("b", 3)):
+        count = round(seconds * stated)
+        path = tmp_path / f"cache/{shot}/{shot}.mdd"
+        write_cache(path, np.zeros((count, 4, 3), np.float32), fps=stated)
+        (tmp_path / "audio").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / f"audio/{shot}.wav", np.zeros(seconds * 16_000), 16_000)
+    assert find_actors(tmp_path)[0].rate == pytest.approx(found, rel=1e-9)
 
 
 def test_a_rate_that_lengths_do_not_tell_is_asked_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,18 @@ class BlenderScene:
         return others + [f"{rig.name}:{bone.name}" for rig in rigs for bone in rig.pose.bones]
 
     def _evaluated(self, name: str) -> Any:
-        return self._scene.objects[name].evaluated_get(bpy.context.evaluated_depsgraph_get())
+        """An object after all modifiers.
+
+        Raises:
+            SceneError: it is a mesh that is hidden: Blender would give it without its motion.
+        """
+        found = self._scene.objects[name]
+        if found.type == "MESH" and not found.visible_get():
+            raise SceneError(
+                f"{name!r} is hidden, and Blender does not animate what is hidden",
+                "Show it in the viewport: its eye and screen in the outliner, and those of its collection.",
+            )
+        return found.evaluated_get(bpy.context.evaluated_depsgraph_get())
 
     def mesh(self, name: str) -> Mesh:
         found = self._evaluated(name)
@@ -147,7 +158,9 @@ class BlenderScene:
 
     def shapes(self, name: str) -> list[str]:
         keys = self._scene.objects[name].data.shape_keys
-        return [block.name for block in list(keys.key_blocks)[1:]] if keys is not None and keys.use_relative else []
+        if keys is None or not keys.use_relative:
+            return []
+        return [block.name for block in list(keys.key_blocks)[1:] if not block.mute]
 
     def shape_deltas(self, name: str, shape: str) -> Points:
         """Differences of the evaluated mesh, so that modifiers behind the shapes count; a mask weighs them."""
