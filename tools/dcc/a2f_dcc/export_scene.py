@@ -68,13 +68,15 @@ def export(scene: FaceScene, options: ExportOptions, report: Report) -> list[Sce
         if options.add and (options.out / RECORD).is_file():
             check_addition(options.out, scene.fps, face.neutral)
         writer = _ShotWriter(scene, options, face, folder, report)
+        for shot in shots:
+            writer.write_sound(shot)
+        _check_sound(options, shots, writer.motion, report)
         for number, shot in enumerate(shots, 1):
             report.info(
                 f"{number} of {len(shots)}: {shot.name}, frames {shot.first} to {shot.last}, "
                 f"{shot.num_frames / scene.fps:.1f} s"
             )
-            writer.write(shot)
-        _check_sound(options, shots, writer.motion, report)
+            writer.write_frames(shot)
         write_geometry(scene, options, face, folder, report)
         _write_motion(folder, face, writer.motion, report)
         write_json(folder / RECORD, {"program": scene.program, "fps": scene.fps, "front": face.space.front})
@@ -110,8 +112,8 @@ class _ShotWriter:
             self._meshes["tongue"] = (str(options.tongue), face.tongue)
         self.motion = _Motion()
 
-    def write(self, shot: SceneShot) -> None:
-        """Writes one shot.
+    def write_frames(self, shot: SceneShot) -> None:
+        """Writes the caches of a shot.
 
         Raises:
             SceneError: a frame has another topology or vertices without a position.
@@ -142,7 +144,6 @@ class _ShotWriter:
         self.motion.jaw[shot.name] = np.array(jaw, np.float32)
         self.motion.eyes[shot.name] = np.array(eyes, np.float32)
         _judge_motion(self._options, shot, moved, shifted, self._report)
-        self._write_sound(shot)
 
     def _posed(self, part: str, still: Points, shot: SceneShot, frame: int) -> Points:
         """A mesh in the current frame, `[verts, 3]` with the head stabilised."""
@@ -154,7 +155,7 @@ class _ShotWriter:
             raise SceneError(f"{name!r} has vertices without a position in frame {frame} of {shot.name!r}")
         return points
 
-    def _write_sound(self, shot: SceneShot) -> None:
+    def write_sound(self, shot: SceneShot) -> None:
         """Frame i of a data set is at (i + 0.5) / fps, so the sound of a shot begins half a frame before the shot."""
         if self._options.sound == "none":
             return
