@@ -29,9 +29,11 @@ def to_scene(points):
     return CM * np.stack([x, -z, y], axis=-1)
 
 
-def new_mesh(name, points, faces):
+def new_mesh(name, points, faces, colours):
     data = bpy.data.meshes.new(name)
     data.from_pydata(points.tolist(), [], [[corner for corner in row if corner >= 0] for row in faces.tolist()])
+    painted = np.column_stack([colours / 255, np.ones(len(colours))])
+    data.color_attributes.new("Colour", "BYTE_COLOR", "POINT").data.foreach_set("color_srgb", painted.ravel().tolist())
     found = bpy.data.objects.new(name, data)
     scene.collection.objects.link(found)
     return found
@@ -120,7 +122,7 @@ def to_head(points):
     return to_scene(points) @ inverse[:3, :3].T + inverse[:3, 3]
 
 
-head = new_mesh("Head", to_head(given["skin"]), given["skin_faces"])
+head = new_mesh("Head", to_head(given["skin"]), given["skin_faces"], given["skin_colours"])
 head.matrix_world = place @ own
 shaped(
     head, given["names"].tolist(), given["deltas"], given["weights"], lambda delta: to_scene(delta) @ inverse[:3, :3].T
@@ -129,17 +131,17 @@ skinned(head, "skull")
 for name in ("lip_upper", "lip_lower"):
     if name in given.files:
         head.vertex_groups.new(name=name).add(given[name].tolist(), 1.0, "REPLACE")
-tongue = new_mesh("Tongue", to_scene(given["tongue"]), given["tongue_faces"])
+tongue = new_mesh("Tongue", to_scene(given["tongue"]), given["tongue_faces"], given["tongue_colours"])
 tongue.matrix_world = place
 shaped(tongue, given["tongue_names"].tolist(), given["tongue_deltas"], given["tongue_weights"], to_scene)
 skinned(tongue, "jaw")
 for name, bone in (("LowerTeeth", "jaw"), ("UpperTeeth", "skull")):
-    teeth = new_mesh(name, to_scene(given[name]), given[f"{name}_faces"])
+    teeth = new_mesh(name, to_scene(given[name]), given[f"{name}_faces"], given[f"{name}_colours"])
     teeth.matrix_world = place
     skinned(teeth, bone)
 for side, name in enumerate(("EyeRight", "EyeLeft")):
     centre = to_scene(given["eye_centres"][side])
-    eye = new_mesh(name, to_scene(given[name]) - centre, given[f"{name}_faces"])
+    eye = new_mesh(name, to_scene(given[name]) - centre, given[f"{name}_faces"], given[f"{name}_colours"])
     eye.parent, eye.parent_type, eye.parent_bone = rig, "BONE", "skull"
     tail = rig.matrix_world @ nod.bone.matrix_local @ Matrix.Translation((0, nod.length, 0))
     eye.matrix_parent_inverse = tail.inverted() @ place

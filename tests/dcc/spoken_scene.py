@@ -99,10 +99,11 @@ def write_inputs(folder: Path, head: Head, shots: list[SpokenShot], place: Float
         "eye_centres": head.eye_centres,
         "eyes": np.concatenate([shot.eyes for shot in shots]),
     }
-    for ours, theirs in {"lower_teeth": "LowerTeeth", "upper_teeth": "UpperTeeth"}.items():
-        arrays |= {theirs: parts[f"{ours}_vertices"], f"{theirs}_faces": parts[f"{ours}_faces"]}
-    for ours, theirs in {"right_eye": "EyeRight", "left_eye": "EyeLeft"}.items():
-        arrays |= {theirs: parts[f"{ours}_vertices"], f"{theirs}_faces": parts[f"{ours}_faces"]}
+    names = {"lower_teeth": "LowerTeeth", "upper_teeth": "UpperTeeth", "right_eye": "EyeRight", "left_eye": "EyeLeft"}
+    for ours, theirs in names.items():
+        arrays |= {f"{theirs}_{kind}": parts[f"{ours}_{kind}"] for kind in ("faces", "colours")}
+        arrays[theirs] = parts[f"{ours}_vertices"]
+    arrays |= {name: parts[name] for name in ("skin_colours", "tongue_colours")}
     last = shots[-1]
     end = last.first + len(last.weights)
     settings = {
