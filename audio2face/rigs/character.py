@@ -21,7 +21,7 @@ from audio2face.rigs.lists_file import corrected
 from audio2face.rigs.placement import Placed, moving_vertices, place
 from audio2face.rigs.regions import find_lists, find_root, frontal_vertices
 from audio2face.rigs.rig import Rig, RigTongue
-from audio2face.rigs.rigid_pieces import is_eye, is_teeth, is_tongue, split_eyes, split_teeth
+from audio2face.rigs.rigid_pieces import STILL_CM, is_eye, is_teeth, is_tongue, split_eyes, split_teeth, tongues_apart
 from audio2face.rigs.scene import Piece, Scene, islands, joined_faces
 from audio2face.rigs.shape_names import SIDES, ShapeTable
 from audio2face.types import AnyArray, Float32Array, Int64Array
@@ -53,7 +53,8 @@ def rig_of(scene: Scene) -> Rig:
         raise _cannot_speak(scene)
     placed = place(scene, scene.load({*table.pose_names, *table.tongue.values()}), table)
     _say(scene, placed)
-    return _Face(placed).rig(scene)
+    pieces = tongues_apart(placed.pieces, placed.table.pose_names[placed.table.opening])
+    return _Face(replace(placed, pieces=pieces)).rig(scene)
 
 
 def _cannot_speak(scene: Scene) -> FileFormatError:
@@ -252,7 +253,7 @@ class _Face:
 
 def _moving_names(piece: Piece) -> set[str]:
     """The shapes that move a piece."""
-    return {name for name, delta in piece.targets.items() if delta.any()}
+    return {name for name, delta in piece.targets.items() if np.abs(delta).max(initial=0) > STILL_CM}
 
 
 def _vertices(pieces: Sequence[Piece]) -> Float32Array:

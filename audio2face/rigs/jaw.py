@@ -11,7 +11,7 @@ from audio2face.types import Float32Array, Int64Array
 
 NUM_POINTS = 5
 """Key points that a raw dataset has of a jaw."""
-_RIGID = 0.6  # share of the jaw's largest motion: vertices that move more show its rotation
+_RIGID = 0.75  # share of the jaw's largest motion: vertices that move more show its rotation
 _MOST = 60  # points of a fit
 
 

@@ -167,7 +167,9 @@ class _Mesh:
 def _apart(whole: Piece, labels: list[str]) -> Iterator[Piece]:
     """The skin, then parts whose name says that they are none and that hang together by themselves."""
     numbers = islands(whole.vertices, whole.faces)
-    first = {island: labels[vertex] for vertex, island in reversed(list(enumerate(numbers.tolist())))}
+    first: dict[int, str] = {}
+    for island, label in zip(numbers.tolist(), labels, strict=True):
+        first.setdefault(island, label)
     named = {island: label for island, label in first.items() if is_named_part(label)}
     for label in dict.fromkeys(named.values()):
         own = [island for island, name in named.items() if name == label]

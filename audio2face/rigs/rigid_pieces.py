@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,11 +13,18 @@ from audio2face.types import BoolArray
 
 _TEETH = re.compile(r"teeth|tooth|dentur|gum", re.IGNORECASE)
 _TONGUE = re.compile(r"tongue", re.IGNORECASE)
-_EYE = re.compile(r"eye(?!.*(lash|brow|lid|wet|shadow|occl|socket|blend|wear|glass|patch|liner))", re.IGNORECASE)
+_EYE = re.compile(
+    r"eye(?!.*(lash|brow|lid|wet|shadow|occl|socket|blend|wear|glass|patch|liner))|"
+    r"sclera|cornea|iris[ _]?(left|right|[lr]\b)",
+    re.IGNORECASE,
+)
 _LEFT = re.compile(r"(?:^|[^a-z])(?:left|l)(?:[^a-z]|$)|left", re.IGNORECASE)
 _RIGHT = re.compile(r"(?:^|[^a-z])(?:right|r)(?:[^a-z]|$)|right", re.IGNORECASE)
 _LOWER = re.compile(r"lower|bottom|down|mandib", re.IGNORECASE)
 _UPPER = re.compile(r"upper|top|maxil", re.IGNORECASE)
+STILL_CM = 0.01
+"""Smaller motion is none: files have rounding in it."""
+_DEEP = 0.5  # of the deepest surface of the lower jaw: single teeth are less deep than a tongue
 _WITH_JAW = 0.3  # of the largest motion of the opening jaw: a part that moves more is one of the lower jaw
 
 
@@ -38,6 +46,39 @@ def is_tongue(piece: Piece) -> bool:
 def is_teeth(piece: Piece) -> bool:
     """Whether a mesh is teeth or gums, by its name."""
     return _TEETH.search(piece.name) is not None and len(piece.vertices) > 0
+
+
+def tongues_apart(pieces: Sequence[Piece], opening: str) -> list[Piece]:
+    """The pieces, with tongues apart from gums and teeth that are in one mesh with them, as in ICT-FaceKit.
+
+    Of the surfaces that the opening jaw moves, the tongue is the one that lies nearest to the middle of the mouth.
+
+    Args:
+        pieces: all pieces, the actor's left at +x.
+        opening: name of the shape that opens the jaw.
+    """
+    found: list[Piece] = []
+    for piece in pieces:
+        tongue = _tongue_of(piece, opening) if _TONGUE.search(piece.name) and _TEETH.search(piece.name) else None
+        if tongue is None:
+            found.append(piece)
+        else:
+            found += [replace(part_of(piece, ~tongue), name="gums"), replace(part_of(piece, tongue), name="tongue")]
+    return found
+
+
+def _tongue_of(piece: Piece, opening: str) -> BoolArray | None:
+    """Which vertices of a mesh of gums and tongue are the tongue, `[verts]`; None where that is not certain."""
+    numbers = islands(piece.vertices, piece.faces)
+    counts = np.bincount(numbers)
+    moved = np.linalg.norm(piece.targets.get(opening, np.zeros_like(piece.vertices)), axis=1)
+    lower = np.bincount(numbers, moved) / counts > _WITH_JAW * moved.max(initial=0)
+    deep = np.array([np.ptp(piece.vertices[numbers == number, 2]) for number in range(len(counts))])
+    likely = np.flatnonzero(lower & (deep > _DEEP * deep[lower].max(initial=0)))
+    if moved.max(initial=0) < STILL_CM or not len(likely):
+        return None
+    beside = np.bincount(numbers, np.abs(piece.vertices[:, 0])) / counts
+    return np.asarray(numbers == likely[beside[likely].argmin()])
 
 
 def split_teeth(pieces: Sequence[Piece], opening: str) -> dict[str, list[Piece]]:
@@ -84,7 +125,7 @@ def _lower(piece: Piece, opening: str) -> BoolArray:
     count, numbers = len(piece.vertices), islands(piece.vertices, piece.faces)
     sizes = np.maximum(np.bincount(numbers), 1)
     moved = np.linalg.norm(piece.targets.get(opening, np.zeros_like(piece.vertices)), axis=1)
-    if moved.any():
+    if moved.max(initial=0) > STILL_CM:
         lower = np.bincount(numbers, moved) / sizes > _WITH_JAW * moved.max()
         return np.asarray(lower[numbers])
     if _LOWER.search(piece.name) or _UPPER.search(piece.name):

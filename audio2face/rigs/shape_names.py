@@ -61,7 +61,8 @@ _ACTION_UNITS: Mapping[int, str] = {
     1: "browInnerUp", 2: "browOuterUp", 4: "browDown", 5: "eyeWide", 6: "cheekSquint", 7: "eyeSquint", 9: "noseSneer",
     10: "mouthUpperUp", 12: "mouthSmile", 14: "mouthDimple", 15: "mouthFrown", 16: "mouthLowerDown",
     17: "mouthShrugLower", 18: "mouthPucker", 19: "tongueOut", 20: "mouthStretch", 22: "mouthFunnel", 24: "mouthPress",
-    26: "jawOpen", 28: "mouthRollLower", 29: "jawForward", 34: "cheekPuff", 45: "eyeBlink",
+    26: "jawOpen", 27: "jawOpen", 28: "mouthRollLower", 29: "jawForward", 33: "cheekPuff", 34: "cheekPuff",
+    45: "eyeBlink",
 }  # fmt: skip
 _UNIT = re.compile(r"(?<![A-Za-z])AU[_ ]?0*(\d{1,2})(?!\d)(.*)$", re.IGNORECASE | re.DOTALL)
 _UNIT_SIDES = re.compile(r"(?:^|[^a-z])(?:(l|left)|(r|right))(?:[^a-z]|$)|(left)|(right)", re.IGNORECASE)

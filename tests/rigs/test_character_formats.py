@@ -238,30 +238,54 @@ def test_a_folder_of_obj_files(tmp_path: Path, neutral: str, scale: float, with_
     assert rig.pose_names == ("eyeBlink_L", "eyeBlink_R", "jawOpen", "mouthClose")
 
 
-def test_parts_of_one_mesh_are_taken_apart_by_their_groups(tmp_path: Path) -> None:
-    folder = obj_folder(tmp_path / "hero", with_faces=False)
-    first, second = len(SKIN.vertices), len(SKIN.vertices) + len(TEETH.vertices)
-    vertices = np.concatenate([SKIN.vertices, TEETH.vertices, TONGUE.vertices])
-    lines = ["usemtl M_Face", "usemtl M_Teeth", "usemtl M_Tongue"]
-    parts = [SKIN.faces, TEETH.faces + first, TONGUE.faces + second]
+def test_parts_of_one_mesh_are_taken_apart_by_their_materials(tmp_path: Path) -> None:
+    """Named as in ICT-FaceKit, where gums and tongue have one material; rounding moves eyes by 2 um."""
+    folder, half = obj_folder(tmp_path / "hero"), len(BEN.eyes_part.vertices) // 2
+    right = BEN.eyes_part.faces[BEN.eyes_part.faces.max(axis=1) < half]
+    left = BEN.eyes_part.faces[BEN.eyes_part.faces.min(axis=1) >= half] - half
+    upper = BEN.upper_teeth_part
+    parts = {
+        "M_Face": (SKIN.vertices, SKIN.faces),
+        "M_Teeth": (TEETH.vertices, TEETH.faces),
+        "M_GumsTongue": (
+            np.concatenate([TONGUE.vertices, TEETH.vertices - np.float32([0, 0.5, 0]), upper.vertices]),
+            np.concatenate(
+                [
+                    TONGUE.faces,
+                    TEETH.faces + len(TONGUE.vertices),
+                    upper.faces + len(TONGUE.vertices) + len(TEETH.vertices),
+                ]
+            ),
+        ),
+        "M_ScleraRight": (BEN.eyes_part.vertices[:half], right),
+        "M_IrisLeft": (BEN.eyes_part.vertices[half:], left),
+    }
+    vertices = np.concatenate([points for points, _ in parts.values()])
+    starts = np.cumsum([0, *(len(points) for points, _ in parts.values())])
     write_obj(folder / "neutral.obj", vertices, None)
     with (folder / "neutral.obj").open("a") as file:
-        for line, faces in zip(lines, parts, strict=True):
-            file.write(f"{line}\n" + "".join("f " + " ".join(map(str, row + 1)) + "\n" for row in faces))
-    opened = np.zeros((1, 52), np.float32)
+        for (name, (_, faces)), start in zip(parts.items(), starts, strict=False):
+            file.write(f"usemtl {name}\n" + "".join("f " + " ".join(map(str, row + start + 1)) + "\n" for row in faces))
+    opened, still = np.zeros((1, 52), np.float32), np.zeros((1, 16), np.float32)
     opened[0, ARKIT_INDEX["jawOpen"]] = 1
-    for path in folder.glob("*[!l].obj"):
+    turn, shift = BEN.jaw_transforms(opened)
+    inside = slice(starts[1], starts[2] + len(TONGUE.vertices) + len(TEETH.vertices))
+    for path in folder.glob("*.obj"):
         if path.stem != "neutral":
-            posed = vertices.copy()
+            posed = vertices + np.float32(2e-4)
             if path.stem == "jawOpen":
-                posed[:first] += BEN.skin_shapes[ARKIT_INDEX["jawOpen"]]
-                posed[first:second] = BEN.lower_teeth(opened)[0]
+                posed[: starts[1]] = SKIN.vertices + BEN.skin_shapes[ARKIT_INDEX["jawOpen"]]
+                posed[inside] = vertices[inside] @ turn[0].T + shift[0]
             write_obj(path, posed, None)
     rig = open_rig(folder)
     np.testing.assert_allclose(rig.neutral, SKIN.vertices, atol=1e-4)
-    np.testing.assert_allclose(rig.parts["extra_lower_teeth_vertices"], TEETH.vertices, atol=1e-4)
+    lower = np.concatenate([TEETH.vertices, TEETH.vertices - np.float32([0, 0.5, 0])])
+    np.testing.assert_allclose(rig.parts["extra_lower_teeth_vertices"], lower, atol=1e-4)
+    np.testing.assert_allclose(rig.parts["extra_upper_teeth_vertices"], upper.vertices, atol=1e-4)
+    np.testing.assert_allclose(rig.parts["extra_right_eye_vertices"], BEN.eyes_part.vertices[:half], atol=1e-4)
+    np.testing.assert_allclose(rig.parts["extra_left_eye_vertices"], BEN.eyes_part.vertices[half:], atol=1e-4)
     assert rig.tongue is not None
-    still = np.zeros((1, 16), np.float32)
+    np.testing.assert_allclose(rig.tongue.neutral, TONGUE.vertices, atol=1e-4)
     np.testing.assert_allclose(rig.tongue.pose(opened, still), BEN.tongue(opened, still), atol=1e-3)
 
 
