@@ -290,7 +290,8 @@ runpy.run_path(script, run_name="__main__")
 settings = bpy.context.scene.audio2face_import
 settings.result, settings.skin, settings.start = folder, bpy.data.objects["Head"], 300
 assert bpy.ops.audio2face.apply() == {"FINISHED"}
-curve = bpy.data.objects["Head"].data.shape_keys.animation_data.action.fcurves.find('key_blocks["jawOpen"].value')
+keys = bpy.data.objects["Head"].data.shape_keys
+curve = keys.animation_data.action.fcurve_ensure_for_datablock(keys, 'key_blocks["jawOpen"].value')
 assert curve.range()[0] == 300, curve.range()
 assert max(strip.frame_final_start for strip in bpy.context.scene.sequence_editor.strips) == 300
 """

@@ -98,6 +98,16 @@ def test_what_is_refused_leaves_nothing(
     assert not folder.exists() or list(folder.iterdir()) == []
 
 
+def test_shapes_are_turned_as_the_head_is_in_the_neutral_frame(tmp_path: Path, recording: Path) -> None:
+    scene = StandIn(recording)
+    export(scene, options(tmp_path, "--neutral", "8"), Report(lambda _: None))
+    scene.frame = 8
+    turned = scene.head.skin_shapes[17] @ scene.nod()[:3, :3].T
+    shapes = np.load(tmp_path / "data/mary/bs_data/bs_skin.npz")
+    np.testing.assert_allclose(shapes["face|jawOpen"], turned, atol=1e-5)
+    assert np.abs(turned - scene.head.skin_shapes[17]).max() > 0.1
+
+
 def test_a_face_that_does_not_move_is_warned_of(tmp_path: Path, recording: Path) -> None:
     scene, report = StandIn(recording), Report(lambda _: None)
     scene.is_still = True

@@ -75,7 +75,7 @@ def neutral_face(scene: FaceScene, options: ExportOptions, shots: Sequence[Scene
             deltas={},
             parts=parts,
         )
-        face.deltas = _shape_deltas(scene, options, space, stack)
+        face.deltas = _shape_deltas(scene, options, space, face.head, stack)
     if jaw is not None:
         face.key_points = _key_points(jaw, face)
     return face
@@ -129,15 +129,17 @@ def _mouth(scene: FaceScene, options: ExportOptions, skin: Mesh) -> Points | Non
 
 
 def _shape_deltas(
-    scene: FaceScene, options: ExportOptions, space: Space, stack: ExitStack
+    scene: FaceScene, options: ExportOptions, space: Space, head: Tracker | None, stack: ExitStack
 ) -> dict[str, dict[str, Points]]:
-    """Offsets of all shapes that the options choose, and of those that lists and poses are made of."""
+    """Offsets of all shapes at rest, turned as the head is in the neutral pose."""
+    turn = np.eye(3)
     if options.neutral != REST:
         stack.enter_context(scene.rest())
+        turn = turn if head is None else head.motion()[:3, :3].T  # from rest to the neutral pose
     found: dict[str, dict[str, Points]] = {}
     for part, mesh in (("skin", options.skin), ("tongue", options.tongue)):
         names = scene.shapes(mesh) if mesh is not None else []
-        found[part] = {name: space.points(scene.shape_deltas(str(mesh), name)) for name in names}
+        found[part] = {name: space.points(scene.shape_deltas(str(mesh), name)) @ turn.T for name in names}
     return found
 
 
