@@ -99,6 +99,12 @@ KINDS: Mapping[str, Kind] = {
         "films of a speaking face, through MediaPipe's face landmarker (--model FILE)",
         ("model", "smoothing", "rest"),
     ),
+    "vertices": Kind(
+        "vertices",
+        "VertexArrays",
+        "arrays of vertices, as research data sets have them (--layout, --subject)",
+        ("layout", "subject"),
+    ),
 }
 
 

@@ -54,7 +54,7 @@ def rig_of(scene: Scene) -> Rig:
     placed = place(scene, scene.load({*table.pose_names, *table.tongue.values()}), table)
     _say(scene, placed)
     pieces = tongues_apart(placed.pieces, placed.table.pose_names[placed.table.opening])
-    return _Face(replace(placed, pieces=pieces)).rig(scene)
+    return CharacterFace(replace(placed, pieces=pieces)).rig(scene)
 
 
 def _cannot_speak(scene: Scene) -> FileFormatError:
@@ -90,7 +90,7 @@ def _actor_name(path: Path) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _Face:
+class CharacterFace:
     """The pieces of a character, joined.
 
     Attributes:
@@ -101,10 +101,10 @@ class _Face:
 
     def rig(self, scene: Scene) -> Rig:
         """The rig of the face."""
-        table, vertices, faces = self._table, _vertices(self._skin), joined_faces(self._skin)
-        deltas = _deltas(self._skin, table.pose_names)
+        table, vertices, faces = self._table, _vertices(self.skin), joined_faces(self.skin)
+        deltas = _deltas(self.skin, table.pose_names)
         tongue = self._tongue_rig()
-        blinks = [_deltas(self._skin, table.own(f"eyeBlink{side}")).sum(axis=0) for side in ("Right", "Left")]
+        blinks = [_deltas(self.skin, table.own(f"eyeBlink{side}")).sum(axis=0) for side in ("Right", "Left")]
         lists = find_lists(vertices, faces, deltas[table.opening], blinks)
         if tongue is not None:
             lists = replace(lists, tongue_rigid=find_root(tongue.neutral, self._tongue_shapes))
@@ -135,7 +135,7 @@ class _Face:
         return self.placed.table
 
     @cached_property
-    def _skin(self) -> list[Piece]:
+    def skin(self) -> list[Piece]:
         """What deforms, and what lies around it, such as hair and lashes."""
         driven = set(self._table.pose_names)
         own = [piece for piece in self.placed.pieces if not self._is_part(piece)]
@@ -166,16 +166,26 @@ class _Face:
         return [piece for piece in self.placed.pieces if is_eye(piece) and not driven & _moving_names(piece)]
 
     @cached_property
-    def _teeth(self) -> dict[str, list[Piece]]:
+    def teeth(self) -> dict[str, list[Piece]]:
+        """The pieces of lower and upper teeth; of a mesh of both, its parts."""
         teeth = [piece for piece in self.placed.pieces if is_teeth(piece)]
         return split_teeth(teeth, self._table.pose_names[self._table.opening])
+
+    @property
+    def whole_parts(self) -> dict[str, list[Piece]]:
+        """The meshes that are one part and nothing else: "lower_teeth", "right_eye" and so on."""
+        parts = self.teeth | split_eyes(self._eyeballs)
+        return {
+            name: [piece for piece in self.placed.pieces if any(piece is one for one in found)]
+            for name, found in parts.items()
+        }
 
     @cached_property
     def _jaw(self) -> RigJaw:
         """The jaw, by the motion of the lower teeth, else of the chin."""
         opening = self._table.pose_names[self._table.opening]
-        teeth = [piece for piece in self._teeth.get("lower_teeth", []) if opening in _moving_names(piece)]
-        shapes = teeth or self._skin
+        teeth = [piece for piece in self.teeth.get("lower_teeth", []) if opening in _moving_names(piece)]
+        shapes = teeth or self.skin
         vertices, moved = _vertices(shapes), _deltas(shapes, [opening])[0]
         visemes = self._table.visemes
         if visemes is not None:
@@ -193,22 +203,23 @@ class _Face:
         return RigJaw.fit(vertices, moved, columns, offsets)
 
     @cached_property
-    def _tongue(self) -> list[Piece]:
+    def tongue(self) -> list[Piece]:
+        """The pieces that are named as a tongue."""
         return [piece for piece in self.placed.pieces if is_tongue(piece)]
 
     @cached_property
     def _tongue_shapes(self) -> Float32Array:
         """Offsets of the tongue by the shapes `TONGUE_NAMES` and by `tongueOut`, `[17, tongue verts, 3]`."""
         own = [self._table.tongue.get(name) for name in TONGUE_NAMES]
-        zero = np.zeros_like(_vertices(self._tongue))
-        found = [zero if name is None else _deltas(self._tongue, [name])[0] for name in own]
-        return np.stack([*found, _deltas(self._tongue, self._table.own("tongueOut")).sum(axis=0)])
+        zero = np.zeros_like(_vertices(self.tongue))
+        found = [zero if name is None else _deltas(self.tongue, [name])[0] for name in own]
+        return np.stack([*found, _deltas(self.tongue, self._table.own("tongueOut")).sum(axis=0)])
 
     def _tongue_rig(self) -> RigTongue | None:
         """The tongue; its own shapes move it, then the jaw."""
-        if not self._tongue:
+        if not self.tongue:
             return None
-        neutral, jaw = _vertices(self._tongue), self._jaw
+        neutral, jaw = _vertices(self.tongue), self._jaw
         deltas, out = self._tongue_shapes[:-1], self._tongue_shapes[-1]
 
         def pose(weights: Float32Array, tongue_weights: Float32Array) -> Float32Array:
@@ -219,7 +230,7 @@ class _Face:
             return np.asarray(turned + moved[:, None, :3, 3], np.float32)
 
         names = tuple(self._table.tongue.get(name, name) for name in TONGUE_NAMES)
-        faces = joined_faces(self._tongue)
+        faces = joined_faces(self.tongue)
         return RigTongue(neutral=neutral, faces=faces, deltas=deltas, pose=pose, pose_names=names)
 
     def _lids(self, lists: VertexLists) -> dict[str, AnyArray]:
@@ -233,7 +244,7 @@ class _Face:
         """Whether there are eyeballs: by name, or as surfaces of their own behind the lids."""
         if any(is_eye(piece) for piece in self.placed.pieces):
             return True
-        vertices, numbers = _vertices(self._skin), islands(_vertices(self._skin), joined_faces(self._skin))
+        vertices, numbers = _vertices(self.skin), islands(_vertices(self.skin), joined_faces(self.skin))
         centres = np.stack([np.bincount(numbers, axis) for axis in vertices.T], axis=1) / np.bincount(numbers)[:, None]
         others = centres[np.arange(len(centres)) != np.bincount(numbers).argmax()]
         apart = np.linalg.norm(others[:, None] - vertices[lids], axis=2)
@@ -241,10 +252,10 @@ class _Face:
 
     def _parts(self) -> dict[str, AnyArray]:
         """Colours of skin and tongue; teeth and eyeballs as rigid parts."""
-        arrays: dict[str, AnyArray] = {"extra_skin_colours": _colours(self._skin, "skin")}
-        if self._tongue:
-            arrays["extra_tongue_colours"] = _colours(self._tongue, "tongue")
-        for name, pieces in self._teeth.items():
+        arrays: dict[str, AnyArray] = {"extra_skin_colours": _colours(self.skin, "skin")}
+        if self.tongue:
+            arrays["extra_tongue_colours"] = _colours(self.tongue, "tongue")
+        for name, pieces in self.teeth.items():
             arrays |= _part(name, pieces, _colours(pieces, "part"))
         for name, pieces in split_eyes(self._eyeballs).items():
             arrays |= _part(name, pieces, _eye_colours(pieces, _vertices(pieces)))

@@ -41,9 +41,7 @@ class RigJaw:
             columns: indices in `ARKIT_NAMES` of the shapes that move the jaw.
             deltas: offsets by each of them, `[columns, verts, 3]`.
         """
-        reach = np.linalg.norm(opening, axis=1)
-        moved = np.flatnonzero(reach > _RIGID * reach.max())
-        chosen = moved[np.unique(np.linspace(0, len(moved) - 1, min(len(moved), _MOST)).round().astype(int))]
+        chosen = moved_with_jaw(opening)
         return cls(vertices[chosen], columns, np.asarray(deltas[:, chosen], np.float32))
 
     def __call__(self, weights: Float32Array) -> Float32Array:
@@ -53,10 +51,22 @@ class RigJaw:
 
     def key_points(self) -> Float32Array:
         """Some of the points that lie far apart, `[at most NUM_POINTS, 3]`."""
-        return self.points[_far_apart(self.points, NUM_POINTS)]
+        return self.points[far_apart(self.points, NUM_POINTS)]
 
 
-def _far_apart(points: Float32Array, count: int) -> Int64Array:
+def moved_with_jaw(opening: Float32Array) -> Int64Array:
+    """The vertices whose motion shows that of the jaw: some of those that its opening moves most, int64 `[n]`.
+
+    Args:
+        opening: offsets in an open jaw, `[verts, 3]`.
+    """
+    reach = np.linalg.norm(opening, axis=1)
+    moved = np.flatnonzero(reach > _RIGID * reach.max())
+    chosen = np.unique(np.linspace(0, len(moved) - 1, min(len(moved), _MOST)).round().astype(int))
+    return np.asarray(moved[chosen], np.int64)
+
+
+def far_apart(points: Float32Array, count: int) -> Int64Array:
     """Indices of points, each the furthest from those before it; the first is the one furthest from the middle."""
     nearest = np.linalg.norm(points - points.mean(axis=0), axis=1)
     chosen = [int(nearest.argmax())]

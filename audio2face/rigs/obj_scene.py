@@ -55,6 +55,17 @@ def read_obj_folder(folder: Path) -> Scene:
     )
 
 
+def read_obj(path: Path) -> tuple[Float32Array, Int32Array]:
+    """Vertices `[verts, 3]` and polygons `[faces, 3 or 4]` of one file.
+
+    Raises:
+        UserError: it cannot be read, or (FileFormatError) is damaged.
+    """
+    mesh = _Mesh.read(path)
+    with damage(path, _FORMAT, _AGAIN):
+        return mesh.vertices, mesh.faces()[0]
+
+
 def _neutral_of(folder: Path, files: dict[str, Path]) -> Path:
     by_name = {name.lower(): path for name, path in files.items()}
     for name in _NEUTRALS:

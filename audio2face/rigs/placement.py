@@ -43,11 +43,14 @@ class Placed:
         pieces: its meshes, centimetres, y upwards, z out of the face, the actor's left at +x.
         table: its shapes; left and right may have been exchanged.
         notes: what was found and changed, one sentence each.
+        matrix: from the file's coordinates into place, acting on column vectors, `[3, 3]`; a mirror where its
+            determinant is negative.
     """
 
     pieces: Sequence[Piece]
     table: ShapeTable
     notes: tuple[str, ...]
+    matrix: Float64Array
 
 
 def place(scene: Scene, pieces: Sequence[Piece], table: ShapeTable) -> Placed:
@@ -61,10 +64,10 @@ def place(scene: Scene, pieces: Sequence[Piece], table: ShapeTable) -> Placed:
         raise FileFormatError(f"its {scene.kind} move nothing", path=scene.path, hint="Export them with their motion.")
     turn, notes = _turn(scene, pieces, table)
     turned = [_transformed(piece, turn) for piece in pieces]
-    turned, table, sides = _right_handed(turned, table)
+    turned, table, sides, mirror = _right_handed(turned, table)
     unit, said = _unit(scene, float(np.ptp(moving_vertices(turned, table.pose_names)[:, 0])))
     placed = [_transformed(piece, unit * np.eye(3)) for piece in turned]
-    return Placed(placed, table, (*said, *notes, *sides))
+    return Placed(placed, table, (*said, *notes, *sides), unit * mirror @ turn)
 
 
 def moving_vertices(pieces: Sequence[Piece], names: Collection[str]) -> Float32Array:
@@ -165,8 +168,10 @@ def _transformed(piece: Piece, matrix: Float64Array) -> Piece:
 # --- left and right ---------------------------------------------------------------------------------------------------
 
 
-def _right_handed(pieces: Sequence[Piece], table: ShapeTable) -> tuple[list[Piece], ShapeTable, list[str]]:
-    """The pieces and names with the actor's left at +x, and with polygons that look outwards.
+def _right_handed(
+    pieces: Sequence[Piece], table: ShapeTable
+) -> tuple[list[Piece], ShapeTable, list[str], Float64Array]:
+    """The pieces and names with the actor's left at +x and polygons that look outwards, what to say, and the mirror.
 
     Shapes of the left that move the right are a file of a left-handed program where the polygons look inwards too;
     otherwise the names mean the viewer's sides.
@@ -175,17 +180,18 @@ def _right_handed(pieces: Sequence[Piece], table: ShapeTable) -> tuple[list[Piec
     size = float(np.linalg.norm(np.ptp(moving_vertices(pieces, table.pose_names), axis=0)))
     exchanged = left is not None and right is not None and (left - right)[0] < -_APART * size
     inwards = _looks_inwards(pieces, table, size)
+    same = np.eye(3)
     if exchanged and inwards:
         mirror = np.diag([-1.0, 1.0, 1.0])
         said = "its coordinates are left-handed: x is turned round"
-        return [_transformed(piece, mirror) for piece in pieces], table, [said]
+        return [_transformed(piece, mirror) for piece in pieces], table, [said], mirror
     if exchanged:
         said = "its shapes of the left move the viewer's left, which is the actor's right: they change places"
-        return list(pieces), table.mirrored(), [said]
+        return list(pieces), table.mirrored(), [said], same
     if inwards:
         turned = [replace(piece, faces=turned_over(piece.faces)) for piece in pieces]
-        return turned, table, ["its polygons look inwards: their corners are reversed"]
-    return list(pieces), table, []
+        return turned, table, ["its polygons look inwards: their corners are reversed"], same
+    return list(pieces), table, [], same
 
 
 def _looks_inwards(pieces: Sequence[Piece], table: ShapeTable, size: float) -> bool:

@@ -26,17 +26,6 @@ from audio2face.importers.sync import find_offsets, shifted
 from audio2face.importers.take import Take
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder with nothing in it."""
-    folder = tmp_path / "home"
-    (folder / "configs").mkdir(parents=True)
-    monkeypatch.setenv("A2F_HOME", str(folder))
-    for name in ("DATASETS", "WORKSPACE"):
-        monkeypatch.setenv(f"A2F_{name}_ROOT", str(folder / name.lower()))
-    return folder
-
-
 def imported(*words: str | Path) -> ActorDataset:
     """Runs the command and opens what it wrote, through the configuration that it wrote."""
     assert import_data.main([*map(str, words), "--name", "mary"]) == 0

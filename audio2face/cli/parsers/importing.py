@@ -16,6 +16,7 @@ IMPORT_KINDS = {
     "livelink": "takes of the Live Link Face app in ARKit mode: folders or CSV files",
     "arkit": "weights of ARKit's shapes: CSV, JSON (Audio2Face's too), .npy, .npz",
     "video": "films of a speaking face, through MediaPipe's face landmarker (--model FILE)",
+    "vertices": "arrays of vertices, as research data sets have them (--layout, --subject)",
 }
 
 
@@ -31,6 +32,7 @@ def importing() -> argparse.ArgumentParser:
         "  python run_import.py livelink MySlate_1_iPhone.csv --audio MySlate_1.wav --name mary --dry-run\n"
         "  python run_import.py arkit weights.json --audio speech.wav --name mary --rig character.glb\n"
         "  python run_import.py video interview.mp4 --model face_landmarker.task --name mary\n"
+        "  python run_import.py vertices VOCASET --layout vocaset --subject FaceTalk_170725_00137_TA --name mary\n"
         "  python run_import.py livelink takes/ --name mary --emotion joy --train",
     )
     result.add_argument("kind", metavar="KIND", choices=tuple(IMPORT_KINDS), help="what the sources are, see above")
@@ -44,6 +46,7 @@ def importing() -> argparse.ArgumentParser:
     )
     _add_capture(result)
     _add_film(result)
+    _add_arrays(result)
     _add_result(result)
     return result
 
@@ -103,6 +106,17 @@ def _add_film(parser: argparse.ArgumentParser) -> None:
         help="the shapes of the person's resting face: remove them, so that the rig rests in its own neutral, or keep "
         "them (default: remove)",
     )
+
+
+def _add_arrays(parser: argparse.ArgumentParser) -> None:
+    arrays = parser.add_argument_group("research data sets (kind vertices)")
+    arrays.add_argument(
+        "--layout",
+        metavar="NAME|FILE",
+        help="how the data set lies in its folder: vocaset, biwi, biwi_arrays, multiface, coma, or a .toml file "
+        "(default: layout.toml in the folder, else one array .npy or .npz for each take)",
+    )
+    arrays.add_argument("--subject", metavar="NAME", help="whose takes, where the data set has several people")
 
 
 def _add_result(parser: argparse.ArgumentParser) -> None:
