@@ -21,6 +21,7 @@ from stand_in import FPS, LAST, StandIn
 
 from audio2face.dataset.arkit_names import ARKIT_NAMES, match_names
 from audio2face.dataset.discovery import find_actors
+from audio2face.example.gaze import BLINK_KEYS
 from audio2face.geometry import open_cache
 
 RATE = 16_000
@@ -50,7 +51,6 @@ def test_a_scene_becomes_a_data_set(tmp_path: Path, recording: Path) -> None:
     assert found.missing.keys() <= {
         "SKIN_LIP_SIZE_VERTEX_LIST_FPATH",
         "EYE_ANIM_DATA_FPATH",
-        "EYE_BLINK_KEYS_FPATH",
         "EYE_SACCADE_ROTATIONS_FPATH",
         "BLENDSHAPE_TONGUE_FPATH",
         "BLENDSHAPE_TONGUE_CONFIG_FPATH",
@@ -70,6 +70,7 @@ def test_a_scene_becomes_a_data_set(tmp_path: Path, recording: Path) -> None:
     np.testing.assert_allclose(np.load(folder / "geom/skin/neutral_pose.npy"), scene.head.skin_part.vertices, atol=1e-5)
     shapes = np.load(folder / "bs_data/bs_skin.npz")
     np.testing.assert_allclose(shapes["face|jawOpen"], scene.head.skin_shapes[17], atol=1e-5)
+    assert np.load(folder / "xform/eye_blink_keys.npy") == pytest.approx(BLINK_KEYS)
     assert "+x" in (folder / "about.md").read_text()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -166,7 +166,7 @@ def _key_points(jaw: Tracker, face: Face) -> Points:
     return np.asarray(middle + _AROUND_MOUTH)
 
 
-def standard_delta(deltas: dict[str, Points], name: str) -> Points | None:
+def standard_delta(deltas: Mapping[str, Points], name: str) -> Points | None:
     """The offsets of one of ARKit's shapes, however it is spelled; None without it."""
     found = match_names(list(deltas), (name,))
     return list(deltas.values())[found[name]] if found else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ from a2f_dcc.dataset import (
 from a2f_dcc.face import Face, standard_delta
 from a2f_dcc.regions import BLINKS, LIP_OPEN, find_lists, root_of
 from a2f_dcc.scene import ExportOptions, FaceScene, Integers, Points, Report
+
+BLINK_KEYS = (0.0, 0.3, 0.88, 1.0, 0.96, 0.72, 0.44, 0.22, 0.08, 0.0)
+"""A blink at 30 frames per second, 0 open to 1 shut."""
 
 _FEWEST_RIGID = 4
 _STILL = 1e-3  # centimetres: a shape that moves less is none
@@ -39,19 +43,28 @@ def write_geometry(scene: FaceScene, options: ExportOptions, face: Face, folder:
         report.note(text)
     if "lip_dist" not in lists:
         report.warn("no vertices of the lips: make the groups lip_upper and lip_lower of the inner edges of the lips")
+    _write_poses(deltas, folder, report)
+    _write_parts(scene, face, folder)
+    _write_tongue(scene, options, face, folder, report)
+    _write_shapes(options, face, folder, report)
+
+
+def _write_poses(deltas: Mapping[str, Points], folder: Path, report: Report) -> None:
+    """Lips that part and eyes that shut, of which the mesh has the shapes; and a blink, so that the model can."""
     poses = {
         "lip_open": (LIP_OPEN, "lips that part: shares of mouthLowerDown and mouthUpperUp"),
         "eye_close": (dict.fromkeys(BLINKS, 1.0), "eyes that shut: the sum of both eyeBlink shapes"),
     }
     for pose, (shares, text) in poses.items():
         found = {name: offset for name in shares if (offset := standard_delta(deltas, name)) is not None}
-        if len(found) == len(shares):
-            total = np.sum([share * found[name] for name, share in shares.items()], axis=0)
-            write_array(folder / f"geom/skin/{pose}_pose_delta.npy", total.astype(np.float32))
-            report.note(text)
-    _write_parts(scene, face, folder)
-    _write_tongue(scene, options, face, folder, report)
-    _write_shapes(options, face, folder, report)
+        if len(found) < len(shares):
+            continue
+        total = np.sum([share * found[name] for name, share in shares.items()], axis=0)
+        write_array(folder / f"geom/skin/{pose}_pose_delta.npy", total.astype(np.float32))
+        report.note(text)
+        if pose == "eye_close":
+            write_array(folder / "xform/eye_blink_keys.npy", np.array(BLINK_KEYS, np.float32))
+            report.note("the time course of a blink: a usual one, not the actor's")
 
 
 def _write_parts(scene: FaceScene, face: Face, folder: Path) -> None:
