@@ -16,12 +16,20 @@ and audio while it arrives:
         for frame in stream.frames():
             show(frame.time, frame.skin)
 
+and a face for each moment of a clock, whatever the source does:
+
+    session = model.live(samplerate=48_000)
+    session.push(samples, now=time.monotonic())
+    for frame in session.frames(now=time.monotonic()):
+        show(frame.time, frame.skin)
+
 and a face that was never recorded, the built-in head or a character of your own:
 
     audio2face.load_rig("example").animate("speech.wav", emotion="joy").save("out")
 
-`help(audio2face.Model)`, `help(audio2face.SpeechAnimation)` and `help(audio2face.AnimationStream)` explain them. Names
-are loaded when they are first used. Training has commands of its own: `run_train.py` and the other `run_*.py`.
+`help(audio2face.Model)`, `help(audio2face.SpeechAnimation)`, `help(audio2face.AnimationStream)` and
+`help(audio2face.LiveSession)` explain them. Names are loaded when they are first used. Training has commands of its
+own: `run_train.py` and the other `run_*.py`.
 """
 
 from __future__ import annotations
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     from audio2face.animation.animation import Animation, AnimationFrame
     from audio2face.api import Model, RiggedFace, SpeechAnimation, load, load_rig
     from audio2face.errors import UserError
+    from audio2face.inference.live import LiveSession
     from audio2face.inference.streaming import AnimationStream
 
 __version__ = "0.1.0"
@@ -40,6 +49,7 @@ __all__ = [
     "Animation",
     "AnimationFrame",
     "AnimationStream",
+    "LiveSession",
     "Model",
     "RiggedFace",
     "SpeechAnimation",
@@ -53,6 +63,7 @@ _MODULES = {
     "Animation": "animation.animation",
     "AnimationFrame": "animation.animation",
     "AnimationStream": "inference.streaming",
+    "LiveSession": "inference.live",
     "Model": "api",
     "RiggedFace": "api",
     "SpeechAnimation": "api",

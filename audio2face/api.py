@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 import soundfile
@@ -28,6 +28,7 @@ from audio2face.errors import UserError, check_file_stem
 from audio2face.inference import GraphDevice, best_device, open_graph
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline, find_actor
+from audio2face.inference.live import LiveSession
 from audio2face.inference.streaming import AnimationStream
 from audio2face.io.claims import temporary_folder
 from audio2face.model_folder import DeployedModel
@@ -140,17 +141,7 @@ class Model:
             TypeError: samples came without their rate, or a path with one.
         """
         pipeline = self._pipeline(
-            AnimationOptions(
-                actor=actor,
-                emotion=_emotion_text(emotion),
-                fps=_exact_fps(fps),
-                parameters=dict(parameters or {}),
-                seed=seed,
-                blinks=blinks,
-                solver=solver,
-                normalize=normalize,
-                device=self._device,
-            )
+            emotion, fps, parameters, actor=actor, seed=seed, blinks=blinks, solver=solver, normalize=normalize
         )
         return _animate(pipeline, audio, samplerate)
 
@@ -184,20 +175,30 @@ class Model:
         Raises:
             UserError: as `animate`, or the sample rate is too low or too uncommon.
         """
-        options = AnimationOptions(
-            actor=actor,
-            emotion=_emotion_text(emotion),
-            fps=_exact_fps(fps),
-            parameters=dict(parameters or {}),
-            seed=seed,
-            blinks=blinks,
-            solver=solver,
-            device=self._device,
-        )
-        return AnimationStream(self._pipeline(options), samplerate, resampler)
+        pipeline = self._pipeline(emotion, fps, parameters, actor=actor, seed=seed, blinks=blinks, solver=solver)
+        return AnimationStream(pipeline, samplerate, resampler)
 
-    def _pipeline(self, options: AnimationOptions) -> AnimationPipeline:
-        return AnimationPipeline(self.deployed, options, self._graph)
+    def live(self, samplerate: int | None = None, *, slack: float = 0.04, **options: Any) -> LiveSession:
+        """Opens a live session, which gives a frame for each moment of a clock, whether or not audio has arrived.
+
+        Samples may arrive `slack` seconds late; all else is as in `stream`, but that `fps` is that of the network.
+        """
+        return LiveSession(self.stream(samplerate, **options).pipeline, samplerate, options.get("resampler"), slack)
+
+    def _pipeline(
+        self,
+        emotion: EmotionInput,
+        fps: float | Fraction | None,
+        parameters: Mapping[str, float] | None,
+        **options: Any,
+    ) -> AnimationPipeline:
+        given: dict[str, Any] = {
+            "emotion": _emotion_text(emotion),
+            "fps": _exact_fps(fps),
+            "parameters": dict(parameters or {}),
+        }
+        settings = AnimationOptions(**given, **options, device=self._device)
+        return AnimationPipeline(self.deployed, settings, self._graph)
 
 
 def load_rig(rig: str | PathLike[str]) -> RiggedFace:

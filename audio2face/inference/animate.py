@@ -20,6 +20,7 @@ from audio2face.audio.wav import read_time_reference
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.inference import (
+    EmotionCurve,
     EmotionNames,
     EmotionSpec,
     Executor,
@@ -181,15 +182,16 @@ class AnimationPipeline:
         executor.close(0)
         yield from map(check_finite_motion, executor.run())
 
-    def open_executor(self, gain: float | None = None) -> Executor:
+    def open_executor(self, gain: float | None = None, emotion: EmotionCurve | None = None) -> Executor:
         """Opens an executor of one track with the options of this pipeline.
 
         Args:
             gain: gain of the samples; None: that of the animation parameters.
+            emotion: in place of the options' emotion.
         """
         settings = self.settings
         track_settings = TrackSettings(
-            emotion=self.emotion.curve,
+            emotion=self.emotion.curve if emotion is None else emotion,
             actor=self.actor.name,
             gain=self._gain if gain is None else gain,
             seed=settings.seed,
@@ -234,6 +236,10 @@ class AnimationPipeline:
         if tongue_to_jaw is None or not frames.tongue.size:
             return frames
         return replace(frames, tongue=attach_to_jaw(frames.tongue, frames.jaw, tongue_to_jaw))
+
+    def parse_emotion(self, emotion: str | None) -> EmotionSpec:
+        """An emotion as `AnimationOptions.emotion`; raises UserError where the model has none of that name."""
+        return self._emotion_names.parse(emotion)
 
     def output_name(self, audio: Path) -> str:
         """Name of the folder and the files of an animated recording, such as `speech_mary_joy`."""

@@ -30,6 +30,9 @@ class AnimationStream:
         samplerate: sample rate of what arrives, in Hz; None: the network's own.
         resampler: filter for a rate other than the network's; None: that of training. "hann" has a shorter delay.
 
+    Attributes:
+        pipeline: the model and its options.
+
     Raises:
         UserError: the sample rate is too low for speech, or has too uncommon a ratio to the network's.
     """
@@ -37,7 +40,7 @@ class AnimationStream:
     def __init__(
         self, pipeline: AnimationPipeline, samplerate: int | None = None, resampler: Resampler | None = None
     ) -> None:
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._method: Resampler = pipeline.model.info.resampler if resampler is None else resampler
         self._executor = pipeline.open_executor()
         self.samplerate = self._executor.samplerate if samplerate is None else samplerate
@@ -49,10 +52,10 @@ class AnimationStream:
 
     def reset(self) -> None:
         """Resets the stream for another recording, without rebuilding the solvers."""
-        self._pipeline.reset_solvers()
+        self.pipeline.reset_solvers()
         self._executor.reset()
         self._resampler = StreamResampler(self.samplerate, self._executor.samplerate, self._method)
-        self._track = self._pipeline.track_frames()
+        self._track = self.pipeline.track_frames()
         self._due: deque[AnimationFrame] = deque()
         self._num_frames = 0  # frames that have been made
         self._finished = self._complete = False
@@ -60,7 +63,7 @@ class AnimationStream:
     @property
     def fps(self) -> Fraction:
         """Frames per second."""
-        return self._pipeline.fps
+        return self.pipeline.fps
 
     @property
     def lookahead(self) -> float:
@@ -69,13 +72,13 @@ class AnimationStream:
         Where frames have another rate than the network's, a few milliseconds are added; where samples have another
         rate, up to 41 ms ("soxr") or 20 ms ("hann", of 44.1 kHz; 1 ms of 48 kHz).
         """
-        return self._pipeline.schedule.lookahead / self._executor.samplerate
+        return self.pipeline.schedule.lookahead / self._executor.samplerate
 
     @property
     def weight_names(self) -> Mapping[Mesh, tuple[str, ...]]:
         """Names of the blend shapes behind `skin_weights` and `tongue_weights` of a frame, by part."""
-        shapes = self._pipeline.actor.blendshapes
-        return MappingProxyType({part: shapes[part].names for part in self._pipeline.solved_parts})
+        shapes = self.pipeline.actor.blendshapes
+        return MappingProxyType({part: shapes[part].names for part in self.pipeline.solved_parts})
 
     def push(self, samples: npt.ArrayLike) -> None:
         """Takes the next samples.
@@ -133,7 +136,7 @@ class AnimationStream:
             block = block.select(slice(max(0, missing)))
         if not len(block):
             return
-        pipeline = self._pipeline
+        pipeline = self.pipeline
         weights = {f"{part}_weights": pipeline.solve_weights(part, block) for part in pipeline.solved_parts}
         numbers = range(self._num_frames, self._num_frames + len(block))
         arrays: dict[str, Float32Array | None] = {**vars(pipeline.finished(block)), **weights}

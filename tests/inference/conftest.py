@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "model_folder"))
 
 from small_graphs import write_graph
-from small_models import DIFFUSION, REGRESSION, write_model
+from small_models import DIFFUSION, REGRESSION, STREAMING, write_model
 
 from audio2face.model_folder import NetworkInfo
 
@@ -34,8 +34,14 @@ def regression(tmp_path: Path) -> Path:
     return _folder(tmp_path / "regression", REGRESSION)
 
 
-@pytest.fixture(params=["diffusion", "regression"])
+@pytest.fixture
+def streaming(tmp_path: Path) -> Path:
+    """A deployed streaming network of two actors and two emotions, 30 frames per second, 66 ms ahead."""
+    return _folder(tmp_path / "streaming", STREAMING)
+
+
+@pytest.fixture(params=["diffusion", "regression", "streaming"])
 def deployed(request: pytest.FixtureRequest) -> Path:
-    """Either of them."""
+    """Each of them."""
     folder: Path = request.getfixturevalue(request.param)
     return folder

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from audio2face.model_folder import DiffusionInfo, NetworkInfo, RegressionInfo, TensorShape
+from audio2face.model_folder import DiffusionInfo, NetworkInfo, RegressionInfo, StreamingInfo, TensorShape
 
 
 class _Builder:
@@ -52,6 +52,8 @@ def write_graph(path: Path, info: NetworkInfo) -> None:
     """Writes `network.onnx` for an info."""
     if isinstance(info, RegressionInfo):
         _regression(info).save(path, info)
+    elif isinstance(info, StreamingInfo):
+        _streaming(info).save(path, info)
     else:
         _diffusion(info).save(path, info)
 
@@ -61,6 +63,19 @@ def _regression(info: RegressionInfo) -> _Builder:
     received = build.add("MatMul", "input", build.weights(info.buffer_len, info.values))
     felt = build.add("MatMul", "emotion", build.weights(info.implicit_emotion_len + len(info.emotions), info.values))
     build.add("Tanh", build.add("Add", received, felt), output="result")
+    return build
+
+
+def _streaming(info: StreamingInfo) -> _Builder:
+    build = _Builder()
+    size, values = info.state_size, info.values
+    heard = build.add("MatMul", "window", build.weights(info.buffer_len, size))
+    faded = build.add("Mul", "state", build.constant(np.array(0.5, np.float32)))
+    build.add("Add", faded, heard, output="next_state")
+    total = build.add("MatMul", "next_state", build.weights(size, values))
+    for name, width in (("identity", len(info.identities)), ("emotion", len(info.emotions))):
+        total = build.add("Add", total, build.add("MatMul", name, build.weights(width, values)))
+    build.add("Unsqueeze", build.add("Tanh", total), build.axes(1), output="result")
     return build
 
 

@@ -169,8 +169,9 @@ def test_frames_are_due_after_the_lookahead(deployed: Path) -> None:
         stream.push(samples[start : start + 160])
         arrived = (start + 160) / 16000
         assert all(arrived - 0.01 <= frame.time + stream.lookahead for frame in stream.frames())
-    assert stream.lookahead == pytest.approx(0.26 if deployed.name == "regression" else 0.75)
-    assert stream.fps == (30 if deployed.name == "regression" else 60)
+    waits = {"regression": 0.26, "diffusion": 0.75, "streaming": 0.066625}
+    assert stream.lookahead == pytest.approx(waits[deployed.name])
+    assert stream.fps == (60 if deployed.name == "diffusion" else 30)
     assert stream.weight_names["skin"] == ("jawOpen", "mouthLeft", "mouthRight")
 
 

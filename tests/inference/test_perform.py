@@ -21,7 +21,7 @@ from audio2face.errors import UserError
 from audio2face.inference import Executor, TrackSettings
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.inference.retiming import FrameBlock, Retimer
-from audio2face.model_folder import DeployedModel, RegressionInfo
+from audio2face.model_folder import DeployedModel
 
 NTSC = Fraction(30000, 1001)
 
@@ -55,7 +55,7 @@ def test_all_parts_of_a_face(deployed: Path, speech: Path) -> None:
     assert made.skin_weights.values.shape == (frames, 3)
     assert np.ptp(made.skin.frames, axis=0).min() > 0
     assert made.facts["network"] == deployed.name
-    assert made.facts["emotion"] == ("anger" if fps == 60 else "neutral") + " (the model's default)"
+    assert made.facts["emotion"] == ("neutral" if deployed.name == "regression" else "anger") + " (the model's default)"
     assert [path.name for path in deployed.iterdir() if path.name.startswith(".")] == []
 
 
@@ -67,7 +67,7 @@ def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> N
     executor.close(0)
     values = np.concatenate([motion.values for motion in executor.run()])
     info, actor = model.info, pipeline.actor
-    if isinstance(info, RegressionInfo):
+    if info.predicts_coefficients:
         skin = unproject(values[:, :6], actor.array("shapes_matrix_skin"))
         tongue = unproject(values[:, 6:9], actor.array("shapes_matrix_tongue"))
     else:
