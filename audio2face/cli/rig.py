@@ -14,6 +14,7 @@ from audio2face.console import start_logging
 from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES
 from audio2face.dataset.vertex_lists import VertexLists, VertexPairs
 from audio2face.errors import UserError
+from audio2face.export.rig_picture import PICTURE_SUFFIXES, write_rig_picture
 from audio2face.extras import require
 from audio2face.io.atomic import write_json
 from audio2face.rigs import Rig, open_rig
@@ -33,6 +34,10 @@ def main(argv: list[str]) -> int:
         raise UserError("a built-in head has its lists", hint="--lists writes those of a character beside its file.")
     if args.picture is not None:
         require("The picture of a rig", "video", modules=["matplotlib"])
+        if Path(args.picture).suffix.lower() not in PICTURE_SUFFIXES:
+            raise UserError(
+                "does not have the suffix of a picture", path=args.picture, hint="Pictures are .png or .jpg."
+            )
     rig = open_rig(found)
     for line in describe_rig(rig):
         print(line)
@@ -41,8 +46,6 @@ def main(argv: list[str]) -> int:
         written["Vertex lists, to correct and use:"] = lists_path(Path(found))
         write_json(lists_path(Path(found)), rig.lists.to_json())
     if args.picture is not None:
-        from audio2face.export.rig_picture import write_rig_picture
-
         written["Picture:"] = write_rig_picture(rig, Path(args.picture))
     if written:
         log_outputs(written, [])

@@ -15,6 +15,8 @@ from audio2face.io.atomic import atomic_write
 from audio2face.rigs.rig import Rig
 from audio2face.types import Float32Array, Int64Array, Picture
 
+PICTURE_SUFFIXES = (".png", ".jpg")
+"""Suffixes of pictures that are written."""
 _SIZE = 2000  # pixels of the rendered face, of which the panels show parts
 _SAMPLES = 2
 _REST, _OPEN, _SHUT = range(3)  # frames
@@ -25,9 +27,13 @@ _UPPER, _LOWER, _BORDER = "#ff3b30", "#0a6cff", "#ffd60a"
 
 
 def write_rig_picture(rig: Rig, path: Path) -> Path:
-    """Draws a face at rest with all of its lists, the mouth shut and open, and both eyes open and shut, as a PNG.
+    """Draws a face at rest with all of its lists, the mouth shut and open, and both eyes open and shut.
 
     Dots of upper vertices are red, of lower ones blue, of the borders of lips yellow, with the vertices' numbers.
+
+    Args:
+        rig: the rig.
+        path: the file, of one of `PICTURE_SUFFIXES`.
 
     Raises:
         UserError: the file cannot be written.
@@ -39,7 +45,7 @@ def write_rig_picture(rig: Rig, path: Path) -> Path:
     camera = Camera.framing(rig.neutral, _SIZE, _SIZE)
     pictures = [renderer.frame(frame) for frame in range(animation.num_frames)]
     places = [camera.project(np.asarray(points))[:, :2] for points in animation.skin.frames]
-    figure = Figure(figsize=(17, 11), layout="constrained")
+    figure = Figure(figsize=(13.5, 10.8), layout="constrained")
     figure.suptitle(f"{rig.source}: lips (red above, blue below), their borders (yellow), and lids")
     panels = figure.subplot_mosaic(
         [["head", "mouth", "open"], ["head", "right", "left"], ["head", "right shut", "left shut"]]
@@ -59,7 +65,7 @@ def write_rig_picture(rig: Rig, path: Path) -> Path:
             panels[name], title, pictures[frame], places[frame], rig, shown, numbered=name in ("open", "right", "left")
         )
     with atomic_write(path) as handle:
-        figure.savefig(handle, format="png", dpi=90)
+        figure.savefig(handle, format=path.suffix[1:].lower(), dpi=90)
     return path
 
 

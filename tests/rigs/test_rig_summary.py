@@ -34,6 +34,11 @@ def test_a_character_is_described_drawn_and_its_lists_are_kept(
     assert imread(tmp_path / "hero.png").std() > 0.1
 
 
+def test_a_picture_is_png_or_jpg(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"suffix of a picture\n .*png or \.jpg"):
+        command.main(["example", "--picture", str(tmp_path / "x.gif")])
+
+
 def test_what_is_not_found_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = head_builder(["jawOpen"]).glb(tmp_path / "hero.glb")
     assert command.main([str(path), "--picture", str(tmp_path / "hero.png")]) == 0

@@ -68,8 +68,8 @@ def rig() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--picture",
-        metavar="FILE.png",
-        help="draw the face with the vertices of its lists and their numbers",
+        metavar="FILE",
+        help="draw the face with the vertices of its lists and their numbers (.png or .jpg)",
     )
     result.add_argument(
         "--lists",
