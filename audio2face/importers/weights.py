@@ -16,6 +16,7 @@ NEEDED = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker")
 """The shapes without which a mouth does not speak."""
 _FEWEST = 8
 _ABOVE = 2.0  # weights are from 0 to 1: more is another unit
+_SPEAKS = 0.05  # range of jawOpen in speech at least
 _TOLERANCE = 0.02  # outside 0 to 1 that is not worth a word
 _LOOK_YAW, _LOOK_PITCH = 34.0, 29.0  # degrees of ARKit's eyes at weight 1, measured on takes of Live Link Face
 _EYES = (("Right", "In", "Out"), ("Left", "Out", "In"))  # of each eye: the look to the actor's left and right
@@ -102,6 +103,9 @@ def _checked(weights: Float32Array, names: Sequence[str], columns: Sequence[str]
             hint="Record the take again with the face in view.",
         )
     notes = []
+    moves = float(np.ptp(np.percentile(weights[:, ARKIT_INDEX["jawOpen"]], (5, 95))))
+    if moves < _SPEAKS:
+        notes.append(f"the jaw hardly moves (jawOpen by {moves:.2f}): nobody seems to speak")
     outside = float(np.mean((weights < -_TOLERANCE) | (weights > 1 + _TOLERANCE)))
     if outside:
         notes.append(f"{outside:.2%} of the weights were below 0 or above 1 and were clipped")

@@ -34,6 +34,7 @@ _NOISE = 0.004  # of the mesh's size: smaller differences are ignored
 _STANDARD_ERRORS = 6.0
 _DISORDERED = 0.3  # share of incoherent vertices above which no region, but the whole mesh is in another order
 _FEWEST_DISORDERED = 2
+_NEAR_A_PLACE = 3  # vertices nearest to a vertex in the pose, one of which it may have been exchanged with
 _SAME_PLACE = 0.15  # of the spacing: distance of vertices at the same position
 _SAME_SURFACE = 2.0  # spacings
 _SAME_ORDER = "Export it from the same mesh, with the option that keeps the order of the vertices."
@@ -196,6 +197,7 @@ def _explained(reference: Reference, pose: Float64Array, fit: _Fit) -> Mismatch 
 def _region(reference: Reference, pose: Float64Array, slack: Float64Array) -> Mismatch | None:
     """Finds vertices at other positions although all their neighbours are displaced differently."""
     wrong = _incoherent(reference, pose, slack)
+    wrong &= _in_places_of(reference, pose, wrong)
     count = int(np.count_nonzero(wrong))
     if count < _FEWEST_DISORDERED:
         return None
@@ -268,6 +270,19 @@ def _incoherent(reference: Reference, pose: Float64Array, slack: Float64Array) -
     apart = np.linalg.norm(moved[reference.neighbours[far]] - moved[far, None], axis=2).min(axis=1)
     wrong[far] = apart > least[far]
     return wrong
+
+
+def _in_places_of(reference: Reference, pose: Float64Array, wrong: BoolArray) -> BoolArray:
+    """Returns the vertices `[verts]` of some that lie near the place of another of them: these are exchanged.
+
+    At lids that shut, or in a wrinkle, a vertex may move unlike its neighbours into a place that is no exchanged one's.
+    """
+    found = np.zeros(len(pose), np.bool_)
+    chosen = np.flatnonzero(wrong)
+    if len(chosen):
+        near = np.reshape(reference.tree.query(pose[chosen], k=_NEAR_A_PLACE)[1], (len(chosen), -1))
+        found[chosen] = (wrong[near] & (near != chosen[:, None])).any(axis=1)
+    return found
 
 
 def changes_within(reference: Reference, before: FloatArray, after: FloatArray, uncertainty: FloatArray) -> bool:
