@@ -11,10 +11,13 @@ import pytest
 import soundfile
 from live_link_takes import babble, write_take
 
+from audio2face.animation.animation import Animation, Surface
 from audio2face.dataset.arkit_names import ARKIT_NAMES, TONGUE_NAMES
 from audio2face.errors import UserError
+from audio2face.export.tables import write_table
 from audio2face.importers.kinds import ImportOptions, new_importer
 from audio2face.importers.take import Take
+from audio2face.rigs.opening import open_rig
 
 SPOKEN = babble(2.0)
 WEIGHTS = SPOKEN.weights
@@ -173,3 +176,22 @@ def test_bad_files_are_one_clear_error(tmp_path: Path, make: Callable[[Path], Pa
     with pytest.raises(UserError) as caught:
         read_one(make(tmp_path), fps=30.0)
     assert message in str(caught.value)
+
+
+def test_the_projects_own_table_comes_back(tmp_path: Path) -> None:
+    rig = open_rig("example")
+    count = len(WEIGHTS)
+    animation = Animation(
+        actor="ada",
+        fps=60.0,
+        skin=Surface(rig.neutral, np.broadcast_to(rig.neutral, (count, *rig.neutral.shape))),
+        tongue=None,
+        jaw=rig.jaw(WEIGHTS),
+        eyes=np.zeros((count, 4), np.float32),
+        emotion=np.zeros((count, 0), np.float32),
+        skin_weights=rig.weights(WEIGHTS),
+    )
+    (table,) = write_table(animation, tmp_path, "a")
+    take = read_one(table)
+    np.testing.assert_allclose(take.weights, WEIGHTS, atol=1e-5)
+    assert take.fps == 60
