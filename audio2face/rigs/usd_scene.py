@@ -6,6 +6,7 @@ In-between shapes, which bend the way of a shape, are left out: a rig moves alon
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from audio2face.rigs.scene import Piece, Scene, damage, polygons, turned_over
 from audio2face.types import Float32Array, Float64Array, Int32Array, UInt8Array
 
 _FORMAT, _AGAIN = "USD stage", "Export the character again, as one file (.usdc or .usdz)."
+_SAID = re.compile(r": '(.*)'$")  # what an error of USD says, after its place in USD's code
 _UNSEEN = (UsdGeom.Tokens.guide, UsdGeom.Tokens.proxy)
 
 
@@ -37,7 +39,8 @@ def read_usd(path: Path) -> Scene:
     try:
         stage = Usd.Stage.Open(str(path))
     except Tf.ErrorException as error:
-        reason = str(error).strip().splitlines()[-1]
+        lines = str(error).strip().splitlines()
+        reason = next((said[1] for line in lines if (said := _SAID.search(line))), lines[-1].strip())
         raise FileFormatError(f"is not a valid {_FORMAT}: {reason}", path=path, hint=_AGAIN) from error
     meshes = [UsdGeom.Mesh(prim) for prim in _shown(stage)]
     with damage(path, _FORMAT, _AGAIN):
