@@ -13,7 +13,7 @@ from audio2face.example.visemes import ease
 from audio2face.types import BoolArray, Float32Array
 
 BEGINS, ENDS = 0.5, 0.3  # probabilities: speech begins above the first, and ends below the second
-SHORTEST = 5  # steps above the first before speech begins
+SHORTEST = 4  # steps above the first before speech begins
 PAUSE = 8  # steps below the second before it ends; the closure of a stop is shorter
 OPENING, CLOSING = 3, 8  # steps that the mouth takes from rest to motion and back
 
