@@ -128,9 +128,8 @@ shaped(
     head, given["names"].tolist(), given["deltas"], given["weights"], lambda delta: to_scene(delta) @ inverse[:3, :3].T
 )
 skinned(head, "skull")
-for name in ("lip_upper", "lip_lower"):
-    if name in given.files:
-        head.vertex_groups.new(name=name).add(given[name].tolist(), 1.0, "REPLACE")
+for name, vertices in settings.get("groups", {}).items():
+    head.vertex_groups.new(name=name).add(vertices, 1.0, "REPLACE")
 tongue = new_mesh("Tongue", to_scene(given["tongue"]), given["tongue_faces"], given["tongue_colours"])
 tongue.matrix_world = place
 shaped(tongue, given["tongue_names"].tolist(), given["tongue_deltas"], given["tongue_weights"], to_scene)

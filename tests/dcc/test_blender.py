@@ -5,6 +5,7 @@ The fixture `blender` of the suite is an interpreter that has it.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -161,13 +162,16 @@ def test_a_mesh_that_changes_is_refused_by_frame(
 def test_a_constant_subdivision_is_part_of_the_mesh(
     blender: str, head: Head, shots: list[SpokenShot], tmp_path: Path
 ) -> None:
-    scene = make_scene(blender, tmp_path / "s", head, shots[:1] * 2, modifiers={"SUBSURF": {"levels": 1}})
+    groups = {f"lip_{side}": vertices.tolist() for side, vertices in head.lip_dist.items()}
+    scene = make_scene(blender, tmp_path / "s", head, shots, modifiers={"SUBSURF": {"levels": 1}}, groups=groups)
     words = ["--", "--actor", "mary", *PARTS, "--shots", "short=11-14", "--shapes", "jaw*"]
     run(blender, TOOLS / "blender_export.py", scene, *words, cwd=tmp_path)
     folder = tmp_path / "datasets/mary"
     count = len(np.load(folder / "geom/skin/neutral_pose.npy"))
     assert count > 3 * 4452
     assert open_cache(folder / "cache/skin/short/short.mdd").shape == (4, count, 3)
+    lips = json.loads((folder / "geom/skin/lip_dist_vertex_list.json").read_text())
+    assert lips == {side: vertices.tolist() for side, vertices in head.lip_dist.items()}  # of the groups
     shapes = np.load(folder / "bs_data/bs_skin.npz")
     assert shapes["poseNames"].tolist() == [b"neutral", b"jawForward", b"jawLeft", b"jawRight", b"jawOpen"]
     assert shapes["jawOpen"].shape == (count, 3)

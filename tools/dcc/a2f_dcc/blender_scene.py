@@ -18,7 +18,7 @@ from a2f_dcc.sound import cut_wav
 _METRE = 100.0
 _CHANGING = {"DECIMATE", "SUBSURF", "MULTIRES", "REMESH", "BOOLEAN", "MASK", "NODES", "BUILD", "TRIANGULATE", "WELD"}
 _CHANGING |= {"BEVEL", "EDGE_SPLIT", "MIRROR", "ARRAY", "SCREW", "SKIN", "SOLIDIFY", "WIREFRAME", "VOLUME_TO_MESH"}
-_IN_GROUP = 0.5  # weight from which a vertex belongs to a group
+_IN_GROUP = 0.6  # weight from which a vertex belongs to a group; a subdivision gives neighbours a half
 _CACHED = "MESH_CACHE"
 _LEAST_RATE = 16_000  # samples per second
 
