@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 from small_project import small_project
 
 from audio2face import extras
@@ -24,6 +25,7 @@ from audio2face.training.checkpoint import FOLDER
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.samplers import SegmentSampler, SequenceSampler, SyntheticShare, TimeShiftGrid
 from audio2face.training.data.sequences import num_rows
+from audio2face.training.data.synthetic import _delay, _EncodedClip
 from audio2face.training.distributed import make_fabric
 from audio2face.training.run import NEWEST, train
 from audio2face.training.task import MixedBatch, training_module
@@ -136,6 +138,20 @@ def test_lips_meet_along_the_recorded_way_and_no_further() -> None:
     moved = lips.apply(np.array([[7.0, 2, 0.5], [7, 2, 0.5], [7, 2, 0.5], [7, 0, 0]]), np.array([0, 0.5, 1, 0]))
     np.testing.assert_allclose(moved[:, 1], [2, 1.5, 1, 1], atol=0.01)
     np.testing.assert_allclose(moved[:, 2], [0.5, 0.25, 0, 0.5], atol=0.11)
+
+
+@pytest.mark.parametrize("late", [-0.03, 0.0, 0.05])
+def test_the_delay_of_a_face_behind_the_rules_is_found(data: TrainingData, late: float) -> None:
+    clip = next(clip for clip in data.training_clips if clip.audio)
+    rng, times = np.random.default_rng(0), np.arange(50 * 20) / 50
+    channels = gaussian_filter1d(rng.standard_normal((len(times), 23)), 3.0, axis=0)
+    encoded = _EncodedClip(clip, channels.astype(np.float32), np.ones(len(times), np.float32), times)
+    motion = data.motions[clip.shot.id]
+    weights = rng.standard_normal((23, motion.skin.shape[1]))
+    skin = np.zeros_like(motion.skin)
+    skin[clip.first : clip.last + 1] = encoded.frames(late)[0] @ weights
+    assert _delay([encoded], [replace(motion, skin=skin)]) == pytest.approx(late)
+    assert _delay([encoded], [replace(motion, skin=np.zeros_like(skin))]) == 0
 
 
 @pytest.fixture(scope="module")

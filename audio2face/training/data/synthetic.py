@@ -1,9 +1,9 @@
 """Synthetic talking: clips of synthetic speech whose motion follows the viseme rules in the actor's own style.
 
 The rules give viseme channels for each phone. A linear map turns channels into the actor's coefficients; it is fitted
-to the training clips of the actor, whose channels an encoder reads off the recordings. The motion is then scaled so
-that the lips move as far as recorded ones, and lips meet in every p, b and m. Shots of the validation and the test set
-have no part in it.
+to the training clips of the actor, whose channels an encoder reads off the recordings, with the delay at which it tells
+most of their motion. The motion is then scaled so that the lips move as far as recorded ones, and lips meet in every p,
+b and m. Shots of the validation and the test set have no part in it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from audio2face.synthesis.viseme_map import (
     LipContact,
     MovingSpeech,
     VisemeMap,
+    explained_variance,
     fit_viseme_map,
     principal_direction,
     spread,
@@ -45,6 +46,7 @@ _GAINS = (0.3, 2.0)  # limits: motion that speech hardly tells is not inflated
 _GAIN_ROUNDS = 6  # contacts of the lips take some of the spread, so that the gain is approached
 _CLOSED_SHARE = 0.02  # of the frames of speech, in which lips count as closed
 _ONSET_SECONDS = 0.06  # in which the size of speech sets in and ends: the face rests as the map says
+_DELAYS = np.arange(-6, 9) / 100  # seconds, in which recorded faces are searched behind the rules
 _CLOSURE = VISEME_CHANNELS.index("closure")
 _MOVED_BY_SPEECH = ("skin", "tongue", "jaw")  # the eyes keep the size that the map gives them
 
@@ -188,6 +190,16 @@ class VisemeRules:
         activity = gaussian_filter1d(speech.astype(np.float64), _ONSET_SECONDS * fps, mode="nearest")
         return cls(recording, fps, viseme_curves(phones, frames, fps), speech, activity)
 
+    def delayed(self, seconds: float) -> VisemeRules:
+        """The rules of a face that moves so much later than its sound."""
+        if seconds == 0:
+            return self
+        end = self.recording.seconds
+        edges = [0.0, *(min(max(phone.end + seconds, 0.0), end) for phone in self.recording.phones[:-1]), end]
+        spoken = zip(self.recording.phones, edges, edges[1:], strict=False)
+        phones = tuple(replace(phone, start=start, end=end) for phone, start, end in spoken)
+        return VisemeRules.of(replace(self.recording, phones=phones), self.fps)
+
     def gains(self, gain: float) -> Float64Array:
         """A gain in speech, and 1 at rest, `[frames]`."""
         return 1 + (gain - 1) * self.activity
@@ -203,6 +215,7 @@ class ActorStyle:
         gains: factor on the motion of each of these parts in speech.
         sizes: number of values of each part.
         lips: contact of the lips; None without lip vertices.
+        delay: seconds by which the face moves later than the rules say.
     """
 
     source: ActorSource
@@ -210,6 +223,7 @@ class ActorStyle:
     gains: Mapping[str, float]
     sizes: Mapping[str, int]
     lips: LipContact | None
+    delay: float
 
     @classmethod
     def fit(
@@ -232,7 +246,12 @@ class ActorStyle:
         Raises:
             UserError: a recording cannot be read.
         """
-        heard = [_recorded_channels(clip, recordings) for clip in clips]
+        encoded = [_EncodedClip.of(clip, recordings) for clip in clips]
+        delay = 0.0
+        if any(clip.frames(0.0)[1].any() for clip in encoded):
+            delay = _delay(encoded, [motions[clip.shot.id] for clip in clips])
+            LOGGER.debug("%s: the face moves %.0f ms after the rules", source.actor, 1e3 * delay)
+        heard = [clip.frames(delay) for clip in encoded]
         if not any(speech.any() for _, speech in heard):
             LOGGER.warning(
                 "%s: no speech is heard in the training recordings; all of them counts as speech", source.actor
@@ -259,7 +278,7 @@ class ActorStyle:
                 if part in _MOVED_BY_SPEECH:
                     gains[part] = _gain(maps[part], valid, rules, lips if part == "skin" else None)
                 LOGGER.debug("%s: synthetic motion of the %s is scaled by %.2f", source.actor, part, gains[part])
-        return cls(source, maps, gains, sizes, lips)
+        return cls(source, maps, gains, sizes, lips, delay)
 
     def clip(self, rules: VisemeRules, emotion: str) -> tuple[TrainingClip, ShotMotion]:
         """A clip of a whole recording and its motion; the shot has no place among the global frames yet."""
@@ -272,6 +291,7 @@ class ActorStyle:
     def motion(self, rules: VisemeRules, emotion: str) -> ShotMotion:
         """The motion that rules say; parts that never moved are neutral and valid."""
         frames = len(rules.channels)
+        rules = rules.delayed(self.delay)
         values = []
         for part in CHANNELS:
             found = self.maps.get(part)
@@ -286,15 +306,39 @@ class ActorStyle:
         return ShotMotion(values[0], values[1], values[2], values[3], (True, True, True, True))
 
 
-def _recorded_channels(clip: TrainingClip, recordings: Recordings) -> tuple[Float32Array, BoolArray]:
-    """Viseme channels that the encoder hears at the frames of a clip, and which frames are speech."""
-    assert clip.audio is not None
-    track = recordings.track(clip.audio)
-    visemes, speech = recorded_visemes(track.data, track.samplerate)
-    times = clip.audio_start + recorded_times(np.arange(clip.num_frames), clip.shot.fps)
-    steps = recorded_times(np.arange(len(speech)), visemes.steps_per_second)
-    channels = np.stack([np.interp(times, steps, curve) for curve in visemes.channels.T], axis=1)
-    return channels.astype(np.float32), np.interp(times, steps, speech) > _SPEECH
+@dataclass(frozen=True)
+class _EncodedClip:
+    """What the encoder hears in a clip: channels `[steps, channels]` and the probability of speech `[steps]`."""
+
+    clip: TrainingClip
+    channels: Float32Array
+    speech: Float32Array
+    times: Float64Array  # of the steps in the recording
+
+    @classmethod
+    def of(cls, clip: TrainingClip, recordings: Recordings) -> _EncodedClip:
+        assert clip.audio is not None
+        track = recordings.track(clip.audio)
+        visemes, speech = recorded_visemes(track.data, track.samplerate)
+        return cls(clip, visemes.channels, speech, recorded_times(np.arange(len(speech)), visemes.steps_per_second))
+
+    def frames(self, delay: float) -> tuple[Float32Array, BoolArray]:
+        """Channels `[frames, channels]` so much earlier than each frame, and which frames are speech, `[frames]`."""
+        times = self.clip.audio_start + recorded_times(np.arange(self.clip.num_frames), self.clip.shot.fps)
+        channels = np.stack([np.interp(times - delay, self.times, curve) for curve in self.channels.T], axis=1)
+        return channels.astype(np.float32), np.interp(times, self.times, self.speech) > _SPEECH
+
+
+def _delay(encoded: Sequence[_EncodedClip], motions: Sequence[ShotMotion]) -> float:
+    """The delay in seconds at which the channels tell most of the motion of the skin."""
+    skin = CHANNELS.index("skin")
+
+    def explained(delay: float) -> float:
+        pairs = zip(encoded, motions, strict=True)
+        speech = [_moving(one.clip, motion, skin, one.frames(delay)[0]) for one, motion in pairs]
+        return explained_variance(fit_viseme_map(speech), speech)
+
+    return float(max(_DELAYS, key=lambda delay: (explained(delay), -abs(delay))))  # 0 where nothing moves
 
 
 def _moving(clip: TrainingClip, motion: ShotMotion, part: int, channels: Float32Array) -> MovingSpeech:
