@@ -157,6 +157,8 @@ def test_a_mesh_that_changes_is_refused_by_frame(
     said = run(blender, TOOLS / "blender_export.py", scene, *words[:3], "--skin", "Face", cwd=tmp_path, status=2)
     assert "the scene has no skin 'Face'" in said
     assert "Head, LowerTeeth, Tongue, UpperTeeth" in said
+    said = run(blender, TOOLS / "blender_export.py", scene, *words[1:], cwd=tmp_path, status=2)
+    assert "the options of this script stand behind ' -- '" in said
 
 
 def test_a_constant_subdivision_is_part_of_the_mesh(

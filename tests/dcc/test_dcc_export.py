@@ -157,6 +157,11 @@ def test_the_face_looks_to_z_with_y_up_and_is_not_mirrored(front: str, vector: t
     assert new_space(up, str(find_front(up, np.zeros(3), np.array(vector, float))), 100.0).front[-1] == front[-1]
 
 
+def test_an_axis_is_no_option(tmp_path: Path) -> None:
+    assert options(tmp_path, "--front", "-y", "--add").front == "-y"
+    assert options(tmp_path, "--front=+x").front == "+x"
+
+
 def test_angles_of_eyes_are_those_of_the_data_set() -> None:
     pitch, yaw = np.radians([10.0, -25.0])
     down = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])

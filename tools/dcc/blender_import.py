@@ -54,6 +54,9 @@ def main(argv: list[str]) -> int:
 if __name__ == "__main__":
     if "--" in sys.argv:
         sys.exit(main(sys.argv))
+    if bpy.app.background and len(sys.argv) > 1:
+        print("error: the options of this script stand behind ' -- '; -- --help lists them", file=sys.stderr)
+        sys.exit(2)
     from a2f_dcc.blender_panels import register_import
 
     register_import(run)

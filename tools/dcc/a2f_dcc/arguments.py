@@ -76,7 +76,10 @@ def export_parser(program: str) -> argparse.ArgumentParser:
 def export_options(program: str, argv: Sequence[str]) -> ExportOptions:
     """Reads the options of an export; exits with a message where they are wrong."""
     parser = export_parser(program)
-    given = vars(parser.parse_args(argv))
+    words = list(argv)
+    for place in [place for place, word in enumerate(words[:-1]) if word == "--front"]:
+        words[place : place + 2] = [f"--front={words[place + 1]}"]  # -y is an axis here, and looks like an option
+    given = vars(parser.parse_args(words))
     parts = [text.partition("=") for text in given.pop("part")]
     if any(not name or not mesh for name, _, mesh in parts):
         parser.error("--part takes NAME=MESH, such as gums=Gums")
