@@ -97,8 +97,8 @@ def _take(values: Mapping[str, Any]) -> TakeRecord:
 def digest_of(take: Take, face: str) -> str:
     """SHA-256 of all that the files of a take depend on."""
     digest = hashlib.sha256(f"{_FORMAT} {face} {take.name} {take.fps} {take.audio_start:.6f} {take.emotion}".encode())
-    head = None if take.head is None else take.head.angles
-    for array in (take.weights, take.lips_meet, take.tongue, take.eyes, take.lost, head):
+    head = (None, None) if take.head is None else (take.head.angles, take.head.positions)
+    for array in (take.weights, take.lips_meet, take.tongue, take.eyes, take.lost, *head):
         digest.update(b"-" if array is None else array.tobytes())
     for path in (take.audio, take.source if take.meshes is not None else None):
         if path is not None:

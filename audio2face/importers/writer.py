@@ -39,10 +39,12 @@ from audio2face.types import AnyArray, Float32Array
 
 HEAD_ARCHIVE = "xform/head_motion_all.npz"
 """Archive of all shots: angles of the head, degrees, `[frames, 3]` (yaw, pitch, roll). No stage reads it."""
+HEAD_POSITIONS_ARCHIVE = "xform/head_positions_all.npz"
+"""Archive of all shots: positions of the head relative to the start of its take, centimetres, `[frames, 3]`."""
 
 _BLOCK_BYTES = 16 << 20
 _SPARE_BYTES = 64 << 20  # of the disk
-_JAW, _EYES, _HEAD, _BLINKS, _GAZE = "jaw", "eyes", "head", "blinks", "gaze"
+_JAW, _EYES, _HEAD, _PLACE, _BLINKS, _GAZE = "jaw", "eyes", "head", "place", "blinks", "gaze"
 
 
 @dataclass
@@ -145,6 +147,8 @@ class DatasetWriter:
             arrays[_EYES] = take.eyes[shot.frames]
         if take.head is not None:
             arrays[_HEAD] = take.head.angles[shot.frames]
+            if take.head.positions is not None:
+                arrays[_PLACE] = take.head.positions[shot.frames]
         return meshes, arrays
 
     def _write_meshes(self, shot: str, meshes: MeshMotion, fps: float) -> Iterator[int]:
@@ -205,6 +209,7 @@ class DatasetWriter:
         self._write_archive(archives, _JAW, JAW_ARCHIVE)
         self._write_archive(archives, _EYES, EYE_ARCHIVE)
         self._write_archive(archives, _HEAD, HEAD_ARCHIVE)
+        self._write_archive(archives, _PLACE, HEAD_POSITIONS_ARCHIVE)
         blinks = [each.read(_BLINKS) for each in archives.values() if _BLINKS in each.members]
         keys, are_blinks_theirs = blink_keys(np.concatenate([np.zeros((0, 10), np.float32), *blinks]))
         small, are_eyes_theirs = saccades(each.read(_GAZE) for each in archives.values() if _GAZE in each.members)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from media_files import write_media
 
+from audio2face.cli import import_data
 from audio2face.dataset.arkit_names import ARKIT_INDEX
 from audio2face.errors import UserError
 from audio2face.importers import video
@@ -117,10 +118,8 @@ def test_a_film_becomes_a_take_with_its_sound(tmp_path: Path, monkeypatch: pytes
         measured.append(path)
         return track_face(open_film(path).pictures(), StandIn())
 
+    stand_in_for_mediapipe(monkeypatch)
     monkeypatch.setattr(video, "measure_film", in_this_process)
-    monkeypatch.setattr(video, "check_model", lambda model: [])
-    monkeypatch.setattr(video, "require", lambda *args, **named: None)
-    monkeypatch.setattr(video, "version", lambda package: "1")
     (tmp_path / "model").write_bytes(b"model")
     more = {"model": str(tmp_path / "model"), "smoothing": "0", "rest": "keep"}
     takes = []
@@ -137,6 +136,38 @@ def test_a_film_becomes_a_take_with_its_sound(tmp_path: Path, monkeypatch: pytes
     assert len(take.captured) == 51
     assert len(measured) == 1, "the second call takes the measurements of the first"
     assert np.array_equal(jaw_of(takes[1]), jaw_of(take))
+
+
+def stand_in_for_mediapipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(path: Path, model: Path, seconds: float | None) -> FaceTrack:
+        return track_face(open_film(path).pictures(), StandIn())
+
+    monkeypatch.setattr(video, "measure_film", measured)
+    monkeypatch.setattr(video, "check_model", lambda model: [])
+    monkeypatch.setattr(video, "require", lambda *args, **named: None)
+    monkeypatch.setattr(video, "version", lambda package: "1")
+
+
+def test_the_command_writes_a_film_as_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A2F_HOME", str(tmp_path))
+    for name in ("DATASETS", "WORKSPACE"):
+        monkeypatch.setenv(f"A2F_{name}_ROOT", str(tmp_path / name.lower()))
+    stand_in_for_mediapipe(monkeypatch)
+    film, model = tmp_path / "mary.mp4", tmp_path / "model"
+    write_media(film, "aac", video="libx264")
+    model.write_bytes(b"model")
+    words = ["video", str(film), "--model", str(model), "--smoothing", "0", "--rest", "keep", "--name", "mary"]
+    assert import_data.main(words) == 0
+    folder = tmp_path / "datasets" / "mary"
+    skin = np.load(folder / "cache" / "skin" / "mary_001" / "mary_001.npy")
+    rig, first = open_rig("example"), 2  # pictures that are too dark for the stand-in
+    expected = np.zeros((1, 52), np.float32)
+    expected[0, JAW] = 40 / 255
+    assert skin[40 - first] == pytest.approx(rig.skin(expected)[0], abs=0.1)
+    heads = [np.load(folder / "xform" / f"head_{what}_all.npz")["mary_001"] for what in ("motion", "positions")]
+    assert [head.shape for head in heads] == [(len(skin), 3)] * 2
+    assert "its 70 pictures come at 25 frames per second throughout" in (folder / "about.md").read_text()
+    assert len(list((tmp_path / "workspace" / "import_measurements").iterdir())) == 1
 
 
 def test_what_is_no_speech_is_refused() -> None:
