@@ -174,7 +174,7 @@ def _check(takes: Sequence[Take]) -> None:
 def _face(importer: Importer, rig: str) -> Face:
     if not importer.uses_rig:
         return MeshFace.of(importer.geometry())
-    face = RigFace(open_rig(rig))
+    face = RigFace(open_rig(rig).with_stiff_tongue_as_part())
     face.check()
     return face
 

@@ -70,8 +70,9 @@ def _shapes(rig: Rig) -> ShapeSet:
 def _tongue(rig: Rig) -> TongueGeometry | None:
     if rig.tongue is None:
         return None
-    tongue = rig.tongue
-    shapes = ShapeSet(names=TONGUE_NAMES, deltas=tongue.deltas, sparsity=1.0, version=rig.digest[:12])
+    tongue, shapes = rig.tongue, None
+    if tongue.deltas.any():
+        shapes = ShapeSet(names=TONGUE_NAMES, deltas=tongue.deltas, sparsity=1.0, version=rig.digest[:12])
     return TongueGeometry(neutral=tongue.neutral, faces=tongue.faces, shapes=shapes)
 
 

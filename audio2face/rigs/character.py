@@ -231,7 +231,14 @@ class CharacterFace:
 
         names = tuple(self._table.tongue.get(name, name) for name in TONGUE_NAMES)
         faces = joined_faces(self.tongue)
-        return RigTongue(neutral=neutral, faces=faces, deltas=deltas, pose=pose, pose_names=names)
+        return RigTongue(
+            neutral=neutral,
+            faces=faces,
+            deltas=deltas,
+            pose=pose,
+            pose_names=names,
+            bends=bool(self._tongue_shapes.any()),
+        )
 
     def _lids(self, lists: VertexLists) -> dict[str, AnyArray]:
         """The lids of a face without eyes, behind which eyeballs are drawn (`animation.parts`)."""

@@ -6,7 +6,7 @@ All that a raw dataset of a face needs beside the motion is here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class RigTongue:
         deltas: offsets of the shapes `TONGUE_NAMES`, float32 `[16, tongue verts, 3]`, without the jaw's motion.
         pose: weights `[frames, 52]` and `[frames, 16]` to positions `[frames, tongue verts, 3]`, moved by the jaw.
         pose_names: the rig's own names of the shapes.
+        bends: whether a shape moves it; otherwise only the jaw does.
     """
 
     neutral: Float32Array
@@ -49,6 +50,7 @@ class RigTongue:
     deltas: Float32Array
     pose: Callable[[Float32Array, Float32Array], Float32Array] = field(repr=False)
     pose_names: tuple[str, ...] = TONGUE_NAMES
+    bends: bool = True
 
     def weights(self, values: Float32Array) -> BlendWeights:
         """Weights `[frames, 16]` with their shapes."""
@@ -111,6 +113,20 @@ class Rig:
         """The line where the lips meet: upper, lower, int32 `[2, pairs]`; without pairs where it is not known."""
         pairs = self.lists.lip_dist
         return np.zeros((2, 0), np.int32) if pairs is None else np.stack([pairs.upper, pairs.lower]).astype(np.int32)
+
+    def with_stiff_tongue_as_part(self) -> Rig:
+        """The rig with a tongue that only the jaw moves as a rigid part of it, for it has no motion to learn."""
+        tongue = self.tongue
+        if tongue is None or tongue.bends:
+            return self
+        part: dict[str, AnyArray] = {
+            "extra_lower_tongue_vertices": tongue.neutral,
+            "extra_lower_tongue_faces": tongue.faces,
+        }
+        if (colours := self.parts.get("extra_tongue_colours")) is not None:
+            part["extra_lower_tongue_colours"] = colours
+        others = {name: array for name, array in self.parts.items() if name != "extra_tongue_colours"}
+        return replace(self, tongue=None, parts=others | part, lists=replace(self.lists, tongue_rigid=None))
 
     def has(self, shape: str) -> bool:
         """Whether the rig has a shape of ARKit."""

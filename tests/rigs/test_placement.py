@@ -13,7 +13,7 @@ from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDE
 from audio2face.errors import UserError
 from audio2face.example.head import Head
 from audio2face.geometry.mesh import triangulate
-from audio2face.rigs import Rig
+from audio2face.rigs import Rig, open_rig
 from audio2face.rigs.character import rig_of
 from audio2face.rigs.scene import Axis, Piece, Scene
 
@@ -194,3 +194,16 @@ def test_teeth_and_tongue_become_parts_that_move_with_the_jaw() -> None:
     inside = np.zeros((2, 16), np.float32)
     inside[:, TONGUE_INDEX["tongueUp"]] = 0.7
     np.testing.assert_allclose(rig.tongue.pose(weights, inside), BEN.tongue(weights, inside), atol=1e-3)
+
+
+def test_a_tongue_that_only_the_jaw_moves_becomes_a_part_of_it() -> None:
+    jaw = {"jawOpen": BEN.skin_shapes[ARKIT_INDEX["jawOpen"]][: len(TONGUE.vertices)]}
+    rig = rig_of(scene_of(head_piece(np.eye(3)), Piece("Tongue", TONGUE.vertices, TONGUE.faces, jaw, None)))
+    assert rig.tongue is not None
+    stiff = rig.with_stiff_tongue_as_part()
+    assert stiff.tongue is None
+    assert stiff.lists.tongue_rigid is None
+    np.testing.assert_array_equal(stiff.parts["extra_lower_tongue_vertices"], TONGUE.vertices)
+    assert "extra_tongue_colours" not in stiff.parts
+    built_in = open_rig("example")
+    assert built_in.with_stiff_tongue_as_part() is built_in
