@@ -209,11 +209,31 @@ class GatedLayer(nn.Module):
             `[batch, steps, width]`, and `past` for the steps after.
         """
         inputs = torch.cat([past, self.norm(hidden)], dim=1)
-        return hidden + self._gated(inputs.transpose(1, 2)), inputs[:, hidden.shape[1] :]
+        gated = functional.glu(convolve_steps(self.conv, inputs, hidden.shape[1]), dim=2)
+        return hidden + gated, inputs[:, hidden.shape[1] :]
 
     def _gated(self, inputs: Tensor) -> Tensor:
         gated: Tensor = functional.glu(self.conv(inputs), dim=1).transpose(1, 2)
         return gated
+
+
+def convolve_steps(conv: nn.Conv1d, inputs: Tensor, steps: int) -> Tensor:
+    """Applies a convolution over time as one matrix product, which runtimes compute fastest for a few steps.
+
+    Args:
+        conv: the convolution.
+        inputs: `[batch, rows, channels]`, the rows that the steps take.
+        steps: number of results.
+
+    Returns:
+        `[batch, steps, width]`.
+    """
+    (taps,), (stride,), (dilation,) = conv.kernel_size, conv.stride, conv.dilation
+    last = stride * (steps - 1) + 1
+    rows = torch.cat([inputs[:, tap * dilation : tap * dilation + last : stride] for tap in range(taps)], dim=2)
+    weight = conv.weight.permute(2, 1, 0).flatten(0, 1)
+    product: Tensor = rows @ weight
+    return product if conv.bias is None else product + conv.bias
 
 
 class ChannelGainNoise(nn.Module):

@@ -33,7 +33,7 @@ from audio2face.models.encoders.base import (
 )
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import MissingWeightsError, WeightsLocation
-from audio2face.models.layers import GatedLayer, full_precision
+from audio2face.models.layers import GatedLayer, convolve_steps, full_precision
 from audio2face.phonetic import front_end
 from audio2face.phonetic.classes import ATTRIBUTES, POSTERIORS, VISEME_CHANNELS
 from audio2face.phonetic.network import (
@@ -122,7 +122,7 @@ class PhoneticNetwork(nn.Module):
         """
         padded = torch.cat([past[0] + front_end.SILENT_FRAME, frames], dim=1)
         kept = [padded[:, frames.shape[1] :] - front_end.SILENT_FRAME]
-        hidden = functional.silu(self.stem(padded.transpose(1, 2))).transpose(1, 2)
+        hidden = functional.silu(convolve_steps(self.stem, padded, frames.shape[1] // 2))
         for layer, before in zip(self.layers, past[1:], strict=True):
             assert isinstance(layer, GatedLayer)
             hidden, after = layer.advance(hidden, before)
