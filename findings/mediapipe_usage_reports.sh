@@ -5,8 +5,7 @@
 #
 # Versions:   mediapipe 1.2.3
 # Behaviour:  a task that is created and used once connects to play.googleapis.com from a thread of its own, seconds later.
-#             The arguments, the settings and the environment variables of the package do not turn it off; the wheel is
-#             not built from the public sources, which hold nothing of it.
+#             We found no argument that turns it off (four fields of its options were tried).
 # Seen:       a proxy of this script is asked for a connection to that host, after one black picture.
 # Why:        pictures of people are private, and a machine that must not reach the internet should not try. What is sent
 #             was not seen: it is encrypted. A proxy on which nothing listens (https_proxy) stops it.
