@@ -1,7 +1,7 @@
 """Runs MediaPipe on a film in a process of its own, which cannot reach a network.
 
-The package reports its use to its maker over the network from a thread of its own; no setting that stops it was found. A
-film shows a person: the process gets a proxy for that traffic on which nothing listens. What the package writes to
+The package reports its use to its maker over the network from a thread of its own; no setting that stops it was found.
+A film shows a person: the process gets a proxy for that traffic on which nothing listens. What the package writes to
 standard error, and a crash of it, stay in that process as well.
 """
 
