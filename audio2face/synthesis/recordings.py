@@ -1,7 +1,8 @@
 """Synthetic recordings: half a minute of one voice each, with the times of its phones, made once and kept.
 
 A recording is a WAV file of 16 kHz and a table of phones of the same name. It holds sentences of random English words
-in one voice and one mood, pauses, and for about a seventh of its time a sound that is no speech, labelled as silence.
+in one voice and one mood, pauses, in half of which somebody breathes, and for about a seventh of its time another sound
+that is no speech. Breaths and other sounds are labelled as silence.
 Each is a function of version, seed and number, so that more recordings of a seed begin with the same ones.
 """
 
@@ -34,6 +35,7 @@ from audio2face.extras import require
 from audio2face.io.atomic import atomic_write, write_text
 from audio2face.io.processes import run_jobs
 from audio2face.phonetic.classes import sounds_of
+from audio2face.synthesis.body_sounds import breath
 from audio2face.synthesis.other_sounds import other_sound
 from audio2face.synthesis.speakers import NaturalSpeaker, random_emotion, random_seed, random_speed, random_voice
 from audio2face.types import Float32Array
@@ -42,6 +44,8 @@ VERSION = 2  # changes with what is made of a seed and a number
 MEAN_SECONDS = 25.0  # of a recording
 _SECONDS = (20.0, 30.0)
 _PAUSE_SECONDS = (0.1, 1.2)
+_BREATHING, _BREATH_SECONDS = 0.5, (0.4, 1.8)  # share of the pauses, and their length
+_BREATH_DECIBELS = (-35.0, -8.0)  # relative to the speech around
 _OTHER_SECONDS = (2.0, 5.5)  # a seventh of the mean length
 _OTHER_DECIBELS = (-30.0, 0.0)  # relative to the speech
 _GAIN_DECIBELS = (-15.0, 0.0)  # of a whole recording, below its loudest
@@ -188,8 +192,7 @@ def _recording(speaker: NaturalSpeaker, rng: np.random.Generator) -> tuple[Float
     parts, length = [], len(other) / MEL_RATE
     while length < seconds:
         spoken = speaker.say(speaker.text(rng), emotion, random_speed(rng), voice, random_seed(rng))
-        pause = _silent(np.zeros(round(float(rng.uniform(*_PAUSE_SECONDS)) * MEL_RATE), np.float32))
-        parts += [_Part(spoken.samples, spoken.phones), pause]
+        parts += [_Part(spoken.samples, spoken.phones), _silent(_pause(rng, float(spoken.samples.std())))]
         length += sum(len(part.samples) for part in parts[-2:]) / MEL_RATE
     level = float(np.sqrt(np.mean(np.square(np.concatenate([part.samples for part in parts])))))
     scale = level * 10 ** (float(rng.uniform(*_OTHER_DECIBELS)) / 20) / (float(other.std()) + 1e-9)
@@ -201,6 +204,16 @@ def _recording(speaker: NaturalSpeaker, rng: np.random.Generator) -> tuple[Float
     samples += np.float32(10 ** rng.uniform(*_NOISE)) * rng.standard_normal(len(samples), dtype=np.float32)
     samples *= np.float32(_PEAK * 10 ** (float(rng.uniform(*_GAIN_DECIBELS)) / 20) / float(np.abs(samples).max()))
     return samples, _joined(parts)
+
+
+def _pause(rng: np.random.Generator, level: float) -> Float32Array:
+    """Silence, or a breath, of which the level of the speech around says how loud it is."""
+    if rng.random() >= _BREATHING:
+        return np.zeros(round(float(rng.uniform(*_PAUSE_SECONDS)) * MEL_RATE), np.float32)
+    times = np.arange(round(float(rng.uniform(*_BREATH_SECONDS)) * MEL_RATE)) / MEL_RATE
+    breathed = breath(rng, times)
+    scale = level * 10 ** (float(rng.uniform(*_BREATH_DECIBELS)) / 20) / (float(breathed.std()) + 1e-9)
+    return np.asarray(scale * breathed, np.float32)
 
 
 def _silent(samples: Float32Array) -> _Part:
