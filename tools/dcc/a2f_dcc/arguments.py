@@ -77,7 +77,7 @@ def export_options(program: str, argv: Sequence[str]) -> ExportOptions:
     """Reads the options of an export; exits with a message where they are wrong."""
     parser = export_parser(program)
     words = list(argv)
-    for place in [place for place, word in enumerate(words[:-1]) if word == "--front"]:
+    for place in reversed([place for place, word in enumerate(words[:-1]) if word == "--front"]):
         words[place : place + 2] = [f"--front={words[place + 1]}"]  # -y is an axis here, and looks like an option
     given = vars(parser.parse_args(words))
     parts = [text.partition("=") for text in given.pop("part")]
