@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from audio2face.dataset.actor import DEFAULT_EMOTION
 from audio2face.dataset.arkit_names import listed
 from audio2face.importers.coverage import ENGLISH, FEWEST, rare_sounds, words_with
+from audio2face.importers.naming import plain_name
 from audio2face.importers.record import ImportRecord, TakeRecord
 
 _FEW_MINUTES, _MANY_MINUTES = 3.0, 10.0
 _FEWEST_SHOTS = 3  # of an emotion
 _MOST_LOST = 0.02
 _MOST_LISTED = 12
+_MUTED_SECONDS = 4.0
 
 
 def about_text(name: str, record: ImportRecord, face: str, made: Sequence[str], missing: Sequence[str]) -> str:
@@ -42,6 +44,7 @@ def about_text(name: str, record: ImportRecord, face: str, made: Sequence[str], 
         "## Sounds of English",
         "As the encoder a2f-phonetic hears them, which errs on single sounds. Times that each occurs:",
         _sounds_table(sounds_of_takes(record)),
+        *_silence(name, record),
         "## What to record next",
         _listed(advice(record, missing), "Nothing is missing by these counts."),
     ]
@@ -92,6 +95,27 @@ def advice(record: ImportRecord, missing: Sequence[str] = ()) -> list[str]:
     if missing:
         found.append(f"The rig lacks {len(missing)} shapes, which captured weights cannot move: {listed(missing)}.")
     return found
+
+
+def _silence(name: str, record: ImportRecord) -> list[str]:
+    """Rows of AUG_MUTED_SHOTS: for each emotion the frame that is most at rest."""
+    calmest: dict[str, tuple[str, int, float]] = {}
+    for take in record.takes.values():
+        if take.rest is not None and take.rest[2] < calmest.get(take.emotion, take.rest)[2] + 1e-9:
+            calmest[take.emotion] = take.rest
+    if not calmest:
+        return []
+    length = round(_MUTED_SECONDS * float(record.fps))
+    rows = [
+        f'    ("{plain_name(name)}", ("{shot}", {frame}), {length}, "{emotion}"),'
+        for emotion, (shot, frame, _) in sorted(calmest.items())
+    ]
+    return [
+        "## Silence",
+        "A network that moves in pauses learns to be still from muted shots. These frames are the most relaxed of each "
+        "emotion; look at them, then add to `config_train.py`:",
+        "\n".join(["```python", "AUG_MUTED_SHOTS = [", *rows, "]", "```"]),
+    ]
 
 
 def _takes_table(takes: Mapping[str, TakeRecord], fps: float) -> str:

@@ -18,6 +18,10 @@ _BLINK_KEYS = len(BLINK_KEYS)
 _SHUT = 0.55  # weight of a lid that is shut in a blink
 _OPEN_SHARE = 0.35  # of the height of a blink that its ends stay below
 _FEWEST_BLINKS = 3
+_REST_SECONDS = 0.2  # around a frame at rest
+_SHUT_COST = 3.0
+_MOUTH = [index for name, index in ARKIT_INDEX.items() if name.startswith(("jaw", "mouth"))]
+_LIDS = [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]
 _BEFORE = 3  # keys before the lids are shut
 _TREND_SECONDS = 1.0
 _MOST_DEGREES = 4.0  # of a saccade around a fixation
@@ -42,9 +46,22 @@ def tongue_of_speech(samples: Float32Array, samplerate: int, num_frames: int, fp
     return np.asarray(tongue, np.float32)
 
 
+def resting_frame(weights: Float32Array, fps: float) -> tuple[int, float]:
+    """The frame of weights `[frames, 52]` whose mouth is most at rest, with open eyes, and how much it still shows.
+
+    A muted shot repeats such a frame, so that a network learns to be still in pauses.
+    """
+    shown = weights[:, _MOUTH].sum(axis=1, dtype=np.float64) + _SHUT_COST * weights[:, _LIDS].max(axis=1)
+    size = min(len(shown), round(_REST_SECONDS * fps) | 1)
+    padded = np.pad(shown, (size // 2, size - 1 - size // 2), mode="edge")
+    calm = np.convolve(padded, np.ones(size) / size, mode="valid")
+    frame = int(calm.argmin())
+    return frame, float(calm[frame])
+
+
 def find_blinks(weights: Float32Array, fps: float) -> Float32Array:
     """The blinks in weights `[frames, 52]`, as keys at 30 frames per second from 0 to 1, float32 `[blinks, 10]`."""
-    lids = weights[:, [ARKIT_INDEX["eyeBlinkLeft"], ARKIT_INDEX["eyeBlinkRight"]]].mean(axis=1).astype(np.float64)
+    lids = weights[:, _LIDS].mean(axis=1).astype(np.float64)
     peaks = np.flatnonzero((lids[1:-1] >= _SHUT) & (lids[1:-1] >= lids[:-2]) & (lids[1:-1] > lids[2:])) + 1
     found = []
     for peak in peaks.tolist():

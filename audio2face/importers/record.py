@@ -35,6 +35,7 @@ class TakeRecord:
         notes: what was chosen or repaired.
         sounds: how often each sound of English occurs.
         files: size of each file, by path within the data set.
+        rest: shot and frame in which the mouth is most at rest, and how much it still shows; None of meshes.
     """
 
     digest: str
@@ -48,6 +49,7 @@ class TakeRecord:
     notes: tuple[str, ...] = ()
     sounds: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)
+    rest: tuple[str, int, float] | None = None
 
     def is_whole(self, folder: Path) -> bool:
         """Whether all of its files are there, with their sizes."""
@@ -91,7 +93,9 @@ class ImportRecord:
 
 
 def _take(values: Mapping[str, Any]) -> TakeRecord:
-    return TakeRecord(**{**values, "made": tuple(values["made"]), "notes": tuple(values["notes"])})
+    rest = values.get("rest")
+    tuples = {"made": tuple(values["made"]), "notes": tuple(values["notes"]), "rest": rest and tuple(rest)}
+    return TakeRecord(**{**values, **tuples})
 
 
 def digest_of(take: Take, face: str) -> str:

@@ -22,7 +22,14 @@ from audio2face.errors import UserError
 from audio2face.geometry import write_cache
 from audio2face.geometry.frames import PoseReader, blocks_of
 from audio2face.importers.actor import Face, RigFace, posed_on
-from audio2face.importers.made import blink_keys, find_blinks, saccades, small_eye_motion, tongue_of_speech
+from audio2face.importers.made import (
+    blink_keys,
+    find_blinks,
+    resting_frame,
+    saccades,
+    small_eye_motion,
+    tongue_of_speech,
+)
 from audio2face.importers.plan import ShotPlan, plan_shots
 from audio2face.importers.record import FOLDER, ImportRecord, TakeRecord, digest_of
 from audio2face.importers.recordings import (
@@ -184,6 +191,7 @@ class DatasetWriter:
             notes=(*take.notes, *plan.notes),
             sounds=dict(plan.sounds),
             files={path.relative_to(self.folder).as_posix(): path.stat().st_size for path in files},
+            rest=_rest_of(take, plan),
         )
         self.record.save(self.folder)
 
@@ -289,6 +297,16 @@ def _write_frames(path: Path, frames: PoseReader, fps: float, done: list[int]) -
             done.append(block.stop - block.start)
 
     write_cache(path, blocks(), fps=fps, num_frames=frames.num_frames, num_verts=frames.num_verts)
+
+
+def _rest_of(take: Take, plan: ShotPlan) -> tuple[str, int, float] | None:
+    """Shot and frame in which the mouth is most at rest, and how much it still shows; None of a take of meshes."""
+    if take.weights is None:
+        return None
+    found = [
+        (name, *resting_frame(take.weights[shot.frames], float(take.fps))) for name, shot in plan.shots_by_name.items()
+    ]
+    return min(found, key=lambda each: each[2])
 
 
 def _made(take: Take, face: Face) -> tuple[str, ...]:

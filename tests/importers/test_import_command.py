@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from fractions import Fraction
@@ -17,6 +18,7 @@ from audio2face.audio import read_track
 from audio2face.cli import import_data
 from audio2face.config import load
 from audio2face.dataset import ActorDataset
+from audio2face.dataset.arkit_names import ARKIT_INDEX
 from audio2face.dataset.checks import check_actor
 from audio2face.errors import UserError
 from audio2face.example.head import Head
@@ -126,6 +128,21 @@ def test_a_second_call_keeps_what_is_written_and_adds_takes(tmp_path: Path, home
     kept = {path.stem for path in before if after[path] == before[path]}
     assert kept == {"a_001"}
     assert dataset.shot("c_001").jaw_deltas() is not None
+
+
+def test_a_muted_shot_is_proposed_where_the_mouth_rests(tmp_path: Path, home: Path) -> None:
+    spoken = babble(3.0)
+    spoken.weights[:, ARKIT_INDEX["mouthSmileLeft"]] = 0.8
+    spoken.weights[40:55] = 0.0
+    imported("livelink", write_take(tmp_path / "takes", "a", spoken))
+    (row,) = [line for line in (home / "datasets/mary/about.md").read_text().splitlines() if line.startswith("    (")]
+    actor, (shot, frame), length, emotion = ast.literal_eval(row.strip().rstrip(","))
+    assert (actor, shot, length, emotion) == ("mary", "a_001", 120, "neutral")
+    assert 40 <= frame < 55
+    (home / "configs/mary/config_train.py").write_text(
+        f'RUN_NAME = "mary"\nNETWORK_TYPE = "diffusion"\nAUG_MUTED_SHOTS = [{row.strip()}]\n'
+    )
+    load("mary", stage="train", check_files=False)
 
 
 def test_an_edited_configuration_is_kept(tmp_path: Path, home: Path) -> None:
