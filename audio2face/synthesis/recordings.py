@@ -40,7 +40,7 @@ from audio2face.synthesis.other_sounds import other_sound
 from audio2face.synthesis.speakers import NaturalSpeaker, random_emotion, random_seed, random_speed, random_voice
 from audio2face.types import Float32Array
 
-VERSION = 2  # changes with what is made of a seed and a number
+VERSION = 3  # changes with what is made of a seed and a number
 MEAN_SECONDS = 25.0  # of a recording
 _SECONDS = (20.0, 30.0)
 _PAUSE_SECONDS = (0.1, 1.2)
