@@ -34,12 +34,15 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "video": ("av", "matplotlib"),
         "gltf": ("pygltflib",),
         "capture": ("mediapipe", "av"),
+        "alembic": ("alembic3d",),
         "example": ("hibari", "python_stretch"),
     }
 )
 
 # Those that the repository's environment leaves out, because they are large and few need them, as pip takes them.
-APART: Mapping[str, tuple[str, ...]] = MappingProxyType({"capture": ("mediapipe>=1.2.3", "av>=14.0")})
+APART: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"capture": ("mediapipe>=1.2.3", "av>=14.0"), "alembic": ("alembic3d>=1.8.12",)}
+)
 
 
 def missing(extra: str) -> list[str]:

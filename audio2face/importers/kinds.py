@@ -99,6 +99,9 @@ KINDS: Mapping[str, Kind] = {
         "films of a speaking face, through MediaPipe's face landmarker (--model FILE)",
         ("model", "smoothing", "rest"),
     ),
+    "gltf": Kind("gltf", "GltfCharacters", "animated characters as .glb or .gltf: morph targets and joints"),
+    "usd": Kind("usd", "UsdCharacters", "animated characters as USD: samples of points, UsdSkel shapes and joints"),
+    "alembic": Kind("alembic", "AlembicCaches", "animated meshes as Alembic caches, .abc"),
     "vertices": Kind(
         "vertices",
         "VertexArrays",

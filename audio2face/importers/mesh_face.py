@@ -25,6 +25,7 @@ from audio2face.rigs.jaw import NUM_POINTS, far_apart, moved_with_jaw
 from audio2face.rigs.lists_file import lists_path
 from audio2face.rigs.placement import Placed, place
 from audio2face.rigs.regions import find_lips
+from audio2face.rigs.rigid_pieces import is_eye
 from audio2face.rigs.scene import Piece, Scene
 from audio2face.rigs.shape_names import SIDES, ShapeTable
 from audio2face.types import BoolArray, Float32Array, Float64Array, Int64Array
@@ -179,12 +180,13 @@ class _Search:
     def _pieces(self, opening: Float32Array) -> tuple[list[Piece], ShapeTable, bool]:
         """The pieces at rest, their shapes, and whether the file names them.
 
-        Without names all pieces have one shape, the opening jaw; with them those without shapes have it.
+        Without names all pieces but eyeballs have one shape, the opening jaw; with them those without shapes.
         """
         named = _named_table(self._take.pieces)
         found = []
         for piece, own in zip(self._take.pieces, self._ranges, strict=True):
-            moved = {_OPEN: opening[own]} if named is None or not piece.targets else {}
+            opens = (named is None or not piece.targets) and not is_eye(piece)
+            moved = {_OPEN: opening[own]} if opens else {}
             found.append(replace(piece, vertices=self._rest[own], targets={**piece.targets, **moved}))
         table = named or ShapeTable.find([_OPEN])
         assert table is not None

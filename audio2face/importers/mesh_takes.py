@@ -55,7 +55,9 @@ class MeshImporter(Importer):
         _check_same(found)
         self._face = find_face(found, self.lists())
         for moving in found:
-            self._takes[moving.name] = self._take(moving, self._face, is_only=len(found) == 1)
+            shares = sum(other.source == moving.source for other in found) > 1
+            stems = [moving.name] if shares else [moving.name, moving.source.stem]
+            self._takes[moving.name] = self._take(moving, self._face, stems, is_only=len(found) == 1)
         return [summary_of(take) for take in self._takes.values()]
 
     def read(self, name: str) -> Take:
@@ -67,10 +69,9 @@ class MeshImporter(Importer):
         assert self._face is not None
         return self._face.actor
 
-    def _take(self, moving: MovingMeshes, face: FaceInMotion, *, is_only: bool) -> Take:
+    def _take(self, moving: MovingMeshes, face: FaceInMotion, stems: Sequence[str], *, is_only: bool) -> Take:
         audio, silent = moving.audio, list[str]()
         if audio is None or self.options.audio is not None:
-            stems = [moving.name, moving.source.stem]
             audio, silent = find_recording(self.options.audio, stems, moving.source.parent, is_only)
         measured = _measure(moving, face)
         notes = [*silent, *face.notes, *moving.notes]

@@ -23,7 +23,7 @@ def opening_scores(aligned: Float32Array, rest: Float32Array) -> Float64Array:
     """How far the jaw is open in frames of speech, `[frames]`, from 0 for the least to 1 for the most.
 
     Opening is the largest motion of a speaking face (the first principal component), in the direction in which the chin
-    goes away from the parts that do not move.
+    goes away from the upper face.
 
     Args:
         aligned: frames without the head's motion, `[frames, verts, 3]`.
@@ -35,12 +35,19 @@ def opening_scores(aligned: Float32Array, rest: Float32Array) -> Float64Array:
     scores = np.linalg.eigh(moved @ moved.T)[1][:, -1]
     along = (scores @ moved).reshape(-1, 3)
     reach = np.linalg.norm(along, axis=1)
-    still = reach < _STILL * reach.max(initial=0)
-    middle = rest[chosen][still].mean(axis=0) if still.any() else rest.mean(axis=0)
-    away = np.einsum("vc,vc->", along, rest[chosen] - middle)
+    away = np.einsum("vc,vc->", along, rest[chosen] - _middle_of_still(rest[chosen], reach))
     signed = scores if away > 0 else -scores
     low, high = np.quantile(signed, [_LOW, _HIGH])
     return np.asarray((signed - low) / max(high - low, 1e-12))
+
+
+def _middle_of_still(rest: Float32Array, reach: Float64Array) -> Float32Array:
+    """The middle of what does not move near what does: the upper face, `[3]`."""
+    moved = reach > _STILL * reach.max(initial=0)
+    centre = np.asarray(reach @ rest / max(float(reach.sum()), 1e-12))
+    size = np.linalg.norm(np.ptp(rest[moved], axis=0)) if moved.any() else 0.0
+    still = ~moved & (np.linalg.norm(rest - centre, axis=1) < size)
+    return np.asarray(rest[still].mean(axis=0) if still.any() else rest.mean(axis=0), np.float32)
 
 
 def find_chin(placed: Float32Array, neutral: Float32Array) -> StillParts | None:

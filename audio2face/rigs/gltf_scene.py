@@ -17,7 +17,7 @@ from audio2face.geometry.mesh import encoded
 from audio2face.io.atomic import file_sha256
 from audio2face.rigs.gltf_reader import GltfFile, checked_index, format_errors
 from audio2face.rigs.scene import Piece, Scene
-from audio2face.types import AnyArray, Float32Array, Float64Array, Int32Array, UInt8Array
+from audio2face.types import AnyArray, Float32Array, Float64Array, Int32Array, Int64Array, UInt8Array
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _MOST_DEPTH = 200  # of nodes within nodes
@@ -55,46 +55,58 @@ def read_pieces(file: GltfFile) -> list[Piece]:
     """
     with format_errors(file.path):
         nodes = file.document.get("nodes", [])
-        worlds = dict(_worlds(file.document, nodes))
+        worlds = node_worlds(file.document, {})
         return [
             piece for index, world in worlds.items() if "mesh" in nodes[index] for piece in _pieces(file, index, worlds)
         ]
 
 
-def _worlds(document: Mapping[str, Any], nodes: list[dict[str, Any]]) -> Iterator[tuple[int, Float64Array]]:
-    """The nodes of the scene with their world matrices `[4, 4]`, each once."""
-    scenes = document.get("scenes", [])
+def node_worlds(document: Mapping[str, Any], locals_of: Mapping[int, Float64Array]) -> dict[int, Float64Array]:
+    """The world matrices of the nodes of the scene, each once and after its parent.
+
+    Args:
+        document: the glTF document.
+        locals_of: matrices of nodes in their parent, `[..., 4, 4]`, where these are not those at rest.
+    """
+    nodes, scenes = document.get("nodes", []), document.get("scenes", [])
     children = {child for node in nodes for child in node.get("children", [])}
     roots = [index for index in range(len(nodes)) if index not in children]
     if scenes:
         roots = scenes[checked_index(document.get("scene", 0))].get("nodes", roots)
     waiting = [(checked_index(root), np.eye(4), 0) for root in reversed(roots)]
-    seen: set[int] = set()
+    found: dict[int, Float64Array] = {}
     while waiting:
         index, parent, depth = waiting.pop()
-        if index in seen or depth > _MOST_DEPTH:
+        if index in found or depth > _MOST_DEPTH:
             raise ValueError("its nodes form no tree")
-        seen.add(index)
-        world = parent @ _local(nodes[index])
-        yield index, world
+        world = parent @ (locals_of[index] if index in locals_of else node_matrix(nodes[index]))
+        found[index] = world
         waiting += [(checked_index(child), world, depth + 1) for child in reversed(nodes[index].get("children", []))]
+    return found
 
 
-def _local(node: Mapping[str, Any]) -> Float64Array:
+def node_matrix(node: Mapping[str, Any]) -> Float64Array:
     """The matrix of a node in its parent, `[4, 4]`."""
     if "matrix" in node:
         return np.asarray(node["matrix"], np.float64).reshape(4, 4).T
-    x, y, z, w = (float(value) for value in node.get("rotation", (0, 0, 0, 1)))
-    turned = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-    matrix = np.eye(4)
-    matrix[:3, :3] = turned * np.asarray(node.get("scale", (1, 1, 1)), np.float64)
-    matrix[:3, 3] = np.asarray(node.get("translation", (0, 0, 0)), np.float64)
+    parts = (node.get("translation", (0, 0, 0)), node.get("rotation", (0, 0, 0, 1)), node.get("scale", (1, 1, 1)))
+    return placed_by(*(np.asarray(part, np.float64) for part in parts))
+
+
+def placed_by(shift: Float64Array, rotation: Float64Array, scale: Float64Array) -> Float64Array:
+    """Matrices `[..., 4, 4]` of translations `[..., 3]`, quaternions x y z w `[..., 4]`, and scales `[..., 3]`."""
+    x, y, z, w = np.moveaxis(rotation, -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    turned = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    shape = np.broadcast_shapes(turned.shape[:-2], shift.shape[:-1], scale.shape[:-1])
+    matrix = np.zeros((*shape, 4, 4))
+    matrix[..., :3, :3] = turned * scale[..., None, :]
+    matrix[..., :3, 3] = shift
+    matrix[..., 3, 3] = 1
     return matrix
 
 
@@ -104,14 +116,14 @@ def _pieces(file: GltfFile, index: int, worlds: Mapping[int, Float64Array]) -> I
     mesh = file.document["meshes"][checked_index(node["mesh"])]
     name = " ".join(str(part) for part in (node.get("name"), mesh.get("name")) if part)
     for primitive in mesh["primitives"]:
-        faces = _triangles(file, primitive)
+        faces = triangles_of(file, primitive)
         if faces is None:
             continue
         vertices = np.asarray(file.accessor(primitive["attributes"]["POSITION"]), np.float64)
         matrices = _placement(file, node, primitive, worlds, index)
         targets = {
             target: _turned(matrices, np.asarray(delta, np.float64))
-            for target, delta in _targets(file, mesh, primitive, name)
+            for target, delta in named_targets(file, mesh, primitive, name)
         }
         placed = np.asarray(_turned(matrices, vertices) + matrices[..., :3, 3], np.float32)
         if not np.isfinite(placed).all() or not all(np.isfinite(delta).all() for delta in targets.values()):
@@ -137,22 +149,39 @@ def _placement(
 ) -> Float64Array:
     """What places a mesh: the matrix of its node, or those of its skeleton for each vertex `[verts, 4, 4]`."""
     attributes = primitive["attributes"]
-    if "skin" not in node or not {"JOINTS_0", "WEIGHTS_0"} <= attributes.keys():
+    if not is_skinned(node, attributes):
         return worlds[index]
+    places, shares = skin_weights(file, attributes)
+    bound = bound_joints(file, node, worlds)
+    return np.asarray(np.einsum("vk,vkij->vij", shares, bound[places]))
+
+
+def is_skinned(node: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
+    """Whether joints move a primitive."""
+    return "skin" in node and {"JOINTS_0", "WEIGHTS_0"} <= attributes.keys()
+
+
+def bound_joints(file: GltfFile, node: Mapping[str, Any], worlds: Mapping[int, Float64Array]) -> Float64Array:
+    """What each joint of a node's skin does to vertices of the mesh, `[..., joints, 4, 4]`."""
     skin = file.document["skins"][checked_index(node["skin"])]
     joints = [checked_index(joint) for joint in skin["joints"]]
-    bound = np.stack([worlds.get(joint, np.eye(4)) for joint in joints])
+    bound = np.stack(np.broadcast_arrays(*(worlds.get(joint, np.eye(4)) for joint in joints)), axis=-3)
     if "inverseBindMatrices" in skin:
         bound = bound @ file.accessor(skin["inverseBindMatrices"]).astype(np.float64).reshape(-1, 4, 4).mT
-    places = file.accessor(attributes["JOINTS_0"]).astype(np.intp)
+    return bound
+
+
+def skin_weights(file: GltfFile, attributes: Mapping[str, Any]) -> tuple[Int64Array, Float64Array]:
+    """The joints of each vertex and their shares, which sum to 1, `[verts, 4]` each."""
+    places = file.accessor(attributes["JOINTS_0"]).astype(np.int64)
     shares = file.accessor(attributes["WEIGHTS_0"]).astype(np.float64)
     total = shares.sum(axis=1, keepdims=True)
     shares = np.where(total > 0, shares / np.where(total > 0, total, 1), 0)
     shares[:, 0] += total[:, 0] <= 0
-    return np.asarray(np.einsum("vk,vkij->vij", shares, bound[places]))
+    return places, shares
 
 
-def _triangles(file: GltfFile, primitive: Mapping[str, Any]) -> Int32Array | None:
+def triangles_of(file: GltfFile, primitive: Mapping[str, Any]) -> Int32Array | None:
     """Triangles `[n, 3]`; None for points and lines."""
     mode = primitive.get("mode", _TRIANGLES)
     if "indices" in primitive:
@@ -171,7 +200,7 @@ def _triangles(file: GltfFile, primitive: Mapping[str, Any]) -> Int32Array | Non
     return np.asarray(rows, np.int32)
 
 
-def _targets(
+def named_targets(
     file: GltfFile, mesh: Mapping[str, Any], primitive: Mapping[str, Any], name: str
 ) -> Iterator[tuple[str, AnyArray]]:
     """The morph targets that move positions, by name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from audio2face.dataset.arkit_names import listed
 from audio2face.errors import FileFormatError, missing_file
 from audio2face.geometry.mesh import encoded
 from audio2face.io.atomic import file_sha256
-from audio2face.rigs.scene import Piece, Scene, damage, polygons, turned_over
+from audio2face.rigs.scene import Axis, Piece, Scene, damage, polygons, turned_over
 from audio2face.types import Float32Array, Float64Array, Int32Array, UInt8Array
 
 _FORMAT, _AGAIN = "USD stage", "Export the character again, as one file (.usdc or .usdz)."
@@ -34,27 +35,54 @@ def read_usd(path: Path) -> Scene:
         UserError: there is no such file.
         FileFormatError: it is damaged.
     """
-    if not path.is_file():
-        raise missing_file("there is no such character", path, "Give the path of a .usd, .usda, .usdc or .usdz file.")
-    try:
-        stage = Usd.Stage.Open(str(path))
-    except Tf.ErrorException as error:
-        lines = str(error).strip().splitlines()
-        reason = next((said[1] for line in lines if (said := _SAID.search(line))), lines[-1].strip())
-        raise FileFormatError(f"is not a valid {_FORMAT}: {reason}", path=path, hint=_AGAIN) from error
-    meshes = [UsdGeom.Mesh(prim) for prim in _shown(stage)]
-    with damage(path, _FORMAT, _AGAIN):
-        shapes = {str(mesh.GetPath()): dict(_blend_shapes(mesh)) for mesh in meshes}
+    stage = open_stage(path)
+    meshes = shown_meshes(stage)
+    with stage_errors(path):
+        shapes = {str(mesh.GetPath()): dict(blend_shapes_of(mesh)) for mesh in meshes}
     names = tuple(dict.fromkeys(name for found in shapes.values() for name in found))
+    unit, up = unit_and_axis(stage)
     return Scene(
         path=path,
         kind="blend shapes",
         shapes=names,
         load=lambda wanted: _load(stage, path, meshes, wanted),
-        unit_cm=100 * float(UsdGeom.GetStageMetersPerUnit(stage)) if _states_unit(stage) else None,
-        up="z" if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z else "y",
+        unit_cm=unit,
+        up=up,
         digest=file_sha256(path),
     )
+
+
+def open_stage(path: Path) -> Usd.Stage:
+    """Opens a stage.
+
+    Raises:
+        UserError: there is no such file.
+        FileFormatError: it is damaged.
+    """
+    if not path.is_file():
+        raise missing_file("there is no such character", path, "Give the path of a .usd, .usda, .usdc or .usdz file.")
+    try:
+        return Usd.Stage.Open(str(path))
+    except Tf.ErrorException as error:
+        lines = str(error).strip().splitlines()
+        reason = next((said[1] for line in lines if (said := _SAID.search(line))), lines[-1].strip())
+        raise FileFormatError(f"is not a valid {_FORMAT}: {reason}", path=path, hint=_AGAIN) from error
+
+
+def stage_errors(path: Path) -> AbstractContextManager[None]:
+    """Turns what a damaged stage causes into one error, a FileFormatError with what is wrong."""
+    return damage(path, _FORMAT, _AGAIN)
+
+
+def shown_meshes(stage: Usd.Stage) -> list[UsdGeom.Mesh]:
+    """The meshes that are drawn; of instances each copy."""
+    return [UsdGeom.Mesh(prim) for prim in _shown(stage)]
+
+
+def unit_and_axis(stage: Usd.Stage) -> tuple[float | None, Axis]:
+    """Centimetres of a unit of length, None where the stage does not say, and the axis upwards."""
+    unit = 100 * float(UsdGeom.GetStageMetersPerUnit(stage)) if _states_unit(stage) else None
+    return unit, "z" if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z else "y"
 
 
 def _states_unit(stage: Usd.Stage) -> bool:
@@ -62,7 +90,6 @@ def _states_unit(stage: Usd.Stage) -> bool:
 
 
 def _shown(stage: Usd.Stage) -> Iterator[Usd.Prim]:
-    """The meshes that are drawn; of instances each copy."""
     for prim in stage.Traverse(Usd.TraverseInstanceProxies()):
         if not prim.IsA(UsdGeom.Mesh):
             continue
@@ -72,7 +99,7 @@ def _shown(stage: Usd.Stage) -> Iterator[Usd.Prim]:
             yield prim
 
 
-def _blend_shapes(mesh: UsdGeom.Mesh) -> Iterator[tuple[str, UsdSkel.BlendShape]]:
+def blend_shapes_of(mesh: UsdGeom.Mesh) -> Iterator[tuple[str, UsdSkel.BlendShape]]:
     """The shapes of a mesh, by the names that weights are given to."""
     binding = UsdSkel.BindingAPI(mesh.GetPrim())
     names = binding.GetBlendShapesAttr().Get() or []
@@ -89,8 +116,8 @@ def _blend_shapes(mesh: UsdGeom.Mesh) -> Iterator[tuple[str, UsdSkel.BlendShape]
 def _load(stage: Usd.Stage, path: Path, meshes: Collection[UsdGeom.Mesh], wanted: Collection[str]) -> list[Piece]:
     transforms = UsdGeom.XformCache(Usd.TimeCode.EarliestTime())
     bent: dict[str, None] = {}
-    with damage(path, _FORMAT, _AGAIN):
-        pieces = [_piece(mesh, wanted, transforms, bent) for mesh in meshes]
+    with stage_errors(path):
+        pieces = [mesh_piece(mesh, wanted, transforms, bent) for mesh in meshes]
     if bent:
         LOGGER.warning(
             "%s: in-between shapes are left out, so these move along straight lines: %s", path.name, listed([*bent])
@@ -98,14 +125,28 @@ def _load(stage: Usd.Stage, path: Path, meshes: Collection[UsdGeom.Mesh], wanted
     return [piece for piece in pieces if len(piece.vertices)]
 
 
-def _piece(mesh: UsdGeom.Mesh, wanted: Collection[str], transforms: UsdGeom.XformCache, bent: dict[str, None]) -> Piece:
-    """One mesh in the space of the stage; names of shapes with in-betweens are added to `bent`."""
+def mesh_piece(
+    mesh: UsdGeom.Mesh,
+    wanted: Collection[str],
+    transforms: UsdGeom.XformCache,
+    bent: dict[str, None],
+    time: Usd.TimeCode | None = None,
+) -> Piece:
+    """One mesh in the space of the stage.
+
+    Args:
+        mesh: the mesh.
+        wanted: names of shapes.
+        transforms: of the prims.
+        bent: names of shapes with in-betweens are added to it.
+        time: of its points; None: of their first sample.
+    """
     name = str(mesh.GetPath())
-    points = _rows(mesh.GetPointsAttr().Get(Usd.TimeCode.EarliestTime()))
+    points = _rows(mesh.GetPointsAttr().Get(Usd.TimeCode.EarliestTime() if time is None else time))
     matrix = _placement(mesh, transforms)
     faces = _faces(mesh, len(points), name)
     targets = {}
-    for shape, blend in _blend_shapes(mesh):
+    for shape, blend in blend_shapes_of(mesh):
         if shape in wanted:
             targets[shape] = np.asarray(_offsets(blend, len(points)) @ matrix[:3, :3], np.float32)
             if blend.GetInbetweens():

@@ -16,6 +16,9 @@ IMPORT_KINDS = {
     "livelink": "takes of the Live Link Face app in ARKit mode: folders or CSV files",
     "arkit": "weights of ARKit's shapes: CSV, JSON (Audio2Face's too), .npy, .npz",
     "video": "films of a speaking face, through MediaPipe's face landmarker (--model FILE)",
+    "gltf": "animated characters as .glb or .gltf: morph targets and joints",
+    "usd": "animated characters as USD: samples of points, UsdSkel shapes and joints",
+    "alembic": "animated meshes as Alembic caches, .abc",
     "vertices": "arrays of vertices, as research data sets have them (--layout, --subject)",
 }
 
@@ -32,6 +35,7 @@ def importing() -> argparse.ArgumentParser:
         "  python run_import.py livelink MySlate_1_iPhone.csv --audio MySlate_1.wav --name mary --dry-run\n"
         "  python run_import.py arkit weights.json --audio speech.wav --name mary --rig character.glb\n"
         "  python run_import.py video interview.mp4 --model face_landmarker.task --name mary\n"
+        "  python run_import.py gltf shots/ --audio recordings/ --name mary\n"
         "  python run_import.py vertices VOCASET --layout vocaset --subject FaceTalk_170725_00137_TA --name mary\n"
         "  python run_import.py livelink takes/ --name mary --emotion joy --train",
     )
