@@ -27,7 +27,6 @@ _USUAL_CM = 14.0
 _UNITS_CM: Mapping[str, float] = {"millimetres": 0.1, "centimetres": 1.0, "decimetres": 10.0, "metres": 100.0}
 _SURE = 0.3  # sum of two cosines by which other axes must fit better than those of the file
 _IN_FRONT = 0.05  # sizes of the face: the mouth of a head lies further than this in front of its middle
-_STILL = 0.1  # of the largest motion of the opening jaw: what moves less stays still
 _APART = 0.1  # sizes of the face between left and right
 _OUTWARDS = 0.02  # of area times size: the volume of a surface whose winding is certain
 _ABOVE = ("eye", "brow")
@@ -121,26 +120,13 @@ def _name_of(axis: Float64Array) -> str:
 
 
 def _upwards(pieces: Sequence[Piece], table: ShapeTable) -> Float64Array:
-    """The unit vector from the mouth to the eyes.
-
-    Without shapes of the eyes: an opening jaw goes down and back, and what stays still lies above it and behind, so
-    that what is common to both is the height.
-    """
-    name = table.pose_names[table.opening]
-    mouth = _middle(pieces, [name])
+    """The unit vector from the mouth to the eyes; without shapes of the eyes against the motion of the opening jaw."""
+    mouth = _middle(pieces, [table.pose_names[table.opening]])
     eyes = _middle(pieces, [name for shape in table.found if shape.startswith(_ABOVE) for name in table.own(shape)])
-    if mouth is None:
-        return np.array([0.0, 1.0, 0.0])
-    if eyes is not None:
+    if eyes is not None and mouth is not None:
         return _unit_vector(eyes - mouth)
-    opening = [piece for piece in pieces if name in piece.targets]
-    down = _unit_vector(np.sum([piece.targets[name].sum(axis=0) for piece in opening], axis=0))
-    vertices = np.concatenate([piece.vertices for piece in opening]).astype(np.float64)
-    reach = np.linalg.norm(np.concatenate([piece.targets[name] for piece in opening]), axis=1)
-    moved = reach > _STILL * reach.max()
-    near = np.linalg.norm(vertices - mouth, axis=1) < np.linalg.norm(np.ptp(vertices[moved], axis=0))
-    still = vertices[near & ~moved]
-    return _unit_vector(_unit_vector(still.mean(axis=0) - mouth) - down) if len(still) else -down
+    name = table.pose_names[table.opening]
+    return -_unit_vector(np.sum([piece.targets[name].sum(axis=0) for piece in pieces if name in piece.targets], axis=0))
 
 
 def _forwards(pieces: Sequence[Piece], table: ShapeTable) -> Float64Array:
