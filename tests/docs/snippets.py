@@ -37,6 +37,7 @@ NOT_RUN = {
 # What marks Python that cannot be run, with the reason; what it imports is imported all the same, except from Maya.
 NOT_EXECUTED = {
     "import maya.cmds": "needs Maya",
+    "subj_seq_to_idx.pkl": "needs the files of VOCASET",
     "write_page(animation": "needs a finished animation; tests/player write such pages",
 }
 

@@ -30,11 +30,22 @@ from audio2face.cli import parsers, settings
 from audio2face.cli.main import COMMANDS
 from audio2face.config import Roots, load
 from audio2face.evaluator.report_files import write_report
+from audio2face.importers.research_layout import read_layout
 from tools import docker
 
 CONFIGURED = re.compile(r"# configs/[a-z-]+/(?P<file>config_(?P<section>[a-z]+)\.py)\n")
 PYTHON = blocks("python")
-KNOWN_LANGUAGES = {"bash", "powershell", "python", "json", "ini", "text", "{toctree}", "{include} ../CONTRIBUTING.md"}
+KNOWN_LANGUAGES = {
+    "bash",
+    "powershell",
+    "python",
+    "json",
+    "toml",
+    "ini",
+    "text",
+    "{toctree}",
+    "{include} ../CONTRIBUTING.md",
+}
 # What a snippet of one file needs of the others.
 AROUND = {
     "config_dataset.py": """ACTOR_NAMES = ["mary", "john"]
@@ -104,6 +115,13 @@ def test_code_runs(block: Block, folder_of_files: Path) -> None:
         return
     if "np.save" in block.text or "json.dump" in block.text:
         assert set(folder_of_files.iterdir()) > before, "writes nothing"
+
+
+def test_toml_is_a_layout(tmp_path: Path) -> None:
+    for number, block in enumerate(blocks("toml")):
+        path = tmp_path / f"{number}.toml"
+        path.write_text(block.text)
+        assert read_layout(str(path)).fps == 60
 
 
 def test_json_is_json() -> None:
