@@ -146,6 +146,10 @@ def test_which_files_a_stage_needs(load_files: Loader, stage: Stage, missing: st
         ),
         ('NETWORK_TYPE = "diffusion"\nTARGET_FPS = 24', "TARGET_FPS: a diffusion network runs at 60 or 30"),
         (
+            'NETWORK_TYPE = "streaming"\nTARGET_FPS = 29.97',
+            "a streaming network runs at 24, 25, 30, 48, 50, 60",
+        ),
+        (
             'NETWORK_TYPE = "diffusion"\nNETWORK_HYPER_PARAMS = {"hubert_feature_dim": 1536}',
             "NETWORK_HYPER_PARAMS['hubert_feature_dim']: must be 768 at TARGET_FPS 60",
         ),
