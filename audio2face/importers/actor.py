@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -173,8 +173,9 @@ class MeshFace:
         return self.actor.neutral.size + (0 if self.actor.tongue is None else self.actor.tongue.neutral.size)
 
     def geometry(self, blinks: Float32Array, small_motion: Float32Array) -> ActorGeometry:
-        """Its files."""
-        return self.actor
+        """Its files, with the blink and the small motion of the eyes."""
+        shuts = self.actor.eye_close is not None
+        return replace(self.actor, blink_keys=blinks if shuts else None, saccades=small_motion)
 
 
 Face = RigFace | MeshFace

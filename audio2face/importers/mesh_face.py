@@ -16,7 +16,6 @@ from audio2face.dataset.layout import ActorGeometry
 from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.errors import FileFormatError
 from audio2face.importers.actor import actor_of_rig
-from audio2face.importers.made import blink_keys, saccades
 from audio2face.importers.moving import MovingMeshes, sample_frames
 from audio2face.importers.speech_motion import blink_offsets, chin_scores, find_chin, opening_offsets, opening_scores
 from audio2face.importers.still_parts import StillParts, find_still_parts
@@ -229,7 +228,8 @@ class _Search:
         lists = rig.lists
         if lists.lip_dist is None:
             lists = replace(lists, lip_dist=find_lips(rig.neutral, rig.delta(_OPEN)))
-        own = actor_of_rig(rig, blink_keys(np.zeros((0, 10), np.float32))[0], saccades([])[0])
+        nothing = np.zeros(0, np.float32)  # the takes tell blink and saccades when they are written
+        own = actor_of_rig(rig, nothing, nothing)
         return replace(
             own,
             faces=own.faces if own.faces is not None and len(own.faces) else None,

@@ -50,6 +50,8 @@ HEAD_POSITIONS_ARCHIVE = "xform/head_positions_all.npz"
 """Archive of all shots: positions of the head relative to the start of its take, centimetres, `[frames, 3]`."""
 
 _BLOCK_BYTES = 16 << 20
+_BLINK_MADE = "the blink that animations add: the example's, too few were captured"
+_SACCADES_MADE = "saccades that animations add: the example's, too few were captured"
 _SPARE_BYTES = 64 << 20  # of the disk
 _JAW, _EYES, _HEAD, _PLACE, _BLINKS, _GAZE = "jaw", "eyes", "head", "place", "blinks", "gaze"
 
@@ -221,12 +223,11 @@ class DatasetWriter:
         blinks = [each.read(_BLINKS) for each in archives.values() if _BLINKS in each.members]
         keys, are_blinks_theirs = blink_keys(np.concatenate([np.zeros((0, 10), np.float32), *blinks]))
         small, are_eyes_theirs = saccades(each.read(_GAZE) for each in archives.values() if _GAZE in each.members)
-        if isinstance(self.face, RigFace):
-            self.made = [
-                *([] if are_blinks_theirs else ["the blink that animations add: the example's, too few were captured"]),
-                *([] if are_eyes_theirs else ["saccades that animations add: the example's, too few were captured"]),
-            ]
         actor = self.face.geometry(keys, small)
+        self.made = [
+            *([] if are_blinks_theirs or actor.blink_keys is None else [_BLINK_MADE]),
+            *([] if are_eyes_theirs else [_SACCADES_MADE]),
+        ]
         write_actor_geometry(self.folder, actor)
         return actor
 
