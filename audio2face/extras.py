@@ -33,6 +33,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "usd": ("pxr",),
         "video": ("av", "matplotlib"),
         "gltf": ("pygltflib",),
+        "serve": ("grpc", "google.protobuf"),
         "capture": ("mediapipe", "av"),
         "alembic": ("alembic3d",),
         "example": ("hibari", "python_stretch"),
@@ -47,7 +48,14 @@ APART: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def missing(extra: str) -> list[str]:
     """The modules of an extra that this environment lacks; none of them is loaded."""
-    return [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+    return [name for name in EXTRAS[extra] if not _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that a module belongs to
+        return False
 
 
 def require(what: str, *extras: str, modules: Collection[str] | None = None) -> None:

@@ -49,6 +49,7 @@ class AnimationOptions:
         fps: frames per second; None: the network's own rate, or for a network without one that of the actor's
             recordings, else 30.
         parameters: animation parameters that override the model's, by name.
+        blink_offset: constant closure of the eyes, 0 to 1.
         seed: seed of the noise of a diffusion network and of the pauses between blinks.
         noise: noise of a window, instead of seeded noise.
         blinks: whether to add blinks.
@@ -64,6 +65,7 @@ class AnimationOptions:
     zero_emotion: str = "neutral"
     fps: Fraction | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
+    blink_offset: float = 0.0
     seed: int = 0
     noise: Noise | None = None
     blinks: bool = True
@@ -126,7 +128,7 @@ class AnimationPipeline:
         self.model, self.settings = model, settings
         self.actor = find_actor(model, settings.actor)
         self.parameters = merged_parameters(self.actor, settings.parameters)
-        self._animator_settings = AnimatorSettings.from_parameters(self.parameters)
+        self._animator_settings = AnimatorSettings.from_parameters(self.parameters, settings.blink_offset)
         self._face = load_face(self.actor)
         self.display = DisplayData.from_actor(self.actor)
         target_fps = (self.display.fps or STANDARD_FPS) if settings.fps is None else settings.fps

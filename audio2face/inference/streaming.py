@@ -13,6 +13,7 @@ from audio2face.animation.animation import AnimationFrame, make_frames
 from audio2face.audio import MIN_SAMPLERATE, Resampler, StreamResampler, float_samples
 from audio2face.errors import UserError
 from audio2face.inference.animate import AnimationPipeline
+from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.executor import check_finite_motion
 from audio2face.inference.retiming import FrameBlock
 from audio2face.types import Float32Array, Mesh
@@ -29,6 +30,7 @@ class AnimationStream:
         pipeline: the model and its options; not shared, because its solvers keep the previous frame.
         samplerate: sample rate of what arrives, in Hz; None: the network's own.
         resampler: filter for a rate other than the network's; None: that of training. "hann" has a shorter delay.
+        emotion: in place of the options' emotion; its keys may arrive with the sound.
 
     Attributes:
         pipeline: the model and its options.
@@ -38,11 +40,15 @@ class AnimationStream:
     """
 
     def __init__(
-        self, pipeline: AnimationPipeline, samplerate: int | None = None, resampler: Resampler | None = None
+        self,
+        pipeline: AnimationPipeline,
+        samplerate: int | None = None,
+        resampler: Resampler | None = None,
+        emotion: EmotionCurve | None = None,
     ) -> None:
         self.pipeline = pipeline
         self._method: Resampler = pipeline.model.info.resampler if resampler is None else resampler
-        self._executor = pipeline.open_executor()
+        self._executor = pipeline.open_executor(emotion=emotion)
         self.samplerate = self._executor.samplerate if samplerate is None else samplerate
         if self.samplerate < MIN_SAMPLERATE:
             raise UserError(

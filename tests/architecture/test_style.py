@@ -47,6 +47,7 @@ ORDER = [
     "export",
     "player",
     "outputs",
+    "serve",
     "api",
     "training",
     "deploy",
@@ -79,6 +80,7 @@ WITHOUT_TORCH = [
     "export",
     "player",
     "outputs",
+    "serve",
     "api",
 ]
 

@@ -18,6 +18,8 @@ NOT_RUN = {
     "curl": "fetches from the internet",
     "git clone": "fetches from the internet",
     "docker run": "needs Docker's engine",
+    "docker build": "needs Docker's engine",
+    "sbatch": "needs a cluster with Slurm",
     "nvidia-smi": "needs an NVIDIA GPU",
     "explorer.exe": "needs Windows",
     "wsl": "needs Windows",

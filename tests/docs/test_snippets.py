@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from snippets import NOT_EXECUTED, ROOT, Block, blocks, commands, why_not_run
 from torch.distributed.run import get_args_parser
 
@@ -41,6 +42,7 @@ KNOWN_LANGUAGES = {
     "python",
     "json",
     "toml",
+    "yaml",
     "ini",
     "text",
     "{toctree}",
@@ -127,6 +129,19 @@ def test_toml_is_a_layout(tmp_path: Path) -> None:
 def test_json_is_json() -> None:
     for block in blocks("json"):
         json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_containers_start_the_service_with_arguments_that_it_knows(block: Block) -> None:
+    documents = list(yaml.safe_load_all(block.text))
+    workload = documents[0]
+    if "services" in workload:
+        arguments = workload["services"]["audio2face"]["command"]
+    else:
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        arguments = container["args"]
+    args = parsers.parse("serve", arguments)
+    assert (args.host, args.port, args.metrics_port) == ("0.0.0.0", 52000, 9464)
 
 
 @pytest.mark.parametrize("block", blocks("ini"), ids=str)

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from audio2face import log_settings
-from audio2face.cli.parsers import animate, evaluate, importing, project, runs, stages
+from audio2face.cli.parsers import animate, evaluate, importing, project, runs, serving, stages
 
 # Forms of an animation, which documentation and tests name.
 FORMATS = animate.FORMATS
@@ -25,6 +25,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "rig": animate.rig,
     "import": importing.importing,
     "evaluate": evaluate.evaluate,
+    "serve": serving.serve,
     "quickstart": stages.quickstart,
     "sweep": stages.sweep,
     "push": runs.push,
@@ -43,6 +44,7 @@ _CHECKS: dict[str, Callable[[argparse.ArgumentParser, argparse.Namespace], None]
     "inference": animate.check_animate,
     "evaluate": evaluate.check_evaluate,
     "runs": runs.check_runs,
+    "serve": serving.check_serve,
     "sweep": stages.check_sweep,
 }
 
