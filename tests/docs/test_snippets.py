@@ -48,9 +48,6 @@ KNOWN_LANGUAGES = {
     "{toctree}",
     "{include} ../CONTRIBUTING.md",
 }
-    "{toctree}",
-    "{include} ../CONTRIBUTING.md",
-}
 # What a snippet of one file needs of the others.
 AROUND = {
     "config_dataset.py": """ACTOR_NAMES = ["mary", "john"]
