@@ -14,7 +14,7 @@ from audio2face.rigs.scene import Axis, Piece
 from audio2face.types import AnyArray, BoolArray, Float32Array
 
 _BLOCK_BYTES = 16 << 20
-_SAMPLED_BYTES, _FEWEST_SAMPLES, _MOST_SAMPLES = 96 << 20, 24, 400
+_SAMPLED_BYTES, _FEWEST_SAMPLES, _MOST_SAMPLES = 64 << 20, 24, 400
 
 Pose = Callable[[int, slice], AnyArray]
 """Positions of a piece in some frames: `pose(piece, frames) -> [frames, verts, 3]`."""
