@@ -2,7 +2,8 @@
 
 A recording is a WAV file of 16 kHz and a table of phones of the same name. It holds sentences of random English words
 in one voice and one mood, pauses, in half of which somebody breathes, and for about a seventh of its time another sound
-that is no speech. Breaths and other sounds are labelled as silence.
+that is no speech. In every sixth recording nobody speaks, and such sounds follow each other. All of these are labelled
+as silence.
 Each is a function of version, seed and number, so that more recordings of a seed begin with the same ones.
 """
 
@@ -40,17 +41,19 @@ from audio2face.synthesis.other_sounds import other_sound
 from audio2face.synthesis.speakers import NaturalSpeaker, random_emotion, random_seed, random_speed, random_voice
 from audio2face.types import Float32Array
 
-VERSION = 3  # changes with what is made of a seed and a number
+VERSION = 4  # changes with what is made of a seed and a number
 MEAN_SECONDS = 25.0  # of a recording
 _SECONDS = (20.0, 30.0)
 _PAUSE_SECONDS = (0.1, 1.2)
-_BREATHING, _BREATH_SECONDS = 0.5, (0.4, 1.8)  # share of the pauses, and their length
+_BREATHING, _BREATH_SECONDS = 0.5, (0.4, 1.8)  # share of pauses and other sounds, and length in a pause
 _BREATH_DECIBELS = (-35.0, -8.0)  # relative to the speech around
+_SPEECHLESS = 6  # of so many recordings one is without speech
 _OTHER_SECONDS = (2.0, 5.5)  # a seventh of the mean length
 _OTHER_DECIBELS = (-30.0, 0.0)  # relative to the speech
 _GAIN_DECIBELS = (-15.0, 0.0)  # of a whole recording, below its loudest
 _NOISE = (-4.5, -2.5)  # power of ten of the room's noise, full scale 1
 _PEAK = 0.95
+_CLICK = 10.0  # peak of a click, in standard deviations of the loudest sound
 _PROCESSES = 2
 
 
@@ -174,10 +177,11 @@ def make_recording(path: Path, seed: int, number: int) -> None:
         UserError: the extra `example` is not installed, or a file cannot be written.
     """
     rng = np.random.default_rng((VERSION, seed, number))
-    samples, phones = _recording(_speaker(), rng)
+    parts = _sounds(rng) if number % _SPEECHLESS == _SPEECHLESS - 1 else _spoken(_speaker(), rng)
+    samples = _in_a_room(np.concatenate([part.samples for part in parts]), rng)
     with atomic_write(path) as handle:
         soundfile.write(handle, samples, MEL_RATE, format="WAV", subtype="PCM_16")
-    rows = [f"{phone.start:.6f}\t{phone.end:.6f}\t{phone.symbol}\n" for phone in phones]
+    rows = [f"{phone.start:.6f}\t{phone.end:.6f}\t{phone.symbol}\n" for phone in _joined(parts)]
     write_text(path.with_suffix(TABLE_SUFFIX), "start\tend\tphone\n" + "".join(rows))
 
 
@@ -186,7 +190,8 @@ def _speaker() -> NaturalSpeaker:
     return NaturalSpeaker()
 
 
-def _recording(speaker: NaturalSpeaker, rng: np.random.Generator) -> tuple[Float32Array, list[PhonemeTime]]:
+def _spoken(speaker: NaturalSpeaker, rng: np.random.Generator) -> list[_Part]:
+    """Sentences, pauses and a sound that is no speech."""
     seconds, emotion, voice = float(rng.uniform(*_SECONDS)), random_emotion(rng), random_voice(rng)
     _, other = other_sound(rng, _OTHER_SECONDS)
     parts, length = [], len(other) / MEL_RATE
@@ -200,10 +205,28 @@ def _recording(speaker: NaturalSpeaker, rng: np.random.Generator) -> tuple[Float
     loudest = max(float(np.abs(part.samples).max()) for part in parts)
     heard = np.clip(other * np.float32(scale), -loudest, loudest)
     parts.insert(2 * int(rng.integers(len(parts) // 2 + 1)), _silent(heard))
-    samples = np.concatenate([part.samples for part in parts])
-    samples += np.float32(10 ** rng.uniform(*_NOISE)) * rng.standard_normal(len(samples), dtype=np.float32)
-    samples *= np.float32(_PEAK * 10 ** (float(rng.uniform(*_GAIN_DECIBELS)) / 20) / float(np.abs(samples).max()))
-    return samples, _joined(parts)
+    return parts
+
+
+def _sounds(rng: np.random.Generator) -> list[_Part]:
+    """Sounds that are no speech, half of them breath."""
+    parts: list[_Part] = []
+    seconds = float(rng.uniform(*_SECONDS))
+    while sum(len(part.samples) for part in parts) < seconds * MEL_RATE:
+        _, sound = other_sound(rng, _OTHER_SECONDS)
+        if rng.random() < _BREATHING:
+            sound = breath(rng, np.arange(len(sound)) / MEL_RATE).astype(np.float32)
+        scale = np.float32(10 ** (float(rng.uniform(*_OTHER_DECIBELS)) / 20) / (float(sound.std()) + 1e-9))
+        parts.append(_silent(np.clip(scale * sound, -_CLICK, _CLICK)))
+    return parts
+
+
+def _in_a_room(samples: Float32Array, rng: np.random.Generator) -> Float32Array:
+    """Samples at a random level, with the noise of a room."""
+    loudest = float(np.abs(samples).max())
+    noise = np.float32(loudest * 10 ** rng.uniform(*_NOISE))
+    heard = samples + noise * rng.standard_normal(len(samples), dtype=np.float32)
+    return heard * np.float32(_PEAK * 10 ** (float(rng.uniform(*_GAIN_DECIBELS)) / 20) / float(np.abs(heard).max()))
 
 
 def _pause(rng: np.random.Generator, level: float) -> Float32Array:
