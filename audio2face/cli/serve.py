@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import ipaddress
 import os
+import sys
 from pathlib import Path
 
 from audio2face import interrupts
@@ -27,6 +28,9 @@ from audio2face.serve.faces import Face, FaceOptions, open_faces
 from audio2face.serve.server import ServerOptions, SpeechServer, serve_until_stopped
 
 _STANDARD_LEAD = 0.2  # seconds
+# How long a thread that animates may keep the interpreter from the one that reads and writes all connections. Python's
+# own 5 ms, waited for at every message, add up to seconds with a dozen streams.
+_SWITCH_SECONDS = 0.0002
 
 
 def main(argv: list[str]) -> int:
@@ -39,6 +43,7 @@ def main(argv: list[str]) -> int:
     faces = open_faces([deployed_model(model) for model in args.models], _face_options(args))
     for face in faces.values():
         face.warm_up()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     # The supervisor of the host script waits until open streams have finished.
     with interrupts.unhurried():
         asyncio.run(serve_until_stopped(faces, options, lambda server: _say_start(server, faces, options)))

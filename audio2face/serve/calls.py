@@ -61,7 +61,8 @@ class StreamCall:
         self._changed = asyncio.Event()
         self._fault: UserError | None = None
         self._touched = self._spoke = self._loop.time()  # when anything passed; when anything was sent
-        self._zero: float | None = None  # the time of the sound's start, as the client plays it
+        self._started: float | None = None  # when the first sound arrived: the pace counts from it
+        self._playing = 0.0  # the time of the sound's start, as a client plays it that starts with the first frame
         self.frames = 0
         self.is_blocked = False
 
@@ -172,17 +173,17 @@ class StreamCall:
 
     async def _send_paced(self, frame: SentFrame, lead: float) -> None:
         now = self._loop.time()
-        if self._zero is None:
-            self._zero, self._started = now - frame.time, now
-        due = max(self._zero + frame.time - lead, self._started)
+        if self._started is None:
+            self._started, self._playing = self._conversation.first_arrival, now - frame.time
+        due = self._started + frame.time - lead
         if now < due:
             await asyncio.sleep(due - now)
         await self._write(frame.data)
         sent = self._loop.time()
         self._metrics.lateness.observe(max(0.0, sent - max(due, frame.arrived)))
-        if sent > self._zero + frame.time + _LATE_SECONDS:
+        if sent > self._playing + frame.time + _LATE_SECONDS:
             self._metrics.underruns += 1
-            self._zero, self._started = sent - frame.time, sent  # what follows plays that much later
+            self._playing = sent - frame.time  # what follows is played that much later
 
     async def _write(self, data: bytes) -> None:
         self.is_blocked = True

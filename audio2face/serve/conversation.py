@@ -100,6 +100,7 @@ class Conversation:
         self.format: SoundFormat | None = None
         self._arrived: list[Piece] = []
         self._bytes = 0
+        self.first_arrival = 0.0  # when sound arrived first
         self.has_ended = False
         self.warnings: list[str] = []
         self._animation: _Animation | None = None
@@ -178,6 +179,8 @@ class Conversation:
 
     def _add(self, message: Any) -> None:
         assert self.format is not None
+        if not self._bytes:
+            self.first_arrival = self._clock()
         self._bytes += len(message.audio_buffer)
         if self.seconds > self._limits.seconds:
             raise RefusedError(
@@ -242,7 +245,7 @@ class _Animation:
         self._first = 0  # sample at which it begins
         self._fed = 0  # samples that the network has
         self._arrivals: list[tuple[int, float]] = []  # number of samples at the end of a piece, and when it came
-        self._lookahead = stream.lookahead
+        self._lookahead, self._fps = stream.lookahead, float(stream.fps)
         self._number = 0
         self._is_finished = False
 
@@ -283,8 +286,9 @@ class _Animation:
     def _sent(self, frame: AnimationFrame) -> SentFrame:
         number, rate = self._number, self._stream.samplerate
         self._number += 1
-        seconds = time_code(number, float(self._stream.fps))
-        stop = min(math.floor((number + 1) * rate / self._stream.fps), self._received) - self._first
+        seconds = time_code(number, self._fps)
+        fps = self._stream.fps
+        stop = min((number + 1) * rate * fps.denominator // fps.numerator, self._received) - self._first
         sound = bytes(self._sound[: 2 * stop])
         del self._sound[: 2 * stop]
         self._first += stop
