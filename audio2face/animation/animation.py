@@ -63,7 +63,7 @@ class Surface:
 
 @dataclass(frozen=True, eq=False)
 class BlendWeights:
-    """Solved weights of blend shapes.
+    """Weights of blend shapes, solved for or predicted.
 
     Attributes:
         names: of the poses.
@@ -89,7 +89,7 @@ class AnimationFrame:
         jaw: float32 `[4, 4]`.
         eyes: float32 `[4]`, degrees.
         emotion: float32 `[emotions]`.
-        skin_weights: weights of the skin's blend shapes, float32 `[poses]`; None where none are solved.
+        skin_weights: weights of the skin's blend shapes, float32 `[poses]`; None where there are none.
         tongue_weights: weights of the tongue's blend shapes, float32 `[tongue poses]`; None where none are solved.
     """
 

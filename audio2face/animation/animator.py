@@ -27,12 +27,14 @@ class FaceFrames:
         tongue: positions, `[frames, tongue verts, 3]`.
         jaw: rigid transform of the neutral lower teeth, `p' = M[:3, :3] p + M[:3, 3]`, `[frames, 4, 4]`.
         eyes: pitch (about x) and yaw (about y) of the right eye, then of the left, `[frames, 4]`.
+        skin_weights: weights from 0 to 1 that pose the skin, `[frames, shapes]`; None where no blend shapes do.
     """
 
     skin: Float32Array
     tongue: Float32Array
     jaw: Float32Array
     eyes: Float32Array
+    skin_weights: Float32Array | None = None
 
 
 class FaceAnimator:
@@ -74,24 +76,53 @@ class FaceAnimator:
     ) -> FaceFrames:
         """Processes the next frames of all parts, including blinks; the arguments are those of the methods below."""
         blink = None if self._blinks is None else self._blinks(len(skin))
-        return FaceFrames(self.skin(skin, blink), self.tongue(tongue), self.jaw(jaw), self.eyes(eyes))
+        weights = None if self._face.shapes is None else self.weights(skin, blink)
+        moved = self.skin(skin, blink) if weights is None else self.posed(weights)
+        return FaceFrames(moved, self.tongue(tongue), self.jaw(jaw), self.eyes(eyes), weights)
 
     def skin(self, delta: FloatArray, blink: FloatArray | None = None) -> Float32Array:
         """Processes the next frames of the skin.
 
         Args:
-            delta: offsets from the neutral, `[frames, verts, 3]`.
+            delta: offsets from the neutral, `[frames, verts, 3]`; of a face that blend shapes pose, their weights,
+                `[frames, shapes]`.
             blink: closure of the eyes by blinks, `[frames]`, 0 to 1, added to the constant `blink_offset` (the sum is
                 clipped to 1); None: no blinks.
 
         Returns:
             Positions, `[frames, verts, 3]`.
         """
-        flat = _flat(delta, self._face.skin.size, "skin")
+        if self._face.shapes is not None:
+            return self.posed(self.weights(delta, blink))
+        flat = self._moved(delta, blink)
+        return flat.reshape(len(flat), *self._face.skin.shape)
+
+    def weights(self, weights: FloatArray, blink: FloatArray | None = None) -> Float32Array:
+        """Processes the next frames of a face that blend shapes pose.
+
+        Args:
+            weights: `[frames, shapes]`, as predicted.
+            blink: as `skin` takes it.
+
+        Returns:
+            Weights from 0 to 1, `[frames, shapes]`; what is beyond is clamped.
+        """
+        return np.clip(self._moved(weights, blink), np.float32(0), np.float32(1))
+
+    def posed(self, weights: Float32Array) -> Float32Array:
+        """The skin that weights `[frames, shapes]` pose: positions, `[frames, verts, 3]`."""
+        assert self._face.shapes is not None
+        moved = self._face.shapes.pose(weights)
+        moved += self._face.skin
+        return moved
+
+    def _moved(self, motion: FloatArray, blink: FloatArray | None) -> Float32Array:
+        """Post-processes motion of vertices or weights, `[frames, values]`, with blinks."""
+        flat = _flat(motion, self._face.skin_values, "skin")
         closure = np.full(len(flat), self._settings.blink_offset, np.float32)
         if blink is not None:
             closure = np.minimum(closure + np.asarray(blink, np.float32), np.float32(1))
-        return self._skin(flat, closure).reshape(len(flat), *self._face.skin.shape)
+        return self._skin(flat, closure)
 
     def tongue(self, delta: FloatArray) -> Float32Array:
         """Processes the next frames of the tongue: offsets to positions, both `[frames, tongue verts, 3]`."""

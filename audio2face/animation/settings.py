@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 from annotated_types import Interval
 
+from audio2face.animation.shapes import FaceShapes
 from audio2face.config_base.types import AnimationParameters
 from audio2face.errors import UserError
-from audio2face.types import Float32Array
+from audio2face.types import Float32Array, Int64Array
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,6 +28,8 @@ class FaceData:
         lip_open: offsets from the neutral that open the lips, `[verts, 3]`.
         eye_close: offsets from the neutral that shut both eyes, `[verts, 3]`.
         saccades: pitch and yaw of both eyes, degrees, `[rows, 2]`, 30 rows per second.
+        shapes: blend shapes whose weights the network predicts; None where it predicts motion of vertices, or
+            coefficients of principal components.
 
     Raises:
         UserError: an array has another shape, holds NaN or infinity, or the skin has no height.
@@ -38,9 +41,12 @@ class FaceData:
     lip_open: Float32Array
     eye_close: Float32Array
     saccades: Float32Array
+    shapes: FaceShapes | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
+            if field.name == "shapes":
+                continue
             array = np.ascontiguousarray(getattr(self, field.name), np.float32)
             self._check(field.name, array)
             object.__setattr__(self, field.name, array)
@@ -49,6 +55,21 @@ class FaceData:
                 "the neutral skin is flat: all vertices have the same y, so there is no upper and lower face",
                 hint="The y axis must point upwards.",
             )
+
+    @property
+    def skin_values(self) -> int:
+        """Numbers of a frame of the skin's motion: three a vertex, or one a shape."""
+        return self.skin.size if self.shapes is None else len(self.shapes.deltas)
+
+    def at_vertices(self, vertices: Int64Array) -> FaceData:
+        """The face with some of the skin's vertices."""
+        return replace(
+            self,
+            skin=self.skin[vertices],
+            lip_open=self.lip_open[vertices],
+            eye_close=self.eye_close[vertices],
+            shapes=None if self.shapes is None else self.shapes.at_vertices(vertices),
+        )
 
     def _check(self, name: str, array: Float32Array) -> None:
         columns = 2 if name == "saccades" else 3

@@ -11,6 +11,8 @@ constants unchanged, so only the network output is filtered per vertex; blinks a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from audio2face.animation.settings import AnimatorSettings, FaceData
@@ -37,6 +39,9 @@ def face_mask(skin: Float32Array, level: float, softness: float) -> Float32Array
 class SkinPostProcess:
     """Converts the network output of the skin to positions, frame by frame; its state is that of the filters.
 
+    A face that blend shapes pose has weights in place of vertices, `[shapes, 1]`, and their share of the lower face in
+    place of the mask.
+
     Args:
         face: constant arrays of the actor.
         settings: animation parameters.
@@ -44,18 +49,19 @@ class SkinPostProcess:
     """
 
     def __init__(self, face: FaceData, settings: AnimatorSettings, seconds: float) -> None:
-        mask = face_mask(face.skin, settings.face_mask_level, settings.face_mask_softness)
+        points = _SkinPoints.of(face, settings)
+        mask = points.mask
         lower = mask[:, None] * np.float32(settings.lower_face_strength)
         upper = (1 - mask)[:, None] * np.float32(settings.upper_face_strength)
-        constant = face.lip_open * np.float32(settings.lip_open_offset)
-        constant -= face.eye_close * np.float32(settings.eyelid_open_offset)
-        self._neutral = (face.skin + (lower + upper) * constant).reshape(-1)
-        lids = face.eye_close.any(axis=1)
-        shut = (face.eye_close * np.float32(settings.blink_strength))[lids]
-        self._lids = np.flatnonzero(np.repeat(lids, 3))
+        constant = points.lip_open * np.float32(settings.lip_open_offset)
+        constant -= points.eye_close * np.float32(settings.eyelid_open_offset)
+        self._neutral = (points.neutral + (lower + upper) * constant).reshape(-1)
+        lids = points.eye_close.any(axis=1)
+        shut = (points.eye_close * np.float32(settings.blink_strength))[lids]
+        self._lids = np.flatnonzero(np.repeat(lids, points.neutral.shape[1]))
         strength = np.float32(settings.skin_strength)
         self._halves = [
-            _FaceHalf(np.broadcast_to(gain * strength, face.skin.shape), gain[lids] * shut, half_life, seconds)
+            _FaceHalf(np.broadcast_to(gain * strength, points.neutral.shape), gain[lids] * shut, half_life, seconds)
             for gain, half_life in ((lower, settings.lower_face_smoothing), (upper, settings.upper_face_smoothing))
         ]
         self._is_first = True
@@ -68,11 +74,12 @@ class SkinPostProcess:
         """Processes the next frames.
 
         Args:
-            delta: offsets from the neutral, `[frames, verts * 3]`, centimetres.
+            delta: offsets from the neutral, `[frames, verts * 3]`, centimetres; weights `[frames, shapes]` of a face
+                that blend shapes pose.
             blink: closure of the eyes, `[frames]`, 0 to 1.
 
         Returns:
-            Positions, `[frames, verts * 3]`.
+            Positions, `[frames, verts * 3]`; weights, `[frames, shapes]`, not clamped.
         """
         positions = np.empty(delta.shape, np.float32)
         if not len(delta):
@@ -98,6 +105,33 @@ class SkinPostProcess:
             np.multiply(upper.smooth(offsets, restart), upper.gain, out=scratch)
             position += scratch
             restart = False
+
+
+@dataclass(frozen=True, eq=False)
+class _SkinPoints:
+    """What is post-processed: vertices `[verts, 3]`, or weights of shapes `[shapes, 1]`.
+
+    Attributes:
+        neutral: at rest, `[points, axes]`.
+        eye_close: offsets that close the eyes, `[points, axes]`.
+        lip_open: offsets that open the lips, `[points, axes]`.
+        mask: membership in the lower face, `[points]`.
+    """
+
+    neutral: Float32Array
+    eye_close: Float32Array
+    lip_open: Float32Array
+    mask: Float32Array
+
+    @classmethod
+    def of(cls, face: FaceData, settings: AnimatorSettings) -> _SkinPoints:
+        level, softness = settings.face_mask_level, settings.face_mask_softness
+        shapes = face.shapes
+        if shapes is None:
+            return cls(face.skin, face.eye_close, face.lip_open, face_mask(face.skin, level, softness))
+        share = shapes.lower_share(face_mask(shapes.neutral, level, softness))
+        rest = np.zeros((len(share), 1), np.float32)
+        return cls(rest, shapes.eye_close[:, None], shapes.lip_open[:, None], share)
 
 
 class _Filter:

@@ -98,7 +98,7 @@ def _next_steps(argv: Sequence[str], animator: RecordingAnimator, opened: Sequen
     again, pipeline = _command(argv), animator.pipeline
     steps = [f"open {path.name} in a browser" for path in opened if path.suffix == ".html"][:1]
     if pipeline is not None and animator.options.args.format is None:
-        formats = [key for key in parsers.FORMATS if key != "arkit" or "skin" in pipeline.solved_parts]
+        formats = [key for key in parsers.FORMATS if key != "arkit" or "skin" in pipeline.weight_parts]
         steps.append(f"{again} --format {' '.join(formats)}    # all formats")
     if animator.raw_inference is not None:
         from audio2face.cli.raw_inference import next_steps

@@ -143,7 +143,7 @@ class InferenceOptions:
         model = DeployedModel.open(self._model_folder())
         pipeline = AnimationPipeline(model, self._settings(model))
         if "arkit" in (self.args.format or ()):
-            if "skin" not in pipeline.solved_parts:
+            if "skin" not in pipeline.weight_parts:
                 raise UserError(
                     f"there are no blend-shape weights of actor {pipeline.actor.name!r} to write as ARKit weights",
                     hint="Remove arkit, or --solver none; or give BLENDSHAPE_SKIN_FPATH in config_dataset.py.",

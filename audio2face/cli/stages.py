@@ -67,9 +67,10 @@ def _check_actors(configuration: Configuration, head_motion_limit: float | None)
     limit = HEAD_MOTION_LIMIT if head_motion_limit is None else head_motion_limit
     if not (math.isfinite(limit) and limit > 0):
         raise UserError(f"--head-motion-limit is {limit}", hint="Give a length in centimetres above 0.")
+    basis = configuration.optional("preproc", "SKIN_BASIS")
     # All actors are opened first: errors in the configuration show before minutes of reading.
     datasets = [ActorDataset.open(actor, configuration.dataset) for actor in dict.fromkeys(configuration.actors)]
-    return compare_actors([check_actor(dataset, limit) for dataset in datasets])
+    return compare_actors([check_actor(dataset, limit, basis) for dataset in datasets])
 
 
 def preproc(argv: list[str]) -> int:

@@ -101,6 +101,13 @@ def some_loss_trains_the_face(draft: Draft) -> Found:
         yield "train", "LOSS_MSE_ALPHA", message
 
 
+def basis_without_components(draft: Draft) -> Found:
+    """Finds a number of PCA components where blend shapes are the basis."""
+    if draft.value("preproc", "SKIN_BASIS") == "blendshapes" and draft.value("preproc", "SKIN_FORCE_COMPONENTS"):
+        message = 'SKIN_FORCE_COMPONENTS: has no effect with SKIN_BASIS = "blendshapes", which takes every shape'
+        yield "preproc", "SKIN_FORCE_COMPONENTS", f"{message}; leave it out"
+
+
 def frame_rate_of_diffusion(draft: Draft) -> Found:
     streaming = draft.value("train", "STREAMING_CFG")  # diffusion has it, regression does not
     fps = draft.value("train", "TARGET_FPS")
@@ -189,6 +196,7 @@ RULES: tuple[Rule, ...] = (
     noise_range_rises,
     lip_size_has_vertices,
     some_loss_trains_the_face,
+    basis_without_components,
     frame_rate_of_diffusion,
     frame_rate_of_streaming,
     segment_lengths,

@@ -33,6 +33,7 @@ from audio2face.config_base.types import (
     NoiseType,
     PhonemeLanguage,
     Precision,
+    SkinBasis,
     SpeechFeatures,
     StreamingWindow,
     TrackerName,
@@ -88,6 +89,7 @@ class Preproc:
     RUN_NAME: str
     RUN_INFO: str
     PREPROC_OUTPUT_ROOT: Path
+    SKIN_BASIS: SkinBasis
     SKIN_PRUNE_CACHE_ROOT: Mapping[str, Path]
     SKIN_PRUNE_MESH_MASK_FPATH: Mapping[str, Path]
     SKIN_CACHE_SHOTS: Mapping[str, tuple[str, ...]]

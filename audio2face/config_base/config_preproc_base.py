@@ -14,6 +14,7 @@ from audio2face.config_base.types import (
     NonNegative,
     OutputFolder,
     PcaShape,
+    SkinBasis,
     UnitShare,
     dataset_file,
     dataset_folder,
@@ -35,6 +36,15 @@ RUN_INFO: str = ""
 # Change it when artifacts should be written outside the workspace.
 # Read by: preprocessing.
 PREPROC_OUTPUT_ROOT: OutputFolder = "/workspace/output_preproc"
+
+# --- Skin: basis ------------------------------------------------------------------------------------------
+
+# The shapes that the skin's motion is combined from: "pca" computes principal components of the recorded poses;
+# "blendshapes" takes the shapes of BLENDSHAPE_SKIN_FPATH, so that coefficients are their weights, and a network
+# that predicts coefficients gives weights and the very mesh that they pose, without a solver.
+# Change it when the animation was made with those shapes, as by a rig or a capture app, and weights are wanted.
+# Read by: check, preprocessing.
+SKIN_BASIS: SkinBasis = "pca"
 
 # --- Skin: selection of poses -----------------------------------------------------------------------------
 

@@ -263,7 +263,7 @@ class _Calibration:
 
     def _lip_pose(self, mouth: Mouth, strength: str) -> OffsetPose | None:
         """Effect of `lip_open_offset` on the lip vertices; None if it does not open the lips."""
-        still = np.zeros((1, self._motion.face.skin.size), np.float32)
+        still = np.zeros((1, self._motion.face.skin_values), np.float32)
         most = _OFFSETS[1]
 
         def added(gain: float) -> Float64Array:

@@ -88,7 +88,7 @@ def measure(motion: HeldOutMotion, choices: Mapping[str, Choice], uncalibrated: 
         return ActorCalibration(**{**vars(found), "note": "nothing moves on the held-out shots"})
     neutral = motion.face.skin[mouth.vertices]
     predicted = {
-        NETWORK: [at_recorded_frames(clip, neutral + clip.predicted.skin[:, mouth.vertices]) for clip in clips],
+        NETWORK: [at_recorded_frames(clip, neutral + motion.predicted_skin(clip)[:, mouth.vertices]) for clip in clips],
         DEFAULTS: [finished_skin(motion, clip, mouth.vertices, uncalibrated) for clip in clips],
         FINISHED: [finished_skin(motion, clip, mouth.vertices, values_of(choices)) for clip in clips],
     }

@@ -58,7 +58,7 @@ class PartMotion:
     """Offsets of the parts of a face from neutral, float32, centimetres and degrees; None: no data.
 
     Attributes:
-        skin: `[frames, kept, 3]`.
+        skin: `[frames, kept, 3]`; predicted for a face that blend shapes pose, their weights `[frames, shapes]`.
         tongue: `[frames, tongue verts, 3]`, without the motion of the jaw.
         jaw: `[frames, points, 3]`.
         eyes: `[frames, 4]`.
@@ -100,6 +100,11 @@ class HeldOutMotion:
     face: FaceData
     marked: MarkedVertices
     clips: tuple[ClipMotion, ...]
+
+    def predicted_skin(self, clip: ClipMotion) -> Float32Array:
+        """Offsets of the kept vertices from neutral as the network gives them, `[frames, kept, 3]`."""
+        skin = clip.predicted.skin
+        return skin if self.face.shapes is None else self.face.shapes.pose(skin)
 
 
 def choose_clips(clips: Sequence[ValidationClip], actor: str, frame_by_frame: bool) -> tuple[ValidationClip, ...]:
@@ -144,6 +149,7 @@ class HeldOutReader:
     ) -> None:
         self._model, self._source, self._emotions, self._graph = model, source, emotions, graph
         self._actor: DeployedActor = model.actor(source.actor)
+        self._has_shapes = False  # known when a face is read
         # Offsets are relative to this pose: coefficients to the mean of the components.
         coefficients = model.info.predicts_coefficients
         self._skin_rest = source.skin.mean if coefficients else self._actor.neutral_skin
@@ -169,14 +175,7 @@ class HeldOutReader:
         marked = self._mark(
             usable, face_mask(face.skin, parameters["face_mask_level"], parameters["face_mask_softness"])
         )
-        kept = FaceData(
-            skin=face.skin[marked.kept],
-            tongue=face.tongue,
-            jaw=face.jaw,
-            lip_open=face.lip_open[marked.kept],
-            eye_close=face.eye_close[marked.kept],
-            saccades=face.saccades,
-        )
+        kept, self._has_shapes = face.at_vertices(marked.kept), face.shapes is not None
         gain = parameters["input_strength"] if self._model.info.applies_input_strength else 1.0
         frames = sum(clip.num_frames for clip in usable)
         animated = track(
@@ -289,7 +288,8 @@ class HeldOutReader:
         """Skin, tongue, jaw and eyes of network output, as in `PartMotion`."""
         skin, tongue, jaw, eyes = self._model.info.split_channels(values)
         if self._model.info.predicts_coefficients:
-            moved = np.tensordot(skin, self._source.skin.matrix[:, marked.kept], axes=1)
+            components = self._source.skin.matrix[:, marked.kept]
+            moved = skin if self._has_shapes else np.tensordot(skin, components, axes=1)
             tongue = np.tensordot(tongue, self._source.tongue.matrix, axes=1)
         else:
             moved = skin.reshape(len(skin), -1, 3)[:, marked.kept]

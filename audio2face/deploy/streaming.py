@@ -24,6 +24,7 @@ from audio2face.models.streaming.network import ExportedStep, StreamingNetwork
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.training.inference.trained_run import deployed_resampler
 from audio2face.training.run_folder import INFO_FILE, Origin, TrainingRun, recorded_verts
+from audio2face.training.streaming import REACH
 from audio2face.types import MM_PER_CM, Float32Array
 
 PARITY_LIMIT_MM = 1e-3
@@ -39,10 +40,13 @@ class StreamingPlan:
     Attributes:
         info: the network's record in the deployed folder.
         has_emotions: False if its only emotion is a placeholder: the data have none, and readers need one.
+        skin_reach: for blend shapes as the skin's components, how far a vertex moves at most where every coefficient
+            changes by 1, mm; None for principal components.
     """
 
     info: StreamingInfo
     has_emotions: bool
+    skin_reach: float | None = None
 
     @property
     def sampling(self) -> None:
@@ -51,7 +55,8 @@ class StreamingPlan:
     def exportable(self, network: StreamingNetwork) -> ExportableGraph:
         """The network with one frame a step; see `_step`."""
         inputs = partial(example_inputs, self.info)
-        return ExportableGraph(self._step(network), self.info, inputs, make_parity_check(self.info, inputs))
+        check = make_parity_check(self.info, inputs, skin_reach=self.skin_reach)
+        return ExportableGraph(self._step(network), self.info, inputs, check)
 
     def write_extras(self, network: StreamingNetwork, folder: Path) -> None:
         """Writes what a port can check itself against: inputs and results of consecutive steps.
@@ -117,7 +122,7 @@ def make_plan(
         state_size=network.state_size,
         resampler=deployed_resampler(train.AUDIO_PREPROC_METHOD, train.AUDIO_RESAMPLER),
     )
-    return StreamingPlan(info=info, has_emotions=not emotions.is_inert)
+    return StreamingPlan(info=info, has_emotions=not emotions.is_inert, skin_reach=run.network.get(REACH))
 
 
 def sampler_settings(train: TrainStreaming, inference: InferenceStreaming) -> None:
@@ -125,22 +130,29 @@ def sampler_settings(train: TrainStreaming, inference: InferenceStreaming) -> No
 
 
 def make_parity_check(
-    info: StreamingInfo, inputs: Inputs, batches: tuple[int, ...] = PARITY_BATCHES, steps: int = PARITY_STEPS
+    info: StreamingInfo,
+    inputs: Inputs,
+    batches: tuple[int, ...] = PARITY_BATCHES,
+    steps: int = PARITY_STEPS,
+    skin_reach: float | None = None,
 ) -> ParityCheck:
     """The parity check of graph and network: in millimetres, on consecutive steps.
 
-    Components are orthonormal, so that no coordinate moves by more than the length of the vector of coefficients: the
-    difference of one coefficient times the square root of their number is a bound.
+    Principal components are orthonormal, so that no coordinate moves by more than the length of the vector of
+    coefficients: the difference of one coefficient times the square root of their number is a bound. For blend shapes
+    it is the difference of one weight times the sum of all offsets of the vertex that they move most.
 
     Args:
         info: names and sizes of inputs and outputs.
         inputs: makes inputs of a first step.
         batches: batch sizes of the check.
         steps: number of consecutive steps, with the state carried over.
+        skin_reach: see `StreamingPlan`.
     """
     skin, tongue = (
         MM_PER_CM * float(np.sqrt(max(count, 1))) for count in (info.num_shapes_skin, info.num_shapes_tongue)
     )
+    skin = skin if skin_reach is None else skin_reach
     return ParityCheck(
         channels=(
             ParityChannel("skin", info.num_shapes_skin, "mm", skin),

@@ -15,6 +15,7 @@ from audio2face.evaluate.ridge import speech_features
 from audio2face.evaluate.scorer import FaceFrames
 from audio2face.evaluator.faces import jaw_deltas
 from audio2face.evaluator.shots import BLOCK_FRAMES, EvaluationShot
+from audio2face.geometry.pca import dual_components
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.types import Float32Array, Float64Array
 
@@ -152,4 +153,5 @@ def neutral_values(shape: FaceShape, neutral_skin: Float32Array, neutral_tongue:
 
 def project(components: PcaComponents, points: Float32Array) -> Float64Array:
     """Coefficients of a pose `[verts, 3]`, `[components]`."""
-    return np.asarray(np.tensordot(components.matrix, points - components.mean, axes=2), np.float64)
+    rows = dual_components(components.matrix.reshape(len(components.matrix), -1))
+    return np.asarray(rows @ (points - components.mean).reshape(-1), np.float64)

@@ -31,8 +31,9 @@ class ActorFace:
         self.info = actor.info
         self.data: FaceData = load_face(actor)
         self._to_jaw = DisplayData.from_actor(actor).tongue_to_jaw
+        posed = [mesh for mesh in MESHES if mesh != "skin" or self.data.shapes is None]
         self._components = (
-            {mesh: actor.array(f"shapes_matrix_{mesh}") for mesh in MESHES} if self.info.predicts_coefficients else {}
+            {mesh: actor.array(f"shapes_matrix_{mesh}") for mesh in posed} if self.info.predicts_coefficients else {}
         )
 
     def animator(self, parameters: dict[str, float], fps: Fraction) -> FaceAnimator:
@@ -45,21 +46,31 @@ class ActorFace:
         return FaceAnimator(self.data, AnimatorSettings.from_parameters(parameters), fps)
 
     def deltas(self, values: Float32Array) -> FaceFrames:
-        """Network output `[frames, channels]` as deltas from the neutral face, not as positions."""
+        """Network output `[frames, channels]` as deltas from the neutral face, not as positions.
+
+        The skin of a face that blend shapes pose stays weights `[frames, shapes]`, which `finish` takes.
+        """
         skin, tongue, jaw, eyes = self.info.split_channels(values)
-        if self.info.predicts_coefficients:
-            skin, tongue = unproject(skin, self._components["skin"]), unproject(tongue, self._components["tongue"])
         frames = len(values)
+        if "skin" in self._components:
+            skin = unproject(skin, self._components["skin"])
+        if "tongue" in self._components:
+            tongue = unproject(tongue, self._components["tongue"])
         return FaceFrames(
-            skin=skin.reshape(frames, -1, 3),
+            skin=skin if self.data.shapes is not None else skin.reshape(frames, -1, 3),
             tongue=tongue.reshape(frames, -1, 3),
             jaw=jaw.reshape(frames, -1, 3),
             eyes=eyes,
         )
 
     def skin_deltas(self, values: Float32Array, vertices: Int64Array) -> Float32Array:
-        """Deltas of some vertices of the skin, `[frames, vertices, 3]`, from network output `[frames, channels]`."""
+        """Deltas of some vertices of the skin, `[frames, vertices, 3]`, from network output `[frames, channels]`.
+
+        Of a face that blend shapes pose, weights `[frames, shapes]`.
+        """
         skin = self.info.split_channels(values)[0]
+        if self.data.shapes is not None:
+            return skin
         if self.info.predicts_coefficients:
             return np.asarray(np.tensordot(skin, self._components["skin"][:, vertices], axes=1), np.float32)
         return skin.reshape(len(skin), -1, 3)[:, vertices]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2face.animation import AnimatorSettings, FaceAnimator, FaceData
+from audio2face.animation import AnimatorSettings, FaceAnimator
 from audio2face.audio import resample, stream_range
 from audio2face.dataset.actor import DEFAULT_EMOTION
 from audio2face.dataset.shots import EmotionVectors
@@ -215,14 +215,7 @@ class MouthAnimation:
         # The highest and the lowest vertex: the division of upper and lower face is then that of the whole face.
         self._kept = np.union1d(vertices, [heights.argmin(), heights.argmax()])
         self._marked = np.searchsorted(self._kept, vertices)
-        self._data = FaceData(
-            skin=face.skin[self._kept],
-            tongue=face.tongue,
-            jaw=face.jaw,
-            lip_open=face.lip_open[self._kept],
-            eye_close=face.eye_close[self._kept],
-            saccades=face.saccades,
-        )
+        self._data = face.at_vertices(self._kept)
 
     def opening(self, samples: Float32Array, samplerate: int, emotion: str) -> tuple[Float64Array, float]:
         """Mouth opening above the neutral face for some speech.

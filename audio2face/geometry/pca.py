@@ -222,6 +222,48 @@ def coefficients(poses: PoseReader, basis: PcaBasis) -> FloatArray:
     return found
 
 
+_APART = 1e-2  # largest entry of the inner products of orthonormal components, less the identity
+_FLOOR = 0.01  # of the mean squared length of a component
+
+
+def coefficient_metric(components: FloatArray) -> FloatArray | None:
+    """The matrix that turns differences of coefficients into distances of poses; None for orthonormal components.
+
+    It is the symmetric root S of the inner products C C', so that `|d S| = |d C|`. A hundredth of the components' mean
+    squared length is added, so that coefficients without effect on the pose count too.
+
+    Args:
+        components: C, `[components, ...]`.
+
+    Returns:
+        Float32 `[components, components]`, in the unit of the components.
+    """
+    rows = components.reshape(len(components), -1)
+    products = np.asarray(rows @ rows.T, np.float64)
+    if np.abs(products - np.eye(len(rows))).max() < _APART:
+        return None
+    values, vectors = np.linalg.eigh(products + _FLOOR * np.trace(products) / len(rows) * np.eye(len(rows)))
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T, np.float32)
+
+
+_NEGLIGIBLE = 1e-3  # singular values below this share of the largest count as zero
+
+
+def dual_components(components: FloatArray) -> FloatArray:
+    """The matrix that takes offsets to the coefficients of the nearest pose; of orthonormal components, themselves.
+
+    Args:
+        components: `[components, coords]`.
+
+    Returns:
+        Float32 `[components, coords]`; its rows times the offsets are the coefficients.
+    """
+    if coefficient_metric(components) is None:
+        return components
+    inverse = np.linalg.pinv(np.asarray(components, np.float64), rcond=_NEGLIGIBLE)
+    return np.ascontiguousarray(inverse.T, np.float32)
+
+
 def count_components(values: FloatArray, total: float, variance_threshold: float) -> int | None:
     """Returns the fewest leading eigenvalues that exceed a share of the total; None if all together do not.
 

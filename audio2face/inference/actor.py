@@ -11,6 +11,7 @@ import numpy as np
 
 from audio2face.animation import NATURAL_BLINK, BlendshapeSolver, FaceData, SolverMethod
 from audio2face.animation.animation import BlendWeights
+from audio2face.animation.shapes import FaceShapes
 from audio2face.model_folder import BlendshapeSet, DeployedActor
 from audio2face.model_folder.display import read_display
 from audio2face.model_folder.validation import Diagnostics
@@ -27,13 +28,16 @@ def load_face(actor: DeployedActor) -> FaceData:
     Raises:
         UserError: an array cannot be read, or is not finite.
     """
+    lip_open, eye_close = actor.array("lip_open_pose_delta"), actor.array("eye_close_pose_delta")
+    shapes = actor.skin_shapes
     return FaceData(
         skin=actor.neutral_skin,
         tongue=actor.neutral_tongue,
         jaw=actor.array("neutral_jaw"),
-        lip_open=actor.array("lip_open_pose_delta"),
-        eye_close=actor.array("eye_close_pose_delta"),
+        lip_open=lip_open,
+        eye_close=eye_close,
         saccades=actor.array("saccade_rot_matrix"),
+        shapes=None if shapes is None else FaceShapes.of(shapes.deltas, actor.neutral_skin, eye_close, lip_open),
     )
 
 

@@ -218,10 +218,12 @@ class AnimationPipeline:
     def postprocess(self, output: NetworkOutput, animate: FaceAnimator) -> FrameBlock:
         """Post-processes the next frames as the SDK does: the tongue stays in the jaw's space."""
         skin, tongue, jaw, eyes = self.model.info.split_channels(output.values)
-        if self.model.info.predicts_coefficients:
-            skin, tongue = unproject(skin, self._components["skin"]), unproject(tongue, self._components["tongue"])
+        if "skin" in self._components:
+            skin = unproject(skin, self._components["skin"])
+        if "tongue" in self._components:
+            tongue = unproject(tongue, self._components["tongue"])
         face = animate(skin, tongue, jaw, eyes)
-        return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, output.emotion)
+        return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, output.emotion, face.skin_weights)
 
     def solve_weights(self, part: Mesh, frames: FrameBlock) -> Float32Array:
         """Solves the blend-shape weights `[frames, poses]` of a part in the next frames of `postprocess`."""
@@ -252,9 +254,17 @@ class AnimationPipeline:
         """The parts whose weights are solved."""
         return tuple(self._solvers)
 
+    @property
+    def weight_parts(self) -> tuple[Mesh, ...]:
+        """The parts that have blend-shape weights: solved ones, and those that the network predicts."""
+        return tuple(part for part in MESHES if part in self._solvers or (part == "skin" and self._face.shapes))
+
     @cached_property
-    def _components(self) -> dict[str, Float32Array]:
-        return {part: self.actor.array(f"shapes_matrix_{part}") for part in MESHES}
+    def _components(self) -> dict[Mesh, Float32Array]:
+        """Components of the parts that the network gives coefficients of, and that components move."""
+        parts = MESHES if self.model.info.predicts_coefficients else ()
+        posed = [part for part in parts if part != "skin" or self._face.shapes is None]
+        return {part: self.actor.array(f"shapes_matrix_{part}") for part in posed}
 
     @property
     def _can_blink(self) -> bool:
@@ -270,7 +280,8 @@ class AnimationPipeline:
         method = self.settings.solver
         if method is None:
             return {}
-        return {part: WeightTrack(shapes, method) for part, shapes in self.actor.blendshapes.items()}
+        solved = {part: shapes for part, shapes in self.actor.blendshapes.items() if shapes != self.actor.skin_shapes}
+        return {part: WeightTrack(shapes, method) for part, shapes in solved.items()}
 
     def _choose_gain(self) -> float:
         strength = self.parameters[_STRENGTH]
@@ -320,6 +331,8 @@ class AnimationPipeline:
             "emotion": (len(self.model.info.emotions),),
         }
         shapes |= {f"{part}_weights": (weights.num_poses,) for part, weights in self._solvers.items()}
+        if self._face.shapes is not None:
+            shapes["skin_weights"] = (self._face.skin_values,)
         return {name: FrameBuffer(shape, folder) for name, shape in shapes.items()}
 
     def _append(self, frames: FrameBlock, buffers: Mapping[str, FrameBuffer]) -> None:
@@ -327,7 +340,7 @@ class AnimationPipeline:
             return
         for part in self._solvers:
             buffers[f"{part}_weights"].append(self.solve_weights(part, frames))
-        for name, array in vars(self.finished(frames)).items():
+        for name, array in self.finished(frames).arrays.items():
             buffers[name].append(array)
 
     def _check_space(self, folder: Path, num_frames: int) -> None:
@@ -372,7 +385,12 @@ class AnimationPipeline:
         return start
 
     def _weights(self, part: Mesh, arrays: Mapping[str, Float32Array]) -> BlendWeights | None:
-        return self._solvers[part].weights(arrays[f"{part}_weights"]) if part in self._solvers else None
+        if part in self._solvers:
+            return self._solvers[part].weights(arrays[f"{part}_weights"])
+        own = self.actor.skin_shapes
+        if part == "skin" and own is not None:
+            return BlendWeights(own.names, arrays["skin_weights"], self._face.skin, own.deltas)
+        return None
 
     def _facts(self, audio: Path) -> dict[str, Any]:
         settings, info = self.settings, self.model.info
@@ -389,6 +407,7 @@ class AnimationPipeline:
             "noise": noise if info.noise_shape is not None else None,
             "blinks": f"seed {settings.seed}" if self._can_blink else "none",
             "solver": settings.solver if self._solvers else None,
+            **({} if self._face.shapes is None else {"skin_weights": "predicted by the network"}),
             "input_gain": self._gain,
             "normalized": settings.normalize,
             "parameters": dict(self.parameters),

@@ -168,7 +168,7 @@ class LiveSession:
     def weight_names(self) -> Mapping[Mesh, tuple[str, ...]]:
         """Names of the blend shapes behind `skin_weights` and `tongue_weights` of a frame, by part."""
         shapes = self._pipeline.actor.blendshapes
-        return MappingProxyType({part: shapes[part].names for part in self._pipeline.solved_parts})
+        return MappingProxyType({part: shapes[part].names for part in self._pipeline.weight_parts})
 
     @property
     def latency(self) -> Mapping[str, Percentiles]:
@@ -255,7 +255,7 @@ class LiveSession:
         output = NetworkOutput(0, (sample,), sample + 1, values, self._shown.emotion)
         made = time.perf_counter()
         block = self._pipeline.postprocess(output, self._animator)
-        finished = vars(self._pipeline.finished(block))
+        finished = self._pipeline.finished(block).arrays
         animated = time.perf_counter()
         arrays: dict[str, Float32Array | None] = {
             **finished,

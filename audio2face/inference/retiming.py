@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class FrameBlock:
         jaw: `[frames, 4, 4]`.
         eyes: `[frames, 4]`.
         emotion: `[frames, emotions]`.
+        skin_weights: weights that pose the skin, `[frames, shapes]`; None where no blend shapes do.
     """
 
     skin: Float32Array
@@ -52,18 +53,23 @@ class FrameBlock:
     jaw: Float32Array
     eyes: Float32Array
     emotion: Float32Array
+    skin_weights: Float32Array | None = None
 
     def __len__(self) -> int:
         return len(self.skin)
 
+    @property
+    def arrays(self) -> dict[str, Float32Array]:
+        """The arrays that there are, by name."""
+        return {name: array for name, array in vars(self).items() if array is not None}
+
     def select(self, frames: slice | list[int]) -> FrameBlock:
         """A subset of the frames."""
-        return FrameBlock(*(getattr(self, field.name)[frames] for field in fields(self)))
+        return FrameBlock(**{name: array[frames] for name, array in self.arrays.items()})
 
     def concatenate(self, after: FrameBlock) -> FrameBlock:
         """These frames followed by others."""
-        pairs = ((getattr(self, field.name), getattr(after, field.name)) for field in fields(self))
-        return FrameBlock(*(np.concatenate(pair) for pair in pairs))
+        return FrameBlock(**{name: np.concatenate([one, after.arrays[name]]) for name, one in self.arrays.items()})
 
 
 class Retimer:
@@ -154,7 +160,7 @@ class TrackFrames:
 
 
 def _interpolated(one: FrameBlock, other: FrameBlock, share: Float32Array) -> FrameBlock:
-    mixed = {field.name: lerp(getattr(one, field.name), getattr(other, field.name), share) for field in fields(one)}
+    mixed = {name: lerp(array, other.arrays[name], share) for name, array in one.arrays.items()}
     mixed["jaw"][:, :3, :3] = _slerp(one.jaw[:, :3, :3], other.jaw[:, :3, :3], share)
     return FrameBlock(**mixed)
 

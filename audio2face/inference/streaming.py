@@ -84,7 +84,7 @@ class AnimationStream:
     def weight_names(self) -> Mapping[Mesh, tuple[str, ...]]:
         """Names of the blend shapes behind `skin_weights` and `tongue_weights` of a frame, by part."""
         shapes = self.pipeline.actor.blendshapes
-        return MappingProxyType({part: shapes[part].names for part in self.pipeline.solved_parts})
+        return MappingProxyType({part: shapes[part].names for part in self.pipeline.weight_parts})
 
     def push(self, samples: npt.ArrayLike) -> None:
         """Takes the next samples.
@@ -145,7 +145,7 @@ class AnimationStream:
         pipeline = self.pipeline
         weights = {f"{part}_weights": pipeline.solve_weights(part, block) for part in pipeline.solved_parts}
         numbers = range(self._num_frames, self._num_frames + len(block))
-        arrays: dict[str, Float32Array | None] = {**vars(pipeline.finished(block)), **weights}
+        arrays: dict[str, Float32Array | None] = {**pipeline.finished(block).arrays, **weights}
         if not block.tongue.shape[1]:
             arrays["tongue"] = None
         self._due.extend(make_frames([number / float(self.fps) for number in numbers], **arrays))

@@ -76,6 +76,20 @@ class DeployedActor:
         return self.array(self.info.neutral_arrays[0])
 
     @cached_property
+    def skin_shapes(self) -> BlendshapeSet | None:
+        """The blend shapes that are the components of the skin (SKIN_BASIS): the network predicts their weights.
+
+        None for a network that predicts no coefficients, or those of principal components.
+        """
+        shapes = self.blendshapes.get("skin")
+        if shapes is None or not self.info.predicts_coefficients:
+            return None
+        components = self.array("shapes_matrix_skin")
+        if len(shapes.names) != len(components) or not np.array_equal(shapes.deltas, components):
+            return None
+        return shapes
+
+    @cached_property
     def neutral_tongue(self) -> Float32Array:
         """The neutral tongue, `[verts, 3]` in cm."""
         return self.array(self.info.neutral_arrays[1])

@@ -8,6 +8,7 @@ are errors. The dataset's checks judge the poses themselves.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -47,6 +48,19 @@ def copy_blendshapes(source: BlendshapeFiles, target: BlendshapeFiles) -> list[s
     write_npz(target.data, arrays)
     write_json(target.config, config)
     return list(dict.fromkeys(repairs))  # once for each kind of repair
+
+
+def read_poses(path: Path) -> dict[str, Float32Array]:
+    """Reads the poses of a set, repaired as `copy_blendshapes` repairs them, the neutral first.
+
+    Returns:
+        `neutral` `[verts, 3]`, then offsets from it `[verts, 3]` of each pose, float32, centimetres.
+
+    Raises:
+        UserError: the file is damaged, or lacks poses that it names.
+    """
+    arrays = _repair(Archive.open(path), [])
+    return {name: array for name, array in arrays.items() if name not in _NOT_POSES}
 
 
 def _repair(archive: Archive, repairs: list[str]) -> dict[str, AnyArray]:

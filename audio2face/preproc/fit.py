@@ -1,21 +1,24 @@
-"""Fits principal components to the selected poses, projects all frames, and measures the reconstruction error.
+"""Fits principal components to the selected poses or takes given shapes, finds the coefficients of all frames, and
+measures the reconstruction error.
 
 Works on readers by shot and frame lists, for skin and tongue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 
 from audio2face.dataset import VertexPairs
 from audio2face.geometry.frames import PoseReader, blocks_of
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
-from audio2face.preproc.artifacts import write_coefficients, write_pca
+from audio2face.preproc.artifacts import write_coefficients, write_components, write_pca
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.preproc.poses import stack_poses
+from audio2face.preproc.shape_basis import ShapeBasis
 from audio2face.preproc.steps import Steps, StepStore, each_shot
 from audio2face.types import MM_PER_CM, AnyArray, Float32Array, FloatArray, Int64Array, Mesh
 
@@ -54,16 +57,17 @@ class FitResult:
     """Components of a part, and their accuracy.
 
     Attributes:
-        shapes: the components, as written.
-        explained: `[components]` cumulative share of the variance explained by the first 1, 2, ... components.
-        variance_threshold: the requested share.
+        components: the components, as written.
+        explained: `[components]` cumulative share of the variance explained by the first 1, 2, ... components; empty
+            for blend shapes.
+        variance_threshold: the requested share; None for blend shapes.
         num_frames: number of frames by shot.
         reconstruction: error of poses that are reconstructed from coefficients.
     """
 
     components: PcaComponents
     explained: FloatArray
-    variance_threshold: float
+    variance_threshold: float | None
     num_frames: Mapping[str, int]
     reconstruction: Reconstruction
 
@@ -75,24 +79,112 @@ def fit_and_project(wanted: FitRequest, store: StepStore) -> Steps[FitResult]:
     basis = _find_basis(wanted, store)
     shapes = write_pca(store.run, part, basis, wanted.variance_threshold)
     yield f"{part}, coefficients", wanted.fit_share
-
-    def work(name: str, shot: PoseReader) -> ShotMeasure:
-        arrays = store.once(f"{part}_measure/{name}", lambda: ShotMeasure.measure(shot, basis, wanted.lips).as_arrays())
-        return ShotMeasure.from_arrays(arrays)
-
-    total = sum(shot.num_frames for shot in poses.values())
-    reconstruction = ReconstructionSum()
-    for name, measure in each_shot(poses, work, wanted.num_workers):
-        reconstruction.add(name, measure)
-        yield f"{part}, coefficients", wanted.project_share * poses[name].num_frames / total
-    write_coefficients(store.run, part, _StoredCoefficients(part, tuple(poses), store))
+    measuring = _Measuring(part, poses, _PcaProjection(basis), wanted.lips, wanted.num_workers, wanted.project_share)
+    reconstruction = yield from measuring.run(store)
     return FitResult(
         components=shapes,
         explained=np.minimum(np.cumsum(basis.eigenvalues, dtype=np.float64) / basis.total_variance, 1.0),
         variance_threshold=wanted.variance_threshold,
         num_frames={name: shot.num_frames for name, shot in poses.items()},
-        reconstruction=reconstruction.finish(poses),
+        reconstruction=reconstruction,
     )
+
+
+def weights_of_shapes(
+    basis: ShapeBasis,
+    poses: Mapping[str, PoseReader],
+    lips: VertexPairs | None,
+    num_workers: int | None,
+    share: float,
+    store: StepStore,
+) -> Steps[FitResult]:
+    """Takes blend shapes as components of the skin, finds the weights of all frames, and writes both.
+
+    Args:
+        basis: the shapes.
+        poses: all shots.
+        lips: vertex pairs whose distance is measured; None if unknown.
+        num_workers: number of threads; None to choose it automatically.
+        share: share of the stage's duration.
+        store: the run folder.
+    """
+    shapes = PcaComponents(basis.components.reshape(basis.num_components, -1, 3), basis.mean.reshape(-1, 3))
+    write_components(store.run, "skin", shapes)
+    yield "skin, weights", 0.0
+    reconstruction = yield from _Measuring("skin", poses, basis, lips, num_workers, share).run(store)
+    return FitResult(
+        components=shapes,
+        explained=np.empty(0),
+        variance_threshold=None,
+        num_frames={name: shot.num_frames for name, shot in poses.items()},
+        reconstruction=reconstruction,
+    )
+
+
+class Basis(Protocol):
+    """Components, and the way to the coefficients of poses."""
+
+    @property
+    def components(self) -> FloatArray:
+        """Float32 `[components, coords]`."""
+        ...
+
+    @property
+    def mean(self) -> FloatArray:
+        """The pose of all coefficients zero, float32 `[coords]`."""
+        ...
+
+    def projection(self) -> Callable[[AnyArray], FloatArray]:
+        """Returns a function from consecutive poses of one shot `[frames, verts, 3]` to `[frames, components]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class _PcaProjection:
+    """Principal components, which poses are projected onto."""
+
+    pca: PcaBasis
+
+    @property
+    def components(self) -> FloatArray:
+        return self.pca.components
+
+    @property
+    def mean(self) -> FloatArray:
+        return self.pca.mean
+
+    def projection(self) -> Callable[[AnyArray], FloatArray]:
+        return lambda poses: coefficients(_InMemory(poses), self.pca)
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """Finds the coefficients of all shots, and the error of what they reconstruct; arguments as in `FitRequest`."""
+
+    part: Mesh
+    poses: Mapping[str, PoseReader]
+    basis: Basis
+    lips: VertexPairs | None
+    num_workers: int | None
+    share: float
+
+    def run(self, store: StepStore) -> Steps[Reconstruction]:
+        """Computes and writes the coefficients."""
+        part, poses = self.part, self.poses
+
+        def work(name: str, shot: PoseReader) -> ShotMeasure:
+            arrays = store.once(
+                f"{part}_measure/{name}", lambda: ShotMeasure.measure(shot, self.basis, self.lips).as_arrays()
+            )
+            return ShotMeasure.from_arrays(arrays)
+
+        total = sum(shot.num_frames for shot in poses.values())
+        reconstruction = ReconstructionSum()
+        for name, measure in each_shot(poses, work, self.num_workers):
+            reconstruction.add(name, measure)
+            yield f"{part}, coefficients", self.share * poses[name].num_frames / total
+        write_coefficients(store.run, part, _StoredCoefficients(part, tuple(poses), store))
+        return reconstruction.finish(poses)
 
 
 @dataclass(frozen=True)
@@ -162,15 +254,16 @@ class ShotMeasure:
     lips_made: Float32Array
 
     @classmethod
-    def measure(cls, poses: PoseReader, basis: PcaBasis, lips: VertexPairs | None) -> ShotMeasure:
+    def measure(cls, poses: PoseReader, basis: Basis, lips: VertexPairs | None) -> ShotMeasure:
         """Measures all frames of a shot in one pass."""
-        found = np.empty((poses.num_frames, basis.num_components), np.float32)
+        project = basis.projection()
+        found = np.empty((poses.num_frames, len(basis.components)), np.float32)
         lips_true, lips_made = np.empty((2, poses.num_frames if lips else 0), np.float32)
         histogram = np.zeros(_NUM_BINS, np.int64)
         total, worst, worst_at = 0.0, -1.0, (0, 0)
         for frames in blocks_of(poses.num_frames, 12 * poses.num_verts):
             true = poses.read(frames.start, frames.stop)
-            found[frames] = coefficients(_InMemory(true), basis)
+            found[frames] = project(true)
             made = np.matmul(found[frames], basis.components)
             made += basis.mean
             made = made.reshape(true.shape)

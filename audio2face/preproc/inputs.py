@@ -87,7 +87,9 @@ class ActorInputs:
         settings = {
             name: value
             for name, value in own.items()
-            if name not in _WITHOUT_EFFECT and not isinstance(value, Path)  # files are stamped below
+            if name not in _WITHOUT_EFFECT
+            and not isinstance(value, Path)  # files are stamped below
+            and (name, value) != ("SKIN_BASIS", "pca")  # runs from before there was a choice stay valid
         }
         content = {
             "schema": SCHEMA_VERSION,

@@ -31,10 +31,11 @@ _LANGUAGE = "en"
 
 @dataclass(frozen=True)
 class PcaComponents:
-    """Principal components of a part of the face.
+    """Principal components of a part of the face, or blend shapes in their place.
 
     Attributes:
-        matrix: `[components, verts, 3]` float32, each of unit length over all its coordinates.
+        matrix: `[components, verts, 3]` float32, orthonormal over all coordinates; blend shapes as they are, in
+            centimetres, see `geometry.pca.coefficient_metric`.
         mean: `[verts, 3]` float32, centimetres: the pose of all coefficients zero.
     """
 

@@ -18,12 +18,13 @@ from audio2face.geometry import write_maya
 from audio2face.geometry.frames import PoseReader, blocks_of
 from audio2face.io.arrays import read_npy
 from audio2face.preproc.artifacts import intermediate_folder, write_frame_lists
-from audio2face.preproc.fit import FitRequest, FitResult, fit_and_project
+from audio2face.preproc.fit import FitRequest, FitResult, fit_and_project, weights_of_shapes
 from audio2face.preproc.inputs import ActorInputs
 from audio2face.preproc.matmul import fastest_backend
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, vertex_indices
 from audio2face.preproc.prune import prune_similar
 from audio2face.preproc.selection import SELECT_SHARE, STACK_SHARE, select_and_record
+from audio2face.preproc.shape_basis import LIMIT_MM, ShapeBasis
 from audio2face.preproc.steps import Steps, StepStore, each_shot
 from audio2face.preproc.tongue import stabilise
 from audio2face.types import FloatArray, Int64Array, Mesh
@@ -40,8 +41,8 @@ class PartResult:
     """Preprocessing results of a part of the face.
 
     Attributes:
-        kept: frames kept by pruning, by shot of the pruning caches.
-        selected: frames that the components were fitted to, by shot.
+        kept: frames kept by pruning, by shot of the pruning caches; empty where blend shapes are the basis.
+        selected: frames that the components were fitted to, by shot; empty where blend shapes are the basis.
         pick_errors: `[picks]` reconstruction error of each selected pose from earlier ones, in the order of selection;
             empty for the tongue, where components are fitted to all kept frames.
         fitted: the components, and their accuracy.
@@ -54,6 +55,11 @@ class PartResult:
 
     def __str__(self) -> str:
         fitted = self.fitted
+        if fitted.variance_threshold is None:
+            return (
+                f"{sum(fitted.num_frames.values())} frames as weights of {len(fitted.components.matrix)} blend shapes, "
+                f"99 % of the vertices within {fitted.reconstruction.p99_mm:.2f} mm"
+            )
         kept, selected = (sum(len(found) for found in frames.values()) for frames in (self.kept, self.selected))
         return (
             f"{sum(fitted.num_frames.values())} frames, {kept} kept by pruning, {selected} selected for "
@@ -62,8 +68,16 @@ class PartResult:
 
 
 def make_skin(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:
-    """Prunes, selects, fits and projects the skin, and writes its artifacts into the run folder."""
+    """Prunes, selects, fits and projects the skin, and writes its artifacts into the run folder.
+
+    Where blend shapes are its basis, there is nothing to prune, select and fit.
+
+    Raises:
+        UserError: the blend shapes are missing, damaged, or do not make up the animation.
+    """
     settings = inputs.settings
+    if settings.SKIN_BASIS == "blendshapes":
+        return (yield from _make_weights(inputs, store))
     prune = _masked(inputs)
     kept = yield from _prune("skin", prune, settings, store)
     write_frame_lists(store.run, "sim", kept)
@@ -84,6 +98,31 @@ def make_skin(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:
     )
     fitted = yield from fit_and_project(wanted, store)
     return PartResult(kept, selected, picks.errors[np.isfinite(picks.errors)], fitted)
+
+
+def _make_weights(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:
+    """Finds the weights of the skin's blend shapes, which are its basis."""
+    dataset = inputs.dataset
+    files = dataset.blendshapes("skin")
+    if files is None:
+        raise UserError(
+            f'SKIN_BASIS is "blendshapes", but actor {inputs.actor!r} has no blend shapes of the skin',
+            hint='Give BLENDSHAPE_SKIN_FPATH and BLENDSHAPE_SKIN_CONFIG_FPATH, or set SKIN_BASIS = "pca".',
+        )
+    basis = ShapeBasis.read(files, next(iter(inputs.skin.values())).num_verts)
+    workers = inputs.settings.NUM_WORKERS
+    fitted = yield from weights_of_shapes(basis, inputs.skin, dataset.lip_dist, workers, SKIN_SHARE, store)
+    error = fitted.reconstruction
+    if error.p99_mm > LIMIT_MM:
+        raise UserError(
+            f"the blend shapes do not make up the animation: a vertex is off by {error.mean_mm:.2f} mm on average, and "
+            f'99 % are within {error.p99_mm:.2f} mm, where SKIN_BASIS = "blendshapes" takes up to {LIMIT_MM:g} mm '
+            f"(worst: shot {error.worst_shot}, frame {error.worst_frame}, vertex {error.worst_vertex}, "
+            f"{error.worst_mm:.1f} mm)",
+            path=files.data,
+            hint='Give the shapes that the animation was made with, or set SKIN_BASIS = "pca".',
+        )
+    return PartResult({}, {}, np.empty(0), fitted)
 
 
 def make_tongue(inputs: ActorInputs, store: StepStore) -> Steps[PartResult]:

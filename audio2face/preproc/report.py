@@ -75,7 +75,8 @@ def write_report(
 def _part_values(part: PartResult) -> dict[str, Any]:
     fitted = part.fitted
     return {
-        "components": len(fitted.explained),
+        "basis": "pca" if fitted.variance_threshold is not None else "blendshapes",
+        "components": len(fitted.components.matrix),
         "variance_threshold": fitted.variance_threshold,
         "variance_explained": [float(value) for value in fitted.explained],
         "frames": sum(fitted.num_frames.values()),
@@ -115,11 +116,13 @@ def _part_lines(name: str, part: PartResult, picture: str | None) -> list[str]:
         ["largest error", f"{error.worst_mm:.2f} mm: {where}"],
         *_lips_row(error),
     ]
+    lines = [f"## {name.capitalize()}", "", f"{part}.", "", *_table(["reconstruction", ""], rows)]
+    if part.fitted.variance_threshold is None:
+        return lines + _table(["shot", "frames"], [[shot, str(n)] for shot, n in part.fitted.num_frames.items()])
     per_shot = [
         [shot, str(part.fitted.num_frames.get(shot, "-")), str(len(found)), str(len(part.selected.get(shot, ())))]
         for shot, found in part.kept.items()
     ]
-    lines = [f"## {name.capitalize()}", "", f"{part}.", "", *_table(["reconstruction", ""], rows)]
     lines += [f"![variance]({picture})", ""] if picture else []
     return lines + _table(["shot", "frames", "kept", "selected"], per_shot)
 
@@ -156,10 +159,12 @@ def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
     variance, picking = figure.subplots(1, 2, gridspec_kw=margins)
     for number, (name, part) in enumerate(parts.items()):
         colour = f"C{number}"
-        explained = part.fitted.explained
+        explained, threshold = part.fitted.explained, part.fitted.variance_threshold
+        if threshold is None:
+            continue  # blend shapes explain no variance one after the other
         lacking = 100 * np.maximum(1 - np.concatenate([[0.0], explained]), 1e-6)
         variance.semilogy(lacking, marker=".", color=colour, label=f"{name}: {len(explained)} components")
-        variance.axhline(100 * (1 - part.fitted.variance_threshold), color=colour, linestyle=":", linewidth=1)
+        variance.axhline(100 * (1 - threshold), color=colour, linestyle=":", linewidth=1)
         if part.pick_errors.size:
             picking.semilogy(np.arange(1, part.pick_errors.size + 1), part.pick_errors, color=colour, label=name)
     title = f"{actor}: unexplained variance (dotted: the limit)"
@@ -172,7 +177,8 @@ def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
     variance.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (variance, picking):
         axes.grid(alpha=0.3)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     with io.BytesIO() as buffer:
         figure.savefig(buffer, format="png")
         return buffer.getvalue()

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from audio2face.config import Configuration
+from audio2face.config import Configuration, Preproc
 from audio2face.console import LOGGER, console, follow
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.checks import CheckReport, Finding, check_actor
@@ -153,7 +153,7 @@ def preprocess(configuration: Configuration, actor: str) -> PreprocResult:
         inputs = ActorInputs.open(dataset, configuration.preproc, scale)
         fingerprint = inputs.fingerprint()
     except UserError:
-        _check(dataset, dataset.shot_names)  # reports all errors, not only the first
+        _check(dataset, dataset.shot_names, configuration.preproc)  # reports all errors, not only the first
         raise
     root, name = configuration.preproc.PREPROC_OUTPUT_ROOT, configuration.preproc.RUN_NAME
     LOGGER.debug("%s: data and settings have the fingerprint %s", actor, fingerprint)
@@ -184,7 +184,7 @@ def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -
     resumed = run is not None
     drop_stale(root, actor, keep=run)
     if run is None:
-        checked = _check(dataset, inputs.skin)
+        checked = _check(dataset, inputs.skin, inputs.settings)
         run = RunFolder.create(root, name)
         write_json(run.path / _CHECK_FILE, checked.as_json())
         test = test_set_facts({shot: dataset.emotion_of(shot) for shot in dataset.test_shots})
@@ -199,9 +199,9 @@ def _make(configuration: Configuration, inputs: ActorInputs, fingerprint: str) -
     return PreprocResult(actor, run, reused=False)
 
 
-def _check(dataset: ActorDataset, shots: Collection[str]) -> CheckReport:
+def _check(dataset: ActorDataset, shots: Collection[str], settings: Preproc) -> CheckReport:
     """Runs the dataset's checks and prints their findings; errors in data in use end the stage."""
-    report = check_actor(dataset)
+    report = check_actor(dataset, skin_basis=settings.SKIN_BASIS)
     if report.findings:
         show([report], console())
     blocking = [finding for finding in report.errors if _blocks(finding, shots)]

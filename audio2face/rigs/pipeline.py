@@ -88,7 +88,7 @@ class RigPipeline:
         self._visemes = extract_visemes if visemes is None else visemes
 
     @property
-    def solved_parts(self) -> tuple[Mesh, ...]:
+    def weight_parts(self) -> tuple[Mesh, ...]:
         """The parts whose weights the animation has."""
         return ("skin",) if self.rig.tongue is None else ("skin", "tongue")
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
+from audio2face.geometry.pca import dual_components
 from audio2face.models import encoders
 from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLoss, DiffusionLossWeights
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
@@ -38,7 +39,7 @@ from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldO
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
-from audio2face.types import CHANNELS
+from audio2face.types import CHANNELS, Float32Array
 
 _SEED = 0  # of the noise of every validation, which makes validations comparable
 
@@ -372,6 +373,10 @@ def _loss_weights(train: TrainDiffusion) -> DiffusionLossWeights:
     )
 
 
+def _dual(components: Float32Array) -> Tensor:
+    return torch.from_numpy(dual_components(components.reshape(len(components), -1)).reshape(components.shape))
+
+
 def _actor_geometry(source: ActorSource, train: TrainDiffusion) -> ActorGeometry:
     """The geometry that the losses use; warns of losses whose vertex lists the actor lacks."""
     lips, lids = source.raw.lip_dist, source.raw.eye_dist
@@ -389,4 +394,5 @@ def _actor_geometry(source: ActorSource, train: TrainDiffusion) -> ActorGeometry
         components=torch.from_numpy(source.skin.matrix),
         lips=None if lips is None else torch.from_numpy(np.stack([lips.upper, lips.lower])),
         lower_lids=None if lids is None else torch.from_numpy(lids.lower[:2]),
+        dual=None if source.skin_metric is None else _dual(source.skin.matrix),
     )

@@ -105,10 +105,17 @@ def skin_geometry(source: ActorSource, train: TrainRegression) -> SkinGeometry:
     )
     warn_of_missing_lists(source, train, needs)
     pairs = [lips, None if size is None else size.upper_lip, None if size is None else size.lower_lip, lids]
+    lip_pairs, upper, lower, lid_pairs = (
+        None if pair is None else torch.from_numpy(np.stack([pair.upper, pair.lower])) for pair in pairs
+    )
     return SkinGeometry(
         torch.from_numpy(source.skin.mean),
         torch.from_numpy(source.skin.matrix),
-        *(None if pair is None else torch.from_numpy(np.stack([pair.upper, pair.lower])) for pair in pairs),
+        lips=lip_pairs,
+        upper_lip=upper,
+        lower_lip=lower,
+        lids=lid_pairs,
+        metric=None if source.skin_metric is None else torch.from_numpy(source.skin_metric),
     )
 
 

@@ -31,7 +31,9 @@ from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldO
 from audio2face.training.pretrained import load_pretrained_streaming
 from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
+from audio2face.types import MM_PER_CM, Float32Array
 
+REACH = "skin_reach_mm"  # of the record of a network whose coefficients are weights of blend shapes
 _BLOCK_FRAMES = 512  # of a validation clip at once
 _LAST_RATE = 0.02  # learning rate at the end, as a fraction of that at the start
 
@@ -184,7 +186,7 @@ class StreamingTask:
         self.network = StreamingNetwork(self._settings, encoder, scales).to(fabric.device)
         self._decoder = PcaDecoder(data.sources, train.TARGET_CHANNELS, rescale=False).to(fabric.device)
         faces = [
-            _geometry(source, deviation, train)
+            _geometry(data, source, deviation, train)
             for source, deviation in zip(data.sources, scales.deviation, strict=True)
         ]
         self._loss_fn = StreamingLoss(self._settings.sizes, _loss_weights(train), faces).to(fabric.device)
@@ -254,7 +256,8 @@ class StreamingTask:
         check_same_data(state.get("sampler"), self._sampler.fingerprint)
 
     def network_config(self) -> dict[str, Any]:
-        """Everything that `load_network` needs beside weights."""
+        """Everything that `load_network` and the export need beside weights."""
+        reach = _reach(self._data)
         return {
             "network_type": "streaming",
             "network_name": self._train.NETWORK_NAME,
@@ -262,6 +265,7 @@ class StreamingTask:
             "actors": self.actors,
             "emotions": list(self._data.emotions.names),
             "encoder": encoders.encoder_record(self.network.encoder),
+            **({} if reach is None else {REACH: reach}),
         }
 
     def metadata_files(self) -> dict[str, Any]:
@@ -270,6 +274,14 @@ class StreamingTask:
 
     def export(self, folder: Path) -> None:
         """Does nothing: deployment needs the weights only."""
+
+
+def _reach(data: TrainingData) -> float | None:
+    """How far a vertex moves at most where every coefficient of the skin changes by 1, mm; None for PCA components."""
+    if all(source.skin_metric is None for source in data.sources):
+        return None
+    reaches = [np.linalg.norm(source.skin.matrix, axis=2).sum(axis=0).max() for source in data.sources]
+    return MM_PER_CM * float(max(reaches))
 
 
 def _settings(train: TrainStreaming, data: TrainingData) -> StreamingSettings:
@@ -293,12 +305,17 @@ def _scales(data: TrainingData) -> ActorScales:
     """Mean and standard deviation of the channels of each actor in the training clips."""
     tables = []
     for source in data.sources:
-        clips = [clip for clip in data.training_clips if clip.shot.actor == source.actor and not clip.shot.is_muted]
-        parts = [[part[clip.first : clip.last + 1] for part in data.motions[clip.shot.id].parts] for clip in clips]
+        parts = _training_motion(data, source.actor)
         frames = np.concatenate([np.concatenate(each, axis=1) for each in parts]).astype(np.float64)
         tables.append((frames.mean(axis=0), frames.std(axis=0)))
     mean, deviation = (torch.from_numpy(np.stack(each).astype(np.float32)) for each in zip(*tables, strict=True))
     return ActorScales(mean, deviation)
+
+
+def _training_motion(data: TrainingData, actor: str) -> list[list[Float32Array]]:
+    """Skin, tongue, jaw and eyes of an actor in each training clip, `[frames, channels]` each."""
+    clips = [clip for clip in data.training_clips if clip.shot.actor == actor and not clip.shot.is_muted]
+    return [[part[clip.first : clip.last + 1] for part in data.motions[clip.shot.id].parts] for clip in clips]
 
 
 def _loss_weights(train: TrainStreaming) -> StreamingLossWeights:
@@ -313,7 +330,7 @@ def _loss_weights(train: TrainStreaming) -> StreamingLossWeights:
     )
 
 
-def _geometry(source: ActorSource, deviation: Tensor, train: TrainStreaming) -> StreamingGeometry:
+def _geometry(data: TrainingData, source: ActorSource, deviation: Tensor, train: TrainStreaming) -> StreamingGeometry:
     """The geometry that the losses use; warns of losses whose vertex lists the actor lacks."""
     lips = source.raw.lip_dist
     needs: Sequence[tuple[str, Any, str]] = (
@@ -326,4 +343,12 @@ def _geometry(source: ActorSource, deviation: Tensor, train: TrainStreaming) -> 
         components=torch.from_numpy(source.skin.matrix),
         deviation=deviation,
         lips=None if lips is None else torch.from_numpy(np.stack([lips.upper, lips.lower])),
+        metric=None if source.skin_metric is None else torch.from_numpy(source.skin_metric),
+        spread=0.0 if source.skin_metric is None else _spread(data, source.actor, source.skin_metric),
     )
+
+
+def _spread(data: TrainingData, actor: str, metric: Float32Array) -> float:
+    """Standard deviation of the skin in the training clips, over all coordinates together, centimetres."""
+    skin = np.concatenate([parts[0] for parts in _training_motion(data, actor)]).astype(np.float64)
+    return float(np.sqrt((skin @ metric).var(axis=0).sum()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import struct
 from fractions import Fraction
@@ -14,14 +15,19 @@ import soundfile
 from small_graphs import write_graph
 from small_models import DIFFUSION, write_model
 
+import audio2face
 from audio2face.animation import NATURAL_BLINK, BlinkTrack, attach_to_jaw, unproject
 from audio2face.animation.animation import Animation
 from audio2face.audio import read_track
 from audio2face.errors import UserError
 from audio2face.inference import Executor, TrackSettings
+from audio2face.inference.actor import WeightTrack
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.inference.retiming import FrameBlock, Retimer
+from audio2face.io.atomic import write_npz
 from audio2face.model_folder import DeployedModel
+from audio2face.model_folder.writer import blendshape_names
+from audio2face.types import Float32Array
 
 NTSC = Fraction(30000, 1001)
 
@@ -32,6 +38,21 @@ def speech(tmp_path: Path) -> Path:
     path = tmp_path / "speech.wav"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 37485), 22050)
     return path
+
+
+def set_shapes(folder: Path, neutral: Float32Array, deltas: Float32Array) -> None:
+    """Replaces the blend shapes of the skin."""
+    names = blendshape_names("skin", "ada")
+    poses = dict(zip("abcdef", deltas, strict=True))
+    write_npz(
+        folder / names["data"],
+        {"poseNames": np.array(["neutral", *poses], "S"), "neutral": neutral, **poses},
+    )
+    settings = json.loads((folder / names["config"]).read_text())["blendshape_params"]
+    settings |= {"numPoses": 6, "bsSolveActivePoses": [1] * 6, "bsWeightMultipliers": [1.5] * 6}
+    settings |= {name: [-1] * 6 for name in ("bsSolveCancelPoses", "bsSolveSymmetryPoses")}
+    settings["bsWeightOffsets"] = [0.0] * 6
+    (folder / names["config"]).write_text(json.dumps({"blendshape_params": settings}))
 
 
 def perform(folder: Path, audio: Path, **changes: object) -> Animation:
@@ -57,6 +78,55 @@ def test_all_parts_of_a_face(deployed: Path, speech: Path) -> None:
     assert made.facts["network"] == deployed.name
     assert made.facts["emotion"] == ("neutral" if deployed.name == "regression" else "anger") + " (the model's default)"
     assert [path.name for path in deployed.iterdir() if path.name.startswith(".")] == []
+
+
+def test_where_shapes_are_the_basis_their_weights_are_the_networks_own(
+    regression: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network gives weights of six shapes; mesh and weights agree, and nothing is solved but the tongue."""
+    data = regression / "model_data.npz"
+    with np.load(data) as stored:
+        arrays = dict(stored)
+    set_shapes(regression, arrays["shapes_mean_skin"], deltas := 0.1 * arrays["shapes_matrix_skin"])
+    write_npz(data, {**arrays, "shapes_matrix_skin": deltas})
+    solved: list[int] = []
+    solve = WeightTrack.__call__
+
+    def counted(self: WeightTrack, positions: Float32Array) -> Float32Array:
+        solved.append(positions.shape[1])
+        return solve(self, positions)
+
+    monkeypatch.setattr(WeightTrack, "__call__", counted)
+    for fps in (None, NTSC):  # also between the frames of the network
+        made = perform(regression, speech, fps=fps)
+        assert made.skin_weights is not None
+        assert made.tongue_weights is not None
+        assert made.skin_weights.names == tuple("abcdef")
+        weights = made.skin_weights.values
+        assert weights.min() >= 0
+        assert weights.max() <= 1
+        assert np.ptp(weights, axis=0).max() > 0.1
+        posed = made.skin_weights.neutral + np.tensordot(weights, made.skin_weights.deltas, axes=1)
+        np.testing.assert_allclose(made.skin.frames, posed, atol=1e-5)
+    assert set(solved) == {5}  # vertices of the tongue
+    assert made.facts["skin_weights"] == "predicted by the network"
+    pipeline = AnimationPipeline(DeployedModel.open(regression), AnimationOptions(actor="ada", solver=None))
+    assert pipeline.weight_parts == ("skin",)
+
+
+def test_a_stream_gives_the_same_weights(regression: Path, speech: Path) -> None:
+    data = regression / "model_data.npz"
+    with np.load(data) as stored:
+        arrays = dict(stored)
+    set_shapes(regression, arrays["shapes_mean_skin"], arrays["shapes_matrix_skin"])
+    whole = perform(regression, speech)
+    stream = audio2face.load(regression).stream(samplerate=16_000)
+    stream.push(read_track(speech, 16_000, resampler=DeployedModel.open(regression).info.resampler).data)
+    stream.finish()
+    frames = list(stream.frames())
+    assert whole.skin_weights is not None
+    assert stream.weight_names["skin"] == whole.skin_weights.names
+    np.testing.assert_array_equal([frame.skin_weights for frame in frames], whole.skin_weights.values)
 
 
 def test_each_stage_is_called_as_it_should_be(deployed: Path, speech: Path) -> None:

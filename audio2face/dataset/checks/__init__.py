@@ -14,6 +14,7 @@ from contextlib import suppress
 import numpy as np
 
 from audio2face.audio import AudioHeader
+from audio2face.config_base.types import SkinBasis
 from audio2face.dataset.actor import ActorDataset
 from audio2face.dataset.checks import lists, static
 from audio2face.dataset.checks.blendshapes import check_blendshapes
@@ -40,12 +41,15 @@ HEAD_MOTION_LIMIT = 0.5
 
 
 @np.errstate(over="ignore", invalid="ignore")  # damaged numbers near the limits: the checks report their effects
-def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LIMIT) -> CheckReport:
+def check_actor(
+    dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LIMIT, skin_basis: SkinBasis = "pca"
+) -> CheckReport:
     """Checks all raw data of one actor; every frame is read once, in blocks.
 
     Args:
         dataset: the actor's data.
         head_motion_limit: largest accepted rigid displacement of the face from the neutral pose, in centimetres.
+        skin_basis: SKIN_BASIS of preprocessing, which may need the blend shapes of the skin.
     """
     findings = Findings()
     shots = list_shots(dataset, findings)
@@ -71,7 +75,7 @@ def check_actor(dataset: ActorDataset, head_motion_limit: float = HEAD_MOTION_LI
         check_motion(dataset, seen, sounds, findings, neutral=not comparison.neutral_reported)
     check_sync(dataset, traces, sounds, findings)
     check_channels(dataset, caches, findings)
-    check_blendshapes(dataset, verts, findings)
+    check_blendshapes(dataset, verts, findings, skin_basis)
     check_extras(dataset, shots, findings)
     check_test_set(dataset, shots, findings)
     emotions = check_emotions(dataset, shots, findings)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from audio2face.config_base.types import SkinBasis
 from audio2face.dataset.actor import BLENDSHAPE_PATHS, ActorDataset
 from audio2face.dataset.checks.report import Findings, Severity, first_few
 from audio2face.dataset.checks.static import check_finite, resembles_pose
@@ -37,14 +38,23 @@ _WORST_CONDITION = 1e7  # of the matrix that inference solves with
 _REPAIRED = "Packaging the model fixes this; export it as float32, uncompressed and in C order to be tidy."
 
 
-def check_blendshapes(dataset: ActorDataset, verts: Mapping[str, int | None], findings: Findings) -> None:
+def check_blendshapes(
+    dataset: ActorDataset, verts: Mapping[str, int | None], findings: Findings, skin_basis: SkinBasis = "pca"
+) -> None:
     """Checks the sets of skin and tongue.
 
     Args:
         dataset: the actor.
         verts: vertices of "skin" and "tongue"; None if unknown.
         findings: receives the findings.
+        skin_basis: SKIN_BASIS of preprocessing.
     """
+    if skin_basis == "blendshapes" and dataset.blendshapes("skin") is None:
+        findings.error(
+            "blendshape-basis",
+            'SKIN_BASIS is "blendshapes", but there are no blend shapes of the skin',
+            'Give BLENDSHAPE_SKIN_FPATH and BLENDSHAPE_SKIN_CONFIG_FPATH, or set SKIN_BASIS = "pca".',
+        )
     present = []
     for part, parameters in BLENDSHAPE_PATHS.items():
         given = [name for name in parameters if name in dataset.paths]

@@ -62,9 +62,12 @@ class ActorGeometry:
         scale: divisor of the skin's normalisation.
         translate: offset that normalisation subtracts before it divides, `[3]`.
         mean: mean pose of the PCA, `[verts, 3]`.
-        components: orthonormal PCA components, `[components, verts, 3]`; actors may differ in their number.
+        components: orthonormal PCA components, or blend shapes, `[components, verts, 3]`; actors may differ in their
+            number.
         lips: pairs of vertices of the upper and the lower lip, int64 `[2, pairs]`; None disables the lip losses.
         lower_lids: a vertex of the lower lid of each eye, int64 `[2]`; None disables upper-face smoothness.
+        dual: takes offsets to coefficients (`geometry.pca.dual_components`), `[components, verts, 3]`; None: the
+            components themselves.
     """
 
     scale: float
@@ -73,6 +76,7 @@ class ActorGeometry:
     components: Tensor
     lips: Tensor | None = None
     lower_lids: Tensor | None = None
+    dual: Tensor | None = None
 
 
 class DiffusionLoss(nn.Module):
@@ -211,7 +215,8 @@ class _ActorTerms(nn.Module):
             upper, lower = face.lips
             # Projects onto the components and reads the heights of the lips back: one matrix [verts * 3, pairs].
             difference = components[:, upper, 1] - components[:, lower, 1]
-            self._register("lip_projection", face.scale * (components.flatten(1).t() @ difference))
+            dual = components if face.dual is None else face.dual.float()
+            self._register("lip_projection", face.scale * (dual.flatten(1).t() @ difference))
             self._register("lip_mean", mean[upper, 1] - mean[lower, 1])
             self._register("lip_columns", 3 * face.lips + 1)
             self._register("lip_values", (3 * face.lips.flatten()[:, None] + torch.arange(3)).flatten())

@@ -85,6 +85,8 @@ class SkinGeometry:
         upper_lip: top and bottom of the upper lip; None disables the loss on lip size.
         lower_lip: top and bottom of the lower lip.
         lids: upper and lower lid of each eye; None disables the masking of blinks.
+        metric: turns differences of the skin's coefficients into distances (`geometry.pca.coefficient_metric`), float32
+            `[components, components]`; None for orthonormal components.
     """
 
     mean: Tensor
@@ -93,6 +95,7 @@ class SkinGeometry:
     upper_lip: Tensor | None = None
     lower_lip: Tensor | None = None
     lids: Tensor | None = None
+    metric: Tensor | None = None
 
 
 class RegressionLoss(nn.Module):
@@ -108,6 +111,8 @@ class RegressionLoss(nn.Module):
         silence: number of phonemes and column of silence by language; empty: no phoneme losses.
         mean: averages a value over all processes; None: there is one process.
     """
+
+    metric: Tensor | None
 
     def __init__(
         self,
@@ -125,6 +130,7 @@ class RegressionLoss(nn.Module):
             for pairs in (skin.lips, skin.upper_lip, skin.lower_lip, skin.lids)
         )
         self.lip_positions = None if skin.lips is None else VertexPositions(skin.mean, skin.components, skin.lips)
+        self.register_buffer("metric", skin.metric, persistent=False)
         self._phonemes = _PhonemeWeights(silence or {}, weights.phoneme_silence)
         uses_phonemes = bool(silence) and weights.phoneme is not None
         table = {
@@ -185,7 +191,10 @@ class RegressionLoss(nn.Module):
                 weight * self._annealed(name, terms[name], anneal_exponent, items)
                 for name, weight in self._weights.items()
             ]
-            return Losses(torch.stack(weighted).sum(), {**terms, R2: explained_variance(predicted.detach(), true)})
+            return Losses(torch.stack(weighted).sum(), {**terms, R2: self._explained(predicted, true)})
+
+    def _explained(self, predicted: Tensor, true: Tensor) -> Tensor:
+        return explained_variance(self._in_space(predicted.detach()), self._in_space(true))
 
     @torch.no_grad()
     def face_terms(
@@ -234,15 +243,23 @@ class RegressionLoss(nn.Module):
         lip_size_weights: Tensor | None,
     ) -> dict[str, Callable[[], Tensor]]:
         """The formulas of all terms but those of phonemes, by name."""
+        moved, target = self._in_space(predicted), self._in_space(true)
         return {
-            "mse": lambda: (predicted - true).square().mean(),
-            "motion": lambda: velocity_loss(predicted, true),
+            "mse": lambda: (moved - target).square().mean(),
+            "motion": lambda: velocity_loss(moved, target),
             "emo_reg": lambda: embedding_smoothness_loss(implicit.float()),
             "lip_dist": lambda: self._lip_distance(predicted, true, lip_distance_weights),
             "lip_position": lambda: self._lip_position(predicted, true),
             "lip_size": lambda: self._lip_size(predicted, true, lip_size_weights),
-            "vol_stab_reg": lambda: self._silence_smoothness(predicted, audio),
+            "vol_stab_reg": lambda: self._silence_smoothness(moved, audio),
         }
+
+    def _in_space(self, values: Tensor) -> Tensor:
+        """Values whose differences are distances of skin, as those of orthonormal components are."""
+        if self.metric is None:
+            return values
+        skin, others = values[..., : len(self.metric)], values[..., len(self.metric) :]
+        return torch.cat([skin @ self.metric, others], dim=-1)
 
     def _mask(self, predicted: Tensor, target: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
         """Masks prediction and target: equal in invalid channels, both zero where the eyes are shut."""

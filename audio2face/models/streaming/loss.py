@@ -50,12 +50,18 @@ class StreamingGeometry:
         components: its components, `[components, verts, 3]`.
         deviation: standard deviation of each channel in the training data, `[channels]`.
         lips: pairs of vertices of the upper and the lower lip, int64 `[2, pairs]`; None disables the lip losses.
+        metric: turns differences of the skin's coefficients into distances (`geometry.pca.coefficient_metric`), float32
+            `[components, components]`; None for orthonormal components.
+        spread: with a metric, standard deviation of the skin in the training data, over all coordinates together,
+            centimetres.
     """
 
     mean: Tensor
     components: Tensor
     deviation: Tensor
     lips: Tensor | None = None
+    metric: Tensor | None = None
+    spread: float = 0.0
 
 
 class StreamingLoss(nn.Module):
@@ -129,13 +135,18 @@ class _ActorTerms(nn.Module):
     """The losses on one actor's face, by name."""
 
     factors: Tensor
+    metric: Tensor | None
 
     def __init__(self, face: StreamingGeometry, sizes: ChannelSizes, weights: StreamingLossWeights) -> None:
         super().__init__()
         self._exponent = weights.lip_distance_exponent
         self._heights = None if face.lips is None else LipHeights(face.mean, face.components, face.lips)
         self._positions = None if face.lips is None else VertexPositions(face.mean, face.components, face.lips)
-        parts = zip(sizes.split(face.deviation.float()), (1.0, weights.tongue, weights.jaw, 1.0), strict=True)
+        self.register_buffer("metric", face.metric, persistent=False)
+        deviations = list(sizes.split(face.deviation.float()))
+        if face.metric is not None:  # every channel alike: their squares add up to that of the whole skin
+            deviations[0] = torch.full_like(deviations[0], face.spread / len(deviations[0]) ** 0.5)
+        parts = zip(deviations, (1.0, weights.tongue, weights.jaw, 1.0), strict=True)
         # What a squared error of each channel is multiplied by.
         factors = [
             torch.full_like(part, factor / max(float(part.square().sum()), _LEAST_SPREAD**2)) for part, factor in parts
@@ -143,7 +154,11 @@ class _ActorTerms(nn.Module):
         self.register_buffer("factors", torch.cat(factors), persistent=False)
 
     def mse(self, predicted: Tensor, target: Tensor, lengths: Tensor | None) -> Tensor:
-        return frame_mean(((predicted - target).square() * self.factors).sum(dim=-1), lengths)
+        error = predicted - target
+        if self.metric is not None:
+            size = len(self.metric)
+            error = torch.cat([error[..., :size] @ self.metric, error[..., size:]], dim=-1)
+        return frame_mean((error.square() * self.factors).sum(dim=-1), lengths)
 
     def velocity(self, predicted: Tensor, target: Tensor, lengths: Tensor | None) -> Tensor:
         shorter = None if lengths is None else (lengths - 1).clamp(min=0)

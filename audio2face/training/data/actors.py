@@ -14,6 +14,7 @@ from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.dataset.vertex_lists import LipSize, VertexPairs
 from audio2face.errors import FileFormatError, UserError
+from audio2face.geometry.pca import coefficient_metric
 from audio2face.io.arrays import Archive, read_json, read_points
 from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.network_data import ClipRow as ClipRow
@@ -125,6 +126,12 @@ class ActorSource:
         """PCA components of the skin."""
         path = self.files.get("SKIN_PCA_SHAPES_FPATH")
         return self._run.skin if path is None else read_components(path)
+
+    @cached_property
+    def skin_metric(self) -> Float32Array | None:
+        """Distances from coefficients of the skin (`geometry.pca.coefficient_metric`); None for PCA components."""
+        found = coefficient_metric(self.skin.matrix)
+        return None if found is None else np.asarray(found, np.float32)
 
     @cached_property
     def tongue(self) -> PcaComponents:
