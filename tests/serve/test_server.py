@@ -145,18 +145,16 @@ def test_maya_which_sends_all_before_it_reads_hears_something_every_three_second
 
 
 def test_frames_come_at_the_pace_of_the_sound(faces: dict[str, Face], speech: Speech) -> None:
-    """1 s of sound, sent at once: the last frame comes 0.97 s less the lead after the first; in a burst at once."""
-    spans = []
+    """2 s of sound, sent at once: the last frame comes no earlier than its time less the lead; in a burst it does."""
+    taken = []
     for pace in (Pace(0.2), BURST):
         with running(faces, pace=pace) as server, connected(server) as channel:
-            times = [
-                time.monotonic()
-                for answer in stream(channel, [header(), sound(speech(1.0)), END])
-                if kind(answer) == "frame"
-            ]
-        spans.append(times[-1] - times[0])
-    assert 0.7 < spans[0] < 1.5
-    assert spans[1] < 0.6 * spans[0]
+            started = time.monotonic()
+            answers = list(stream(channel, [header(), sound(speech(2.0)), END]))
+            taken.append(time.monotonic() - started)
+            assert len(answers) == 63
+    assert taken[0] >= 59 / 30 - 0.2
+    assert taken[1] < taken[0]
 
 
 def test_a_client_that_does_not_read_or_dies_holds_up_nobody(faces: dict[str, Face], speech: Speech) -> None:
