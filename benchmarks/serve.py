@@ -28,7 +28,7 @@ from pathlib import Path
 
 import grpc
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from audio2face.model_folder import DeployedModel
 from audio2face.serve import wire
