@@ -36,6 +36,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "serve": ("grpc", "google.protobuf"),
         "capture": ("mediapipe", "av"),
         "alembic": ("alembic3d",),
+        "live": ("pythonosc", "websockets", "sounddevice"),
         "example": ("hibari", "python_stretch"),
     }
 )

@@ -70,6 +70,7 @@ COMMANDS = {
     "deploy": Command("audio2face.cli.deploy", "pack a trained network into a model folder", supervised=True),
     "animate": Command("audio2face.cli.animate", "animate a face from recordings", "inference", supervised=True),
     "serve": Command("audio2face.cli.serve", "serve models over gRPC to clients of Audio2Face-3D", extras=("serve",)),
+    "live": Command("audio2face.cli.live", "animate a face while somebody speaks, for engines"),
     "rig": Command("audio2face.cli.rig", "show what a character has to speak with, and where its lips and lids are"),
     "evaluate": Command(
         "audio2face.cli.evaluate", "score networks on speech they have not seen", supervised=True, extras=("train",)

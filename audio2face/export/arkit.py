@@ -29,7 +29,7 @@ from audio2face.export.tables import write_csv
 from audio2face.io.atomic import atomic_files, atomic_write
 from audio2face.types import Float32Array
 
-_ANGLES = (
+ANGLES = (
     "HeadYaw",
     "HeadPitch",
     "HeadRoll",
@@ -40,6 +40,7 @@ _ANGLES = (
     "RightEyePitch",
     "RightEyeRoll",
 )
+"""The nine columns behind the weights, radians."""
 _ROWS = 4096
 _TICKS = 60  # per second, counted by the last field of a time code at every frame rate
 _THOUSANDTHS = 1000
@@ -66,7 +67,7 @@ def write_arkit(animation: Animation, folder: Path, name: str) -> list[Path]:
     _report(match)
     with atomic_files(folder) as made:
         table, document = f"{name}_arkit.csv", f"{name}_arkit.json"
-        header = ["Timecode", "BlendShapeCount", *LIVE_LINK_NAMES, *_ANGLES]
+        header = ["Timecode", "BlendShapeCount", *LIVE_LINK_NAMES, *ANGLES]
         write_csv(made / table, header, _live_link_rows(animation, animation.skin_weights, match.columns))
         _write_json(made / document, animation, match, f"{name}.wav")
     return [folder / table, folder / document]
@@ -84,28 +85,43 @@ def _report(match: NameMatch) -> None:
         )
 
 
-def _in_order(weights: BlendWeights, columns: Mapping[str, int], order: Sequence[str], frames: slice) -> Float32Array:
-    """Weights `[frames, 52]` of ARKit's shapes in the given order; 0 if the set has no pose."""
-    block = np.asarray(weights.values[frames], np.float32)
-    found = np.zeros((len(block), len(order)), np.float32)
+def weights_in_order(weights: Float32Array, columns: Mapping[str, int], order: Sequence[str]) -> Float32Array:
+    """Weights of ARKit's shapes in the given order, float32 `[frames, len(order)]`; 0 where the set has no pose.
+
+    Args:
+        weights: of the poses of a set, float32 `[frames, poses]`.
+        columns: the pose of each shape (`NameMatch.columns`).
+        order: names of the shapes.
+    """
+    found = np.zeros((len(weights), len(order)), np.float32)
     for target, shape in enumerate(order):
         if shape in columns:
-            found[:, target] = block[:, columns[shape]]
+            found[:, target] = weights[:, columns[shape]]
     return found
+
+
+def eye_angles(eyes: Float32Array) -> Float32Array:
+    """The angles of head (0) and eyes in the order of `ANGLES`, float32 `[frames, 9]`, radians.
+
+    Args:
+        eyes: float32 `[frames, 4]`, degrees: pitch and yaw of the right eye, then of the left.
+    """
+    right_pitch, right_yaw, left_pitch, left_yaw = np.radians(eyes).T
+    still = np.zeros(len(eyes), np.float32)
+    # The app's yaw has the opposite sign: in its takes it is -0.6 times (EyeLookOutLeft - EyeLookInLeft).
+    angles = [still, still, still, -left_yaw, left_pitch, still, -right_yaw, right_pitch, still]
+    stacked: Float32Array = np.stack(angles, axis=1).astype(np.float32) + np.float32(0)  # + 0: no -0.0
+    return stacked
 
 
 def _live_link_rows(
     animation: Animation, weights: BlendWeights, columns: Mapping[str, int]
 ) -> Iterator[tuple[object, ...]]:
-    count = len(LIVE_LINK_NAMES) + len(_ANGLES)
+    count = len(LIVE_LINK_NAMES) + len(ANGLES)
     order = [shape[0].lower() + shape[1:] for shape in LIVE_LINK_NAMES]
     for frames in _blocks(animation):
-        shapes = _in_order(weights, columns, order, frames)
-        right_pitch, right_yaw, left_pitch, left_yaw = np.radians(animation.eyes[frames]).T
-        still = np.zeros(len(shapes), np.float32)
-        # The app's yaw has the opposite sign: in its takes it is -0.6 times (EyeLookOutLeft - EyeLookInLeft).
-        angles = [still, still, still, -left_yaw, left_pitch, still, -right_yaw, right_pitch, still]
-        rows = np.concatenate([shapes, np.stack(angles, axis=1) + np.float32(0)], axis=1)  # + 0: no -0.0 in the text
+        shapes = weights_in_order(np.asarray(weights.values[frames], np.float32), columns, order)
+        rows = np.concatenate([shapes, eye_angles(animation.eyes[frames])], axis=1)
         for frame, row in enumerate(rows.tolist(), frames.start):
             yield timecode(frame, animation.fps, animation.start), count, *(f"{value:.9f}" for value in row)
 
@@ -155,7 +171,7 @@ def _write_json(path: Path, animation: Animation, match: NameMatch, sound: str) 
     with atomic_write(path) as handle:
         handle.write((json.dumps(head)[:-1] + ', "weightMat": [').encode())
         for frames in _blocks(animation):
-            block = _in_order(skin, match.columns, ARKIT_NAMES, frames)
+            block = weights_in_order(np.asarray(skin.values[frames], np.float32), match.columns, ARKIT_NAMES)
             if tongue is not None:
                 block = np.concatenate([block, tongue.values[frames]], axis=1)
             rows = ",\n".join(json.dumps(row) for row in np.round(block.astype(np.float64), 9).tolist())

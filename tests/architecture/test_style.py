@@ -49,6 +49,7 @@ ORDER = [
     "outputs",
     "serve",
     "api",
+    "live",
     "training",
     "deploy",
     "evaluator",
@@ -82,6 +83,7 @@ WITHOUT_TORCH = [
     "outputs",
     "serve",
     "api",
+    "live",
 ]
 
 

@@ -44,6 +44,7 @@ KNOWN_LANGUAGES = {
     "toml",
     "yaml",
     "ini",
+    "javascript",
     "text",
     "{toctree}",
     "{include} ../CONTRIBUTING.md",

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from audio2face import log_settings
-from audio2face.cli.parsers import animate, evaluate, importing, project, runs, serving, stages
+from audio2face.cli.parsers import animate, evaluate, importing, live, project, runs, serving, stages
 
 # Forms of an animation, which documentation and tests name.
 FORMATS = animate.FORMATS
@@ -23,6 +23,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "deploy": stages.deploy,
     "inference": animate.animate,
     "rig": animate.rig,
+    "live": live.live,
     "import": importing.importing,
     "evaluate": evaluate.evaluate,
     "serve": serving.serve,
@@ -42,6 +43,7 @@ _CHECKS: dict[str, Callable[[argparse.ArgumentParser, argparse.Namespace], None]
     "train": stages.check_train,
     "deploy": stages.check_deploy,
     "inference": animate.check_animate,
+    "live": live.check_live,
     "evaluate": evaluate.check_evaluate,
     "runs": runs.check_runs,
     "serve": serving.check_serve,
