@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from reference_actor import ACTOR, Configure
 
 from audio2face.config import Configuration, Preproc, Roots, load
-
-ACTOR = "ann"
-Configure = Callable[..., Configuration]
 
 PREPROC = {field.name for field in fields(Preproc)}
 _GEOMETRY = {

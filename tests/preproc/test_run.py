@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 import pytest
-from conftest import ACTOR, Configure
+from reference_actor import ACTOR, Configure
 
 from audio2face.cli import stages
 from audio2face.dataset import ActorDataset

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ACTOR, Configure
+from reference_actor import ACTOR, Configure
 
 from audio2face.cli import stages
 from audio2face.config import Configuration
