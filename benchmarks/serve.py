@@ -41,7 +41,7 @@ START_SECONDS = 60.0  # that a server may take to start
 
 
 @dataclass
-class Heard:
+class Received:
     """What one client received.
 
     Attributes:
@@ -53,9 +53,9 @@ class Heard:
     status: str = "OK"
 
 
-async def talk(channel: grpc.aio.Channel, seconds: float, lookahead: float, start: float) -> Heard:
+async def talk(channel: grpc.aio.Channel, seconds: float, lookahead: float, start: float) -> Received:
     """One client: sends at real time, and notes when frames arrive."""
-    heard, sent = Heard(), list[float]()
+    received, sent = Received(), list[float]()
     noise = (3000 * np.random.default_rng(0).normal(size=round(seconds * RATE))).astype("<i2").tobytes()
     call = channel.stream_stream(f"/{wire.CONTROLLER}/ProcessAudioStream")()
 
@@ -77,12 +77,12 @@ async def talk(channel: grpc.aio.Channel, seconds: float, lookahead: float, star
         while (data := await call.read()) is not grpc.aio.EOF:
             now = time.monotonic()
             if data[0] >> 3 == 2:  # a frame
-                needed = math.ceil((len(heard.lateness) / FPS + lookahead) * RATE / PIECE) - 1
-                heard.lateness.append(now - sent[min(max(needed, 0), len(sent) - 1)])
+                needed = math.ceil((len(received.lateness) / FPS + lookahead) * RATE / PIECE) - 1
+                received.lateness.append(now - sent[min(max(needed, 0), len(sent) - 1)])
     except grpc.aio.AioRpcError as error:
-        heard.status = f"{error.code().name}: {error.details()}"
+        received.status = f"{error.code().name}: {error.details()}"
     await sender
-    return heard
+    return received
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def served(model: Path, workers: int) -> Iterator[tuple[psutil.Process, str]]:
         process.wait()
 
 
-async def soak(address: str, process: psutil.Process, streams: int, seconds: float, lookahead: float) -> list[Heard]:
+async def soak(address: str, process: psutil.Process, streams: int, seconds: float, lookahead: float) -> list[Received]:
     """All clients, on a channel for every eight; prints the memory of the server."""
     channels = [grpc.aio.insecure_channel(address, [("client", place)]) for place in range(math.ceil(streams / 8))]
     talks = [
@@ -111,25 +111,25 @@ async def soak(address: str, process: psutil.Process, streams: int, seconds: flo
     ]
     await asyncio.sleep(seconds / 3)
     early = process.memory_info().rss / 1e6
-    heard = await asyncio.gather(*talks)
+    received = await asyncio.gather(*talks)
     print(f"memory of the server: {early:.0f} MB after a third, {process.memory_info().rss / 1e6:.0f} MB at the end")
     for channel in channels:
         await channel.close()
-    return list(heard)
+    return list(received)
 
 
-def show(heard: list[Heard], seconds: float, processor: float) -> None:
+def show(received: list[Received], seconds: float, processor: float) -> None:
     """Prints the figures."""
-    lateness = 1000 * np.concatenate([client.lateness for client in heard])
-    steady = 1000 * np.concatenate([client.lateness[OPENING_SECONDS * FPS :] for client in heard])
-    expected = len(heard) * math.ceil(seconds * FPS)
-    print(f"streams: {len(heard)} for {seconds:g} s; frames: {len(lateness):,} of {expected:,}")
+    lateness = 1000 * np.concatenate([client.lateness for client in received])
+    steady = 1000 * np.concatenate([client.lateness[OPENING_SECONDS * FPS :] for client in received])
+    expected = len(received) * math.ceil(seconds * FPS)
+    print(f"streams: {len(received)} for {seconds:g} s; frames: {len(lateness):,} of {expected:,}")
     for name, values in (("lateness", lateness), (f"after {OPENING_SECONDS} s", steady)):
         p50, p95, p99 = np.percentile(values, (50, 95, 99))
         print(f"{name}: {p50:.1f} ms median, {p95:.1f} ms 95 %, {p99:.1f} ms 99 %, {values.max():.1f} ms largest")
-    print(f"processor time of the server: {processor / (len(heard) * seconds):.3f} s for a second of sound")
-    for status in {client.status for client in heard} - {"OK"}:
-        print(f"streams that ended with {status}: {sum(client.status == status for client in heard)}")
+    print(f"processor time of the server: {processor / (len(received) * seconds):.3f} s for a second of sound")
+    for status in {client.status for client in received} - {"OK"}:
+        print(f"streams that ended with {status}: {sum(client.status == status for client in received)}")
 
 
 def small_model(folder: Path) -> Path:
@@ -154,9 +154,9 @@ def main() -> None:
         with served(model.folder, args.workers) as (process, address):
             before = process.cpu_times()
             lookahead = schedule.lookahead / schedule.samplerate
-            heard = asyncio.run(soak(address, process, args.streams, args.seconds, lookahead))
+            received = asyncio.run(soak(address, process, args.streams, args.seconds, lookahead))
             after = process.cpu_times()
-    show(heard, args.seconds, after.user + after.system - before.user - before.system)
+    show(received, args.seconds, after.user + after.system - before.user - before.system)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ TARGET_CHANNELS: list[Channel] = ["skin_coeffs", "tongue_coeffs", "jaw", "eye"]
 # Read by: training, ONNX export, inference.
 TARGET_FPS: StreamingRate = 30.0
 
-# Frames from the time of a frame to the last sample that it hears: the whole wait, that of the speech encoder
+# Frames from the time of a frame to the last sample that it depends on: the whole wait, that of the speech encoder
 # included. 2 frames of 30 per second are 66 ms, 4 of 60 as well.
 # Change it when the answer must come sooner (fewer), or the wait does not matter (more; docs/quality.md has the
 # quality of each).
@@ -116,7 +116,7 @@ AUGMENT: AugmentDiffusion = {
 # Read by: training.
 TRAIN_ON_RANDOM_SUBSEGMENT: bool = True
 
-# Shortest segment, in frames of TARGET_FPS. Half a second before it is heard as well.
+# Shortest segment, in frames of TARGET_FPS. Half a second of audio before it is read as well.
 # Change it when sentences are shorter than two seconds.
 # Read by: training.
 SUBSEGMENT_MIN_FRAME: Count = 60

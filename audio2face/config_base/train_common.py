@@ -199,7 +199,7 @@ SYNTHETIC_EPOCHS: Index = 0
 
 # Minutes of synthetic speech, made once in about three seconds each and kept in SYNTHETIC_ROOT. It is divided among
 # the actors.
-# Change it when a training is long enough to hear all of it many times.
+# Change it when a training is long enough to draw all of it many times.
 # Read by: training.
 SYNTHETIC_MINUTES: Positive = 20.0
 

@@ -1,4 +1,4 @@
-"""Which sounds of speech takes contain, as the encoder a2f-phonetic hears them, and which to record next."""
+"""Which sounds of speech takes contain, as the encoder a2f-phonetic detects them, and which to record next."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def count_sounds(samples: Float32Array, samplerate: int) -> Counter[str]:
         samples: mono, float32 `[samples]`.
         samplerate: their rate, in Hz.
     """
-    heard = recorded_sounds(samples, samplerate)
-    edges = np.flatnonzero(np.diff(heard, prepend=-1, append=-1))
+    detected = recorded_sounds(samples, samplerate)
+    edges = np.flatnonzero(np.diff(detected, prepend=-1, append=-1))
     lengths = np.diff(edges)
-    runs = heard[edges[:-1]][lengths >= _SHORTEST]
+    runs = detected[edges[:-1]][lengths >= _SHORTEST]
     return Counter(ENGLISH[index] for index in runs.tolist() if index in ENGLISH)
 
 

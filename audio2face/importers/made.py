@@ -32,7 +32,7 @@ _SEED = 5000
 def tongue_of_speech(samples: Float32Array, samplerate: int, num_frames: int, fps: float) -> Float32Array:
     """Weights of the tongue that a recording tells, float32 `[frames, 16]`, at the middle of each frame.
 
-    The encoder a2f-phonetic hears the sounds, and the example's rules say where the tongue is in each.
+    The encoder a2f-phonetic detects the sounds, and the example's rules say where the tongue is in each.
 
     Args:
         samples: mono, float32 `[samples]`, from the start of the first frame.

@@ -67,10 +67,10 @@ def find_offsets(takes: Sequence[Take]) -> dict[str, Offset]:
     Raises:
         UserError: a recording cannot be read.
     """
-    heard = [take for take in takes if take.audio is not None]
-    sounds = _Sounds({path: sound_features(path) for path in {take.audio for take in heard} if path is not None})
-    long = [take for take in heard if take.seconds >= _OWN_SECONDS]
-    short = [take for take in heard if take.seconds < _OWN_SECONDS]
+    recorded = [take for take in takes if take.audio is not None]
+    sounds = _Sounds({path: sound_features(path) for path in {take.audio for take in recorded} if path is not None})
+    long = [take for take in recorded if take.seconds >= _OWN_SECONDS]
+    short = [take for take in recorded if take.seconds < _OWN_SECONDS]
     found = {take.name: _offset_of([take], sounds) for take in long}
     if sum(take.seconds for take in short) >= _LEAST_SECONDS:
         found |= dict.fromkeys((take.name for take in short), _offset_of(short, sounds))

@@ -315,7 +315,7 @@ def _made(take: Take, face: Face) -> tuple[str, ...]:
     made = []
     if take.weights is not None and isinstance(face, RigFace):
         if face.rig.tongue is not None and take.tongue is None:
-            made.append("the tongue: from the sounds that the encoder a2f-phonetic hears, and the jaw")
+            made.append("the tongue: from the sounds that the encoder a2f-phonetic detects, and the jaw")
         made.append("the jaw's points: a rigid motion from jawOpen and the other shapes of the jaw")
     return tuple(made)
 

@@ -184,7 +184,7 @@ class LiveSession:
         self._emotion.change(self._pipeline.parse_emotion(emotion).curve.at([0])[0])
 
     def push(self, samples: npt.ArrayLike, now: float) -> None:
-        """Takes samples that have just been heard.
+        """Takes samples that have just been captured.
 
         Args:
             samples: one channel `[samples]` at `samplerate`: floats whose full scale is 1, or integers.
@@ -204,7 +204,7 @@ class LiveSession:
         if waiting - shown > _MOST_AHEAD + self.wait:
             raise UserError(
                 f"more than {_MOST_AHEAD:g} seconds of audio wait to be shown",
-                hint="Push audio as it is heard, and take the frames; whole recordings are animated by `animate`.",
+                hint="Push audio as it is captured, and take the frames; whole recordings are animated by `animate`.",
             )
         self._executor.push(0, self._resampler.push(added))
 
@@ -222,7 +222,7 @@ class LiveSession:
             now: the time.
 
         Yields:
-            Frames; their time is that of the session: frame i shows what was heard at i / fps.
+            Frames; their time is that of the session: frame i shows the audio at i / fps.
 
         Raises:
             UserError: the network outputs NaN or infinity.
@@ -236,14 +236,14 @@ class LiveSession:
             self._start = now
         return now - self._start
 
-    def _begin(self, heard: float) -> None:
-        """Begins an utterance whose first sample was heard at a time of the session; the one before is kept."""
+    def _begin(self, captured: float) -> None:
+        """Begins an utterance whose first sample was captured at a time of the session; the one before is kept."""
         if self._finished:
             self._keep(self._executor.run())
         self._executor.reset()
         self._resampler = StreamResampler(self.samplerate, self._executor.samplerate, self._method)
         after = self._made[-1].number + 1 if self._made else self._next
-        self._first = max(math.ceil(heard * float(self.fps)), after)
+        self._first = max(math.ceil(captured * float(self.fps)), after)
         self._emotion.first_sample = math.floor(self._first * self._pipeline.schedule.frame_stride)
         self._missing, self._finished = 0, False
 

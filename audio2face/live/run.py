@@ -76,8 +76,8 @@ def run_live(
         if is_stopped() and not source.finished:
             source.stop()
         now = clock.now() - began
-        for samples, heard in source.heard(now):
-            session.push(samples, heard)
+        for samples, captured in source.captured(now):
+            session.push(samples, captured)
         if source.finished and end == float("inf"):
             session.finish()
             end = now + session.wait + HOLD + RELAX

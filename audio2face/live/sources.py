@@ -19,7 +19,7 @@ from audio2face.types import Float32Array
 
 _BLOCK = 0.01  # seconds of a microphone's pieces
 _MOST_WAITING = 1000  # pieces of a microphone
-Piece = tuple[Float32Array, float]  # samples, and when the last of them was heard
+Piece = tuple[Float32Array, float]  # samples, and when the last of them was captured
 
 
 class Source(Protocol):
@@ -38,8 +38,8 @@ class Source(Protocol):
     def start(self, now: Callable[[], float]) -> None:
         """Begins: `now` is the clock, which is near 0."""
 
-    def heard(self, now: float) -> Iterator[Piece]:
-        """Takes what was heard until now."""
+    def captured(self, now: float) -> Iterator[Piece]:
+        """Takes what was captured until now."""
 
     def stop(self) -> None:
         """Ends it."""
@@ -70,7 +70,7 @@ class RecordingSource:
     def start(self, now: Callable[[], float]) -> None:
         """Begins at 0, whatever the clock shows."""
 
-    def heard(self, now: float) -> Iterator[Piece]:
+    def captured(self, now: float) -> Iterator[Piece]:
         """Gives the samples until now as one piece.
 
         Raises:
@@ -158,7 +158,7 @@ class MicrophoneSource:
         except queue.Full:
             LOGGER.debug("samples of the microphone were dropped")
 
-    def heard(self, now: float) -> Iterator[Piece]:
+    def captured(self, now: float) -> Iterator[Piece]:
         """Takes the pieces that have arrived."""
         while True:
             try:
@@ -167,7 +167,7 @@ class MicrophoneSource:
                 return
 
     def stop(self) -> None:
-        """Closes the microphone; what it has heard is there."""
+        """Closes the microphone; what it has captured is there."""
         self.finished = True
         self._stream.close()
 

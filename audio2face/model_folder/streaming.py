@@ -49,7 +49,7 @@ class StreamingInfo(NetworkInfo):
         jaw_size: channels of the jaw, three per key point.
         eyes_size: channels of the eyes.
         fps: frames per second.
-        look_ahead_frames: frames from the time of a frame to the last sample that it hears.
+        look_ahead_frames: frames from the time of a frame to the last sample that it depends on.
         state_size: values of the state.
         resampler: filter for audio of other rates.
         samplerate: Hz.

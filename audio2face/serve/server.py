@@ -25,7 +25,7 @@ from audio2face.serve.metrics import Metrics, MetricsServer
 Context = Any  # grpc.aio.ServicerContext, which is loaded when a server starts
 
 _KEEPALIVE_SECONDS = 20
-_LAST_WORDS_SECONDS = 0.5  # in which watchers of the health hear that the server ends
+_LAST_WORDS_SECONDS = 0.5  # in which watchers of the health learn that the server ends
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,8 +99,8 @@ def _typing(rng: np.random.Generator, times: Float64Array) -> Float64Array:
     while at < len(times):
         for start, strength in ((int(at), 1.0), (int(at) + release, rng.uniform(0, 0.5))):
             part = (0.7 * stroke + 0.3 * _coloured(rng, length)) * np.exp(-np.arange(length) / (0.25 * length))
-            heard = part[: max(len(times) - start, 0)]
-            sound[start : start + len(heard)] += strength * rng.uniform(0.4, 1.0) * heard
+            kept = part[: max(len(times) - start, 0)]
+            sound[start : start + len(kept)] += strength * rng.uniform(0.4, 1.0) * kept
         at += pace * np.exp(rng.normal(0, spread)) * MEL_RATE
     return sound
 

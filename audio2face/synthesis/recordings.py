@@ -203,8 +203,8 @@ def _spoken(speaker: NaturalSpeaker, rng: np.random.Generator) -> list[_Part]:
     scale = level * 10 ** (float(rng.uniform(*_OTHER_DECIBELS)) / 20) / (float(other.std()) + 1e-9)
     # A click whose mean level is that of speech would be far louder than it.
     loudest = max(float(np.abs(part.samples).max()) for part in parts)
-    heard = np.clip(other * np.float32(scale), -loudest, loudest)
-    parts.insert(2 * int(rng.integers(len(parts) // 2 + 1)), _silent(heard))
+    limited = np.clip(other * np.float32(scale), -loudest, loudest)
+    parts.insert(2 * int(rng.integers(len(parts) // 2 + 1)), _silent(limited))
     return parts
 
 
@@ -225,8 +225,8 @@ def _in_a_room(samples: Float32Array, rng: np.random.Generator) -> Float32Array:
     """Samples at a random level, with the noise of a room."""
     loudest = float(np.abs(samples).max())
     noise = np.float32(loudest * 10 ** rng.uniform(*_NOISE))
-    heard = samples + noise * rng.standard_normal(len(samples), dtype=np.float32)
-    return heard * np.float32(_PEAK * 10 ** (float(rng.uniform(*_GAIN_DECIBELS)) / 20) / float(np.abs(heard).max()))
+    noisy = samples + noise * rng.standard_normal(len(samples), dtype=np.float32)
+    return noisy * np.float32(_PEAK * 10 ** (float(rng.uniform(*_GAIN_DECIBELS)) / 20) / float(np.abs(noisy).max()))
 
 
 def _pause(rng: np.random.Generator, level: float) -> Float32Array:

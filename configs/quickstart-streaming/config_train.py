@@ -3,7 +3,7 @@
 RUN_NAME = "quickstart-streaming"
 NETWORK_TYPE = "streaming"
 
-# Two frames of 30 per second, 66 ms, from the time of a frame to the last sample that it hears.
+# Two frames of 30 per second, 66 ms, from the time of a frame to the last sample that it depends on.
 LOOK_AHEAD_FRAMES = 2
 
 # Three and a half minutes of motion, trained in two minutes on two cores.

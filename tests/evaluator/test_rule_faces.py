@@ -69,7 +69,7 @@ def test_an_actor_with_the_shapes_of_the_built_in_head_speaks_like_it(head: Rig,
     # The pipeline's frame i is at i / fps: at twice the rate every other frame is at the middle of a recorded one.
     animation = RigPipeline(head, RigOptions(fps=Fraction(50), blinks=False)).animate(SPEECH, tmp_path)
     spoken = np.concatenate(list(animation.skin.blocks()))[1 : 2 * FRAMES : 2]
-    assert np.corrcoef(gap(spoken, head), opening)[0, 1] > 0.98  # the pipeline hears the whole recording
+    assert np.corrcoef(gap(spoken, head), opening)[0, 1] > 0.98  # the pipeline encodes the whole recording
 
 
 def test_a_shot_within_a_recording_is_at_its_time(head: Rig) -> None:

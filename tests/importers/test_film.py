@@ -39,8 +39,8 @@ def test_pictures_have_the_times_of_a_player_beside_the_sound(
     write_media(path, sound, 48_000, video=video, at=late)
     film = open_film(path)
     times, shades = zip(*((time, float(picture.mean())) for time, picture in film.pictures()), strict=True)
-    heard = np.concatenate([block.mean(axis=1) for block in sample_blocks(path)])
-    assert delay_seconds(heard, speech_like(48_000), 48_000) == pytest.approx(late, abs=0.0015)
+    decoded = np.concatenate([block.mean(axis=1) for block in sample_blocks(path)])
+    assert delay_seconds(decoded, speech_like(48_000), 48_000) == pytest.approx(late, abs=0.0015)
     # Picture k has about the shade k and is shown at k / 25.
     assert np.array(shades) == pytest.approx(np.arange(70), abs=4.5)
     assert np.array(times) == pytest.approx(np.arange(70) / 25, abs=0.0011)

@@ -79,7 +79,7 @@ def test_the_tongue_is_made_and_labelled(tmp_path: Path, home: Path) -> None:
     own = np.linalg.norm(tongue.read(0, tongue.num_frames) - still, axis=2).max(axis=1)
     assert own.max() > 0.2  # cm: it moves by itself
     about = (home / "datasets/mary/about.md").read_text()
-    assert "the tongue: from the sounds that the encoder a2f-phonetic hears" in about
+    assert "the tongue: from the sounds that the encoder a2f-phonetic detects" in about
 
 
 def test_the_check_finds_nothing_in_an_import(tmp_path: Path, home: Path) -> None:

@@ -69,9 +69,9 @@ def _regression(info: RegressionInfo) -> _Builder:
 def _streaming(info: StreamingInfo) -> _Builder:
     build = _Builder()
     size, values = info.state_size, info.values
-    heard = build.add("MatMul", "window", build.weights(info.buffer_len, size))
+    added = build.add("MatMul", "window", build.weights(info.buffer_len, size))
     faded = build.add("Mul", "state", build.constant(np.array(0.5, np.float32)))
-    build.add("Add", faded, heard, output="next_state")
+    build.add("Add", faded, added, output="next_state")
     total = build.add("MatMul", "next_state", build.weights(size, values))
     for name, width in (("identity", len(info.identities)), ("emotion", len(info.emotions))):
         total = build.add("Add", total, build.add("MatMul", name, build.weights(width, values)))

@@ -46,7 +46,7 @@ def play(
 
 
 def pieces(audio: Float32Array, start: float = 0.0) -> list[tuple[float, Float32Array]]:
-    """A microphone: each piece is sent when its last sample was heard."""
+    """A microphone: each piece is sent when its last sample was captured."""
     parts = np.split(audio, np.arange(round(PIECE * RATE), len(audio), round(PIECE * RATE)))
     return [(start + (index + 1) * PIECE, part) for index, part in enumerate(parts)]
 

@@ -397,8 +397,8 @@ def test_a_microphone_gives_its_samples_with_their_times(monkeypatch: pytest.Mon
     block = np.full((480, 1), 0.25, np.float32)
     sound.options["callback"](block, 480, None, type("Status", (), {"input_overflow": False}))
     block[:] = 0  # PortAudio uses its memory again
-    ((samples, heard),) = source.heard(3.0)
-    assert (samples.shape, samples.min(), heard) == ((480,), 0.25, 2.5)
+    ((samples, captured),) = source.captured(3.0)
+    assert (samples.shape, samples.min(), captured) == ((480,), 0.25, 2.5)
     source.stop()
     assert source.finished
     with pytest.raises(UserError, match="microphone 'Nope' cannot be used") as caught:

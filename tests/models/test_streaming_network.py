@@ -1,4 +1,4 @@
-"""The streaming network: what each frame hears, the same in steps as in one piece, causal, and its losses."""
+"""The streaming network: what each frame depends on, the same in steps as in one piece, causal, and its losses."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_a_frame_hears_its_look_ahead_and_no_sample_is_left_out(fps: float, look
     assert schedule.lookahead == timing.look_ahead == int(look_ahead * RATE / Fraction(fps))
     assert schedule.end_sample(0) <= 0  # the first window holds silence alone
     for frame in range(first, first + 50):
-        heard = schedule.end_sample(frame) - (frame - first) * timing.stride
-        assert timing.look_ahead - 1 < heard <= timing.look_ahead
+        ahead = schedule.end_sample(frame) - (frame - first) * timing.stride
+        assert timing.look_ahead - 1 < ahead <= timing.look_ahead
         assert schedule.first_sample(frame + 1) <= schedule.end_sample(frame)
     starts = timing.window_starts(FRAMES)
     middles = [timing.margins[0] + (frame + Fraction(1, 2)) * timing.stride for frame in range(FRAMES)]

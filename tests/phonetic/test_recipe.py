@@ -103,9 +103,9 @@ def test_a_sound_in_a_pause_makes_what_follows_later_and_no_label_wrong(folder: 
     batches = Batches(folder, 3)
     for _ in range(10):
         channels = steps[:, None].astype(np.float32)
-        heard, labels, moved = batches._interrupted(mel, classes, np.repeat(channels, len(VISEME_CHANNELS), axis=1))
-        assert (heard.shape, labels.shape) == (mel.shape, classes.shape)
-        number = np.round(heard[: 2 * STEPS_PER_ITEM : 2, 0] - 20)
+        mixed, labels, moved = batches._interrupted(mel, classes, np.repeat(channels, len(VISEME_CHANNELS), axis=1))
+        assert (mixed.shape, labels.shape) == (mel.shape, classes.shape)
+        number = np.round(mixed[: 2 * STEPS_PER_ITEM : 2, 0] - 20)
         spoken = labels[:, 0] > 0
         assert np.array_equal(labels[spoken, 0], 1 + number[spoken] % 5)
         assert np.array_equal(moved[spoken, 0], number[spoken])

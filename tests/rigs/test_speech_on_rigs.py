@@ -59,7 +59,7 @@ def opening(rig: Rig, weights: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("fps", [24, 30, 60])
 @pytest.mark.parametrize("emotion", [None, "joy", "amazement=0.7,anger=0.3"])
-@pytest.mark.parametrize("contacts", [True, False], ids=["closures are heard", "closures are guessed"])
+@pytest.mark.parametrize("contacts", [True, False], ids=["closures are detected", "closures are guessed"])
 def test_lips_meet_on_every_p_b_and_m(rigs: dict[str, Rig], fps: int, emotion: str | None, contacts: bool) -> None:
     for rig in rigs.values():
         opened = opening(rig, weights_of(rig, fps=fps, emotion=emotion, contacts=contacts))
@@ -212,7 +212,7 @@ def test_seeds_choose_gaze_and_blinks_and_nothing_else(rigs: dict[str, Rig]) -> 
 
 @pytest.mark.parametrize("maker", [breath, sniff, humming], ids=lambda maker: maker.__name__)
 def test_the_mouth_rests_while_a_person_does_not_speak(maker: Maker) -> None:
-    """The jaw that the encoder hears in eight sounds of other seeds than its training's, and in a sentence."""
+    """The jaw that the encoder detects in eight sounds of other seeds than its training's, and in a sentence."""
     times = np.arange(4 * SAMPLERATE) / SAMPLERATE
     opened = []
     for seed in range(8):

@@ -44,7 +44,7 @@ class StreamingSettings:
         actors: number of actors.
         emotions: number of emotions besides neutral, which is all zeros; at least one.
         fps: frames per second.
-        look_ahead_frames: frames of future that a frame hears.
+        look_ahead_frames: frames of future that a frame depends on.
         width: features of the layers.
         dilations: frames between the taps of each layer.
         dropout: dropout probability behind each layer in training.
@@ -159,14 +159,14 @@ class StreamingNetwork(nn.Module):
             `[batch, frames, channels]`, and the state for the windows after.
         """
         powers, level, *past = self._unpack(state)
-        heard = len(self.encoder.network.past_shapes)
+        encoded = len(self.encoder.network.past_shapes)
         mel, powers, level = self.front_end(windows, powers, level)
-        output, encoder_past = self.encoder.network.advance(mel, past[:heard])
+        output, encoder_past = self.encoder.network.advance(mel, past[:encoded])
         features = self.encoder.combine_hidden(self.encoder.layer_features(output))
         hidden = self.features(features.reshape(-1, windows.shape[1], self.features.in_features))
         hidden = hidden + self.emotion(emotion) + self.actor(actor)[:, None]
         layer_past = []
-        for layer, before in zip(self.layers, past[heard:], strict=True):
+        for layer, before in zip(self.layers, past[encoded:], strict=True):
             assert isinstance(layer, GatedLayer)
             hidden, after = layer.advance(hidden, before)
             hidden = functional.dropout(hidden, self.settings.dropout, self.training)

@@ -1,4 +1,4 @@
-"""Which samples a step of the streaming network hears.
+"""Which samples a step of the streaming network depends on.
 
 A step makes one frame. It takes the samples of a window of constant length, which ends `look_ahead` frames after the
 frame's time; the speech encoder steps once or twice in it, evenly, so that no reading between steps costs time. The
@@ -16,7 +16,7 @@ from audio2face.models.windows import WindowSchedule
 
 ENCODER_RATE = 50  # steps per second that the speech encoder was trained on
 FRAMES_PER_STEP = 2  # mel frames of a step of the encoder
-CONTEXT_SECONDS = Fraction(1, 2)  # heard before a training segment
+CONTEXT_SECONDS = Fraction(1, 2)  # of audio before a training segment
 
 
 @dataclass(frozen=True)

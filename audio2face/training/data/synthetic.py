@@ -251,18 +251,18 @@ class ActorStyle:
         if any(clip.frames(0.0)[1].any() for clip in encoded):
             delay = _delay(encoded, [motions[clip.shot.id] for clip in clips])
             LOGGER.debug("%s: the face moves %.0f ms after the rules", source.actor, 1e3 * delay)
-        heard = [clip.frames(delay) for clip in encoded]
-        if not any(speech.any() for _, speech in heard):
+        detected = [clip.frames(delay) for clip in encoded]
+        if not any(speech.any() for _, speech in detected):
             LOGGER.warning(
-                "%s: no speech is heard in the training recordings; all of them counts as speech", source.actor
+                "%s: no speech is detected in the training recordings; all of them count as speech", source.actor
             )
-            heard = [(channels, np.ones_like(speech)) for channels, speech in heard]
+            detected = [(channels, np.ones_like(speech)) for channels, speech in detected]
         maps, gains, sizes = {}, {}, {}
         lips: LipContact | None = None
         for number, part in enumerate(CHANNELS):
             found = [
                 (_moving(clip, motions[clip.shot.id], number, channels), speech)
-                for clip, (channels, speech) in zip(clips, heard, strict=True)
+                for clip, (channels, speech) in zip(clips, detected, strict=True)
             ]
             sizes[part] = found[0][0].motion.shape[1]
             valid = [
@@ -308,7 +308,7 @@ class ActorStyle:
 
 @dataclass(frozen=True)
 class _EncodedClip:
-    """What the encoder hears in a clip: channels `[steps, channels]` and the probability of speech `[steps]`."""
+    """What the encoder detects in a clip: channels `[steps, channels]` and the probability of speech `[steps]`."""
 
     clip: TrainingClip
     channels: Float32Array

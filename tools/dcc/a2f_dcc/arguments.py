@@ -58,7 +58,7 @@ def export_parser(program: str) -> argparse.ArgumentParser:
         "--scale", type=float, metavar="CM", help="centimetres of one unit (default: from the scene's units)"
     )
     result.add_argument(
-        "--sound", default="scene", metavar="FILE", help="scene: what is heard (default); none; or a WAV file"
+        "--sound", default="scene", metavar="FILE", help="scene: what plays (default); none; or a WAV file"
     )
     result.add_argument(
         "--sound-start", type=float, metavar="FRAME", help="frame where that file begins (default: the scene's first)"

@@ -53,7 +53,7 @@ class A2F_ExportSettings(bpy.types.PropertyGroup):  # noqa: N801 (Blender's form
         "sound": bpy.props.EnumProperty(
             name="Sound",
             items=[
-                ("scene", "Sequencer", "What is heard"),
+                ("scene", "Sequencer", "What plays"),
                 ("file", "WAV File", "A recording that begins with the scene"),
                 ("none", "None", "Recordings are copied to audio/ by hand"),
             ],

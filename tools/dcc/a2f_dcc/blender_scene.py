@@ -219,7 +219,7 @@ class BlenderScene:
         return bool(strip.frame_final_start < end and strip.frame_final_end > start)
 
     def _mix(self, start: float, frames: int, strips: list[Any], path: Path) -> tuple[Path, int]:
-        """Mixes what is heard as 16-bit WAV; returns the file and the frame at which it begins."""
+        """Mixes what plays as 16-bit WAV; returns the file and the frame at which it begins."""
         scene = self._scene
         before = scene.frame_start, scene.frame_end
         rate = max(_LEAST_RATE, *(int(strip.sound.samplerate) for strip in strips))

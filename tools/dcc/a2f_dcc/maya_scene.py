@@ -198,21 +198,21 @@ class MayaScene:
         if self._sound != "scene":
             cut_wav(Path(self._sound), path, (start - self._sound_start) / self.fps, frames / self.fps)
             return True
-        heard = []
+        playing = []
         for node in cmds.ls(type="audio") or []:
             offset = float(cmds.getAttr(f"{node}.offset"))
             source = Path(str(cmds.getAttr(f"{node}.filename")))
             if cmds.getAttr(f"{node}.mute"):
                 continue
             if float(cmds.getAttr(f"{node}.sourceStart")) > 0:
-                raise SceneError(f"the sound {node!r} is trimmed", "Save the part that is heard as a file of its own.")
+                raise SceneError(f"the sound {node!r} is trimmed", "Save the part that plays as a file of its own.")
             if offset < start + frames and offset + WavFile.open(source).seconds * self.fps > start:
-                heard.append((str(node), source, offset))
-        if len(heard) > 1:
-            names = ", ".join(name for name, _, _ in heard)
+                playing.append((str(node), source, offset))
+        if len(playing) > 1:
+            names = ", ".join(name for name, _, _ in playing)
             raise SceneError(
                 f"several sounds lie in frames {start:g} to {start + frames:g}: {names}", "Mute the others."
             )
-        for _, source, offset in heard:
+        for _, source, offset in playing:
             cut_wav(source, path, (start - offset) / self.fps, frames / self.fps)
-        return bool(heard)
+        return bool(playing)

@@ -118,7 +118,7 @@ class PhoneticNetwork(nn.Module):
             past: what it gave for the frames before, `[batch, *shape]` of each of `past_shapes`; zeros at the start.
 
         Returns:
-            The steps, of which the last has heard all frames, and `past` for the frames after.
+            The steps, of which the last depends on all frames, and `past` for the frames after.
         """
         padded = torch.cat([past[0] + front_end.SILENT_FRAME, frames], dim=1)
         kept = [padded[:, frames.shape[1] :] - front_end.SILENT_FRAME]
