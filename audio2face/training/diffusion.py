@@ -31,9 +31,9 @@ from audio2face.models.encoders import SpeechEncoder
 from audio2face.training.baselines import ValidatedClips
 from audio2face.training.checkpoint import save_tensors
 from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
+from audio2face.training.data.batch_sampler import check_same_data
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
-from audio2face.training.data.samplers import check_same_data
 from audio2face.training.data.segments import PcaDecoder, SegmentBatch, segment_losses
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained

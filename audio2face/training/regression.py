@@ -31,10 +31,11 @@ from audio2face.models.regression.network import (
 )
 from audio2face.training.baselines import ValidatedClips
 from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
+from audio2face.training.data.batch_sampler import check_same_data
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import FeatureCache, caches_features, open_encoder
 from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
-from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid, check_same_data
+from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
 from audio2face.training.distributed import all_reduce_mean
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame

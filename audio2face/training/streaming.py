@@ -23,9 +23,9 @@ from audio2face.models.streaming.loss import StreamingGeometry, StreamingLoss, S
 from audio2face.models.streaming.network import ActorScales, StreamingNetwork, StreamingSettings, cut_windows
 from audio2face.training.baselines import ValidatedClips
 from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
+from audio2face.training.data.batch_sampler import check_same_data
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
-from audio2face.training.data.samplers import check_same_data
 from audio2face.training.data.segments import PcaDecoder, SegmentBatch, segment_losses
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained_streaming

@@ -22,8 +22,9 @@ from audio2face.errors import UserError
 from audio2face.synthesis.recordings import labelled_recordings, synthetic_recordings
 from audio2face.synthesis.viseme_map import LipContact, MovingSpeech, fit_viseme_map, spread
 from audio2face.training.checkpoint import FOLDER
+from audio2face.training.data.batch_sampler import SyntheticShare
 from audio2face.training.data.dataset import TrainingData
-from audio2face.training.data.samplers import SegmentSampler, SequenceSampler, SyntheticShare, TimeShiftGrid
+from audio2face.training.data.samplers import SegmentSampler, SequenceSampler, TimeShiftGrid
 from audio2face.training.data.sequences import num_rows
 from audio2face.training.data.synthetic import _delay, _EncodedClip
 from audio2face.training.distributed import make_fabric

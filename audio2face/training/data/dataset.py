@@ -27,6 +27,7 @@ from audio2face.errors import UserError
 from audio2face.preproc.network_data import ClipRow as ClipRow
 from audio2face.training.data.actors import ActorSource, open_sources
 from audio2face.training.data.audio import AudioWindows, NoiseSettings, Recordings, check_recordings
+from audio2face.training.data.batch_sampler import SyntheticShare
 from audio2face.training.data.clips import (
     TrainingClip,
     TrainingShot,
@@ -43,7 +44,6 @@ from audio2face.training.data.samplers import (
     SegmentSampler,
     SequenceBatchSpec,
     SequenceSampler,
-    SyntheticShare,
     TimeShiftGrid,
     frames_in_order,
     whole_clips,
