@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from example_takes import spoken_by_ada
 
 from audio2face.dataset.arkit_names import ARKIT_INDEX, ARKIT_NAMES, TONGUE_INDEX
 from audio2face.errors import UserError
-from audio2face.example import make, recording
+from audio2face.example import make
 from audio2face.example.contact import contacts, flesh_deltas
 from audio2face.example.expression import (
     BLINK_KEYS,
@@ -206,12 +207,12 @@ def two_takes(monkeypatch: pytest.MonkeyPatch) -> list[Take]:
     """Only two short sentences, recorded in this process."""
     takes = [Take(1, SENTENCES[6], False), Take(1, SENTENCES[7], True)]
 
-    def record_here(jobs: list[tuple[Take, str]], folders: dict[str, Path]) -> Iterator[recording.JawMotion]:
-        for take, actor in jobs:
-            yield recording.write_recording(take, actor, folders[actor])
+    def work_here(work: Callable[..., Any], jobs: list[tuple[Any, ...]], most: int) -> Iterator[Any]:
+        del most
+        yield from (work(*job) for job in jobs)
 
     monkeypatch.setattr(make, "all_takes", lambda: takes)
-    monkeypatch.setattr(make, "_run_jobs", record_here)
+    monkeypatch.setattr(make, "run_jobs", work_here)
     return takes
 
 
