@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -23,13 +23,14 @@ from audio2face.config import Roots
 from audio2face.config_base.tables import NetworkType
 from audio2face.console import LOGGER, console, start_logging, track
 from audio2face.dataset.actor import DEFAULT_EMOTION
+from audio2face.dataset.arkit_names import listed
 from audio2face.dataset.discovery import FoundActor, find_actors
 from audio2face.errors import UserError
 from audio2face.importers.about import about_text, advice, minutes_of, num_shots
 from audio2face.importers.actor import Face, MeshFace, RigFace, missing_shapes
 from audio2face.importers.kinds import KINDS, Importer, ImportOptions, new_importer
 from audio2face.importers.naming import plain_name
-from audio2face.importers.plan import check_take
+from audio2face.importers.plan import check_take, seconds_without_sound
 from audio2face.importers.sync import Offset, find_offsets, shifted
 from audio2face.importers.take import Take, TakeSummary, summary_of
 from audio2face.importers.writer import DatasetWriter, log_kept
@@ -39,6 +40,7 @@ from audio2face.runs import log_outputs
 
 RESUME_HINT = "Run the same command again: takes that are written are kept."
 ABOUT = "about.md"
+_MUCH_SILENCE, _MUCH_SILENCE_SHARE = 1.0, 0.1  # s, and of a take: more without sound is said
 
 
 def main(argv: list[str]) -> int:
@@ -52,13 +54,14 @@ def main(argv: list[str]) -> int:
     takes = [importer.read(summary.name) for summary in summaries]
     offsets = find_offsets(takes)
     _show([summary_of(take) for take in takes], offsets, always=args.dry_run)
-    if args.dry_run:
-        LOGGER.info("nothing was written (--dry-run)")
-        return 0
-    takes = _moved(takes, offsets, args)
+    _say_offsets(offsets, given=args.offset)
+    takes = _moved(takes, offsets, args.offset)
     _check(takes)
     face = _face(importer, args.rig)
     writer = DatasetWriter.open(folder, args.kind, face, takes[0].fps)
+    if args.dry_run:
+        LOGGER.info("nothing was written (--dry-run)")
+        return 0
     _write(writer, takes)
     about = folder / ABOUT
     write_text(about, _about(args.name, writer, face))
@@ -112,35 +115,36 @@ def _show(summaries: Sequence[TakeSummary], offsets: dict[str, Offset], *, alway
             LOGGER.info("%s: %s", row.name, note)
 
 
-def _moved(takes: Sequence[Take], offsets: dict[str, Offset], args: argparse.Namespace) -> list[Take]:
-    """The takes with the offset that was given or measured; says what was measured and is not applied."""
-    is_auto = args.offset == "auto"
-    given = None if is_auto else args.offset
-    moved = []
-    for take in takes:
-        offset = offsets.get(take.name)
-        if offset is not None and not offset.goes_together:
+def _say_offsets(offsets: Mapping[str, Offset], given: str | float | None) -> None:
+    """Says what was measured and is not applied, once for takes that were measured together."""
+    alike: dict[Offset, list[str]] = {}
+    for name, offset in offsets.items():
+        alike.setdefault(offset, []).append(name)
+    for offset, names in alike.items():
+        if offset.is_foreign:
             LOGGER.warning(
-                "%s: its face does not move as its recording sounds, at any offset (%.2f): check that they belong "
+                "%s: the face does not move as the recording sounds, at any offset (%.2f): check that they belong "
                 "together",
-                take.name,
+                listed(names),
                 offset.found,
             )
-        seconds = given or 0.0
-        if is_auto and offset is not None and offset.is_clear:
-            seconds = offset.seconds
-        elif offset is not None and offset.is_clear and given is None:
+        elif offset.is_clear and given is None:
             LOGGER.warning(
                 "%s: the face moves %.2f s %s the sound, to about 0.05 s (together %.2f there, %.2f as they are); "
                 "--offset auto corrects it",
-                take.name,
+                listed(names),
                 abs(offset.seconds),
                 "before" if offset.seconds > 0 else "after",
                 offset.found,
                 offset.in_step,
             )
-        moved.append(shifted(take, seconds))
-    return moved
+
+
+def _moved(takes: Sequence[Take], offsets: Mapping[str, Offset], given: str | float | None) -> list[Take]:
+    """The takes with the offset that was given, or measured where it is "auto"."""
+    if given == "auto":
+        return [shifted(take, offsets[take.name].seconds if take.name in offsets else 0.0) for take in takes]
+    return [shifted(take, float(given or 0.0)) for take in takes]
 
 
 def _check(takes: Sequence[Take]) -> None:
@@ -149,12 +153,12 @@ def _check(takes: Sequence[Take]) -> None:
     Raises:
         UserError: a take has no recording or does not overlap with it, or rates differ.
     """
-    without = [take.name for take in takes if take.audio is None]
-    if without:
+    silent = [take.name for take in takes if take.audio is None]
+    if silent:
         raise UserError(
             "no take has a recording"
-            if len(without) == len(takes)
-            else f"these takes have no recording: {', '.join(without)}",
+            if len(silent) == len(takes)
+            else f"these takes have no recording: {', '.join(silent)}",
             path=takes[0].source,
             hint="A network learns from sound: put a recording of the take's name beside it (.wav, .mov, ...), or give "
             "--audio FILE (a folder for several takes).",
@@ -169,6 +173,9 @@ def _check(takes: Sequence[Take]) -> None:
         )
     for take in takes:
         check_take(take)
+        without = seconds_without_sound(take)
+        if without > max(_MUCH_SILENCE, _MUCH_SILENCE_SHARE * take.seconds):
+            LOGGER.warning("%s: %.1f of its %.1f s have no sound and are left out", take.name, without, take.seconds)
 
 
 def _face(importer: Importer, rig: str) -> Face:

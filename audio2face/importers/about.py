@@ -42,7 +42,7 @@ def about_text(name: str, record: ImportRecord, face: str, made: Sequence[str], 
         "## Emotions",
         _emotions_table(takes, float(record.fps)),
         "## Sounds of English",
-        "As the encoder a2f-phonetic detects them, which errs on single sounds. Times that each occurs:",
+        "As the encoder a2f-phonetic detects them, counted together where they look alike. Times each occurs:",
         _sounds_table(sounds_of_takes(record)),
         *_silence(name, record),
         "## What to record next",
@@ -156,7 +156,7 @@ def _emotions_table(takes: Mapping[str, TakeRecord], fps: float) -> str:
 
 
 def _sounds_table(counts: Mapping[str, int]) -> str:
-    cells = [f"{letters} {counts.get(letters, 0)}" for letters in ENGLISH.values()]
+    cells = [f"{letters} {counts.get(letters, 0)}" for letters in ENGLISH]
     return ", ".join(cells)
 
 

@@ -31,6 +31,7 @@ _CHOSEN = {
     "": "is the take as the app shows it",
     "raw": "is the take without calibration, and there is no other table of it",
 }
+_FARTHEST_ANGLE = 3.15
 _DEEPEST = 3  # folders below a source
 _HEAD = ("HeadYaw", "HeadPitch", "HeadRoll")
 _EYES = ("RightEyePitch", "RightEyeYaw", "LeftEyePitch", "LeftEyeYaw")
@@ -125,6 +126,7 @@ def read_take(path: Path, name: str, clock: Clock) -> Take:
     gridded = on_grid(times, table.values, labelled)
     weights, notes = skin_weights(gridded.values[:, : len(columns.skin)], list(columns.skin), path)
     extra = {angle: gridded.values[:, len(columns.numbers) + place] for place, angle in enumerate(angles)}
+    _check_angles(extra, path)
     eyes = _eyes(extra)
     if eyes is None:
         eyes = eyes_of_weights(weights)
@@ -142,6 +144,18 @@ def read_take(path: Path, name: str, clock: Clock) -> Take:
         audio_start=0.0 if start is None else start,
         notes=(*_notes_of(table, gridded, columns), *notes, *_clock_notes(start, labelled != fps, float(fps))),
     )
+
+
+def _check_angles(angles: dict[str, Float32Array], path: Path) -> None:
+    """Refuses angles that are no radians."""
+    for name, values in angles.items():
+        frame = int(np.abs(values).argmax())
+        if abs(values[frame]) > _FARTHEST_ANGLE:
+            raise FileFormatError(
+                f"frame {frame}: {name} is {values[frame]:g}, angles are radians from -3.15 to 3.15",
+                path=path,
+                hint="Export the take from the app again, or convert the column from degrees.",
+            )
 
 
 def _eyes(angles: dict[str, Float32Array]) -> Float32Array | None:
@@ -277,9 +291,15 @@ def _no_take(source: Path) -> UserError:
     tables = [path for path in files if path.suffix.lower() == ".csv"]
     if tables:
         header = read_columns_of(tables[0])
+        if {"timecode", "blendshapecount"} <= {name.lower() for name in header}:
+            return FileFormatError(
+                "has no column JawOpen, without which a mouth does not speak",
+                path=tables[0],
+                hint="Share the take from the app again, with all its columns.",
+            )
         return FileFormatError(
-            f"is no table of Live Link Face: its columns are {', '.join(header[:4]) or 'not readable'}, ...; expected "
-            "Timecode, BlendShapeCount, EyeBlinkLeft, ...",
+            f"is no table of Live Link Face: {_columns_of(header)}; expected Timecode, BlendShapeCount, EyeBlinkLeft, "
+            "...",
             path=tables[0],
             hint="Other tables of ARKit's weights are of the kind arkit.",
         )
@@ -288,3 +308,7 @@ def _no_take(source: Path) -> UserError:
         path=source,
         hint="A take's folder has a CSV file; share the take from the app with all its files.",
     )
+
+
+def _columns_of(header: Sequence[str]) -> str:
+    return f"its columns are {', '.join(header[:4])}, ..." if header else "it is no table of text"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio2face.audio import read_header
+from audio2face.audio import read_header, sample_blocks
 from audio2face.audio.track import interval_loudness
 from audio2face.errors import UserError
 from audio2face.importers.coverage import count_sounds
@@ -19,6 +19,7 @@ from audio2face.importers.take import Take
 from audio2face.types import Float32Array, Float64Array
 
 _BLOCK_FRAMES = 1024  # whose samples are squared at once
+_SILENT = 1e-4  # of full scale
 _LEAST_OVERLAP = 1.0  # s of a take and its recording
 
 
@@ -45,10 +46,11 @@ class ShotPlan:
 
 
 def check_take(take: Take) -> None:
-    """Refuses a take that has no shots, by headers only.
+    """Refuses a take that has no shots; its recording is read up to the first sound.
 
     Raises:
-        UserError: the take has no recording, or does not overlap with it, or nothing of it was tracked for long enough.
+        UserError: the take has no recording or a silent one, or does not overlap with it, or nothing of it was tracked
+            for long enough.
     """
     first, stop = _spoken(take, read_header(_recording_of(take)).duration)
     if not cut_shots(take.lost[first:stop], np.zeros(stop - first), float(take.fps)):
@@ -57,6 +59,22 @@ def check_take(take: Take) -> None:
             path=take.source,
             hint="Record it again with the face in view.",
         )
+    _check_sound(_recording_of(take))
+
+
+def _check_sound(path: Path) -> None:
+    if not any(float(np.abs(block).max(initial=0)) > _SILENT for block in sample_blocks(path)):
+        raise UserError(
+            "is silent: no sample is above -80 dB of full scale",
+            path=path,
+            hint="A network learns from sound: record it again, or give another recording of the take with --audio.",
+        )
+
+
+def seconds_without_sound(take: Take) -> float:
+    """How much of a take lies outside of its recording."""
+    first, stop = _spoken(take, read_header(_recording_of(take)).duration)
+    return (take.num_frames - (stop - first)) / float(take.fps)
 
 
 def plan_shots(take: Take) -> ShotPlan:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from audio2face.errors import FileFormatError
 from audio2face.importers.take import Take
 from audio2face.io.atomic import write_json
 
@@ -83,13 +84,24 @@ class ImportRecord:
 
     @classmethod
     def load(cls, folder: Path) -> ImportRecord | None:
-        """The record of a data set; None where there is none that this version reads."""
+        """The record of a data set; None where there is none.
+
+        Raises:
+            FileFormatError: it is damaged, or of another version.
+        """
+        path = folder / FOLDER / _RECORD
+        if not path.is_file():
+            return None
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            values = json.loads((folder / FOLDER / _RECORD).read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8"))
             if values.pop("format") == _FORMAT:
                 takes = {name: _take(each) for name, each in values.pop("takes").items()}
                 return cls(**{**values, "fps": Fraction(values["fps"]), "takes": takes})
-        return None
+        raise FileFormatError(
+            "the record of this import is damaged or of another version",
+            path=path,
+            hint=f"Remove the folder {folder} and import its takes again, or choose another --name.",
+        )
 
 
 def _take(values: Mapping[str, Any]) -> TakeRecord:

@@ -43,7 +43,7 @@ class Offset:
         found: correlation of predicted and captured motion there, 1: exactly, 0: not at all.
         in_step: the same as they are.
         is_clear: whether the offset is certain: they go together well there, and clearly better than as they are.
-        goes_together: whether sound and motion belong together at all, at any offset.
+        goes_together: whether sound and motion certainly belong together, at any offset.
     """
 
     seconds: float
@@ -51,6 +51,11 @@ class Offset:
     in_step: float
     is_clear: bool
     goes_together: bool
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether sound and motion do not belong together at any offset; what is between this and certainty is open."""
+        return self.found < _CLEAR
 
     def __str__(self) -> str:
         """One phrase for tables."""

@@ -16,6 +16,8 @@ from audio2face.types import BoolArray, Float32Array, Float64Array
 _LABEL = re.compile(r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})[:;.]([0-9]{1,3}(?:\.[0-9]+)?)")
 _TICKS = 60  # of a second: the last field of a time code of Live Link Face, at every frame rate
 _DAY = 86_400.0
+_JITTER = 1 / 60  # s, backwards
+_LONGEST_STEP = 600.0  # s between rows of one take
 _USUAL = (24, 25, 30, 48, 50, 60, 90, 100, 120)
 USUAL_RATES: tuple[Fraction, ...] = tuple(
     sorted([*map(Fraction, _USUAL), *(Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120))])
@@ -32,7 +34,8 @@ def read_timecodes(labels: Sequence[str], path: Path) -> Float64Array:
     Midnight is passed without a jump back.
 
     Raises:
-        FileFormatError: a label is no such time code; the message names the row.
+        FileFormatError: a label is no such time code, or it is earlier than the one before or far after it; the message
+            names the row.
     """
     seconds = np.empty(len(labels))
     for row, label in enumerate(labels):
@@ -47,7 +50,23 @@ def read_timecodes(labels: Sequence[str], path: Path) -> Float64Array:
         seconds[row] = hours * 3600 + minutes * 60 + whole + float(fields[4]) / _TICKS
     turns = np.cumsum(np.diff(seconds, prepend=seconds[:1]) < -_DAY / 2)
     unwrapped: Float64Array = seconds + _DAY * turns
+    _check_order(unwrapped, labels, path)
     return unwrapped
+
+
+def _check_order(seconds: Float64Array, labels: Sequence[str], path: Path) -> None:
+    """Refuses rows that do not follow each other; one that is less than a frame early is a clock's jitter."""
+    steps = np.diff(seconds)
+    wrong = np.flatnonzero((steps < -_JITTER) | (steps > _LONGEST_STEP))
+    if not len(wrong):
+        return
+    row = int(wrong[0]) + 1
+    how = "is earlier than" if steps[row - 1] < 0 else f"is {steps[row - 1]:.0f} s after"
+    raise FileFormatError(
+        f"row {row + 2}: its time code {labels[row]} {how} {labels[row - 1]} in the row before",
+        path=path,
+        hint="Rows are in order of time, of one recording: sort them, or split the table there and import two takes.",
+    )
 
 
 def rate_of(times: Float64Array) -> Fraction | None:

@@ -15,7 +15,11 @@ from audio2face.types import Float32Array, FloatArray
 NEEDED = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker")
 """The shapes without which a mouth does not speak."""
 _FEWEST = 8
-_ABOVE = 2.0  # weights are from 0 to 1: more is another unit
+_COLUMNS_HINT = (
+    "Columns are named as ARKit's shapes: jawOpen, mouthClose, mouthFunnel, eyeBlinkLeft, ... (spellings such as "
+    "JawOpen, jaw_open and eyeBlink_L are understood)."
+)
+_FARTHEST = 2.0  # from 0: weights are from 0 to 1, a larger number is another unit or damage
 _SPEAKS = 0.05  # range of jawOpen in speech at least
 _TOLERANCE = 0.02  # outside 0 to 1 that is not worth a word
 _LOOK_YAW, _LOOK_PITCH = 34.0, 29.0  # degrees of ARKit's eyes at weight 1, measured on takes of Live Link Face
@@ -49,12 +53,13 @@ def find_weights(names: Sequence[str], path: Path) -> WeightColumns:
     found = match_names(names).columns
     tongue = match_names(names, TONGUE_NAMES).columns
     if len(found) < _FEWEST or "jawOpen" not in found:
+        if not names:
+            raise FileFormatError("is no table of text", path=path, hint=_COLUMNS_HINT)
         lack = "without jawOpen" if len(found) >= _FEWEST else f"{len(found)} of its {len(names)} columns are ARKit's"
         raise FileFormatError(
             f"holds no weights of a speaking face: {lack}; it has {listed(list(names))}",
             path=path,
-            hint="Columns are named as ARKit's shapes: jawOpen, mouthClose, mouthFunnel, eyeBlinkLeft, ... (spellings "
-            "such as JawOpen, jaw_open and eyeBlink_L are understood).",
+            hint=_COLUMNS_HINT,
         )
     return WeightColumns(found, {} if len(tongue) < len(TONGUE_NAMES) // 2 else tongue)
 
@@ -71,7 +76,7 @@ def skin_weights(values: FloatArray, columns: Sequence[str], path: Path) -> tupl
         Float32 `[frames, 52]` from 0 to 1, and what is worth knowing of them.
 
     Raises:
-        UserError: they are no weights: in percent, or all zero.
+        UserError: they are no weights: in percent, far below 0, or all zero.
     """
     weights = np.zeros((len(values), len(ARKIT_NAMES)), np.float32)
     weights[:, [ARKIT_INDEX[name] for name in columns]] = values
@@ -87,11 +92,11 @@ def tongue_weights(values: FloatArray, columns: Sequence[str]) -> Float32Array |
 
 def _checked(weights: Float32Array, names: Sequence[str], columns: Sequence[str], path: Path) -> list[str]:
     """Clips weights to 0 to 1 in place; returns notes."""
-    largest = float(weights.max(initial=0))
-    if largest > _ABOVE:
-        frame, column = divmod(int(weights.argmax()), len(names))
+    farthest = np.abs(weights)
+    if farthest.max(initial=0) > _FARTHEST:
+        frame, column = divmod(int(farthest.argmax()), len(names))
         raise UserError(
-            f"frame {frame}: {names[column]} is {largest:g}, weights are from 0 to 1",
+            f"frame {frame}: {names[column]} is {weights[frame, column]:g}, weights are from 0 to 1",
             path=path,
             hint="Divide the table by 100 if it is in percent; otherwise its columns are not the shapes they are named "
             "after.",

@@ -77,7 +77,7 @@ class DatasetWriter:
         """Begins a data set, or continues one of the same face and rate.
 
         Raises:
-            UserError: the folder holds something else.
+            UserError: the folder holds something else, or its record is damaged.
         """
         record = ImportRecord.load(folder)
         if record is None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -148,7 +148,11 @@ def _split(data: bytes, path: Path) -> tuple[dict[str, Any], bytes | None]:
         if version != 2:
             raise FileFormatError(f"is glTF {version}, expected 2", path=path, hint="Export it as glTF 2.0.")
         if length > len(data):
-            raise FileFormatError(f"is cut off: {len(data):,} of {length:,} bytes are there", path=path)
+            raise FileFormatError(
+                f"is cut off: {len(data):,} of {length:,} bytes are there",
+                path=path,
+                hint="Copy or export it once more.",
+            )
         chunks = dict(_chunks(data[:length]))
         text, binary = chunks[_JSON_CHUNK], chunks.get(_BINARY_CHUNK)
     document = json.loads(text.decode("utf-8-sig"))

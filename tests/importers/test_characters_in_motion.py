@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,18 @@ def test_usd_comes_back_from_points_and_from_blend_shapes(tmp_path: Path) -> Non
         assert apart_mm(take, skin()[:FEW]) < 1e-3
         assert (importer.geometry().shapes is None) == ("blendshapes" not in path.name)
     check_inside(importer, take)
+
+
+def test_usd_takes_whose_jaw_begins_elsewhere_are_one_face(tmp_path: Path) -> None:
+    """A part that moves by its transform has no rest of its own in a stage; its meshes are the same nevertheless."""
+    spoken = spoken_animation(tmp_path, frames=FEW)
+    turned = spoken.jaw.copy()
+    turned[0, :3, 3] += 0.5
+    write_usd(spoken, tmp_path, "a_joy")
+    write_usd(replace(spoken, jaw=turned), tmp_path, "b_joy")
+    importer = new_importer("usd", ImportOptions())
+    found = importer.inspect([tmp_path / "a_joy.usdc", tmp_path / "b_joy.usdc"])
+    assert [take.name for take in found] == ["a_joy", "b_joy"]
 
 
 def test_the_command_keeps_sound_and_face_in_step(tmp_path: Path, home: Path) -> None:
@@ -272,7 +285,7 @@ def test_takes_of_different_meshes_are_refused(tmp_path: Path) -> None:
     other = made.write(
         tmp_path / "z.glb", [{"mesh": 0}], made.mesh(), [(0, "weights", np.arange(60) / 30, values, "LINEAR")]
     )
-    assert "vertices in 1 meshes, and ada_joy.glb has" in refused("gltf", path, other)
+    assert "z.glb: has meshes of 4,452 vertices, and ada_joy.glb of 4,452, 226" in refused("gltf", path, other)
 
 
 # --- Alembic ----------------------------------------------------------------------------------------------------------

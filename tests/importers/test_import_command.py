@@ -186,7 +186,7 @@ def test_the_offset_is_measured_with_its_certainty(tmp_path: Path) -> None:
     found = find_offsets(takes)
     assert found["late"].is_clear
     assert found["late"].seconds == pytest.approx(0.6, abs=0.06)
-    assert not found["other"].goes_together
+    assert found["other"].is_foreign
     moved = shifted(takes[0], found["late"].seconds)
     assert moved.audio_start == found["late"].seconds
     assert moved.notes[-1].startswith("moved by +0.")
@@ -219,6 +219,29 @@ def test_a_folder_that_is_no_import_is_left_alone(tmp_path: Path, home: Path) ->
     other.write_text("mine")
     assert "exists already and was not made by an import" in refused("livelink", table)
     assert [path.name for path in other.parent.iterdir()] == ["notes.txt"]
+
+
+def test_a_dry_run_refuses_what_the_import_would(tmp_path: Path, home: Path) -> None:
+    table = write_take(tmp_path, "a", babble(2.0), with_sound=False)
+    assert "no take has a recording" in refused("livelink", table, "--dry-run")
+    soundfile.write(tmp_path / "a.wav", np.full(48_000, 5e-5), 24_000, subtype="FLOAT")
+    assert "a.wav: is silent" in refused("livelink", table, "--dry-run")
+
+
+def test_a_damaged_record_is_named(tmp_path: Path, home: Path) -> None:
+    table = write_take(tmp_path, "a", babble(2.0))
+    imported("livelink", table)
+    record = home / "datasets/mary/.import/record.json"
+    record.write_bytes(record.read_bytes()[:100])
+    assert "record.json: the record of this import is damaged" in refused("livelink", table)
+
+
+def test_a_recording_of_a_part_is_said_before(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spoken = babble(8.0)
+    cut = Spoken(spoken.weights, spoken.eyes, spoken.samples[: 4 * spoken.samplerate])
+    table = write_take(tmp_path, "a", cut)
+    assert import_data.main(["livelink", str(table), "--name", "mary", "--dry-run"]) == 0
+    assert "a: 4.0 of its 8.0 s have no sound and are left out" in capsys.readouterr().out
 
 
 def test_another_rig_in_the_same_folder_is_refused(tmp_path: Path, home: Path) -> None:

@@ -165,6 +165,26 @@ def no_jaw(rows: Rows) -> Rows:
     return [[*row[:column], *row[column + 1 :]] for row in rows]
 
 
+def far_below_zero(rows: Rows) -> Rows:
+    rows[5][rows[0].index("JawOpen")] = "-50"
+    return rows
+
+
+def degrees(rows: Rows) -> Rows:
+    rows[5][rows[0].index("LeftEyeYaw")] = "12.5"
+    return rows
+
+
+def swapped_rows(rows: Rows) -> Rows:
+    rows[10], rows[15] = rows[15], rows[10]
+    return rows
+
+
+def another_hour(rows: Rows) -> Rows:
+    rows[-1][0] = "05:00:00:00.000"
+    return rows
+
+
 def no_time(rows: Rows) -> Rows:
     return [rows[0], *(["00:00:00:00.000", *row[1:]] for row in rows[1:])]
 
@@ -178,7 +198,11 @@ def no_time(rows: Rows) -> Rows:
         (a_word, "row 6, column 'EyeSquintLeft': 'n/a' is not a number"),
         (percent, "weights are from 0 to 1"),
         (still_jaw, "jawOpen is 0 in every frame"),
-        (no_jaw, "its columns are Timecode"),
+        (no_jaw, "has no column JawOpen"),
+        (far_below_zero, "frame 4: jawOpen is -50, weights are from 0 to 1"),
+        (degrees, "frame 4: LeftEyeYaw is 12.5, angles are radians"),
+        (swapped_rows, "row 12: its time code"),
+        (another_hour, "row 31: its time code 05:00:00:00.000 is"),
         (no_time, "its time codes tell no frame rate"),
     ],
 )
