@@ -179,6 +179,7 @@ def _add_moving_parts(stage: Usd.Stage, animation: Animation) -> None:
     parts = rigid_parts(animation)
     jaw = UsdGeom.Xform.Define(stage, face.AppendChild("jaw"))
     transform = jaw.AddTransformOp()
+    transform.Set(Gf.Matrix4d(1.0))  # without a time: at rest
     for frame, moved in enumerate(animation.jaw, animation.first_frame):
         transform.Set(matrix(moved[:3, :3], moved[:3, 3]), frame)
     for side, follows in enumerate(("right_eye", "left_eye")):
@@ -186,6 +187,7 @@ def _add_moving_parts(stage: Usd.Stage, animation: Animation) -> None:
         eye = UsdGeom.Xform.Define(stage, face.AppendChild(follows))
         eye.AddTranslateOp(opSuffix="pivot").Set(Gf.Vec3d(*pivots[0].tolist()))
         turn = eye.AddRotateXYZOp()
+        turn.Set(Gf.Vec3f(0, 0, 0))
         eye.AddTranslateOp(opSuffix="pivot", isInverseOp=True)
         angles = animation.eyes[:, 2 * side : 2 * side + 2].tolist()
         for frame, (pitch, yaw) in enumerate(angles, animation.first_frame):

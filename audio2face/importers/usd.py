@@ -154,6 +154,25 @@ class _Mesh:
         return np.asarray(np.asarray(points, np.float64) @ matrix[:3, :3] + matrix[3, :3])
 
 
+def _rests(prim: Any) -> bool:
+    """Whether all transforms that move a prim also have a value without a time, which is where it rests."""
+    from pxr import UsdGeom
+
+    while prim and not prim.IsPseudoRoot():
+        if prim.IsA(UsdGeom.Xformable):
+            moving = [op.GetAttr() for op in UsdGeom.Xformable(prim).GetOrderedXformOps() if op.GetNumTimeSamples()]
+            if not all(_has_default(attribute) for attribute in moving):
+                return False
+        prim = prim.GetParent()
+    return True
+
+
+def _has_default(attribute: Any) -> bool:
+    from pxr import Usd
+
+    return attribute.Get(Usd.TimeCode.Default()) is not None
+
+
 def _samples_of_transform(prim: Any) -> Float64Array:
     from pxr import UsdGeom
 
@@ -193,13 +212,14 @@ def _open_meshes(stage: Any) -> list[_Mesh]:
     for prim in stage.Traverse():
         if prim.IsA(UsdSkel.Root):
             cache.Populate(UsdSkel.Root(prim), Usd.TraverseInstanceProxies())
-    transforms = UsdGeom.XformCache(Usd.TimeCode.EarliestTime())
+    at_rest, at_start = UsdGeom.XformCache(), UsdGeom.XformCache(Usd.TimeCode.EarliestTime())
     found = []
     for mesh in shown_meshes(stage):
         attribute = mesh.GetPointsAttr()
         still = attribute.Get(Usd.TimeCode.Default())
         has_rest = still is not None or not attribute.GetNumTimeSamples()
         names = {name for name, _ in blend_shapes_of(mesh)}
+        transforms = at_rest if _rests(mesh.GetPrim()) else at_start
         piece = mesh_piece(mesh, names, transforms, {}, Usd.TimeCode.Default() if still is not None else None)
         if not len(piece.vertices):
             continue

@@ -98,15 +98,23 @@ def test_usd_comes_back_from_points_and_from_blend_shapes(tmp_path: Path) -> Non
 
 
 def test_usd_takes_whose_jaw_begins_elsewhere_are_one_face(tmp_path: Path) -> None:
-    """A part that moves by its transform has no rest of its own in a stage; its meshes are the same nevertheless."""
+    """Parts that move by transforms rest where these have a value without a time, not where the first take begins."""
     spoken = spoken_animation(tmp_path, frames=FEW)
-    turned = spoken.jaw.copy()
-    turned[0, :3, 3] += 0.5
-    write_usd(spoken, tmp_path, "a_joy")
-    write_usd(replace(spoken, jaw=turned), tmp_path, "b_joy")
+    moved = spoken.jaw.copy()
+    moved[0, :3, 3] += 0.5
+    jaws = {"a_joy": moved, "b_joy": spoken.jaw}
+    for name, jaw in jaws.items():
+        write_usd(replace(spoken, jaw=jaw), tmp_path, name)
     importer = new_importer("usd", ImportOptions())
-    found = importer.inspect([tmp_path / "a_joy.usdc", tmp_path / "b_joy.usdc"])
-    assert [take.name for take in found] == ["a_joy", "b_joy"]
+    found = importer.inspect([tmp_path / f"{name}.usdc" for name in jaws])
+    assert [summary.name for summary in found] == list(jaws)
+    points = importer.geometry().jaw_keypoints
+    assert points is not None
+    for name, jaw in jaws.items():
+        meshes = importer.read(name).meshes
+        assert meshes is not None
+        truth = points @ jaw[:, :3, :3].transpose(0, 2, 1) + jaw[:, None, :3, 3] - points
+        np.testing.assert_allclose(meshes.jaw, truth, atol=1e-3)
 
 
 def test_the_command_keeps_sound_and_face_in_step(tmp_path: Path, home: Path) -> None:
