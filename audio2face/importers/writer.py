@@ -133,6 +133,7 @@ class DatasetWriter:
         pieces: dict[str, AnyArray] = {}
         names = list(plan.shots_by_name)
         targets = [self.folder / f"audio/{name}.wav" for name in names]
+        self.record.save(self.folder)  # a first take that is interrupted leaves a folder that a later call continues
         assert take.audio is not None
         rate = read_header(take.audio).samplerate
         cut_recording(take.audio, [sound_range(take, shot.first, shot.stop, rate) for shot in plan.shots], targets)

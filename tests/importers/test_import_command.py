@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import shutil
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -226,6 +227,18 @@ def test_a_dry_run_refuses_what_the_import_would(tmp_path: Path, home: Path) -> 
     assert "no take has a recording" in refused("livelink", table, "--dry-run")
     soundfile.write(tmp_path / "a.wav", np.full(48_000, 5e-5), 24_000, subtype="FLOAT")
     assert "a.wav: is silent" in refused("livelink", table, "--dry-run")
+
+
+def test_an_import_that_stopped_in_its_first_take_goes_on(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = write_take(tmp_path, "a", babble(2.0))
+    with monkeypatch.context() as patched:
+        patched.setattr("audio2face.importers.writer.write_cache", lambda *args, **options: sys.exit(130))
+        with pytest.raises(SystemExit):
+            import_data.main(["livelink", str(table), "--name", "mary"])
+    assert (home / "datasets/mary/audio/a_001.wav").exists()
+    assert imported("livelink", table).shot_names == ("a_001",)
 
 
 def test_a_damaged_record_is_named(tmp_path: Path, home: Path) -> None:
