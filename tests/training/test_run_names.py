@@ -15,7 +15,7 @@ from audio2face.io.atomic import write_json
 from audio2face.preproc.artifacts import identity_facts
 from audio2face.preproc.run import find_resumable
 from audio2face.runs import RunFolder, record
-from audio2face.training.run import NEWEST, check_settings, find_resumable_run, select_run
+from audio2face.training.run import _OLDER, NEWEST, check_settings, find_resumable_run, select_run
 from audio2face.training.run_folder import PREPROC_FILE
 
 
@@ -74,8 +74,11 @@ def test_preprocessing_resumes_its_own_run(tmp_path: Path) -> None:
 def test_the_quickstart_resumes_what_was_stopped(tmp_path: Path) -> None:
     preproc = {"ann": "261123_101400_run"}
     configuration = settings(tmp_path, "try")
-    no_test_set = {"TEST_SHOTS": {}, "TEST_FRACTION": 0.0, "SPLIT_SEED": 0}
-    configuration.full = {"dataset": {"CACHE_FPS": {"ann": 30.0}, **no_test_set}, "train": {"BATCH_SIZE": 1}}
+    later = _OLDER  # values of parameters that older runs lack
+    configuration.full = {
+        "dataset": {"CACHE_FPS": {"ann": 30.0}, **later["dataset"]},
+        "train": {"BATCH_SIZE": 1, **later["train"]},
+    }
     configuration.train.PREPROC_RUN_NAME_FULL = {}
     configuration.dataset, configuration.roots = SimpleNamespace(ACTOR_NAMES=()), None
 
