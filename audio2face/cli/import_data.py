@@ -179,8 +179,9 @@ def _check(takes: Sequence[Take]) -> None:
 
 
 def _face(importer: Importer, rig: str) -> Face:
-    if not importer.uses_rig:
-        return MeshFace.of(importer.geometry())
+    geometry = importer.geometry()
+    if geometry is not None:
+        return MeshFace.of(geometry)
     face = RigFace(open_rig(rig).with_stiff_tongue_as_part())
     face.check()
     return face

@@ -184,7 +184,7 @@ AUG_MUTED_AUDIO_NOISE_SCALE: NonNegative = 0.1
 AUG_MUTED_AUDIO_NOISE_LOCAL_SCALE_RANGE: tuple[NonNegative, NonNegative] | None = (0.0, 1.0)
 
 # The share of synthetic talking in every batch: synthetic speech in many voices, whose motion follows viseme rules in
-# the actor's own style, learnt from the training shots. It teaches a network voices that were never recorded; the
+# the actor's own style, fitted to the training shots. It trains a network on voices that were never recorded; the
 # figures are in docs/quality.md. An epoch still has every recorded item once, and 1 / (1 - share) times as many in
 # all. Needs the extra "example", or SYNTHETIC_SPEECH_ROOT.
 # Change it when the network is to serve other speakers or languages than the recorded ones (0.3 to 0.5).

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 from audio2face.dataset.layout import ActorGeometry
 from audio2face.errors import UserError
@@ -40,14 +40,9 @@ class ImportOptions:
 class Importer(ABC):
     """Finds and reads the takes of one kind.
 
-    Attributes:
-        uses_rig: whether its takes are weights, which a rig turns into meshes.
-
     Args:
         options: of the import.
     """
-
-    uses_rig: ClassVar[bool] = True
 
     def __init__(self, options: ImportOptions) -> None:
         self.options = options
@@ -68,9 +63,9 @@ class Importer(ABC):
             UserError: it cannot be read.
         """
 
-    def geometry(self) -> ActorGeometry:
-        """The face of takes of meshes, once they were inspected."""
-        raise NotImplementedError
+    def geometry(self) -> ActorGeometry | None:
+        """The face of takes of meshes, once they were inspected; None of weights, which a rig turns into meshes."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from audio2face.dataset.layout import ActorGeometry
 from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.errors import FileFormatError, UserError
 from audio2face.importers.film_quality import head_motion
-from audio2face.importers.kinds import Importer
+from audio2face.importers.kinds import Importer, ImportOptions
 from audio2face.importers.mesh_face import EYES, FaceInMotion, find_face
 from audio2face.importers.moving import MovingMeshes
 from audio2face.importers.naming import emotion_in
@@ -30,10 +30,8 @@ _SAME_REST = 1e-3  # of the size of a face: two files show the same meshes at re
 class MeshImporter(Importer):
     """Finds and reads takes of meshes."""
 
-    uses_rig = False
-
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(*args, **options)  # type: ignore[arg-type]
+    def __init__(self, options: ImportOptions) -> None:
+        super().__init__(options)
         self._takes: dict[str, Take] = {}
         self._face: FaceInMotion | None = None
 

@@ -13,6 +13,7 @@ from audio2face.dataset.arkit_names import listed
 from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.geometry.frames import lerp
+from audio2face.importers.kinds import ImportOptions
 from audio2face.importers.mesh_files import SUFFIXES, MeshFile, read_mesh
 from audio2face.importers.mesh_takes import MeshImporter
 from audio2face.importers.moving import MovingMeshes
@@ -46,8 +47,8 @@ _SHAPE_HINT = "Give positions [frames, vertices, 3], or flat [frames, 3 * vertic
 class VertexArrays(MeshImporter):
     """Takes of arrays of one subject."""
 
-    def __init__(self, *args: object, **options: object) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, options: ImportOptions) -> None:
+        super().__init__(options)
         self._lists = VertexLists()
 
     def lists(self) -> VertexLists:
