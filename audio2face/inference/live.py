@@ -153,6 +153,7 @@ class LiveSession:
         self._start: float | None = None  # of the session, on the caller's clock
         self._next = 0  # frame that is due next
         self._first: int | None = None  # frame at which the present utterance began; None: there is none
+        self._has_output = False  # whether the network has given a frame of it
         self._missing, self._gate = 0, 0.0
         self._finished = False
         self.held = self.gaps = 0
@@ -245,7 +246,7 @@ class LiveSession:
         after = self._made[-1].number + 1 if self._made else self._next
         self._first = max(math.ceil(captured * float(self.fps)), after)
         self._emotion.first_sample = math.floor(self._first * self._pipeline.schedule.frame_stride)
-        self._missing, self._finished = 0, False
+        self._missing, self._finished, self._has_output = 0, False, False
 
     def _frame(self, number: int) -> AnimationFrame:
         started = time.perf_counter()
@@ -288,7 +289,12 @@ class LiveSession:
                 return
             check_finite_motion(output)
             for sample, values, emotion in zip(output.timestamps, output.values, output.emotion, strict=True):
-                self._made.append(_Made(self._first + round(sample / stride), values[None], emotion[None]))
+                number = self._first + round(sample / stride)
+                # Rounding may put the first frame a sample before the audio, where the executor skips it, as of a
+                # diffusion network of 30 frames per second: it is then the frame after it.
+                first = number if self._has_output else self._first
+                self._has_output = True
+                self._made.extend(_Made(each, values[None], emotion[None]) for each in range(first, number + 1))
 
     def _follow(self, made: _Made | None) -> None:
         """Follows the network, or holds the last frame and then relaxes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def _folder(folder: Path, info: NetworkInfo) -> Path:
 def diffusion(tmp_path: Path) -> Path:
     """A deployed diffusion network of two actors and two emotions, 60 frames per second."""
     return _folder(tmp_path / "diffusion", DIFFUSION)
+
+
+@pytest.fixture
+def diffusion_30(tmp_path: Path) -> Path:
+    """A deployed diffusion network of 30 frames per second, whose first frame lies a sample before the recording."""
+    frames = {"num_frames_left_truncate": 7, "num_frames_center": 15, "num_frames_right_truncate": 8}
+    return _folder(tmp_path / "diffusion_30", replace(DIFFUSION, **frames))
 
 
 @pytest.fixture

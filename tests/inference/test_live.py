@@ -63,7 +63,7 @@ def streamed(folder: Path, audio: Float32Array) -> Float32Array:
     return skins(stream.frames())
 
 
-@pytest.mark.parametrize("kind", ["streaming", "diffusion", "regression"])
+@pytest.mark.parametrize("kind", ["streaming", "diffusion", "diffusion_30", "regression"])
 def test_every_moment_has_the_frame_of_the_stream(kind: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(kind)
     session, audio = open_session(folder), noise(3.0)
