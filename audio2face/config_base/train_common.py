@@ -264,7 +264,8 @@ SPEECH_FEATURE_NOISE: NonNegative = 0.0
 # --- Optimisation -----------------------------------------------------------------------------------------
 
 # Whether gradients are accumulated as in the reference: summed instead of averaged, with the first
-# optimizer step of an epoch after one batch, and the remaining batches at its end dropped.
+# optimizer step of an epoch after one batch, and the remaining batches at its end dropped. Steps of the
+# diffusion network are as long as in the reference in either case.
 # Change it when you compare with the reference.
 # Read by: training.
 REFERENCE_ACCUMULATION: bool = False

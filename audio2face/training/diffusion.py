@@ -193,6 +193,8 @@ class DiffusionTask:
         metadata: `Task.metadata_files`.
     """
 
+    reference_sums_items = True  # its batches are single segments, whose gradients it accumulates
+
     def __init__(
         self,
         train: TrainDiffusion,

@@ -241,6 +241,8 @@ class RegressionTask:
         metadata: `Task.metadata_files`.
     """
 
+    reference_sums_items = False
+
     def __init__(
         self,
         train: TrainRegression,

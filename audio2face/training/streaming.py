@@ -171,6 +171,8 @@ class StreamingTask:
         metadata: `Task.metadata_files`.
     """
 
+    reference_sums_items = False
+
     def __init__(
         self,
         train: TrainStreaming,

@@ -220,6 +220,8 @@ class Task(Protocol):
         network: everything that is trained, on the device of the process.
         num_batches: batches of an epoch, the same in each process.
         items_per_batch: items of a full batch in this process.
+        reference_sums_items: whether the reference adds up the gradients of the items of an update; otherwise it
+            averages them.
         generators: the task's own random number generators, whose states are part of checkpoints.
         best_metric: the validation metric that selects the best weights; smaller is better.
     """
@@ -227,6 +229,7 @@ class Task(Protocol):
     network: nn.Module
     num_batches: int
     items_per_batch: int
+    reference_sums_items: bool
     generators: Mapping[str, torch.Generator]
     best_metric: str
 

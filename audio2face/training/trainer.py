@@ -1,8 +1,9 @@
 """The training loop: forward, backward, optimiser steps, EMA weights, validation and checkpoints.
 
 An optimiser step takes the mean of the loss over all items of its micro-batches in all processes. With
-REFERENCE_ACCUMULATION it takes the sum of the means of its batches. The loop is network-agnostic: a `Task`
-provides batches, losses and metrics.
+REFERENCE_ACCUMULATION it takes the sum of the means of its batches. Adam's epsilon belongs to the sum over items
+where the reference sums (`adam_epsilon`), so that steps are as long as there, however an update is cut. The loop is
+network-agnostic: a `Task` provides batches, losses and metrics.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from audio2face.training.signals import InterruptHandler, interruptible
 from audio2face.training.task import Batch, MicroBatch, MixedBatch, Task, suspects
 
 _MAX_NON_FINITE_STEPS = 20  # in a row, after which training ends
+_ADAM_EPSILON = 1e-8  # of the reference
 
 
 class StopReason(enum.Enum):
@@ -88,7 +90,10 @@ class Trainer:
         network: Any = torch.compile(task.network, dynamic=True) if train.COMPILE else task.network
         self.model = fabric.setup_module(network, move_to_device=False)
         groups = task.parameter_groups()
-        self.optimizer = torch.optim.Adam([{"params": list(group.parameters), "lr": 0.0} for group in groups])
+        self.optimizer = torch.optim.Adam(
+            [{"params": list(group.parameters), "lr": 0.0} for group in groups],
+            eps=adam_epsilon(task, train, fabric.world_size),
+        )
         self._lr_factors = [group.lr_factor for group in groups]
         self._parameters = [weight for group in groups for weight in group.parameters]
         self._ema = None if train.EMA_DECAY is None else ExponentialMovingAverage(task.network, train.EMA_DECAY)
@@ -399,3 +404,21 @@ class Trainer:
             )
         wait_for_all()
         self._saved = time.monotonic()
+
+
+def adam_epsilon(task: Task, train: TrainSection, world_size: int) -> float:
+    """The epsilon of Adam for the gradients of `Trainer`.
+
+    A step of Adam is lr m / (sqrt(v) + epsilon). Of gradients that are summed over N items, m and sqrt(v) are N times
+    those of their mean, so that the step of the sum with 1e-8 is exactly that of the mean with 1e-8 / N. The gradients
+    of a loss that averages over tens of thousands of channels are of the order of epsilon, which therefore sets the
+    length of the steps.
+
+    Args:
+        task: whether the reference sums the gradients of items, and the items of a batch of this process.
+        train: GRADIENT_ACCUMULATION_STEPS; with REFERENCE_ACCUMULATION gradients are sums already.
+        world_size: processes.
+    """
+    if train.REFERENCE_ACCUMULATION or not task.reference_sums_items:
+        return _ADAM_EPSILON
+    return _ADAM_EPSILON / (train.GRADIENT_ACCUMULATION_STEPS * task.items_per_batch * world_size)

@@ -49,6 +49,7 @@ class ToyTask:
     """
 
     best_metric = "error"
+    reference_sums_items = False
 
     def __init__(
         self, items: int = 10, items_per_batch: int = 2, poison: int | None = None, poison_value: float = math.nan

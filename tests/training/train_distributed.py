@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
+from step_task import train_steps
 from torch import Tensor, nn
 from torch.distributed import distributed_c10d
 from toy_task import ToyBatch, ToyTask, train_settings
@@ -131,6 +132,7 @@ def slow_down_first_process() -> None:
 
 
 def save_weights(network: nn.Module, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
     weights = {name: weight.detach().clone() for name, weight in network.state_dict().items()}
     save_file(weights, folder / f"weights_{os.environ.get('RANK', '0')}.safetensors")
 
@@ -140,6 +142,11 @@ if __name__ == "__main__":
     what, where, *rest = sys.argv[1:]
     if what in ("toy", "poison", "reference"):
         train_toy(Path(where), int(rest[0]), POISON if what == "poison" else None, what == "reference")
+    elif what == "steps":
+        for values in rest[1:]:
+            folder = Path(where) / values
+            network = train_steps(folder, int(values), 1, int(rest[0]))
+            save_weights(network, folder)
     elif what == "slow":
         slow_down_first_process()
         train_small(Path(where), "regression", resume=False, NUM_EPOCHS=1, VALIDATION_PERIOD_EPOCHS=1)

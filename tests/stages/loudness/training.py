@@ -52,6 +52,7 @@ class LoudnessTask:
     """Minimises the squared error of every frame, a clip a batch."""
 
     best_metric = "face_error"
+    reference_sums_items = False
 
     def __init__(self, configuration: Configuration, data: TrainingData, fabric: Fabric) -> None:
         self._configuration, self._data, self._device = configuration, data, fabric.device
