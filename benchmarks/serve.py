@@ -1,12 +1,17 @@
 """Soak of the gRPC service: clients that speak at real time, and how late their frames come.
 
-    .venv/bin/python -m benchmarks.serve [--model FOLDER] [--streams 64] [--seconds 60] [--workers 2]
+    .venv/bin/python -m benchmarks.serve [--model FOLDER] [--streams 64] [--seconds 20]
+    .venv/bin/python -m benchmarks.serve --model FOLDER --soak          (64 streams for five minutes)
 
-A server of its own process is started on the loopback; this process holds all clients, each with a stream of noise in
-pieces of a thirtieth of a second, beginning at moments spread over a second. Without --model a streaming network of a
-few numbers is served (12 vertices), which measures the service and not a network. Printed are the lateness of frames,
-from the sending of the last sample that a frame needed to its arrival (50th, 95th, 99th percentile and the largest),
-frames lost, processor time for a second of sound, and the memory of the server early and at the end.
+A server of its own process is started on the loopback; this process holds all clients, each with a stream of noise, or
+of --speech, in pieces of a thirtieth of a second, beginning at moments spread over a second. Messages are prepared
+beforehand, so that clients cost little beside the server. Without --model a streaming network of a few numbers is
+served (12 vertices), which measures the service and not a network.
+
+Printed are the lateness of frames, from the sending of the last sample that a frame needed to its arrival (50th, 95th,
+99th percentile and the largest), frames lost, processor time of server and clients, in cores and for a frame, and the
+memory of the server over time. A soak ends with status 1 where a target is missed: no frame lost, the 99th percentile
+under 20 ms, memory flat.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +36,7 @@ import grpc
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 
+from audio2face.audio import read_track
 from audio2face.model_folder import DeployedModel
 from audio2face.serve import wire
 
@@ -37,7 +44,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RATE, FPS = 16_000, 30
 PIECE = RATE // FPS  # samples
 OPENING_SECONDS = 5  # in which all streams are opened and catch up
+REPEATED_SECONDS = 10  # of sound that clients repeat
 START_SECONDS = 60.0  # that a server may take to start
+LATENESS_TARGET, GROWTH_TARGET = 20.0, 5.0  # ms at the 99th percentile, MB
 
 
 @dataclass
@@ -49,26 +58,44 @@ class Received:
         status: of the stream.
     """
 
-    lateness: list[float] = field(default_factory=list)
+    lateness: array[float] = field(default_factory=lambda: array("d"))
     status: str = "OK"
 
 
-async def talk(channel: grpc.aio.Channel, seconds: float, lookahead: float, start: float) -> Received:
-    """One client: sends at real time, and notes when frames arrive."""
-    received, sent = Received(), list[float]()
-    noise = (3000 * np.random.default_rng(0).normal(size=round(seconds * RATE))).astype("<i2").tobytes()
+def prepared(speech: Path | None) -> list[bytes]:
+    """Messages of a thirtieth of a second each, which clients repeat: noise, or the beginning of a recording."""
+    if speech is None:
+        samples = 0.1 * np.random.default_rng(0).normal(size=REPEATED_SECONDS * RATE).astype(np.float32)
+    else:
+        samples = read_track(speech, RATE).data[: REPEATED_SECONDS * RATE]
+    data = (32767 * np.clip(samples, -1, 1)).astype("<i2").tobytes()
+    pieces = [data[place : place + 2 * PIECE] for place in range(0, len(data) - 2 * PIECE, 2 * PIECE)]
+    spoken = [wire.new("a2f.AudioWithEmotion", audio_buffer=piece) for piece in pieces]
+    return [wire.new("controller.AudioStream", audio_with_emotion=each).SerializeToString() for each in spoken]
+
+
+def header() -> bytes:
+    """The first message of a client."""
+    audio = wire.new("audio.AudioHeader", channel_count=1, samples_per_second=RATE, bits_per_sample=16)
+    first = wire.new("controller.AudioStreamHeader", audio_header=audio)
+    data: bytes = wire.new("controller.AudioStream", audio_stream_header=first).SerializeToString()
+    return data
+
+
+async def talk(
+    channel: grpc.aio.Channel, messages: list[bytes], first: int, seconds: float, lookahead: float, start: float
+) -> Received:
+    """One client: sends at real time from a message on, and notes when frames arrive."""
+    received, sent = Received(), array("d")
     call = channel.stream_stream(f"/{wire.CONTROLLER}/ProcessAudioStream")()
 
     async def send() -> None:
-        audio = wire.new("audio.AudioHeader", channel_count=1, samples_per_second=RATE, bits_per_sample=16)
-        header = wire.new("controller.AudioStreamHeader", audio_header=audio)
-        await call.write(wire.new("controller.AudioStream", audio_stream_header=header).SerializeToString())
+        await call.write(header())
         began = time.monotonic()
-        for place in range(0, len(noise), 2 * PIECE):
-            await asyncio.sleep(max(0.0, began + (place // 2 + PIECE) / RATE - time.monotonic()))
-            speech = wire.new("a2f.AudioWithEmotion", audio_buffer=noise[place : place + 2 * PIECE])
+        for number in range(round(seconds * RATE / PIECE)):
+            await asyncio.sleep(max(0.0, began + (number + 1) * PIECE / RATE - time.monotonic()))
             sent.append(time.monotonic())
-            await call.write(wire.new("controller.AudioStream", audio_with_emotion=speech).SerializeToString())
+            await call.write(messages[(first + number) % len(messages)])
         await call.done_writing()
 
     await asyncio.sleep(start)
@@ -103,33 +130,36 @@ def served(model: Path, workers: int) -> Iterator[tuple[psutil.Process, str]]:
         process.wait()
 
 
-async def soak(address: str, process: psutil.Process, streams: int, seconds: float, lookahead: float) -> list[Received]:
-    """All clients, on a channel for every eight; prints the memory of the server."""
+async def soak(
+    address: str, process: psutil.Process, messages: list[bytes], streams: int, seconds: float, lookahead: float
+) -> tuple[list[Received], list[float]]:
+    """All clients, on a channel for every eight; what they received, and the server's memory in MB over time."""
     channels = [grpc.aio.insecure_channel(address, [("client", place)]) for place in range(math.ceil(streams / 8))]
     talks = [
-        asyncio.create_task(talk(channels[place // 8], seconds, lookahead, place / streams)) for place in range(streams)
+        asyncio.create_task(talk(channels[place // 8], messages, 37 * place, seconds, lookahead, place / streams))
+        for place in range(streams)
     ]
-    await asyncio.sleep(seconds / 3)
-    early = process.memory_info().rss / 1e6
-    received = await asyncio.gather(*talks)
-    print(f"memory of the server: {early:.0f} MB after a third, {process.memory_info().rss / 1e6:.0f} MB at the end")
+    memory = []
+    while not all(each.done() for each in talks):
+        await asyncio.sleep(max(1.0, seconds / 15))
+        memory.append(process.memory_info().rss / 1e6)
     for channel in channels:
         await channel.close()
-    return list(received)
+    return [each.result() for each in talks], memory
 
 
-def show(received: list[Received], seconds: float, processor: float) -> None:
-    """Prints the figures."""
+def show(received: list[Received], seconds: float) -> tuple[int, float]:
+    """Prints the lateness; returns the frames that were lost, and the 99th percentile after the opening, in ms."""
     lateness = 1000 * np.concatenate([client.lateness for client in received])
     steady = 1000 * np.concatenate([client.lateness[OPENING_SECONDS * FPS :] for client in received])
-    expected = len(received) * math.ceil(seconds * FPS)
+    expected = len(received) * math.ceil(round(seconds * RATE / PIECE) * PIECE * FPS / RATE)
     print(f"streams: {len(received)} for {seconds:g} s; frames: {len(lateness):,} of {expected:,}")
     for name, values in (("lateness", lateness), (f"after {OPENING_SECONDS} s", steady)):
         p50, p95, p99 = np.percentile(values, (50, 95, 99))
         print(f"{name}: {p50:.1f} ms median, {p95:.1f} ms 95 %, {p99:.1f} ms 99 %, {values.max():.1f} ms largest")
-    print(f"processor time of the server: {processor / (len(received) * seconds):.3f} s for a second of sound")
     for status in {client.status for client in received} - {"OK"}:
         print(f"streams that ended with {status}: {sum(client.status == status for client in received)}")
+    return expected - len(lateness), float(np.percentile(steady, 99))
 
 
 def small_model(folder: Path) -> Path:
@@ -141,23 +171,35 @@ def small_model(folder: Path) -> Path:
     return folder
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--speech", type=Path, metavar="FILE", help="what clients say (default: noise)")
     parser.add_argument("--streams", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--soak", action="store_true", help="64 streams for five minutes, with targets")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
+    streams, seconds = (64, 300.0) if args.soak else (args.streams, args.seconds)
+    messages = prepared(args.speech)
     with tempfile.TemporaryDirectory() as folder:
         model = DeployedModel.open(args.model or small_model(Path(folder)))
         schedule = model.info.windows(model.info.native_fps)
         with served(model.folder, args.workers) as (process, address):
-            before = process.cpu_times()
+            before, own, began = process.cpu_times(), time.process_time(), time.monotonic()
             lookahead = schedule.lookahead / schedule.samplerate
-            received = asyncio.run(soak(address, process, args.streams, args.seconds, lookahead))
-            after = process.cpu_times()
-    show(received, args.seconds, after.user + after.system - before.user - before.system)
+            received, memory = asyncio.run(soak(address, process, messages, streams, seconds, lookahead))
+            after, own, took = process.cpu_times(), time.process_time() - own, time.monotonic() - began
+    lost, late = show(received, seconds)
+    frames = sum(len(client.lateness) for client in received)
+    for name, spent in (("server", after.user + after.system - before.user - before.system), ("clients", own)):
+        print(f"processor time of the {name}: {spent / took:.2f} cores, {1000 * spent / frames:.3f} ms a frame")
+    print("memory of the server, MB: " + ", ".join(f"{size:.0f}" for size in memory))
+    grown = max(memory[len(memory) // 2 :]) - memory[len(memory) // 3]
+    missed = lost or late >= LATENESS_TARGET or grown > GROWTH_TARGET
+    print(f"frames lost: {lost}; memory of the second half above that after a third: {grown:.1f} MB")
+    return int(bool(args.soak and missed))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

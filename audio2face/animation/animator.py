@@ -56,9 +56,7 @@ class FaceAnimator:
         self._face, self._settings, self._blinks = face, settings, blinks
         self._skin = SkinPostProcess(face, settings, seconds)
         self._eyes = EyePostProcess(face, settings, seconds)
-        self._tongue_neutral = face.tongue + np.array(
-            [0, settings.tongue_height_offset, settings.tongue_depth_offset], np.float32
-        )
+        self._tongue_neutral = tongue_at_rest(face, settings)
 
     def reset(self) -> None:
         """Clears the state: the next frame is the first one."""
@@ -139,6 +137,11 @@ class FaceAnimator:
     def eyes(self, rotations: FloatArray) -> Float32Array:
         """Processes the next frames of the eyes: rotations in degrees, `[frames, 4]`, with offsets and saccades."""
         return self._eyes(_flat(rotations, 4, "eyes"))
+
+
+def tongue_at_rest(face: FaceData, settings: AnimatorSettings) -> Float32Array:
+    """The tongue where the network moves nothing, `[tongue verts, 3]`."""
+    return face.tongue + np.array([0, settings.tongue_height_offset, settings.tongue_depth_offset], np.float32)
 
 
 def _flat(motion: FloatArray, channels: int, part: str) -> Float32Array:

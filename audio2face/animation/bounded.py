@@ -9,6 +9,9 @@ extended to upper bounds), which always terminates.
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Self
+
 import numpy as np
 
 from audio2face.types import Float32Array, Float64Array
@@ -40,6 +43,12 @@ class BoundedQuadratic:
     def reset(self) -> None:
         """Clears the warm start."""
         self._side = np.full(len(self._matrix), _FREE, np.int8)
+
+    def another(self) -> Self:
+        """The same problem with a warm start of its own."""
+        other = copy(self)
+        other.reset()
+        return other
 
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array:
         """Returns the minimum, `[n]`.
@@ -129,10 +138,10 @@ def unproject(coefficients: Float32Array, components: Float32Array) -> Float32Ar
         Float32 `[frames, verts, 3]`.
     """
     matrix = components.reshape(len(components), components[0].size)
-    return _product(coefficients, matrix).reshape(len(coefficients), *components.shape[1:])
+    return row_products(coefficients, matrix).reshape(len(coefficients), *components.shape[1:])
 
 
-def _product(rows: Float32Array, matrix: Float32Array) -> Float32Array:
+def row_products(rows: Float32Array, matrix: Float32Array) -> Float32Array:
     """`rows @ matrix`, where each row of the result depends bit for bit only on its own row.
 
     Args:

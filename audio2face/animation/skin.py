@@ -12,8 +12,10 @@ constants unchanged, so only the network output is filtered per vertex; blinks a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from audio2face.animation.settings import AnimatorSettings, FaceData
 from audio2face.types import Float32Array
@@ -49,21 +51,9 @@ class SkinPostProcess:
     """
 
     def __init__(self, face: FaceData, settings: AnimatorSettings, seconds: float) -> None:
-        points = _SkinPoints.of(face, settings)
-        mask = points.mask
-        lower = mask[:, None] * np.float32(settings.lower_face_strength)
-        upper = (1 - mask)[:, None] * np.float32(settings.upper_face_strength)
-        constant = points.lip_open * np.float32(settings.lip_open_offset)
-        constant -= points.eye_close * np.float32(settings.eyelid_open_offset)
-        self._neutral = (points.neutral + (lower + upper) * constant).reshape(-1)
-        lids = points.eye_close.any(axis=1)
-        shut = (points.eye_close * np.float32(settings.blink_strength))[lids]
-        self._lids = np.flatnonzero(np.repeat(lids, points.neutral.shape[1]))
-        strength = np.float32(settings.skin_strength)
-        self._halves = [
-            _FaceHalf(np.broadcast_to(gain * strength, points.neutral.shape), gain[lids] * shut, half_life, seconds)
-            for gain, half_life in ((lower, settings.lower_face_smoothing), (upper, settings.upper_face_smoothing))
-        ]
+        terms = SkinTerms.of(face, settings, seconds)
+        self._neutral, self._lids = terms.neutral, terms.lids
+        self._halves = [_FaceHalf(half) for half in terms.halves]
         self._is_first = True
 
     def reset(self) -> None:
@@ -134,6 +124,56 @@ class _SkinPoints:
         return cls(rest, shapes.eye_close[:, None], shapes.lip_open[:, None], share)
 
 
+class HalfTerms(NamedTuple):
+    """The lower or the upper face: what is filtered, and how.
+
+    Attributes:
+        gain: on the network output, `[values]`.
+        shut: what a full blink adds at the lids' values, `[lids]`.
+        factor: a of both filters; 1: none.
+    """
+
+    gain: Float32Array
+    shut: Float32Array
+    factor: float
+
+
+class SkinTerms(NamedTuple):
+    """The constants of the formula above.
+
+    Attributes:
+        neutral: with the constant offsets, `[values]`.
+        lids: the values that blinks move.
+        halves: lower and upper face.
+    """
+
+    neutral: Float32Array
+    lids: npt.NDArray[np.intp]
+    halves: tuple[HalfTerms, HalfTerms]
+
+    @classmethod
+    def of(cls, face: FaceData, settings: AnimatorSettings, seconds: float) -> SkinTerms:
+        """The constants for an actor; arguments as of `SkinPostProcess`."""
+        points = _SkinPoints.of(face, settings)
+        mask = points.mask
+        lower = mask[:, None] * np.float32(settings.lower_face_strength)
+        upper = (1 - mask)[:, None] * np.float32(settings.upper_face_strength)
+        constant = points.lip_open * np.float32(settings.lip_open_offset)
+        constant -= points.eye_close * np.float32(settings.eyelid_open_offset)
+        neutral = (points.neutral + (lower + upper) * constant).reshape(-1)
+        lids = points.eye_close.any(axis=1)
+        shut = (points.eye_close * np.float32(settings.blink_strength))[lids]
+        strength, shape = np.float32(settings.skin_strength), points.neutral.shape
+
+        def half(gain: Float32Array, half_life: float) -> HalfTerms:
+            factor = float(np.float32(1 - 0.5 ** (seconds / half_life) if half_life > 0 else 1))
+            whole = np.broadcast_to(gain * strength, shape).reshape(-1)
+            return HalfTerms(whole, (gain[lids] * shut).reshape(-1), factor)
+
+        halves = half(lower, settings.lower_face_smoothing), half(upper, settings.upper_face_smoothing)
+        return cls(neutral, np.flatnonzero(np.repeat(lids, shape[1])), halves)
+
+
 class _Filter:
     """Two cascaded filters on a block of values. States are stored divided by a and a², which saves multiplications.
 
@@ -165,20 +205,13 @@ class _Filter:
 
 
 class _FaceHalf:
-    """The lower or the upper face.
+    """The lower or the upper face, with the state of its filters."""
 
-    Args:
-        gain: on the network output, `[verts, 3]`.
-        shut: offsets of a full blink at the lids' vertices, `[lids, 3]`.
-        half_life: of each filter, seconds; 0 disables filtering.
-        seconds: duration of a frame.
-    """
-
-    def __init__(self, gain: Float32Array, shut: Float32Array, half_life: float, seconds: float) -> None:
-        self._factor = float(np.float32(1 - 0.5 ** (seconds / half_life) if half_life > 0 else 1))
+    def __init__(self, terms: HalfTerms) -> None:
+        self._factor = terms.factor
         scale = np.float32(self._factor**2)
-        self._gain = (gain * scale).reshape(-1)
-        self.shut = shut.reshape(-1)
+        self._gain = terms.gain * scale
+        self.shut = terms.shut
         self._states = np.empty((2, self._gain.size), np.float32)
         self._blink = _Filter(np.empty((2, 1), np.float32), np.full(1, scale), self._factor)
 

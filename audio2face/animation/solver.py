@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import compress
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +106,10 @@ class AdmmSteps:
     def reset(self) -> None:
         """Does nothing: there is no state."""
 
+    def another(self) -> Self:
+        """The same, without a state to share."""
+        return self
+
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array:
         """Weights `[rows, n]` for b `[rows, n]` and upper bounds, of the same shape or for all rows `[n]`."""
         target = linear @ self._matrix
@@ -130,6 +135,8 @@ _WORST_CONDITION = 1e7  # of the matrix; `cpu` squares it, and float64 has 16 di
 
 class _BoundedSolver(Protocol):
     def reset(self) -> None: ...
+
+    def another(self) -> Self: ...
 
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array: ...
 
@@ -171,7 +178,6 @@ class BlendshapeSolver:
         _check(deltas, neutral, settings, mask, method)
         self._settings, self._verts = settings, len(neutral)
         self._active = np.flatnonzero(settings.active)
-        # Indices of the compared values in a flat surface; None: all of them, in order.
         self._indices = None if mask is None else (3 * np.asarray(mask, np.intp)[:, None] + np.arange(3)).ravel()
         self._neutral = self._project(np.asarray(neutral, np.float32).reshape(1, -1))[0]
         poses = self._project(np.asarray(deltas, np.float32)[self._active].reshape(len(self._active), -1))
@@ -204,7 +210,7 @@ class BlendshapeSolver:
         if positions.ndim != 3 or positions.shape[1:] != (self._verts, 3):
             raise ValueError(f"positions have shape {list(positions.shape)}, expected [frames, {self._verts}, 3]")
         flat = np.asarray(positions, np.float32).reshape(len(positions), 3 * self._verts)
-        weights = np.zeros((len(flat), len(self._settings.active)))
+        active = np.empty((len(flat), len(self._active)))
         # The number of rows is constant (`bounded.ROWS`); unused rows do not affect the others.
         motion = np.zeros((ROWS, len(self._neutral)), np.float32)
         for start in range(0, len(flat), ROWS):
@@ -212,10 +218,43 @@ class BlendshapeSolver:
             for row, surface in zip(motion, block, strict=False):
                 np.subtract(self._project(surface), self._neutral, out=row)
             right = (motion @ self._deltas).astype(np.float64)
-            weights[start : start + ROWS, self._active] = self._smooth(right, len(block))
+            active[start : start + ROWS] = self._smooth(right, len(block))
+        return self._tuned(active)
+
+    @property
+    def rest(self) -> Float32Array:
+        """The neutral surface where it is compared, `[values]`."""
+        return self._neutral
+
+    @property
+    def compared(self) -> npt.NDArray[np.intp] | None:
+        """Indices of the compared values in a flat surface; None: all, in order."""
+        return self._indices
+
+    @property
+    def deltas(self) -> Float32Array:
+        """D: offsets of the active poses where they are compared, `[values, active]`."""
+        return self._deltas
+
+    def solve(self, right: Float64Array) -> Float32Array:
+        """Solves the next frames by D' (positions - rest), `[frames, active]`, in place of their positions."""
+        return self._tuned(self._smooth(right, len(right)))
+
+    def another(self) -> BlendshapeSolver:
+        """A solver for other frames, with the same matrices and a state of its own."""
+        other = copy(self)
+        other._passes = [each.another() for each in self._passes]
+        other.reset()
+        return other
+
+    def _tuned(self, active: Float64Array) -> Float32Array:
+        """The weights of all poses for those of the active ones."""
+        weights = np.zeros((len(active), len(self._settings.active)))
+        weights[:, self._active] = active
         weights *= self._settings.multipliers
         weights += self._settings.offsets
-        return weights.astype(np.float32)
+        tuned: Float32Array = weights.astype(np.float32)
+        return tuned
 
     def _project(self, surfaces: Float32Array) -> Float32Array:
         """The compared values of surfaces `[any, verts * 3]`."""

@@ -128,6 +128,10 @@ class WeightTrack:
         """The weights `[frames, poses]` of the next frames `[frames, verts, 3]`."""
         return self._solve(positions)
 
+    def solver(self) -> BlendshapeSolver:
+        """The solver of other frames, with a state of its own."""
+        return self._solve.another()
+
     def weights(self, values: Float32Array) -> BlendWeights:
         """Solved weights `[frames, poses]` together with their poses."""
         return BlendWeights(self._shapes.names, values, self._shapes.neutral, self._shapes.deltas)

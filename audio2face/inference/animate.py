@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from audio2face import __version__
-from audio2face.animation import AnimatorSettings, BlinkTrack, FaceAnimator, SolverMethod, attach_to_jaw, unproject
+from audio2face.animation import (
+    AnimatorSettings,
+    BlendshapeSolver,
+    BlinkTrack,
+    FaceAnimator,
+    SolverMethod,
+    attach_to_jaw,
+    unproject,
+)
 from audio2face.animation.animation import Animation, BlendWeights, FrameBuffer, Surface
 from audio2face.animation.timecode import Start, start_facts
 from audio2face.audio import peak_level, read_header, stream_mono
@@ -128,8 +136,8 @@ class AnimationPipeline:
         self.model, self.settings = model, settings
         self.actor = find_actor(model, settings.actor)
         self.parameters = merged_parameters(self.actor, settings.parameters)
-        self._animator_settings = AnimatorSettings.from_parameters(self.parameters, settings.blink_offset)
-        self._face = load_face(self.actor)
+        self.animator_settings = AnimatorSettings.from_parameters(self.parameters, settings.blink_offset)
+        self.face = load_face(self.actor)
         self.display = DisplayData.from_actor(self.actor)
         target_fps = (self.display.fps or STANDARD_FPS) if settings.fps is None else settings.fps
         self.schedule = model.info.windows(model.info.native_fps or target_fps)
@@ -201,7 +209,7 @@ class AnimationPipeline:
         )
         return Executor.open(self.model, [track_settings], fps=self.schedule.fps, graph=self.graph)
 
-    def track_frames(self) -> TrackFrames:
+    def track_frames(self) -> TrackFrames[FrameBlock]:
         """A new converter from network output to frames at the animation's rate."""
         animator, schedule = self.animator(), self.schedule
         return TrackFrames(
@@ -210,24 +218,31 @@ class AnimationPipeline:
 
     def animator(self) -> FaceAnimator:
         """A new animator of the face, at the network's rate."""
-        blinks = None
-        if self._can_blink:
-            blinks = BlinkTrack(self.display.blink, float(self.schedule.fps), seed=self.settings.seed)
-        return FaceAnimator(self._face, self._animator_settings, self.schedule.fps, blinks)
+        return FaceAnimator(self.face, self.animator_settings, self.schedule.fps, self.blinks())
+
+    def blinks(self) -> BlinkTrack | None:
+        """New blinks, at the network's rate; None where they are off, or the actor has no pose with closed eyes."""
+        if not self._can_blink:
+            return None
+        return BlinkTrack(self.display.blink, float(self.schedule.fps), seed=self.settings.seed)
 
     def postprocess(self, output: NetworkOutput, animate: FaceAnimator) -> FrameBlock:
         """Post-processes the next frames as the SDK does: the tongue stays in the jaw's space."""
         skin, tongue, jaw, eyes = self.model.info.split_channels(output.values)
-        if "skin" in self._components:
-            skin = unproject(skin, self._components["skin"])
-        if "tongue" in self._components:
-            tongue = unproject(tongue, self._components["tongue"])
+        if "skin" in self.components:
+            skin = unproject(skin, self.components["skin"])
+        if "tongue" in self.components:
+            tongue = unproject(tongue, self.components["tongue"])
         face = animate(skin, tongue, jaw, eyes)
         return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, output.emotion, face.skin_weights)
 
     def solve_weights(self, part: Mesh, frames: FrameBlock) -> Float32Array:
         """Solves the blend-shape weights `[frames, poses]` of a part in the next frames of `postprocess`."""
         return self._solvers[part](frames.skin if part == "skin" else frames.tongue)
+
+    def solver(self, part: Mesh) -> BlendshapeSolver:
+        """A solver of a part's weights (one of `solved_parts`), with a state of its own."""
+        return self._solvers[part].solver()
 
     def reset_solvers(self) -> None:
         """Prepares `solve_weights` for a new recording, which has no frame before its first."""
@@ -257,19 +272,19 @@ class AnimationPipeline:
     @property
     def weight_parts(self) -> tuple[Mesh, ...]:
         """The parts that have blend-shape weights: solved ones, and those that the network predicts."""
-        return tuple(part for part in MESHES if part in self._solvers or (part == "skin" and self._face.shapes))
+        return tuple(part for part in MESHES if part in self._solvers or (part == "skin" and self.face.shapes))
 
     @cached_property
-    def _components(self) -> dict[Mesh, Float32Array]:
+    def components(self) -> dict[Mesh, Float32Array]:
         """Components of the parts that the network gives coefficients of, and that components move."""
         parts = MESHES if self.model.info.predicts_coefficients else ()
-        posed = [part for part in parts if part != "skin" or self._face.shapes is None]
+        posed = [part for part in parts if part != "skin" or self.face.shapes is None]
         return {part: self.actor.array(f"shapes_matrix_{part}") for part in posed}
 
     @property
     def _can_blink(self) -> bool:
         """Whether blinks are enabled, and the actor has a pose with closed eyes."""
-        return self.settings.blinks and bool(self._face.eye_close.any())
+        return self.settings.blinks and bool(self.face.eye_close.any())
 
     @property
     def _emotion_names(self) -> EmotionNames:
@@ -324,15 +339,15 @@ class AnimationPipeline:
 
     def _make_buffers(self, folder: Path) -> dict[str, FrameBuffer]:
         shapes: dict[str, tuple[int, ...]] = {
-            "skin": self._face.skin.shape,
-            "tongue": self._face.tongue.shape,
+            "skin": self.face.skin.shape,
+            "tongue": self.face.tongue.shape,
             "jaw": (4, 4),
             "eyes": (4,),
             "emotion": (len(self.model.info.emotions),),
         }
         shapes |= {f"{part}_weights": (weights.num_poses,) for part, weights in self._solvers.items()}
-        if self._face.shapes is not None:
-            shapes["skin_weights"] = (self._face.skin_values,)
+        if self.face.shapes is not None:
+            shapes["skin_weights"] = (self.face.skin_values,)
         return {name: FrameBuffer(shape, folder) for name, shape in shapes.items()}
 
     def _append(self, frames: FrameBlock, buffers: Mapping[str, FrameBuffer]) -> None:
@@ -344,7 +359,7 @@ class AnimationPipeline:
             buffers[name].append(array)
 
     def _check_space(self, folder: Path, num_frames: int) -> None:
-        needed = num_frames * 4 * (self._face.skin.size + self._face.tongue.size)
+        needed = num_frames * 4 * (self.face.skin.size + self.face.tongue.size)
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise UserError(
@@ -354,7 +369,7 @@ class AnimationPipeline:
             )
 
     def _animation(self, audio: Path, arrays: Mapping[str, Float32Array]) -> Animation:
-        face, display = self._face, self.display
+        face, display = self.face, self.display
         tongue = Surface(face.tongue, arrays["tongue"], display.tongue_faces) if len(face.tongue) else None
         start = self._recorded_start(audio) if self._start is None else self._start
         return Animation(
@@ -389,7 +404,7 @@ class AnimationPipeline:
             return self._solvers[part].weights(arrays[f"{part}_weights"])
         own = self.actor.skin_shapes
         if part == "skin" and own is not None:
-            return BlendWeights(own.names, arrays["skin_weights"], self._face.skin, own.deltas)
+            return BlendWeights(own.names, arrays["skin_weights"], self.face.skin, own.deltas)
         return None
 
     def _facts(self, audio: Path) -> dict[str, Any]:
@@ -407,7 +422,7 @@ class AnimationPipeline:
             "noise": noise if info.noise_shape is not None else None,
             "blinks": f"seed {settings.seed}" if self._can_blink else "none",
             "solver": settings.solver if self._solvers else None,
-            **({} if self._face.shapes is None else {"skin_weights": "predicted by the network"}),
+            **({} if self.face.shapes is None else {"skin_weights": "predicted by the network"}),
             "input_gain": self._gain,
             "normalized": settings.normalize,
             "parameters": dict(self.parameters),

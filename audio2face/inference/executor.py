@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.inference.emotion import EmotionCurve
-from audio2face.inference.sessions import GraphDevice, NetworkSession, NetworkTracks, TrackSettings, open_graph
+from audio2face.inference.sessions import GraphDevice, NetworkSession, NetworkTracks, TrackSettings, Windows, open_graph
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.models.windows import WindowSchedule
-from audio2face.types import BoolArray, Float32Array
+from audio2face.types import Float32Array
 
 BLOCK_FRAMES = 32  # per block; a network may output its frames one by one
 
@@ -201,20 +201,19 @@ class Executor:
         Yields:
             Frames, in temporal order per track.
         """
-        while True:
-            executed = np.array([track.ready(self.schedule) for track in self._tracks], np.bool_)
-            if not executed.any():
-                return
-            values, emotions = self._run_windows(executed)
-            for index in np.flatnonzero(executed).tolist():
-                output = self._output(index, values[index], emotions[index])
-                self._advance(self._tracks[index])
-                if len(output.values):
-                    yield output
+        while (windows := self.next_windows()) is not None:
+            yield from self.accept(windows, windows.network.run(windows.audio, windows.emotion, windows.executed))
 
-    def _run_windows(self, executed: BoolArray) -> tuple[Float32Array, Float32Array]:
-        """One call of the network: output `[tracks, hop, channels]`, and emotions `[tracks, hop, emotions]`."""
+    def next_windows(self) -> Windows | None:
+        """What the network takes for the next window of each track that has one; None where there is none.
+
+        A caller that runs the network itself, for several executors at once (`sessions.run_windows`), hands its output
+        to `accept`.
+        """
         schedule = self.schedule
+        executed = np.array([track.ready(schedule) for track in self._tracks], np.bool_)
+        if not executed.any():
+            return None
         tracks = len(self._tracks)
         audio = np.zeros((tracks, schedule.window), np.float32)
         emotion = np.zeros((tracks, schedule.hop, self._tracks[0].emotion.num_emotions), np.float32)
@@ -222,7 +221,17 @@ class Executor:
             track = self._tracks[index]
             audio[index] = track.samples.read(schedule.first_sample(track.window), schedule.end_sample(track.window))
             emotion[index] = track.emotion.at(schedule.timestamps(track.window)[:-1])
-        return self._network.run(audio, emotion, executed), emotion
+        return Windows(self._network, audio, emotion, executed)
+
+    def accept(self, windows: Windows, values: Float32Array) -> list[NetworkOutput]:
+        """Takes the network's output `[tracks, hop, channels]` for `next_windows`; frames of the recording only."""
+        outputs = []
+        for index in np.flatnonzero(windows.executed).tolist():
+            output = self._output(index, values[index], windows.emotion[index])
+            self._advance(self._tracks[index])
+            if len(output.values):
+                outputs.append(output)
+        return outputs
 
     def _output(self, index: int, values: Float32Array, emotion: Float32Array) -> NetworkOutput:
         track = self._tracks[index]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -71,8 +72,29 @@ class FrameBlock:
         """These frames followed by others."""
         return FrameBlock(**{name: np.concatenate([one, after.arrays[name]]) for name, one in self.arrays.items()})
 
+    def mixed(self, other: FrameBlock, share: Float32Array) -> FrameBlock:
+        """Frames between these and others: `share` 0 gives these, 1 the others, `[frames]`."""
+        mixed = {name: lerp(array, other.arrays[name], share) for name, array in self.arrays.items()}
+        mixed["jaw"][:, :3, :3] = _slerp(self.jaw[:, :3, :3], other.jaw[:, :3, :3], share)
+        return FrameBlock(**mixed)
 
-class Retimer:
+
+class Retimable(Protocol):
+    """A block of frames that can be resampled, with the methods of `FrameBlock`."""
+
+    def __len__(self) -> int: ...
+
+    def select(self, frames: slice | list[int]) -> Self: ...
+
+    def concatenate(self, after: Self) -> Self: ...
+
+    def mixed(self, other: Self, share: Float32Array) -> Self: ...
+
+
+Block = TypeVar("Block", bound=Retimable)
+
+
+class Retimer(Generic[Block]):
     """Resamples a stream of frames linearly to another rate.
 
     Output frame i is at the time `i / fps`. The face is constant before the first input frame and after the last.
@@ -87,11 +109,15 @@ class Retimer:
         self._step = source_fps / fps
         self._first = first
         self._next = 0  # next output frame
-        self._buffer: FrameBlock | None = None  # input frames that are still needed
+        self._buffer: Block | None = None  # input frames that are still needed
         self._base = first  # index of the first of them
 
-    def __call__(self, frames: FrameBlock) -> FrameBlock:
+    def __call__(self, frames: Block) -> Block:
         """Adds input frames, and returns the output frames that they determine."""
+        if self._step == 1 and self._next == self._base + (0 if self._buffer is None else 1) and len(frames):
+            self._base, self._next = self._next + len(frames) - 1, self._next + len(frames)
+            self._buffer = frames.select(slice(-1, None))
+            return frames
         buffer = frames if self._buffer is None else self._buffer.concatenate(frames)
         last = self._base + len(buffer) - 1
         ready = max(0, math.floor(last / self._step) + 1 - self._next)
@@ -100,12 +126,12 @@ class Retimer:
         self._buffer, self._base = buffer.select(slice(needed - self._base, None)), needed
         return output
 
-    def finish(self, num_frames: int) -> FrameBlock | None:
+    def finish(self, num_frames: int) -> Block | None:
         """The remaining output frames of `num_frames` in total, after the last input; None if there are none."""
         missing = num_frames - self._next
         return self._interpolate(self._buffer, missing) if missing > 0 and self._buffer is not None else None
 
-    def _interpolate(self, buffer: FrameBlock, count: int) -> FrameBlock:
+    def _interpolate(self, buffer: Block, count: int) -> Block:
         last = self._base + len(buffer) - 1
         positions = [
             min(max((self._next + frame) * self._step, Fraction(self._first)), Fraction(last)) for frame in range(count)
@@ -116,10 +142,10 @@ class Retimer:
         if not any(shares):
             return buffer.select(before)
         after = [min(index + 1, len(buffer) - 1) for index in before]
-        return _interpolated(buffer.select(before), buffer.select(after), np.array(shares, np.float32))
+        return buffer.select(before).mixed(buffer.select(after), np.array(shares, np.float32))
 
 
-class TrackFrames:
+class TrackFrames(Generic[Block]):
     """Converts the network output of one track to frames at the animation's rate.
 
     Args:
@@ -130,11 +156,11 @@ class TrackFrames:
     """
 
     def __init__(
-        self, postprocess: Callable[[NetworkOutput], FrameBlock], source_fps: Fraction, fps: Fraction, samplerate: int
+        self, postprocess: Callable[[NetworkOutput], Block], source_fps: Fraction, fps: Fraction, samplerate: int
     ) -> None:
         self._postprocess = postprocess
         self._source_fps, self._fps, self._samplerate = source_fps, fps, samplerate
-        self._retime: Retimer | None = None
+        self._retime: Retimer[Block] | None = None
 
     @property
     def has_started(self) -> bool:
@@ -145,7 +171,7 @@ class TrackFrames:
         """Number of frames that cover a recording."""
         return math.ceil(num_samples * self._fps / self._samplerate)
 
-    def __call__(self, output: NetworkOutput) -> FrameBlock:
+    def __call__(self, output: NetworkOutput) -> Block:
         """Adds network output, and returns the frames that it determines."""
         if self._retime is None:
             # The index of the first frame follows from its timestamp: the executor skips frames that rounding puts
@@ -154,15 +180,9 @@ class TrackFrames:
             self._retime = Retimer(self._source_fps, self._fps, first)
         return self._retime(self._postprocess(output))
 
-    def finish(self, num_samples: int) -> FrameBlock | None:
+    def finish(self, num_samples: int) -> Block | None:
         """The remaining frames of a recording of `num_samples` samples; None if there are none."""
         return None if self._retime is None else self._retime.finish(self.num_frames(num_samples))
-
-
-def _interpolated(one: FrameBlock, other: FrameBlock, share: Float32Array) -> FrameBlock:
-    mixed = {name: lerp(array, other.arrays[name], share) for name, array in one.arrays.items()}
-    mixed["jaw"][:, :3, :3] = _slerp(one.jaw[:, :3, :3], other.jaw[:, :3, :3], share)
-    return FrameBlock(**mixed)
 
 
 def _slerp(one: Float32Array, other: Float32Array, share: Float32Array) -> Float32Array:

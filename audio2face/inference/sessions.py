@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import onnxruntime
@@ -125,6 +125,22 @@ class NetworkTracks(Protocol):
         ...
 
 
+class Windows(NamedTuple):
+    """What a network takes for the next window of each track.
+
+    Attributes:
+        network: it, with the state of the tracks.
+        audio: `[tracks, samples]`.
+        emotion: `[tracks, hop, emotions]`.
+        executed: mask of the tracks that have a window, `[tracks]`.
+    """
+
+    network: NetworkTracks
+    audio: Float32Array
+    emotion: Float32Array
+    executed: BoolArray
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrackSettings:
     """Settings of one track.
@@ -168,6 +184,30 @@ class NetworkSession(Protocol):
             UserError: the folder lacks something that the network takes.
         """
         ...
+
+
+@runtime_checkable
+class JointSession(Protocol):
+    """A network that animates windows of several executors in one call, where that is faster."""
+
+    def run_jointly(self, windows: Sequence[Windows]) -> list[Float32Array]:
+        """Animates windows, all of whose tracks are executed.
+
+        Returns:
+            The frames of each, `[tracks, hop, values]`, bit-equal whatever the other windows are.
+        """
+        ...
+
+
+def run_windows(graph: NetworkSession, windows: Sequence[Windows]) -> list[Float32Array]:
+    """Animates windows of several executors of a network, in one call where it is a `JointSession`.
+
+    Returns:
+        The frames of each, `[tracks, hop, values]`.
+    """
+    if isinstance(graph, JointSession):
+        return graph.run_jointly(windows)
+    return [each.network.run(each.audio, each.emotion, each.executed) for each in windows]
 
 
 def open_graph(model: DeployedModel, device: GraphDevice = "cpu") -> NetworkSession:

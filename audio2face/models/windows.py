@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from audio2face.errors import UserError
 
@@ -142,12 +143,14 @@ class WindowSchedule:
             closed: whether it ends there. Then every window counts whose first frame describes one of its samples;
                 until then, only windows within it.
         """
-        last = num_samples + self.padding - (math.floor(self.offset) if closed else self.window - 1)
-        return max(0, math.ceil(last / self._window_stride))
+        last = num_samples + self.padding - (self._whole_offset if closed else self.window - 1)
+        stride = self._window_stride
+        return max(0, -(-last * stride.denominator // stride.numerator))
 
     def first_sample(self, window: int) -> int:
         """First sample of a window, counted from the start of the recording; negative before it."""
-        return math.floor(window * self._window_stride) - self.padding
+        stride = self._window_stride
+        return window * stride.numerator // stride.denominator - self.padding
 
     def end_sample(self, window: int) -> int:
         """The sample after a window."""
@@ -155,7 +158,8 @@ class WindowSchedule:
 
     def timestamp(self, frame: int) -> int:
         """The sample that a frame describes, as consumers count: stride and offset are rounded down by themselves."""
-        return math.floor(frame * self.frame_stride) + math.floor(self.offset) - self.padding
+        stride = self.frame_stride
+        return frame * stride.numerator // stride.denominator + self._whole_offset - self.padding
 
     def timestamps(self, window: int) -> list[int]:
         """The sample that each frame of a window describes, before or after the recording included; `[hop + 1]`.
@@ -164,7 +168,13 @@ class WindowSchedule:
         """
         return [self.timestamp(window * self.hop + frame) for frame in range(self.hop + 1)]
 
-    @property
+    # Live streams ask for positions at every message: fractions are made once, and positions are whole numbers.
+
+    @cached_property
     def _window_stride(self) -> Fraction:
         """Samples from a window to the next."""
         return self.hop * self.frame_stride
+
+    @cached_property
+    def _whole_offset(self) -> int:
+        return math.floor(self.offset)

@@ -162,7 +162,7 @@ def resample_to(other: Animation, one: Animation) -> Animation:
     """An animation resampled to the frame times of another, without blend shapes; its last frame is held."""
     if other.fps == one.fps and other.num_frames == one.num_frames:
         return other
-    retimer = Retimer(Fraction(other.fps), Fraction(one.fps))
+    retimer = Retimer[FrameBlock](Fraction(other.fps), Fraction(one.fps))
     parts = [retimer(block) for block in _blocks(other)]
     tail = retimer.finish(one.num_frames)
     read = reduce(FrameBlock.concatenate, parts if tail is None else [*parts, tail]).select(slice(one.num_frames))

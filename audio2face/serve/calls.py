@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from audio2face.serve import wire
 from audio2face.serve.conversation import Conversation, Limits, RefusedError, SentFrame
 from audio2face.serve.faces import Face
 from audio2face.serve.metrics import Metrics
+from audio2face.serve.slices import Slices
 
 _ALIVE_SECONDS = 2.0  # after which an INFO tells a client that waits (Maya gives up after 3 s) that all is well
 _LATE_SECONDS = 0.1  # receivers drop later frames
@@ -46,7 +46,7 @@ class StreamCall:
         face: the face that speaks.
         limits: what the client may ask for.
         pace: when frames are sent.
-        workers: threads that animate.
+        slices: where they are animated.
         metrics: counts of the server.
 
     Attributes:
@@ -54,9 +54,9 @@ class StreamCall:
         is_blocked: whether a message waits for the client to read.
     """
 
-    def __init__(self, face: Face, limits: Limits, pace: Pace, workers: Executor, metrics: Metrics) -> None:
+    def __init__(self, face: Face, limits: Limits, pace: Pace, slices: Slices, metrics: Metrics) -> None:
         self._loop = asyncio.get_running_loop()
-        self._limits, self._pace, self._workers, self._metrics = limits, pace, workers, metrics
+        self._limits, self._pace, self._slices, self._metrics = limits, pace, slices, metrics
         self._conversation = Conversation(face, limits, self._loop.time)
         self._changed = asyncio.Event()
         self._fault: UserError | None = None
@@ -148,8 +148,7 @@ class StreamCall:
         await self._end()
 
     def _start_work(self) -> asyncio.Future[list[SentFrame]]:
-        pieces, has_ended = self._conversation.take()
-        work = self._loop.run_in_executor(self._workers, self._conversation.work, pieces, has_ended)
+        work = self._slices.work(self._conversation)
         work.add_done_callback(lambda done: done.cancelled() or done.exception())  # of a stream that ends before it
         return work
 
@@ -199,7 +198,8 @@ class StreamCall:
         """Waits until the client has sent something; says meanwhile that the server is there."""
         self._check()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), _ALIVE_SECONDS / 2)
+            async with asyncio.timeout(_ALIVE_SECONDS / 2):
+                await self._changed.wait()
         self._changed.clear()
         await self._stay_alive()
         self._check()

@@ -1,7 +1,8 @@
 """One client's stream without its connection: messages in, frames out, in the order that the service prescribes.
 
-A client sends a header, sound with emotions, and an end. `accept` takes its messages as they come; `work` animates in
-slices of bounded length, in a thread of the server's pool, so that no stream waits long for another.
+A client sends a header, sound with emotions, and an end. `accept` takes its messages as they come; `work_together`
+animates slices of bounded length of several conversations, in a thread of the server's pool, so that no stream waits
+long for another.
 """
 
 from __future__ import annotations
@@ -9,22 +10,24 @@ from __future__ import annotations
 import bisect
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from audio2face.animation.animation import AnimationFrame
 from audio2face.errors import UserError
-from audio2face.inference.streaming import AnimationStream
+from audio2face.inference.sessions import Windows, run_windows
+from audio2face.inference.weights import WeightFrame, WeightStream
 from audio2face.serve import wire
 from audio2face.serve.emotion import RequestedEmotion
 from audio2face.serve.faces import Face, WeightMap
 from audio2face.serve.parameters import Request, SoundFormat
+from audio2face.types import Float32Array, Float64Array
 
-SLICE_FRAMES = 16  # that one call of `work` makes at most
+SLICE_FRAMES = 16  # of one conversation that one call of `work_together` makes at most
 _SLICE_SECONDS = 0.25  # of sound that is handed to the network at a time
 NO_HEADER = "The header must be sent as the first message. Streaming aborted."
 DATA_AFTER_END = "Data arrived after the end of the audio; it was ignored."
@@ -86,7 +89,7 @@ class SentFrame:
 
 
 class Conversation:
-    """The state of one stream. `accept`, `end` and `take` belong to one thread, `work` to one call at a time.
+    """The state of one stream. `accept`, `end` and `take` belong to one thread, the rest to `work_together`.
 
     Args:
         face: the face that speaks.
@@ -95,7 +98,7 @@ class Conversation:
     """
 
     def __init__(self, face: Face, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._face, self._limits, self._clock = face, limits, clock
+        self.face, self._limits, self._clock = face, limits, clock
         self.request: Request | None = None
         self.format: SoundFormat | None = None
         self._arrived: list[Piece] = []
@@ -105,6 +108,7 @@ class Conversation:
         self.warnings: list[str] = []
         self._animation: _Animation | None = None
         self._has_more = False  # the last slice was full
+        self._feeds_end = False  # no sound follows what the slice has
         self._is_done = False
 
     # --- the client's messages ---------------------------------------------------------------------------------------
@@ -162,7 +166,7 @@ class Conversation:
         header = wire.new(
             "controller.AnimationDataStreamHeader",
             audio_header=audio,
-            skel_animation_header=wire.new("animation.SkelAnimationHeader", blend_shapes=self._face.names),
+            skel_animation_header=wire.new("animation.SkelAnimationHeader", blend_shapes=self.face.names),
             start_time_code_since_epoch=time.time(),
         )
         return _answer(animation_data_stream_header=header)
@@ -174,7 +178,7 @@ class Conversation:
         request = Request.read(
             header.face_params, header.emotion_post_processing_params, header.blendshape_params, header.emotion_params
         )
-        self._face.weights(request.weights)  # names are checked before anything is answered
+        self.face.weights(request.weights)  # names are checked before anything is answered
         self.request = request
 
     def _add(self, message: Any) -> None:
@@ -199,7 +203,7 @@ class Conversation:
 
     @property
     def has_work(self) -> bool:
-        """Whether `work` has anything to do."""
+        """Whether `work_together` has anything to do."""
         return bool(self._arrived) or self._has_more or (self.has_ended and not self._is_done)
 
     @property
@@ -207,40 +211,105 @@ class Conversation:
         """Whether all frames have been made."""
         return self._is_done
 
-    def take(self) -> tuple[list[Piece], bool]:
-        """What has arrived since the last call, and whether nothing follows: the arguments of `work`."""
+    def take(self) -> Job:
+        """What has arrived since the last call, for `work_together`."""
         pieces, self._arrived = self._arrived, []
-        return pieces, self.has_ended
+        return Job(self, pieces, self.has_ended)
 
-    def work(self, pieces: Sequence[Piece], has_ended: bool) -> list[SentFrame]:
-        """Animates a slice.
+    # The rest runs in a thread, for one call of `work_together` at a time.
 
-        Returns:
-            The next frames, up to `SLICE_FRAMES`; none where more sound is needed.
+    def feed(self, pieces: Sequence[Piece], has_ended: bool) -> None:
+        """Begins a slice with what `take` returned.
 
         Raises:
-            UserError: an emotion is invalid, the sample rate too uncommon, or the network outputs NaN or infinity.
+            UserError: an emotion is invalid, or the sample rate too uncommon.
         """
         if self._animation is None:
             assert self.request is not None
             assert self.format is not None
-            opened = self._face.open(self.request, self.format.samplerate, self._limits.seconds)
-            self._animation = _Animation(self._face, *opened)
+            opened = self.face.open(self.request, self.format.samplerate, self._limits.seconds)
+            self._animation = _Animation(self.face, *opened)
+        self._animation.take(pieces)
+        self._feeds_end = has_ended
+
+    def next_windows(self) -> Windows | None:
+        """What the network takes next; None where the slice is full, or more sound is needed."""
+        assert self._animation is not None
+        if self._animation.num_made >= SLICE_FRAMES:
+            return None
+        return self._animation.next_windows(self._feeds_end)
+
+    def accept_values(self, windows: Windows, values: Float32Array) -> None:
+        """Takes the network's output for `next_windows`.
+
+        Raises:
+            UserError: it is NaN or infinite.
+        """
+        assert self._animation is not None
+        self._animation.stream.accept(windows, values)
+
+    def finish_slice(self) -> list[SentFrame]:
+        """Ends the slice: the next frames, up to `SLICE_FRAMES`; none where more sound is needed."""
         animation = self._animation
-        animation.take(pieces)
-        frames = list(islice(animation.frames(has_ended), SLICE_FRAMES))
-        self._has_more = len(frames) == SLICE_FRAMES
-        self._is_done = has_ended and not self._has_more
+        assert animation is not None
+        frames = animation.sent(SLICE_FRAMES)
+        self._has_more = animation.has_more
+        self._is_done = self._feeds_end and not self._has_more
         for name in sorted(animation.emotion.unknown):
             self._warn(f"The model has no emotion {name!r}; it was ignored.")
         return frames
 
 
+class Job(NamedTuple):
+    """A slice of a conversation, with what `take` returned."""
+
+    conversation: Conversation
+    pieces: Sequence[Piece]
+    has_ended: bool
+
+
+def work_together(jobs: Sequence[Job], most_calls: int = SLICE_FRAMES) -> list[list[SentFrame] | Exception]:
+    """Animates a slice of each of some conversations, whose faces have one network.
+
+    Args:
+        jobs: the slices.
+        most_calls: of the network.
+
+    Returns:
+        The frames of each, or what is wrong with it.
+    """
+    results: list[list[SentFrame] | Exception] = [[] for _ in jobs]
+
+    def attempt(place: int, step: Callable[[], Any]) -> Any:
+        """The step's result; None where it or a step before it failed."""
+        if isinstance(results[place], Exception):
+            return None
+        try:
+            return step()
+        except Exception as error:
+            results[place] = error
+            return None
+
+    for place, (conversation, pieces, has_ended) in enumerate(jobs):
+        attempt(place, partial(conversation.feed, pieces, has_ended))
+    for _ in range(most_calls):
+        found = [(place, attempt(place, job.conversation.next_windows)) for place, job in enumerate(jobs)]
+        waiting = [(place, windows) for place, windows in found if windows is not None]
+        if not waiting:
+            break
+        made = run_windows(jobs[0].conversation.face.graph, [windows for _, windows in waiting])
+        for (place, windows), values in zip(waiting, made, strict=True):
+            attempt(place, partial(jobs[place].conversation.accept_values, windows, values))
+    for place, job in enumerate(jobs):
+        results[place] = attempt(place, job.conversation.finish_slice) or results[place]
+    return results
+
+
 class _Animation:
     """The animation of one stream, with the sound that has not been sent back yet."""
 
-    def __init__(self, face: Face, stream: AnimationStream, emotion: RequestedEmotion, weights: WeightMap) -> None:
-        self._face, self._stream, self.emotion, self._weights = face, stream, emotion, weights
+    def __init__(self, face: Face, stream: WeightStream, emotion: RequestedEmotion, weights: WeightMap) -> None:
+        self._face, self.stream, self.emotion, self._weights = face, stream, emotion, weights
         self._sound = bytearray()  # from the next frame on
         self._first = 0  # sample at which it begins
         self._fed = 0  # samples that the network has
@@ -248,6 +317,13 @@ class _Animation:
         self._lookahead, self._fps = stream.lookahead, float(stream.fps)
         self._number = 0
         self._is_finished = False
+        self.has_more = False  # more frames can be made of what has arrived
+        self._emotions: dict[bytes, bytes] = {}  # the last vectors as they are sent
+
+    @property
+    def num_made(self) -> int:
+        """Frames that have been made and not sent."""
+        return self.stream.num_made
 
     def take(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
@@ -256,14 +332,21 @@ class _Animation:
                 self.emotion.request(seconds, emotion)
             if piece.sound:
                 self._arrivals.append((self._received, piece.arrived))
+        self.has_more = True
 
-    def frames(self, has_ended: bool) -> Iterator[SentFrame]:
-        """The frames that what has arrived is enough for."""
-        while True:
-            for frame in self._stream.frames():
-                yield self._sent(frame)
+    def next_windows(self, has_ended: bool) -> Windows | None:
+        """What the network takes next; None where more sound is needed."""
+        while (windows := self.stream.next_windows()) is None:
             if not self._feed(has_ended):
-                return
+                self.has_more = False
+                break
+        return windows
+
+    def sent(self, most: int) -> list[SentFrame]:
+        """The next frames that have been made, as they are sent."""
+        frames = [self._sent(frame) for frame in islice(self.stream.made_frames(), most)]
+        self.has_more = self.has_more or self.num_made > 0
+        return frames
 
     @property
     def _received(self) -> int:
@@ -272,51 +355,45 @@ class _Animation:
     def _feed(self, has_ended: bool) -> bool:
         """Hands the next sound to the network; returns whether there was any, or its end."""
         start = self._fed - self._first
-        stop = min(start + int(_SLICE_SECONDS * self._stream.samplerate), len(self._sound) // 2)
+        stop = min(start + int(_SLICE_SECONDS * self.stream.samplerate), len(self._sound) // 2)
         if stop > start:
-            self._stream.push(np.frombuffer(bytes(self._sound[2 * start : 2 * stop]), "<i2"))
+            self.stream.push(np.frombuffer(bytes(self._sound[2 * start : 2 * stop]), "<i2"))
             self._fed += stop - start
             return True
         if not has_ended or self._is_finished:
             return False
-        self._stream.finish()
+        self.stream.finish()
         self._is_finished = True
         return True
 
-    def _sent(self, frame: AnimationFrame) -> SentFrame:
-        number, rate = self._number, self._stream.samplerate
+    def _sent(self, frame: WeightFrame) -> SentFrame:
+        number, rate = self._number, self.stream.samplerate
         self._number += 1
         seconds = time_code(number, self._fps)
-        fps = self._stream.fps
+        fps = self.stream.fps
         stop = min((number + 1) * rate * fps.denominator // fps.numerator, self._received) - self._first
         sound = bytes(self._sound[: 2 * stop])
         del self._sound[: 2 * stop]
         self._first += stop
-        weights = wire.new("animation.FloatArrayWithTimeCode", time_code=seconds, values=self._weights(frame).tolist())
-        data = wire.new(
-            "animation.AnimationData",
-            skel_animation=wire.new("animation.SkelAnimation", blend_shape_weights=[weights]),
-            audio=wire.new("animation.AudioWithTimeCode", time_code=seconds, audio_buffer=sound),
-        )
-        entry = data.metadata["emotion_aggregate"]
-        entry.type_url, entry.value = wire.EMOTION_AGGREGATE, self._aggregate(seconds, frame)
-        return SentFrame(seconds, _answer(animation_data=data), self._arrival(seconds))
+        data = wire.frame(seconds, self._weights(frame), sound, self._aggregate(seconds, frame))
+        return SentFrame(seconds, data, self._arrival(seconds))
 
-    def _aggregate(self, seconds: float, frame: AnimationFrame) -> bytes:
-        """Without `a2e_output`: the sample client ends with an error where it is filled."""
-        names = self._face.emotions
-        asked, shown = self.emotion.requested(seconds).tolist(), frame.emotion.tolist()
-        keys = [
-            wire.new("emotion.EmotionWithTimeCode", time_code=seconds, emotion=dict(zip(names, strengths, strict=True)))
-            for strengths in (asked, shown)
-        ]
-        message = wire.new("emotion.EmotionAggregate", input_emotions=keys[:1], a2f_smoothed_output=keys[1:])
-        data: bytes = message.SerializeToString()
-        return data
+    def _aggregate(self, seconds: float, frame: WeightFrame) -> bytes:
+        asked = self.emotion.requested(seconds)
+        return wire.emotion_aggregate(seconds, self._emotion(asked), self._emotion(frame.emotion))
+
+    def _emotion(self, strengths: Float32Array | Float64Array) -> bytes:
+        """An emotion as it is sent; it seldom changes."""
+        key = strengths.tobytes()
+        if key not in self._emotions:
+            if len(self._emotions) > 1:
+                self._emotions.clear()
+            self._emotions[key] = wire.emotion_map(self._face.emotions, strengths.tolist())
+        return self._emotions[key]
 
     def _arrival(self, seconds: float) -> float:
         """When the last sample arrived that a frame needed; forgets what no later frame asks for."""
-        needed = (seconds + self._lookahead) * self._stream.samplerate
+        needed = (seconds + self._lookahead) * self.stream.samplerate
         place = min(bisect.bisect_left(self._arrivals, needed, key=lambda entry: entry[0]), len(self._arrivals) - 1)
         del self._arrivals[:place]
         return self._arrivals[0][1]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
 
 from audio2face import __version__
-from audio2face.animation.animation import AnimationFrame
 from audio2face.console import LOGGER
 from audio2face.dataset.arkit_names import ARKIT_NAMES, TONGUE_NAMES, listed, match_arkit, match_names
 from audio2face.errors import UserError
 from audio2face.inference import EmotionNames, GraphDevice, NetworkSession, open_graph
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
-from audio2face.inference.streaming import AnimationStream
+from audio2face.inference.sessions import JointSession
+from audio2face.inference.weights import PoseSpace, WeightFrame, WeightStream
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.serve.emotion import RequestedEmotion
 from audio2face.serve.parameters import Request, WeightTuning, camel_cased
@@ -28,6 +30,7 @@ NUM_NAMES = (52, 55, 68)
 Names = Literal[52, 55, 68]
 HEAD_NAMES = ("HeadRoll", "HeadPitch", "HeadYaw")  # no network moves the head: always 0
 _ZERO_EMOTION = "neutral"
+_KEPT_SPACES = 16
 
 
 def wire_names(count: Names) -> tuple[str, ...]:
@@ -73,7 +76,7 @@ class Face:
     def __init__(
         self, name: str, model: DeployedModel, actor: str, graph: NetworkSession, options: FaceOptions
     ) -> None:
-        self.name, self.options, self._graph = name, options, graph
+        self.name, self.options, self.graph = name, options, graph
         found = model.actor(actor)
         if "skin" not in found.blendshapes:
             raise UserError(
@@ -90,6 +93,13 @@ class Face:
         self._emotions = EmotionNames(
             model.info.emotions, model.info.default_emotion, _ZERO_EMOTION, model.info.samplerate, options.fps
         )
+        self._spaces: OrderedDict[tuple[tuple[str, float], ...], PoseSpace] = OrderedDict()
+        self._opening = Lock()
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether one call of the network animates several streams."""
+        return isinstance(self.graph, JointSession)
 
     @property
     def fps(self) -> Fraction:
@@ -107,7 +117,7 @@ class Face:
         Raises:
             UserError: a file is damaged, or the network outputs NaN or infinity.
         """
-        stream = AnimationStream(self._pipeline({}))
+        stream = WeightStream(self._space({}))
         stream.push(np.zeros(stream.samplerate // 4, np.float32))
         stream.finish()
         for _ in stream.frames():
@@ -121,7 +131,7 @@ class Face:
 
     def open(
         self, request: Request, samplerate: int, longest: float
-    ) -> tuple[AnimationStream, RequestedEmotion, WeightMap]:
+    ) -> tuple[WeightStream, RequestedEmotion, WeightMap]:
         """Opens the animation of one stream.
 
         Args:
@@ -137,7 +147,7 @@ class Face:
         """
         weights = self.weights(request.weights)
         emotion = RequestedEmotion(self._emotions, request.emotion, longest)
-        return AnimationStream(self._pipeline(request.face), samplerate, emotion=emotion), emotion, weights
+        return WeightStream(self._space(request.face), samplerate, emotion=emotion), emotion, weights
 
     def weights(self, tuning: WeightTuning) -> WeightMap:
         """The weights of frames, tuned as a client asks.
@@ -170,6 +180,17 @@ class Face:
             },
         }
 
+    def _space(self, parameters: Mapping[str, float]) -> PoseSpace:
+        """What weights depend on, with a client's parameters; those of the last clients are kept."""
+        key = tuple(sorted(parameters.items()))
+        with self._opening:
+            if key not in self._spaces:
+                self._spaces[key] = PoseSpace(self._pipeline(parameters))
+            self._spaces.move_to_end(key)
+            while len(self._spaces) > _KEPT_SPACES:
+                self._spaces.popitem(last=False)
+            return self._spaces[key]
+
     def _pipeline(self, parameters: Mapping[str, float]) -> AnimationPipeline:
         own = dict(parameters)
         blink_offset = own.pop("blink_offset", 0.0)
@@ -182,7 +203,7 @@ class Face:
             blinks=self.options.blinks,
             device=self.options.device,
         )
-        return AnimationPipeline(self._model, settings, self._graph)
+        return AnimationPipeline(self._model, settings, self.graph)
 
     def _own_tuning(self, actor: DeployedActor) -> tuple[Float32Array, Float32Array]:
         multipliers, offsets = np.ones(len(self.names), np.float32), np.zeros(len(self.names), np.float32)
@@ -223,7 +244,7 @@ class WeightMap:
     ) -> None:
         self._columns, self._multipliers, self._offsets, self._clamp = columns, multipliers, offsets, clamp
 
-    def __call__(self, frame: AnimationFrame) -> Float32Array:
+    def __call__(self, frame: WeightFrame) -> Float32Array:
         """The weights of a frame, float32 `[names]`."""
         solved = np.zeros(len(self._multipliers), np.float32)
         for part, (places, poses) in self._columns.items():

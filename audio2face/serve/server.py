@@ -21,6 +21,7 @@ from audio2face.serve.calls import Pace, StreamCall, log_stream
 from audio2face.serve.conversation import Limits, RefusedError, refused
 from audio2face.serve.faces import Face, config_text
 from audio2face.serve.metrics import Metrics, MetricsServer
+from audio2face.serve.slices import Slices
 
 Context = Any  # grpc.aio.ServicerContext, which is loaded when a server starts
 
@@ -71,6 +72,7 @@ class SpeechServer:
         self._faces, self._options = faces, options
         self.metrics = Metrics()
         self._workers = ThreadPoolExecutor(options.workers or os.cpu_count() or 1, thread_name_prefix="animate")
+        self._slices = Slices(self._workers)
         self._authoring = Authoring(self._workers)
         self._draining = asyncio.Event()
         self._metrics_server: MetricsServer | None = None
@@ -168,7 +170,7 @@ class SpeechServer:
                 context, RefusedError("RESOURCE_EXHAUSTED", f"{self._options.max_streams} streams are open already")
             )
         options = self._options
-        call = StreamCall(face, options.limits, options.pace, self._workers, metrics)
+        call = StreamCall(face, options.limits, options.pace, self._slices, metrics)
         self._number += 1
         number, code = self._number, "CANCELLED"
         metrics.active += 1

@@ -7,11 +7,13 @@ own: a process may load NVIDIA's stubs beside them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from audio2face.errors import UserError
+from audio2face.types import Float32Array
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
@@ -118,6 +120,57 @@ def parse(name: str, data: bytes) -> Any:
     except DecodeError as error:
         raise UserError(f"the message is no {name.rpartition('.')[2]}: it cannot be decoded") from error
     return message
+
+
+# Frames are written thirty times a second for each stream: their bytes are put together here, as protobuf would.
+
+
+def frame(seconds: float, weights: Float32Array, sound: bytes, emotions: bytes) -> bytes:
+    """A `controller.AnimationDataStream` with one frame.
+
+    Args:
+        seconds: its time.
+        weights: `[names]`.
+        sound: its part of the sound.
+        emotions: an `emotion.EmotionAggregate`.
+    """
+    time = _double(1, seconds)
+    skin = _block(1, _block(1, time + _block(2, weights.astype("<f4", copy=False).tobytes())))
+    audio = _block(2, time + (_block(2, sound) if sound else b""))
+    entry = _EMOTION_KEY + _block(2, _EMOTION_TYPE + _block(2, emotions))
+    return _block(2, skin + audio + _block(4, entry))
+
+
+def emotion_map(names: Sequence[str], strengths: Sequence[float]) -> bytes:
+    """The field `emotion` of an `emotion.EmotionWithTimeCode`."""
+    entries = zip(names, strengths, strict=True)
+    return b"".join(_block(2, _block(1, name.encode()) + struct.pack("<Bf", 0x15, value)) for name, value in entries)
+
+
+def emotion_aggregate(seconds: float, requested: bytes, shown: bytes) -> bytes:
+    """An `emotion.EmotionAggregate` of two `emotion_map`s, without `a2e_output`, with which the sample client ends."""
+    time = _double(1, seconds)
+    return _block(1, time + requested) + _block(3, time + shown)
+
+
+def _block(number: int, data: bytes) -> bytes:
+    """A field with a length."""
+    length = len(data)
+    if length < 0x80:
+        return bytes((number << 3 | 2, length)) + data
+    head = bytearray((number << 3 | 2,))
+    while length >= 0x80:
+        head.append(length & 0x7F | 0x80)
+        length >>= 7
+    head.append(length)
+    return bytes(head) + data
+
+
+def _double(number: int, value: float) -> bytes:
+    return struct.pack("<Bd", number << 3 | 1, value) if value else b""
+
+
+_EMOTION_KEY, _EMOTION_TYPE = _block(1, b"emotion_aggregate"), _block(1, EMOTION_AGGREGATE.encode())
 
 
 def _plain(name: str) -> str:

@@ -24,6 +24,7 @@ from audio2face.serve.conversation import (
     Limits,
     RefusedError,
     time_code,
+    work_together,
 )
 from audio2face.serve.emotion import RequestedEmotion
 from audio2face.serve.faces import Face, FaceOptions, open_faces
@@ -38,7 +39,9 @@ def talk(face: Face, messages: Iterable[bytes], limits: Limits | None = None) ->
     for message in messages:
         conversation.accept(message)
         while conversation.has_work:
-            made = conversation.work(*conversation.take())
+            (made,) = work_together([conversation.take()])
+            if isinstance(made, Exception):
+                raise made
             assert len(made) <= SLICE_FRAMES
             frames += [Frame(frame.data) for frame in made]
     return frames, conversation
