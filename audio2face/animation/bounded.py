@@ -13,12 +13,14 @@ from copy import copy
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from audio2face.types import Float32Array, Float64Array
 
 _FREE, _LOWER, _UPPER = 0, -1, 1
 _TOLERANCE = 1e-11  # of a variable: accepted violation of a bound
 _PATIENCE = 6  # guesses without improvement before the fallback
+_KEPT_FACTORS = 64
 _STEPS_PER_VARIABLE = 20  # of the active-set method; more steps are caused by rounding alone
 
 
@@ -38,6 +40,7 @@ class BoundedQuadratic:
         self._matrix, self._squared = matrix, squared
         self._hessian = matrix @ matrix if squared else matrix
         self._scale = np.diag(self._hessian).copy()
+        self._factors: dict[bytes, tuple[npt.NDArray[np.intp], Float64Array | None]] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -45,7 +48,7 @@ class BoundedQuadratic:
         self._side = np.full(len(self._matrix), _FREE, np.int8)
 
     def another(self) -> Self:
-        """The same problem with a warm start of its own."""
+        """The same problem with a warm start of its own, and factors that both use."""
         other = copy(self)
         other.reset()
         return other
@@ -80,15 +83,28 @@ class BoundedQuadratic:
     def _solve(self, linear: Float64Array, upper: Float64Array) -> tuple[Float64Array, Float64Array]:
         """The minimum over the free variables, with the others at their bounds, and the gradient there."""
         weights = np.where(self._side == _UPPER, upper, 0.0)
-        free = np.flatnonzero(self._side == _FREE)
+        free, factor = self._factor()
         gradient = self._gradient(weights, linear)
-        if free.size:
-            factor, _ = self._factorise(self._hessian[free[:, None], free], lower=1, overwrite_a=1)
+        if factor is not None:
             for _ in range(2):  # the second iteration refines rounding errors
                 step, _ = self._substitute(factor, gradient[free], lower=1)
                 weights[free] -= step
                 gradient = self._gradient(weights, linear)
         return weights, gradient
+
+    def _factor(self) -> tuple[npt.NDArray[np.intp], Float64Array | None]:
+        """The free variables, and the factor of their part of the matrix; the sets of the last frames are kept."""
+        key = self._side.tobytes()
+        found = self._factors.get(key)
+        if found is None:
+            free = np.flatnonzero(self._side == _FREE)
+            factor = None
+            if free.size:
+                factor, _ = self._factorise(self._hessian[free[:, None], free], lower=1, overwrite_a=1)
+            if len(self._factors) >= _KEPT_FACTORS:
+                self._factors.clear()
+            found = self._factors[key] = free, factor
+        return found
 
     def _gradient(self, weights: Float64Array, linear: Float64Array) -> Float64Array:
         residual = self._matrix @ weights - linear

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import ipaddress
 import os
 import sys
@@ -44,6 +45,8 @@ def main(argv: list[str]) -> int:
     for face in faces.values():
         face.warm_up()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: a search through all of it would stop all streams for a tenth of a second
     # The supervisor of the host script waits until open streams have finished.
     with interrupts.unhurried():
         asyncio.run(serve_until_stopped(faces, options, lambda server: _say_start(server, faces, options)))

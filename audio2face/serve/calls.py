@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,8 @@ class StreamCall:
         self._conversation = Conversation(face, limits, self._loop.time)
         self._changed = asyncio.Event()
         self._fault: UserError | None = None
+        self._is_open = False  # the header has been answered: slices may be made
+        self._work: asyncio.Future[list[SentFrame]] | None = None  # the slice that is being made
         self._touched = self._spoke = self._loop.time()  # when anything passed; when anything was sent
         self._started: float | None = None  # when the first sound arrived: the pace counts from it
         self._playing = 0.0  # the time of the sound's start, as a client plays it that starts with the first frame
@@ -119,9 +121,13 @@ class StreamCall:
             while (data := await self._context.read()) is not grpc.aio.EOF:
                 self._touched = self._loop.time()
                 self._conversation.accept(data)
-                self._changed.set()
+                if self._is_open:
+                    self._start_work()
+                else:
+                    self._changed.set()
             if not self._conversation.has_ended:
                 self._conversation.end()
+                self._start_work()
         except UserError as error:
             self._fault = error
         except Exception:  # of grpc, without a common base
@@ -133,24 +139,32 @@ class StreamCall:
         conversation = self._conversation
         while conversation.request is None:
             await self._wait_for_change()
+        await self._slices.open(conversation)
         await self._write(conversation.header)
         for note in conversation.request.notes:
             await self._write(talk.status(wire.INFO, f"Note: {note}."))
-        work: asyncio.Future[list[SentFrame]] | None = None
-        while work is not None or not conversation.is_done:
-            self._check()
-            if work is None and not conversation.has_work:
+        self._is_open = True
+        self._start_work()
+        while self._work is not None or not conversation.is_done:
+            if self._work is None or not self._work.done():
                 await self._wait_for_change()
                 continue
-            frames = await self._while_alive(self._start_work() if work is None else work)
-            work = self._start_work() if conversation.has_work else None  # is made while these are sent
+            self._check()
+            frames, self._work = self._work.result(), None
+            self._start_work()  # the next slice is made while this one is sent
             await self._send(frames)
         await self._end()
 
-    def _start_work(self) -> asyncio.Future[list[SentFrame]]:
-        work = self._slices.work(self._conversation)
-        work.add_done_callback(lambda done: done.cancelled() or done.exception())  # of a stream that ends before it
-        return work
+    def _start_work(self) -> None:
+        """Begins a slice, where there is anything to do."""
+        if self._work is None and self._is_open and self._conversation.has_work:
+            self._work = self._slices.work(self._conversation)
+            self._work.add_done_callback(self._on_work)
+
+    def _on_work(self, done: asyncio.Future[list[SentFrame]]) -> None:
+        if not done.cancelled():
+            done.exception()  # it is raised where the frames are sent; the stream may end before that
+        self._changed.set()
 
     async def _end(self) -> None:
         for warning in self._conversation.warnings:
@@ -195,24 +209,16 @@ class StreamCall:
             raise self._fault
 
     async def _wait_for_change(self) -> None:
-        """Waits until the client has sent something; says meanwhile that the server is there."""
+        """Waits until something has come or been made; says meanwhile that the server is there."""
         self._check()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ALIVE_SECONDS / 2):
                 await self._changed.wait()
         self._changed.clear()
+        if self._work is not None and not self._work.done():
+            self._touched = self._loop.time()  # it is the server that is slow
         await self._stay_alive()
         self._check()
-
-    async def _while_alive(self, work: Awaitable[list[SentFrame]]) -> list[SentFrame]:
-        """Waits for a slice; says meanwhile that the server is there."""
-        future = asyncio.ensure_future(work)
-        while not future.done():
-            await asyncio.wait({future}, timeout=_ALIVE_SECONDS / 2)
-            if not future.done():
-                self._touched = self._loop.time()  # it is the server that is slow
-                await self._stay_alive()
-        return future.result()
 
     async def _stay_alive(self) -> None:
         touched = self._touched

@@ -1,8 +1,7 @@
 """One client's stream without its connection: messages in, frames out, in the order that the service prescribes.
 
 A client sends a header, sound with emotions, and an end. `accept` takes its messages as they come; `work_together`
-animates slices of bounded length of several conversations, in a thread of the server's pool, so that no stream waits
-long for another.
+animates slices of bounded length of several conversations, so that no stream waits long for another.
 """
 
 from __future__ import annotations
@@ -216,7 +215,20 @@ class Conversation:
         pieces, self._arrived = self._arrived, []
         return Job(self, pieces, self.has_ended)
 
-    # The rest runs in a thread, for one call of `work_together` at a time.
+    # The rest runs for one call of `work_together` at a time, in any thread.
+
+    def open(self) -> _Animation:
+        """Opens the animation, where it is not open.
+
+        Raises:
+            UserError: the sample rate is too uncommon.
+        """
+        if self._animation is None:
+            assert self.request is not None
+            assert self.format is not None
+            opened = self.face.open(self.request, self.format.samplerate, self._limits.seconds)
+            self._animation = _Animation(self.face, *opened)
+        return self._animation
 
     def feed(self, pieces: Sequence[Piece], has_ended: bool) -> None:
         """Begins a slice with what `take` returned.
@@ -224,12 +236,7 @@ class Conversation:
         Raises:
             UserError: an emotion is invalid, or the sample rate too uncommon.
         """
-        if self._animation is None:
-            assert self.request is not None
-            assert self.format is not None
-            opened = self.face.open(self.request, self.format.samplerate, self._limits.seconds)
-            self._animation = _Animation(self.face, *opened)
-        self._animation.take(pieces)
+        self.open().take(pieces)
         self._feeds_end = has_ended
 
     def next_windows(self) -> Windows | None:
@@ -297,7 +304,10 @@ def work_together(jobs: Sequence[Job], most_calls: int = SLICE_FRAMES) -> list[l
         waiting = [(place, windows) for place, windows in found if windows is not None]
         if not waiting:
             break
-        made = run_windows(jobs[0].conversation.face.graph, [windows for _, windows in waiting])
+        try:
+            made = run_windows(jobs[0].conversation.face.graph, [windows for _, windows in waiting])
+        except Exception as error:
+            return [error] * len(jobs)
         for (place, windows), values in zip(waiting, made, strict=True):
             attempt(place, partial(jobs[place].conversation.accept_values, windows, values))
     for place, job in enumerate(jobs):
