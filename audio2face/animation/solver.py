@@ -179,9 +179,9 @@ class BlendshapeSolver:
         self._settings, self._verts = settings, len(neutral)
         self._active = np.flatnonzero(settings.active)
         self._indices = None if mask is None else (3 * np.asarray(mask, np.intp)[:, None] + np.arange(3)).ravel()
-        self._neutral = self._project(np.asarray(neutral, np.float32).reshape(1, -1))[0]
+        self._neutral: Float32Array = self._project(np.asarray(neutral, np.float32).reshape(1, -1))[0]
         poses = self._project(np.asarray(deltas, np.float32)[self._active].reshape(len(self._active), -1))
-        self._deltas = np.ascontiguousarray(poses.T)
+        self._deltas: Float32Array = np.ascontiguousarray(poses.T)
         diagonal = np.linalg.norm(np.ptp(np.asarray(neutral, np.float64), axis=0))
         scale = float(diagonal / settings.template_size) ** 2
         self._temporal = settings.temporal * scale

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "model_folder"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "inference"))
 
 from small_graphs import write_graph
-from small_models import DIFFUSION, REGRESSION, write_model
+from small_models import DIFFUSION, REGRESSION, STREAMING, write_model
 
 from audio2face.model_folder import NetworkInfo
 from audio2face.serve.faces import Face, FaceOptions, open_faces
@@ -30,12 +30,18 @@ def _model(folder: Path, info: NetworkInfo) -> Path:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Deployed folders by the name of their family."""
     folder = tmp_path_factory.mktemp("models")
-    return {info.type: _model(folder / info.type, info) for info in (DIFFUSION, REGRESSION)}
+    return {info.type: _model(folder / info.type, info) for info in (DIFFUSION, REGRESSION, STREAMING)}
 
 
 @pytest.fixture
 def faces(models: dict[str, Path]) -> dict[str, Face]:
     return open_faces([models["diffusion"]], FaceOptions(names=68))
+
+
+@pytest.fixture
+def live_faces(models: dict[str, Path]) -> dict[str, Face]:
+    """Faces of a streaming network, which animates all streams in one call."""
+    return open_faces([models["streaming"]], FaceOptions())
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from audio2face.errors import UserError
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline
 from audio2face.inference.emotion import EmotionNames
 from audio2face.model_folder import DeployedModel
+from audio2face.serve import wire
 from audio2face.serve.conversation import (
     DATA_AFTER_END,
     NO_HEADER,
@@ -243,6 +244,43 @@ def fuzz(face: Face, data: bytes, rounds: int, seed: int) -> int:
         except UserError:
             refused += 1
     return refused
+
+
+def test_frames_have_the_bytes_that_protobuf_writes() -> None:
+    for seconds, sound_data, length in ((0.0, b"", 52), (4.3, bytes(3000), 68), (0.1, b"ab", 1)):
+        weights = np.linspace(-1, 2, length, dtype=np.float32)
+        maps = [wire.emotion_map(("joy", "anger"), strengths) for strengths in ((0.0, 0.25), (1.0, 0.5))]
+        emotions = wire.emotion_aggregate(seconds, *maps)
+        made = wire.frame(seconds, weights, sound_data, emotions)
+        again = wire.parse("controller.AnimationDataStream", made)
+        assert again.SerializeToString(deterministic=True) == made
+        (found,) = again.animation_data.skel_animation.blend_shape_weights
+        assert (found.time_code, again.animation_data.audio.audio_buffer) == (seconds, sound_data)
+        assert np.array_equal(np.array(found.values, np.float32), weights)
+        entry = again.animation_data.metadata["emotion_aggregate"]
+        assert (entry.type_url, entry.value) == (wire.EMOTION_AGGREGATE, emotions)
+        aggregate = wire.parse("emotion.EmotionAggregate", emotions)
+        assert dict(aggregate.input_emotions[0].emotion) == {"joy": 0.0, "anger": 0.25}
+        assert dict(aggregate.a2f_smoothed_output[0].emotion) == {"joy": 1.0, "anger": 0.5}
+
+
+def test_what_is_wrong_with_one_stream_stays_with_it(live_faces: dict[str, Face], speech: Speech) -> None:
+    """Of three streams that share calls, one has an invalid emotion, and one damaged network output."""
+    talks = [Conversation(live_faces["ada"], Limits()) for _ in range(3)]
+    for conversation, keys in zip(talks, ([(0.0, {"joy": 7.0})], [], []), strict=True):
+        conversation.accept(header())
+        conversation.accept(sound(speech(0.3), keys))
+    talks[1].open().stream.accept = _refuse  # type: ignore[method-assign]
+    wrong, damaged, made = work_together([conversation.take() for conversation in talks])
+    assert "'joy'" in str(wrong)
+    assert str(damaged) == "NaN"
+    assert isinstance(made, list)
+    alone, _ = talk(live_faces["ada"], [header(), sound(speech(0.3))])
+    assert [Frame(frame.data).weights for frame in made] == [frame.weights for frame in alone]
+
+
+def _refuse(windows: object, values: object) -> None:
+    raise UserError("NaN")
 
 
 def test_what_an_answer_is() -> None:

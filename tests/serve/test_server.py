@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import queue
+import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -157,14 +160,17 @@ def test_frames_come_at_the_pace_of_the_sound(faces: dict[str, Face], speech: Sp
     assert taken[1] < taken[0]
 
 
-def test_a_client_that_does_not_read_or_dies_holds_up_nobody(faces: dict[str, Face], speech: Speech) -> None:
+@pytest.mark.parametrize("family", ["faces", "live_faces"])
+def test_a_client_that_does_not_read_or_dies_holds_up_nobody(
+    family: str, speech: Speech, request: pytest.FixtureRequest
+) -> None:
     """The one does not take 100 s of answers; the other vanishes with its connection."""
     long, narrow = (
         [header(), sound(speech(100.0)), END],
         {"grpc.http2.bdp_probe": 0, "grpc.use_local_subchannel_pool": 1},
     )
     with (
-        running(faces, pace=BURST, limits=Limits(idle=1.0)) as server,
+        running(request.getfixturevalue(family), pace=BURST, limits=Limits(idle=1.0)) as server,
         connected(server) as channel,
         connected(server, **narrow) as narrow_channel,
     ):
@@ -314,9 +320,10 @@ def _get(server: Running, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_many_streams_at_once_get_their_own_frames(faces: dict[str, Face], speech: Speech) -> None:
+@pytest.mark.parametrize("family", ["faces", "live_faces"])
+def test_many_streams_at_once_get_their_own_frames(family: str, speech: Speech, request: pytest.FixtureRequest) -> None:
     """Streams of different sounds, interleaved, have the frames that each has alone."""
-    with running(faces, pace=BURST) as server, connected(server) as channel:
+    with running(request.getfixturevalue(family), pace=BURST) as server, connected(server) as channel:
         sounds = [speech(1.0)[2 * n :] for n in range(0, 4000, 500)]
         found: dict[int, list[tuple[float, ...]]] = {}
 
@@ -334,3 +341,63 @@ def test_many_streams_at_once_get_their_own_frames(faces: dict[str, Face], speec
             listen(place)
     assert found == together
     assert len({tuple(frames[10]) for frames in found.values()}) == len(sounds)
+
+
+class _Client(threading.Thread):
+    """Speaks at real time, and connects again when its stream is lost, until one has come to its end."""
+
+    def __init__(self, address: str, piece: bytes) -> None:
+        super().__init__()
+        self._address, self._piece = address, piece
+        self.lost, self.frames, self.ended = 0, 0, ""
+
+    def run(self) -> None:
+        end = time.monotonic() + 60
+        while not self.ended and time.monotonic() < end:
+            with grpc.insecure_channel(self._address, [("grpc.max_reconnect_backoff_ms", 200)]) as channel:
+                try:
+                    answers = [kind(answer) for answer in stream(channel, self._messages())]
+                    self.frames, self.ended = answers.count("frame"), answers[-1]
+                except grpc.RpcError:
+                    self.lost += 1
+                    time.sleep(0.1)
+
+    def _messages(self) -> Iterator[bytes]:
+        yield header()
+        for _ in range(90):
+            time.sleep(1 / 30)
+            yield sound(self._piece)
+
+
+@pytest.mark.slow
+def test_a_server_that_is_killed_and_started_again_serves_clients_that_connect_again(
+    models: dict[str, Path], speech: Speech
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "audio2face", "serve", str(models["streaming"]), "--port", str(port), "--quiet"]
+
+    def start() -> subprocess.Popen[bytes]:
+        server = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            grpc.channel_ready_future(channel).result(60)
+        return server
+
+    server = start()
+    clients = [_Client(f"127.0.0.1:{port}", speech(1 / 30)) for _ in range(12)]
+    try:
+        for client in clients:
+            client.start()
+        time.sleep(1.5)
+        server.kill()
+        server.wait()
+        server = start()
+        for client in clients:
+            client.join()
+        server.terminate()
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+    assert all(client.lost >= 1 for client in clients)
+    assert [(client.frames, client.ended) for client in clients] == [(90, "status")] * 12
