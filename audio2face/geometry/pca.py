@@ -141,6 +141,10 @@ class PcaBasis:
         """Number of components."""
         return len(self.components)
 
+    def project(self, rows: FloatArray) -> FloatArray:
+        """Returns the coefficients `[poses, components]` of poses `[poses, coords]`: `(pose - mean) . component`."""
+        return np.asarray(np.matmul(rows - self.mean, self.components.T))
+
 
 def fit_basis(
     rows: FloatArray,
@@ -216,9 +220,7 @@ def coefficients(poses: PoseReader, basis: PcaBasis) -> FloatArray:
         raise ValueError(f"{poses.num_verts} vertices, but a basis of {coords} coordinates")
     found = np.empty((poses.num_frames, basis.num_components), np.float32)
     for frames in blocks_of(poses.num_frames, coords * 4):
-        block = read_rows(poses, frames)
-        block -= basis.mean
-        np.matmul(block, basis.components.T, out=found[frames])
+        found[frames] = basis.project(read_rows(poses, frames))
     return found
 
 

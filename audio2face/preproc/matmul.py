@@ -2,6 +2,9 @@
 
 Pruning and selection spend nearly all their time in three products: inner products of poses, squared norms, and scores
 of poses on the components of a PCA. Both backends agree up to rounding.
+
+Poses are float32 and products float64. The CPU converts pieces that stay in its cache: an array of all poses in float64
+would take longer to write than to multiply.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from audio2face.geometry.frames import blocks_of, in_threads
 from audio2face.types import FloatArray
 
 _SCORE_BYTES = 4 << 20
+_PIECE_ROWS, _PIECE_COORDS = 64, 2048  # of the poses that are converted at a time: 1 MB in float64
 _TABLE_BYTES = 256 << 20  # of columns in memory: 787 of them for 42,000 poses
 # The benchmark of the two backends: a block of poses, and as many anchors as one pass of the selection has.
 _TRIAL_ANCHORS, _TRIAL_ROWS, _TRIAL_COORDS = 64, 256, 32_768
@@ -58,18 +62,24 @@ class MatmulBackend(Protocol):
         """Name of the backend, for messages."""
 
     def centred(self, rows: FloatArray, centre: FloatArray) -> Any:
-        """Returns poses minus a centre in float64, on the backend's device; for the methods below.
+        """Returns poses minus a centre in float64, on the backend's device; for `against`.
 
         Args:
             rows: `[rows, coords]` float32.
             centre: `[coords]` float64.
         """
 
-    def inner(self, left: Any, right: Any) -> FloatArray:
-        """Returns inner products of centred poses, float64 `[left, right]`."""
+    def against(self, anchors: Any, rows: FloatArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Returns inner products of poses with anchors, all minus a centre, and the squared norms of the poses.
 
-    def squared_norms(self, rows: Any) -> FloatArray:
-        """Returns squared norms of centred poses, float64 `[rows]`."""
+        Args:
+            anchors: poses from `centred`, `[anchors, coords]`.
+            rows: `[rows, coords]` float32.
+            centre: `[coords]` float64.
+
+        Returns:
+            Inner products `[anchors, rows]` and squared norms `[rows]`, float64.
+        """
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
         """Allocates a table of columns.
@@ -90,13 +100,19 @@ class NumpyBackend:
         """Implements `MatmulBackend.centred`."""
         return rows - centre
 
-    def inner(self, left: Any, right: Any) -> FloatArray:
-        """Implements `MatmulBackend.inner`."""
-        return np.asarray(left @ right.T)
-
-    def squared_norms(self, rows: Any) -> FloatArray:
-        """Implements `MatmulBackend.squared_norms`."""
-        return np.asarray(np.einsum("ij,ij->i", rows, rows))
+    def against(self, anchors: Any, rows: FloatArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Implements `MatmulBackend.against`."""
+        inner, norms = np.zeros((len(anchors), len(rows))), np.zeros(len(rows))
+        buffer = np.empty(_PIECE_ROWS * _PIECE_COORDS)
+        for part in blocks_of(len(rows), 1, _PIECE_ROWS):
+            for cut in blocks_of(len(centre), 1, _PIECE_COORDS):
+                values = rows[part, cut]
+                piece = buffer[: values.size].reshape(values.shape)
+                np.copyto(piece, values)
+                piece -= centre[cut]
+                norms[part] += np.einsum("ij,ij->i", piece, piece)
+                inner[:, part] += anchors[:, cut] @ piece.T
+        return inner, norms
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
         """Implements `MatmulBackend.table`."""
@@ -159,13 +175,10 @@ class TorchBackend:
         """Implements `MatmulBackend.centred`."""
         return self._to_device(rows) - self._to_device(centre)
 
-    def inner(self, left: Any, right: Any) -> FloatArray:
-        """Implements `MatmulBackend.inner`."""
-        return _to_numpy(left @ right.T)
-
-    def squared_norms(self, rows: Any) -> FloatArray:
-        """Implements `MatmulBackend.squared_norms`."""
-        return _to_numpy(rows.square().sum(dim=1))
+    def against(self, anchors: Any, rows: FloatArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Implements `MatmulBackend.against`."""
+        moved = self.centred(rows, centre)
+        return _to_numpy(anchors @ moved.T), _to_numpy(moved.square().sum(dim=1))
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
         """Implements `MatmulBackend.table`; the table is on the device."""
@@ -233,7 +246,7 @@ def _trial_seconds(way: MatmulBackend) -> float:
     taken = []
     for _ in range(3):
         began = time.perf_counter()
-        way.inner(anchors, way.centred(rows, centre))
+        way.against(anchors, rows, centre)
         taken.append(time.perf_counter() - began)
     return min(taken[1:])
 

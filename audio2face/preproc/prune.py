@@ -1,20 +1,28 @@
-"""Prunes frames of one shot that are similar to others, by the Euclidean distance of poses."""
+"""Prunes poses of a shot that are similar to others, without comparing most of them in full.
+
+Poses of a shot lie near a space of few dimensions. One pass over the shot finds their coordinates in the space that
+some dozens of anchors span, and the length of what lies outside. Both bound the distance of any two poses from below
+and from above, and only pairs whose bounds lie on both sides of the radius are compared in full.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from audio2face.geometry.frames import PoseReader, blocks_of, check_finite, read_frames
+from audio2face.geometry.pca import falling_eigenpairs
 from audio2face.preproc.matmul import MatmulBackend, NumpyBackend
 from audio2face.types import BoolArray, FloatArray, Int64Array
 
-_BLOCK_BYTES = 128 << 20  # of poses in float64
-_MOST_ROWS = 1024  # of a block, however small poses are: distances between two blocks take 8 MB
-_MOST_PAIRS = 1 << 26  # kept in memory: those of 8,192 frames, 64 MB
+_MOST_DIRECTIONS = 64
+_SKETCH_BYTES = 64 << 20  # of the coordinates of all poses: fewer directions for shots of hours
+_READ_BYTES = 32 << 20  # float32 poses of a block
+_FULL_BYTES = 128 << 20  # float64 poses that are compared in full
+_MOST_PAIRS = 1 << 20  # whose bounds are computed together
+_SPANNED = 1e-6  # directions with less than this part of the largest variance do not belong to the sketch
+_SLACK = 1e-8  # of squared norms: far above the rounding of the sketch, far below what matters
 
 
 def prune_similar(
@@ -29,9 +37,6 @@ def prune_similar(
 
     Each pass processes the frames that the previous pass kept, so that other frames become anchors; passes end when
     one drops nothing or at most `keep_whole` frames are left.
-
-    With up to 8,192 frames, distances between all pairs are computed once and kept; passes over more frames compute
-    distances as needed, so that memory is independent of the length of a shot.
 
     Args:
         poses: one shot.
@@ -48,19 +53,10 @@ def prune_similar(
     Raises:
         UserError: a frame has a non-finite coordinate.
     """
-    distances = Distances.create(poses, radius, products or NumpyBackend())
+    distances = Distances.create(poses, radius, stride, products or NumpyBackend())
     kept = np.arange(poses.num_frames)
-    near, first = None, kept
-    if kept.size <= keep_whole:
-        distances.check(kept)
     while len(kept) > keep_whole:
-        if near is None and len(kept) ** 2 <= _MOST_PAIRS:
-            near, first = distances.near_pairs(kept), kept
-        if near is None:
-            survives = distances.far_from_anchors(kept, stride)
-        else:
-            places = np.searchsorted(first, kept)
-            survives = np.asarray(~near[np.ix_(places[::stride], places)].any(axis=0))
+        survives = distances.far_from_anchors(kept, stride)
         survives[::stride] = True
         if survives.all():
             break
@@ -74,84 +70,109 @@ def prune_similar(
 class Distances:
     """Euclidean distances between frames of a shot, compared with a radius.
 
-    They are computed from inner products in float64, about the first frame to reduce cancellation: only pairs within
-    rounding (a relative 1e-9 or so) of the radius could be classified differently.
+    What the bounds leave open is computed from inner products in float64, about the first frame to reduce cancellation:
+    only pairs within rounding (a relative 1e-9 or so) of the radius could be classified differently.
 
     Attributes:
         poses: the shot.
         radius: frames within it are near each other.
         products: backend for inner products.
         centre: the first frame, float64 `[coords]`.
+        inside: coordinates of all frames in the sketched space, about the centre, float64 `[directions, frames]`.
+        shortest: lower bound of the length of what lies outside of that space, `[frames]`.
+        longest: its upper bound, `[frames]`.
+        slack: bound of the rounding of a squared distance to each frame, `[frames]`; that of a pair is the sum.
     """
 
     poses: PoseReader
     radius: float
     products: MatmulBackend
     centre: FloatArray
+    inside: FloatArray
+    shortest: FloatArray
+    longest: FloatArray
+    slack: FloatArray
 
     @classmethod
-    def create(cls, poses: PoseReader, radius: float, products: MatmulBackend) -> Distances:
-        """Prepares the distances of a shot."""
-        return cls(poses, radius, products, read_frames(poses, np.zeros(1, np.int64))[0].reshape(-1).astype(np.float64))
-
-    def check(self, frames: Int64Array) -> None:
-        """Refuses frames with a non-finite coordinate.
-
-        Raises:
-            UserError: names the first such frame.
-        """
-        for cut in self._blocks(len(frames)):
-            self._read(frames[cut])
-
-    def near_pairs(self, frames: Int64Array) -> BoolArray:
-        """Returns which pairs of frames are near each other, `[frames, frames]`.
+    def create(cls, poses: PoseReader, radius: float, stride: int, products: MatmulBackend) -> Distances:
+        """Sketches a shot: reads each frame once, and up to 64 of the anchors of the first pass before.
 
         Raises:
             UserError: a frame has a non-finite coordinate.
         """
-        near = np.ones((len(frames), len(frames)), np.bool_)
-        blocks = list(self._blocks(len(frames)))
-        for index, rows in enumerate(blocks):
-            block = self._read(frames[rows])
-            for columns in blocks[index:]:
-                other = block if columns is rows else self._read(frames[columns])
-                near[rows, columns] = self._near(block, other)
-                near[columns, rows] = near[rows, columns].T
-        return near
+        count = poses.num_frames
+        directions = max(1, min(_MOST_DIRECTIONS, _SKETCH_BYTES // (8 * count)))
+        anchors = np.arange(0, count, stride * -(-count // (stride * directions)))
+        rows = read_frames(poses, anchors).reshape(len(anchors), -1)
+        check_finite(rows, anchors)
+        centre = rows[0].astype(np.float64)
+        centred = products.centred(rows, centre)
+        # Nystrom's method: an orthonormal basis of the anchors, as combinations of them.
+        values, vectors = falling_eigenpairs(products.against(centred, rows, centre)[0])
+        spanned = values > _SPANNED * values[0]
+        basis = vectors[:, spanned] / np.sqrt(values[spanned])
+        inside, norms = np.empty((basis.shape[1], count)), np.empty(count)
+        for cut in blocks_of(count, rows[0].nbytes, _READ_BYTES):
+            block = poses.read(cut.start, cut.stop).reshape(cut.stop - cut.start, -1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                inner, norms[cut] = products.against(centred, block, centre)
+            if not np.isfinite(norms[cut]).all():
+                check_finite(block, cut.start)
+            inside[:, cut] = basis.T @ inner
+        outside, slack = norms - np.einsum("ij,ij->j", inside, inside), _SLACK * norms
+        shortest, longest = np.sqrt(np.maximum(outside - slack, 0)), np.sqrt(np.maximum(outside, 0) + slack)
+        return cls(poses, radius, products, centre, inside, shortest, longest, slack)
 
     def far_from_anchors(self, frames: Int64Array, stride: int) -> BoolArray:
         """Returns which frames are far from all anchors, `[frames]`; every `stride`-th frame is an anchor.
 
         A frame that is near one anchor is not compared with others. Anchors close in time come first, since most
         frames are near those.
-
-        Raises:
-            UserError: a frame has a non-finite coordinate.
         """
-        far = np.ones(len(frames), np.bool_)
-        anchors = frames[::stride]
-        cuts = list(self._blocks(len(anchors)))
-        for cut in self._blocks(len(frames)):
-            values, norms = self._read(frames[cut])
-            left = np.arange(len(norms))
+        far, anchors = np.ones(len(frames), np.bool_), frames[::stride]
+        side = int(_MOST_PAIRS**0.5)
+        cuts = list(blocks_of(len(anchors), 1, side))
+        for cut in blocks_of(len(frames), 1, side):
+            left = np.arange(cut.start, cut.stop)
             for near_cut in sorted(cuts, key=lambda other: abs(stride * other.start - cut.start)):
-                found = self._near(self._read(anchors[near_cut]), (values[left], norms[left])).any(axis=0)
-                left = left[~found]
+                left = left[~self._near_any(anchors[near_cut], frames[left])]
                 if not left.size:
                     break
-            far[cut] = np.isin(np.arange(len(norms)), left)
+            far[cut] = False
+            far[left] = True
         return far
 
-    def _blocks(self, count: int) -> Iterator[slice]:
-        return blocks_of(count, max(self.centre.nbytes, _BLOCK_BYTES // _MOST_ROWS), _BLOCK_BYTES)
+    def _near_any(self, anchors: Int64Array, frames: Int64Array) -> BoolArray:
+        """Returns which frames are near any of the anchors, `[frames]`."""
+        lower, upper = self._bounds(anchors, frames)
+        near = (upper <= self.radius**2).any(axis=0)
+        doubtful = (lower <= self.radius**2) & ~near
+        columns = np.flatnonzero(doubtful.any(axis=0))
+        if columns.size:
+            near[columns] = self._near_in_full(anchors[doubtful.any(axis=1)], frames[columns])
+        return near
 
-    def _read(self, frames: Int64Array) -> tuple[Any, FloatArray]:
-        """Returns centred poses on the backend's device, and their squared norms `[frames]`."""
-        rows = read_frames(self.poses, frames).reshape(len(frames), -1)
-        check_finite(rows, frames)
-        block = self.products.centred(rows, self.centre)
-        return block, self.products.squared_norms(block)
+    def _bounds(self, anchors: Int64Array, frames: Int64Array) -> tuple[FloatArray, FloatArray]:
+        """Returns bounds of the squared distances from below and above, `[anchors, frames]` each."""
+        one, other = self.inside[:, anchors], self.inside[:, frames]
+        squared = np.einsum("ij,ij->j", one, one)[:, None] + np.einsum("ij,ij->j", other, other) - 2 * one.T @ other
+        slack = self.slack[anchors][:, None] + self.slack[frames]
+        shortest, longest = self.shortest[anchors][:, None], self.longest[anchors][:, None]
+        # The triangle inequality outside of the sketched space.
+        apart = np.maximum(np.maximum(shortest - self.longest[frames], self.shortest[frames] - longest), 0)
+        return squared + apart**2 - slack, squared + (longest + self.longest[frames]) ** 2 + slack
 
-    def _near(self, one: tuple[Any, FloatArray], other: tuple[Any, FloatArray]) -> BoolArray:
-        squared = one[1][:, None] + other[1] - 2.0 * self.products.inner(one[0], other[0])
-        return np.asarray(squared <= self.radius**2)
+    def _near_in_full(self, anchors: Int64Array, frames: Int64Array) -> BoolArray:
+        """Returns which frames are near any of the anchors, from all coordinates."""
+        near = np.zeros(len(frames), np.bool_)
+        for chosen in blocks_of(len(anchors), self.centre.nbytes, _FULL_BYTES):
+            rows = self._read(anchors[chosen])
+            centred = self.products.centred(rows, self.centre)
+            lengths = self.products.against(centred[:1], rows, self.centre)[1]
+            for cut in blocks_of(len(frames), self.centre.nbytes // 2, _READ_BYTES):
+                inner, norms = self.products.against(centred, self._read(frames[cut]), self.centre)
+                near[cut] |= (lengths[:, None] + norms - 2.0 * inner <= self.radius**2).any(axis=0)
+        return near
+
+    def _read(self, frames: Int64Array) -> FloatArray:
+        return np.asarray(read_frames(self.poses, frames).reshape(len(frames), -1))

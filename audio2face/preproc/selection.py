@@ -68,6 +68,10 @@ class GramColumns:
         """Returns the inner products `[poses]` with a fetched pose, and releases the column."""
         return self._fetched.pop(row)
 
+    def fetched(self, rows: Int64Array) -> FloatArray:
+        """Returns the inner products with fetched poses, `[rows, poses]`, and keeps the columns."""
+        return np.stack([self._fetched[row] for row in rows.tolist()])
+
     def fetch(self, rows: Int64Array) -> None:
         """Computes the columns of these poses, usually in one pass; earlier ones that were not taken are kept."""
         for part in blocks_of(len(rows), len(self._centre) * 8, _ANCHOR_BYTES):
@@ -81,10 +85,9 @@ class GramColumns:
         norms = np.empty(len(self._poses)) if self._squared_norms is None else None
 
         def fill(cut: slice) -> None:
-            block = products.centred(self._poses[cut], self._centre)
-            columns[:, cut] = products.inner(anchors, block)
+            columns[:, cut], found = products.against(anchors, self._poses[cut], self._centre)
             if norms is not None:
-                norms[cut] = products.squared_norms(block)
+                norms[cut] = found
 
         in_threads(fill, blocks_of(len(self._poses), len(self._centre) * 8))
         if norms is not None:
@@ -101,9 +104,8 @@ class NystromGram:
     """
 
     def __init__(self, columns: GramColumns, sample: Int64Array) -> None:
-        """Fetches the columns of `sample`, in one pass."""
-        columns.fetch(sample)
-        taken = np.stack([columns.take(row) for row in sample.tolist()])
+        """Takes the columns of `sample`, which must have been fetched."""
+        taken = columns.fetched(sample)
         values, vectors = principal_pairs(taken[:, sample], 1.0)
         self._scores: FloatArray = (vectors / np.sqrt(values)).T @ taken
         self._squared_norms = columns.squared_norms
@@ -188,8 +190,10 @@ def _write_lists(picks: Selections, kept: Mapping[str, Int64Array], settings: Pr
             write_frame_lists(run, f"pca_{iteration}", frames_by_shot(chosen, kept))
 
 
-_FEW_POSES = 2048  # all their columns take 32 MB: cheaper to fetch at once than to predict which are needed
+_FEW_POSES = 2048  # all their columns take 32 MB
+_FEW_PER_STEP = 5  # fewer poses for each step: cheaper to fetch all columns than to predict which are needed
 _SKETCH_POSES = 512  # span the motion of an actor except for details: most predictions are right
+_FEWEST_SKETCH_POSES = 64
 _LOOKAHEAD_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
 _COLUMN_BYTES = 128 << 20  # of columns that are sketched or fetched together: fewer columns with many poses
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
@@ -234,17 +238,18 @@ def select_distinct(
     """
     count = len(columns)
     seeds = np.unique((count / num_seeds * np.arange(num_seeds)).astype(np.int64))
-    few = count <= _FEW_POSES
-    columns.fetch(np.arange(count) if few else seeds)
     capacity = min(len(seeds) + max_iterations, count)
+    few = count <= min(_FEW_POSES, _FEW_PER_STEP * capacity)
+    at_once = max(1, _COLUMN_BYTES // (8 * count))
+    wanted = min(_SKETCH_POSES, at_once, max(_FEWEST_SKETCH_POSES, 2 * max_iterations))
+    sketched = np.unique(np.linspace(0, count - 1, wanted).astype(np.int64))
+    columns.fetch(np.arange(count) if few else np.union1d(seeds, sketched))
+    sketch = None if few else NystromGram(columns, sketched)
     table = columns.products.table(capacity, count, scratch)
     chosen = _SelectedPoses(columns.squared_norms, table, capacity, variance_threshold)
     for row in seeds.tolist():
         chosen.add(row, columns.take(row))
         yield Selection(row, float("inf"), 0)
-    at_once = max(1, _COLUMN_BYTES // (8 * count))
-    sketched = np.linspace(0, count - 1, min(_SKETCH_POSES, at_once)).astype(np.int64)
-    sketch = None if few else NystromGram(columns, sketched)
     for step in range(max_iterations):
         pick = chosen.worst()
         if pick is None:

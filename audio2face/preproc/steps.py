@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+import numpy as np
+
 from audio2face.errors import UserError
 from audio2face.io.arrays import Archive
 from audio2face.io.atomic import write_npz
@@ -92,7 +94,9 @@ class StepStore:
         """Returns the arrays of a step: read if it is finished, otherwise computed and stored."""
         path = self.folder / f"{name}.npz"
         if not path.is_file():
-            write_npz(path, make())
+            made = {array: np.asarray(values) for array, values in make().items()}
+            write_npz(path, made)
+            return made
         archive = Archive.open(path)
         return {array: archive.read(array) for array in archive.members}
 

@@ -127,16 +127,17 @@ def cache_of(frames: np.ndarray) -> PointCache:
 
 
 @pytest.mark.parametrize(("stride", "repeat", "keep_whole"), [(10, True, 10), (3, True, 0), (10, False, 0)])
-def test_pruning_without_all_pairs(monkeypatch: pytest.MonkeyPatch, stride: int, repeat: bool, keep_whole: int) -> None:
-    """Wherever the way changes from some pairs to all, the same frames are kept."""
+def test_pruning_in_blocks(monkeypatch: pytest.MonkeyPatch, stride: int, repeat: bool, keep_whole: int) -> None:
+    """However few poses, pairs and directions are in memory together, the same frames are kept."""
     rng = np.random.default_rng(1)
     steps = rng.standard_normal((700, 4)).cumsum(axis=0) @ rng.standard_normal((4, 60))
     poses = cache_of(steps.reshape(700, 20, 3).astype(np.float32))
     kept = prune_similar(poses, 20.0, stride, keep_whole, repeat)
     assert 50 < len(kept) < 600
-    monkeypatch.setattr(prune, "_MOST_ROWS", 32)
-    for most in (0, 100**2, 300**2):
+    monkeypatch.setattr(prune, "_READ_BYTES", 32 * 60 * 4)
+    for most in (1, 10**2, 300**2):
         monkeypatch.setattr(prune, "_MOST_PAIRS", most)
+        monkeypatch.setattr(prune, "_SKETCH_BYTES", most * 56)
         np.testing.assert_array_equal(prune_similar(poses, 20.0, stride, keep_whole, repeat), kept)
 
 

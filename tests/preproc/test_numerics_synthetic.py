@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audio2face.animation.rigid import fit_rigid
 from audio2face.errors import UserError
@@ -16,9 +18,10 @@ from audio2face.geometry.point_cache import StridedFrames
 from audio2face.preproc import matmul, prune, selection
 from audio2face.preproc.matmul import MatmulBackend, NumpyBackend, TorchBackend
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, stack_poses, vertex_indices
-from audio2face.preproc.prune import prune_similar
+from audio2face.preproc.prune import Distances, prune_similar
 from audio2face.preproc.selection import GramColumns, select_distinct
 from audio2face.preproc.tongue import stabilise
+from audio2face.types import BoolArray, Int64Array
 
 Floats = npt.NDArray[np.floating]
 # What a GPU runs is tried on the processor: the same operations of PyTorch, there and back.
@@ -56,14 +59,16 @@ def select_directly(poses: Floats, iterations: int, threshold: float) -> list[in
     return rows
 
 
-def prune_directly(rows: Floats, radius: float) -> list[int]:
+def prune_directly(rows: Floats, radius: float, stride: int = 10) -> list[int]:
     """The repeated pruning as it is defined, with distances of differences."""
     kept, before = list(range(len(rows))), -1
     while len(kept) != before and len(kept) > 10:
         before = len(kept)
-        anchors = kept[::10]
-        near = {f for f in kept for a in anchors if np.linalg.norm(rows[f].astype(float) - rows[a]) <= radius}
-        kept = [frame for frame in kept if frame in anchors or frame not in near]
+        anchors, exact = kept[::stride], rows[kept].astype(np.float64)
+        apart = np.stack([np.linalg.norm(exact - rows[anchor], axis=1) for anchor in anchors])
+        far = (apart > radius).all(axis=0)
+        far[::stride] = True
+        kept = np.asarray(kept)[far].tolist()
     return kept
 
 
@@ -103,8 +108,47 @@ def test_pruning_equals_the_direct_way(products: MatmulBackend, monkeypatch: pyt
     expected = prune_directly(rows, 12.0)
     assert 10 < len(expected) < 110
     assert prune_similar(as_cache(rows), 12.0, products=products).tolist() == expected
-    monkeypatch.setattr(prune, "_BLOCK_BYTES", 25 * 60 * 8)
+    monkeypatch.setattr(prune, "_READ_BYTES", 25 * 60 * 4)
+    monkeypatch.setattr(prune, "_FULL_BYTES", 3 * 60 * 8)
     assert prune_similar(as_cache(rows), 12.0, products=products).tolist() == expected
+
+
+@given(
+    st.integers(0, 1000),
+    st.sampled_from([1e-4, 1e-2, 1.0]),
+    st.floats(0.05, 1.2),
+    st.integers(1, 5),
+    st.integers(1, 40),
+)
+@settings(max_examples=60, deadline=None)
+def test_bounded_pruning_equals_the_direct_way(
+    seed: int, noise: float, radius: float, stride: int, most_directions: int
+) -> None:
+    """Poses near a few directions, far from any, repeated exactly and by chance; few anchors span the sketch."""
+    rng = np.random.default_rng(seed)
+    count, modes = int(rng.integers(1, 90)), int(rng.integers(1, 30))
+    rows = moving_poses(count, 36, modes, noise)[rng.integers(0, count, count)]
+    spread = float(np.linalg.norm(rows - rows.mean(axis=0), axis=1).mean())
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(prune, "_MOST_DIRECTIONS", most_directions)
+        changed.setattr(prune, "_MOST_PAIRS", 7**2)
+        kept = prune_similar(as_cache(rows), radius * spread, stride)
+    assert kept.tolist() == prune_directly(rows, radius * spread, stride)
+
+
+def test_bounds_leave_few_pairs_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    in_full = Distances._near_in_full
+
+    def count(self: Distances, anchors: Int64Array, frames: Int64Array) -> BoolArray:
+        compared.append(len(anchors) * len(frames))
+        return in_full(self, anchors, frames)
+
+    monkeypatch.setattr(Distances, "_near_in_full", count)
+    rows = moving_poses(600, 90, modes=12)
+    expected = prune_directly(rows, 12.0)
+    assert prune_similar(as_cache(rows), 12.0).tolist() == expected
+    assert sum(compared) < 0.01 * len(rows) * len(rows)  # the plain way compares more than a tenth
 
 
 def test_products_are_made_where_they_are_made_faster(monkeypatch: pytest.MonkeyPatch) -> None:

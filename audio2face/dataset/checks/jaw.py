@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from audio2face.animation.rigid import fit_rigid
 from audio2face.dataset.checks.face_frame import FaceFrame
@@ -289,6 +288,8 @@ def _order(frames: Float64Array, neutral: Float64Array, residual: float) -> Int6
         return None
     mean = frames.mean(axis=0)
     apart = np.linalg.norm((mean - mean.mean(axis=0))[None] - (neutral - neutral.mean(axis=0))[:, None], axis=2)
+    from scipy.optimize import linear_sum_assignment  # loads in a tenth of a second, and is rarely needed
+
     order: Int64Array = linear_sum_assignment(np.square(apart))[1].astype(np.int64)
     changed = bool((order != np.arange(len(order))).any())
     return order if changed and _residual(frames[:, order], neutral) < _IN_ORDER * residual else None
