@@ -124,7 +124,7 @@ class _Frame:
 
 def _round_step(least: float) -> int:
     """Returns 1, 2 or 5 times a power of ten, not below `least`."""
-    power = 10 ** max(math.floor(math.log10(max(least, 1))), 0)
+    power = int(10 ** max(math.floor(math.log10(max(least, 1))), 0))
     return next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= least)
 
 

@@ -112,8 +112,10 @@ class Distances:
         spanned = values > _SPANNED * values[0]
         basis = vectors[:, spanned] / np.sqrt(values[spanned])
         inside, norms = np.empty((basis.shape[1], count)), np.empty(count)
-        for cut in blocks_of(count, rows[0].nbytes, _READ_BYTES):
-            block = poses.read(cut.start, cut.stop).reshape(cut.stop - cut.start, -1)
+        cuts = list(blocks_of(count, rows[0].nbytes, _READ_BYTES))
+        buffer = np.empty((cuts[0].stop, poses.num_verts, 3), np.float32)
+        for cut in cuts:
+            block = poses.read(cut.start, cut.stop, buffer).reshape(cut.stop - cut.start, -1)
             with np.errstate(over="ignore", invalid="ignore"):
                 inner, norms[cut] = products.against(centred, block, centre)
             if not np.isfinite(norms[cut]).all():
@@ -145,7 +147,7 @@ class Distances:
     def _near_any(self, anchors: Int64Array, frames: Int64Array) -> BoolArray:
         """Returns which frames are near any of the anchors, `[frames]`."""
         lower, upper = self._bounds(anchors, frames)
-        near = (upper <= self.radius**2).any(axis=0)
+        near = np.asarray((upper <= self.radius**2).any(axis=0), np.bool_)
         doubtful = (lower <= self.radius**2) & ~near
         columns = np.flatnonzero(doubtful.any(axis=0))
         if columns.size:

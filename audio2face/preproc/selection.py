@@ -22,6 +22,7 @@ from audio2face.preproc.steps import Steps, StepStore
 from audio2face.types import AnyArray, FloatArray, Int64Array
 
 _ANCHOR_BYTES = 384 << 20  # float64 poses whose columns are computed in one pass
+_KEPT_BYTES = 256 << 20  # of columns that are not needed yet
 
 
 class GramColumns:
@@ -73,7 +74,7 @@ class GramColumns:
         return np.stack([self._fetched[row] for row in rows.tolist()])
 
     def fetch(self, rows: Int64Array) -> None:
-        """Computes the columns of these poses, usually in one pass; earlier ones that were not taken are kept."""
+        """Computes the columns of these poses, usually in one pass; the latest ones that were not taken are kept."""
         for part in blocks_of(len(rows), len(self._centre) * 8, _ANCHOR_BYTES):
             self._fetch(rows[part])
 
@@ -93,6 +94,8 @@ class GramColumns:
         if norms is not None:
             self._squared_norms = norms
         self._fetched.update(zip(rows.tolist(), columns, strict=True))
+        while len(self._fetched) > max(len(rows), _KEPT_BYTES // columns[0].nbytes):
+            self._fetched.pop(next(iter(self._fetched)))
         self.num_passes += 1
         self.num_fetched += len(rows)
 
@@ -255,8 +258,12 @@ def select_distinct(
         if pick is None:
             return
         if sketch is not None and pick.row not in columns:
-            expected = _lookahead(chosen, sketch, pick, min(_LOOKAHEAD_STEPS, at_once, max_iterations - step))
-            columns.fetch(np.array([row for row in expected if row not in columns]))
+            most = min(_LOOKAHEAD_STEPS, at_once)
+            worst = chosen.worst_rows(most)
+            expected = _lookahead(chosen, sketch, pick, min(most, max_iterations - step))
+            # A pass takes as long for few columns: those of the poses that are reconstructed worst now fill it.
+            likely = [row for row in dict.fromkeys([*expected, *worst]) if row not in columns]
+            columns.fetch(np.array(likely[:most]))
         chosen.add(pick.row, columns.take(pick.row))
         yield pick
 
@@ -289,6 +296,7 @@ class _SelectedPoses:
         self._products = np.empty((capacity, capacity))  # inner products of the selected poses
         self._column_sum: FloatArray = np.zeros(len(squared_norms))
         self._squared_norms = squared_norms
+        self._squared_errors = squared_norms
         self._variance_threshold = variance_threshold
 
     def add(self, row: int, column: FloatArray) -> None:
@@ -301,6 +309,11 @@ class _SelectedPoses:
     def truncate(self, count: int) -> None:
         del self.rows[count:]
         self._column_sum = self._columns.sum(count)
+
+    def worst_rows(self, count: int) -> list[int]:
+        """Returns the poses that were reconstructed worst when `worst` was called last, worst first."""
+        found: list[int] = np.argsort(-self._squared_errors, kind="stable")[:count].tolist()
+        return found
 
     def worst(self) -> Selection | None:
         """Returns the pose with the largest reconstruction error; None if all are reconstructed."""
@@ -318,6 +331,7 @@ class _SelectedPoses:
         weights = (vectors - vectors.mean(axis=0)) / np.sqrt(values)
         squared -= self._columns.squared_scores(weights, chosen_means @ weights)
         squared[self.rows] = 0.0
+        self._squared_errors = squared
         row = int(squared.argmax())
         if squared[row] <= farthest * _EXHAUSTED**2:
             return None
