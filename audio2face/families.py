@@ -19,6 +19,8 @@ A family provides:
 5. `info`: a subclass of `model_folder.network_info.NetworkInfo`, which reads and writes `network_info.json` and says
    how windows, frames and channels are laid out.
 6. `session`: an `inference.sessions.NetworkSession`, which runs the exported graph. It and `info` import no torch.
+7. `trained`, if its networks may teach a streaming network (TEACHER_RUN): a class derived from
+   `training.inference.trained_run.TrainedRun`, which runs the network of a training run over whole recordings.
 
 A package adds its family with `register_family`, or with an entry point in the group "audio2face.families"::
 
@@ -57,6 +59,8 @@ class Family:
         raw_output: function that opens a training run to write the output of the network as it is, called with the
             configuration, the folder of the run and the parsed arguments of `audio2face animate`; returns a
             `training.inference.animate.RawNetwork`. None: the family has no such output.
+        trained: class of a finished training run, a subclass of `training.inference.trained_run.TrainedRun`. None: its
+            networks teach no other.
         multi_actor: whether one network holds several actors.
         unused_parameters: parameters of `config_train.py` without effect on this network; a value of the user's gets a
             warning.
@@ -70,6 +74,7 @@ class Family:
     info: str
     session: str
     raw_output: str | None = None
+    trained: str | None = None
     multi_actor: bool = False
     unused_parameters: tuple[str, ...] = field(default=())
 
@@ -84,6 +89,7 @@ _FAMILIES: dict[str, Family] = {
         info="audio2face.model_folder.regression:RegressionInfo",
         session="audio2face.inference.sessions:RegressionSession",
         raw_output="audio2face.cli.raw_inference:open_regression",
+        trained="audio2face.training.inference.regression:TrainedRegression",
         unused_parameters=("TARGET_FPS", "TARGET_DATA_CACHING", "TARGET_OBJECTS_TO_CUDA"),
     ),
     "diffusion": Family(
@@ -95,6 +101,7 @@ _FAMILIES: dict[str, Family] = {
         info="audio2face.model_folder.diffusion:DiffusionInfo",
         session="audio2face.inference.sessions:DiffusionSession",
         raw_output="audio2face.cli.raw_inference:open_diffusion",
+        trained="audio2face.training.inference.diffusion:TrainedDiffusion",
         multi_actor=True,
         unused_parameters=(
             *("LOSS_MOTION_ALPHA", "LOSS_LIP_DIST_EMO_WEIGHTS"),

@@ -119,7 +119,7 @@ def animate_regression(
     """
     options = RawOptions(actor=model.actor, emotion=emotion, mode=Mode.parse("offline"), fps=2 * exact_rate(fps))
     blocks = RawInference(RawRegression(model, options)).deltas(model.read_track(audio))
-    return _marked(blocks, model.components("skin").mean, marked)[1::2]
+    return _marked(blocks, model.components(model.actor, "skin").mean, marked)[1::2]
 
 
 def _marked(blocks: Iterable[Float32Array], rest: Float32Array, marked: Int64Array) -> Float64Array:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from audio2face.config import rules
+from audio2face.config import rules, run_rules
 from audio2face.config.configuration import ConfigError, Configuration
 from audio2face.config.draft import Draft, add_section, complete
 from audio2face.config.overlay import Place, read_section
@@ -203,13 +203,15 @@ def _check(draft: Draft, check_files: bool) -> None:
     rules.asked_actors(draft)
     rules.members(draft)
     draft.apply(rules.required_entries)
-    draft.apply(rules.placeholders)
+    draft.apply(run_rules.placeholders)
     for rule in rules.RULES:
         draft.apply(rule)
     rules.note_what_may_be_meant(draft)
     if check_files:
         rules.files(draft)
-        draft.apply(rules.preproc_runs)
+        draft.apply(run_rules.preproc_runs)
+        draft.apply(run_rules.teacher_run)
+        draft.apply(run_rules.distillation_speech)
         draft.apply(rules.clip_audio)
 
 

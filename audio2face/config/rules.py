@@ -5,7 +5,6 @@ A rule yields section, parameter and message of each problem.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from contextlib import suppress
 from importlib.util import find_spec
@@ -19,8 +18,8 @@ from audio2face.config_base.types import STREAMING_RATES, TRACKER_PACKAGES, Memb
 from audio2face.errors import UserError
 from audio2face.families import FAMILIES
 from audio2face.placeholders import find_placeholder
-from audio2face.run_names import LATEST, resolve_run, run_folders
 
+MOST_PSEUDO_LABELLED = 0.9  # of the items of an epoch
 MIN_SEGMENT_SECONDS = 0.21  # the speech encoder masks spans of 10 of its steps, 50 of which make a second
 TOGETHER = (
     ("TONGUE_CACHE_ROOT", "TONGUE_NEUTRAL_FPATH", "TONGUE_RIGID_VERTEX_LIST_FPATH"),
@@ -106,6 +105,15 @@ def basis_without_components(draft: Draft) -> Found:
     if draft.value("preproc", "SKIN_BASIS") == "blendshapes" and draft.value("preproc", "SKIN_FORCE_COMPONENTS"):
         message = 'SKIN_FORCE_COMPONENTS: has no effect with SKIN_BASIS = "blendshapes", which takes every shape'
         yield "preproc", "SKIN_FORCE_COMPONENTS", f"{message}; leave it out"
+
+
+def shares_of_pseudo_labels(draft: Draft) -> Found:
+    if draft.value("train", "TEACHER_RUN") is None:  # which only streaming has
+        return
+    share, synthetic = (draft.value("train", name) for name in ("DISTILLATION_SHARE", "SYNTHETIC_SHARE"))
+    if share + synthetic > MOST_PSEUDO_LABELLED:
+        message = f"DISTILLATION_SHARE: {share:g} and SYNTHETIC_SHARE = {synthetic:g} leave less than a tenth"
+        yield "train", "DISTILLATION_SHARE", f"{message} for recorded motion; make one of them smaller"
 
 
 def frame_rate_of_diffusion(draft: Draft) -> Found:
@@ -197,6 +205,7 @@ RULES: tuple[Rule, ...] = (
     lip_size_has_vertices,
     some_loss_trains_the_face,
     basis_without_components,
+    shares_of_pseudo_labels,
     frame_rate_of_diffusion,
     frame_rate_of_streaming,
     segment_lengths,
@@ -229,8 +238,6 @@ REQUIRED_PER_ACTOR: dict[str, tuple[Stage, ...]] = {
     "SKIN_CACHE_ROOT": ("check", "preproc"),
     "CACHE_FPS": ("check", "preproc", "train"),
 }
-RUNS = "PREPROC_RUN_NAME_FULL"
-PLACEHOLDER = "XXXXXX_XXXXXX"
 MAX_LISTED = 10  # missing clips, beyond which only their number is reported
 
 
@@ -320,7 +327,7 @@ def _missing(draft: Draft, kind: Any, value: Any, name: str) -> list[str]:
         if isinstance(mark, PathRule) and isinstance(text, str) and draft.stage in mark.read_at:
             with suppress(UserError):  # a path that cannot be resolved has been reported
                 path = draft.roots.resolve(text, mark.root)
-                if not (_is_folder(path) if mark.kind == "folder" else _is_file(path)):
+                if not (is_folder(path) if mark.kind == "folder" else _is_file(path)):
                     elsewhere = find_placeholder(path)
                     what = f"there is no {mark.suffix} {mark.kind} {path}".replace("  ", " ")
                     missing.append(f"{where}: {what}" + (f": it {elsewhere.problem}" if elsewhere else ""))
@@ -336,48 +343,10 @@ def _is_file(path: Path) -> bool:
     return False
 
 
-def _is_folder(path: Path) -> bool:
+def is_folder(path: Path) -> bool:
     with suppress(OSError):
         return path.is_dir()
     return False
-
-
-def placeholders(draft: Draft) -> Found:
-    """Finds placeholders of preprocessing runs that were copied from an example configuration."""
-    if draft.stage != "train":
-        return
-    for actor, run in draft.value("train", RUNS).items():
-        if run.startswith(PLACEHOLDER):
-            message = "is a placeholder; give the run that preprocessing printed, or 'latest'"
-            yield "train", RUNS, f"{RUNS}[{actor!r}]: {run!r} {message}"
-
-
-def preproc_runs(draft: Draft) -> Found:
-    """Puts full names in the place of parts of names, and finds preprocessing runs that do not exist."""
-    if draft.stage != "train":
-        return
-    root = draft.roots.resolve(draft.value("train", "PREPROC_ROOT"), "workspace")
-    for actor in concerned_actors(draft):
-        given = draft.value("train", RUNS)
-        run = given.get(actor, LATEST)
-        if run == LATEST or run.startswith(PLACEHOLDER) or _is_folder(root / run):
-            continue
-        own = [folder for folder in run_folders(root) if _actor_of(folder) in (None, actor)]
-        try:
-            found = resolve_run(run, own, "preprocessing run", root)
-        except UserError as error:
-            message = " ".join(f"{error.problem}, in {root}. {error.hint}".split())
-            yield "train", RUNS, f"{RUNS}[{actor!r}]: {message}"
-        else:
-            draft.sections["train"].values[RUNS] = {**given, actor: found.name}
-
-
-def _actor_of(run: Path) -> str | None:
-    """The actor that a preprocessing run records."""
-    try:
-        return str(json.loads((run / "configs/actor_info.json").read_text(encoding="utf-8"))["actor_name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def clip_audio(draft: Draft) -> Found:
@@ -390,7 +359,7 @@ def clip_audio(draft: Draft) -> Found:
     missing = []
     for index, (actor, _shot, _frames, _speaker, _language, file, _offset) in enumerate(draft.value("train", "CLIPS")):
         folder = folders.get(actor)
-        if folder is not None and _is_folder(folder) and not _is_file(folder / file):
+        if folder is not None and is_folder(folder) and not _is_file(folder / file):
             missing.append(f"CLIPS[{index}][5]: there is no recording {folder / file}")
     if len(missing) > MAX_LISTED:
         missing[MAX_LISTED:] = [f"CLIPS: {len(missing) - MAX_LISTED} more recordings do not exist"]

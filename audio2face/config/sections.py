@@ -352,6 +352,10 @@ class TrainStreaming:
     SYNTHETIC_SEED: int
     SYNTHETIC_ROOT: Path
     SYNTHETIC_SPEECH_ROOT: Path | None
+    TEACHER_RUN: str | None
+    DISTILLATION_SHARE: float
+    DISTILLATION_SPEECH_ROOT: Path | None
+    DISTILLATION_ROOT: Path
     AUGMENT: AugmentDiffusion
     TRAIN_ON_RANDOM_SUBSEGMENT: bool
     SUBSEGMENT_MIN_FRAME: int

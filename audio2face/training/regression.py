@@ -35,13 +35,14 @@ from audio2face.training.data.batch_sampler import check_same_data
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import FeatureCache, caches_features, open_encoder
 from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
+from audio2face.training.data.pseudo_labels import group_ranges
 from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
 from audio2face.training.distributed import all_reduce_mean
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
-from audio2face.training.task import RECORDED, SYNTHETIC, ParameterGroup, ResumeMetadata, channel_mask
+from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
 
 
 def network_settings(
@@ -260,7 +261,7 @@ class RegressionTask:
         self._settings = network_settings(train, data, encoder, phonemes)
         network = RegressionNetwork(self._settings, encoder)
         length = self._settings.implicit_emotion_len
-        rows = num_rows((*data.shots, *(clip.shot for clip in data.synthetic_clips)))
+        rows = num_rows((*data.shots, *(clip.shot for clip in data.pseudo_labelled_clips)))
         self.network = RegressionTrainingModule(network, ImplicitEmotions(rows, length, train.EMO_INIT_SIGMA)).to(
             fabric.device
         )
@@ -283,7 +284,7 @@ class RegressionTask:
             rank=fabric.global_rank,
             world_size=fabric.world_size,
         )
-        tables = None if phonemes is None else phonemes.with_unknown_clips(len(data.synthetic_clips))
+        tables = None if phonemes is None else phonemes.with_unknown_clips(len(data.pseudo_labelled_clips))
         self._loader = dataclasses.replace(self._loader, phonemes=tables)
         self.num_batches = self._sampler.batches_per_epoch
         self.items_per_batch = train.BATCH_SIZE
@@ -334,14 +335,13 @@ class RegressionTask:
             phonemes=batch.phoneme_targets(self._settings.phonemes),
             items=len(batch.sample_ids),
         )
-        groups = self._losses_by_group(output, batch) if batch.spec.num_synthetic is not None else {}
+        groups = self._losses_by_group(output, batch)
         return {"total": losses.total, **losses.terms, **groups}
 
     def _losses_by_group(self, output: RegressionOutput, batch: SequenceBatch) -> Mapping[str, Tensor]:
-        """The terms of recorded and of synthetic items, which come last; without gradient."""
-        recorded = len(batch.values) - (batch.spec.num_synthetic or 0)
+        """The terms of the items of each group; without gradient. Empty in a training of recorded ones alone."""
         found: dict[str, Tensor] = {}
-        for label, items in ((RECORDED, slice(0, recorded)), (SYNTHETIC, slice(recorded, None))):
+        for label, items in group_ranges(batch.spec.groups).items():
             terms = self._loss_fn.face_terms(
                 output,
                 batch.values,

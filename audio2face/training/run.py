@@ -42,7 +42,7 @@ from audio2face.training.distributed import (
     wait_for_all,
 )
 from audio2face.training.metrics import RunLog
-from audio2face.training.run_folder import NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
+from audio2face.training.run_folder import DISTILLATION_FILE, NETWORK_FILE, PREPROC_FILE, SUMMARY_FILE, WEIGHTS_FILE
 from audio2face.training.signals import InterruptHandler
 from audio2face.training.split_record import check_split, record_split
 from audio2face.training.task import ResumeMetadata, Task, training_module
@@ -60,6 +60,9 @@ _OLDER: dict[str, dict[str, Any]] = {
         "SYNTHETIC_MINUTES": 20.0,
         "SYNTHETIC_SEED": 0,
         "SYNTHETIC_SPEECH_ROOT": None,
+        "TEACHER_RUN": None,
+        "DISTILLATION_SHARE": 0.5,
+        "DISTILLATION_SPEECH_ROOT": None,
     },
 }
 _MOST_LISTED = 8
@@ -117,8 +120,8 @@ def check_settings(run: RunFolder, configuration: Configuration) -> None:
     differing = []
     for section in ("dataset", "train"):
         path = run.path / "configs" / f"config_{section}_full.json"
-        before = _OLDER[section] | _object(path)
         now = json.loads(json.dumps(configuration.full[section], default=dict))
+        before = {name: value for name, value in _OLDER[section].items() if name in now} | _object(path)
         for name in sorted(before.keys() | now.keys()):
             if not (section == "train" and name in FREE_PARAMETERS) and before.get(name) != now.get(name):
                 differing.append(f"{name} was {_shown(before, name)}, is {_shown(now, name)}")
@@ -150,7 +153,9 @@ def _given_arguments(run: RunFolder) -> str:
 def read_resume_metadata(run: RunFolder) -> ResumeMetadata:
     """The metadata of a resumed run; raises UserError where files are damaged."""
     has_weights = CheckpointStore(run.path / FOLDER).last() is not None
-    return ResumeMetadata(_object(run.path / NETWORK_FILE), preproc_runs(run), has_weights)
+    distillation = run.path / DISTILLATION_FILE
+    teacher = str(_object(distillation).get("teacher")) if distillation.is_file() else None
+    return ResumeMetadata(_object(run.path / NETWORK_FILE), preproc_runs(run), has_weights, teacher)
 
 
 def preproc_runs(run: RunFolder) -> Mapping[str, str]:

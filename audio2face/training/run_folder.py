@@ -21,6 +21,7 @@ from audio2face.run_names import WEIGHTS_FILE as WEIGHTS_FILE
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.dataset import TrainingData
+from audio2face.training.data.pseudo_labels import DISTILLATION, SYNTHETIC
 
 
 def run_records(kind: str, data: TrainingData, configuration: Configuration) -> dict[str, Any]:
@@ -56,9 +57,8 @@ def run_records(kind: str, data: TrainingData, configuration: Configuration) -> 
         "audio_params": dict(train.AUDIO_PARAMS),
         "default_emotion": emotions.vector(train.DEFAULT_SHOT_EMOTION_NAME).tolist(),
     }
-    synthetic = {} if data.synthetic is None else {SYNTHETIC_FILE: dict(data.synthetic.record)}
     return {
-        **synthetic,
+        **{PSEUDO_LABEL_FILES[made.share.group]: dict(made.record) for made in data.pseudo_labelled},
         PREPROC_FILE: provenance_record(data.sources, configuration.roots),
         VALIDATION_FILE: describe_validation(data.validation_clips, configuration.roots),
         INFO_FILE: info,
@@ -213,7 +213,9 @@ def read_validation(run_folder: Path, roots: Roots) -> tuple[ValidationClip, ...
         raise FileFormatError(f"is no record of validation clips: {error}", path=path) from error
 
 
-SYNTHETIC_FILE = "configs/synthetic_talking.json"  # of a run with synthetic talking: what it was made of
+DISTILLATION_FILE = "configs/distillation.json"
+# Of a run with clips whose motion was not recorded, by their group: what they were made of.
+PSEUDO_LABEL_FILES = {SYNTHETIC: "configs/synthetic_talking.json", DISTILLATION: DISTILLATION_FILE}
 PREPROC_FILE = f"configs/{ORIGINS_STEM}.json"
 NETWORK_FILE = "network.json"
 INFO_FILE = "network_info_full.json"

@@ -40,11 +40,13 @@ class ResumeMetadata:
         network: `Task.network_config` of its start.
         preproc_runs: name of the preprocessing run of each actor.
         has_weights: whether there is a checkpoint, whose weights replace the initial ones.
+        teacher: full name of the run of the teacher; None without one.
     """
 
     network: Mapping[str, Any]
     preproc_runs: Mapping[str, str]
     has_weights: bool
+    teacher: str | None = None
 
 
 class Batch(Protocol):
@@ -65,9 +67,6 @@ class Batch(Protocol):
         """The names of items whose data explain a loss that is not finite; all names where no item's data do."""
 
 
-RECORDED, SYNTHETIC = "recorded", "synthetic"  # groups of items whose losses are logged apart
-
-
 @runtime_checkable
 class MixedBatch(Protocol):
     """A `Batch` of several groups of items; the losses of a group have its name before theirs: "synthetic/mse"."""
@@ -75,19 +74,6 @@ class MixedBatch(Protocol):
     @property
     def group_sizes(self) -> Mapping[str, int]:
         """Number of items of each group, without padding; empty in a training without groups."""
-
-
-def group_sizes(num_items: int, num_synthetic: int | None) -> Mapping[str, int]:
-    """The `MixedBatch.group_sizes` of a batch.
-
-    Args:
-        num_items: without padding.
-        num_synthetic: number of synthetic items; None in a training without any.
-    """
-    if num_synthetic is None:
-        return {}
-    synthetic = min(num_items, num_synthetic)
-    return {RECORDED: num_items - synthetic, SYNTHETIC: synthetic}
 
 
 @dataclass(frozen=True)

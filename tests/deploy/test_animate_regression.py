@@ -98,7 +98,7 @@ def test_files(model: TrainedRegression, tmp_path: Path) -> None:
     info = model.info
     assert raw.shape == (17, info.values)
     assert (len(skin), len(tongue), jaw.shape, eyes.shape) == (17, 17, (17, 15), (17, 4))
-    shapes, at = model.components("skin"), info.num_shapes_skin
+    shapes, at = model.components("ann", "skin"), info.num_shapes_skin
     expected = shapes.mean + np.tensordot(raw[:, :at], shapes.matrix, axes=1)
     np.testing.assert_allclose(skin[:], expected, atol=1e-4)
     np.testing.assert_array_equal(np.concatenate([jaw, eyes], axis=1), raw[:, at + info.num_shapes_tongue :])

@@ -22,8 +22,8 @@ from audio2face.errors import UserError
 from audio2face.synthesis.recordings import labelled_recordings, synthetic_recordings
 from audio2face.synthesis.viseme_map import LipContact, MovingSpeech, fit_viseme_map, spread
 from audio2face.training.checkpoint import FOLDER
-from audio2face.training.data.batch_sampler import SyntheticShare
 from audio2face.training.data.dataset import TrainingData
+from audio2face.training.data.pseudo_labels import SYNTHETIC, Mixture, PseudoLabelledShare
 from audio2face.training.data.samplers import SegmentSampler, SequenceSampler, TimeShiftGrid
 from audio2face.training.data.sequences import num_rows
 from audio2face.training.data.synthetic import _delay, _EncodedClip
@@ -47,7 +47,7 @@ def segments(share: float, epochs: int = 0, **changes: Any) -> SegmentSampler:
         draw_seed=2,
         min_frames=10,
         max_frames=20,
-        synthetic=SyntheticShare(7, share, epochs),
+        mixture=Mixture((PseudoLabelledShare(SYNTHETIC, 7, share, epochs),)),
         **values,
     )
 
@@ -87,7 +87,7 @@ def test_processes_share_a_batch_and_its_synthetic_items() -> None:
         one, *shared = (sampler.batch_spec(position) for sampler in (whole, *parts))
         drawn = sorted((s.clip, s.start) for spec in shared for s in spec.segments)
         assert drawn == sorted((s.clip, s.start) for s in one.segments)
-        assert [spec.num_synthetic for spec in shared] == [2, 2]
+        assert [dict(spec.groups) for spec in shared] == [{"recorded": 2, "synthetic": 2}] * 2
 
 
 def test_sequences_are_mixed_in_the_same_way() -> None:
@@ -100,15 +100,15 @@ def test_sequences_are_mixed_in_the_same_way() -> None:
         length=2,
         stride=1,
         shifts=TimeShiftGrid(1.0),
-        synthetic=SyntheticShare(1, 0.25),
+        mixture=Mixture((PseudoLabelledShare(SYNTHETIC, 1, 0.25),)),
     )
     specs = list(sampler.epoch(0))
     drawn = [pair for spec in specs for pair in zip(spec.clips.tolist(), spec.starts.tolist(), strict=True)]
     assert sorted(pair for pair in drawn if pair[0] < 2) == [(0, start) for start in range(19)] + [
         (1, start) for start in range(30)
     ]
-    assert all(abs((spec.num_synthetic or 0) - len(spec.clips) / 4) < 1 for spec in specs)
-    assert all((spec.clips[len(spec.clips) - (spec.num_synthetic or 0) :] == 2).all() for spec in specs)
+    assert all(abs(spec.groups["synthetic"] - len(spec.clips) / 4) < 1 for spec in specs)
+    assert all((spec.clips[spec.groups["recorded"] :] == 2).all() for spec in specs)
 
 
 # --- motion -----------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def opening(data: TrainingData, skin: Float32Array) -> Float64Array:
 def test_lips_meet_in_each_p_b_and_m_and_move_as_far_as_recorded_ones(data: TrainingData) -> None:
     closed, spoken, closures = [], [], 0
     recorded = [opening(data, data.motions[clip.shot.id].skin) for clip in data.training_clips if clip.audio]
-    for clip, labelled in zip(data.synthetic_clips, labelled_recordings(SPEECH), strict=True):
+    for clip, labelled in zip(data.pseudo_labelled_clips, labelled_recordings(SPEECH), strict=True):
         opened = opening(data, data.motions[clip.shot.id].skin)
         times = (np.arange(len(opened)) + 0.5) / clip.shot.fps
         for phone in labelled.phones:
@@ -202,22 +202,21 @@ def test_the_style_is_that_of_training_shots_alone(configuration: Configuration,
     }
     (held_out,) = {clip.shot.id for clip in data.validation_clips}
     for shot, motion in moved.items():
-        again = replace(data, motions={**data.motions, shot: motion}, synthetic=None)
-        made = again.with_synthetic_talking(configuration.train).synthetic
-        assert made is not None
+        again = replace(data, motions={**data.motions, shot: motion}, pseudo_labelled=())
+        (made,) = again.with_synthetic_talking(configuration.train).pseudo_labelled
         same = [np.array_equal(made.motions[name].skin, data.motions[name].skin) for name in made.motions]
         assert set(same) == {shot == held_out}
 
 
 def test_everything_but_batches_sees_recorded_clips_alone(configuration: Configuration, data: TrainingData) -> None:
-    synthetic = {clip.shot.id for clip in data.synthetic_clips}
+    synthetic = {clip.shot.id for clip in data.pseudo_labelled_clips}
     assert len(synthetic) == 16
     assert not synthetic & {clip.shot.id for clip in (*data.training_clips, *data.validation_clips)}
     assert not synthetic & {shot.id for shot in data.shots}
-    assert min(clip.shot.first_global_frame for clip in data.synthetic_clips) == num_rows(data.shots)
+    assert min(clip.shot.first_global_frame for clip in data.pseudo_labelled_clips) == num_rows(data.shots)
     loader, _ = data.validation_segments(configuration.section("train", TrainDiffusion))
     assert {clip.shot.id for clip in loader.reader.clips} == {"s4_neutral"}
-    assert {clip.shot.emotion for clip in data.synthetic_clips} == {"neutral", "joy", "anger"}
+    assert {clip.shot.emotion for clip in data.pseudo_labelled_clips} == {"neutral", "joy", "anger"}
 
 
 # --- training ---------------------------------------------------------------------------------------------------------

@@ -9,68 +9,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
+from itertools import accumulate
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from audio2face.errors import UserError
-from audio2face.types import BoolArray, Int64Array
+from audio2face.training.data.pseudo_labels import GROUPS, RECORDED, Mixture, PseudoLabelledShare
+from audio2face.types import Int64Array
 
 BatchSpec = TypeVar("BatchSpec")
-
-
-@dataclass(frozen=True)
-class SyntheticShare:
-    """How much of a training is synthetic talking.
-
-    Item k of an epoch, counted from 0, is synthetic where floor((k + 1) share) exceeds floor(k share), so that any
-    stretch of n items has n times the share, give or take one. Synthetic items are drawn in random order, each once
-    before any is drawn again.
-
-    Attributes:
-        clips: number of synthetic clips, which are the last of all.
-        share: of the items of an epoch, from 0 to below 1.
-        epochs: number of epochs at the start whose items are all synthetic.
-    """
-
-    clips: int
-    share: float
-    epochs: int = 0
-
-    @property
-    def exact(self) -> Fraction:
-        """The share as it is written, without the rounding of its binary number."""
-        return Fraction(str(self.share))
-
-    def positions(self, recorded: int) -> int:
-        """The number of items of an epoch that has each of `recorded` items once."""
-        return int(recorded / (1 - self.exact))
-
-    def counts(self, positions: Int64Array) -> Int64Array:
-        """The number of synthetic items before positions of an epoch."""
-        share = self.exact
-        return positions * share.numerator // share.denominator
-
-    def is_synthetic(self, epoch: int, positions: int) -> BoolArray:
-        """Whether each item of an epoch is synthetic, bool `[positions]`."""
-        if epoch < self.epochs:
-            return np.ones(positions, bool)
-        return np.diff(self.counts(np.arange(positions + 1))) > 0
-
-    def drawn_before(self, epoch: int, positions: int) -> int:
-        """The number of synthetic items in all epochs before one."""
-        per_epoch = int(self.counts(np.array([positions]))[0])
-        return min(epoch, self.epochs) * positions + max(epoch - self.epochs, 0) * per_epoch
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BatchSampler(ABC, Generic[BatchSpec]):
     """Shuffles the items of each epoch, and shards each batch over the processes that train together.
 
-    An epoch has each recorded item once, and between them items of synthetic clips where there are any
-    (`SyntheticShare`). The items of a global batch go to the processes in turn, so that all processes together draw
+    An epoch has each recorded item once, and between them items of pseudo-labelled clips where there are any
+    (`Mixture`). The items of a global batch go to the processes in turn, so that all processes together draw
     what a single one would. In the last batch of an epoch some processes may have one item less than others. A process
     without any gets the first item of the batch as padding, which keeps it in step and has no weight in loss and
     metrics.
@@ -83,7 +40,7 @@ class BatchSampler(ABC, Generic[BatchSpec]):
         draw_seed: seed of all other draws (RNG_SEED_DATASET).
         rank: this process.
         world_size: number of processes.
-        synthetic: which clips are synthetic, and how many items of them are drawn; None: none.
+        mixture: which clips are pseudo-labelled, and how many items of them are drawn; None: none.
     """
 
     item_name: ClassVar[str]  # plural, a key of the fingerprint
@@ -95,7 +52,7 @@ class BatchSampler(ABC, Generic[BatchSpec]):
     draw_seed: int
     rank: int = 0
     world_size: int = 1
-    synthetic: SyntheticShare | None = None
+    mixture: Mixture | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world_size:
@@ -109,20 +66,25 @@ class BatchSampler(ABC, Generic[BatchSpec]):
     @property
     def num_items(self) -> int:
         """Items of an epoch."""
-        if self.synthetic is None:
+        if self.mixture is None:
             return self._num_recorded
-        return self.synthetic.positions(self._num_recorded)
+        return self.mixture.positions(self._num_recorded)
+
+    @property
+    def _bounds(self) -> tuple[int, ...]:
+        """Number of items of recorded clips, and of these with each kind of pseudo-labelled clips."""
+        counts = [kind.clips for kind in self._kinds]
+        last = len(self.clip_frames) - sum(counts)
+        return tuple(int(self._ends[end - 1]) for end in accumulate(counts, initial=last))
+
+    @property
+    def _kinds(self) -> tuple[PseudoLabelledShare, ...]:
+        return () if self.mixture is None else self.mixture.kinds
 
     @property
     def _num_recorded(self) -> int:
         """Items of recorded clips."""
-        clips = len(self.clip_frames) - (0 if self.synthetic is None else self.synthetic.clips)
-        return int(self._ends[clips - 1])
-
-    @property
-    def _num_synthetic(self) -> int:
-        """Items of synthetic clips."""
-        return int(self._ends[-1]) - self._num_recorded
+        return self._bounds[0]
 
     @abstractmethod
     def _draw(self, position: int, epoch: int, batch: int) -> BatchSpec:
@@ -143,11 +105,11 @@ class BatchSampler(ABC, Generic[BatchSpec]):
             "order_seed": self.order_seed,
             "draw_seed": self.draw_seed,
         }
-        if self.synthetic is not None:
+        for kind, start, end in zip(self._kinds, self._bounds, self._bounds[1:], strict=False):
             values |= {
-                f"synthetic_{self.item_name}": self._num_synthetic,
-                "synthetic_share": self.synthetic.share,
-                "synthetic_epochs": self.synthetic.epochs,
+                f"{kind.group}_{self.item_name}": end - start,
+                f"{kind.group}_share": kind.share,
+                f"{kind.group}_epochs": kind.epochs,
             }
         return values
 
@@ -162,10 +124,10 @@ class BatchSampler(ABC, Generic[BatchSpec]):
         return self._draw(position, epoch, batch)
 
     def order(self, epoch: int) -> Int64Array:
-        """The items of an epoch in shuffled order, `[num_items]`; those of synthetic clips follow all others."""
-        if self.synthetic is None:
+        """The items of an epoch in shuffled order, `[num_items]`; those of pseudo-labelled clips follow all others."""
+        if self.mixture is None:
             return _permutation(self.order_seed, epoch, self._num_recorded)
-        return _mixed_order(self.order_seed, epoch, self._num_recorded, self._num_synthetic, self.synthetic)
+        return _mixed_order(self.order_seed, epoch, self._bounds, self.mixture)
 
     def global_items(self, batch: int) -> range:
         """The positions in the epoch's order that belong to a batch."""
@@ -175,18 +137,26 @@ class BatchSampler(ABC, Generic[BatchSpec]):
     def local_items(self, epoch: int, batch: int) -> Sequence[int]:
         """The part of `global_items` of this process, at least one: the first of the batch where it is padding.
 
-        Recorded items come first, so that each process gets its share of the synthetic ones.
+        Recorded items come first, then those of each group, so that each process gets its share of all of them.
         """
         items: Sequence[int] = self.global_items(batch)
-        if self.synthetic is not None:
-            items = sorted(items, key=lambda item: self.order(epoch)[item] >= self._num_recorded)
+        if self.mixture is not None:
+            kinds = self._group_of(epoch, items)
+            items = [items[index] for index in np.argsort(kinds, kind="stable").tolist()]
         return items[self.rank :: self.world_size] or items[:1]
 
-    def num_synthetic(self, epoch: int, items: Sequence[int]) -> int | None:
-        """The number of synthetic items among those of an epoch; None in a training without any."""
-        if self.synthetic is None:
-            return None
-        return int((self.order(epoch)[np.asarray(items)] >= self._num_recorded).sum())
+    def groups(self, epoch: int, items: Sequence[int]) -> Mapping[str, int]:
+        """The number of items of each group among those of an epoch; empty in a training of recorded ones alone."""
+        if self.mixture is None:
+            return {}
+        counts = np.bincount(self._group_of(epoch, items), minlength=len(self._bounds)).tolist()
+        return dict(zip((RECORDED, *(kind.group for kind in self._kinds)), counts, strict=True))
+
+    def _group_of(self, epoch: int, items: Sequence[int]) -> Int64Array:
+        """The kind of items of an epoch: 0 recorded, then those of the mixture. `[items]`."""
+        numbers = self.order(epoch)[np.asarray(items)]
+        found: Int64Array = np.searchsorted(np.asarray(self._bounds), numbers, side="right")
+        return found
 
     def is_padding(self, batch: int) -> bool:
         """Whether a batch has fewer items than there are processes, and none for this one."""
@@ -199,22 +169,25 @@ def _permutation(seed: int, epoch: int, count: int) -> Int64Array:
 
 
 @lru_cache(maxsize=2)
-def _mixed_order(seed: int, epoch: int, recorded: int, synthetic: int, share: SyntheticShare) -> Int64Array:
-    """The items of an epoch: recorded ones, and from number `recorded` on synthetic ones, `[positions]`."""
-    positions = share.positions(recorded)
-    is_synthetic = share.is_synthetic(epoch, positions)
+def _mixed_order(seed: int, epoch: int, bounds: tuple[int, ...], mixture: Mixture) -> Int64Array:
+    """The items of an epoch, numbered in the order of recorded clips and of each kind of others, `[positions]`."""
+    recorded = bounds[0]
+    positions = mixture.positions(recorded)
+    groups = mixture.groups(epoch, positions)
+    before = mixture.drawn_before(epoch, positions).tolist()
     order = np.empty(positions, np.int64)
-    order[~is_synthetic] = _permutation(seed, epoch, recorded)[: positions - is_synthetic.sum()]
-    drawn = share.drawn_before(epoch, positions) + np.arange(is_synthetic.sum())
-    rounds = {
-        int(number): np.random.default_rng([seed, int(number), _SYNTHETIC]).permutation(synthetic)
-        for number in np.unique(drawn // synthetic)
-    }
-    order[is_synthetic] = [recorded + rounds[number // synthetic][number % synthetic] for number in drawn.tolist()]
+    order[groups == 0] = _permutation(seed, epoch, recorded)[: (groups == 0).sum()]
+    for number, kind in enumerate(mixture.kinds):
+        where = groups == number + 1
+        first, count = bounds[number], bounds[number + 1] - bounds[number]
+        drawn = before[number] + np.arange(where.sum())
+        # The group in the seed tells the order of its items from those of the others.
+        rounds = {
+            int(each): np.random.default_rng([seed, int(each), GROUPS.index(kind.group)]).permutation(count)
+            for each in np.unique(drawn // count)
+        }
+        order[where] = [first + rounds[item // count][item % count] for item in drawn.tolist()]
     return order
-
-
-_SYNTHETIC = 1  # tells the order of synthetic items from that of recorded ones
 
 
 def check_same_data(before: Mapping[str, float] | None, now: Mapping[str, float]) -> None:

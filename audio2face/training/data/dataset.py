@@ -11,8 +11,8 @@ How the diffusion task uses it::
     loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
 
 The streaming task does the same with coefficients; the regression task uses `sequences` and `validation_sequences`, and
-trains on coefficients. All add synthetic talking where the configuration asks for it, with `with_synthetic_talking`;
-everything else sees recorded clips alone.
+trains on coefficients. All add synthetic talking where it is asked for (`with_synthetic_talking`), and the streaming
+task the motion of a teacher (`training.distillation`); everything else knows recorded clips alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from audio2face.errors import UserError
 from audio2face.preproc.network_data import ClipRow as ClipRow
 from audio2face.training.data.actors import ActorSource, open_sources
 from audio2face.training.data.audio import AudioWindows, NoiseSettings, Recordings, check_recordings
-from audio2face.training.data.batch_sampler import SyntheticShare
 from audio2face.training.data.clips import (
     TrainingClip,
     TrainingShot,
@@ -38,7 +37,8 @@ from audio2face.training.data.clips import (
     make_shots,
     split_clips,
 )
-from audio2face.training.data.motion import ShotMotion, add_muted_shots, fit_shots, read_motions
+from audio2face.training.data.motion import JoinedMotions, ShotMotion, add_muted_shots, fit_shots, read_motions
+from audio2face.training.data.pseudo_labels import Mixture, PseudoLabelled
 from audio2face.training.data.samplers import (
     SegmentBatchSpec,
     SegmentSampler,
@@ -50,7 +50,7 @@ from audio2face.training.data.samplers import (
 )
 from audio2face.training.data.segments import BatchLoader, SegmentReader
 from audio2face.training.data.sequences import MotionBuffer, SequenceLoader
-from audio2face.training.data.synthetic import SyntheticTalking, is_used, open_recordings, synthetic_talking
+from audio2face.training.data.synthetic import is_used, open_recordings, synthetic_talking
 from audio2face.training.distributed import wait_for_all
 from audio2face.training.signals import interruptible
 from audio2face.types import CHANNELS
@@ -68,7 +68,7 @@ class TrainingData:
         recordings: audio of all clips.
         training_clips: clips of the training set, muted clips last.
         validation_clips: clips of the validation set.
-        synthetic: clips of synthetic speech, which are in no set; None: there are none.
+        pseudo_labelled: clips of speech whose motion was not recorded, which are in no set.
     """
 
     sources: tuple[ActorSource, ...]
@@ -78,12 +78,18 @@ class TrainingData:
     recordings: Recordings
     training_clips: tuple[TrainingClip, ...]
     validation_clips: tuple[TrainingClip, ...]
-    synthetic: SyntheticTalking | None = None
+    pseudo_labelled: tuple[PseudoLabelled, ...] = ()
 
     @property
-    def synthetic_clips(self) -> tuple[TrainingClip, ...]:
-        """Clips of synthetic speech, which follow the training clips in samplers and loaders."""
-        return () if self.synthetic is None else self.synthetic.clips
+    def pseudo_labelled_clips(self) -> tuple[TrainingClip, ...]:
+        """Clips of speech whose motion was not recorded, which follow the training clips in samplers and loaders."""
+        return tuple(clip for made in self.pseudo_labelled for clip in made.clips)
+
+    @property
+    def next_global_frame(self) -> int:
+        """The global index of the first frame behind all shots."""
+        shots = (*self.shots, *(clip.shot for clip in self.pseudo_labelled_clips))
+        return max(shot.first_global_frame + shot.num_frames for shot in shots)
 
     @classmethod
     def open(
@@ -159,11 +165,21 @@ class TrainingData:
             if world_size > 1:
                 wait_for_all()
             labelled = labelled or open_recordings(train)
-            first = max(shot.first_global_frame + shot.num_frames for shot in self.shots)
             made = synthetic_talking(
-                labelled, self.sources, self.training_clips, self.motions, self.recordings, train, first
+                labelled,
+                self.sources,
+                self.training_clips,
+                self.motions,
+                self.recordings,
+                train,
+                self.next_global_frame,
             )
-        return replace(self, motions={**self.motions, **made.motions}, synthetic=made)
+        return self.with_pseudo_labelled(made)
+
+    def with_pseudo_labelled(self, made: PseudoLabelled) -> TrainingData:
+        """The data with more clips of speech whose motion was not recorded."""
+        motions = JoinedMotions((self.motions, made.motions))
+        return replace(self, motions=motions, pseudo_labelled=(*self.pseudo_labelled, made))
 
     def segments(
         self,
@@ -183,7 +199,7 @@ class TrainingData:
             world_size: number of processes.
             margins: samples that are read before and after each segment.
         """
-        clips = (*self.training_clips, *self.synthetic_clips)
+        clips = (*self.training_clips, *self.pseudo_labelled_clips)
         loader = self._loader(train, clips, margins)
         sampler = SegmentSampler.from_config(
             train,
@@ -192,7 +208,7 @@ class TrainingData:
             batch_size=batch_size,
             rank=rank,
             world_size=world_size,
-            synthetic=self._synthetic_share(train),
+            mixture=self._mixture,
         )
         return loader, sampler
 
@@ -215,7 +231,7 @@ class TrainingData:
             rank: index of this process.
             world_size: number of processes.
         """
-        clips = (*self.training_clips, *self.synthetic_clips)
+        clips = (*self.training_clips, *self.pseudo_labelled_clips)
         loader = self._sequence_loader(train, clips, train.SEQ_LEN)
         sampler = SequenceSampler(
             clip_frames=loader.clip_frames,
@@ -228,14 +244,13 @@ class TrainingData:
             draw_seed=train.RNG_SEED_DATASET,
             rank=rank,
             world_size=world_size,
-            synthetic=self._synthetic_share(train),
+            mixture=self._mixture,
         )
         return loader, sampler
 
-    def _synthetic_share(self, train: TrainSection) -> SyntheticShare | None:
-        if self.synthetic is None:
-            return None
-        return SyntheticShare(len(self.synthetic.clips), train.SYNTHETIC_SHARE, train.SYNTHETIC_EPOCHS)
+    @property
+    def _mixture(self) -> Mixture | None:
+        return Mixture(tuple(made.share for made in self.pseudo_labelled)) if self.pseudo_labelled else None
 
     def validation_sequences(
         self, train: TrainRegression, most_frames: int

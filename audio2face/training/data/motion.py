@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -63,6 +64,29 @@ class ShotMotion:
         """
         skin, tongue, jaw, eye = (np.asarray(interpolate_frames(part, frames), np.float32) for part in self.parts)
         return ShotMotion(skin, tongue, jaw, eye, self.valid)
+
+
+@dataclass(frozen=True)
+class JoinedMotions(Mapping[str, ShotMotion]):
+    """Motion of shots from several mappings by id, each looked up when it is asked for.
+
+    Attributes:
+        parts: the mappings, which share no id.
+    """
+
+    parts: tuple[Mapping[str, ShotMotion], ...]
+
+    def __getitem__(self, shot: str) -> ShotMotion:
+        for part in self.parts:
+            if shot in part:
+                return part[shot]
+        raise KeyError(shot)
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self.parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
 
 
 def read_motions(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 import numpy as np
 
 from audio2face.config import TrainDiffusion, TrainStreaming
-from audio2face.training.data.batch_sampler import BatchSampler, SyntheticShare
+from audio2face.training.data.batch_sampler import BatchSampler
+from audio2face.training.data.pseudo_labels import Mixture
 from audio2face.types import Float64Array, Int64Array
 
 # --- Segments of clips, for the diffusion and the streaming network --------------------------------------------------
@@ -49,13 +50,13 @@ class SegmentBatchSpec:
         position: number of the batch since the start of training.
         segments: its items.
         is_padding: whether the one item is padding, which counts as no item.
-        num_synthetic: number of synthetic items, which are the last; None in a training without any.
+        groups: number of items of each group, which follow each other; empty in a training of recorded ones alone.
     """
 
     position: int
     segments: tuple[SegmentSpec, ...]
     is_padding: bool = False
-    num_synthetic: int | None = None
+    groups: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,7 +96,7 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
         batch_size: int,
         rank: int = 0,
         world_size: int = 1,
-        synthetic: SyntheticShare | None = None,
+        mixture: Mixture | None = None,
     ) -> SegmentSampler:
         """The sampler of a training section; the other arguments are those of `BatchSampler`."""
         pitch = train.AUGMENT["pitch_shift"]
@@ -107,7 +108,7 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
             draw_seed=train.RNG_SEED_DATASET,
             rank=rank,
             world_size=world_size,
-            synthetic=synthetic,
+            mixture=mixture,
             min_frames=train.SUBSEGMENT_MIN_FRAME,
             max_frames=train.SUBSEGMENT_MAX_FRAME,
             whole_clips=not train.TRAIN_ON_RANDOM_SUBSEGMENT,
@@ -131,7 +132,7 @@ class SegmentSampler(BatchSampler[SegmentBatchSpec]):
             lengths = dict.fromkeys(lengths, min(first, *(self.clip_frames[clip] for clip in clips.values())))
         items = self.local_items(epoch, batch)
         segments = tuple(self._segment(epoch, item, clips[item], lengths[item]) for item in items)
-        return SegmentBatchSpec(position, segments, self.is_padding(batch), self.num_synthetic(epoch, items))
+        return SegmentBatchSpec(position, segments, self.is_padding(batch), self.groups(epoch, items))
 
     def _length(self, epoch: int, item: int, clip: int) -> int:
         if self.whole_clips:
@@ -186,7 +187,7 @@ class SequenceBatchSpec:
         augmentation_ids: number of the augmentation: the seed of the noise of a muted clip, or the shift of cached
             speech features, see `CachedFeatures`.
         is_padding: whether the one item is padding, which counts as no item.
-        num_synthetic: number of synthetic items, which are the last; None in a training without any.
+        groups: number of items of each group, which follow each other; empty in a training of recorded ones alone.
     """
 
     position: int
@@ -195,7 +196,7 @@ class SequenceBatchSpec:
     time_shifts: Float64Array
     augmentation_ids: Int64Array
     is_padding: bool = False
-    num_synthetic: int | None = None
+    groups: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,7 @@ class SequenceSampler(BatchSampler[SequenceBatchSpec]):
             time_shifts=np.where(muted, 0.0, shifts[items]),
             augmentation_ids=ids[items],
             is_padding=self.is_padding(batch),
-            num_synthetic=self.num_synthetic(epoch, items.tolist()),
+            groups=self.groups(epoch, items.tolist()),
         )
 
 

@@ -22,16 +22,9 @@ from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.audio import NoiseKind, Recordings, noise
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.data.motion import ShotMotion
+from audio2face.training.data.pseudo_labels import group_ranges, group_sizes
 from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSpec
-from audio2face.training.task import (
-    PREFETCH_BATCHES,
-    RECORDED,
-    SYNTHETIC,
-    TensorBatch,
-    group_sizes,
-    prefetch,
-    suspect_items,
-)
+from audio2face.training.task import PREFETCH_BATCHES, TensorBatch, prefetch, suspect_items
 from audio2face.types import BoolArray, Float32Array, Float64Array
 
 
@@ -260,8 +253,8 @@ class SegmentBatch(TensorBatch):
 
     @property
     def group_sizes(self) -> Mapping[str, int]:
-        """Number of recorded and of synthetic items, without padding; empty in a training without synthetic ones."""
-        return group_sizes(len(self.sample_ids), self.spec.num_synthetic)
+        """Number of items of each group, without padding; empty in a training of recorded ones alone."""
+        return group_sizes(len(self.sample_ids), self.spec.groups)
 
     def suspects(self) -> Sequence[str]:
         """Ids of the items whose data can cause a non-finite loss."""
@@ -280,34 +273,34 @@ SegmentLoss = Callable[[Tensor, Tensor, Sequence[int], Tensor | None, Tensor | N
 def segment_losses(
     loss_fn: SegmentLoss, predicted: Tensor, target: Tensor, batch: SegmentBatch, valid: Tensor | None
 ) -> Mapping[str, Tensor]:
-    """The losses of a batch as `Task.losses` gives them: of all items, and apart of recorded and of synthetic ones.
+    """The losses of a batch as `Task.losses` gives them: of all items, and apart of each group.
 
     Args:
         loss_fn: computes losses that are means over items.
         predicted: `[batch, frames, channels]`.
         target: `[batch, frames, channels]`.
-        batch: its actors and lengths; synthetic items come last.
+        batch: its actors and lengths; items of a group follow each other.
         valid: mask of the channels with data, `[batch, channels]`; None: all.
     """
-    if batch.spec.num_synthetic is None:
+    groups = batch.spec.groups
+    if not groups:
         losses = loss_fn(predicted, target, batch.actors, batch.lengths, valid)
         return {"total": losses.total, **losses.terms}
-    items, synthetic = len(target), batch.spec.num_synthetic
-    sizes = [items - synthetic, synthetic]
+    items, sizes = len(target), list(groups.values())
 
     def split(values: Tensor | None) -> Sequence[Tensor | None]:
-        return (None, None) if values is None else torch.split(values, sizes)
+        return [None] * len(sizes) if values is None else torch.split(values, sizes)
 
-    actors = (batch.actors[: sizes[0]], batch.actors[sizes[0] :])
+    actors = [batch.actors[part] for part in group_ranges(groups).values()]
     parts = (torch.split(predicted, sizes), torch.split(target, sizes), actors, split(batch.lengths), split(valid))
     sides = zip(*parts, strict=True)
-    groups = [loss_fn(*side) if size else None for size, side in zip(sizes, sides, strict=True)]
-    shares = [(size / items, group) for size, group in zip(sizes, groups, strict=True) if group is not None]
+    found = [loss_fn(*side) if size else None for size, side in zip(sizes, sides, strict=True)]
+    shares = [(size / items, group) for size, group in zip(sizes, found, strict=True) if group is not None]
     mixed = {"total": torch.stack([share * group.total for share, group in shares]).sum()}
     names = shares[0][1].terms
     for name in names:
         mixed[name] = torch.stack([share * group.terms[name] for share, group in shares]).sum()
-    for label, group in zip((RECORDED, SYNTHETIC), groups, strict=True):
+    for label, group in zip(groups, found, strict=True):
         for name in names:
             mixed[f"{label}/{name}"] = target.new_zeros(()) if group is None else group.terms[name]
     return mixed

@@ -21,8 +21,9 @@ from audio2face.training.data.clips import TrainingClip, TrainingShot
 from audio2face.training.data.features import CachedFeatures
 from audio2face.training.data.motion import ShotMotion
 from audio2face.training.data.phonemes import PhonemeTables
+from audio2face.training.data.pseudo_labels import group_sizes
 from audio2face.training.data.samplers import SequenceBatchSpec
-from audio2face.training.task import PREFETCH_BATCHES, TensorBatch, group_sizes, prefetch, suspect_items
+from audio2face.training.task import PREFETCH_BATCHES, TensorBatch, prefetch, suspect_items
 from audio2face.types import BoolArray, Float32Array, Float64Array, Int64Array
 
 
@@ -163,8 +164,8 @@ class SequenceBatch(TensorBatch):
 
     @property
     def group_sizes(self) -> Mapping[str, int]:
-        """Number of recorded and of synthetic items, without padding; empty in a training without synthetic ones."""
-        return group_sizes(len(self.sample_ids), self.spec.num_synthetic)
+        """Number of items of each group, without padding; empty in a training of recorded ones alone."""
+        return group_sizes(len(self.sample_ids), self.spec.groups)
 
     def suspects(self) -> Sequence[str]:
         """Ids of the items whose data can cause a non-finite loss."""

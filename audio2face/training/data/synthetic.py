@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -38,9 +36,15 @@ from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.audio import Recordings
 from audio2face.training.data.clips import TrainingClip, TrainingShot
 from audio2face.training.data.motion import ShotMotion
+from audio2face.training.data.pseudo_labels import (
+    SYNTHETIC,
+    EmotionDraws,
+    PseudoLabelled,
+    PseudoLabelledShare,
+    placed,
+)
 from audio2face.types import CHANNELS, BoolArray, Float32Array, Float64Array
 
-SPEAKER = "synthetic"
 _SPEECH = 0.5  # probability from which a recorded frame is speech
 _GAINS = (0.3, 2.0)  # limits: motion that speech hardly tells is not inflated
 _GAIN_ROUNDS = 6  # contacts of the lips take some of the spread, so that the gain is approached
@@ -49,21 +53,6 @@ _ONSET_SECONDS = 0.06  # in which the size of speech sets in and ends: the face 
 _DELAYS = np.arange(-6, 9) / 100  # seconds, in which recorded faces are searched behind the rules
 _CLOSURE = VISEME_CHANNELS.index("closure")
 _MOVED_BY_SPEECH = ("skin", "tongue", "jaw")  # the eyes keep the size that the map gives them
-
-
-@dataclass(frozen=True)
-class SyntheticTalking:
-    """Clips of synthetic speech.
-
-    Attributes:
-        clips: one whole recording each, with shots of their own.
-        motions: motion of the shots, by id.
-        record: what they were made of, as JSON.
-    """
-
-    clips: tuple[TrainingClip, ...]
-    motions: Mapping[str, ShotMotion]
-    record: Mapping[str, Any]
 
 
 def is_used(train: TrainSection) -> bool:
@@ -90,7 +79,7 @@ def synthetic_talking(
     recordings: Recordings,
     train: TrainSection,
     first_global_frame: int,
-) -> SyntheticTalking:
+) -> PseudoLabelled:
     """Gives each actor its share of the recordings, in turn, with motion in the actor's style.
 
     A recording has the emotion of a training clip of the actor, drawn in proportion to their frames.
@@ -120,13 +109,13 @@ def synthetic_talking(
         if fps not in rules:
             rules[fps] = [VisemeRules.of(recording, fps) for recording in labelled]
         style = ActorStyle.fit(source, own, motions, recordings, rules[fps])
-        emotions = _Emotions(own, np.random.default_rng((train.SYNTHETIC_SEED, index)))
+        emotions = EmotionDraws(own, np.random.default_rng((train.SYNTHETIC_SEED, index)))
         found += [style.clip(made, emotions.draw()) for made in rules[fps][index :: len(sources)]]
-    starts = accumulate((clip.num_frames for clip, _ in found), initial=first_global_frame)
-    clips = tuple(_starting_at(clip, start) for (clip, _), start in zip(found, starts, strict=False))
+    clips = placed((clip for clip, _ in found), first_global_frame)
     minutes = sum(recording.seconds for recording in labelled) / 60
     LOGGER.info("synthetic talking: %.1f minutes in %d recordings", minutes, len(clips))
-    return SyntheticTalking(
+    return PseudoLabelled(
+        PseudoLabelledShare(SYNTHETIC, len(clips), train.SYNTHETIC_SHARE, train.SYNTHETIC_EPOCHS),
         clips,
         {clip.shot.id: motion for clip, (_, motion) in zip(clips, found, strict=True)},
         {
@@ -139,25 +128,6 @@ def synthetic_talking(
             "recordings": len(clips),
         },
     )
-
-
-def _starting_at(clip: TrainingClip, first_global_frame: int) -> TrainingClip:
-    return replace(clip, shot=replace(clip.shot, first_global_frame=first_global_frame))
-
-
-class _Emotions:
-    """Draws emotions in proportion to the frames of clips."""
-
-    def __init__(self, clips: Sequence[TrainingClip], rng: np.random.Generator) -> None:
-        frames: Counter[str] = Counter()
-        for clip in clips:
-            frames[clip.shot.emotion] += clip.num_frames
-        self._names = sorted(frames)
-        self._shares = np.array([frames[name] for name in self._names]) / sum(frames.values())
-        self._rng = rng
-
-    def draw(self) -> str:
-        return self._names[int(self._rng.choice(len(self._names), p=self._shares))]
 
 
 @dataclass(frozen=True)
@@ -282,10 +252,10 @@ class ActorStyle:
 
     def clip(self, rules: VisemeRules, emotion: str) -> tuple[TrainingClip, ShotMotion]:
         """A clip of a whole recording and its motion; the shot has no place among the global frames yet."""
-        name = f"{SPEAKER} {rules.recording.audio.stem}"  # no name of a shot has a space
+        name = f"{SYNTHETIC} {rules.recording.audio.stem}"  # no name of a shot has a space
         frames, actor = len(rules.channels), self.source.actor
         shot = TrainingShot(f"{actor} {name}", actor, name, frames, rules.fps, emotion, 0)
-        clip = TrainingClip(shot, 0, frames - 1, SPEAKER, "", rules.recording.audio)
+        clip = TrainingClip(shot, 0, frames - 1, SYNTHETIC, "", rules.recording.audio)
         return clip, self.motion(rules, emotion)
 
     def motion(self, rules: VisemeRules, emotion: str) -> ShotMotion:

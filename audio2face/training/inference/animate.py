@@ -27,6 +27,7 @@ from audio2face.training.inference.trained_run import TrainedRun
 from audio2face.types import Float32Array
 
 DEFAULT_MODE: InferenceMode = "offline"
+EXPORTED_MODE: InferenceMode = "streaming_stateless_onnx"  # of what consumers run
 _BLOCK_FRAMES = 64
 
 # Animates the next windows, float32 audio [windows, samples], to the frames that are kept of them, float32

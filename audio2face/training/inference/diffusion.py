@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from audio2face.audio import Track
-from audio2face.config import TrainDiffusion
+from audio2face.config import InferenceDiffusion, TrainDiffusion
 from audio2face.console import LOGGER
 from audio2face.errors import FileFormatError, UserError
 from audio2face.inference import (
@@ -25,7 +26,7 @@ from audio2face.inference import (
     seeded_noise,
 )
 from audio2face.models.diffusion.network import DiffusionNetwork, DiffusionSettings
-from audio2face.models.diffusion.process import NoiseSource
+from audio2face.models.diffusion.process import NoiseSource, make_noise_schedule
 from audio2face.models.diffusion.sampling import WindowSampler, initial_hidden_state, sample_clip
 from audio2face.models.windows import WindowSchedule
 from audio2face.preproc.artifacts import PreprocArtifacts
@@ -33,7 +34,14 @@ from audio2face.training.data import actors
 from audio2face.training.data.segments import num_segment_samples
 from audio2face.training.diffusion import CONSTANTS_FILE, load_network
 from audio2face.training.distributed import choose_device
-from audio2face.training.inference.animate import Mode, RawNetwork, RawOptions, SamplingOptions, animate_windows
+from audio2face.training.inference.animate import (
+    EXPORTED_MODE,
+    Mode,
+    RawNetwork,
+    RawOptions,
+    SamplingOptions,
+    animate_windows,
+)
 from audio2face.training.inference.trained_run import TrainedRun
 from audio2face.training.run_folder import DEPLOY_FOLDER, NETWORK_FILE, TrainingRun
 from audio2face.types import Float32Array
@@ -114,6 +122,25 @@ class TrainedDiffusion(TrainedRun):
                 hint="Correct STREAMING_CFG and AUDIO_PARAMS in config_train.py, and train again.",
             )
         return windows
+
+    @property
+    def own_fps(self) -> Fraction:
+        """Frames per second of its windows."""
+        return self.windows.fps
+
+    def exported_output(self, actor: str, emotion: str, fps: Fraction) -> RawDiffusion:
+        """The exported network, with the denoising steps of the run; it has a rate of its own. See `TrainedRun`."""
+        train, inference = self.train, self.run.configuration.section("inference", InferenceDiffusion)
+        schedule = make_noise_schedule(
+            train.DIFFUSION_NOISE_SCHEDULE, train.DIFFUSION_STEPS, inference.TIMESTEP_RESPACING
+        )
+        options = RawOptions(
+            actor=self.check_actor(actor, "the actor"),
+            emotion=emotion,
+            mode=Mode.parse(EXPORTED_MODE),
+            sampling=SamplingOptions(schedule),
+        )
+        return RawDiffusion(self, options)
 
     def identity(self, actor: str) -> Float32Array:
         """The one-hot input of an actor, `[actors]`."""

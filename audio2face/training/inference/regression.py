@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,9 @@ from audio2face.inference import RegressionSession, graph_device
 from audio2face.model_folder import EmotionDatabase, RegressionInfo
 from audio2face.model_folder.regression import open_database
 from audio2face.models.regression.network import ExportedRegression, RegressionNetwork, RegressionSettings
-from audio2face.preproc.artifacts import PreprocArtifacts
 from audio2face.preproc.network_data import PcaComponents
-from audio2face.training.data import actors
 from audio2face.training.distributed import choose_device
-from audio2face.training.inference.animate import Mode, RawNetwork, RawOptions, animate_windows
+from audio2face.training.inference.animate import EXPORTED_MODE, Mode, RawNetwork, RawOptions, animate_windows
 from audio2face.training.inference.trained_run import TrainedRun, deployed_resampler
 from audio2face.training.regression import load_network
 from audio2face.training.run_folder import DEPLOY_FOLDER, INFO_FILE, NETWORK_FILE, TrainingRun, recorded_verts
@@ -76,29 +75,27 @@ class TrainedRegression(TrainedRun):
         """The actor whose face the network animates."""
         return self.info.actor
 
-    def components(self, part: Mesh) -> PcaComponents:
-        """The PCA components of skin or tongue that the network was trained on, with the neutral pose as their mean.
+    def components(self, actor: str, part: Mesh) -> PcaComponents:
+        """The components of skin or tongue that the network was trained on, with the neutral pose as their mean.
 
         Raises:
             UserError: they were removed, or changed since the training.
         """
-        origin = self.origin(self.actor)
-        path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
-        if path is not None:
-            components = actors.read_components(path)
-        else:
-            assert origin.folder is not None  # training requires one of the two
-            artifacts = PreprocArtifacts.open(origin.folder)
-            components = artifacts.skin if part == "skin" else artifacts.tongue
-            path = origin.folder
+        found = super().components(actor, part)
         expected = self.settings.skin_size if part == "skin" else self.settings.tongue_size
-        if len(components.matrix) != expected:
+        if len(found.matrix) != expected:
+            origin = self.origin(actor)
             raise UserError(
-                f"has {len(components.matrix)} components of the {part}, the network was trained on {expected}",
-                path=path,
+                f"has {len(found.matrix)} components of the {part}, the network was trained on {expected}",
+                path=origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH", origin.folder),
                 hint="The actor was preprocessed again since then: train again.",
             )
-        return components
+        return found
+
+    def exported_output(self, actor: str, emotion: str, fps: Fraction) -> RawRegression:
+        """The exported network, with the implicit emotion as the run was configured; see `TrainedRun`."""
+        actor = self.check_actor(actor, "the actor")
+        return RawRegression(self, RawOptions(actor=actor, emotion=emotion, mode=Mode.parse(EXPORTED_MODE), fps=fps))
 
     @cached_property
     def database(self) -> EmotionDatabase:
@@ -152,7 +149,7 @@ class RawRegression(RawNetwork):
     def __init__(self, model: TrainedRegression, options: RawOptions) -> None:
         self._model, self.options, info = model, options, model.info
         self._emotion = model.emotion(options.emotion, options.source)
-        skin, tongue = model.components("skin"), model.components("tongue")
+        skin, tongue = model.components(model.actor, "skin"), model.components(model.actor, "tongue")
         self._skin, self._tongue = (part.matrix.reshape(len(part.matrix), -1) for part in (skin, tongue))
         self.windows = info.windows(options.fps)
         self.output_size = info.values

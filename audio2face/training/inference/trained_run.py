@@ -1,21 +1,31 @@
 """A finished training run, opened for inference: actors, emotions, and how recordings are read.
 
-It holds for networks of every family. All values are those that the run recorded; later changes of the configuration
-have no effect on them.
+It holds for networks of every family, each of which derives its own class. All values are those that the run recorded;
+later changes of the configuration have no effect on them.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from audio2face.audio import Method, Resampler, Track, read_track
 from audio2face.config import TrainSection
 from audio2face.dataset.shots import EmotionVectors
 from audio2face.errors import UserError
 from audio2face.inference.retiming import choose_voice
+from audio2face.preproc.artifacts import PreprocArtifacts
+from audio2face.preproc.network_data import PcaComponents
+from audio2face.training.data import actors
 from audio2face.training.run_folder import Origin, TrainingRun, read_origins
+from audio2face.types import Mesh
+
+if TYPE_CHECKING:
+    from audio2face.training.inference.animate import RawNetwork
 
 
 def deployed_resampler(method: Method, resampler: Resampler) -> Resampler:
@@ -24,7 +34,7 @@ def deployed_resampler(method: Method, resampler: Resampler) -> Resampler:
 
 
 @dataclass(frozen=True)
-class TrainedRun:
+class TrainedRun(ABC):
     """A finished training run; files are read on first use.
 
     Attributes:
@@ -32,6 +42,33 @@ class TrainedRun:
     """
 
     run: TrainingRun
+
+    @classmethod
+    @abstractmethod
+    def open(cls, path: Path) -> Self:
+        """Opens a run.
+
+        Raises:
+            UserError: there is no such run, it is unfinished, or it holds another kind of network.
+        """
+
+    @property
+    def own_fps(self) -> Fraction | None:
+        """Frames per second of a network that has a rate of its own."""
+        return None
+
+    @abstractmethod
+    def exported_output(self, actor: str, emotion: str, fps: Fraction) -> RawNetwork:
+        """The exported network of the run, to be run over whole recordings as it was trained.
+
+        Args:
+            actor: whose face is animated, in its own style.
+            emotion: name of the emotion.
+            fps: frames per second of a network that has no rate of its own.
+
+        Raises:
+            UserError: there is no such actor or emotion, or files of the run are damaged or missing.
+        """
 
     @cached_property
     def train(self) -> TrainSection:
@@ -77,6 +114,20 @@ class TrainedRun:
             choose_voice(path),
             train.AUDIO_RESAMPLER,
         )
+
+    def components(self, actor: str, part: Mesh) -> PcaComponents:
+        """The components of skin or tongue that an actor was trained on, with their mean pose.
+
+        Raises:
+            UserError: they were removed.
+        """
+        origin = self.origin(actor)
+        path = origin.files.get(f"{part.upper()}_PCA_SHAPES_FPATH")
+        if path is not None:
+            return actors.read_components(path)
+        assert origin.folder is not None  # training requires one of the two
+        artifacts = PreprocArtifacts.open(origin.folder)
+        return artifacts.skin if part == "skin" else artifacts.tongue
 
     def origin(self, actor: str) -> Origin:
         """The data that an actor was trained on.
