@@ -100,11 +100,11 @@ def plan_shots(take: Take) -> ShotPlan:
         notes.append(f"{gaps / fps:.1f} s in or between long gaps of tracking are left out")
     sounds: Counter[str] = Counter()
     for shot in found:
-        sounds.update(count_sounds(_heard(take, shot.first, shot.stop, samples), MONO_RATE))
+        sounds.update(count_sounds(_sound_of(take, shot.first, shot.stop, samples), MONO_RATE))
     return ShotPlan(shots, samples, dict(sounds), tuple(notes))
 
 
-def _heard(take: Take, first: int, stop: int, samples: Float32Array) -> Float32Array:
+def _sound_of(take: Take, first: int, stop: int, samples: Float32Array) -> Float32Array:
     """The samples of some frames, mono at 16 kHz."""
     return take_range(samples, sound_range(take, first, stop, MONO_RATE))
 
@@ -114,7 +114,7 @@ def _loudness(take: Take, first: int, stop: int, samples: Float32Array) -> Float
     fps, parts = float(take.fps), []
     for begin in range(first, stop, _BLOCK_FRAMES):
         end = min(begin + _BLOCK_FRAMES, stop)
-        parts.append(interval_loudness(_heard(take, begin, end, samples), MONO_RATE, fps, end - begin))
+        parts.append(interval_loudness(_sound_of(take, begin, end, samples), MONO_RATE, fps, end - begin))
     return np.concatenate(parts)
 
 

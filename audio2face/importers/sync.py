@@ -14,7 +14,7 @@ import numpy as np
 
 from audio2face.dataset.arkit_names import ARKIT_NAMES
 from audio2face.dataset.checks.relation import Relation, SoundFeatures, sound_features
-from audio2face.geometry.frames import blocks_of
+from audio2face.geometry.frames import PoseReader, blocks_of
 from audio2face.importers.take import Take
 from audio2face.types import Float32Array
 
@@ -91,7 +91,7 @@ def shifted(take: Take, seconds: float) -> Take:
 def _offset_of(takes: Sequence[Take], sounds: _Sounds) -> Offset:
     step = max(1, round(float(takes[0].fps) / _ENOUGH_FPS))
     fps = float(takes[0].fps) / step
-    sketches = [_sketch(take)[: round(_ENOUGH_SECONDS * float(take.fps)) : step] for take in takes]
+    sketches = [_sketch(take, step) for take in takes]
     moved = [_from_start(sounds[take.audio], take.audio_start - 0.5 / fps) for take in takes]
     relation = Relation(sketches, moved, fps)
     coarse = np.round(np.arange(-_FARTHEST, _FARTHEST + _STEP / 2, _STEP), 3)
@@ -108,26 +108,30 @@ def _offset_of(takes: Sequence[Take], sounds: _Sounds) -> Offset:
     return Offset(lag if is_clear else 0.0, value, near, is_clear, goes_together)
 
 
-def _sketch(take: Take) -> Float32Array:
-    """Numbers that represent the mouth in each frame, float32 `[frames, values]`; NaN in frames that were lost."""
+def _sketch(take: Take, step: int) -> Float32Array:
+    """Numbers that represent the mouth in every `step`-th frame, as far as they are enough.
+
+    Returns:
+        float32 `[frames, values]`; NaN in frames that were lost.
+    """
+    frames = slice(0, min(take.num_frames, round(_ENOUGH_SECONDS * float(take.fps))), step)
     if take.weights is not None:
-        values = take.weights[:, _MOUTH].copy()
+        values = take.weights[frames][:, _MOUTH]
     else:
         assert take.meshes is not None
-        values = _sampled(take)
-    values[take.lost] = np.nan
+        values = _sampled(take.meshes.skin, frames)
+    values[take.lost[frames]] = np.nan
     return values
 
 
-def _sampled(take: Take) -> Float32Array:
-    assert take.meshes is not None
-    skin = take.meshes.skin
+def _sampled(skin: PoseReader, frames: slice) -> Float32Array:
+    """Some vertices of every `frames.step`-th frame before `frames.stop`, `[frames, 3 * vertices]`."""
     chosen = np.unique(np.linspace(0, skin.num_verts - 1, min(skin.num_verts, _SAMPLED)).astype(np.intp))
     parts = [
-        skin.read(block.start, block.stop)[:, chosen].reshape(block.stop - block.start, -1)
-        for block in blocks_of(skin.num_frames, 12 * skin.num_verts)
+        skin.read(block.start, block.stop)[-block.start % frames.step :: frames.step, chosen]
+        for block in blocks_of(frames.stop, 12 * skin.num_verts)
     ]
-    return np.asarray(np.concatenate(parts), np.float32)
+    return np.concatenate(parts).astype(np.float32, copy=False).reshape(-1, 3 * len(chosen))
 
 
 def _from_start(sound: SoundFeatures, seconds: float) -> SoundFeatures:

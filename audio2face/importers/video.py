@@ -22,7 +22,15 @@ from audio2face.importers.film_quality import describe_film, describe_weights, h
 from audio2face.importers.kinds import Importer, ImportOptions
 from audio2face.importers.landmarker import MEASURED, check_model
 from audio2face.importers.naming import emotion_in, take_names
-from audio2face.importers.smoothing import SMOOTHING_SECONDS, compare, faded, lip_contacts, remove_rest, smooth
+from audio2face.importers.smoothing import (
+    SMOOTHING_SECONDS,
+    compare,
+    faded,
+    gaze_through_blinks,
+    lip_contacts,
+    remove_rest,
+    smooth,
+)
 from audio2face.importers.sound import find_recording
 from audio2face.importers.take import HeadMotion, Take, TakeSummary
 from audio2face.importers.timing import Gridded, on_grid
@@ -159,6 +167,7 @@ def take_of(track: FaceTrack, film: Film, name: str, *, smoothing: float, keeps_
     alone = smooth(weights, fps, contacts, smoothing, keep=False)
     gaps = open_rig("example").lip_gaps().mean(axis=1)
     figures = compare(weights, smoothed, alone, fps, contacts, gaps)
+    eyes = eyes_of_weights(smoothed)
     return Take(
         name=name,
         source=film.path,
@@ -166,7 +175,7 @@ def take_of(track: FaceTrack, film: Film, name: str, *, smoothing: float, keeps_
         lost=grid.lost,
         weights=smoothed,
         captured=MEASURED,
-        eyes=eyes_of_weights(smoothed),
+        eyes=None if eyes is None else gaze_through_blinks(eyes, smoothed, fps),
         head=HeadMotion(angles=angles, positions=positions),
         lips_meet=faded(contacts, fps) if contacts.any() else None,
         audio_start=float(track.times[0]),

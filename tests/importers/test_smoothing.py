@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audio2face.dataset.arkit_names import ARKIT_INDEX
-from audio2face.importers.smoothing import compare, jitter, lip_contacts, remove_rest, smooth
+from audio2face.importers.smoothing import compare, gaze_through_blinks, jitter, lip_contacts, remove_rest, smooth
 from audio2face.types import Float32Array
 
 JAW, BLINK = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["eyeBlinkLeft"]
@@ -49,6 +49,19 @@ def test_closures_and_blinks_keep_their_values() -> None:
     assert (figures.closures, figures.blinks) == (1, 1)
     assert figures.opening == pytest.approx((0.2, 10 * alone[100:102, JAW].mean(), 0.2))
     assert figures.blink_retention == pytest.approx(1)
+
+
+def test_the_gaze_does_not_fall_in_blinks() -> None:
+    lids, pitch = np.zeros(200, np.float32), np.linspace(0, 4, 200, dtype=np.float32)
+    lids[50:55] = 0.2, 0.6, 0.6, 0.4, 0.1
+    lids[100:150] = 0.6  # a second: the eyes may look down
+    fallen = pitch + 30 * lids
+    weights = weights_of(eyeBlinkLeft=lids, eyeBlinkRight=lids)
+    eyes = np.zeros((200, 2, 2), np.float32)
+    eyes[:, :, 0] = fallen[:, None]
+    through = gaze_through_blinks(eyes, weights, FPS)[:, :, 0]
+    np.testing.assert_allclose(through[:100], np.stack([pitch[:100]] * 2, axis=1), atol=1e-5)
+    np.testing.assert_array_equal(through[100:, 0], fallen[100:])
 
 
 def test_the_middle_of_a_long_closure_is_smoothed() -> None:
