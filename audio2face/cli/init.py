@@ -35,6 +35,11 @@ _FILES = ("dataset", "preproc", "train", "inference")
 _DIFFERENT_RATE = 0.015  # relative difference of a given rate from the measured one that is worth a warning
 _SHOTS_FOR_TEST = 20  # from which every tenth can be spared
 _TEST_SET = "TEST_FRACTION = 0.1  # every tenth shot is kept for evaluation: neither preprocessing nor training sees it"
+_SHAPES_AS_BASIS = """
+# Where the blend shapes made the animation, as weights on a rig do, a regression or streaming network can give their
+# weights themselves, with scores like those of "pca", the default: docs/framework.md, "Blend shapes as the basis".
+# SKIN_BASIS = "blendshapes"
+"""
 _WORTH_KNOWING = {
     "SKIN_NEUTRAL_FPATH": "the neutral pose; the mean of the poses is used",
     "SKIN_FACES_FPATH": "polygons; the face is drawn as points",
@@ -249,12 +254,17 @@ def configuration_files(project: Project, roots: Roots) -> dict[str, str]:
         settings += f'DEFAULT_SHOT_EMOTION_NAME = "{emotion}"\nSHOT_EMOTION_NAME_FOR_ALL_ZEROS = "{emotion}"\n'
     return {
         "dataset": _dataset_file(project, roots),
-        "preproc": f'"""Preprocessing of {project.name}."""\n\nRUN_NAME = "{project.name}"\n',
+        "preproc": _preproc_file(project),
         "train": f'"""Training of {project.name}: {project.minutes:.1f} minutes of data."""\n\n'
         f'RUN_NAME = "{project.name}"\nNETWORK_TYPE = "{project.network}"\n\n{settings}',
         "inference": f'"""Animation with {project.name}."""\n\n'
         f'ACTOR_NAME = "{actor}"\nEMOTION_LABEL = "{emotion}"\n{respacing}',
     }
+
+
+def _preproc_file(project: Project) -> str:
+    choice = _SHAPES_AS_BASIS if "BLENDSHAPE_SKIN_FPATH" in project.found.paths else ""
+    return f'"""Preprocessing of {project.name}."""\n\nRUN_NAME = "{project.name}"\n{choice}'
 
 
 def _dataset_file(project: Project, roots: Roots) -> str:

@@ -33,6 +33,7 @@ _CHOSEN = {
 }
 _FARTHEST_ANGLE = 3.15
 _DEEPEST = 3  # folders below a source
+_ARCHIVE = ".zip"  # in which the app shares takes
 _HEAD = ("HeadYaw", "HeadPitch", "HeadRoll")
 _EYES = ("RightEyePitch", "RightEyeYaw", "LeftEyePitch", "LeftEyeYaw")
 _METAHUMAN = ("take.json", "frame_log.csv", "depth_data.bin", "depth_metadata.mhaical", "video_metadata.json")
@@ -217,6 +218,8 @@ def _tables_of(source: Path) -> list[Path]:
             raise _no_take(source)
         _refuse_neutral(source)
         return [source]
+    if source.suffix.lower() == _ARCHIVE:
+        raise _packed(source)
     beside = [path for path in source.parent.glob("*.csv") if _split(path)[0] == source.stem and is_live_link(path)]
     if not beside:
         raise FileFormatError(
@@ -303,11 +306,18 @@ def _no_take(source: Path) -> UserError:
             path=tables[0],
             hint="Other tables of ARKit's weights are of the kind arkit.",
         )
+    archive = next((path for path in files if path.suffix.lower() == _ARCHIVE), None)
+    if archive is not None:
+        return _packed(archive)
     return UserError(
         "holds no table of Live Link Face",
         path=source,
         hint="A take's folder has a CSV file; share the take from the app with all its files.",
     )
+
+
+def _packed(archive: Path) -> UserError:
+    return UserError("is an archive", path=archive, hint="Unpack it, and give the folder of the take.")
 
 
 def _columns_of(header: Sequence[str]) -> str:

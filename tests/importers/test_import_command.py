@@ -70,6 +70,15 @@ def test_the_example_actor_comes_back(tmp_path: Path, home: Path) -> None:
     np.testing.assert_allclose(written[lead : lead + count], spoken.samples[:count], atol=2**-15)
 
 
+def test_the_configuration_offers_the_shapes_as_the_basis(tmp_path: Path, home: Path) -> None:
+    write_take(tmp_path / "takes", "mary", babble(2.0))
+    imported("livelink", tmp_path / "takes")
+    path = home / "configs/mary/config_preproc.py"
+    assert load("mary", stage="preproc").preproc.SKIN_BASIS == "pca"
+    path.write_text(path.read_text().replace("# SKIN_BASIS", "SKIN_BASIS"))
+    assert load("mary", stage="preproc").preproc.SKIN_BASIS == "blendshapes"
+
+
 def test_the_tongue_is_made_and_labelled(tmp_path: Path, home: Path) -> None:
     spoken = performed()
     write_take(tmp_path / "takes", "ada", spoken)

@@ -236,6 +236,15 @@ def test_a_take_for_metahumans_is_refused_in_those_words(tmp_path: Path) -> None
         read_one(tmp_path)
 
 
+def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
+    archive = tmp_path / "LiveLinkFace_20260409_MySlate_9_iPhone.zip"
+    archive.write_bytes(b"PK\x03\x04")
+    for source in (archive, tmp_path):
+        with pytest.raises(UserError, match="is an archive") as caught:
+            read_one(source)
+        assert caught.value.path == archive
+
+
 def test_the_neutral_face_of_a_take_is_no_take(tmp_path: Path) -> None:
     write_take(tmp_path, "Slate_1_cal", babble(1.0))
     neutral = write_take(tmp_path, "Slate_1_neutral", babble(1.0))
