@@ -174,15 +174,16 @@ AUDIO_PARAMS: AudioParamsStreaming = {
 # --- Network --------------------------------------------------------------------------------------------
 
 # The speech encoder, by its name in the registry. It must be causal, and carry its state from step to step:
-# "a2f-phonetic" is the one that does.
-# Change it when you added such an encoder.
+# "a2f-phonetic", or "logmel-causal", a smaller one that is trained from scratch with the face.
+# Change it when the recordings are hours, or you added such an encoder.
 # Read by: training.
 SPEECH_ENCODER: Identifier = "a2f-phonetic"
 
 SPEECH_ENCODER_LAYERS = common.SPEECH_ENCODER_LAYERS
 SPEECH_FEATURE_NOISE = common.SPEECH_FEATURE_NOISE
 
-# The learning rate of the speech encoder, as a fraction of LEARNING_RATE; 0 keeps its weights as they are.
+# The learning rate of a pretrained speech encoder, as a fraction of LEARNING_RATE; 0 keeps its weights as they are.
+# One without pretrained weights is trained at LEARNING_RATE.
 # Change it when other voices suffer from the fit to the recorded ones (smaller, or 0), or the recordings are
 # hours (larger).
 # Read by: training.

@@ -18,7 +18,8 @@ from audio2face.console import LOGGER
 from audio2face.errors import UserError
 from audio2face.models import encoders
 from audio2face.models.encoders import SpeechEncoder
-from audio2face.models.encoders.entries.a2f_phonetic import NAMES, PhoneticEncoder
+from audio2face.models.encoders.frames import CausalEncoder
+from audio2face.models.encoders.registry import get_encoder_spec
 from audio2face.models.streaming.loss import StreamingGeometry, StreamingLoss, StreamingLossWeights
 from audio2face.models.streaming.network import ActorScales, StreamingNetwork, StreamingSettings, cut_windows
 from audio2face.training.baselines import ValidatedClips
@@ -136,17 +137,17 @@ def open_task(configuration: Configuration, fabric: Fabric, state: ResumeMetadat
     return task
 
 
-def causal_encoder(encoder: SpeechEncoder) -> PhoneticEncoder:
+def causal_encoder(encoder: SpeechEncoder) -> CausalEncoder:
     """Returns a speech encoder that carries its state from step to step.
 
     Raises:
         UserError: it does not.
     """
-    if isinstance(encoder, PhoneticEncoder) and encoder.info.name == NAMES["causal"]:
+    if isinstance(encoder, CausalEncoder):
         return encoder
     raise UserError(
         f"SPEECH_ENCODER: a streaming network needs a causal speech encoder, {encoder.info.name!r} is none",
-        hint=f"Set SPEECH_ENCODER = {NAMES['causal']!r} in config_train.py.",
+        hint="Set SPEECH_ENCODER in config_train.py to 'a2f-phonetic', or to 'logmel-causal', trained from scratch.",
     )
 
 
@@ -180,7 +181,7 @@ class StreamingTask:
         self,
         train: TrainStreaming,
         data: TrainingData,
-        encoder: PhoneticEncoder,
+        encoder: CausalEncoder,
         fabric: Fabric,
         metadata: dict[str, Any],
     ) -> None:
@@ -211,10 +212,12 @@ class StreamingTask:
             LOGGER.info("no emotion besides the zero one: the network gets an inert one, which consumers need")
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        """All weights; those of the speech encoder have a rate of their own, or are frozen."""
+        """All weights; those of a pretrained speech encoder have a rate of their own, or are frozen."""
+        is_pretrained = get_encoder_spec(self._train.SPEECH_ENCODER).pretrained is not None
         encoder = [weight for weight in self.network.encoder.parameters() if weight.requires_grad]
         own = [weight for name, weight in self.network.named_parameters() if not name.startswith("encoder.")]
-        tuned = [ParameterGroup(encoder, self._train.SPEECH_ENCODER_LR_MULT)] if encoder else []
+        factor = self._train.SPEECH_ENCODER_LR_MULT if is_pretrained else 1.0
+        tuned = [ParameterGroup(encoder, factor)] if encoder else []
         return [ParameterGroup(own), *tuned]
 
     def learning_rate(self, epoch: int) -> float:

@@ -32,6 +32,7 @@ NAMES = [
     "hama",
     "hubert-base",
     "logmel",
+    "logmel-causal",
     "wav2vec2-base",
     "whisper-base",
     "whisper-tiny.en",

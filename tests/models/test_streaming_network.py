@@ -12,6 +12,7 @@ from torch import Tensor
 from audio2face.config_base.types import STREAMING_RATES
 from audio2face.models import encoders
 from audio2face.models.encoders.entries.a2f_phonetic import PhoneticEncoder
+from audio2face.models.encoders.frames import CausalEncoder
 from audio2face.models.layers import ChannelSizes
 from audio2face.models.streaming.front_end import POWERS, FrontEnd
 from audio2face.models.streaming.loss import StreamingGeometry, StreamingLoss, StreamingLossWeights
@@ -24,9 +25,9 @@ RATE = 16_000
 FRAMES = 12
 
 
-def make_network(fps: float = 30.0, look_ahead: int = 2) -> StreamingNetwork:
-    encoder = encoders.create("a2f-phonetic")
-    assert isinstance(encoder, PhoneticEncoder)
+def make_network(fps: float = 30.0, look_ahead: int = 2, encoder_name: str = "a2f-phonetic") -> StreamingNetwork:
+    encoder = encoders.create(encoder_name)
+    assert isinstance(encoder, CausalEncoder)
     torch.manual_seed(0)
     settings = StreamingSettings(
         skin_size=5,
@@ -107,9 +108,10 @@ def test_the_encoder_in_pieces_equals_that_in_numpy() -> None:
     assert kept > 50
 
 
+@pytest.mark.parametrize("encoder", ["a2f-phonetic", "logmel-causal"])
 @pytest.mark.parametrize(("fps", "look_ahead"), [(30.0, 2), (60.0, 4), (25.0, 0)])
-def test_steps_equal_the_whole(fps: float, look_ahead: int) -> None:
-    network = make_network(fps, look_ahead)
+def test_steps_equal_the_whole(fps: float, look_ahead: int, encoder: str) -> None:
+    network = make_network(fps, look_ahead, encoder)
     audio, emotion, actor = segment(network), torch.rand(2, 3), torch.eye(2)
     windows, step = cut_windows(audio, network.timing, FRAMES), ExportedStep(network)
     state, frames = network.start(2), []

@@ -8,6 +8,7 @@ import pytest
 import torch
 from small_project import small_project
 
+from audio2face.deploy import export_run
 from audio2face.errors import UserError
 from audio2face.models import encoders
 from audio2face.training.distributed import make_fabric
@@ -35,6 +36,24 @@ def test_the_encoder_is_frozen_or_has_a_rate_of_its_own(tmp_path: Path) -> None:
     assert (own.lr_factor, tuned.lr_factor) == (1.0, 0.1)
     assert frozen.learning_rate(0) == pytest.approx(2e-3)
     assert frozen.learning_rate(7) < 0.1 * frozen.learning_rate(0)
+
+
+def test_a_log_mel_encoder_is_trained_from_scratch_and_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A2F_WORKSPACE_ROOT", str(tmp_path))
+    changes = {"SPEECH_ENCODER": "logmel-causal", "SPEECH_ENCODER_LR_MULT": 0.0, "NUM_EPOCHS": 2}
+    task = task_of(tmp_path, **changes)
+    own, encoder = task.parameter_groups()
+    assert (own.lr_factor, encoder.lr_factor) == (1.0, 1.0)
+    run = train(small_project(tmp_path, kind="streaming", **changes), lambda run, network: None).run.path
+    trained = load_network(TrainingRun.open(run)).encoder.state_dict()
+    torch.manual_seed(42)
+    before = encoders.build("logmel-causal").state_dict()
+    assert (trained["network.stem.weight"] - before["network.stem.weight"]).abs().max() > 1e-4
+    record = export_run(run)  # refuses a graph that differs from the network, over steps in a row
+    assert record.parity.is_good
+    assert (run / "deploy/network.onnx").stat().st_size < 5_000_000
 
 
 def test_a_training_starts_from_an_earlier_run_with_another_actor(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The streaming network: windows of samples in, one frame of coefficients each, and a state that is carried.
 
-The causal speech encoder `a2f-phonetic` computes features; gated dilated convolutions that look back follow, with
+A causal speech encoder computes features; gated dilated convolutions that look back follow, with
 embeddings of emotion and actor; a linear map gives the coefficients of skin and tongue, the jaw's key points and the
 eyes. All layers remember what they need, so that the network computes one frame at a time, or a whole recording at
 once with the same result.
@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.models.encoders.entries.a2f_phonetic import PhoneticEncoder
+from audio2face.models.encoders.frames import CausalEncoder
 from audio2face.models.layers import ChannelSizes, GatedLayer, select_rows
 from audio2face.models.streaming.front_end import POWERS, FrontEnd
 from audio2face.models.streaming.timing import StepTiming
@@ -93,9 +93,7 @@ class StreamingNetwork(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(
-        self, settings: StreamingSettings, encoder: PhoneticEncoder, scales: ActorScales | None = None
-    ) -> None:
+    def __init__(self, settings: StreamingSettings, encoder: CausalEncoder, scales: ActorScales | None = None) -> None:
         super().__init__()
         self.settings, self.timing = settings, settings.timing
         self.encoder = encoder
@@ -118,7 +116,7 @@ class StreamingNetwork(nn.Module):
         """Shapes of the parts of the state of each item, which lies flat, one part behind another."""
         width = self.settings.width
         layers = [(layer.reach, width) for layer in self.layers if isinstance(layer, GatedLayer)]
-        return [(POWERS,), (1,), *self.encoder.network.past_shapes, *layers]
+        return [(POWERS,), (1,), *self.encoder.past_shapes, *layers]
 
     @property
     def state_size(self) -> int:
@@ -159,10 +157,10 @@ class StreamingNetwork(nn.Module):
             `[batch, frames, channels]`, and the state for the windows after.
         """
         powers, level, *past = self._unpack(state)
-        encoded = len(self.encoder.network.past_shapes)
+        encoded = len(self.encoder.past_shapes)
         mel, powers, level = self.front_end(windows, powers, level)
-        output, encoder_past = self.encoder.network.advance(mel, past[:encoded])
-        features = self.encoder.combine_hidden(self.encoder.layer_features(output))
+        layers, encoder_past = self.encoder.advance(mel, past[:encoded])
+        features = self.encoder.combine_hidden(layers)
         hidden = self.features(features.reshape(-1, windows.shape[1], self.features.in_features))
         hidden = hidden + self.emotion(emotion) + self.actor(actor)[:, None]
         layer_past = []

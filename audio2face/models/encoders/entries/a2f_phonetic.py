@@ -16,33 +16,20 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from audio2face.audio.mel import MEL_BANDS, MEL_HOP, mel_bands
 from audio2face.io.atomic import file_sha256
-from audio2face.models.encoders.base import (
-    SAMPLE_RATE,
-    EncoderInfo,
-    SingleLayer,
-    SpeechEncoder,
-    fourier_kernels,
-    select_layers,
-)
+from audio2face.models.encoders.base import SAMPLE_RATE, EncoderInfo, SingleLayer, SpeechEncoder, select_layers
+from audio2face.models.encoders.frames import CausalEncoder, FrameNetwork, FrontEnd
+from audio2face.models.encoders.frames import relative_to_level as relative_to_level
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import MissingWeightsError, WeightsLocation
-from audio2face.models.layers import GatedLayer, convolve_steps, full_precision
-from audio2face.phonetic import front_end
 from audio2face.phonetic.classes import ATTRIBUTES, POSTERIORS, VISEME_CHANNELS
 from audio2face.phonetic.network import (
-    AHEAD_FRAMES,
     DILATIONS,
     FIRST_SAMPLE,
-    STEM_TAPS,
     STEP_SAMPLES,
-    TAPS,
     read_weights,
     weights_path,
 )
@@ -84,95 +71,27 @@ class Output(NamedTuple):
     channels: Tensor
 
 
-class PhoneticNetwork(nn.Module):
+class PhoneticNetwork(FrameNetwork):
     """Input frames in, phonetic scores and viseme channels out. `audio2face.phonetic.network` describes it."""
 
     def __init__(self, causal: bool = True) -> None:
-        super().__init__()
-        self.stem = nn.Conv1d(MEL_BANDS, WIDTH, STEM_TAPS, stride=2)
-        self.layers = nn.ModuleList(GatedLayer(WIDTH, dilation, causal, TAPS) for dilation in DILATIONS)
-        self.norm = nn.LayerNorm(WIDTH)
+        super().__init__(WIDTH, DILATIONS, causal)
         self.bottleneck = nn.Linear(WIDTH, BOTTLENECK)
         self.scores = nn.Linear(BOTTLENECK, POSTERIORS)
         self.channels = nn.Linear(BOTTLENECK, len(VISEME_CHANNELS))
 
     def forward(self, frames: Tensor) -> Output:
         """Computes the steps of frames `[batch, 2 steps + 4, 80]`: those of the steps, and four that follow."""
-        padded = functional.pad(frames.transpose(1, 2), (1, 0), value=front_end.SILENT_FRAME)
-        hidden = functional.silu(self.stem(padded)).transpose(1, 2)
-        for layer in self.layers:
-            hidden = layer(hidden)
-        return self._outputs(hidden)
-
-    @property
-    def past_shapes(self) -> list[tuple[int, int]]:
-        """Shapes of what `advance` remembers of each item: input frames, then the inputs of each layer."""
-        reaches = [layer.reach for layer in self.layers if isinstance(layer, GatedLayer)]
-        return [(STEM_TAPS - 2, MEL_BANDS), *((reach, WIDTH) for reach in reaches)]
+        return self._outputs(self.steps(frames))
 
     def advance(self, frames: Tensor, past: Sequence[Tensor]) -> tuple[Output, list[Tensor]]:
-        """Computes the steps that further frames complete; of the causal network.
-
-        Args:
-            frames: an even number, `[batch, 2 steps, 80]`.
-            past: what it gave for the frames before, `[batch, *shape]` of each of `past_shapes`; zeros at the start.
-
-        Returns:
-            The steps, of which the last depends on all frames, and `past` for the frames after.
-        """
-        padded = torch.cat([past[0] + front_end.SILENT_FRAME, frames], dim=1)
-        kept = [padded[:, frames.shape[1] :] - front_end.SILENT_FRAME]
-        hidden = functional.silu(convolve_steps(self.stem, padded, frames.shape[1] // 2))
-        for layer, before in zip(self.layers, past[1:], strict=True):
-            assert isinstance(layer, GatedLayer)
-            hidden, after = layer.advance(hidden, before)
-            kept.append(after)
+        """Computes the steps that further frames complete, as `advance_steps`; of the causal network."""
+        hidden, kept = self.advance_steps(frames, past)
         return self._outputs(hidden), kept
 
     def _outputs(self, hidden: Tensor) -> Output:
-        hidden = self.norm(hidden)
         narrow = torch.tanh(self.bottleneck(hidden))
         return Output(hidden, narrow, self.scores(narrow), self.channels(narrow))
-
-
-class FrontEnd(nn.Module):
-    """Audio to input frames, as `audio2face.phonetic.front_end` describes them."""
-
-    kernels: Tensor
-    bands: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Constants, which the weights need not hold.
-        self.register_buffer("kernels", fourier_kernels(), persistent=False)
-        self.register_buffer("bands", torch.from_numpy(mel_bands()), persistent=False)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """Maps `[batch, samples]` to float32 `[batch, 2 steps + 4, 80]`; behind the end lies silence."""
-        frames = audio.shape[1] // STEP_SAMPLES * 2 + AHEAD_FRAMES
-        behind = frames * MEL_HOP - audio.shape[1]
-        with full_precision(audio.device.type):
-            padded = functional.pad(audio.float()[:, None], (front_end.OVERLAP, behind))
-            real, imaginary = functional.conv1d(padded, self.kernels, stride=MEL_HOP).chunk(2, dim=1)
-            return relative_to_level((self.bands @ (real * real + imaginary * imaginary)).transpose(1, 2))
-
-
-def relative_to_level(power: Tensor) -> Tensor:
-    """Maps power in mel bands `[batch, frames, 80]` to input frames, relative to the running level."""
-    before = functional.pad(power.mean(dim=2), (front_end.SMOOTHED - 1, 0))
-    frames = power.shape[1]  # shifted copies, because not every runtime has pooling
-    summed = torch.stack([before[:, shift : shift + frames] for shift in range(front_end.SMOOTHED)]).sum(dim=0)
-    level = (summed / front_end.SMOOTHED).clamp(min=front_end.QUIETEST).log()
-    lowest = float(np.log(front_end.QUIETEST))
-    for doubling in range(front_end.DOUBLINGS):
-        span = 2**doubling
-        if span >= level.shape[1]:
-            break  # nothing is that long ago
-        earlier = functional.pad(level[:, :-span], (span, 0), value=lowest) - front_end.DECAY * span
-        level = torch.maximum(level, earlier)
-    reference = level.exp()[:, :, None]
-    relative = torch.log(power / reference + front_end.RELATIVE_FLOOR)
-    return (relative - front_end.CENTRE) / front_end.SCALE
 
 
 class PhoneticEncoder(SpeechEncoder):
@@ -213,6 +132,23 @@ class PhoneticEncoder(SpeechEncoder):
         return torch.cat([layers[layer] for layer in self._layers], dim=-1)[None]
 
 
+class CausalPhoneticEncoder(PhoneticEncoder, CausalEncoder):
+    """The causal network, which carries its state from step to step."""
+
+    @property
+    def past_shapes(self) -> list[tuple[int, int]]:
+        """Shapes of what the network remembers."""
+        return self.network.past_shapes
+
+    def advance(self, frames: Tensor, past: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The chosen layers of the next steps; see `CausalEncoder`."""
+        output, kept = self.network.advance(frames, past)
+        return self.layer_features(output), kept
+
+
+_CLASSES: dict[str, type[PhoneticEncoder]] = {"causal": CausalPhoneticEncoder, "bidirectional": PhoneticEncoder}
+
+
 def posteriors(scores: Tensor) -> Sequence[Tensor]:
     """Probabilities of the classes of each attribute, `[batch, steps, classes]` each."""
     return [torch.softmax(part, dim=-1) for part in torch.split(scores, list(ATTRIBUTES.values()), dim=-1)]
@@ -246,13 +182,13 @@ class OwnWeights:
 
 
 def _load(direction: str, options: PhoneticOptions, path: Path) -> SpeechEncoder:
-    encoder = PhoneticEncoder(options, file_sha256(path), direction=direction)
+    encoder = _CLASSES[direction](options, file_sha256(path), direction=direction)
     encoder.network.load_state_dict({name: torch.from_numpy(values) for name, values in read_weights(path).items()})
     return encoder
 
 
 def _spec(direction: str) -> EncoderSpec:
-    build = partial(PhoneticEncoder, direction=direction)
+    build = partial(_CLASSES[direction], direction=direction)
     pretrained = Pretrained(OwnWeights(direction), partial(_load, direction))
     return EncoderSpec(NAMES[direction], PhoneticOptions, build, pretrained)
 
