@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -83,6 +83,20 @@ MIN_PAUSE = 0.2  # seconds between two blinks
 _SHORTEST, _LONGEST = 0.5, 600.0  # allowed intervals, seconds
 
 
+def blink_pauses(seconds: float, interval: float = INTERVAL, seed: int = 0) -> Iterator[float]:
+    """Pauses from the start of a blink to that of the next, without end.
+
+    Args:
+        seconds: duration of a blink.
+        interval: mean of the pauses, seconds.
+        seed: seed of the pauses, 0 or above.
+    """
+    draw = np.random.default_rng(seed)
+    while True:
+        drawn = interval * math.exp(SPREAD * draw.standard_normal() - SPREAD**2 / 2)
+        yield max(drawn, seconds + MIN_PAUSE)
+
+
 class BlinkTrack:
     """Closure of the eyes by blinks; bit-equal for every division of the frames into blocks.
 
@@ -119,10 +133,10 @@ class BlinkTrack:
 
     def reset(self) -> None:
         """Restarts with the same pauses."""
-        self._draw = np.random.default_rng(self._seed)
+        self._pauses = blink_pauses(float(self._times[-1]), self._interval, self._seed)
         self._frame = 0
         self._due = 0.0  # start of the current or next blink, seconds
-        self._schedule(self._pause() / 2)
+        self._schedule(next(self._pauses) / 2)
 
     def __call__(self, frames: int) -> Float32Array:
         """Returns the next frames, `[frames]`, 0 open to 1 shut; frame i is at the time i / fps."""
@@ -136,12 +150,8 @@ class BlinkTrack:
             shut[done : done + reached] = np.interp(since[:reached], self._times, self._keys, left=0)
             done += reached
             if done < frames:
-                self._schedule(self._pause())
+                self._schedule(next(self._pauses))
         return shut.astype(np.float32)
-
-    def _pause(self) -> float:
-        drawn = self._interval * math.exp(SPREAD * self._draw.standard_normal() - SPREAD**2 / 2)
-        return max(drawn, float(self._times[-1]) + MIN_PAUSE)
 
     def _schedule(self, pause: float) -> None:
         """Schedules the next blink so that its peak coincides with a frame."""

@@ -141,6 +141,27 @@ class _BoundedSolver(Protocol):
     def __call__(self, linear: Float64Array, upper: Float64Array) -> Float64Array: ...
 
 
+@dataclass(frozen=True, eq=False)
+class NormalEquations:
+    """The constants of a solver.
+
+    Attributes:
+        active: indices of the poses that are solved, `[active]`.
+        matrix: A, `[active, active]`.
+        temporal: factor on the weights of the previous frame in b.
+        cancelled: pairs of active poses that exclude each other.
+        multipliers: applied to the solved weights of all poses, `[poses]`.
+        offsets: added to them, `[poses]`.
+    """
+
+    active: npt.NDArray[np.intp]
+    matrix: Float64Array
+    temporal: float
+    cancelled: tuple[tuple[int, int], ...]
+    multipliers: Float64Array
+    offsets: Float64Array
+
+
 class BlendshapeSolver:
     """Solves for the weights of one surface, skin or tongue, frame by frame.
 
@@ -189,6 +210,7 @@ class BlendshapeSolver:
         matrix = normal_matrix(poses, settings, scale)
         _check_condition(matrix, self._active)
         self._method = method
+        self._matrix = matrix
         self._passes = [_make_pass(matrix, method) for _ in range(2 if self._cancel else 1)]
         self.reset()
 
@@ -255,6 +277,24 @@ class BlendshapeSolver:
         weights += self._settings.offsets
         tuned: Float32Array = weights.astype(np.float32)
         return tuned
+
+    def equations(self) -> NormalEquations:
+        """What a port of the solver to another language needs."""
+        settings, active = self._settings, self._active
+        return NormalEquations(
+            active=active,
+            matrix=self._matrix,
+            temporal=self._temporal,
+            cancelled=tuple(self._cancel),
+            multipliers=np.asarray(settings.multipliers, np.float64),
+            offsets=np.asarray(settings.offsets, np.float64),
+        )
+
+    def right_side(self, positions: FloatArray) -> Float64Array:
+        """D'(positions - n) of surfaces `[frames, verts, 3]`, without the previous frame's part, `[frames, active]`."""
+        flat = np.asarray(positions, np.float32).reshape(len(positions), 3 * self._verts)
+        right: Float64Array = ((self._project(flat) - self._neutral) @ self._deltas).astype(np.float64)
+        return right
 
     def _project(self, surfaces: Float32Array) -> Float32Array:
         """The compared values of surfaces `[any, verts * 3]`."""

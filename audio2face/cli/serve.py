@@ -1,4 +1,4 @@
-"""Serves deployed models over gRPC; started by run_serve.py.
+"""Serves deployed models over gRPC, or one as a page that listens; started by run_serve.py.
 
 Exit status: 0 ended by Ctrl-C or SIGTERM after open streams finished; 2 a user error.
 """
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from audio2face import interrupts
-from audio2face.cli import parsers
+from audio2face.cli import page, parsers
 from audio2face.cli.inference_options import parse_rate
 from audio2face.cli.process import run_stage
 from audio2face.console import LOGGER, fields, start_logging
@@ -38,6 +38,8 @@ def main(argv: list[str]) -> int:
     """Returns the exit status; user errors raise UserError."""
     args = parsers.parse("serve", argv)
     start_logging()
+    if args.page or args.export_page is not None:
+        return page.main(args)
     require("The service", "serve")
     options = _server_options(args)
     set_num_threads(max(1, (os.cpu_count() or 1) // (args.workers or os.cpu_count() or 1)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -147,7 +147,7 @@ class AnimationPipeline:
         self._start = None if settings.start is None else Start.of(settings.start, self.fps)
         self.emotion: EmotionSpec = self._emotion_names.parse(settings.emotion)
         self._solvers = self._make_solvers()
-        self._gain = self._choose_gain()
+        self.gain = self._choose_gain()
         self._voices: dict[Path, int | None] = {}
         self._graph = graph
 
@@ -180,6 +180,23 @@ class AnimationPipeline:
         num_frames = math.ceil(executor.num_samples(0) * self.fps / executor.samplerate)
         return self._animation(audio, {name: buffer.finish(num_frames) for name, buffer in buffers.items()})
 
+    def collect(self, blocks: Iterable[FrameBlock], audio: Path, folder: Path) -> Animation:
+        """An animation of frames that were made elsewhere, such as in a browser.
+
+        Args:
+            blocks: frames as `postprocess` returns them, in order.
+            audio: their sound.
+            folder: as `animate` takes it.
+
+        Raises:
+            UserError: the disk is full.
+        """
+        self.reset_solvers()
+        buffers = self._make_buffers(folder)
+        for block in blocks:
+            self._append(block, buffers)
+        return self._animation(audio, {name: buffer.finish() for name, buffer in buffers.items()})
+
     def run_network(self, executor: Executor, audio: Path) -> Iterator[NetworkOutput]:
         """Yields the network output for a recording.
 
@@ -203,7 +220,7 @@ class AnimationPipeline:
         track_settings = TrackSettings(
             emotion=self.emotion.curve if emotion is None else emotion,
             actor=self.actor.name,
-            gain=self._gain if gain is None else gain,
+            gain=self.gain if gain is None else gain,
             seed=settings.seed,
             noise=settings.noise,
         )
@@ -323,7 +340,7 @@ class AnimationPipeline:
         if not self.settings.normalize:
             return self.open_executor()
         peak = peak_level(audio, self.schedule.samplerate, self._voice(audio), self.model.info.resampler)
-        return self.open_executor(self._gain / peak)
+        return self.open_executor(self.gain / peak)
 
     def _frames(self, executor: Executor, audio: Path) -> Iterator[FrameBlock]:
         """Yields all frames of a recording at the animation's rate, and some after its end."""
@@ -423,7 +440,7 @@ class AnimationPipeline:
             "blinks": f"seed {settings.seed}" if self._can_blink else "none",
             "solver": settings.solver if self._solvers else None,
             **({} if self.face.shapes is None else {"skin_weights": "predicted by the network"}),
-            "input_gain": self._gain,
+            "input_gain": self.gain,
             "normalized": settings.normalize,
             "parameters": dict(self.parameters),
             "framework": __version__,

@@ -31,8 +31,8 @@ from audio2face.inference.executor import NetworkOutput, check_finite_motion
 from audio2face.types import Float32Array, Float64Array, Mesh
 
 HOLD, RELAX = 0.1, 0.2  # seconds: a gap of HOLD is not seen, and after both the face is at rest
-_RISE = 0.1  # seconds in which a face at rest follows the network again
-_EASE = 0.4  # seconds in which an emotion comes or goes entirely
+RISE = 0.1  # seconds in which a face at rest follows the network again
+EASE = 0.4  # seconds in which an emotion comes or goes entirely
 _MOST_AHEAD = 60.0  # seconds of audio that wait to be shown
 _MEASURED = 1024  # frames whose latency is kept
 _RESAMPLING = {"soxr": 0.041, "hann": 0.02}  # seconds that a filter holds back, at most
@@ -71,7 +71,7 @@ class LiveEmotion(EmotionCurve):
 
     def __init__(self, curve: EmotionCurve, samplerate: int) -> None:
         super().__init__(curve.num_emotions)
-        self._curve, self._step = curve, 1 / (_EASE * samplerate)
+        self._curve, self._step = curve, 1 / (EASE * samplerate)
         self._target: Float64Array | None = None
         self._last = 0  # sample of the session
         self._value: Float64Array = curve.at([0])[0].astype(np.float64)
@@ -300,7 +300,7 @@ class LiveSession:
         """Follows the network, or holds the last frame and then relaxes."""
         if made is not None:
             self._shown, self._missing = made, 0
-            self._gate = min(1.0, self._gate + 1 / float(_RISE * self.fps))
+            self._gate = min(1.0, self._gate + 1 / float(RISE * self.fps))
             return
         self._missing += 1
         if self._first is None or self._next < self._first:

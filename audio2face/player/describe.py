@@ -50,11 +50,11 @@ def describe_clip(animation: Animation, label: str, payload: Payload) -> Descrip
         "actor": animation.actor,
         "facts": metadata_rows({"actor": animation.actor, **animation.facts}),
         "meshes": meshes,
-        "rigidParts": [_rigid_part(part, payload) for part in rigid_parts(animation)],
+        "rigidParts": describe_rigid_parts(animation, payload),
         "jaw": _curves(animation.jaw, payload),
         "eyes": _curves(animation.eyes, payload),
         "lips": None if lips is None else payload.add(lips),
-        "mouth": _mouth_centre(animation),
+        "mouth": mouth_centre(animation),
         "emotions": list(animation.emotions),
         "emotion": _curves(animation.emotion, payload),
         "poses": list(animation.skin_weights.names) if animation.skin_weights else [],
@@ -70,20 +70,38 @@ def _curves(values: Float32Array, payload: Payload) -> Description:
 
 def _mesh(name: str, surface: Surface, parts: Mapping[str, AnyArray], payload: Payload) -> Description:
     code = encode_motion(surface.frames)
+    return describe_surface(name, surface, parts, payload) | {
+        "mean": payload.add(code.mean),
+        "components": payload.add(code.components),
+        "weights": payload.add(code.weights),
+        "scales": payload.add(code.scales),
+        "meanError": code.mean_mm,
+        "worstError": code.worst_mm,
+    }
+
+
+def describe_surface(name: str, surface: Surface, parts: Mapping[str, AnyArray], payload: Payload) -> Description:
+    """Describes a deforming mesh without its motion: polygons and colours.
+
+    Args:
+        name: "skin" or "tongue".
+        surface: the mesh.
+        parts: those of the animation.
+        payload: receives the arrays.
+    """
     colours = parts.get(f"extra_{name}_colours")
     faces = None if surface.faces is None else _with_outward_normals(surface.neutral, surface.faces)
     return {
         "name": name,
         "faces": None if faces is None else payload.add(faces),
-        "mean": payload.add(code.mean),
-        "components": payload.add(code.components),
-        "weights": payload.add(code.weights),
-        "scales": payload.add(code.scales),
         "colours": None if colours is None else payload.add(np.asarray(colours, np.uint8)),
         "colour": list(DEFAULT_COLOURS[name]),
-        "meanError": code.mean_mm,
-        "worstError": code.worst_mm,
     }
+
+
+def describe_rigid_parts(animation: Animation, payload: Payload) -> list[Description]:
+    """Describes eyes, teeth, or what stands for them."""
+    return [_rigid_part(part, payload) for part in rigid_parts(animation)]
 
 
 def _rigid_part(part: RigidPart, payload: Payload) -> Description:
@@ -112,7 +130,7 @@ def _with_outward_normals(vertices: Float32Array, faces: Int32Array) -> Int32Arr
     return np.ascontiguousarray(turned, np.int32)
 
 
-def _mouth_centre(animation: Animation) -> list[float] | None:
+def mouth_centre(animation: Animation) -> list[float] | None:
     """Centre of the mouth in the neutral pose, `[3]`, centimetres; None without lip vertices."""
     if not all(name in animation.parts for name in _LIPS):
         return None

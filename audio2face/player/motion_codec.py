@@ -196,9 +196,13 @@ class Payload:
         self._size += len(block)
         return reference
 
+    def packed(self) -> bytes:
+        """All arrays, deflated (zlib)."""
+        return zlib.compress(b"".join(self._blocks), _LEVEL)
+
     def text(self) -> str:
         """All arrays, deflated (zlib), in base64."""
-        return base64.b64encode(zlib.compress(b"".join(self._blocks), _LEVEL)).decode("ascii")
+        return base64.b64encode(self.packed()).decode("ascii")
 
 
 def _zigzag_bytes(values: npt.NDArray[np.int16]) -> bytes:

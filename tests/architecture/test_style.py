@@ -50,6 +50,7 @@ ORDER = [
     "serve",
     "api",
     "live",
+    "live_page",
     "training",
     "deploy",
     "evaluator",
@@ -84,6 +85,7 @@ WITHOUT_TORCH = [
     "serve",
     "api",
     "live",
+    "live_page",
 ]
 
 

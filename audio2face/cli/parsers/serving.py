@@ -1,4 +1,4 @@
-"""The command line of the gRPC service.
+"""The command line of the gRPC service, and of the page that listens.
 
 Standard library only, readable by any Python from 3.8 on.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import re
 
-from audio2face.cli.parsers.base import count, new_parser, seed
+from audio2face.cli.parsers.base import count, identifier, new_parser, parameter, seed
 
 _FOREVER = 10_000_000.0
+_GRPC_PORT, _PAGE_PORT = 52000, 8080
 
 
 def serve() -> argparse.ArgumentParser:
@@ -18,9 +19,13 @@ def serve() -> argparse.ArgumentParser:
         "serve",
         "Serves deployed models over gRPC: clients of NVIDIA's Audio2Face-3D send speech and receive the weights of\n"
         "blend shapes with their times. Models of every kind, on the CPU or a GPU. Ends on Ctrl-C or SIGTERM, after\n"
-        "open streams have finished. Needs the extra 'serve'.",
+        "open streams have finished. Needs the extra 'serve'.\n"
+        "With --page it opens a page in the browser instead, whose face follows the microphone or a recording: the\n"
+        "network (of the type streaming) runs in the browser, and sound does not leave it. The page needs no extra.",
         "python run_serve.py latest\n  python run_serve.py models/mary models/james --port 52000 --metrics-port 9464\n"
-        "  python run_serve.py models/mary --host 0.0.0.0 --keys keys.txt --tls-cert server.pem --tls-key server.key",
+        "  python run_serve.py models/mary --host 0.0.0.0 --keys keys.txt --tls-cert server.pem --tls-key server.key\n"
+        "  python run_serve.py latest --page\n"
+        "  python run_serve.py latest --export-page www/mary",
     )
     result.add_argument(
         "models",
@@ -32,11 +37,28 @@ def serve() -> argparse.ArgumentParser:
     _add_listening(result)
     _add_answer(result)
     _add_limits(result)
+    _add_page(result)
     return result
 
 
 def check_serve(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """TLS needs both files."""
+    """TLS needs both files; a page has one model, and another standard port."""
+    is_page = args.page or args.export_page is not None
+    if args.port is None:
+        args.port = _PAGE_PORT if is_page else _GRPC_PORT
+    if is_page and len(args.models) > 1:
+        parser.error("--page and --export-page take one model")
+    if args.page and args.export_page is not None:
+        parser.error("argument --export-page: not allowed with argument --page")
+    for option, value in (
+        ("--actor", args.actor),
+        ("--emotion", args.emotion),
+        ("--set", args.parameters),
+        ("--onnxruntime-web", args.onnxruntime_web),
+        ("--no-browser", args.no_browser),
+    ):
+        if value and not is_page:
+            parser.error(f"argument {option}: needs --page or --export-page")
     if (args.tls_cert is None) != (args.tls_key is None):
         parser.error("--tls-cert and --tls-key belong together")
     if args.client_ca is not None and args.tls_cert is None:
@@ -50,7 +72,7 @@ def _add_listening(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default: 127.0.0.1, this machine)"
     )
-    group.add_argument("--port", type=_port, default=52000, help="port of gRPC (default: 52000)")
+    group.add_argument("--port", type=_port, help="port (default: 52000; of a page 8080)")
     group.add_argument(
         "--metrics-port", metavar="PORT", type=_port, help="port of /metrics (Prometheus) and /healthz (default: none)"
     )
@@ -118,6 +140,41 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         help="time for open streams to finish after Ctrl-C or SIGTERM (default: 30)",
     )
     group.add_argument("--workers", metavar="N", type=count, help="threads that animate (default: one for each core)")
+
+
+def _add_page(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "page that listens", "--host, --port, --tls-cert, --tls-key, --no-blinks and --seed apply to it too."
+    )
+    group.add_argument(
+        "--page", action="store_true", help="serve a page with a face that follows the microphone, and open it"
+    )
+    group.add_argument(
+        "--export-page",
+        metavar="FOLDER",
+        help="write that page as files, for any web server; browsers give the microphone over https, or on localhost",
+    )
+    group.add_argument("--no-browser", action="store_true", help="serve the page without opening it")
+    group.add_argument("--actor", metavar="NAME", type=identifier, help="the actor (default: the model's only one)")
+    group.add_argument(
+        "--emotion",
+        metavar="NAME",
+        help="joy, or joy=0.7,anger=0.2: the emotion at the start (default: the model's own)",
+    )
+    group.add_argument(
+        "--set",
+        dest="parameters",
+        metavar="NAME=NUMBER",
+        action="append",
+        type=parameter,
+        default=[],
+        help="an animation parameter, such as lower_face_strength=1.2; may be given several times",
+    )
+    group.add_argument(
+        "--onnxruntime-web",
+        metavar="FOLDER",
+        help="ONNX Runtime Web of your own: 'dist' of the package onnxruntime-web (default: the included one)",
+    )
 
 
 def _port(text: str) -> int:

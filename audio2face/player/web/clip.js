@@ -1,10 +1,11 @@
 /**
- * One animation as the renderer draws it: its meshes, and the transforms of its rigid parts in each frame.
+ * A face as the renderer draws it: its meshes, and the transforms of its rigid parts in each frame of a motion.
  */
 import { fromRows, identity, rotationAbout } from "./matrix.js";
 import { GpuMesh } from "./mesh.js";
 
-/** @typedef {import("./description.js").ClipDescription} ClipDescription */
+/** @typedef {import("./description.js").SurfaceDescription} SurfaceDescription */
+/** @typedef {import("./description.js").RigidPartDescription} RigidPartDescription */
 /** @typedef {import("./matrix.js").Matrix} Matrix */
 /** @typedef {import("./payload.js").Payload} Payload */
 /** @typedef {import("./mesh.js").MeshDeformer} MeshDeformer */
@@ -14,32 +15,48 @@ import { GpuMesh } from "./mesh.js";
 /** @typedef {"skin" | "tongue" | "teeth" | "eye" | "marker"} Material */
 /** @typedef {{ material: Material, geometry: GpuMesh, matrix: (frame: number) => Matrix }} MeshInstance */
 
+/**
+ * @typedef {object} FaceDescription
+ * @property {string} label
+ * @property {SurfaceDescription[]} meshes
+ * @property {RigidPartDescription[]} rigidParts
+ */
+
+/**
+ * @typedef {object} FaceMotion what moves a face: recorded, or made while it is shown
+ * @property {(mesh: number, frame: number, weights: Float32Array) => void} weigh writes the weights of a mesh's components
+ * @property {(frame: number) => Float32Array} jaw rows of a matrix [4, 4]
+ * @property {(frame: number) => Float32Array} eyes degrees: pitch and yaw of the right eye, then of the left
+ * @property {(mesh: number, frame: number) => Matrix} transform of a whole mesh
+ * @property {(frame: number) => number} mouthOpen from 0 (most closed) to 1 (most open)
+ * @property {[number, number]} mouth frames with the mouth most closed and most open
+ */
+
 export class Clip {
   /**
    * @param {MeshDeformer} deformer
-   * @param {ClipDescription} description
+   * @param {FaceDescription} description
    * @param {Payload} payload
+   * @param {FaceMotion} motion
    */
-  constructor(deformer, description, payload) {
+  constructor(deformer, description, payload, motion) {
     this.label = description.label;
-    this.jaw = payload.floats(description.jaw);
-    this.eyes = payload.floats(description.eyes);
-    this.lips = description.lips && payload.floats(description.lips);
+    this.motion = motion;
     const still = identity();
     /** @type {MeshInstance[]} */
     this.meshes = [];
-    for (const mesh of description.meshes) {
+    description.meshes.forEach((mesh, index) => {
       const base = payload.floats(mesh.mean);
-      const motion = {
+      const moving = {
         components: payload.shorts(mesh.components),
-        weights: payload.shorts(mesh.weights),
         scales: payload.floats(mesh.scales),
+        weigh: (/** @type {number} */ frame, /** @type {Float32Array} */ weights) => motion.weigh(index, frame, weights),
       };
       const colours = mesh.colours ? payload.bytes(mesh.colours) : uniformColours(mesh.colour, base.length / 3);
       const faces = mesh.faces && payload.integers(mesh.faces);
-      const geometry = new GpuMesh(deformer, { base, faces, corners: mesh.faces?.shape[1] ?? 3, colours, motion });
-      this.meshes.push({ material: mesh.name, geometry, matrix: () => still });
-    }
+      const geometry = new GpuMesh(deformer, { base, faces, corners: mesh.faces?.shape[1] ?? 3, colours, motion: moving });
+      this.meshes.push({ material: mesh.name, geometry, matrix: (frame) => motion.transform(index, frame) });
+    });
     for (const part of description.rigidParts) {
       const geometry = new GpuMesh(deformer, {
         base: payload.floats(part.vertices),
@@ -51,7 +68,7 @@ export class Clip {
       const eye = part.follows === "right_eye" ? 0 : 2;
       const matrix = {
         head: () => still,
-        jaw: (/** @type {number} */ frame) => fromRows(this.jaw.subarray(16 * frame, 16 * frame + 16)),
+        jaw: (/** @type {number} */ frame) => fromRows(motion.jaw(frame)),
         right_eye: (/** @type {number} */ frame) => this.eyeMatrix(part.pivot, frame, eye),
         left_eye: (/** @type {number} */ frame) => this.eyeMatrix(part.pivot, frame, eye),
       }[part.follows];
@@ -59,16 +76,12 @@ export class Clip {
     }
     this.skin = this.meshes[0].geometry;
     this.bounds = boundsOf(payload.floats(description.meshes[0].mean));
-    const extremes = this.lips ? indicesOfExtremes(this.lips) : { least: 0, most: 0 };
-    /** @type {[number, number]} frames with the mouth most closed and most open */
-    this.mouth = [extremes.least, extremes.most];
+    this.mouth = motion.mouth;
   }
 
   /** Opening of the mouth, from 0 (most closed) to 1 (most open). @param {number} frame */
   mouthOpen(frame) {
-    if (!this.lips) return 0;
-    const [least, most] = [this.lips[this.mouth[0]], this.lips[this.mouth[1]]];
-    return most > least ? (this.lips[frame] - least) / (most - least) : 0;
+    return this.motion.mouthOpen(frame);
   }
 
   /** @param {number} frame */
@@ -83,7 +96,8 @@ export class Clip {
    * @param {number} first column of its pitch, before that of its yaw
    */
   eyeMatrix(pivot, frame, first) {
-    return rotationAbout(pivot, this.eyes[4 * frame + first], this.eyes[4 * frame + first + 1]);
+    const eyes = this.motion.eyes(frame);
+    return rotationAbout(pivot, eyes[first], eyes[first + 1]);
   }
 }
 
@@ -100,16 +114,6 @@ function boundsOf(points) {
   const middle = (/** @type {number} */ axis) => (low[axis] + high[axis]) / 2;
   const radius = Math.hypot(high[0] - low[0], high[1] - low[1], high[2] - low[2]) / 2;
   return { centre: [middle(0), middle(1), middle(2)], radius, reach: (high[1] - low[1]) / 2 };
-}
-
-/** @param {Float32Array} values */
-function indicesOfExtremes(values) {
-  let [least, most] = [0, 0];
-  values.forEach((value, index) => {
-    if (value < values[least]) least = index;
-    if (value > values[most]) most = index;
-  });
-  return { least, most };
 }
 
 /**

@@ -10,8 +10,8 @@ import { dataTexture, unfiltered } from "./gl.js";
 /**
  * @typedef {object} Motion
  * @property {Int16Array} components [components, 3, verts]
- * @property {Int16Array} weights [components, frames]
- * @property {Float32Array} scales [components]
+ * @property {Float32Array} scales of the components; only their number counts here
+ * @property {(frame: number, weights: Float32Array) => void} weigh writes the weights of a frame, scales included
  */
 
 const WEIGHTS_PER_ROW = 64; // the shader reads the same number
@@ -70,8 +70,7 @@ export class Components {
    */
   bind(program, frame) {
     const { gl, count, motion, values } = this;
-    const frames = count ? motion.weights.length / count : 0;
-    for (let component = 0; component < count; component++) values[component] = motion.scales[component] * motion.weights[component * frames + frame];
+    motion.weigh(frame, values);
     gl.activeTexture(gl.TEXTURE1);
     gl.bindTexture(gl.TEXTURE_2D, this.weights);
     gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, WEIGHTS_PER_ROW, this.rows, gl.RED, gl.FLOAT, values);

@@ -1,33 +1,19 @@
 /**
  * Buttons and keys.
  */
-import { element, icon, make, timeText } from "./dom.js";
+import { addButton, fillHelp, listenToKeys } from "./actions.js";
+import { element, make, timeText } from "./dom.js";
 
 /** @typedef {import("./player.js").Player} Player */
 
-/**
- * @typedef {object} Action
- * @property {string} label
- * @property {string} help
- * @property {string[]} keys values of `KeyboardEvent.key`, lower case
- * @property {() => void} run
- * @property {() => boolean} [on] whether it is on
- * @property {string} [icon] instead of the label
- */
+/** @typedef {import("./actions.js").Action} Action */
 
 const RATES = [0.25, 0.5, 0.75, 1, 1.5, 2];
 const QUARTER = Math.PI / 2;
-const MOUSE = [
-  ["Drag", "rotate the head"],
-  ["Shift and drag, or right button", "move it"],
-  ["Wheel, or two fingers", "zoom"],
-  ["Double click", "reset the view"],
+const TIMELINE = [
   ["Drag on the curves", "seek"],
   ["Shift and drag there", "select a range to play"],
 ];
-const KEY_NAMES = /** @type {Record<string, string>} */ ({
-  " ": "Space", arrowleft: "←", arrowright: "→", arrowup: "↑", arrowdown: "↓", escape: "Esc", home: "Home", end: "End",
-});
 
 /** @param {Player} player */
 export function addControls(player) {
@@ -39,7 +25,7 @@ export function addControls(player) {
   });
   refreshers.push(addRate(player), addReadout(player));
   listenToKeys(Object.values(groups).flat());
-  fillHelp(Object.values(groups).flat());
+  fillHelp(Object.values(groups).flat(), TIMELINE);
   player.canvas.addEventListener("dblclick", () => player.camera.lookFrom(0, 0));
   if (innerWidth < 900) document.body.classList.add("without-panel");
   player.onUpdate(() => refreshers.forEach((refresh) => refresh()));
@@ -142,29 +128,6 @@ function stepRate(player, steps) {
   player.requestRedraw();
 }
 
-/**
- * @param {HTMLElement} parent
- * @param {Action} action
- * @returns {() => void} updates its pressed state
- */
-function addButton(parent, action) {
-  const button = make("button", { type: "button", title: `${action.help} (${action.keys.map(keyName).join(" or ")})` });
-  if (action.icon) {
-    button.append(icon(action.icon));
-    button.setAttribute("aria-label", action.label);
-    button.classList.add("icon", action.icon);
-  } else button.append(action.label);
-  button.addEventListener("click", action.run);
-  parent.append(button);
-  return () => {
-    if (!action.on) return;
-    const pressed = String(action.on());
-    if (button.getAttribute("aria-pressed") === pressed) return;
-    button.setAttribute("aria-pressed", pressed);
-    if (action.icon === "play") button.replaceChildren(icon(action.on() ? "pause" : "play"));
-  };
-}
-
 /** @param {Player} player */
 function addRate(player) {
   const choice = make("select", { "aria-label": "Speed", title: "speed (↑, ↓)" });
@@ -190,37 +153,4 @@ function addReadout(player) {
     now.textContent = timeText(player.clock.time);
     frame.textContent = `frame ${player.frame} of ${frames - 1} · ${Number(fps.toFixed(3))} fps`;
   };
-}
-
-/** @param {Action[]} actions */
-function listenToKeys(actions) {
-  addEventListener("keydown", (event) => {
-    const target = /** @type {HTMLElement} */ (event.target);
-    if (event.ctrlKey || event.metaKey || event.altKey || target.tagName === "SELECT") return;
-    const key = event.key.toLowerCase();
-    // A focused button handles the space bar itself.
-    if (key === " " && target.tagName === "BUTTON") return;
-    const pressed = event.shiftKey && key.startsWith("arrow") ? `shift+${key}` : key;
-    const action = actions.find(({ keys }) => keys.includes(pressed));
-    if (!action) return;
-    event.preventDefault();
-    action.run();
-  });
-}
-
-/** @param {Action[]} actions */
-function fillHelp(actions) {
-  const help = /** @type {HTMLDialogElement} */ (element("help"));
-  const rows = actions.map(({ keys, help: does }) => [keys.map(keyName).join(" or "), does]);
-  const list = (/** @type {string[][]} */ items) =>
-    make("dl", {}, ...items.flatMap(([name, does]) => [make("dt", {}, name), make("dd", {}, does)]));
-  const close = make("button", { type: "button" }, "Close");
-  close.addEventListener("click", () => help.close());
-  help.append(make("h2", {}, "Keys and mouse"), make("div", { class: "columns" }, list(rows), list(MOUSE)), close);
-}
-
-/** @param {string} key @returns {string} */
-function keyName(key) {
-  if (key.startsWith("shift+")) return `Shift ${keyName(key.slice(6))}`;
-  return KEY_NAMES[key] ?? key.toUpperCase();
 }

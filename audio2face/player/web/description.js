@@ -6,18 +6,24 @@ import { element } from "./dom.js";
 /** @typedef {import("./payload.js").ArrayRef} ArrayRef */
 
 /**
- * @typedef {object} MeshDescription a deforming mesh: frame f is `mean + scales * weights[:, f] @ components`
+ * @typedef {object} SurfaceDescription a deforming mesh: `mean + scales * weights @ components`
  * @property {"skin" | "tongue"} name
  * @property {ArrayRef | null} faces int32 [faces, 3 or 4], -1 as the fourth corner of a triangle; null: points are drawn
  * @property {ArrayRef} mean float32 [verts, 3]
  * @property {ArrayRef} components int16 [components, 3, verts]
- * @property {ArrayRef} weights int16 [components, frames]
  * @property {ArrayRef} scales float32 [components]
  * @property {ArrayRef | null} colours uint8 [verts, 3], sRGB
  * @property {[number, number, number]} colour sRGB, for an actor without vertex colours
+ */
+
+/**
+ * @typedef {object} RecordedWeights
+ * @property {ArrayRef} weights of each frame, int16 [components, frames]
  * @property {number} meanError of the compression, millimetres
  * @property {number} worstError of the compression, millimetres
  */
+
+/** @typedef {SurfaceDescription & RecordedWeights} MeshDescription a mesh with its motion */
 
 /**
  * @typedef {object} RigidPartDescription a rigid part

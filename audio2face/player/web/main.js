@@ -105,11 +105,7 @@ class PlayerApi {
    * @param {number} height
    */
   readPixels(left, bottom, width, height) {
-    const { gl } = this.loaded;
-    this.loaded.draw();
-    const pixels = new Uint8Array(4 * width * height);
-    gl.readPixels(left, bottom, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
-    return pixels;
+    return this.loaded.readPixels(left, bottom, width, height);
   }
 
   /** Projects a point to pixels from the left and the bottom. @param {[number, number, number]} point */

@@ -34,7 +34,7 @@ function addMetrics(player, panel) {
   const { clips, errors } = player;
   /** @type {[string, (frame: number) => string, string][]} */
   const rows = [];
-  clips.forEach(({ label, lips }, index) => {
+  clips.forEach(({ label, motion: { lips } }, index) => {
     if (lips) rows.push([`Lips, ${label.toLowerCase()}`, (frame) => `${lips[frame].toFixed(2)} mm`, `clip-${index}`]);
   });
   if (errors) {

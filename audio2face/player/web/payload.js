@@ -16,8 +16,15 @@ export async function openPayload(text) {
   const packed = atob(text);
   const bytes = new Uint8Array(packed.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = packed.charCodeAt(i);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).arrayBuffer();
+  return inflate(new Blob([bytes]));
+}
+
+/**
+ * @param {Blob} packed a zlib stream
+ * @returns {Promise<ArrayBuffer>}
+ */
+export async function inflate(packed) {
+  return new Response(packed.stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
 }
 
 /** Arrays by reference. */

@@ -66,7 +66,7 @@ function tracksOf(player, hasSound) {
   const tracks = [];
   if (hasSound) tracks.push({ name: "Sound", unit: "", height: 1, curves: [] });
   /** @type {Curve[]} */
-  const lips = clips.flatMap(({ lips: values }, index) => (values ? [{ values, colour: `--clip-${index}`, dashed: index > 0 }] : []));
+  const lips = clips.flatMap(({ motion: { lips: values } }, index) => (values ? [{ values, colour: `--clip-${index}`, dashed: index > 0 }] : []));
   if (lips.length) tracks.push({ name: "Lips", unit: "mm", height: 1.5, curves: lips.reverse() });
   if (errors) {
     tracks.push({ name: "Error", unit: "mm", height: 1.1, curves: [
