@@ -192,6 +192,12 @@ class Run:
         text = self.settings.get("train", {}).get("PRETRAINED_NET_FPATH") if self.stage == "train" else None
         return None if text is None else self.resolve(str(text))
 
+    @cached_property
+    def teacher(self) -> Path | None:
+        """The training run whose motion a training learns as well (TEACHER_RUN)."""
+        name = self._object("configs/distillation.json").get("teacher") if self.stage == "train" else None
+        return None if name is None else self.path.parent / str(name)
+
     def resolve(self, configured: str) -> Path | None:
         """A path of its configuration on this machine; None where there is none."""
         try:

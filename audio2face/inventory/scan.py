@@ -70,14 +70,16 @@ class Inventory:
     def needed_by(self, run: Run) -> list[Run]:
         """The runs that cannot be resumed or deployed (again) without a run.
 
-        A training reads its preprocessing runs when it is resumed and when it is deployed, and the weights that it
-        starts from until it has a checkpoint. A deployed model and animations stand by themselves.
+        A training reads its preprocessing runs when it is resumed and when it is deployed, the weights that it starts
+        from until it has a checkpoint, and its teacher until it is done. A deployed model and animations stand by
+        themselves.
         """
         if run.stage == "preproc":
             return self.used_by(run)
         if run.stage == "train":
             started = [other for other in self.used_by(run) if other.stage == "train"]
-            return [other for other in started if not other.checkpoints and other.status != "done"]
+            unfinished = [other for other in started if other.status != "done"]
+            return [other for other in unfinished if not other.checkpoints or other.teacher == run.path]
         return []
 
     def find(self, text: str, stages: Sequence[StageName] = ()) -> list[Run]:
@@ -99,7 +101,8 @@ class Inventory:
 
     def _find_sources(self, run: Run) -> list[Run]:
         if run.stage == "train":
-            paths = [*run.preproc_folders, *(run.pretrained.parents if run.pretrained else ())]
+            others = run.pretrained.parents if run.pretrained else ()
+            paths = [*run.preproc_folders, *others, *([run.teacher] if run.teacher else [])]
             return [self._by_path[path] for path in paths if path in self._by_path and path != run.path]
         before: dict[StageName, tuple[StageName, ...]] = {"deploy": ("train",), "inference": ("deploy", "train")}
         for stage in before.get(run.stage, ()):

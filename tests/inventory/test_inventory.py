@@ -130,6 +130,16 @@ def test_what_was_made_from_what(inventory: Inventory) -> None:
     assert inventory.used_by(one(inventory, "preproc", OTHER_PREPROC)) == []
 
 
+def test_a_teacher_is_needed_until_its_student_is_done(workspace: Path) -> None:
+    for name, status in (("261123_101500_live", "stopped"), ("261123_101600_live", "done")):
+        write_json(make_train(workspace, name, status) / "configs/distillation.json", {"teacher": FIRST})
+    inventory = scan(Roots(workspace, workspace))
+    teacher = one(inventory, "train", FIRST)
+    taught = [run.name for run in inventory.used_by(teacher) if run.stage == "train"]
+    assert sorted(taught) == ["261123_101500_live", "261123_101600_live"]
+    assert [run.name for run in inventory.needed_by(teacher)] == ["261123_101500_live"]
+
+
 def test_the_status_tells_who_runs(workspace: Path) -> None:
     def status() -> str:
         return one(scan(Roots(workspace, workspace)), "train", OPEN).status
