@@ -33,8 +33,10 @@ from audio2face.training.run_folder import Origin, TrainingRun
 from audio2face.types import MM_PER_CM, Float32Array
 
 PARITY_LIMIT_MM = 1e-3
-PARITY_BATCHES = (1, 2, 3)
-PARITY_WINDOWS = 10
+# One track and several; a size that the graph took for a constant shows, because it is traced with a third one. The
+# second window takes the hidden state that the first one gave.
+PARITY_BATCHES = (1, 2)
+PARITY_WINDOWS = 2
 
 _SAME_FACE_CM = 1e-3
 

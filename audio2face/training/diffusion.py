@@ -6,11 +6,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from audio2face.config import Configuration, InferenceDiffusion, TrainDiffusion
@@ -40,6 +39,9 @@ from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
 from audio2face.types import CHANNELS, Float32Array
+
+if TYPE_CHECKING:  # loads in two seconds, which deployment is spared
+    from lightning_fabric import Fabric
 
 _SEED = 0  # of the noise of every validation, which makes validations comparable
 

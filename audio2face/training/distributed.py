@@ -16,16 +16,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
 from audio2face.config_base.types import Device, Precision
 from audio2face.errors import UserError
+
+if TYPE_CHECKING:  # loads in two seconds, which deployment is spared
+    from lightning_fabric import Fabric
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)  # of one training step, which takes all processes about as long
 _WAITING_TIMEOUT = timedelta(days=30)
@@ -76,6 +77,9 @@ def make_fabric(device: Device = "auto", precision: Precision = "auto") -> Fabri
     Raises:
         UserError: the device is not available, or there are fewer devices than processes.
     """
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its advice is for developers
     accelerator = choose_device(device)
     processes = int(os.environ.get("WORLD_SIZE", 1))

@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from audio2face.animation.animation import Animation, Surface
@@ -30,6 +29,9 @@ from audio2face.training.checkpoint import Progress
 from audio2face.training.distributed import all_reduce_sum
 from audio2face.training.trackers import METRICS_FILE, Outcome, TrackedRun, open_trackers, read_metric_rows
 from audio2face.types import MM_PER_CM, Float32Array, FloatArray, Int32Array, Int64Array
+
+if TYPE_CHECKING:  # loads in two seconds, which deployment is spared
+    from lightning_fabric import Fabric
 
 _PLAIN_METRICS = ("gradient_norm", "r2")  # logged without the prefix of losses
 LIP_ERROR, LIP_CORRELATION, SKIN_ERROR = "lip_error_mm", "lip_correlation", "skin_error_mm"

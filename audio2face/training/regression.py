@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from audio2face.config import Configuration, InferenceRegression, TrainRegression
@@ -43,6 +42,9 @@ from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldO
 from audio2face.training.pretrained import load_pretrained_regression
 from audio2face.training.run_folder import DEPLOY_FOLDER, TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
+
+if TYPE_CHECKING:  # loads in two seconds, which deployment is spared
+    from lightning_fabric import Fabric
 
 
 def network_settings(

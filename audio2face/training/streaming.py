@@ -6,11 +6,10 @@ import dataclasses
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from audio2face.config import Configuration, TrainStreaming
@@ -34,6 +33,9 @@ from audio2face.training.pretrained import load_pretrained_streaming
 from audio2face.training.run_folder import TrainingRun, run_records
 from audio2face.training.task import ParameterGroup, ResumeMetadata, channel_mask
 from audio2face.types import MM_PER_CM, Float32Array
+
+if TYPE_CHECKING:  # loads in two seconds, which deployment is spared
+    from lightning_fabric import Fabric
 
 REACH = "skin_reach_mm"  # of the record of a network whose coefficients are weights of blend shapes
 _BLOCK_FRAMES = 512  # of a validation clip at once

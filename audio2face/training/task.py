@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkabl
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from audio2face.errors import UserError
@@ -21,7 +20,9 @@ from audio2face.models.layers import ChannelSizes
 from audio2face.training.metrics import HeldOutFrame
 from audio2face.types import BoolArray
 
-if TYPE_CHECKING:  # these know the tasks' data
+if TYPE_CHECKING:  # these know the tasks' data; Fabric loads in two seconds, which deployment is spared
+    from lightning_fabric import Fabric
+
     from audio2face.config import Configuration
     from audio2face.training.run_folder import TrainingRun
 

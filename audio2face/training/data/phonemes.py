@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning_fabric import Fabric
 
 from audio2face.audio import Resampler, read_header, read_track
 from audio2face.config import Dataset, TrainRegression
@@ -40,6 +40,9 @@ from audio2face.models.phonemes.recognisers import open_detector
 from audio2face.training.data.clips import TrainingClip
 from audio2face.training.distributed import wait_for_all
 from audio2face.types import Float32Array, Int64Array
+
+if TYPE_CHECKING:  # loads in two seconds, which deployment is spared
+    from lightning_fabric import Fabric
 
 FOLDER = "phonemes"
 _RESAMPLER: Resampler = "hann"  # independent of the network: cached tables stay valid
