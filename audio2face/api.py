@@ -24,11 +24,13 @@ from audio2face.animation import SolverMethod
 from audio2face.animation.animation import Animation
 from audio2face.animation.timecode import Start, start_facts
 from audio2face.audio import Resampler, float_samples
+from audio2face.config_base.types import GraphPrecision
 from audio2face.errors import UserError, check_file_stem
-from audio2face.inference import GraphDevice, best_device, open_graph
+from audio2face.inference import GraphDevice, graph_device
 from audio2face.inference.actor import exact_rate
 from audio2face.inference.animate import AnimationOptions, AnimationPipeline, find_actor
 from audio2face.inference.live import LiveSession
+from audio2face.inference.precision import open_network
 from audio2face.inference.streaming import AnimationStream
 from audio2face.io.claims import temporary_folder
 from audio2face.model_folder import DeployedModel
@@ -41,19 +43,26 @@ EmotionInput = str | PathLike[str] | Mapping[str, float] | None
 _NO_EMOTION = "neutral"
 
 
-def load(model: str | PathLike[str], device: Literal["auto", "cpu", "cuda"] = "auto") -> Model:
+def load(
+    model: str | PathLike[str],
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: GraphPrecision = "float32",
+) -> Model:
     """Opens a deployed model.
 
     Args:
         model: the folder that `run_deploy.py` made, or its name in `output_deploy` of the workspace: in full, an end or
             a part of it, or "latest".
         device: what the network runs on; "auto" takes a GPU where ONNX Runtime can use one.
+        precision: "float32", or "int8", which is faster on a processor, which "auto" then is, and some hundredths of a
+            millimetre away; the first call makes the network and logs how far.
 
     Raises:
-        UserError: there is no such model, something in its folder is wrong, or the device is not there.
+        UserError: there is no such model, something in its folder is wrong, the device is not there, or the model
+            cannot be run in int8.
     """
     folder = deployed_model(str(model))
-    return Model(DeployedModel.open(folder), best_device() if device == "auto" else device)
+    return Model(DeployedModel.open(folder), graph_device(device, precision), precision)
 
 
 class Model:
@@ -62,15 +71,19 @@ class Model:
     Args:
         deployed: the folder, opened.
         device: what the network runs on.
+        precision: as in `load`.
 
     Raises:
-        UserError: the network cannot be loaded, or the device is not there.
+        UserError: the network cannot be loaded, or the device or precision is not there.
     """
 
-    def __init__(self, deployed: DeployedModel, device: GraphDevice = "cpu") -> None:
+    def __init__(
+        self, deployed: DeployedModel, device: GraphDevice = "cpu", precision: GraphPrecision = "float32"
+    ) -> None:
         self.deployed = deployed
         self._device = device
-        self._graph = open_graph(deployed, device)
+        self._precision = precision
+        self._graph = open_network(deployed, device, precision)
 
     def __repr__(self) -> str:
         return f"Model({str(self.deployed.folder)!r}, actors={self.actors}, emotions={self.emotions})"
@@ -197,7 +210,7 @@ class Model:
             "fps": _exact_fps(fps),
             "parameters": dict(parameters or {}),
         }
-        settings = AnimationOptions(**given, **options, device=self._device)
+        settings = AnimationOptions(**given, **options, device=self._device, precision=self._precision)
         return AnimationPipeline(self.deployed, settings, self._graph)
 
 

@@ -33,7 +33,7 @@ _STANDARD_ZERO = "neutral"  # default name of the zero emotion
 _NO_SETTINGS = frozenset(
     (
         *("config_name", "training_run_name_full", "config_file", "model", "rig", "audio", "watch", "jobs", "force"),
-        *("to", "device", "parameters", "overrides", "mode", "output", "compare", "condition", "raw_only"),
+        *("to", "device", "precision", "parameters", "overrides", "mode", "output", "compare", "condition", "raw_only"),
     )
 )
 
@@ -122,6 +122,7 @@ class InferenceOptions:
         emotions = Path(settings.emotion or "")
         return {
             **arguments,
+            **({} if self.args.precision == "float32" else {"precision": self.args.precision}),
             **face_settings(pipeline),
             "emotion": pipeline.emotion.description,
             "emotion_file": file_sha256(emotions) if emotions.suffix and emotions.is_file() else None,
@@ -182,7 +183,8 @@ class InferenceOptions:
             solver=None if args.solver == "none" else args.solver,
             normalize=args.normalize,
             start=args.start if args.start_frame is None else args.start_frame,
-            device=graph_device(args.device),
+            device=graph_device(args.device, args.precision),
+            precision=args.precision,
         )
 
     def _configured(self, name: str) -> Any:

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit status; user errors raise UserError."""
     args = parsers.parse("live", argv)
     start_logging()
-    model = audio2face.load(args.model, args.device)
+    model = audio2face.load(args.model, args.device, args.precision)
     source = _open_source(args, model.samplerate)
     session = model.live(
         source.samplerate,

@@ -147,6 +147,7 @@ BodyPart = Literal["skin", "tongue", "jaw", "eye"]
 Channel = Literal["skin_coeffs", "tongue_coeffs", "jaw", "eye", "skin_pose", "tongue_pose"]
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
+GraphPrecision = Literal["float32", "int8"]  # of deployed networks
 TrackerName = Literal["tensorboard", "csv", "wandb", "mlflow", "trackio"]
 # Of each tracker that is an extra, the module that must be there and what to install.
 TRACKER_PACKAGES: dict[TrackerName, tuple[str, str]] = {

@@ -25,6 +25,7 @@ from audio2face.animation.animation import Animation, BlendWeights, FrameBuffer,
 from audio2face.animation.timecode import Start, start_facts
 from audio2face.audio import peak_level, read_header, stream_mono
 from audio2face.audio.wav import read_time_reference
+from audio2face.config_base.types import GraphPrecision
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.inference import (
@@ -37,10 +38,10 @@ from audio2face.inference import (
     NetworkSession,
     Noise,
     TrackSettings,
-    open_graph,
 )
 from audio2face.inference.actor import DisplayData, WeightTrack, load_face
 from audio2face.inference.executor import check_finite_motion, group_frames
+from audio2face.inference.precision import open_network
 from audio2face.inference.retiming import FrameBlock, TrackFrames, choose_voice
 from audio2face.model_folder import DeployedActor, DeployedModel, parameter_ranges
 from audio2face.types import MESHES, Float32Array, Mesh
@@ -66,6 +67,7 @@ class AnimationOptions:
         start: where the first frame lies on a time line: its number, or an SMPTE time code; None: the time reference of
             a Broadcast Wave recording, if it has one.
         device: device of the network.
+        precision: of the network's products, see `precision.open_network`.
     """
 
     actor: str | None = None
@@ -81,6 +83,7 @@ class AnimationOptions:
     normalize: bool = False
     start: int | str | None = None
     device: GraphDevice = "cpu"
+    precision: GraphPrecision = "float32"
 
 
 def merged_parameters(actor: DeployedActor, changes: Mapping[str, float]) -> dict[str, float]:
@@ -125,7 +128,8 @@ class AnimationPipeline:
     Args:
         model: the deployed folder.
         settings: options of the animation.
-        graph: the folder's network, if it is open already; the settings' device is then ignored.
+        graph: the folder's network, if it is open already; the settings' device is then
+            ignored.
 
     Raises:
         UserError: the model has no such actor, emotion or parameter, a value is out of range, or a file of the folder
@@ -158,7 +162,8 @@ class AnimationPipeline:
         Raises:
             UserError: its file is missing or damaged, or the device is not there.
         """
-        return open_graph(self.model, self.settings.device) if self._graph is None else self._graph
+        settings = self.settings
+        return open_network(self.model, settings.device, settings.precision) if self._graph is None else self._graph
 
     def animate(self, audio: Path, folder: Path) -> Animation:
         """Animates a recording.
@@ -436,6 +441,7 @@ class AnimationPipeline:
             "emotion": self.emotion.description,
             "fps": float(self.fps),
             "network_fps": float(self.schedule.fps),
+            **({} if settings.precision == "float32" else {"precision": settings.precision}),
             "noise": noise if info.noise_shape is not None else None,
             "blinks": f"seed {settings.seed}" if self._can_blink else "none",
             "solver": settings.solver if self._solvers else None,

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 import numpy as np
 import onnxruntime
 
-from audio2face.config_base.types import Device
+from audio2face.config_base.types import Device, GraphPrecision
 from audio2face.errors import FileFormatError, UserError, missing_file
 from audio2face.families import FAMILIES, resolve
 from audio2face.inference.emotion import EmotionCurve
@@ -29,14 +29,14 @@ def best_device() -> GraphDevice:
     return "cuda" if _PROVIDERS["cuda"] in onnxruntime.get_available_providers() else "cpu"
 
 
-def graph_device(device: Device) -> GraphDevice:
-    """The device that an exported network runs on, where `device` was asked for.
+def graph_device(device: Device, precision: GraphPrecision = "float32") -> GraphDevice:
+    """The device that an exported network runs on, where `device` was asked for; "auto" is a processor for int8.
 
     Raises:
         UserError: ONNX Runtime does not run on it.
     """
     if device == "auto":
-        return best_device()
+        return best_device() if precision == "float32" else "cpu"
     if device == "mps":
         raise UserError("exported networks run on 'cpu' or 'cuda', not on 'mps'", hint="Give --device cpu.")
     return device

@@ -9,6 +9,7 @@ import argparse
 from typing import Any
 
 from audio2face.cli.parsers.base import (
+    add_precision,
     command_parser,
     count,
     identifier,
@@ -156,6 +157,7 @@ def _add_face(parser: argparse.ArgumentParser) -> None:
     face.add_argument(
         "--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="device of the network (default: auto)"
     )
+    add_precision(face)
 
 
 def _add_result(parser: argparse.ArgumentParser) -> None:
@@ -252,6 +254,7 @@ def _check_rig(parser: argparse.ArgumentParser, args: argparse.Namespace, raw: b
         "--solver": args.solver != parser.get_default("solver"),
         "--normalize": args.normalize,
         "--device": args.device not in ("auto", "cpu"),
+        "--precision": args.precision != parser.get_default("precision"),
     }
     for name, is_given in given.items():
         if is_given:

@@ -9,7 +9,7 @@ import argparse
 import math
 import re
 
-from audio2face.cli.parsers.base import command_parser, identifier, parameter, seed
+from audio2face.cli.parsers.base import add_precision, command_parser, identifier, parameter, seed
 
 _LOCAL = "127.0.0.1"
 
@@ -116,6 +116,7 @@ def _add_face(parser: argparse.ArgumentParser) -> None:
     face.add_argument(
         "--device", choices=("auto", "cuda", "cpu"), default="auto", help="device of the network (default: auto)"
     )
+    add_precision(face)
 
 
 def check_live(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
