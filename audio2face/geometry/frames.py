@@ -66,14 +66,15 @@ def read_rows(poses: PoseReader, frames: slice) -> FloatArray:
     return poses.read(frames.start, frames.stop).reshape(frames.stop - frames.start, -1)
 
 
-def read_frames(poses: PoseReader, frames: Int64Array) -> AnyArray:
+def read_frames(poses: PoseReader, frames: Int64Array, out: AnyArray | None = None) -> AnyArray:
     """Reads frames of any numbers, float32 `[frames, verts, 3]`; adjacent frames are read together.
 
     Args:
         poses: the shot.
         frames: frame numbers, increasing.
+        out: array that is filled and returned, of that shape; None for a new one.
     """
-    block = np.empty((len(frames), poses.num_verts, 3), np.float32)
+    block = np.empty((len(frames), poses.num_verts, 3), np.float32) if out is None else out
     done = 0
     for run in np.split(frames, np.flatnonzero(np.diff(frames) != 1) + 1):
         if len(run):

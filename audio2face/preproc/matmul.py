@@ -69,16 +69,16 @@ class MatmulBackend(Protocol):
             centre: `[coords]` float64.
         """
 
-    def against(self, anchors: Any, rows: FloatArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Returns inner products of poses with anchors, all minus a centre, and the squared norms of the poses.
+    def against(
+        self, anchors: Any, rows: FloatArray, centre: FloatArray, norms: FloatArray | None = None
+    ) -> FloatArray:
+        """Returns inner products of poses with anchors, all minus a centre, float64 `[anchors, rows]`.
 
         Args:
             anchors: poses from `centred`, `[anchors, coords]`.
             rows: `[rows, coords]` float32.
             centre: `[coords]` float64.
-
-        Returns:
-            Inner products `[anchors, rows]` and squared norms `[rows]`, float64.
+            norms: receives the squared norms of the poses minus the centre, float64 `[rows]`; None to skip them.
         """
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
@@ -100,19 +100,25 @@ class NumpyBackend:
         """Implements `MatmulBackend.centred`."""
         return rows - centre
 
-    def against(self, anchors: Any, rows: FloatArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def against(
+        self, anchors: Any, rows: FloatArray, centre: FloatArray, norms: FloatArray | None = None
+    ) -> FloatArray:
         """Implements `MatmulBackend.against`."""
-        inner, norms = np.zeros((len(anchors), len(rows))), np.zeros(len(rows))
+        inner, squared = np.zeros((len(anchors), len(rows))), np.zeros(len(rows))
         buffer = np.empty(_PIECE_ROWS * _PIECE_COORDS)
-        for part in blocks_of(len(rows), 1, _PIECE_ROWS):
-            for cut in blocks_of(len(centre), 1, _PIECE_COORDS):
+        for cut in blocks_of(len(centre), 1, _PIECE_COORDS):
+            some = anchors[:, cut]  # stay in the cache while all rows pass
+            for part in blocks_of(len(rows), 1, _PIECE_ROWS):
                 values = rows[part, cut]
                 piece = buffer[: values.size].reshape(values.shape)
                 np.copyto(piece, values)
                 piece -= centre[cut]
-                norms[part] += np.einsum("ij,ij->i", piece, piece)
-                inner[:, part] += anchors[:, cut] @ piece.T
-        return inner, norms
+                inner[:, part] += some @ piece.T
+                if norms is not None:
+                    squared[part] += np.einsum("ij,ij->i", piece, piece)
+        if norms is not None:
+            norms[...] = squared
+        return inner
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
         """Implements `MatmulBackend.table`."""
@@ -175,10 +181,14 @@ class TorchBackend:
         """Implements `MatmulBackend.centred`."""
         return self._to_device(rows) - self._to_device(centre)
 
-    def against(self, anchors: Any, rows: FloatArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def against(
+        self, anchors: Any, rows: FloatArray, centre: FloatArray, norms: FloatArray | None = None
+    ) -> FloatArray:
         """Implements `MatmulBackend.against`."""
         moved = self.centred(rows, centre)
-        return _to_numpy(anchors @ moved.T), _to_numpy(moved.square().sum(dim=1))
+        if norms is not None:
+            norms[...] = _to_numpy(moved.square().sum(dim=1))
+        return _to_numpy(anchors @ moved.T)
 
     def table(self, capacity: int, num_poses: int, scratch: Path | None = None) -> ColumnTable:
         """Implements `MatmulBackend.table`; the table is on the device."""

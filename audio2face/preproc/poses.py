@@ -104,6 +104,40 @@ def stack_poses(shots: Mapping[str, PoseReader], frames: Mapping[str, Int64Array
     return rows
 
 
+@dataclass(frozen=True)
+class KeptPoses:
+    """The selected frames of all shots as rows of one matrix, read from the shots each time.
+
+    Args:
+        shots: readers with the same number of vertices; their order is the order of the rows.
+        frames: increasing frame indices per shot; a missing shot adds no rows.
+    """
+
+    shots: Mapping[str, PoseReader]
+    frames: Mapping[str, Int64Array]
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return sum(len(self.frames.get(name, ())) for name in self.shots)
+
+    @property
+    def num_coords(self) -> int:
+        """Number of coordinates of each row."""
+        return 3 * next(iter(self.shots.values())).num_verts
+
+    def read(self, rows: Int64Array, out: FloatArray | None = None) -> FloatArray:
+        """Reads rows of increasing number, float32 `[rows, coords]`, into the first rows of `out` if given."""
+        found = np.empty((len(rows), self.num_coords), np.float32) if out is None else out[: len(rows)]
+        first = 0
+        for name, poses in self.shots.items():
+            frames = self.frames.get(name, np.empty(0, np.int64))
+            start, stop = np.searchsorted(rows, [first, first + len(frames)]).tolist()
+            if stop > start:
+                read_frames(poses, frames[rows[start:stop] - first], found[start:stop].reshape(stop - start, -1, 3))
+            first += len(frames)
+        return found
+
+
 def frames_by_shot(rows: npt.ArrayLike, kept: Mapping[str, Int64Array]) -> dict[str, Int64Array]:
     """Maps rows of a stacked matrix to increasing frame indices of their shots, with an entry for every shot of `kept`.
 

@@ -108,7 +108,7 @@ class Distances:
         centre = rows[0].astype(np.float64)
         centred = products.centred(rows, centre)
         # Nystrom's method: an orthonormal basis of the anchors, as combinations of them.
-        values, vectors = falling_eigenpairs(products.against(centred, rows, centre)[0])
+        values, vectors = falling_eigenpairs(products.against(centred, rows, centre))
         spanned = values > _SPANNED * values[0]
         basis = vectors[:, spanned] / np.sqrt(values[spanned])
         inside, norms = np.empty((basis.shape[1], count)), np.empty(count)
@@ -117,7 +117,7 @@ class Distances:
         for cut in cuts:
             block = poses.read(cut.start, cut.stop, buffer).reshape(cut.stop - cut.start, -1)
             with np.errstate(over="ignore", invalid="ignore"):
-                inner, norms[cut] = products.against(centred, block, centre)
+                inner = products.against(centred, block, centre, norms[cut])
             if not np.isfinite(norms[cut]).all():
                 check_finite(block, cut.start)
             inside[:, cut] = basis.T @ inner
@@ -170,9 +170,11 @@ class Distances:
         for chosen in blocks_of(len(anchors), self.centre.nbytes, _FULL_BYTES):
             rows = self._read(anchors[chosen])
             centred = self.products.centred(rows, self.centre)
-            lengths = self.products.against(centred[:1], rows, self.centre)[1]
+            lengths = np.empty(len(rows))
+            self.products.against(centred[:1], rows, self.centre, lengths)
             for cut in blocks_of(len(frames), self.centre.nbytes // 2, _READ_BYTES):
-                inner, norms = self.products.against(centred, self._read(frames[cut]), self.centre)
+                norms = np.empty(cut.stop - cut.start)
+                inner = self.products.against(centred, self._read(frames[cut]), self.centre, norms)
                 near[cut] |= (lengths[:, None] + norms - 2.0 * inner <= self.radius**2).any(axis=0)
         return near
 

@@ -17,11 +17,12 @@ from audio2face.geometry.frames import PoseReader, blocks_of, in_threads
 from audio2face.geometry.pca import principal_pairs
 from audio2face.preproc.artifacts import intermediate_folder, write_frame_lists
 from audio2face.preproc.matmul import ColumnTable, MatmulBackend, NumpyBackend, fastest_backend
-from audio2face.preproc.poses import frames_by_shot, stack_poses
+from audio2face.preproc.poses import KeptPoses, frames_by_shot, stack_poses
 from audio2face.preproc.steps import Steps, StepStore
 from audio2face.types import AnyArray, FloatArray, Int64Array
 
 _ANCHOR_BYTES = 384 << 20  # float64 poses whose columns are computed in one pass
+_PARTS = 4  # of all poses, which threads process
 _KEPT_BYTES = 256 << 20  # of columns that are not needed yet
 
 
@@ -36,16 +37,16 @@ class GramColumns:
         num_fetched: number of columns computed.
     """
 
-    def __init__(self, poses: FloatArray, products: MatmulBackend | None = None) -> None:
+    def __init__(self, poses: FloatArray | KeptPoses, products: MatmulBackend | None = None) -> None:
         """Reads only the first pose.
 
         Args:
-            poses: `[poses, coords]` float32, may be a memory map; finite.
+            poses: `[poses, coords]` float32, may be a memory map or read from the shots; finite.
             products: backend for products; None for the CPU.
         """
         self.products = products or NumpyBackend()
         self._poses = poses
-        self._centre = poses[0].astype(np.float64)
+        self._centre = self._read(np.zeros(1, np.int64))[0].astype(np.float64)
         self._squared_norms: FloatArray | None = None
         self._fetched: dict[int, FloatArray] = {}
         self.num_passes = 0
@@ -81,23 +82,38 @@ class GramColumns:
     def _fetch(self, rows: Int64Array) -> None:
         """Computes the columns of these poses in one pass."""
         products = self.products
-        anchors = products.centred(self._poses[rows], self._centre)
+        order = np.argsort(rows)
+        anchors = products.centred(self._read(rows[order]), self._centre)
         columns = np.empty((len(rows), len(self._poses)))
         norms = np.empty(len(self._poses)) if self._squared_norms is None else None
 
-        def fill(cut: slice) -> None:
-            columns[:, cut], found = products.against(anchors, self._poses[cut], self._centre)
-            if norms is not None:
-                norms[cut] = found
+        def fill(part: slice) -> None:
+            cuts = list(blocks_of(part.stop - part.start, len(self._centre) * 4))
+            buffer = np.empty((cuts[0].stop, len(self._centre)), np.float32)  # takes no memory where it stays unused
+            for block in cuts:
+                cut = slice(part.start + block.start, part.start + block.stop)
+                own = None if norms is None else norms[cut]
+                columns[order, cut] = products.against(anchors, self._block(cut, buffer), self._centre, own)
 
-        in_threads(fill, blocks_of(len(self._poses), len(self._centre) * 8))
+        in_threads(fill, blocks_of(len(self), 1, -(-len(self) // _PARTS)))
         if norms is not None:
             self._squared_norms = norms
-        self._fetched.update(zip(rows.tolist(), columns, strict=True))
+        # Each by itself: a view would keep the columns of the whole pass.
+        self._fetched.update((row, column.copy()) for row, column in zip(rows.tolist(), columns, strict=True))
         while len(self._fetched) > max(len(rows), _KEPT_BYTES // columns[0].nbytes):
             self._fetched.pop(next(iter(self._fetched)))
         self.num_passes += 1
         self.num_fetched += len(rows)
+
+    def _read(self, rows: Int64Array) -> FloatArray:
+        """Reads poses of increasing number."""
+        return self._poses.read(rows) if isinstance(self._poses, KeptPoses) else self._poses[rows]
+
+    def _block(self, cut: slice, buffer: FloatArray) -> FloatArray:
+        """Reads consecutive poses, into the buffer if they must be copied."""
+        if isinstance(self._poses, KeptPoses):
+            return self._poses.read(np.arange(cut.start, cut.stop), buffer)
+        return self._poses[cut]
 
 
 class NystromGram:
@@ -121,6 +137,7 @@ class NystromGram:
 
 
 STACK_SHARE, SELECT_SHARE = 0.05, 0.5  # of the whole stage's time
+_COPIED_SHARE = 0.5  # of all frames
 
 
 @dataclass(frozen=True)
@@ -153,13 +170,18 @@ def select_and_record(
     keep = settings.KEEP_INTERMEDIATES
     path = (store.run / intermediate_folder("skin") if keep else store.folder) / "skin_cache_all.npy"
     yield label, 0.0
-    if not path.is_file() and (keep or not store.has("skin_picks")):
+    rows = KeptPoses(poses, kept)
+    all_frames = sum(shot.num_frames for shot in poses.values())
+    # A copy is worth its writing where it is much smaller than the caches, which every pass would read.
+    copied = keep or (len(rows) < _COPIED_SHARE * all_frames and not store.has("skin_picks"))
+    if copied and not path.is_file():
         stack_poses(poses, kept, path)
     yield label, STACK_SHARE
     done = 0.0
     if not store.has("skin_picks"):
         found = []
-        columns = GramColumns(np.load(path, mmap_mode="r", allow_pickle=False), fastest_backend())
+        copy = np.load(path, mmap_mode="r", allow_pickle=False) if copied else rows
+        columns = GramColumns(copy, fastest_backend())
         expected = min(settings.SKIN_SELECT_DISTINCT_MAX_ITER, len(columns))
         for pick in select_distinct(
             columns,
@@ -197,7 +219,9 @@ _FEW_POSES = 2048  # all their columns take 32 MB
 _FEW_PER_STEP = 5  # fewer poses for each step: cheaper to fetch all columns than to predict which are needed
 _SKETCH_POSES = 512  # span the motion of an actor except for details: most predictions are right
 _FEWEST_SKETCH_POSES = 64
-_LOOKAHEAD_STEPS = 64  # columns of one pass: enough for the product to take as long as the reading
+_LOOKAHEAD_STEPS = 48
+_PASS_COLUMNS = 64  # enough for the product to take as long as the reading
+_RUNNERS_UP = 4  # poses that a step may take instead, where the sketch errs
 _COLUMN_BYTES = 128 << 20  # of columns that are sketched or fetched together: fewer columns with many poses
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
 
@@ -258,26 +282,24 @@ def select_distinct(
         if pick is None:
             return
         if sketch is not None and pick.row not in columns:
-            most = min(_LOOKAHEAD_STEPS, at_once)
-            worst = chosen.worst_rows(most)
-            expected = _lookahead(chosen, sketch, pick, min(most, max_iterations - step))
-            # A pass takes as long for few columns: those of the poses that are reconstructed worst now fill it.
-            likely = [row for row in dict.fromkeys([*expected, *worst]) if row not in columns]
-            columns.fetch(np.array(likely[:most]))
+            most = min(_PASS_COLUMNS, at_once)
+            expected = _lookahead(chosen, sketch, pick, min(_LOOKAHEAD_STEPS, most, max_iterations - step))
+            columns.fetch(np.array([row for row in expected if row not in columns][:most]))
         chosen.add(pick.row, columns.take(pick.row))
         yield pick
 
 
 def _lookahead(chosen: _SelectedPoses, sketch: NystromGram, first: Selection, steps: int) -> list[int]:
-    """Predicts the rows of the next steps from the sketch; that of `first` is known."""
-    before = len(chosen.rows)
+    """Predicts the rows of the next steps from the sketch, `first` and onwards, then those that came next to them."""
+    before, others = len(chosen.rows), []
     pick: Selection | None = first
     while pick is not None:
+        others += chosen.worst_rows(_RUNNERS_UP)
         chosen.add(pick.row, sketch.column(pick.row))
         pick = chosen.worst() if len(chosen.rows) < before + steps else None
     expected = chosen.rows[before:]
     chosen.truncate(before)
-    return expected
+    return list(dict.fromkeys([*expected, *others]))
 
 
 class _SelectedPoses:
@@ -312,7 +334,9 @@ class _SelectedPoses:
 
     def worst_rows(self, count: int) -> list[int]:
         """Returns the poses that were reconstructed worst when `worst` was called last, worst first."""
-        found: list[int] = np.argsort(-self._squared_errors, kind="stable")[:count].tolist()
+        errors = self._squared_errors
+        worst = np.argpartition(-errors, min(count, len(errors)) - 1)[:count]
+        found: list[int] = worst[np.argsort(-errors[worst])].tolist()
         return found
 
     def worst(self) -> Selection | None:
