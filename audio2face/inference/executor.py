@@ -211,9 +211,10 @@ class Executor:
         to `accept`.
         """
         schedule = self.schedule
-        executed = np.array([track.ready(schedule) for track in self._tracks], np.bool_)
-        if not executed.any():
+        ready = [track.ready(schedule) for track in self._tracks]
+        if not any(ready):
             return None
+        executed = np.array(ready, np.bool_)
         tracks = len(self._tracks)
         audio = np.zeros((tracks, schedule.window), np.float32)
         emotion = np.zeros((tracks, schedule.hop, self._tracks[0].emotion.num_emotions), np.float32)

@@ -86,7 +86,7 @@ class RequestedEmotion(EmotionCurve):
         goal = self._scaled(self._between(max(sample, 0)))
         if self._last is None:
             self._smoothed = goal
-        else:
+        elif goal is not self._smoothed:  # as long as the model's own emotion holds, they are one
             passed = max(sample - self._last, 0) / self._names.samplerate
             share = min(passed / max(self._tuning.transition, 1e-3), 1.0)
             self._smoothed = share * goal + (1 - share) * self._smoothed
