@@ -35,6 +35,7 @@ NOT_RUN = {
     ".venv/bin/tensorboard": "a server that does not end",
     ".venv/bin/pip install atheris": "fetches from the internet",
     ".venv/bin/python tests/fuzz/fuzz_caches.py": "needs atheris, which is not locked",
+    ".venv/bin/python tests/fuzz/fuzz_serve.py": "needs atheris, which is not locked",
 }
 # What marks Python that cannot be run, with the reason; what it imports is imported all the same, except from Maya.
 NOT_EXECUTED = {

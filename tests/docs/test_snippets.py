@@ -143,6 +143,28 @@ def test_containers_start_the_service_with_arguments_that_it_knows(block: Block)
         arguments = container["args"]
     args = parsers.parse("serve", arguments)
     assert (args.host, args.port, args.metrics_port) == ("0.0.0.0", 52000, 9464)
+    if "services" in workload:
+        service = workload["services"]["audio2face"]
+        assert service["ports"] == ["52000:52000"]
+        assert args.keys == f"/run/secrets/{service['secrets'][0]}"
+        assert set(service["secrets"]) == workload["secrets"].keys()
+        assert f"localhost:{args.metrics_port}/healthz" in service["healthcheck"]["test"][-1]
+        assert float(service["stop_grace_period"].removesuffix("s")) > args.drain
+        assert args.models == [f"{service['volumes'][0].split(':')[1]}/mary"]
+        return
+    pod, ports = (
+        workload["spec"]["template"]["spec"],
+        {port["name"]: port["containerPort"] for port in container["ports"]},
+    )
+    assert ports == {"grpc": args.port, "metrics": args.metrics_port}
+    assert container["readinessProbe"]["grpc"]["port"] == args.port
+    assert container["livenessProbe"]["httpGet"]["port"] in ports
+    assert pod["terminationGracePeriodSeconds"] > args.drain
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert args.models == [f"{container['volumeMounts'][0]['mountPath']}/mary"]
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    assert workload["spec"]["selector"]["matchLabels"] == documents[1]["spec"]["selector"] == labels
+    assert documents[1]["spec"]["ports"][0]["targetPort"] in ports
 
 
 @pytest.mark.parametrize("block", blocks("ini"), ids=str)

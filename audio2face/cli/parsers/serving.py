@@ -139,7 +139,13 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         default=30.0,
         help="time for open streams to finish after Ctrl-C or SIGTERM (default: 30)",
     )
-    group.add_argument("--workers", metavar="N", type=count, help="threads that animate (default: one for each core)")
+    group.add_argument(
+        "--workers",
+        metavar="N",
+        type=count,
+        help="threads that animate; streams of a streaming network share one call and need none (default: one for each "
+        "core)",
+    )
 
 
 def _add_page(parser: argparse.ArgumentParser) -> None:
