@@ -300,6 +300,8 @@ def test_metrics(faces: dict[str, Face], speech: Speech) -> None:
     with running(faces, metrics_port=0) as server, connected(server) as channel:
         list(stream(channel, [header(), sound(speech(0.5)), END]))
         refused(stream(channel, [END]))
+        ended = server.server.metrics.ended  # is counted after the client has its answer
+        _wait_until(lambda: sum(ended.values()) == 2, 10)
         code, text = _get(server, "/metrics")
         assert _get(server, "/")[0] == 404
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
