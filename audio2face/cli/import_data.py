@@ -30,7 +30,7 @@ from audio2face.importers.about import about_text, advice, minutes_of, num_shots
 from audio2face.importers.actor import Face, MeshFace, RigFace, missing_shapes
 from audio2face.importers.kinds import KINDS, Importer, ImportOptions, new_importer
 from audio2face.importers.naming import plain_name
-from audio2face.importers.plan import check_take, seconds_without_sound
+from audio2face.importers.plan import check_take, seconds_without_face, seconds_without_sound
 from audio2face.importers.sync import Offset, find_offsets, shifted
 from audio2face.importers.take import Take, TakeSummary, summary_of
 from audio2face.importers.writer import DatasetWriter, log_kept
@@ -40,7 +40,7 @@ from audio2face.runs import log_outputs
 
 RESUME_HINT = "Run the same command again: takes that are written are kept."
 ABOUT = "about.md"
-_MUCH_SILENCE, _MUCH_SILENCE_SHARE = 1.0, 0.1  # s, and of a take: more without sound is said
+_MUCH_SILENCE, _MUCH_SILENCE_SHARE = 1.0, 0.1  # s, and of a take: more without sound, or without face, is said
 
 
 def main(argv: list[str]) -> int:
@@ -173,9 +173,13 @@ def _check(takes: Sequence[Take]) -> None:
         )
     for take in takes:
         check_take(take)
+        much = max(_MUCH_SILENCE, _MUCH_SILENCE_SHARE * take.seconds)
         without = seconds_without_sound(take)
-        if without > max(_MUCH_SILENCE, _MUCH_SILENCE_SHARE * take.seconds):
+        if without > much:
             LOGGER.warning("%s: %.1f of its %.1f s have no sound and are left out", take.name, without, take.seconds)
+        more = seconds_without_face(take)
+        if more > much:
+            LOGGER.warning("%s: %.1f s of its recording show no face and are left out", take.name, more)
 
 
 def _face(importer: Importer, rig: str) -> Face:

@@ -37,7 +37,8 @@ _SHOTS_FOR_TEST = 20  # from which every tenth can be spared
 _TEST_SET = "TEST_FRACTION = 0.1  # every tenth shot is kept for evaluation: neither preprocessing nor training sees it"
 _SHAPES_AS_BASIS = """
 # Where the blend shapes made the animation, as weights on a rig do, a regression or streaming network can give their
-# weights themselves, with scores like those of "pca", the default: docs/framework.md, "Blend shapes as the basis".
+# weights themselves. The default, "pca", scores as well or a little better.
+# docs/framework.md, "Blend shapes as the basis"
 # SKIN_BASIS = "blendshapes"
 """
 _WORTH_KNOWING = {

@@ -59,7 +59,7 @@ def _open_take(path: Path, name: str, fps: Fraction | None) -> MovingMeshes:
         kind="shapes",
         pieces=pieces,
         has_rest=False,
-        pose=_Poses(path, archive, meshes, clip),
+        pose=_Poses(path, archive, meshes, [len(piece.vertices) for piece in pieces], clip),
         num_frames=clip.num_frames,
         fps=clip.fps,
         start=clip.start,
@@ -147,6 +147,7 @@ class _Poses:
     path: Path
     archive: Any
     meshes: Sequence[_Mesh]
+    counts: Sequence[int]
     clip: Clip
 
     def __call__(self, piece: int, frames: slice) -> Float32Array:
@@ -156,7 +157,7 @@ class _Poses:
             found = [self.meshes[piece].at(time) for time in times]
         except RuntimeError as error:
             raise FileFormatError(f"is damaged: {error}", path=self.path, hint=_AGAIN) from error
-        if len({len(points) for points in found}) > 1:
+        if any(len(points) != self.counts[piece] for points in found):
             raise FileFormatError(
                 f"mesh {self.meshes[piece].name} has another number of vertices in some frame",
                 path=self.path,

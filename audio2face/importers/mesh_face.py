@@ -34,6 +34,9 @@ _OPEN, _BLINK = "jawOpen", "eyeBlink"
 _UPPER_CM = 20.0  # around the mouth: what lies further away is no head
 _CLOSED = 0.15  # of the samples: those with the lips closest
 _LEAST_MOTION = 0.002  # of the size of all meshes
+_MOST_OF_IT = (0.05, 0.95)  # of the vertices of a face, along each axis
+_COLLAPSED = 0.1  # of the spread of a face
+_FARTHEST = 1e4  # sizes of a face from the origin: a scene may be large
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -99,15 +102,17 @@ class _Search:
         self._take = takes[0]
         self._given = given
         samples = sample_frames(takes)
-        if not np.isfinite(samples).all():
-            raise FileFormatError(
-                "holds positions that are NaN or infinity", path=self._take.source, hint="Export it once more."
-            )
         counts = [len(piece.vertices) for piece in self._take.pieces]
         self._ranges = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
         self._rest = np.concatenate([piece.vertices for piece in self._take.pieces]).astype(np.float32)
         if not self._take.has_rest:
             self._rest = samples[len(samples) // 2]
+        if are_damaged(samples, self._rest).any() or are_far(self._rest[None], samples[0]).any():
+            raise FileFormatError(
+                "holds positions that are NaN, infinity, far from everything else, or all in one place",
+                path=self._take.source,
+                hint="Export it once more.",
+            )
         self._samples = samples
         still = find_still_parts(samples, self._rest)
         self._aligned = np.asarray(still.fit(samples[:, still.vertices]).apply(samples), np.float32)
@@ -238,6 +243,29 @@ class _Search:
             shapes=own.shapes if is_named else None,
             tongue=own.tongue if own.tongue is None or is_named else replace(own.tongue, shapes=None),
         )
+
+
+def are_far(frames: Float32Array, face: Float32Array) -> BoolArray:
+    """The frames that hold a position which damage has made: not finite, or ten thousand faces away, bool `[frames]`.
+
+    Args:
+        frames: `[frames, verts, 3]`.
+        face: in any pose, `[verts, 3]`.
+    """
+    size = float(np.ptp(np.quantile(face, _MOST_OF_IT, axis=0), axis=0).max())
+    return np.asarray(~(np.abs(frames).max(axis=(1, 2), initial=0) <= _FARTHEST * size))
+
+
+def are_damaged(frames: Float32Array, face: Float32Array) -> BoolArray:
+    """The frames that no face is in: of `are_far`, or with all vertices in one place, as lost parts of files are.
+
+    Args:
+        frames: `[frames, verts, 3]`.
+        face: the same vertices in any pose, `[verts, 3]`.
+    """
+    far = are_far(frames, face)
+    spread = np.where(far[:, None, None], 0, frames).std(axis=1).max(axis=1, initial=0)
+    return np.asarray(far | (spread < _COLLAPSED * float(face.std(axis=0).max())))
 
 
 def _upper_head(neutral: Float32Array, opening: Float32Array) -> BoolArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from audio2face.dataset.vertex_lists import VertexLists
 from audio2face.errors import FileFormatError, UserError
 from audio2face.importers.film_quality import head_motion
 from audio2face.importers.kinds import Importer, ImportOptions
-from audio2face.importers.mesh_face import EYES, FaceInMotion, find_face
+from audio2face.importers.mesh_face import EYES, FaceInMotion, are_damaged, are_far, find_face
 from audio2face.importers.moving import MovingMeshes
 from audio2face.importers.naming import emotion_in
 from audio2face.importers.sound import find_recording
@@ -157,8 +157,7 @@ def _measure(moving: MovingMeshes, face: FaceInMotion) -> _Measured:
     rotations, translations, jaw, eyes = [], [], [], []
     for block in moving.blocks(list(needed)):
         joined = {pieces: _placed(moving, face, pieces, block) for pieces in {face.skin, face.jaw, *face.eyes.values()}}
-        for posed in joined.values():
-            _check_finite(posed, block.start, moving)
+        _check(joined, block.start, moving, face)
         still = face.still.fit(joined[face.skin][:, face.still.vertices])
         rotations.append(still.rotations)
         translations.append(still.translations)
@@ -179,11 +178,18 @@ def _measure(moving: MovingMeshes, face: FaceInMotion) -> _Measured:
     )
 
 
-def _check_finite(posed: Float32Array, first: int, moving: MovingMeshes) -> None:
-    bad = ~np.isfinite(posed).all(axis=(1, 2))
+def _check(
+    joined: Mapping[tuple[int, ...], Float32Array], first: int, moving: MovingMeshes, face: FaceInMotion
+) -> None:
+    """Refuses frames that are damaged, of pieces in place."""
+    neutral = face.actor.neutral
+    bad = are_damaged(joined[face.skin], neutral)
+    for posed in joined.values():
+        bad |= are_far(posed, neutral)
     if bad.any():
         raise FileFormatError(
-            f"frame {first + int(bad.argmax())} holds positions that are NaN or infinity",
+            f"frame {first + int(bad.argmax())} holds positions that are NaN, infinity, far from everything else, or "
+            "all in one place",
             path=moving.source,
             hint="Export the take once more, or without these frames.",
         )

@@ -77,6 +77,13 @@ def seconds_without_sound(take: Take) -> float:
     return (take.num_frames - (stop - first)) / float(take.fps)
 
 
+def seconds_without_face(take: Take) -> float:
+    """How much of its recording lies outside of a take."""
+    seconds = read_header(_recording_of(take)).duration
+    first, stop = _spoken(take, seconds)
+    return max(0.0, seconds - (stop - first) / float(take.fps))
+
+
 def plan_shots(take: Take) -> ShotPlan:
     """Cuts a take into shots at pauses of its recording.
 

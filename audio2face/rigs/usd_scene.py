@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ def read_usd(path: Path) -> Scene:
         FileFormatError: it is damaged.
     """
     stage = open_stage(path)
-    meshes = shown_meshes(stage)
     with stage_errors(path):
+        meshes = shown_meshes(stage)
         shapes = {str(mesh.GetPath()): dict(blend_shapes_of(mesh)) for mesh in meshes}
     names = tuple(dict.fromkeys(name for found in shapes.values() for name in found))
     unit, up = unit_and_axis(stage)
@@ -61,17 +61,24 @@ def open_stage(path: Path) -> Usd.Stage:
     """
     if not path.is_file():
         raise missing_file("there is no such character", path, "Give the path of a .usd, .usda, .usdc or .usdz file.")
-    try:
+    with stage_errors(path):
         return Usd.Stage.Open(str(path))
-    except Tf.ErrorException as error:
+
+
+@contextmanager
+def stage_errors(path: Path) -> Iterator[None]:
+    """Turns what a damaged stage causes into one error.
+
+    Raises:
+        FileFormatError: with what is wrong.
+    """
+    try:
+        with damage(path, _FORMAT, _AGAIN):
+            yield
+    except Tf.ErrorException as error:  # what is compressed is read when it is needed
         lines = str(error).strip().splitlines()
         reason = next((said[1] for line in lines if (said := _SAID.search(line))), lines[-1].strip())
         raise FileFormatError(f"is not a valid {_FORMAT}: {reason}", path=path, hint=_AGAIN) from error
-
-
-def stage_errors(path: Path) -> AbstractContextManager[None]:
-    """Turns what a damaged stage causes into one error, a FileFormatError with what is wrong."""
-    return damage(path, _FORMAT, _AGAIN)
 
 
 def shown_meshes(stage: Usd.Stage) -> list[UsdGeom.Mesh]:

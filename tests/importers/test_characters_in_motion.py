@@ -284,6 +284,11 @@ def test_bad_files(tmp_path: Path) -> None:
     assert "a.usda" in refused("usd", tmp_path / "a.usda")
     (tmp_path / "b.usda").write_text("#usda 1.0\n")
     assert "holds no animation" in refused("usd", tmp_path / "b.usda")
+    stage = write_usd(spoken_animation(tmp_path, frames=FEW), tmp_path, "ada_joy")[0]
+    damaged = bytearray(stage.read_bytes())
+    damaged[88:3000] = bytes([255] * 2912)  # compressed polygons, which are read after the stage was opened
+    stage.write_bytes(damaged)
+    assert "is not a valid USD stage: Corrupt asset" in refused("usd", stage)
 
 
 def test_takes_of_different_meshes_are_refused(tmp_path: Path) -> None:

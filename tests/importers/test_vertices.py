@@ -249,7 +249,12 @@ def test_bad_input(tmp_path: Path) -> None:
     write_array(array, np.repeat(skin()[:1], 40, axis=0))
     assert "do not move as a speaking face does" in refused(folder)
     write_array(array, np.where(np.arange(len(skin()))[:, None, None] == 33, np.nan, skin()))
-    assert "NaN or infinity" in refused(folder)
+    assert "NaN, infinity" in refused(folder)
+    for frame, value in ((33, 1e30), (71, 0.0)):  # a damaged number, and a part of the file that was lost
+        whole = skin().copy()
+        whole[frame, 5 if value else slice(None)] = value
+        write_array(array, whole)
+        assert "far from everything else, or all in one place" in refused(folder)
     np.save(array, np.zeros((4, 7), np.float32))
     assert "which are no frames of vertices" in refused(folder)
     (folder / "rest/ada.obj").unlink()
