@@ -104,10 +104,10 @@ SYNTHETIC_SPEECH_ROOT = common.SYNTHETIC_SPEECH_ROOT
 TEACHER_RUN: Identifier | None = None
 
 # The share of the teacher's motion in every batch, where TEACHER_RUN is set. An epoch still has every recorded item
-# once, and 1 / (1 - share) times as many in all.
-# Change it when recordings are few (larger), or the recorded speaker matters most (smaller).
+# once, and 1 / (1 - share) times as many in all, so that a training takes as many times as long.
+# Change it when a training takes too long, or the data are hours (smaller).
 # Read by: training.
-DISTILLATION_SHARE: DistillationShare = 0.5
+DISTILLATION_SHARE: DistillationShare = 0.7
 
 # A folder with recordings of speech, in subfolders too, which the teacher animates; they need neither motion nor
 # labels. None: other voices made of the training recordings, and the synthetic speech of SYNTHETIC_MINUTES.

@@ -61,7 +61,7 @@ _OLDER: dict[str, dict[str, Any]] = {
         "SYNTHETIC_SEED": 0,
         "SYNTHETIC_SPEECH_ROOT": None,
         "TEACHER_RUN": None,
-        "DISTILLATION_SHARE": 0.5,
+        "DISTILLATION_SHARE": 0.7,
         "DISTILLATION_SPEECH_ROOT": None,
     },
 }

@@ -70,7 +70,12 @@ def make_teachers(folder: Path) -> None:
 
 
 def student(workspace: Path, teacher: str, **changes: Any) -> Configuration:
-    values = {"TEACHER_RUN": teacher, "DISTILLATION_SPEECH_ROOT": str(workspace / "speech"), **changes}
+    values = {
+        "TEACHER_RUN": teacher,
+        "DISTILLATION_SHARE": 0.5,
+        "DISTILLATION_SPEECH_ROOT": str(workspace / "speech"),
+        **changes,
+    }
     return small_project(workspace, kind="streaming", **values)
 
 
@@ -326,7 +331,7 @@ def test_a_folder_without_readable_speech_is_refused(workspace: Path, tmp_path: 
     ("override", "message"),
     [
         ("DISTILLATION_SHARE=0", "DISTILLATION_SHARE"),
-        ("SYNTHETIC_SHARE=0.6", "DISTILLATION_SHARE: 0.5 and SYNTHETIC_SHARE = 0.6 leave less than a tenth"),
+        ("SYNTHETIC_SHARE=0.3", "DISTILLATION_SHARE: 0.7 and SYNTHETIC_SHARE = 0.3 leave less than a tenth"),
         ("TEACHER_RUN=nobody", "TEACHER_RUN: there is no training run 'nobody'"),
     ],
 )
