@@ -144,10 +144,10 @@ def test_conformance_vectors(browser: Browser, address: str, open_live: OpenLive
 
 @pytest.fixture(scope="module")
 def microphone(start_browser: Callable[..., Browser], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser whose microphone is a recording: a second of silence, one of noise, silence."""
+    """A browser whose microphone is a recording: a second of silence, four of noise, silence."""
     path = tmp_path_factory.mktemp("sound") / "speech.wav"
     silence = np.zeros(48_000)
-    noise = 0.3 * np.random.default_rng(0).standard_normal(48_000)
+    noise = 0.3 * np.random.default_rng(0).standard_normal(4 * 48_000)  # long enough for a machine with other work
     soundfile.write(path, np.concatenate([silence, noise, silence]), 48_000)
     fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     opened = start_browser(*fake, f"--use-file-for-fake-audio-capture={path}%noloop")
@@ -208,7 +208,7 @@ def test_recording_plays_and_what_is_no_sound_is_said(
 ) -> None:
     page = open_live(browser, address)
     page.evaluate(WATCH)
-    soundfile.write(tmp_path / "a.wav", 0.3 * np.random.default_rng(0).standard_normal(48_000), 24_000)
+    soundfile.write(tmp_path / "a.wav", 0.3 * np.random.default_rng(0).standard_normal(96_000), 24_000)
     (tmp_path / "b.wav").write_text("no sound")
     page.locator("input[type=file]").set_input_files(tmp_path / "a.wav")
     wait_until(page, SPOKEN)

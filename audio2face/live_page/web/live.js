@@ -18,7 +18,7 @@ const MOST_BEHIND = 2; // seconds; a page that was hidden does not catch up with
 const STEP = 0.01; // seconds by which frames wait longer at least, where the machine was late
 const LONGEST_SLACK = 0.5; // seconds
 const RECOVERY = 0.005; // of a second by which they wait less again, in a second without delays
-const HEARD = 0.03; // seconds from a frame that is due to its light: the drawing, and half a refresh of the screen
+const DRAWN = 0.03; // seconds from a frame that is due to its light: the drawing, and half a refresh of the screen
 
 /** What is told to those who show it. */
 export class Live extends EventTarget {
@@ -84,14 +84,14 @@ export class Live extends EventTarget {
   /** Opens the microphone. @param {string} [device] its id */
   async listen(device = "") {
     this.sound.stop();
-    this.hear(await this.sound.openMicrophone(device));
+    this.follow(await this.sound.openMicrophone(device));
   }
 
   /** Plays a recording. @param {Blob} file @param {string} name */
   async play(file, name) {
     this.sound.stop();
     const source = await this.sound.openFile(file, name);
-    this.hear(source);
+    this.follow(source);
     source.start?.();
   }
 
@@ -118,8 +118,8 @@ export class Live extends EventTarget {
     return take;
   }
 
-  /** Listens to a source. @private @param {Source} source */
-  hear(source) {
+  /** Lets the face follow a source. @private @param {Source} source */
+  follow(source) {
     const { context, worker, delay } = source;
     this.origin = this.clock.follow(() => context.currentTime);
     this.worker.postMessage({ kind: "listen", rate: context.sampleRate, origin: this.origin, live: true, port: worker }, [worker]);
@@ -127,6 +127,9 @@ export class Live extends EventTarget {
     this.needed = lookahead / samplerate + new Resampler(context.sampleRate, samplerate).delay;
     this.slack = this.face.session.slack;
     this.setWait(context, delay);
+    this.late = this.session.held = this.session.gaps = 0;
+    this.times.ready = new Recent();
+    this.times.age = new Recent();
     this.tell("source", source);
   }
 
@@ -134,8 +137,8 @@ export class Live extends EventTarget {
   setWait(context, delay) {
     const computed = (this.needed ?? 0) + this.slack;
     const output = delay ? outputDelay(context) : 0;
-    this.session.wait = Math.max(computed, output - HEARD);
-    if (delay) delay.delayTime.value = Math.max(0, this.session.wait + HEARD - output);
+    this.session.wait = Math.max(computed, output - DRAWN);
+    if (delay) delay.delayTime.value = Math.max(0, this.session.wait + DRAWN - output);
   }
 
   /** @private @param {import("./sound.js").Piece} piece */

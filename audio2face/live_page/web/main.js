@@ -73,10 +73,7 @@ function addTransport(live) {
   devices.hidden = true;
   bar.append(microphone, choose, file, record, devices, source);
   const obstacle = microphoneObstacle();
-  if (obstacle) {
-    microphone.disabled = true;
-    complain(obstacle);
-  }
+  if (obstacle) complain(obstacle);
   const listen = () => attempt(async () => {
     if (live.listening) live.stop();
     else {
@@ -99,7 +96,10 @@ function addTransport(live) {
     { label: "", help: "record a take, or end it", keys: ["r"], run: () => toggleTake(live) },
   ]);
   live.addEventListener("full", (event) => live.dispatchEvent(new CustomEvent("taken", { detail: /** @type {CustomEvent} */ (event).detail })));
-  return () => refreshTransport(live, microphone, record, source);
+  return () => {
+    microphone.disabled = Boolean(obstacle) && !live.listening;
+    refreshTransport(live, microphone, record, source);
+  };
 }
 
 /** @param {Live} live @param {HTMLElement} microphone @param {HTMLElement} record @param {HTMLElement} source */
@@ -130,8 +130,8 @@ function toggleTake(live) {
     return;
   }
   const take = live.finishTake();
-  if (take?.frames.length) live.dispatchEvent(new CustomEvent("taken", { detail: take }));
   document.body.classList.remove("without-panel");
+  if (take?.frames.length) live.dispatchEvent(new CustomEvent("taken", { detail: take }));
 }
 
 /** The microphones, whose names a browser tells after one was allowed. @param {HTMLSelectElement} devices */

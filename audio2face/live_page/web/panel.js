@@ -34,16 +34,16 @@ export function addPanel(live, panel) {
 function addLatency(live, panel) {
   const { samplerate, lookahead } = live.face.network;
   const ms = (/** @type {number} */ value) => (Number.isFinite(value) ? `${value.toFixed(value < 10 ? 1 : 0)} ms` : "–");
-  const range = (/** @type {import("./live.js").Recent} */ times) => (times.count ? `${times.quantile(0.5).toFixed(1)}, 95 %: ${times.quantile(0.95).toFixed(1)} ms` : "–");
+  const range = (/** @type {import("./live.js").Recent} */ times) => (times.count ? `${times.quantile(0.5).toFixed(1)} – ${times.quantile(0.95).toFixed(1)} ms` : "–");
   const { times } = live;
   const source = () => live.sound.source;
   /** @type {[string, string, () => string][]} */
   const rows = [
     ["Capture", "blocks of sound, and the microphone's own delay where the browser states it", () => ms(10 + 1000 * (source()?.captureDelay ?? 0))],
     ["Look-ahead", "sound after a frame that the network waits for", () => ms((1000 * lookahead) / samplerate)],
-    ["Network", "median and 95th percentile of a frame's computation", () => range(times.network)],
-    ["Face", "post-processing and blend shapes of a frame", () => range(times.face)],
-    ["Patience", "how late sound and network may be before a frame holds the one before", () => ms(1000 * live.slack)],
+    ["Network", "computation of a frame: median, and 95th percentile", () => range(times.network)],
+    ["Face", "post-processing and blend shapes of a frame: median, and 95th percentile", () => range(times.face)],
+    ["Slack", "how late sound and network may be before a frame holds the one before", () => ms(1000 * live.slack)],
     ["Sound output", "the loudspeakers' own delay, as the browser states it", () => { const now = source(); return now ? ms(1000 * outputDelay(now.context)) : "–"; }],
   ];
   const values = rows.map(() => make("dd"));
@@ -106,6 +106,7 @@ function addTake(live, panel) {
     const take = /** @type {Take} */ (/** @type {CustomEvent} */ (event).detail);
     about.textContent = `${timeText(take.seconds)}, ${take.frames.length} frames. Save it as:`;
     files.replaceChildren(...saveButtons(take, live.face, about));
+    files.scrollIntoView({ block: "nearest" });
   });
 }
 

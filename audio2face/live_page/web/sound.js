@@ -120,7 +120,7 @@ export class Sound {
     return source;
   }
 
-  /** Forgets a source that has ended; what is still to be heard of it is played. @private */
+  /** Forgets a source that has ended; the rest of its sound, which is delayed, is played. @private */
   release() {
     const ended = this.source;
     this.source = null;
