@@ -19,7 +19,7 @@ from audio2face.models import encoders
 from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLoss, DiffusionLossWeights
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.process import (
-    add_noise,
+    add_noise_,
     make_noise_schedule,
     original_timesteps,
     random_noise,
@@ -27,6 +27,7 @@ from audio2face.models.diffusion.process import (
 )
 from audio2face.models.diffusion.sampling import sample_clip
 from audio2face.models.encoders import SpeechEncoder
+from audio2face.models.wide import Workspace
 from audio2face.training.baselines import ValidatedClips
 from audio2face.training.checkpoint import save_tensors
 from audio2face.training.data.actors import ActorSource, warn_of_missing_lists
@@ -211,6 +212,9 @@ class DiffusionTask:
         self._constants = _constants(data.sources)
         self._settings = _settings(train, data, encoder)
         self.network = DiffusionNetwork(self._settings, self._constants, encoder).to(fabric.device)
+        # DistributedDataParallel collects the gradients that autograd gets.
+        self._workspace = Workspace(in_place=fabric.world_size == 1)
+        self.network.workspace = self._workspace
         self._decoder = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(
             fabric.device
         )
@@ -251,12 +255,14 @@ class DiffusionTask:
 
     def losses(self, network: Callable[..., Any], batch: SegmentBatch) -> Mapping[str, Tensor]:
         """Adds noise to the poses of a batch, lets the network denoise them, and compares; speech is encoded once."""
-        batch = batch.to(self._fabric.device)
-        target: Tensor = self._decoder(batch)
+        device = self._fabric.device
+        batch = batch.to(device)
+        shape = (*batch.skin.shape[:2], self._settings.sizes.total)
+        target: Tensor = self._decoder(batch, self._workspace.take("target", shape, device))
         steps = sample_timesteps(self._schedule, len(target), self.generators["steps"])
-        noise = torch.randn(target.shape, generator=self.generators["noise"], device=self._fabric.device)
+        noise = self._workspace.take("noise", shape, device).normal_(generator=self.generators["noise"])
         predicted = network(
-            add_noise(self._schedule, target, steps, noise),
+            add_noise_(self._schedule, target, steps, noise),
             original_timesteps(self._schedule, steps),
             batch.audio,
             batch.actor,
@@ -264,8 +270,8 @@ class DiffusionTask:
             batch.lengths,
             batch.audio_lengths,
         )
-        valid = channel_mask(batch.valid, self._settings.sizes, self._fabric.device)
-        return segment_losses(self._loss_fn, predicted, target, batch, valid)
+        valid = channel_mask(batch.valid, self._settings.sizes, device)
+        return segment_losses(self._loss_fn.fused, predicted, target, batch, valid)
 
     def commit_step(self) -> None:
         """Does nothing: there are no running statistics."""

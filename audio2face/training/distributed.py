@@ -59,6 +59,8 @@ def wait_for_all() -> None:
 
 T = TypeVar("T")
 
+_memory: Any = torch.utils.deterministic  # its switch is made when the module is imported
+
 # Fused attention kernels on CUDA: whether one is enabled, and its switch.
 _ATTENTION: tuple[tuple[Callable[[], bool], Callable[[bool], None]], ...] = (
     (torch.backends.cuda.cudnn_sdp_enabled, torch.backends.cuda.enable_cudnn_sdp),
@@ -184,6 +186,7 @@ def deterministic_algorithms(reproducible: bool) -> Iterator[None]:
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.backends.cudnn.benchmark,
+        _memory.fill_uninitialized_memory,
     )
     attention = [is_on() for is_on, _ in _ATTENTION]
     # cuDNN plans its attention for every new length, which takes longer than the attention; segments differ in length.
@@ -196,11 +199,14 @@ def deterministic_algorithms(reproducible: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = False
         # An operation that has no reproducible form costs a warning, not the run.
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Fills new tensors to expose reads of undefined values; results do not depend on it.
+        _memory.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.backends.cudnn.benchmark = before[2]
+        _memory.fill_uninitialized_memory = before[3]
         for (_, enable), was_on in zip(_ATTENTION, attention, strict=True):
             enable(was_on)
 

@@ -93,6 +93,7 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             [{"params": list(group.parameters), "lr": 0.0} for group in groups],
             eps=adam_epsilon(task, train, fabric.world_size),
+            fused=True,  # without temporary tensors of the size of the weights
         )
         self._lr_factors = [group.lr_factor for group in groups]
         self._parameters = [weight for group in groups for weight in group.parameters]

@@ -29,6 +29,7 @@ from audio2face.models.losses import (
     upper_face_weights,
     velocity_loss,
 )
+from audio2face.models.wide import FaceTerms, Readout
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,70 @@ class DiffusionLoss(nn.Module):
             total = torch.stack([weight * terms[name] for name, weight, _ in self._terms]).sum()
         return Losses(total, terms)
 
+    def fused(
+        self,
+        predicted: Tensor,
+        target: Tensor,
+        actors: Sequence[int],
+        lengths: Tensor | None = None,
+        valid: Tensor | None = None,
+    ) -> Losses:
+        """Computes the losses of `forward` in one pass over whole faces, in the memory of `target`, for training.
+
+        Args:
+            predicted: as for `forward`.
+            target: as for `forward`; undefined afterwards.
+            actors: as for `forward`.
+            lengths: as for `forward`.
+            valid: as for `forward`.
+        """
+        if valid is not None:
+            target = torch.where(valid[:, None], target, predicted.detach())
+        with torch.autocast(predicted.device.type, enabled=False):
+            if len(set(actors)) == 1:
+                return self._fused(predicted, target, actors[0], lengths)
+            count = len(actors)
+            item_lengths = [None] * count if lengths is None else torch.split(lengths, 1)
+            sides = zip(torch.split(predicted, 1), torch.split(target, 1), actors, item_lengths, strict=True)
+            items = [self._fused(*side) for side in sides]
+            terms = {name: torch.stack([item.terms[name] for item in items]).mean() for name in items[0].terms}
+            return Losses(torch.stack([item.total for item in items]).mean(), terms)
+
+    def _fused(self, predicted: Tensor, target: Tensor, actor: int, lengths: Tensor | None) -> Losses:
+        """The losses of items of one actor."""
+        weights, sizes = self.weights, self.sizes
+        face = self._actor_terms(actor) if len(self.faces) else None
+        lips = face if face is not None and face.has_lips else None
+        true_skin = target[..., : sizes.skin]
+        true = None if lips is None else (lips.true_heights(true_skin), lips.positions(true_skin[..., lips.lip_values]))
+        total, values, heights, columns = FaceTerms(
+            parts=[(sizes.skin, 1.0), (sizes.tongue, weights.tongue), (sizes.jaw, weights.jaw), (sizes.eye, 1.0)],
+            velocity=weights.velocity or 0.0,
+            stillness=weights.upper_face_smoothness or 0.0,
+            still=face.still if face is not None and face.has_lids else None,
+            readout=None if lips is None else lips.readout(bool(weights.lip_distance), bool(weights.lip_position)),
+        ).compute(predicted, target, lengths)
+        terms = {"diffusion": values[0]}
+        zero = predicted.new_zeros(())
+        if weights.lip_distance:
+            exponent = weights.lip_distance_exponent
+            distance = (
+                zero
+                if lips is None or true is None
+                else lip_distance_loss(heights + lips.lip_mean, true[0], exponent, lengths=lengths)
+            )
+            terms["lip_dist"], total = distance, total + weights.lip_distance * distance
+        if weights.lip_position:
+            position = (
+                zero if lips is None or true is None else position_loss(lips.positions(columns), true[1], lengths)
+            )
+            terms["lip_position"], total = position, total + weights.lip_position * position
+        if weights.velocity:
+            terms["velocity"] = values[1]
+        if weights.upper_face_smoothness:
+            terms["expression_smooth"] = values[2]
+        return Losses(total, terms)
+
     def _diffusion(
         self, predicted: ChannelSlices, target: ChannelSlices, _: Sequence[int], lengths: Tensor | None
     ) -> Tensor:
@@ -203,6 +268,7 @@ class _ActorTerms(nn.Module):
     lip_projection: Tensor
     lip_mean: Tensor
     upper_face: Tensor
+    still: Tensor
 
     def __init__(self, face: ActorGeometry) -> None:
         super().__init__()
@@ -222,23 +288,35 @@ class _ActorTerms(nn.Module):
             self._register("lip_values", (3 * face.lips.flatten()[:, None] + torch.arange(3)).flatten())
         if face.lower_lids is not None:
             self._register("upper_face", upper_face_weights(mean, face.lower_lids))
+            self._register("still", self.upper_face.repeat_interleave(3))
 
     def lip_distance(self, skin: Tensor, target_skin: Tensor, exponent: float, lengths: Tensor | None) -> Tensor:
         """Computes the lip distance loss on the prediction's PCA projection; 0 without lip vertices."""
         if not self.has_lips:
             return skin.new_zeros(())
-        upper, lower = self.lip_columns
         # The mean is subtracted before the product: in TF32 the product of whole faces would be off by millimetres.
         predicted = (skin - self.mean) @ self.lip_projection + self.lip_mean
-        target = self.scale * (target_skin[..., upper] - target_skin[..., lower])
-        return lip_distance_loss(predicted, target, exponent, lengths=lengths)
+        return lip_distance_loss(predicted, self.true_heights(target_skin), exponent, lengths=lengths)
+
+    def true_heights(self, target_skin: Tensor) -> Tensor:
+        """Reads the heights of the upper above the lower lip, `[batch, frames, pairs]`."""
+        upper, lower = self.lip_columns
+        return self.scale * (target_skin[..., upper] - target_skin[..., lower])
+
+    def positions(self, values: Tensor) -> Tensor:
+        """Turns the normalised channels `lip_values` into positions, `[batch, frames, points, 3]`."""
+        return (self.scale * values).reshape(*values.shape[:-1], -1, 3)
+
+    def readout(self, distance: bool, position: bool) -> Readout:
+        """What the lip losses read of predicted skin: `lip_distance` its projection, `lip_position` single channels."""
+        projection = self.lip_projection if distance else self.lip_projection[:, :0]
+        return Readout(projection, self.mean, self.lip_values if position else self.lip_values[:0])
 
     def lip_position(self, skin: Tensor, target_skin: Tensor, lengths: Tensor | None) -> Tensor:
         """Computes the loss on the positions of the lip vertices; 0 without lip vertices."""
         if not self.has_lips:
             return skin.new_zeros(())
-        positions = [self.scale * side[..., self.lip_values] for side in (skin, target_skin)]
-        predicted, target = (side.reshape(*side.shape[:-1], -1, 3) for side in positions)
+        predicted, target = (self.positions(side[..., self.lip_values]) for side in (skin, target_skin))
         return position_loss(predicted, target, lengths)
 
     def upper_face_smoothness(self, skin: Tensor, lengths: Tensor | None) -> Tensor:

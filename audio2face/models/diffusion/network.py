@@ -29,6 +29,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from audio2face.models.layers import Alignment, ChannelSizes, Gru, Mish, mlp, select_rows, zero_init_last
+from audio2face.models.wide import Workspace, wide_input, wide_output
 
 _FILTER_TAPS = 9
 
@@ -41,9 +42,14 @@ class FilteredLinear(nn.Module):
         self.linear = nn.Linear(inputs, outputs)
         self.filter = nn.Conv1d(1, 1, _FILTER_TAPS, padding=_FILTER_TAPS // 2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `[batch, frames, inputs]` to `[batch, frames, outputs]`."""
-        rows: Tensor = self.linear(x)
+    def forward(self, x: Tensor, workspace: Workspace | None = None) -> Tensor:
+        """Maps `[batch, frames, inputs]` to `[batch, frames, outputs]`.
+
+        Args:
+            x: needs no gradient where there is a workspace.
+            workspace: of a training.
+        """
+        rows: Tensor = self.linear(x) if workspace is None else wide_input(self.linear, x, workspace)
         filtered: Tensor = self.filter(rows.reshape(-1, 1, rows.shape[2]))
         return functional.relu(filtered).reshape(rows.shape)
 
@@ -60,10 +66,11 @@ class GeometryEmbedding(nn.Module):
         self.eye = nn.Sequential(mlp(sizes.eye, 2 * latent_dims.eye, 2 * latent_dims.eye), nn.ReLU())
         self.merge = mlp(2 * latent_dims.total, 2 * latent_dims.total, latent_dims.total)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, workspace: Workspace | None = None) -> Tensor:
         """Maps `[batch, frames, channels]` to `[batch, frames, latent_dims.total]`."""
         parts = self.sizes.split(x)
-        reduced = [self.skin(parts.skin), self.tongue(parts.tongue), self.jaw(parts.jaw), self.eye(parts.eye)]
+        wide = [self.skin(parts.skin, workspace), self.tongue(parts.tongue, workspace)]
+        reduced = [*wide, self.jaw(parts.jaw), self.eye(parts.eye)]
         merged: Tensor = self.merge(torch.cat(reduced, dim=-1))
         return merged
 
@@ -78,9 +85,20 @@ class GeometryHeads(nn.Module):
         self.jaw = zero_init_last(mlp(width, width // 2, sizes.jaw))
         self.eye = zero_init_last(mlp(width, width // 2, sizes.eye))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `[batch, frames, width]` to `[batch, frames, channels]`."""
-        return torch.cat([self.skin(x), self.tongue(x), self.jaw(x), self.eye(x)], dim=-1)
+    def forward(self, x: Tensor, neutral: Tensor, workspace: Workspace | None = None) -> Tensor:
+        """Maps `[batch, frames, width]` to `[batch, frames, channels]`.
+
+        Args:
+            x: output of the GRU.
+            neutral: the neutral faces, to which deltas are added, `[batch, 1, channels]`.
+            workspace: of a training; its next step overwrites the result.
+        """
+        if workspace is None:
+            return torch.cat([self.skin(x), self.tongue(x), self.jaw(x), self.eye(x)], dim=-1) + neutral
+        layers = [(head[:-1](x), head[-1]) for head in (self.skin, self.tongue)]
+        narrow = torch.cat([self.jaw(x), self.eye(x)], dim=-1)
+        found: Tensor = wide_output(layers, narrow, neutral, workspace)
+        return found
 
 
 _GRU_DROPOUT = 0.3  # between its layers
@@ -191,6 +209,10 @@ class DiffusionNetwork(nn.Module):
         constants: normalisation of each actor; kept in buffers outside the state dict, since they belong to the data.
         encoder: maps float32 audio `[batch, samples]` at 16 kHz to features `[batch, steps, encoder_width]`. None: the
             inputs are features.
+
+    Attributes:
+        workspace: memory of a training, in which predictions and gradients of the wide layers are kept from step to
+            step; None: they are made anew. It is used in training mode only.
     """
 
     neutral: Tensor
@@ -200,6 +222,7 @@ class DiffusionNetwork(nn.Module):
         self, settings: DiffusionSettings, constants: ActorConstants, encoder: nn.Module | None = None
     ) -> None:
         super().__init__()
+        self.workspace: Workspace | None = None
         self.settings = settings
         self.alignment = settings.alignment
         sizes, latent_dims = settings.sizes, settings.latent_dims
@@ -327,10 +350,11 @@ class DiffusionNetwork(nn.Module):
         """
         batch, frames = noisy.shape[:2]
         level = self._embed(timesteps)[:, None]
+        workspace = self.workspace if self.training and torch.is_grad_enabled() else None
         tokens = torch.cat(
             [
                 conditions.speech,
-                self.geometry(noisy),
+                self.geometry(noisy, workspace),
                 conditions.actor.expand(-1, frames, -1),
                 level.expand(batch, frames, -1),
                 conditions.emotion.expand(-1, frames, -1),
@@ -338,7 +362,7 @@ class DiffusionNetwork(nn.Module):
             dim=-1,
         )
         features, hidden_state = self.gru(tokens, hidden_state)
-        return self.heads(features) + conditions.neutral, hidden_state
+        return self.heads(features, conditions.neutral, workspace), hidden_state
 
     def to_deltas(self, values: Tensor, actor: Tensor) -> Tensor:
         """Denormalises animation and subtracts the neutral face.

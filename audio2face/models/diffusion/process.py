@@ -188,6 +188,13 @@ def add_noise(schedule: NoiseSchedule, x0: Tensor, steps: Tensor, noise: Tensor)
     return signal * x0 + spread * noise
 
 
+def add_noise_(schedule: NoiseSchedule, x0: Tensor, steps: Tensor, noise: Tensor) -> Tensor:
+    """Turns noise into the noisy signal of `add_noise` in its own memory, and returns it."""
+    signal = _per_item(np.sqrt(schedule.alphas_cumprod), steps, x0)
+    noise *= _per_item(np.sqrt(1 - schedule.alphas_cumprod), steps, x0)
+    return noise.addcmul_(x0, signal)
+
+
 def fixed_noise(noise: Tensor) -> NoiseSource:
     """Reads noise from a tensor `[batch, steps + 1, frames, channels]`; a batch of one broadcasts."""
     return lambda index, start, stop: noise[:, index, start:stop]

@@ -61,14 +61,18 @@ class PcaDecoder(nn.Module):
         return sum(self.widths)
 
     @torch.no_grad()
-    def forward(self, batch: SegmentBatch) -> Tensor:
+    def forward(self, batch: SegmentBatch, out: Tensor | None = None) -> Tensor:
         """Decodes the targets of a batch on the device of the batch and the components.
+
+        Args:
+            batch: the batch.
+            out: float32 `[batch, frames, channels]`, which is overwritten; None: a new tensor.
 
         Returns:
             Float32 `[batch, frames, channels]`; padding holds the neutral pose.
         """
         num_items, num_frames = batch.skin.shape[:2]
-        target = batch.skin.new_empty(num_items, num_frames, self.num_values)
+        target = batch.skin.new_empty(num_items, num_frames, self.num_values) if out is None else out
         for item, actor in enumerate(batch.actors):
             components = self.actors[actor]
             assert isinstance(components, _ActorComponents)
