@@ -48,7 +48,7 @@ CACHE_VARIABLE = "A2F_CACHE_ROOT"
 NOTABLE_MM = 0.1  # a difference above it is a warning
 RECORD_FILE = "int8.json"
 BLOCK = 32  # values of a row with a common scale
-_SCHEME = 1  # part of the key of the cache: counts changes of this module that change the networks or the measurement
+_SCHEME = 2  # part of the key of the cache: counts changes of this module that change the networks or the measurement
 _SMALLEST = 4096  # weights of a matrix that is worth it
 _SMALL_SHARE = 0.02  # of all weights of such matrices
 _LAST_LAYERS = 2  # of a head
@@ -194,7 +194,7 @@ def write_int8_graph(source: Path, target: Path) -> int:
 
     model = onnx.load(source)
     graph = model.graph
-    weights = {tensor.name: tensor for tensor in graph.initializer}
+    weights = _stored(graph)
     exact = _small_last_matrices(graph, weights)
     changed: dict[tuple[str, bool], list[onnx.TensorProto]] = {}
     nodes: list[onnx.NodeProto] = []
@@ -216,7 +216,10 @@ def write_int8_graph(source: Path, target: Path) -> int:
             path=source,
             hint="Use --precision float32.",
         )
-    used = {name for node in nodes for name in node.input}
+    used = {name for node in nodes if node.op_type != "Identity" for name in node.input}
+    used |= {value.name for value in graph.output}
+    nodes = [node for node in nodes if node.op_type != "Identity" or node.output[0] in used]
+    used |= {name for node in nodes for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     bare = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     bare.opset_import.append(helper.make_opsetid("com.microsoft", 1))
@@ -231,6 +234,15 @@ def write_int8_graph(source: Path, target: Path) -> int:
     size = sum(len(tensor.raw_data) for tensor in bare.graph.initializer)
     onnx.save_model(bare, target, save_as_external_data=size > _LARGEST_SINGLE_FILE, location=f"{target.name}.data")
     return products
+
+
+def _stored(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Stored tensors by name, also by the names of nodes that repeat them: steps of sampling share their weights so."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in stored:
+            stored[node.output[0]] = stored[node.input[0]]
+    return stored
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, float]:

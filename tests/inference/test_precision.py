@@ -66,6 +66,24 @@ def test_rows_do_not_change_each_other(tmp_path: Path) -> None:
     np.testing.assert_allclose(beside[:1], alone, rtol=0, atol=1e-5 * np.abs(alone).max())
 
 
+def test_shared_weights_are_changed_once_and_kept_once(tmp_path: Path) -> None:
+    """The exporter hands weights that several steps use on through nodes of their own."""
+    random = np.random.default_rng(0)
+    weights = onnx.numpy_helper.from_array(random.standard_normal((64, 64)).astype(np.float32), "weights")
+    nodes = [
+        helper.make_node("Identity", ["weights"], ["again"]),
+        helper.make_node("MatMul", ["x", "weights"], ["first"]),
+        helper.make_node("MatMul", ["first", "again"], ["y"]),
+    ]
+    given, result = (helper.make_tensor_value_info(n, TensorProto.FLOAT, ["rows", 64]) for n in "xy")
+    graph = helper.make_graph(nodes, "g", [given], [result], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx")
+    assert write_int8_graph(tmp_path / "a.onnx", tmp_path / "b.onnx") == 2
+    made = onnx.load(tmp_path / "b.onnx").graph
+    assert [node.op_type for node in made.node] == ["MatMulNBits", "MatMulNBits"]
+    assert sorted(tensor.name for tensor in made.initializer) == ["weights_codes", "weights_scales"]
+
+
 def test_network_is_made_once_for_its_contents(regression: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = int8_network(DeployedModel.open(regression))
     assert made.folder.parent == cache / "int8"
