@@ -1,13 +1,13 @@
 """How fast a deployed model animates: a whole recording, a stream block by block, every stage, and every export.
 
     OPENBLAS_NUM_THREADS=1 .venv/bin/python -m benchmarks.inference [--model FOLDER ...] [--seconds 10] [--method cpu]
-        [--small]
+        [--precision int8] [--small]
 
 The variable is what the launcher sets for every stage. Without --model, two deployed folders of random weights are
 made, of the size of the reference's large actor (see `large_model`): a diffusion and a regression network. The sound is
 noise of the given length. Printed for each model:
 
-- the whole recording: seconds of work for a second of sound, from the file to the finished animation;
+- the whole recording: seconds and processor seconds for a second of sound, from the file to the finished animation;
 - milliseconds a frame by stage; animator and solver together are to take at most a quarter of the network's time;
 - the stream: pieces of 100 ms are pushed, and the time is taken from a piece that completes a block of frames until
   the block is animated and its weights are solved: median, 95th and 99th percentile, and the length of a block;
@@ -128,18 +128,20 @@ def time_exports(animation: Animation, folder: Path) -> Table:
 
 def measure(model: DeployedModel, options: argparse.Namespace, folder: Path, console: Console) -> None:
     """Prints all figures of a model."""
-    settings = AnimationOptions(actor=model.actors[0].name, solver=options.method)
+    settings = AnimationOptions(actor=model.actors[0].name, solver=options.method, precision=options.precision)
     pipeline = AnimationPipeline(model, settings)
     audio = write_noise(folder / "noise.wav", options.seconds)
     pipeline.animate(write_noise(folder / "short.wav", 1.0), folder)  # warm-up
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     pipeline.animate(audio, folder)
     whole = (time.perf_counter() - began) / options.seconds
+    used = (time.process_time() - used) / options.seconds
     stages = time_stages(pipeline, audio)
     ratio = (stages["animator"] + stages["solver"]) / stages["network"]
     taken, block = time_stream(pipeline, audio)
-    table = Table("", "", title=f"{describe(model.info)}, {float(pipeline.fps):g} frames/s")
+    table = Table("", "", title=f"{describe(model.info)}, {float(pipeline.fps):g} frames/s, {options.precision}")
     table.add_row("whole recording, seconds a second of sound", f"{whole:.3f}")
+    table.add_row("whole recording, processor seconds a second of sound", f"{used:.3f}")
     for stage, milliseconds in stages.items():
         table.add_row(f"{stage}, ms a frame", f"{milliseconds:.2f}")
     table.add_row(f"animator and solver, share of the network (target {RATIO_TARGET})", f"{ratio:.3f}")
@@ -157,6 +159,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", type=Path, help="deployed folders (default: two large ones, made for it)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of sound")
     parser.add_argument("--method", choices=("cpu", "admm", "qp"), default="cpu", help="of the blend-shape solver")
+    parser.add_argument("--precision", choices=("float32", "int8"), default="float32", help="of the network")
     parser.add_argument("--small", action="store_true", help="smaller networks, to try the benchmark itself")
     options = parser.parse_args()
     console = Console()

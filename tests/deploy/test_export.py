@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -27,6 +29,7 @@ from audio2face.deploy.export import ExportRecord
 from audio2face.deploy.onnx_graph import export_graph
 from audio2face.deploy.parity import ParityLimit, measure_parity
 from audio2face.errors import FileFormatError, UserError
+from audio2face.home import PACKAGES
 from audio2face.model_folder.graph import check_graph
 from audio2face.models.diffusion.network import DiffusionNetwork
 
@@ -54,6 +57,12 @@ def test_export(tmp_path: Path, name: str) -> None:
     assert all(torch.equal(before[key], value) for key, value in made.state_dict().items())
     files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert files == ["deploy/network.onnx", "deploy/network_info.json", "deploy/trt_info.json", "export.json"]
+
+
+def test_deployment_loads_no_fabric() -> None:
+    """Fabric loads in two seconds, and is for training."""
+    code = "import sys, audio2face.deploy.export; sys.exit('lightning_fabric' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGES)
 
 
 def test_graph(tmp_path: Path) -> None:
