@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
 from audio2face.errors import FileFormatError
 from audio2face.geometry.mapped_files import unreadable
@@ -120,6 +119,8 @@ def description_text(
         ticks_per_frame: distance of frames, rounded.
         names: the channels, in order.
     """
+    from xml.sax.saxutils import quoteattr  # loads the network modules of the standard library, 5 % of a start
+
     kind = "DoubleVectorArray" if double else "FloatVectorArray"
     channels = "".join(
         f"    <channel{number} ChannelName={quoteattr(name)} ChannelType={quoteattr(kind)} "
