@@ -70,7 +70,7 @@ class PageFace:
             raise UserError(
                 f"a page that listens needs a streaming network, and this is a {pipeline.model.info.type} network",
                 path=pipeline.model.folder,
-                hint="Train one (NETWORK_TYPE = 'streaming'); other networks speak in a page of run_inference.py.",
+                hint="Train and deploy one (NETWORK_TYPE = 'streaming' in config_train.py).",
             )
         face, animator = pipeline.face, FaceAnimator(pipeline.face, pipeline.animator_settings, pipeline.fps)
         tongue = pipeline.components["tongue"]
