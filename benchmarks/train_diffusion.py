@@ -4,9 +4,11 @@
 
 Makes a synthetic actor (88,831 values a frame, clips of 390 frames at 30 fps), and a HuBERT of random weights: of its
 full size on a GPU; of width 256 and 4 layers on a CPU. Each batch size trains as `run_train.py` does. Beside it, on the
-same drawn segments, the reference's way: one segment at a time in float32, poses of the whole clip made before the
-segment is cut from them, four gradients added up for an update, and nothing loaded while the network works. Neither is
-held to be reproducible. The first updates are not counted. Frames are those of the network's rate, 60 a second.
+same drawn segments, the reference's way: one segment at a time in float32; poses of the whole clip are made and
+stretched to 60 frames a second before the segment is cut from them; plain layers; losses on whole poses, which are
+projected onto the shapes for the lips, with a mask of ones and a velocity loss of weight 0; four gradients are added up
+for an update, and nothing is loaded while the network works. Neither is held to be reproducible. The first updates are
+not counted. Frames are those of the network's rate, 60 a second.
 """
 
 from __future__ import annotations
@@ -24,8 +26,12 @@ import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
+from torch.nn import functional
 
 from audio2face.config import TrainDiffusion
+from audio2face.models.diffusion.process import add_noise, original_timesteps, sample_timesteps
+from audio2face.models.losses import lip_distance_loss
 from audio2face.preproc.steps import PeakMemory
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.samplers import SegmentBatchSpec, SegmentSpec
@@ -68,13 +74,15 @@ Update = Callable[[], int]  # makes one update of the weights; returns its frame
 
 
 class ReferenceWay:
-    """One segment at a time, and all frames of its clip made into poses first."""
+    """One segment at a time, all frames of its clip made into poses first, and plain layers and losses."""
 
     def __init__(
         self, task: DiffusionTask, plans: Iterator[SegmentBatchSpec], loader: BatchLoader, device: torch.device
     ) -> None:
         self._task, self._loader, self._device = task, loader, device
-        self._decode = task._decoder
+        self._decode, self._schedule = task._decoder, task._schedule
+        task.network.workspace = None
+        self._losses = PlainLosses(task, device)
         self._draws = (draw for plan in plans for draw in plan.segments)
         weights = [weight for group in task.parameter_groups() for weight in group.parameters]
         self._optimizer = torch.optim.Adam(weights, lr=1e-4)
@@ -87,9 +95,14 @@ class ReferenceWay:
             frames += draw.num_frames
             # The voice is shifted in the whole clip, before the segment is cut from it.
             segment, whole = self._load(replace(draw, semitones=None)), self._load(self._whole(draw))
-            target = self._decode(whole)[:, draw.start : draw.start + draw.num_frames]
-            self._task._decoder = lambda _, target=target: target  # type: ignore[assignment]
-            torch.autograd.backward(self._task.losses(self._task.network, segment)["total"])
+            recorded = self._decode(whole)[:, ::2]  # at the rate of the caches
+            stretched = functional.interpolate(recorded.mT, size=whole.skin.shape[1], mode="linear").mT
+            target = stretched[:, draw.start : draw.start + draw.num_frames].contiguous()
+            steps = sample_timesteps(self._schedule, 1, self._task.generators["steps"])
+            noisy = add_noise(self._schedule, target, steps, torch.randn_like(target))
+            timesteps = original_timesteps(self._schedule, steps)
+            predicted = self._task.network(noisy, timesteps, segment.audio, segment.actor, segment.emotion)
+            torch.autograd.backward(self._losses(predicted, target))
         self._optimizer.step()
         return frames
 
@@ -98,6 +111,35 @@ class ReferenceWay:
 
     def _whole(self, draw: SegmentSpec) -> SegmentSpec:
         return replace(draw, start=0, num_frames=self._loader.reader.clip_frames[draw.clip])
+
+
+class PlainLosses:
+    """The default losses as sums over tensors of whole faces; constants of the synthetic actor."""
+
+    def __init__(self, task: DiffusionTask, device: torch.device) -> None:
+        sizes, weights = task.network.settings.sizes, task._loss_fn.weights
+        self._skin, self._weights = sizes.skin, weights
+        parts = ((sizes.skin, 1.0), (sizes.tongue, weights.tongue), (sizes.jaw, weights.jaw), (sizes.eye, 1.0))
+        self._factors = torch.cat([torch.full((width,), factor) for width, factor in parts]).to(device)
+        self._face: Any = task._loss_fn.faces[0]
+        self._shapes: Any = task._decoder.actors[0].skin_components
+
+    def __call__(self, predicted: Tensor, target: Tensor) -> Tensor:
+        main = functional.smooth_l1_loss(self._factors * predicted, self._factors * target, reduction="none")
+        total = (main * torch.ones_like(main)).mean()
+        skin, true = predicted[..., : self._skin], target[..., : self._skin]
+        centred = skin * self._face.scale - self._face.mean
+        projected = (centred @ self._shapes.t()) @ self._shapes + self._face.mean
+        upper, lower = self._face.lip_columns
+        true = true * self._face.scale
+        sides = [side[..., upper] - side[..., lower] for side in (projected, true)]
+        lips = lip_distance_loss(sides[0], sides[1], self._weights.lip_distance_exponent)
+        velocity = functional.mse_loss(skin.diff(dim=1), true.diff(dim=1))
+        still = (self._face.still * skin.diff(dim=1).square()).mean()
+        alphas = (self._weights.lip_distance or 0.0, 0.0, self._weights.upper_face_smoothness or 0.0)
+        for alpha, term in zip(alphas, (lips, velocity, still), strict=True):
+            total = total + alpha * term
+        return total
 
 
 def measure(make: Callable[[], tuple[Update, torch.device]], dropped: int, counted: int) -> Pace:

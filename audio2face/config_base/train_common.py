@@ -337,7 +337,8 @@ DEVICE: Device = "auto"
 
 # The floating-point type of the network's computation; "auto" is bfloat16 on CUDA devices that support it,
 # otherwise float32. Losses and weights are always float32.
-# Change it when you compare devices ("float32").
+# Change it when you compare devices ("float32"), or train a diffusion network of a large face on a processor
+# that has bfloat16 ("bfloat16", nearly twice as fast there).
 # Read by: training.
 PRECISION: Precision = "auto"
 
