@@ -6,6 +6,7 @@ as much as real ones; so do the weights of a speech encoder.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,14 @@ class Sizes:
     tongue_shapes: int = 10
 
 
-def make_actor(folder: Path, sizes: Sizes) -> None:
-    """Writes raw data that training reads into `<folder>/data`, and a preprocessing run beside it."""
+def make_actor(folder: Path, sizes: Sizes, *, alike: bool = False) -> None:
+    """Writes raw data that training reads into `<folder>/data`, and a preprocessing run beside it.
+
+    Args:
+        folder: where they are written.
+        sizes: of the actor.
+        alike: whether all shots have the same motion and sound, which is quick to make.
+    """
     rng = np.random.default_rng(3)
     names = [f"shot{index:02d}_{EMOTIONS[index % len(EMOTIONS)]}" for index in range(sizes.shots)]
     run, data = folder / "output_preproc" / NAME, folder / "data"
@@ -54,8 +61,7 @@ def make_actor(folder: Path, sizes: Sizes) -> None:
     parts: dict[Mesh, network_data.PcaComponents] = {"skin": skin, "tongue": tongue}
     for part, shapes in parts.items():
         artifacts.write_components(run, part, shapes)
-        motion = {name: _motion(rng, sizes, len(shapes.matrix)) for name in names}
-        artifacts.write_coefficients(run, part, motion)
+        artifacts.write_coefficients(run, part, _motions(rng, sizes, len(shapes.matrix), names, alike))
     poses = network_data.OptionalPoses(
         jaw_neutral=rng.standard_normal((5, 3)).astype(np.float32),
         saccades=rng.standard_normal((100, 2)).astype(np.float32),
@@ -69,14 +75,23 @@ def make_actor(folder: Path, sizes: Sizes) -> None:
     artifacts.write_deploy(run, arrays, info, network_data.mean_geometry(arrays, info), shots, {})
     for stem, facts in artifacts.identity_facts(NAME, "synthetic").items():
         write_json(run / "configs" / f"{stem}.json", facts)
-    write_npz(data / "jaw.npz", {name: _motion(rng, sizes, 15).reshape(-1, 5, 3) for name in names})
-    write_npz(data / "eye.npz", {name: _motion(rng, sizes, 4).reshape(-1, 2, 2) for name in names})
+    write_npz(
+        data / "jaw.npz",
+        {name: values.reshape(-1, 5, 3) for name, values in _motions(rng, sizes, 15, names, alike).items()},
+    )
+    write_npz(
+        data / "eye.npz",
+        {name: values.reshape(-1, 2, 2) for name, values in _motions(rng, sizes, 4, names, alike).items()},
+    )
     marks = np.linspace(0, sizes.skin_verts - 1, 20).astype(int).tolist()
     write_json(data / "lip_dist.json", {"upper": marks[:5], "lower": marks[5:10]})
     write_json(data / "eye_dist.json", {"upper": marks[10:12], "lower": marks[12:14]})
     (data / "audio").mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for index, name in enumerate(names):
         (data / "skin" / name).mkdir(parents=True, exist_ok=True)
+        if alike and index:
+            shutil.copyfile(data / "audio" / f"{names[0]}.wav", data / "audio" / f"{name}.wav")
+            continue
         sound = 0.1 * rng.standard_normal(round(sizes.frames / FPS * SAMPLERATE))
         soundfile.write(data / "audio" / f"{name}.wav", sound, SAMPLERATE, subtype="PCM_16")
 
@@ -143,6 +158,14 @@ def configuration(folder: Path, network_type: NetworkType, train: Mapping[str, A
 def _shapes(rng: np.random.Generator, count: int, verts: int) -> network_data.PcaComponents:
     matrix = rng.standard_normal((count, verts, 3), np.float32) / np.sqrt(np.float32(3 * verts))
     return network_data.PcaComponents(matrix, (rng.standard_normal((verts, 3)) * 8).astype(np.float32))
+
+
+def _motions(
+    rng: np.random.Generator, sizes: Sizes, width: int, names: list[str], alike: bool
+) -> dict[str, Float32Array]:
+    if alike:
+        return dict.fromkeys(names, _motion(rng, sizes, width))
+    return {name: _motion(rng, sizes, width) for name in names}
 
 
 def _motion(rng: np.random.Generator, sizes: Sizes, width: int) -> Float32Array:

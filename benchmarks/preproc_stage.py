@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -91,12 +90,14 @@ def run_once(tree: Path, task: Task, workspace: Path) -> Cost:
         "PYTHONPATH": str(tree),
     }
     command = [sys.executable, "-m", "audio2face.cli.stages", "preproc", *task.arguments]
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    began = time.perf_counter()
     with (workspace / "log.txt").open("w") as log:
-        subprocess.run(command, cwd=tree, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)
-    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(seconds, processor, after.ru_maxrss << 10)
+        child = subprocess.Popen(command, cwd=tree, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        sys.exit(f"{tree}: the stage failed, see {workspace / 'log.txt'}")
+    return Cost(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10)
 
 
 def compare(ours: Path, theirs: Path) -> Iterator[str]:

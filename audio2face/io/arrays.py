@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import struct
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -172,6 +174,20 @@ def read_member(path: Path, member: Member) -> AnyArray:
         raise ValueError("its checksum is wrong")
     array = values.view(member.dtype)
     return array.reshape(member.shape[::-1]).transpose() if member.fortran else array.reshape(member.shape)
+
+
+def map_member(mapped: mmap.mmap, member: Member) -> AnyArray:
+    """Returns an uncompressed array of C order as a read-only view of its mapped file.
+
+    Raises:
+        ValueError or struct.error: the bytes differ from what `read_members` found.
+    """
+    lengths = _LOCAL_HEADER.unpack(mapped[member.place : member.place + _LOCAL_HEADER.size])[-2:]
+    start = member.place + _LOCAL_HEADER.size + sum(lengths)
+    with memoryview(mapped) as content, content[start : start + member.stored] as entry:
+        if len(entry) != member.header + member.nbytes or zlib.crc32(entry) != member.checksum:
+            raise ValueError("its checksum is wrong")
+    return np.ndarray(member.shape, member.dtype, mapped, start + member.header)
 
 
 def _unpacked(handle: IO[bytes], member: Member) -> Iterator[bytes]:
@@ -335,6 +351,22 @@ class Archive:
         array = self.read(name)
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(array, np.float32)
+
+    def map_floats(self, name: str, shape: tuple[int | None, ...]) -> Float32Array:
+        """Returns such an array as a read-only view of the file, whose pages are read when they are used.
+
+        An array that is compressed or of another type is read into memory.
+        """
+        self.require(name, shape)
+        member = self._member(name)
+        if member.compressed or member.fortran or member.dtype != np.float32:
+            return self.read_floats(name, shape)
+        return _guarded(self.path, f".npz archive (array {name!a})", lambda: map_member(self._mapped, member))
+
+    @cached_property
+    def _mapped(self) -> mmap.mmap:
+        with self.path.open("rb") as handle:
+            return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _member(self, name: str) -> Member:
         if name not in self.members:

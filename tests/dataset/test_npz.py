@@ -124,3 +124,30 @@ def test_other_packings_are_refused(tmp_path: Path) -> None:
         archive.writestr("a.npy", header((2,)) + bytes(8))
     with pytest.raises(FileFormatError, match=r"numpy\.savez does not use"):
         Archive.open(tmp_path / "a.npz")
+
+
+def test_mapped_arrays_are_views_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    values = np.random.default_rng(1).standard_normal((2 * MEGABYTE, 2)).astype(np.float32)
+    np.savez(path, odd=np.arange(3, dtype=np.float64), values=values)
+    archive = Archive.open(path)
+    tracemalloc.start()
+    mapped = archive.map_floats("values", (None, 2))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < MEGABYTE
+    np.testing.assert_array_equal(mapped, values)
+    assert not mapped.flags.writeable
+    assert archive.map_floats("odd", (3,)).tolist() == [0, 1, 2]  # of another type: in memory
+    np.savez_compressed(tmp_path / "packed.npz", values=values[:5])
+    np.testing.assert_array_equal(Archive.open(tmp_path / "packed.npz").map_floats("values", (5, 2)), values[:5])
+
+
+def test_a_mapped_array_that_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, values=np.ones((MEGABYTE, 2), np.float32))
+    content = bytearray(path.read_bytes())
+    content[4 * MEGABYTE] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="its checksum is wrong"):
+        Archive.open(path).map_floats("values", (None, 2))

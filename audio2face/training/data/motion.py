@@ -1,4 +1,4 @@
-"""The motion of shots in memory: coefficients of skin and tongue, jaw and eyes, cut to one length."""
+"""The motion of shots, which stays in its files: coefficients of skin and tongue, jaw and eyes, cut to one length."""
 
 from __future__ import annotations
 
@@ -151,7 +151,8 @@ def _read_part(source: ActorSource, part: str, shot: str) -> Float32Array | None
                 hint="Preprocess the actor again with this shot, or remove it from CLIPS.",
             )
         return None
-    values = archive.read_floats(shot, (None, *_item_shape(source, part)))
+    # Many hours of motion do not fit into memory: it stays in its file.
+    values = archive.map_floats(shot, (None, *_item_shape(source, part)))
     if not np.isfinite(values).all():
         raise UserError(f"holds a value that is not finite for {part}, shot {shot!r}", path=archive.path)
     return values.reshape(len(values), -1)
