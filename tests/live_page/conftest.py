@@ -7,6 +7,7 @@ import http.server
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,17 +33,34 @@ LIPS = {"lip_upper": np.array([1, 2], np.int32), "lip_lower": np.array([5, 6], n
 OPEN_MM = 20.0  # what loud sound opens the mouth by
 
 
+POSED = replace(INFO, num_shapes_skin=3)  # as many as the actor has blend shapes
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The deployed folder: two actors, twelve vertices, smoothing that differs between the halves of the face."""
-    made = tmp_path_factory.mktemp("model") / "small"
-    made.mkdir()
-    write_model(made, INFO)
-    for actor in INFO.identities:
-        _change_actor(made, actor)
-    _write_graph(made / "network.onnx", INFO, _opening(made))
-    _write_conformance(made)
-    return made
+    return _write_folder(tmp_path_factory.mktemp("model") / "small", INFO)
+
+
+@pytest.fixture(scope="session")
+def posed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a network that gives the weights of the blend shapes."""
+    return _write_folder(tmp_path_factory.mktemp("model") / "posed", POSED)
+
+
+def _write_folder(folder: Path, info: StreamingInfo) -> Path:
+    folder.mkdir()
+    write_model(folder, info)
+    if info is POSED:
+        for actor in DeployedModel.open(folder).actors:
+            names = (name for name in info.actor_arrays if name != "shapes_matrix_skin")
+            shapes = {"shapes_matrix_skin": actor.blendshapes["skin"].deltas}
+            write_npz(folder / info.data_file(actor.name), {name: actor.array(name) for name in names} | shapes)
+    for actor_name in info.identities:
+        _change_actor(folder, actor_name)
+    _write_graph(folder / "network.onnx", info, _opening(folder))
+    _write_conformance(folder, info)
+    return folder
 
 
 def _change_actor(folder: Path, actor: str) -> None:
@@ -125,18 +143,18 @@ def _write_graph(path: Path, info: StreamingInfo, opening: np.ndarray) -> None:
     onnx.save(model, str(path))
 
 
-def _write_conformance(folder: Path) -> None:
+def _write_conformance(folder: Path, info: StreamingInfo) -> None:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(folder / "network.onnx", providers=["CPUExecutionProvider"])
     random = np.random.default_rng(2)
-    state = np.zeros((1, INFO.state_size), np.float32)
+    state = np.zeros((1, info.state_size), np.float32)
     rows: dict[str, list[np.ndarray]] = {"window": [], "identity": [], "emotion": [], "result": []}
     for step in range(20):
         feed = {
-            "window": 0.01 * step * random.standard_normal((1, INFO.buffer_len)).astype(np.float32),
+            "window": 0.01 * step * random.standard_normal((1, info.buffer_len)).astype(np.float32),
             "identity": np.array([[1, 0]], np.float32),
-            "emotion": random.uniform(0, 1, (1, len(INFO.emotions))).astype(np.float32),
+            "emotion": random.uniform(0, 1, (1, len(info.emotions))).astype(np.float32),
         }
         result, state = session.run(["result", "next_state"], feed | {"state": state})
         for name, value in (feed | {"result": result[:, 0]}).items():
@@ -145,16 +163,36 @@ def _write_conformance(folder: Path) -> None:
     write_npz(folder / CONFORMANCE_FILE, arrays | {"final_state": state[0]})
 
 
-@pytest.fixture(scope="session")
-def face(folder: Path) -> PageFace:
+def _open_face(folder: Path) -> PageFace:
     options = AnimationOptions(actor="ada", emotion="joy=0.5")
     return PageFace.of(AnimationPipeline(DeployedModel.open(folder), options))
 
 
 @pytest.fixture(scope="session")
+def face(folder: Path) -> PageFace:
+    return _open_face(folder)
+
+
+@pytest.fixture(scope="session")
+def posed_face(posed_folder: Path) -> PageFace:
+    return _open_face(posed_folder)
+
+
+@pytest.fixture(scope="session")
 def address(face: PageFace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page as files behind the server of the standard library, which `python -m http.server` starts too."""
-    pages = write_page_folder(face, tmp_path_factory.mktemp("www") / "page", title="Ada <& co>")
+    with _served(write_page_folder(face, tmp_path_factory.mktemp("www") / "page", title="Ada <& co>")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def posed_address(posed_face: PageFace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with _served(write_page_folder(posed_face, tmp_path_factory.mktemp("www") / "page")) as found:
+        yield found
+
+
+@contextmanager
+def _served(pages: Path) -> Iterator[str]:
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
