@@ -43,7 +43,7 @@ function addLatency(live, panel) {
     ["Look-ahead", "sound after a frame that the network waits for", () => ms((1000 * lookahead) / samplerate)],
     ["Network", "computation of a frame: median, and 95th percentile", () => range(times.network)],
     ["Face", "post-processing and blend shapes of a frame: median, and 95th percentile", () => range(times.face)],
-    ["Slack", "how late sound and network may be before a frame holds the one before", () => ms(1000 * live.slack)],
+    ["Jitter buffer", "how late sound and network may be before a frame holds the one before", () => ms(1000 * live.slack)],
     ["Sound output", "the loudspeakers' own delay, as the browser states it", () => { const now = source(); return now ? ms(1000 * outputDelay(now.context)) : "–"; }],
   ];
   const values = rows.map(() => make("dd"));
