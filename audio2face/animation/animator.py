@@ -71,14 +71,15 @@ class FaceAnimator:
         tongue: FloatArray,
         jaw: FloatArray,
         eyes: FloatArray,
+        lower: FloatArray | None = None,
     ) -> FaceFrames:
         """Processes the next frames of all parts, including blinks; the arguments are those of the methods below."""
         blink = None if self._blinks is None else self._blinks(len(skin))
-        weights = None if self._face.shapes is None else self.weights(skin, blink)
-        moved = self.skin(skin, blink) if weights is None else self.posed(weights)
+        weights = None if self._face.shapes is None else self.weights(skin, blink, lower)
+        moved = self.skin(skin, blink, lower) if weights is None else self.posed(weights)
         return FaceFrames(moved, self.tongue(tongue), self.jaw(jaw), self.eyes(eyes), weights)
 
-    def skin(self, delta: FloatArray, blink: FloatArray | None = None) -> Float32Array:
+    def skin(self, delta: FloatArray, blink: FloatArray | None = None, lower: FloatArray | None = None) -> Float32Array:
         """Processes the next frames of the skin.
 
         Args:
@@ -86,26 +87,30 @@ class FaceAnimator:
                 `[frames, shapes]`.
             blink: closure of the eyes by blinks, `[frames]`, 0 to 1, added to the constant `blink_offset` (the sum is
                 clipped to 1); None: no blinks.
+            lower: what the lower face follows, in the form of `delta`; None: `delta` too.
 
         Returns:
             Positions, `[frames, verts, 3]`.
         """
         if self._face.shapes is not None:
-            return self.posed(self.weights(delta, blink))
-        flat = self._moved(delta, blink)
+            return self.posed(self.weights(delta, blink, lower))
+        flat = self._moved(delta, blink, lower)
         return flat.reshape(len(flat), *self._face.skin.shape)
 
-    def weights(self, weights: FloatArray, blink: FloatArray | None = None) -> Float32Array:
+    def weights(
+        self, weights: FloatArray, blink: FloatArray | None = None, lower: FloatArray | None = None
+    ) -> Float32Array:
         """Processes the next frames of a face that blend shapes pose.
 
         Args:
             weights: `[frames, shapes]`, as predicted.
             blink: as `skin` takes it.
+            lower: as `skin` takes it.
 
         Returns:
             Weights from 0 to 1, `[frames, shapes]`; what is beyond is clamped.
         """
-        return np.clip(self._moved(weights, blink), np.float32(0), np.float32(1))
+        return np.clip(self._moved(weights, blink, lower), np.float32(0), np.float32(1))
 
     def posed(self, weights: Float32Array) -> Float32Array:
         """The skin that weights `[frames, shapes]` pose: positions, `[frames, verts, 3]`."""
@@ -114,13 +119,14 @@ class FaceAnimator:
         moved += self._face.skin
         return moved
 
-    def _moved(self, motion: FloatArray, blink: FloatArray | None) -> Float32Array:
+    def _moved(self, motion: FloatArray, blink: FloatArray | None, lower: FloatArray | None) -> Float32Array:
         """Post-processes motion of vertices or weights, `[frames, values]`, with blinks."""
         flat = _flat(motion, self._face.skin_values, "skin")
+        below = None if lower is None else _flat(lower, self._face.skin_values, "skin")
         closure = np.full(len(flat), self._settings.blink_offset, np.float32)
         if blink is not None:
             closure = np.minimum(closure + np.asarray(blink, np.float32), np.float32(1))
-        return self._skin(flat, closure)
+        return self._skin(flat, closure, below)
 
     def tongue(self, delta: FloatArray) -> Float32Array:
         """Processes the next frames of the tongue: offsets to positions, both `[frames, tongue verts, 3]`."""

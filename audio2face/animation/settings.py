@@ -12,7 +12,7 @@ import numpy as np
 from annotated_types import Interval
 
 from audio2face.animation.shapes import FaceShapes
-from audio2face.config_base.types import AnimationParameters
+from audio2face.config_base.types import OWN_PARAMETERS, AnimationParameters
 from audio2face.errors import UserError
 from audio2face.types import Float32Array, Int64Array
 
@@ -87,6 +87,11 @@ def parameter_ranges() -> dict[str, tuple[float, float]]:
     """Inclusive range of each parameter; the SDK rejects models with values outside of it."""
     hints = get_type_hints(AnimationParameters, include_extras=True)
     return {name: _range(hint) for name, hint in hints.items()}
+
+
+def stated_parameters(parameters: Mapping[str, Any]) -> list[str]:
+    """The names of parameters that files state, in the standard order: of `OWN_PARAMETERS` only those that are set."""
+    return [name for name in parameter_ranges() if name not in OWN_PARAMETERS or parameters.get(name)]
 
 
 def _range(hint: Any) -> tuple[float, float]:

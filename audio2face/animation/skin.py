@@ -60,13 +60,14 @@ class SkinPostProcess:
         """Clears the state."""
         self._is_first = True
 
-    def __call__(self, delta: Float32Array, blink: Float32Array) -> Float32Array:
+    def __call__(self, delta: Float32Array, blink: Float32Array, lower: Float32Array | None = None) -> Float32Array:
         """Processes the next frames.
 
         Args:
             delta: offsets from the neutral, `[frames, verts * 3]`, centimetres; weights `[frames, shapes]` of a face
                 that blend shapes pose.
             blink: closure of the eyes, `[frames]`, 0 to 1.
+            lower: what the lower face follows, in the form of `delta`; None: `delta` too.
 
         Returns:
             Positions, `[frames, verts * 3]`; weights, `[frames, shapes]`, not clamped.
@@ -74,9 +75,10 @@ class SkinPostProcess:
         positions = np.empty(delta.shape, np.float32)
         if not len(delta):
             return positions
+        followed = delta if lower is None else lower
         for start in range(0, len(self._neutral), _BLOCK):
             block = slice(start, start + _BLOCK)
-            self._process(block, delta[:, block], positions[:, block])
+            self._process(block, delta[:, block], followed[:, block], positions[:, block])
         for half in self._halves:
             smooth = half.blink(blink, self._is_first)
             for frame in np.flatnonzero(smooth):
@@ -84,13 +86,13 @@ class SkinPostProcess:
         self._is_first = False
         return positions
 
-    def _process(self, block: slice, delta: Float32Array, positions: Float32Array) -> None:
+    def _process(self, block: slice, delta: Float32Array, followed: Float32Array, positions: Float32Array) -> None:
         """Computes the positions of a block of values in all frames, without blinks."""
         neutral, restart = self._neutral[block], self._is_first
         scratch = np.empty(len(neutral), np.float32)
         lower, upper = (half.filter(block) for half in self._halves)
-        for offsets, position in zip(delta, positions, strict=True):
-            np.multiply(lower.smooth(offsets, restart), lower.gain, out=position)
+        for offsets, below, position in zip(delta, followed, positions, strict=True):
+            np.multiply(lower.smooth(below, restart), lower.gain, out=position)
             position += neutral
             np.multiply(upper.smooth(offsets, restart), upper.gain, out=scratch)
             position += scratch

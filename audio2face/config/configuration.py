@@ -23,7 +23,7 @@ from audio2face.config.sections import (
 )
 from audio2face.config.values import Roots, check_values, freeze, walk
 from audio2face.config_base.tables import BY_NETWORK_TYPE, SECTIONS, NetworkType, SectionName, base_of
-from audio2face.config_base.types import PathRule, Stage
+from audio2face.config_base.types import OWN_PARAMETERS, PathRule, Stage
 from audio2face.errors import FileFormatError, UserError
 from audio2face.families import FAMILIES
 from audio2face.io.atomic import write_json
@@ -187,3 +187,6 @@ def _complete(content: dict[str, Any]) -> None:
             defaults = base_of(name, content["network_type"]).defaults
             before = {key: value for key, value in _BEFORE.items() if key in defaults}
             content["full"][name] = {**defaults, **before, **values}
+    inference = content["full"].get("inference", {})
+    if isinstance(inference.get("CONFIG"), dict):
+        inference["CONFIG"] = {**dict.fromkeys(OWN_PARAMETERS, 0.0), **inference["CONFIG"]}

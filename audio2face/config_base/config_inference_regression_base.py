@@ -65,6 +65,10 @@ CONFIG: AnimationParametersRegression = {
     "eyelid_open_offset": 0.06,
     # Frame of the saccades to start from.
     "eye_saccade_seed": 0,
+    # How far lips, jaw and tongue are held at rest where nobody speaks, on a breath, a hum or noise: 0 not at all,
+    # 1 entirely. Only this framework applies it; the Audio2Face-3D SDK does not read it. Speech in noise as loud as
+    # itself is held too.
+    "speech_guard_strength": 0.0,
     # Shot whose implicit emotion the model starts with; None, for this or the next, uses the very first frame.
     "source_shot": None,
     # Frame of that shot.

@@ -65,6 +65,10 @@ CONFIG: AnimationParameters = {
     "eyelid_open_offset": 0.06,
     # Frame of the saccades to start from.
     "eye_saccade_seed": 0,
+    # How far lips, jaw and tongue are held at rest where nobody speaks, on a breath, a hum or noise: 0 not at all,
+    # 1 entirely. Only this framework applies it; the Audio2Face-3D SDK does not read it. Speech in noise as loud as
+    # itself is held too, and with a short look-ahead the first sound of an utterance.
+    "speech_guard_strength": 0.0,
 }
 
 # Whether deployment chooses the entries of CONFIG that a configuration does not set: the strengths, offsets

@@ -320,6 +320,10 @@ class AnimationParameters(TypedDict):
     left_eye_rot_y_offset: _Angle
     eyelid_open_offset: Annotated[float, Interval(ge=-1, le=1)]
     eye_saccade_seed: Annotated[int, Interval(ge=0, le=4999)]
+    speech_guard_strength: Fraction
+
+
+OWN_PARAMETERS = ("speech_guard_strength",)  # that only this framework reads; 0 where a file does not give them
 
 
 class AnimationParametersRegression(AnimationParameters):

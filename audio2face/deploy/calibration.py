@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audio2face.animation import AnimatorSettings, FaceAnimator, parameter_ranges
+from audio2face.animation import AnimatorSettings, FaceAnimator, stated_parameters
 from audio2face.animation.skin import face_mask
 from audio2face.deploy.held_out_motion import ClipMotion, HeldOutMotion, PartMotion
 from audio2face.evaluate.amplitude import (
@@ -86,7 +86,7 @@ class PostProcessing:
 
     def start(self) -> dict[str, Choice]:
         """The parameters before calibration: the user's, and neutral values instead of defaults."""
-        return {name: self._choice(name, self.parameters[name]) for name in parameter_ranges()}
+        return {name: self._choice(name, self.parameters[name]) for name in stated_parameters(self.parameters)}
 
     def _choice(self, name: str, value: Any) -> Choice:
         if name in self.own:

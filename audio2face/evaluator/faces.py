@@ -75,9 +75,17 @@ class ActorFace:
             return np.asarray(np.tensordot(skin, self._components["skin"][:, vertices], axes=1), np.float32)
         return skin.reshape(len(skin), -1, 3)[:, vertices]
 
-    def finish(self, animate: FaceAnimator, deltas: FaceFrames) -> FaceFrames:
-        """Post-processes the next frames: deltas to the positions that a viewer sees; the tongue moves with the jaw."""
-        done = animate(deltas.skin, _part(deltas.tongue), _part(deltas.jaw), _part(deltas.eyes))
+    def finish(self, animate: FaceAnimator, deltas: FaceFrames, mouth: FaceFrames | None = None) -> FaceFrames:
+        """Post-processes the next frames: deltas to the positions that a viewer sees; the tongue moves with the jaw.
+
+        Args:
+            animate: post-processing, with the state after the frames before.
+            deltas: of all parts.
+            mouth: what lower face, tongue and jaw follow in place of them; None: they follow `deltas`.
+        """
+        followed = deltas if mouth is None else mouth
+        lower = None if mouth is None else mouth.skin
+        done = animate(deltas.skin, _part(followed.tongue), _part(followed.jaw), _part(deltas.eyes), lower)
         tongue = None
         if done.tongue.size:
             tongue = done.tongue if self._to_jaw is None else attach_to_jaw(done.tongue, done.jaw, self._to_jaw)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from audio2face.animation import parameter_ranges
 from audio2face.config import Roots
+from audio2face.config_base.types import OWN_PARAMETERS
 from audio2face.console import LOGGER
 from audio2face.dataset import ActorDataset
 from audio2face.deploy import finish_export, package_run
@@ -135,10 +136,10 @@ def variants(
         deployed: those of the deployed folder.
         uncalibrated: those of the configuration without calibration; None: left out.
     """
-    names = parameter_ranges()
+    names, neutral = parameter_ranges(), {**NEUTRAL, **dict.fromkeys(OWN_PARAMETERS, 0.0)}
     found: dict[Variant, dict[str, float]] = {
         "finished": {name: deployed[name] for name in names},
-        "network output": {name: NEUTRAL.get(name, deployed[name]) for name in names},
+        "network output": {name: neutral.get(name, deployed[name]) for name in names},
     }
     if uncalibrated is not None:
         # The gain of recordings stays: one pass of the network serves all variants.

@@ -29,6 +29,7 @@ from audio2face.model_folder import DeployedModel
 from audio2face.types import MM_PER_CM, Float32Array, Float64Array
 
 _CONTEXT = Fraction(1)  # seconds of audio before and after the compared part
+_GUARD = "speech_guard_strength"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +103,10 @@ class Model:
         parameters = self.settings.parameters[shot.actor]
         animators = {variant: face.animator(dict(values), executor.fps) for variant, values in parameters.items()}
         recorded = {variant: RecordedFrames(executor.fps, rate, shot.num_frames) for variant in animators}
-        for deltas in self._deltas(face, executor, shot, rate):
+        guarded = {variant for variant, values in parameters.items() if values[_GUARD]}
+        for deltas, mouth in self._deltas(face, executor, shot, rate):
             blocks = {
-                variant: recorded[variant].push(face.finish(animator, deltas))
+                variant: recorded[variant].push(face.finish(animator, deltas, mouth if variant in guarded else None))
                 for variant, animator in animators.items()
             }
             yield from _whole_blocks(blocks)
@@ -134,13 +136,17 @@ class Model:
             actor=actor,
             gain=gain,
             seed=self.settings.seed if seed is None else seed,
+            guard=self.settings.parameters[actor]["finished"][_GUARD],
         )
         return Executor.open(self.deployed, [track], fps=fps, graph=self._graph)
 
     def _deltas(
         self, face: ActorFace, executor: Executor, shot: EvaluationShot, rate: Fraction
-    ) -> Iterator[FaceFrames]:
-        """Deltas at the network's rate, the first frame half an interval after the start of the shot."""
+    ) -> Iterator[tuple[FaceFrames, FaceFrames | None]]:
+        """Deltas at the network's rate, the first frame half an interval after the start of the shot.
+
+        Beside them those of the mouth, where it follows others.
+        """
         info, fps = self.deployed.info, executor.fps
         # A recorded frame is at the middle of its interval: the network is evaluated at that time.
         start = Fraction(shot.audio_start) + (Fraction(1, 2) - info.frame_moment) / fps
@@ -151,12 +157,12 @@ class Model:
         frames = OutputFrames(executor)
         for samples in stream_range(shot.audio, executor.samplerate, begin, count, info.resampler):
             executor.push(0, samples)
-            for values in frames.run():
-                yield from _after(face, values, lead)
+            for values, guarded in frames.guarded():
+                yield from _after(face, values, guarded, lead)
                 lead = max(0, lead - len(values))
         executor.close(0)
-        for values in frames.run():
-            yield from _after(face, values, lead)
+        for values, guarded in frames.guarded():
+            yield from _after(face, values, guarded, lead)
             lead = max(0, lead - len(values))
 
     @property
@@ -186,10 +192,13 @@ class Model:
         return AnimationPipeline(self.deployed, options, self._graph)
 
 
-def _after(face: ActorFace, values: Float32Array, lead: int) -> Iterator[FaceFrames]:
-    """The deltas of network output without its first `lead` frames."""
+def _after(
+    face: ActorFace, values: Float32Array, guarded: Float32Array, lead: int
+) -> Iterator[tuple[FaceFrames, FaceFrames | None]]:
+    """The deltas of network output without its first `lead` frames, and those of the mouth where it follows others."""
     if len(values) > lead:
-        yield face.deltas(values[lead:])
+        mouth = None if np.array_equal(values, guarded) else face.deltas(guarded[lead:])
+        yield face.deltas(values[lead:]), mouth
 
 
 def _whole_blocks(blocks: Mapping[Variant, FaceFrames | None]) -> Iterator[Mapping[Variant, FaceFrames]]:
@@ -251,11 +260,13 @@ class MouthAnimation:
         frames, curve = OutputFrames(executor), []
         for piece in pieces:
             executor.push(0, piece)
-            curve += [self._opened(animate, values) for values in frames.run()]
+            curve += [self._opened(animate, *both) for both in frames.guarded()]
         executor.close(0)
-        curve += [self._opened(animate, values) for values in frames.run()]
+        curve += [self._opened(animate, *both) for both in frames.guarded()]
         return np.concatenate(curve), float(executor.fps)
 
-    def _opened(self, animate: FaceAnimator, values: Float32Array) -> Float64Array:
-        skin = animate.skin(self._model.face(self._actor).skin_deltas(values, self._kept))
+    def _opened(self, animate: FaceAnimator, values: Float32Array, guarded: Float32Array) -> Float64Array:
+        face = self._model.face(self._actor)
+        lower = None if np.array_equal(values, guarded) else face.skin_deltas(guarded, self._kept)
+        skin = animate.skin(face.skin_deltas(values, self._kept), None, lower)
         return MM_PER_CM * self._mouth.opening((skin - self._data.skin)[:, self._marked])

@@ -19,6 +19,7 @@ from audio2face.animation import (
     FaceAnimator,
     SolverMethod,
     attach_to_jaw,
+    stated_parameters,
     unproject,
 )
 from audio2face.animation.animation import Animation, BlendWeights, FrameBuffer, Surface
@@ -119,7 +120,7 @@ def find_actor(model: DeployedModel, name: str | None) -> DeployedActor:
 
 
 STANDARD_FPS = Fraction(30)
-_STRENGTH = "input_strength"
+_STRENGTH, _GUARD = "input_strength", "speech_guard_strength"
 
 
 class AnimationPipeline:
@@ -228,6 +229,7 @@ class AnimationPipeline:
             gain=self.gain if gain is None else gain,
             seed=settings.seed,
             noise=settings.noise,
+            guard=self.parameters[_GUARD],
         )
         return Executor.open(self.model, [track_settings], fps=self.schedule.fps, graph=self.graph)
 
@@ -251,11 +253,15 @@ class AnimationPipeline:
     def postprocess(self, output: NetworkOutput, animate: FaceAnimator) -> FrameBlock:
         """Post-processes the next frames as the SDK does: the tongue stays in the jaw's space."""
         skin, tongue, jaw, eyes = self.model.info.split_channels(output.values)
+        lower, mouth = None, output.mouth
+        if mouth is not None:
+            lower, tongue, jaw, _ = self.model.info.split_channels(mouth)
         if "skin" in self.components:
             skin = unproject(skin, self.components["skin"])
+            lower = None if lower is None else unproject(lower, self.components["skin"])
         if "tongue" in self.components:
             tongue = unproject(tongue, self.components["tongue"])
-        face = animate(skin, tongue, jaw, eyes)
+        face = animate(skin, tongue, jaw, eyes, lower)
         return FrameBlock(face.skin, face.tongue, face.jaw, face.eyes, output.emotion, face.skin_weights)
 
     def solve_weights(self, part: Mesh, frames: FrameBlock) -> Float32Array:
@@ -448,6 +454,6 @@ class AnimationPipeline:
             **({} if self.face.shapes is None else {"skin_weights": "predicted by the network"}),
             "input_gain": self.gain,
             "normalized": settings.normalize,
-            "parameters": dict(self.parameters),
+            "parameters": {name: self.parameters[name] for name in stated_parameters(self.parameters)},
             "framework": __version__,
         }

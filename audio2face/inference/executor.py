@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from audio2face.errors import UserError
 from audio2face.inference.emotion import EmotionCurve
+from audio2face.inference.mouth_guard import MouthGuard, SilentFaces, settled_face
 from audio2face.inference.sessions import GraphDevice, NetworkSession, NetworkTracks, TrackSettings, Windows, open_graph
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.models.windows import WindowSchedule
@@ -38,8 +39,8 @@ class SampleBuffer:
         """Number of samples received."""
         return self._first + len(self._kept)
 
-    def push(self, samples: npt.ArrayLike) -> None:
-        """Adds samples `[samples]`, full scale being 1.
+    def push(self, samples: npt.ArrayLike) -> Float32Array:
+        """Adds samples `[samples]`, full scale being 1, and returns them times the gain.
 
         Raises:
             UserError: they are more than one channel, or not finite.
@@ -53,7 +54,9 @@ class SampleBuffer:
         if not np.isfinite(added).all():
             index = self.length + int(np.argmin(np.isfinite(added)))
             raise UserError(f"sample {index} of the audio is {added[index - self.length]}, expected a finite number")
-        self._kept = np.concatenate([self._kept, added * self._gain])
+        added = added * self._gain
+        self._kept = np.concatenate([self._kept, added])
+        return added
 
     def read(self, start: int, stop: int) -> Float32Array:
         """Copies the samples from `start` up to `stop`, with zeros before and after the stream.
@@ -88,6 +91,7 @@ class NetworkOutput:
             (`NetworkInfo.channel_sizes`): deltas in centimetres or coefficients of skin and tongue, deltas of jaw key
             points, rotations of eyes in degrees.
         emotion: emotion input of the network, float32 `[frames, emotions]`.
+        guarded: `values` with the mouth at rest where nobody speaks; None of a track without a guard.
     """
 
     track: int
@@ -95,18 +99,36 @@ class NetworkOutput:
     next_timestamp: int
     values: Float32Array
     emotion: Float32Array
+    guarded: Float32Array | None = None
+
+    @property
+    def mouth(self) -> Float32Array | None:
+        """What the mouth follows in place of `values`; None where it follows them in all frames."""
+        return None if self.guarded is None or np.array_equal(self.guarded, self.values) else self.guarded
 
 
 class _Track:
     """State of a track."""
 
-    def __init__(self, emotion: EmotionCurve, gain: float) -> None:
-        self.emotion, self.gain = emotion, gain
+    def __init__(self, emotion: EmotionCurve, gain: float, guard: MouthGuard | None) -> None:
+        self.emotion, self.gain, self.guard = emotion, gain, guard
         self.reset()
 
     def reset(self) -> None:
         self.samples = SampleBuffer(self.gain)
         self.window = 0  # index of the next window
+        if self.guard is not None:
+            self.guard.restart()
+
+    def push(self, samples: npt.ArrayLike) -> None:
+        added = self.samples.push(samples)
+        if self.guard is not None:
+            self.guard.push(added)
+
+    def close(self) -> None:
+        if self.guard is not None and not self.samples.closed:
+            self.guard.finish()
+        self.samples.closed = True
 
     def ready(self, schedule: WindowSchedule) -> bool:
         """Whether audio and emotion of the next window are available."""
@@ -124,13 +146,19 @@ class Executor:
         network: the network with its state per track.
         schedule: its windows and frames.
         tracks: emotion and gain of each track.
+        guards: of the mouth of each track, where it has one; empty: none has.
     """
 
     def __init__(
-        self, network: NetworkTracks, schedule: WindowSchedule, tracks: Sequence[tuple[EmotionCurve, float]]
+        self,
+        network: NetworkTracks,
+        schedule: WindowSchedule,
+        tracks: Sequence[tuple[EmotionCurve, float]],
+        guards: Sequence[MouthGuard | None] = (),
     ) -> None:
         self._network = network
-        self._tracks = [_Track(emotion, gain) for emotion, gain in tracks]
+        guards = guards or [None] * len(tracks)
+        self._tracks = [_Track(emotion, gain, guard) for (emotion, gain), guard in zip(tracks, guards, strict=True)]
         self.schedule = schedule
 
     @classmethod
@@ -161,7 +189,8 @@ class Executor:
         named = [replace(track, actor=_actor(model, track).name) for track in tracks]
         inputs = [(track.emotion, _gain(_actor(model, track), track.gain)) for track in named]
         graph = open_graph(model, device) if graph is None else graph
-        return cls(graph.tracks(model, named), schedule, inputs)
+        guards = [_guard(graph, model, track, schedule) for track in named]
+        return cls(graph.tracks(model, named), schedule, inputs, guards)
 
     @property
     def fps(self) -> Fraction:
@@ -183,11 +212,17 @@ class Executor:
         Raises:
             UserError: it has more than one channel, or is not finite.
         """
-        self._tracks[track].samples.push(samples)
+        self._tracks[track].push(samples)
 
     def close(self, track: int) -> None:
         """Ends the audio of a track; silence follows."""
-        self._tracks[track].samples.closed = True
+        self._tracks[track].close()
+
+    def prepare(self, emotion: Float32Array) -> None:
+        """Computes now what guards need for an emotion `[emotions]`, so that no frame waits for it."""
+        for track in self._tracks:
+            if track.guard is not None:
+                track.guard.prepare(emotion)
 
     def reset(self) -> None:
         """Restarts all tracks without audio; emotions stay."""
@@ -240,7 +275,10 @@ class Executor:
         end = track.samples.length  # windows of an open stream end before it
         kept = [frame for frame in range(self.schedule.hop) if 0 <= timestamps[frame] < end]
         part = slice(kept[0], kept[-1] + 1) if kept else slice(0)
-        return NetworkOutput(index, tuple(timestamps[part]), timestamps[part.stop], values[part], emotion[part])
+        found, felt, guarded = values[part], emotion[part], None
+        if track.guard is not None:
+            guarded = track.guard(found, timestamps[part], felt) if kept else found
+        return NetworkOutput(index, tuple(timestamps[part]), timestamps[part.stop], found, felt, guarded)
 
     def _advance(self, track: _Track) -> None:
         track.window += 1
@@ -259,6 +297,20 @@ def _gain(actor: DeployedActor, given: float | None) -> float:
     if given is not None:
         return given
     return actor.config.parameters["input_strength"] if actor.info.applies_input_strength else 1.0
+
+
+def _guard(
+    graph: NetworkSession, model: DeployedModel, track: TrackSettings, schedule: WindowSchedule
+) -> MouthGuard | None:
+    """The guard of a track's mouth; None where it is off."""
+    if not track.guard:
+        return None
+    rest = SilentFaces(
+        graph,
+        (track.actor, track.seed, schedule.fps),
+        lambda emotion: settled_face(graph.tracks(model, [track]), schedule, emotion),
+    )
+    return MouthGuard(schedule, track.guard, rest)
 
 
 def group_frames(outputs: Iterator[NetworkOutput], num_frames: int = BLOCK_FRAMES) -> Iterator[NetworkOutput]:
@@ -282,7 +334,13 @@ def _concatenated(outputs: list[NetworkOutput]) -> NetworkOutput:
         outputs[-1].next_timestamp,
         np.concatenate([output.values for output in outputs]),
         np.concatenate([output.emotion for output in outputs]),
+        _concatenated_guarded([output.guarded for output in outputs]),
     )
+
+
+def _concatenated_guarded(blocks: list[Float32Array | None]) -> Float32Array | None:
+    found = [block for block in blocks if block is not None]
+    return np.concatenate(found) if found else None
 
 
 def check_finite_motion(output: NetworkOutput) -> NetworkOutput:
@@ -319,9 +377,20 @@ class OutputFrames:
         Raises:
             UserError: the network outputs NaN or infinity.
         """
+        for values, _ in self.guarded():
+            yield values
+
+    def guarded(self) -> Iterator[tuple[Float32Array, Float32Array]]:
+        """As `run`: values, and those with the mouth at rest where nobody speaks; without a guard the same twice."""
         for output in group_frames(map(check_finite_motion, self._executor.run())):
             skipped = 0
             if not self._has_started:
                 skipped = round(output.timestamps[0] * self._executor.fps / self._executor.samplerate)
             self._has_started = True
-            yield np.concatenate([np.repeat(output.values[:1], skipped, axis=0), output.values])
+            values = _led_in(output.values, skipped)
+            yield values, values if output.guarded is None else _led_in(output.guarded, skipped)
+
+
+def _led_in(values: Float32Array, skipped: int) -> Float32Array:
+    """The values after as many copies of their first frame."""
+    return np.concatenate([np.repeat(values[:1], skipped, axis=0), values])

@@ -55,10 +55,11 @@ class Percentiles:
 
 
 class _Made(NamedTuple):
-    """A frame of the session that the network made: values and emotion, `[1, ...]` each."""
+    """A frame of the session that the network made: values, those of the mouth, and emotion, `[1, ...]` each."""
 
     number: int
     values: Float32Array
+    guarded: Float32Array | None
     emotion: Float32Array
 
 
@@ -146,9 +147,11 @@ class LiveSession:
         self.wait = pipeline.schedule.lookahead / rate + resampling + slack
         self._emotion = LiveEmotion(pipeline.emotion.curve, rate)
         self._executor = pipeline.open_executor(emotion=self._emotion)
+        self._executor.prepare(self._emotion.at([0])[0])
         self._animator = pipeline.animator()
         self._resampler = StreamResampler(self.samplerate, rate, self._method)
-        self._shown = _Made(0, np.zeros((1, pipeline.model.info.values), np.float32), self._emotion.at([0]))
+        neutral = np.zeros((1, pipeline.model.info.values), np.float32)
+        self._shown = _Made(0, neutral, None, self._emotion.at([0]))
         self._made: deque[_Made] = deque()  # frames that wait to be shown
         self._start: float | None = None  # of the session, on the caller's clock
         self._next = 0  # frame that is due next
@@ -252,8 +255,9 @@ class LiveSession:
         started = time.perf_counter()
         self._follow(self._network_frame(number))
         sample = math.floor(number * self._pipeline.schedule.frame_stride)
-        values = self._shown.values * np.float32(self._gate)
-        output = NetworkOutput(0, (sample,), sample + 1, values, self._shown.emotion)
+        shown, gate = self._shown, np.float32(self._gate)
+        guarded = None if shown.guarded is None else shown.guarded * gate
+        output = NetworkOutput(0, (sample,), sample + 1, shown.values * gate, shown.emotion, guarded)
         made = time.perf_counter()
         block = self._pipeline.postprocess(output, self._animator)
         finished = self._pipeline.finished(block).arrays
@@ -288,13 +292,16 @@ class LiveSession:
             if output is None:
                 return
             check_finite_motion(output)
-            for sample, values, emotion in zip(output.timestamps, output.values, output.emotion, strict=True):
+            for frame, sample in enumerate(output.timestamps):
+                row = slice(frame, frame + 1)
+                guarded = None if output.guarded is None else output.guarded[row]
                 number = self._first + round(sample / stride)
                 # Rounding may put the first frame a sample before the audio, where the executor skips it, as of a
                 # diffusion network of 30 frames per second: it is then the frame after it.
                 first = number if self._has_output else self._first
                 self._has_output = True
-                self._made.extend(_Made(each, values[None], emotion[None]) for each in range(first, number + 1))
+                for each in range(first, number + 1):
+                    self._made.append(_Made(each, output.values[row], guarded, output.emotion[row]))
 
     def _follow(self, made: _Made | None) -> None:
         """Follows the network, or holds the last frame and then relaxes."""

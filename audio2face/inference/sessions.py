@@ -152,6 +152,7 @@ class TrackSettings:
             (`NetworkInfo.applies_input_strength`), else 1.
         seed: of the noise of a network that takes noise, see `noise.seeded_noise`.
         noise: noise of a window, in place of the seed.
+        guard: how far the mouth is held at rest where nobody speaks, 0 to 1 (`mouth_guard`).
     """
 
     emotion: EmotionCurve
@@ -159,6 +160,7 @@ class TrackSettings:
     gain: float | None = None
     seed: int = 0
     noise: Noise | None = None
+    guard: float = 0.0
 
 
 class NetworkSession(Protocol):

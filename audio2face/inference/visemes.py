@@ -17,7 +17,7 @@ import numpy as np
 from audio2face.audio import StreamResampler
 from audio2face.audio.mel import MEL_RATE
 from audio2face.phonetic.classes import ATTRIBUTES, MANNERS, POSTERIORS, VISEME_CHANNELS
-from audio2face.phonetic.front_end import FrontEnd
+from audio2face.phonetic.front_end import QUIETEST, FrontEnd
 from audio2face.phonetic.network import (
     AHEAD_FRAMES,
     LOOKAHEAD_SECONDS,
@@ -78,15 +78,17 @@ class VisemeStream:
 
     Args:
         samplerate: of the samples, in Hz.
+        level: level of the voice that counts as known at the start (`FrontEnd`); the default is that of the quietest
+            speech.
 
     Raises:
         UserError: the weights cannot be read, or the rate has no common measure with 16 kHz.
     """
 
-    def __init__(self, samplerate: int = MEL_RATE) -> None:
+    def __init__(self, samplerate: int = MEL_RATE, level: float = QUIETEST) -> None:
         self._network = causal_network()
         self._resampler = StreamResampler(samplerate, MEL_RATE, "hann")
-        self._front_end = FrontEnd()
+        self._front_end = FrontEnd(level)
         self._state = self._network.start()
         self._samples, self._steps = 0, 0
         self.speech = np.zeros(0, np.float32)

@@ -200,6 +200,11 @@ class _Filters:
         return made
 
 
+def _moved(poses: _PartPoses, frames: Float32Array, closure: Float32Array) -> Float32Array:
+    """What is filtered, `[frames, columns]`, of network output `[frames, channels]` and closure `[frames]`."""
+    return row_products(np.concatenate([frames[:, poses.channels], closure[:, None]], axis=1), poses.matrix)
+
+
 class WeightStream(SoundStream[PoseBlock, WeightFrame]):
     """The weights of blend shapes for audio that arrives piece by piece.
 
@@ -232,11 +237,14 @@ class WeightStream(SoundStream[PoseBlock, WeightFrame]):
         return TrackFrames(self._posed, schedule.fps, pipeline.fps, schedule.samplerate)
 
     def _posed(self, output: NetworkOutput) -> PoseBlock:
-        closure = self._closure(len(output.values))
+        closure, mouth = self._closure(len(output.values)), output.mouth
         made: dict[Mesh, Float64Array] = {}
         for part, poses in self._space.parts.items():
-            inputs = np.concatenate([output.values[:, poses.channels], closure[:, None]], axis=1)
-            values = self._filters[part](row_products(inputs, poses.matrix))
+            moved = _moved(poses, output.values, closure)
+            if mouth is not None:  # lower face and tongue are the first columns
+                own = slice(len(poses.constant))
+                moved[:, own] = _moved(poses, mouth, closure)[:, own]
+            values = self._filters[part](moved)
             made[part] = np.clip(values, 0, 1) if poses.solver is None else values
         return PoseBlock(made, output.emotion)
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from audio2face.animation import parameter_ranges
+from audio2face.animation import parameter_ranges, stated_parameters
+from audio2face.config_base.types import OWN_PARAMETERS
 from audio2face.errors import is_label
 from audio2face.model_folder.network_info import NetworkInfo, Shape
 from audio2face.model_folder.npz import StoredArchive
@@ -35,8 +36,8 @@ class AnimationConfig:
     source_frame: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The content of the file, parameters in the standard order."""
-        config: dict[str, Any] = {name: self.parameters[name] for name in parameter_ranges()}
+        """The content of the file: parameters in the standard order, `OWN_PARAMETERS` only where they are set."""
+        config: dict[str, Any] = {name: self.parameters[name] for name in stated_parameters(self.parameters)}
         if self.source_shot is not None:
             config |= {"source_shot": self.source_shot, "source_frame": self.source_frame}
         return {"config": config}
@@ -45,7 +46,10 @@ class AnimationConfig:
     def read(cls, file: JsonObject, info: NetworkInfo) -> AnimationConfig:
         """Reads the file of a network's actor; reports invalid values."""
         config = file.child("config")
-        parameters = {name: config.number(name, *limits) for name, limits in parameter_ranges().items()}
+        parameters = {
+            name: config.number(name, *limits) if config.has(name) or name not in OWN_PARAMETERS else 0.0
+            for name, limits in parameter_ranges().items()
+        }
         unknown = sorted(set(config.values or {}) - set(parameters) - {"source_shot", "source_frame"})
         if unknown:
             config.faults.warning(

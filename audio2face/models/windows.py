@@ -123,6 +123,11 @@ class WindowSchedule:
         return self.window - math.floor(self.offset)
 
     @property
+    def least_lookahead(self) -> int:
+        """Samples that are there after the one that a frame describes, at least: those after the last kept frame."""
+        return self.lookahead - math.ceil((self.hop - 1) * self.frame_stride)
+
+    @property
     def lead_in_frames(self) -> int:
         """Number of frames before the recording, which are computed and dropped."""
         return max(0, math.floor((self.padding - self.offset) / self.frame_stride))

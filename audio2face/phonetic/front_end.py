@@ -52,12 +52,17 @@ def mel_power(samples: Float32Array) -> Float32Array:
 
 
 class FrontEnd:
-    """Turns samples that arrive in chunks into the encoder's input frames."""
+    """Turns samples that arrive in chunks into the encoder's input frames.
 
-    def __init__(self) -> None:
+    Args:
+        level: level of a voice before the first sample, as the mean power of mel bands; at least `QUIETEST`.
+    """
+
+    def __init__(self, level: float = QUIETEST) -> None:
         self._samples = np.zeros(OVERLAP, np.float32)
         self._powers = np.zeros(SMOOTHED - 1, np.float32)  # mean over bands, of the last frames
         self._levels = np.full(WINDOW - 1, np.log(QUIETEST), np.float32)
+        self._levels[-1] = np.log(level)
 
     def push(self, samples: Float32Array) -> Float32Array:
         """Returns the frames `[frames, 80]`, float32, that samples `[samples]` at 16 kHz complete."""

@@ -20,6 +20,7 @@ from audio2face.animation import (
     parameter_ranges,
     unproject,
 )
+from audio2face.animation.skin import face_mask
 from audio2face.errors import UserError
 
 SETTINGS = AnimatorSettings(
@@ -191,6 +192,20 @@ def test_frames_do_not_depend_on_blocks(cut: int, half_life: float) -> None:
         np.testing.assert_array_equal(joined, getattr(whole, part), err_msg=part)
 
 
+def test_the_lower_face_may_follow_motion_of_its_own() -> None:
+    face = random_face(60)
+    skin, lower = (np.random.default_rng(seed).normal(size=(5, 60, 3)).astype(np.float32) for seed in (1, 2))
+    both, above, below = (
+        FaceAnimator(face, SETTINGS, 30).skin(one, None, other)
+        for one, other in ((skin, lower), (skin, None), (lower, None))
+    )
+    mask = face_mask(face.skin, SETTINGS.face_mask_level, SETTINGS.face_mask_softness)
+    np.testing.assert_array_equal(both[:, mask == 1], below[:, mask == 1])
+    np.testing.assert_array_equal(both[:, mask < 1e-9], above[:, mask < 1e-9])
+    same = FaceAnimator(face, SETTINGS, 30).skin(skin, None, skin.copy())
+    np.testing.assert_array_equal(same, above)
+
+
 def test_flat_motion_is_the_same_motion_and_no_frames_are_none() -> None:
     rng, face = np.random.default_rng(2), random_face(50)
     row = rng.standard_normal((4, 150 + 15 + 15 + 4)).astype(np.float32)
@@ -207,7 +222,12 @@ def test_flat_motion_is_the_same_motion_and_no_frames_are_none() -> None:
         animator.skin(np.zeros((4, 149)))
 
 
-@pytest.mark.parametrize("name", [*(name for name in parameter_ranges() if name != "input_strength"), "blink_offset"])
+_APPLIED_BEFORE = ("input_strength", "speech_guard_strength")  # to the sound, and to the network's output
+
+
+@pytest.mark.parametrize(
+    "name", [*(name for name in parameter_ranges() if name not in _APPLIED_BEFORE), "blink_offset"]
+)
 def test_values_out_of_range_are_refused_with_name_value_and_range(name: str) -> None:
     lowest, highest = (parameter_ranges() | {"blink_offset": (0.0, 1.0)})[name]
     for edge in (lowest, highest):

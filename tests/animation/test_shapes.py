@@ -18,7 +18,7 @@ NEUTRAL_SETTINGS = AnimatorSettings(
     **{
         name: 0.1 if name == "face_mask_softness" else 1.0 if name.endswith("_strength") else 0.0
         for name in parameter_ranges()
-        if name not in ("input_strength", "face_mask_level")
+        if name not in ("input_strength", "face_mask_level", "speech_guard_strength")
     },
     face_mask_level=0.5,
 )

@@ -90,6 +90,15 @@ def test_a_run_without_resampler_was_trained_with_that_of_the_reference(load_fil
     assert Configuration.open(file).train.AUDIO_RESAMPLER == "hann"
 
 
+def test_a_run_from_before_the_guard_of_speech_has_none(load_files: Loader, tmp_path: Path) -> None:
+    configuration, file = load_files(), tmp_path / "configuration.json"
+    configuration.save(file)
+    content = json.loads(file.read_text())
+    del content["full"]["inference"]["CONFIG"]["speech_guard_strength"]
+    file.write_text(json.dumps(content))
+    assert Configuration.open(file).inference.CONFIG["speech_guard_strength"] == 0.0
+
+
 def test_the_command_writes_the_file(tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     assert main(["example-diffusion", "--stage", "deploy", "--actor", "claire", "--output", str(file)]) == 0

@@ -113,6 +113,13 @@ def test_every_animation_parameter_but_the_gain_on_audio_has_a_range() -> None:
     assert set(AnimationParameters.__annotations__) - set(RANGES) == {"input_strength"}
 
 
+def test_the_guard_of_speech_goes_from_nothing_to_all() -> None:
+    assert not _config("speech_guard_strength", 0.5)
+    for value in (-0.1, 1.1, True, "on"):
+        ((_, text),) = _config("speech_guard_strength", value)
+        assert "speech_guard_strength" in text
+
+
 @given(st.sampled_from(sorted(RANGES)), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
 def test_animation_parameters_keep_to_the_ranges_of_the_sdk(name: str, beyond: float, above: bool) -> None:
     limits = RANGES[name]

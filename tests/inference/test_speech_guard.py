@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audio2face.inference.speech_guard import CLOSING, OPENING, PAUSE, SHORTEST, SpeechGuard
+from audio2face.inference.speech_guard import USUAL_ONSET, USUAL_PACE, SpeechGuard
 from audio2face.types import Float32Array
+
+SHORTEST = USUAL_ONSET.steps
+PAUSE, OPENING, CLOSING = USUAL_PACE
 
 
 def openness(speech: Float32Array, ahead: int = 0) -> Float32Array:

@@ -50,7 +50,7 @@ def weights(stream: SoundStream[object, object], audio: Float32Array) -> list[Fl
     return [np.stack([getattr(frame, part) for frame in frames]) for part in parts]
 
 
-@pytest.mark.parametrize("parameters", [{}, TUNED])
+@pytest.mark.parametrize("parameters", [{}, TUNED, {**TUNED, "speech_guard_strength": 0.5}])
 @pytest.mark.parametrize("fps", [None, Fraction(25)])
 def test_weights_are_those_of_the_finished_face(
     deployed: Path, parameters: dict[str, float], fps: Fraction | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,23 @@ def test_read_back(tmp_path: Path, info: NetworkInfo) -> None:
     assert shapes.settings.cancel_pairs == (-1, 0, 0)
     assert ada.config.parameters["lower_face_strength"] == 1.7
     assert ada.display is None
+
+
+def test_the_guard_of_speech_is_stored_where_it_is_on(tmp_path: Path) -> None:
+    """A folder without it holds what it held before there was one, and a number beyond its range is refused."""
+    write_model(tmp_path, STREAMING)
+    path = tmp_path / "model_config_ada.json"
+    content = json.loads(path.read_text())
+    assert "speech_guard_strength" not in content["config"]
+    config = DeployedModel.open(tmp_path).actor("ada").config
+    assert config.parameters["speech_guard_strength"] == 0.0
+    held = replace(config, parameters={**config.parameters, "speech_guard_strength": 0.75})
+    path.write_text(json.dumps(held.as_json()))
+    assert DeployedModel.open(tmp_path).actor("ada").config == held
+    content["config"]["speech_guard_strength"] = 1.5
+    path.write_text(json.dumps(content))
+    with pytest.raises(FileFormatError, match=r"speech_guard_strength is 1\.5, expected a number from 0 to 1"):
+        DeployedModel.open(tmp_path)
 
 
 def test_implicit_emotion(tmp_path: Path) -> None:
