@@ -6,20 +6,17 @@
 from audio2face.inference.emotion import EmotionCurve, EmotionNames, EmotionSpec
 from audio2face.inference.executor import Executor, NetworkOutput, SampleBuffer
 from audio2face.inference.noise import Noise, read_noise, repeated_noise, seeded_noise
+from audio2face.inference.onnx_session import GraphDevice, best_device, graph_device, set_num_threads
 from audio2face.inference.sessions import (
     DiffusionSession,
     DiffusionStream,
     DiffusionTracks,
-    GraphDevice,
     NetworkSession,
     NetworkTracks,
     RegressionSession,
     RegressionTracks,
     TrackSettings,
-    best_device,
-    graph_device,
     open_graph,
-    set_num_threads,
 )
 from audio2face.inference.step_session import StreamingSession, StreamingTracks
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from audio2face.errors import UserError
 from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.mouth_guard import MouthGuard, SilentFaces, settled_face
-from audio2face.inference.sessions import GraphDevice, NetworkSession, NetworkTracks, TrackSettings, Windows, open_graph
+from audio2face.inference.onnx_session import GraphDevice
+from audio2face.inference.sessions import NetworkSession, NetworkTracks, TrackSettings, Windows, open_graph
 from audio2face.model_folder import DeployedActor, DeployedModel
 from audio2face.models.windows import WindowSchedule
 from audio2face.types import Float32Array

@@ -33,7 +33,8 @@ from audio2face.extras import require
 from audio2face.families import FAMILIES, resolve
 from audio2face.inference.emotion import EmotionCurve
 from audio2face.inference.executor import Executor
-from audio2face.inference.sessions import GraphDevice, NetworkSession, TrackSettings, open_graph
+from audio2face.inference.onnx_session import GraphDevice
+from audio2face.inference.sessions import NetworkSession, TrackSettings, open_graph
 from audio2face.io.atomic import file_sha256, make_durable, write_json
 from audio2face.io.claims import exclusive, temporary_folder
 from audio2face.model_folder import DeployedModel

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from audio2face.inference.sessions import GraphDevice, NetworkTracks, TrackSettings, Windows, open_session
+from audio2face.inference.onnx_session import GraphDevice, open_session
+from audio2face.inference.sessions import NetworkTracks, TrackSettings, Windows
 from audio2face.model_folder import DeployedModel, StreamingInfo
 from audio2face.model_folder.network_info import open_info_of
 from audio2face.model_folder.trt_info import ONNX_FILE

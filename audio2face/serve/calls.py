@@ -16,10 +16,11 @@ from audio2face.console import LOGGER, fields
 from audio2face.errors import UserError
 from audio2face.serve import conversation as talk
 from audio2face.serve import wire
-from audio2face.serve.conversation import Conversation, Limits, RefusedError, SentFrame
+from audio2face.serve.conversation import Conversation, Limits, RefusedError
 from audio2face.serve.faces import Face
 from audio2face.serve.metrics import Metrics
 from audio2face.serve.slices import Slices
+from audio2face.serve.stream_animation import SentFrame
 
 _ALIVE_SECONDS = 2.0  # after which an INFO tells a client that waits (Maya gives up after 3 s) that all is well
 _LATE_SECONDS = 0.1  # receivers drop later frames

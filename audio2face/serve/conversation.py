@@ -6,28 +6,21 @@ animates slices of bounded length of several conversations, so that no stream wa
 
 from __future__ import annotations
 
-import bisect
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from audio2face.errors import UserError
 from audio2face.inference.sessions import Windows, run_windows
-from audio2face.inference.weights import WeightFrame, WeightStream
 from audio2face.serve import wire
-from audio2face.serve.emotion import RequestedEmotion
-from audio2face.serve.faces import Face, WeightMap
+from audio2face.serve.faces import Face
 from audio2face.serve.parameters import Request, SoundFormat
-from audio2face.types import Float32Array, Float64Array
+from audio2face.serve.stream_animation import Piece, SentFrame, StreamAnimation
+from audio2face.types import Float32Array
 
 SLICE_FRAMES = 16  # of one conversation that one call of `work_together` makes at most
-_SLICE_SECONDS = 0.25  # of sound that is handed to the network at a time
 NO_HEADER = "The header must be sent as the first message. Streaming aborted."
 DATA_AFTER_END = "Data arrived after the end of the audio; it was ignored."
 
@@ -64,29 +57,6 @@ class Limits:
     idle: float = 30.0
 
 
-class Piece(NamedTuple):
-    """Sound and emotions of one message, and when it arrived."""
-
-    sound: bytes
-    emotions: Sequence[tuple[float, Mapping[str, float]]]
-    arrived: float
-
-
-@dataclass(frozen=True, slots=True)
-class SentFrame:
-    """A frame as it is sent.
-
-    Attributes:
-        time: seconds from the start of the sound.
-        data: the message.
-        arrived: when the last sound arrived that it needed, on the clock of the conversation.
-    """
-
-    time: float
-    data: bytes
-    arrived: float
-
-
 class Conversation:
     """The state of one stream. `accept`, `end` and `take` belong to one thread, the rest to `work_together`.
 
@@ -105,7 +75,7 @@ class Conversation:
         self.first_arrival = 0.0  # when sound arrived first
         self.has_ended = False
         self.warnings: list[str] = []
-        self._animation: _Animation | None = None
+        self._animation: StreamAnimation | None = None
         self._has_more = False  # the last slice was full
         self._feeds_end = False  # no sound follows what the slice has
         self._is_done = False
@@ -217,7 +187,7 @@ class Conversation:
 
     # The rest runs for one call of `work_together` at a time, in any thread.
 
-    def open(self) -> _Animation:
+    def open(self) -> StreamAnimation:
         """Opens the animation, where it is not open.
 
         Raises:
@@ -227,7 +197,7 @@ class Conversation:
             assert self.request is not None
             assert self.format is not None
             opened = self.face.open(self.request, self.format.samplerate, self._limits.seconds)
-            self._animation = _Animation(self.face, *opened)
+            self._animation = StreamAnimation(self.face, *opened)
         return self._animation
 
     def feed(self, pieces: Sequence[Piece], has_ended: bool) -> None:
@@ -313,106 +283,6 @@ def work_together(jobs: Sequence[Job], most_calls: int = SLICE_FRAMES) -> list[l
     for place, job in enumerate(jobs):
         results[place] = attempt(place, job.conversation.finish_slice) or results[place]
     return results
-
-
-class _Animation:
-    """The animation of one stream, with the sound that has not been sent back yet."""
-
-    def __init__(self, face: Face, stream: WeightStream, emotion: RequestedEmotion, weights: WeightMap) -> None:
-        self._face, self.stream, self.emotion, self._weights = face, stream, emotion, weights
-        self._sound = bytearray()  # from the next frame on
-        self._first = 0  # sample at which it begins
-        self._fed = 0  # samples that the network has
-        self._arrivals: list[tuple[int, float]] = []  # number of samples at the end of a piece, and when it came
-        self._lookahead, self._fps = stream.lookahead, float(stream.fps)
-        self._number = 0
-        self._is_finished = False
-        self.has_more = False  # more frames can be made of what has arrived
-        self._emotions: dict[bytes, bytes] = {}  # the last vectors as they are sent
-
-    @property
-    def num_made(self) -> int:
-        """Frames that have been made and not sent."""
-        return self.stream.num_made
-
-    def take(self, pieces: Sequence[Piece]) -> None:
-        for piece in pieces:
-            self._sound += piece.sound
-            for seconds, emotion in piece.emotions:
-                self.emotion.request(seconds, emotion)
-            if piece.sound:
-                self._arrivals.append((self._received, piece.arrived))
-        self.has_more = True
-
-    def next_windows(self, has_ended: bool) -> Windows | None:
-        """What the network takes next; None where more sound is needed."""
-        while (windows := self.stream.next_windows()) is None:
-            if not self._feed(has_ended):
-                self.has_more = False
-                break
-        return windows
-
-    def sent(self, most: int) -> list[SentFrame]:
-        """The next frames that have been made, as they are sent."""
-        frames = [self._sent(frame) for frame in islice(self.stream.made_frames(), most)]
-        self.has_more = self.has_more or self.num_made > 0
-        return frames
-
-    @property
-    def _received(self) -> int:
-        return self._first + len(self._sound) // 2
-
-    def _feed(self, has_ended: bool) -> bool:
-        """Hands the next sound to the network; returns whether there was any, or its end."""
-        start = self._fed - self._first
-        stop = min(start + int(_SLICE_SECONDS * self.stream.samplerate), len(self._sound) // 2)
-        if stop > start:
-            self.stream.push(np.frombuffer(bytes(self._sound[2 * start : 2 * stop]), "<i2"))
-            self._fed += stop - start
-            return True
-        if not has_ended or self._is_finished:
-            return False
-        self.stream.finish()
-        self._is_finished = True
-        return True
-
-    def _sent(self, frame: WeightFrame) -> SentFrame:
-        number, rate = self._number, self.stream.samplerate
-        self._number += 1
-        seconds = time_code(number, self._fps)
-        fps = self.stream.fps
-        stop = min((number + 1) * rate * fps.denominator // fps.numerator, self._received) - self._first
-        sound = bytes(self._sound[: 2 * stop])
-        del self._sound[: 2 * stop]
-        self._first += stop
-        data = wire.frame(seconds, self._weights(frame), sound, self._aggregate(seconds, frame))
-        return SentFrame(seconds, data, self._arrival(seconds))
-
-    def _aggregate(self, seconds: float, frame: WeightFrame) -> bytes:
-        asked = self.emotion.requested(seconds)
-        return wire.emotion_aggregate(seconds, self._emotion(asked), self._emotion(frame.emotion))
-
-    def _emotion(self, strengths: Float32Array | Float64Array) -> bytes:
-        """An emotion as it is sent; it seldom changes."""
-        key = strengths.tobytes()
-        if key not in self._emotions:
-            if len(self._emotions) > 1:
-                self._emotions.clear()
-            self._emotions[key] = wire.emotion_map(self._face.emotions, strengths.tolist())
-        return self._emotions[key]
-
-    def _arrival(self, seconds: float) -> float:
-        """When the last sample arrived that a frame needed; forgets what no later frame asks for."""
-        needed = (seconds + self._lookahead) * self.stream.samplerate
-        place = min(bisect.bisect_left(self._arrivals, needed, key=lambda entry: entry[0]), len(self._arrivals) - 1)
-        del self._arrivals[:place]
-        return self._arrivals[0][1]
-
-
-def time_code(number: int, fps: float) -> float:
-    """The time of a frame; clients find its number as the time multiplied by the rate, rounded up."""
-    seconds = number / fps
-    return math.nextafter(seconds, 0) if seconds * fps > number else seconds
 
 
 def _answer(**part: Any) -> bytes:

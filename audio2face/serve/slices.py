@@ -11,7 +11,8 @@ import asyncio
 from concurrent.futures import Executor
 
 from audio2face.inference.sessions import NetworkSession
-from audio2face.serve.conversation import Conversation, Job, SentFrame, work_together
+from audio2face.serve.conversation import Conversation, Job, work_together
+from audio2face.serve.stream_animation import SentFrame
 
 GATHER_SECONDS = 0.005
 _MOST_STREAMS = 64  # of one call

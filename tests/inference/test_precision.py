@@ -13,8 +13,9 @@ from onnx import TensorProto, helper
 import audio2face
 from audio2face.errors import UserError
 from audio2face.inference import precision
+from audio2face.inference.onnx_session import graph_device
 from audio2face.inference.precision import BLOCK, fixed_sound, int8_codes, int8_network, open_network, write_int8_graph
-from audio2face.inference.sessions import graph_device, open_graph
+from audio2face.inference.sessions import open_graph
 from audio2face.model_folder import DeployedModel
 
 

@@ -24,12 +24,12 @@ from audio2face.serve.conversation import (
     Conversation,
     Limits,
     RefusedError,
-    time_code,
     work_together,
 )
 from audio2face.serve.emotion import RequestedEmotion
 from audio2face.serve.faces import Face, FaceOptions, open_faces
 from audio2face.serve.parameters import EmotionTuning
+from audio2face.serve.stream_animation import time_code
 
 Speech = Callable[..., bytes]
 

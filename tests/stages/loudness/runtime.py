@@ -11,7 +11,8 @@ from typing import Any
 import onnxruntime
 
 from audio2face.audio import Resampler
-from audio2face.inference.sessions import GraphDevice, TrackSettings, open_session
+from audio2face.inference.onnx_session import GraphDevice, open_session
+from audio2face.inference.sessions import TrackSettings
 from audio2face.model_folder import DeployedModel, NetworkInfo, TensorShape
 from audio2face.model_folder.network_info import open_info_of, read_identity, read_resampler
 from audio2face.model_folder.trt_info import ONNX_FILE
