@@ -98,3 +98,12 @@ def test_errors_pass_between_processes() -> None:
     error = FileFormatError("is cut", path="a.mc", offset=12, hint="Export it again.")
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.path, copy.offset) == (FileFormatError, str(error), error.path, 12)
+
+
+def test_modules_of_tests_have_different_names() -> None:
+    """Folders of tests are no packages, so that pytest would collect one of two such modules only."""
+    folders: dict[str, list[Path]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if not (path.parent / "__init__.py").exists():
+            folders.setdefault(path.name, []).append(path)
+    assert not [paths for paths in folders.values() if len(paths) > 1]
