@@ -166,7 +166,7 @@ def test_no_process_is_started_for_nothing(
     animate: Callable[..., dict[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = animate()
-    monkeypatch.setattr("audio2face.inference.animate.open_graph", None)
+    monkeypatch.setattr("audio2face.inference.animate.open_network", None)
     monkeypatch.setattr("audio2face.cli.workers.WorkerPool", None)
     assert animate("--jobs", "2") == first
 
