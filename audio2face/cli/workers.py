@@ -195,28 +195,39 @@ def _work(connection: Connection, options: InferenceOptions, folder: Path, num_t
     logging.basicConfig(level=logging.INFO, handlers=[messages.handler()], force=True)
     set_num_threads(num_threads)
     with suppress(EOFError, OSError, KeyboardInterrupt):  # the connection has ended, or it is to end
+        # Outside of this block there is nothing to stop: signals wait before it, and are ignored after it.
         try:
-            animator = RecordingAnimator(options)
-            animator.load()
-        except UserError as error:
-            connection.send(error)
-            return
-        messages.take()  # the starting process has logged the same
-        connection.send(None)
-        while True:
-            outcome = animate_one(animator, connection.recv(), folder)
-            connection.send((outcome, messages.take()))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+            _animate_all(connection, options, folder, messages)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _animate_all(connection: Connection, options: InferenceOptions, folder: Path, messages: _Messages) -> None:
+    try:
+        animator = RecordingAnimator(options)
+        animator.load()
+    except UserError as error:
+        connection.send(error)
+        return
+    messages.take()  # the starting process has logged the same
+    connection.send(None)
+    while True:
+        outcome = animate_one(animator, connection.recv(), folder)
+        connection.send((outcome, messages.take()))
 
 
 def _obey_signals() -> None:
-    """SIGTERM interrupts, so that incomplete files are removed; Ctrl-C reaches the starting process, which sends it."""
+    """SIGTERM interrupts, so that incomplete files are removed; Ctrl-C reaches the starting process, which sends it.
+
+    Both are blocked since the start of the process, see `WorkerPool`.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
 
 def _end_with_parent() -> None:

@@ -185,6 +185,26 @@ def test_a_killed_process_costs_one_recording(words: list[str], takes: Path, tmp
     assert not any(process.is_alive() for process in processes)
 
 
+def test_a_worker_is_stopped_quietly_at_any_moment() -> None:
+    """SIGTERM while a process prepares, and while it ends, as when its connection was closed just before."""
+    program = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])  # as when a pool starts it
+from multiprocessing import Pipe
+from audio2face.cli import workers
+
+def stop(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+workers.set_num_threads = stop
+workers._work(Pipe()[0], None, None, 1)
+stop()
+print("ended")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("ended\n", "", 0)
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
 def test_stopped_within_two_seconds(words: list[str], takes: Path, tmp_path: Path) -> None:
     """Ctrl-C while two processes animate: complete animations stay, nothing else does, and no process."""
