@@ -54,7 +54,7 @@ _CHECKOUT = re.compile(rb'(?<="modified_ns": )\d+|(?<="fingerprint": ")[0-9a-f]+
 # Of a run: logs, pictures and what tells when, where, how fast and from which state of files it ran.
 _UNRECORDED = re.compile(
     r"(^|/)(log\.log|events\..*|status\.json|state\.json|configuration\.json|summary\.json|preproc_info\.json|actor_info\.json"
-    r"|inputs\.json|\.lock|.*\.(png|jpg|svg)|report\.(md|json)|training_step\.json)$"
+    r"|inputs\.json|\.lock|.*\.png|.*\.jpg|report\.(md|json)|training_step\.json)$"
 )
 _CHANGING_METRICS = ("frames_per_second", "seconds", "minutes")
 _CONTENT = "content_sha256"  # of files that hold data between text that may be reworded

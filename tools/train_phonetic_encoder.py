@@ -31,7 +31,8 @@ from torch.nn import functional
 
 from audio2face.console import console
 from audio2face.io.atomic import atomic_write
-from audio2face.models.encoders.entries.a2f_phonetic import Output, PhoneticNetwork, relative_to_level
+from audio2face.models.encoders.entries.a2f_phonetic import Output, PhoneticNetwork
+from audio2face.models.encoders.frames import relative_to_level
 from audio2face.phonetic.classes import ATTRIBUTES, MANNERS, VISEME_CHANNELS
 from audio2face.phonetic.network import AHEAD_FRAMES, read_weights, weights_path
 from audio2face.types import Float32Array

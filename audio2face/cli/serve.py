@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import ipaddress
 import os
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ from audio2face.console import LOGGER, fields, start_logging
 from audio2face.errors import UserError
 from audio2face.extras import require
 from audio2face.inference import graph_device, set_num_threads
+from audio2face.live_page.server import is_loopback
 from audio2face.runs import deployed_model
 from audio2face.serve.access import Keys, Tls
 from audio2face.serve.calls import Pace
@@ -86,7 +86,7 @@ def _face_options(args: argparse.Namespace) -> FaceOptions:
 def _say_start(server: SpeechServer, faces: dict[str, Face], options: ServerOptions) -> None:
     for name, face in faces.items():
         LOGGER.info("face %s: %d weights, emotions %s", name, len(face.names), ", ".join(face.emotions))
-    if not _is_local(options.host):
+    if not is_loopback(options.host):
         if options.tls is None:
             LOGGER.warning("voices travel unencrypted over the network: give --tls-cert and --tls-key, or a proxy")
         if options.keys is None and (options.tls is None or options.tls.client_ca is None):
@@ -98,13 +98,6 @@ def _say_start(server: SpeechServer, faces: dict[str, Face], options: ServerOpti
         "" if server.metrics_port is None else f", metrics on http://{options.host}:{server.metrics_port}/metrics",
         extra=fields(event="start", port=server.port, metrics_port=server.metrics_port, faces=list(faces)),
     )
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 if __name__ == "__main__":

@@ -129,8 +129,7 @@ class AnimationPipeline:
     Args:
         model: the deployed folder.
         settings: options of the animation.
-        graph: the folder's network, if it is open already; the settings' device is then
-            ignored.
+        graph: the folder's network, if it is open already; the settings' device is then ignored.
 
     Raises:
         UserError: the model has no such actor, emotion or parameter, a value is out of range, or a file of the folder

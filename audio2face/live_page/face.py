@@ -18,7 +18,7 @@ from audio2face.animation.animation import Animation, Surface
 from audio2face.animation.animator import FaceAnimator
 from audio2face.animation.eyes import KEYS_FPS, SACCADE_FPS, blink_pauses
 from audio2face.animation.settings import AnimatorSettings
-from audio2face.animation.skin import SkinPostProcess
+from audio2face.animation.skin import SkinPostProcess, SkinTerms
 from audio2face.dataset.arkit_names import LIVE_LINK_NAMES, match_arkit
 from audio2face.errors import UserError
 from audio2face.evaluate.lips import lip_distance
@@ -171,8 +171,7 @@ class PageFace:
 
     def _filters(self) -> Description:
         settings, seconds = self.pipeline.animator_settings, float(1 / self.pipeline.fps)
-        halves = (settings.lower_face_smoothing, settings.upper_face_smoothing)
-        factors = [1 - 0.5 ** (seconds / half_life) if half_life > 0 else 1.0 for half_life in halves]
+        factors = [half.factor for half in SkinTerms.of(self.pipeline.face, settings, seconds).halves]
         shapes = self._shape_maps() if self.pipeline.face.shapes is not None else None
         return {"filters": factors, "blinkOffset": settings.blink_offset, "shapes": shapes}
 

@@ -63,7 +63,7 @@ class PageServer(ThreadingHTTPServer):
         self, address: tuple[str, int], folder: Path, face: PageFace, certificate: tuple[Path, Path] | None = None
     ) -> None:
         self.face = face
-        self.is_local = _is_loopback(address[0])
+        self.is_local = is_loopback(address[0])
         self.exporting = threading.Lock()
         try:
             super().__init__(address, partial(_Handler, directory=str(folder)))
@@ -141,7 +141,7 @@ class _Handler(SimpleHTTPRequestHandler):
         """Whether the request is that of the own page: no page of another site, under whatever name it comes."""
         host = self.headers.get("Host", "")
         name = urlsplit(f"//{host}").hostname or ""
-        is_known = not self.server.is_local or name == "localhost" or _is_loopback(name)
+        is_known = not self.server.is_local or is_loopback(name)
         return is_known and self.headers.get("Origin") == f"{self.server.scheme}://{host}"
 
     def _export(self, message: bytes, key: str) -> None:
@@ -171,7 +171,8 @@ class _Handler(SimpleHTTPRequestHandler):
         self.wfile.write(text)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is this machine's own, which no other machine reaches."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -5,6 +5,7 @@ Written as JSON, as Markdown, and as a plot of the variance.
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from audio2face.io.atomic import write_json, write_text
-from audio2face.preproc.chart import Line, LogChart, side_by_side
+from audio2face.extras import missing
+from audio2face.io.atomic import atomic_write, write_json, write_text
 from audio2face.preproc.network_data import ShotRow
 from audio2face.preproc.pipeline import PartResult
 from audio2face.preproc.reconstruction import Reconstruction
 
 REPORT_FOLDER = "report"
-_PICTURE = "variance.svg"
+_PICTURE = "variance.png"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Cost:
 def write_report(
     run: Path, actor: str, parts: Mapping[str, PartResult], shots: Iterable[ShotRow], notes: list[str], cost: Cost
 ) -> None:
-    """Writes `report.json`, `report.md` and `variance.svg` into the run's report folder.
+    """Writes `report.json`, `report.md` and, with matplotlib, `variance.png` into the run's report folder.
 
     Args:
         run: the run folder.
@@ -64,8 +65,11 @@ def write_report(
     }
     folder = run / REPORT_FOLDER
     write_json(folder / "report.json", values)
-    write_text(folder / "report.md", _markdown(values, parts))
-    write_text(folder / _PICTURE, _picture(actor, parts))
+    drawn = "matplotlib" not in missing("train")  # a base installation does without the plot
+    write_text(folder / "report.md", _markdown(values, parts, drawn))
+    if drawn:
+        with atomic_write(folder / _PICTURE) as handle:
+            handle.write(_picture(actor, parts))
 
 
 def _part_values(part: PartResult) -> dict[str, Any]:
@@ -93,11 +97,11 @@ def _part_values(part: PartResult) -> dict[str, Any]:
 # --- For people --------------------------------------------------------------------------------------------------
 
 
-def _markdown(values: Mapping[str, Any], parts: Mapping[str, PartResult]) -> str:
+def _markdown(values: Mapping[str, Any], parts: Mapping[str, PartResult], drawn: bool) -> str:
     lines = [f"# Preprocessing of {values['actor']}", "", f"Run `{values['run']}`.", ""]
     lines += _table(["emotion", "minutes"], [[name, f"{m:.2f}"] for name, m in values["minutes_per_emotion"].items()])
     for name, part in parts.items():
-        lines += _part_lines(name, part, _PICTURE if name == "skin" else None)
+        lines += _part_lines(name, part, _PICTURE if drawn and name == "skin" else None)
     if values["notes"]:
         lines += ["## Notes", "", *(f"- {note}" for note in values["notes"]), ""]
     lines += ["## Cost", "", _cost_line(values["cost"]), ""]
@@ -143,21 +147,38 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in lines] + [""]
 
 
-def _picture(actor: str, parts: Mapping[str, PartResult]) -> str:
-    """Plots unexplained variance against the number of components, and the errors of selected poses, as SVG."""
-    variance, novelty = [], []
-    for name, part in parts.items():
+def _picture(actor: str, parts: Mapping[str, PartResult]) -> bytes:
+    """Plots unexplained variance against the number of components, and the errors of selected poses, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(11, 4), dpi=110)
+    FigureCanvasAgg(figure)
+    margins = {"left": 0.07, "right": 0.98, "bottom": 0.14, "top": 0.9, "wspace": 0.2}
+    variance, picking = figure.subplots(1, 2, gridspec_kw=margins)
+    for number, (name, part) in enumerate(parts.items()):
+        colour = f"C{number}"
         explained, threshold = part.fitted.explained, part.fitted.variance_threshold
         if threshold is None:
             continue  # blend shapes explain no variance one after the other
         lacking = 100 * np.maximum(1 - np.concatenate([[0.0], explained]), 1e-6)
-        label = f"{name}: {len(explained)} components"
-        variance.append(Line(label, 0, lacking.tolist(), 100 * (1 - threshold) or None))
-        novelty.append(Line(name, 1, part.pick_errors[part.pick_errors > 0].tolist()))
+        variance.semilogy(lacking, marker=".", color=colour, label=f"{name}: {len(explained)} components")
+        variance.axhline(100 * (1 - threshold), color=colour, linestyle=":", linewidth=1)
+        if part.pick_errors.size:
+            picking.semilogy(np.arange(1, part.pick_errors.size + 1), part.pick_errors, color=colour, label=name)
     title = f"{actor}: unexplained variance (dotted: the limit)"
-    return side_by_side(
-        [
-            LogChart(title, "components", "variance not explained, %", variance),
-            LogChart("Novelty of each selected pose", "selected poses", "distance from earlier poses, cm", novelty),
-        ]
+    variance.set(xlabel="components", ylabel="variance not explained, %", title=title)
+    picking.set(
+        xlabel="selected poses",
+        ylabel="distance from earlier poses, cm",
+        title="Novelty of each selected pose",
     )
+    variance.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (variance, picking):
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    with io.BytesIO() as buffer:
+        figure.savefig(buffer, format="png")
+        return buffer.getvalue()

@@ -116,7 +116,7 @@ def test_a_run_folder_holds_what_is_specified_and_nothing_else(configure: Config
             *(f"deploy/{name}" for name in ("network_data.npz", "data_info.json", "shots.json", "clips_template.py")),
             "deploy/mean_geometry.npy",
             "deploy/display_ann.npz",
-            *(f"report/{name}" for name in ("check.json", "report.json", "report.md", "variance.svg")),
+            *(f"report/{name}" for name in ("check.json", "report.json", "report.md", "variance.png")),
         ]
     )
     report = _json(run.path / "report/report.json")

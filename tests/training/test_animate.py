@@ -34,12 +34,7 @@ STEPS = SamplingOptions(make_noise_schedule("cosine", 1000, "2"))
 MM = 0.1  # centimetres
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -40,12 +40,7 @@ SPEECH = Path(__file__).parents[1] / "data/espeak"  # labelled speech in eight l
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 1, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

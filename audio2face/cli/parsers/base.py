@@ -131,6 +131,19 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_parameters(group: argparse._ArgumentGroup) -> None:
+    """Adds --set, of animation parameters."""
+    group.add_argument(
+        "--set",
+        dest="parameters",
+        metavar="NAME=NUMBER",
+        action="append",
+        type=parameter,
+        default=[],
+        help="an animation parameter, such as lower_face_strength=1.2; may be given several times",
+    )
+
+
 def add_precision(group: argparse._ArgumentGroup) -> None:
     """Adds --precision, of a deployed network."""
     group.add_argument(

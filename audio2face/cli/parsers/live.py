@@ -9,7 +9,7 @@ import argparse
 import math
 import re
 
-from audio2face.cli.parsers.base import add_precision, command_parser, identifier, parameter, seed
+from audio2face.cli.parsers.base import add_parameters, add_precision, command_parser, identifier, seed
 
 _LOCAL = "127.0.0.1"
 
@@ -102,15 +102,7 @@ def _add_face(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="joy, or joy=0.7,anger=0.2, or a .csv or .json file of keys over time (default: the model's own)",
     )
-    face.add_argument(
-        "--set",
-        dest="parameters",
-        metavar="NAME=NUMBER",
-        action="append",
-        type=parameter,
-        default=[],
-        help="an animation parameter, such as lower_face_strength=1.2; may be given several times",
-    )
+    add_parameters(face)
     face.add_argument("--no-blinks", action="store_true", help="add no blinks")
     face.add_argument("--seed", type=seed, default=0, help="seed of noise and blinks (default: 0)")
     face.add_argument(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from audio2face.cli.parsers.base import count, identifier, new_parser, parameter, seed
+from audio2face.cli.parsers.base import add_parameters, count, identifier, new_parser, seed
 
 _FOREVER = 10_000_000.0
 _GRPC_PORT, _PAGE_PORT = 52000, 8080
@@ -167,15 +167,7 @@ def _add_page(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="joy, or joy=0.7,anger=0.2: the emotion at the start (default: the model's own)",
     )
-    group.add_argument(
-        "--set",
-        dest="parameters",
-        metavar="NAME=NUMBER",
-        action="append",
-        type=parameter,
-        default=[],
-        help="an animation parameter, such as lower_face_strength=1.2; may be given several times",
-    )
+    add_parameters(group)
     group.add_argument(
         "--onnxruntime-web",
         metavar="FOLDER",

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from audio2face.io.atomic import file_sha256
 from audio2face.models.encoders.base import SAMPLE_RATE, EncoderInfo, SingleLayer, SpeechEncoder, select_layers
 from audio2face.models.encoders.frames import CausalEncoder, FrameNetwork, FrontEnd
-from audio2face.models.encoders.frames import relative_to_level as relative_to_level
 from audio2face.models.encoders.registry import EncoderSpec, Pretrained
 from audio2face.models.encoders.weights import MissingWeightsError, WeightsLocation
 from audio2face.phonetic.classes import ATTRIBUTES, POSTERIORS, VISEME_CHANNELS
