@@ -19,7 +19,7 @@ A family provides:
 5. `info`: a subclass of `model_folder.network_info.NetworkInfo`, which reads and writes `network_info.json` and says
    how windows, frames and channels are laid out.
 6. `session`: an `inference.sessions.NetworkSession`, which runs the exported graph. It and `info` import no torch.
-7. `trained`, if its networks may teach a streaming network (TEACHER_RUN): a class derived from
+7. `trained`, if its networks may teach others (TEACHER_RUN): a class derived from
    `training.inference.trained_run.TrainedRun`, which runs the network of a training run over whole recordings.
 
 A package adds its family with `register_family`, or with an entry point in the group "audio2face.families"::

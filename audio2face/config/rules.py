@@ -108,7 +108,7 @@ def basis_without_components(draft: Draft) -> Found:
 
 
 def shares_of_pseudo_labels(draft: Draft) -> Found:
-    if draft.value("train", "TEACHER_RUN") is None:  # which only streaming has
+    if draft.value("train", "TEACHER_RUN") is None:
         return
     share, synthetic = (draft.value("train", name) for name in ("DISTILLATION_SHARE", "SYNTHETIC_SHARE"))
     if share + synthetic > MOST_PSEUDO_LABELLED:

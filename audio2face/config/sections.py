@@ -154,6 +154,10 @@ class TrainRegression:
     SYNTHETIC_SEED: int
     SYNTHETIC_ROOT: Path
     SYNTHETIC_SPEECH_ROOT: Path | None
+    TEACHER_RUN: str | None
+    DISTILLATION_SHARE: float
+    DISTILLATION_SPEECH_ROOT: Path | None
+    DISTILLATION_ROOT: Path
     AUGMENT: AugmentRegression
     SHOT_EMOTION_NAME_FOR_ALL_ZEROS: str | None
     DEFAULT_SHOT_EMOTION_NAME: str
@@ -259,6 +263,10 @@ class TrainDiffusion:
     SYNTHETIC_SEED: int
     SYNTHETIC_ROOT: Path
     SYNTHETIC_SPEECH_ROOT: Path | None
+    TEACHER_RUN: str | None
+    DISTILLATION_SHARE: float
+    DISTILLATION_SPEECH_ROOT: Path | None
+    DISTILLATION_ROOT: Path
     AUGMENT: AugmentDiffusion
     TRAIN_ON_RANDOM_SUBSEGMENT: bool
     SUBSEGMENT_MIN_FRAME: int

@@ -102,6 +102,10 @@ SYNTHETIC_MINUTES = common.SYNTHETIC_MINUTES
 SYNTHETIC_SEED = common.SYNTHETIC_SEED
 SYNTHETIC_ROOT = common.SYNTHETIC_ROOT
 SYNTHETIC_SPEECH_ROOT = common.SYNTHETIC_SPEECH_ROOT
+TEACHER_RUN = common.TEACHER_RUN
+DISTILLATION_SHARE = common.DISTILLATION_SHARE
+DISTILLATION_SPEECH_ROOT = common.DISTILLATION_SPEECH_ROOT
+DISTILLATION_ROOT = common.DISTILLATION_ROOT
 
 # Data augmentation of the training set; None, or None for a single entry that allows it, disables it.
 # Change it when the network should serve voices unlike the recorded ones (wider pitch shift), or just the

@@ -15,6 +15,7 @@ from audio2face.config_base.types import (
     Clip,
     Decay,
     Device,
+    DistillationShare,
     Emotion,
     ExportedWeights,
     Fraction,
@@ -218,6 +219,30 @@ SYNTHETIC_ROOT: OutputFolder = "/workspace/synthetic_speech"
 # Change it when you have speech with exact phone times, such as that of a better synthesiser or another language.
 # Read by: training.
 SYNTHETIC_SPEECH_ROOT: Annotated[str, dataset_folder("train")] | None = None
+
+# The training run of a diffusion or regression network, the teacher, whose motion this network learns as well: on
+# speech whose motion nobody recorded (distillation). It was trained on the same actors and preprocessing runs. A full
+# name, an end or a part of one, or "latest" for the newest run that can teach; None disables distillation.
+# Change it when an offline network of the same data is finished, and this one is live or is to serve other speakers.
+# Read by: dataset check, training.
+TEACHER_RUN: Identifier | None = None
+
+# The share of the teacher's motion in every batch, where TEACHER_RUN is set. An epoch still has every recorded item
+# once, and 1 / (1 - share) times as many in all, so that a training takes as many times as long.
+# Change it when a training takes too long, or the data are hours (smaller).
+# Read by: training.
+DISTILLATION_SHARE: DistillationShare = 0.7
+
+# A folder with recordings of speech, in subfolders too, which the teacher animates; they need neither motion nor
+# labels. None: other voices made of the training recordings, and the synthetic speech of SYNTHETIC_MINUTES.
+# Change it when you have speech of the voices, languages or microphones that the network is to serve.
+# Read by: dataset check, training.
+DISTILLATION_SPEECH_ROOT: Annotated[str, dataset_folder("train")] | None = None
+
+# The folder in which the teacher's motion and the other voices are kept, each under a checksum of what it was made of.
+# Change it when several workspaces share one.
+# Read by: training.
+DISTILLATION_ROOT: OutputFolder = "/workspace/distillation"
 
 # --- Emotions ---------------------------------------------------------------------------------------------
 

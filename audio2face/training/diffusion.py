@@ -35,6 +35,7 @@ from audio2face.training.data.batch_sampler import check_same_data
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.segments import PcaDecoder, SegmentBatch, segment_losses
+from audio2face.training.distillation import with_pseudo_labels
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
@@ -159,7 +160,7 @@ def open_task(configuration: Configuration, fabric: Fabric, state: ResumeMetadat
         configuration.section("inference", InferenceDiffusion),
     )
     data = TrainingData.open(configuration.dataset, train, None if state is None else state.preproc_runs)
-    data = data.with_synthetic_talking(train, fabric.global_rank, fabric.world_size)
+    data = with_pseudo_labels(data, configuration, fabric, state)
     encoder = open_encoder(train, state)
     metadata = run_records("diffusion", data, configuration)
     task = DiffusionTask(train, inference, data, encoder, fabric, metadata)

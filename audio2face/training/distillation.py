@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio2face.config import Configuration, TrainStreaming
+from audio2face.config import Configuration
 from audio2face.console import LOGGER
 from audio2face.dataset.shots import LEAST_CLIP_SECONDS
 from audio2face.training.data.clips import TrainingClip, TrainingShot, drop_short_clips, listed
@@ -23,10 +24,33 @@ from audio2face.training.data.unlabelled_speech import UnlabelledSpeech, unlabel
 from audio2face.training.distributed import wait_for_all
 from audio2face.training.run_folder import read_validation
 from audio2face.training.signals import interruptible
+from audio2face.training.task import ResumeMetadata
 from audio2face.training.teacher import Teacher
 from audio2face.training.teacher_motion import KeptMotion, shot_id
 
+if TYPE_CHECKING:  # loads in two seconds, which deployment is spared
+    from lightning_fabric import Fabric
+
 _CLIP_SECONDS = 25.0  # longest clip of a recording, as long as one of synthetic talking
+
+
+def with_pseudo_labels(
+    data: TrainingData, configuration: Configuration, fabric: Fabric, state: ResumeMetadata | None
+) -> TrainingData:
+    """The data with synthetic talking and with speech that a teacher animates, where the configuration asks for them.
+
+    Args:
+        data: of the training.
+        configuration: for stage "train".
+        fabric: the processes, which share the work.
+        state: metadata of a resumed run; None for a new one.
+
+    Raises:
+        UserError: as `TrainingData.with_synthetic_talking` and `with_teacher`.
+    """
+    data = data.with_synthetic_talking(configuration.train, fabric.global_rank, fabric.world_size)
+    taught_by = None if state is None else state.teacher
+    return with_teacher(data, configuration, taught_by, fabric.global_rank, fabric.world_size)
 
 
 def with_teacher(
@@ -36,7 +60,7 @@ def with_teacher(
 
     Args:
         data: of the training.
-        configuration: for stage "train" and network type "streaming".
+        configuration: for stage "train".
         resumed: the teacher of a resumed run.
         rank: index of this process, which animates its share of the recordings.
         world_size: number of processes; each waits for the others.
@@ -44,7 +68,7 @@ def with_teacher(
     Raises:
         UserError: there is no such run, it does not fit the data, or a recording cannot be read or animated.
     """
-    train = configuration.section("train", TrainStreaming)
+    train = configuration.train
     if train.TEACHER_RUN is None:
         return data
     teacher = Teacher.open(resumed or train.TEACHER_RUN, data.sources, train.TRAIN_OUTPUT_ROOT, train.TARGET_FPS)

@@ -37,6 +37,7 @@ from audio2face.training.data.phonemes import PhonemeTables, phoneme_tables
 from audio2face.training.data.pseudo_labels import group_ranges
 from audio2face.training.data.samplers import SequenceBatchSpec, TimeShiftGrid
 from audio2face.training.data.sequences import SequenceBatch, SequenceLoader, check_source, emotion_database, num_rows
+from audio2face.training.distillation import with_pseudo_labels
 from audio2face.training.distributed import all_reduce_mean
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained_regression
@@ -196,7 +197,7 @@ def open_task(configuration: Configuration, fabric: Fabric, state: ResumeMetadat
     )
     runs = None if state is None else state.preproc_runs
     data = TrainingData.open(configuration.dataset, train, runs, sequence_frames=train.SEQ_LEN)
-    data = data.with_synthetic_talking(train, fabric.global_rank, fabric.world_size)
+    data = with_pseudo_labels(data, configuration, fabric, state)
     check_source(
         inference.CONFIG,
         data.shots,

@@ -27,7 +27,7 @@ from audio2face.training.data.batch_sampler import check_same_data
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.segments import PcaDecoder, SegmentBatch, segment_losses
-from audio2face.training.distillation import with_teacher
+from audio2face.training.distillation import with_pseudo_labels
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained_streaming
 from audio2face.training.run_folder import TrainingRun, run_records
@@ -129,9 +129,7 @@ def open_task(configuration: Configuration, fabric: Fabric, state: ResumeMetadat
     """
     train = configuration.section("train", TrainStreaming)
     data = TrainingData.open(configuration.dataset, train, None if state is None else state.preproc_runs)
-    data = data.with_synthetic_talking(train, fabric.global_rank, fabric.world_size)
-    taught_by = None if state is None else state.teacher
-    data = with_teacher(data, configuration, taught_by, fabric.global_rank, fabric.world_size)
+    data = with_pseudo_labels(data, configuration, fabric, state)
     encoder = causal_encoder(open_encoder(train, state, {"fine_tune": train.SPEECH_ENCODER_LR_MULT > 0}))
     task = StreamingTask(train, data, encoder, fabric, run_records("streaming", data, configuration))
     if train.PRETRAINED_NET_FPATH is not None and (state is None or not state.has_weights):

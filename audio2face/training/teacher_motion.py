@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from audio2face.animation.shapes import ShapeFit
-from audio2face.config import TrainStreaming
+from audio2face.config import TrainSection
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.export import write_rows
@@ -70,7 +70,7 @@ class KeptMotion(Mapping[str, ShotMotion]):
         teacher: Teacher,
         speech: Sequence[UnlabelledSpeech],
         sources: Sequence[ActorSource],
-        train: TrainStreaming,
+        train: TrainSection,
         rank: int,
         world_size: int,
     ) -> KeptMotion:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ from audio2face.training.distillation import with_teacher
 from audio2face.training.distributed import make_fabric
 from audio2face.training.inference.animate import RawNetwork
 from audio2face.training.run import NEWEST, train
-from audio2face.training.streaming import open_task
+from audio2face.training.task import training_module
 from audio2face.training.teacher import Teacher
 from audio2face.training.teacher_motion import coefficients_of
 from audio2face.training.trainer import Trainer
@@ -64,14 +64,16 @@ def make_teachers(folder: Path) -> None:
         shutil.copy(SPEECH / f"{name}.wav", speech)
 
 
-def student(workspace: Path, teacher: str, **changes: Any) -> Configuration:
+def student(
+    workspace: Path, teacher: str, kind: Literal["diffusion", "regression", "streaming"] = "streaming", **changes: Any
+) -> Configuration:
     values = {
         "TEACHER_RUN": teacher,
         "DISTILLATION_SHARE": 0.5,
         "DISTILLATION_SPEECH_ROOT": str(workspace / "speech"),
         **changes,
     }
-    return small_project(workspace, kind="streaming", **values)
+    return small_project(workspace, kind=kind, **values)
 
 
 def taught(configuration: Configuration, resumed: str | None = None) -> TrainingData:
@@ -330,15 +332,25 @@ def test_a_folder_without_readable_speech_is_refused(workspace: Path, tmp_path: 
         ("TEACHER_RUN=nobody", "TEACHER_RUN: there is no training run 'nobody'"),
     ],
 )
-def test_a_configuration_is_refused(override: str, message: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["streaming", "regression"])
+def test_a_configuration_is_refused(kind: str, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        load("quickstart-streaming", stage="train", overrides=["TEACHER_RUN=somebody", override])
+        load(f"quickstart-{kind}", stage="train", overrides=["TEACHER_RUN=somebody", override])
 
 
-def test_the_task_trains_on_all_groups(workspace: Path) -> None:
-    task = open_task(student(workspace, "regression"), make_fabric("cpu", "float32"), None)
-    batch = next(task.batches(0, 0))
+@pytest.mark.parametrize("kind", ["streaming", "diffusion", "regression"])
+@pytest.mark.parametrize("teacher", ["diffusion", "regression"])
+def test_the_task_trains_on_all_groups(
+    kind: Literal["diffusion", "regression", "streaming"], teacher: str, workspace: Path
+) -> None:
+    module = training_module(kind)
+    task = module.open_task(student(workspace, teacher, kind, BATCH_SIZE=3), make_fabric("cpu", "float32"), None)
+    batches = task.batches(0, 0)
+    batch = next(each for each in batches if len(each.group_sizes) == 2 and all(each.group_sizes.values()))
     losses = task.losses(task.network, batch)
-    assert dict(batch.group_sizes) == {"recorded": 2, "distillation": 1}
-    total = (2 * losses["recorded/mse"] + losses["distillation/mse"]) / 3
-    assert losses["mse"].item() == pytest.approx(total.item(), rel=1e-5)
+    counts = dict(batch.group_sizes)
+    assert set(counts) == {"recorded", "distillation"}
+    (term,) = {"mse", "diffusion"} & set(losses)
+    parts = sum(counts[group] * losses[f"{group}/{term}"].item() for group in counts)
+    assert losses[term].item() == pytest.approx(parts / sum(counts.values()), rel=1e-5)
+    assert losses[f"distillation/{term}"].item() > 0

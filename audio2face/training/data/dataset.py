@@ -11,8 +11,8 @@ How the diffusion task uses it::
     loader, plans = data.validation_segments(train)     # the same for every process: take plans[rank::world_size]
 
 The streaming task does the same with coefficients; the regression task uses `sequences` and `validation_sequences`, and
-trains on coefficients. All add synthetic talking where it is asked for (`with_synthetic_talking`), and the streaming
-task the motion of a teacher (`training.distillation`); everything else knows recorded clips alone.
+trains on coefficients. All add synthetic talking (`with_synthetic_talking`) and the motion of a teacher where they are
+asked for (`training.distillation`); everything else knows recorded clips alone.
 """
 
 from __future__ import annotations

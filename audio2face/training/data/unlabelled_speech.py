@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from audio2face.audio import read_header
-from audio2face.config import TrainStreaming
+from audio2face.config import TrainSection
 from audio2face.config_base.types import RECORDING_SUFFIXES
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
@@ -50,7 +50,7 @@ class UnlabelledSpeech:
     seconds: float
 
 
-def unlabelled_speech(data: TrainingData, train: TrainStreaming) -> tuple[UnlabelledSpeech, ...]:
+def unlabelled_speech(data: TrainingData, train: TrainSection) -> tuple[UnlabelledSpeech, ...]:
     """Finds the speech of a training section, and makes what is missing of it; a repeated call finds all.
 
     Actors get recordings in turn, each with an emotion of a training clip of theirs, drawn in proportion to their
@@ -89,7 +89,7 @@ def _recordings_of(folder: Path) -> list[tuple[Path, float]]:
 
 
 def _divided(
-    recordings: Sequence[tuple[Path, float]], data: TrainingData, train: TrainStreaming
+    recordings: Sequence[tuple[Path, float]], data: TrainingData, train: TrainSection
 ) -> tuple[UnlabelledSpeech, ...]:
     """Recordings in turn to the actors, each with an emotion."""
     found: list[UnlabelledSpeech] = []
@@ -101,7 +101,7 @@ def _divided(
     return tuple(found)
 
 
-def _voice(clip: TrainingClip, semitones: float, data: TrainingData, train: TrainStreaming) -> UnlabelledSpeech:
+def _voice(clip: TrainingClip, semitones: float, data: TrainingData, train: TrainSection) -> UnlabelledSpeech:
     """The recording of a clip in another voice."""
     assert clip.audio is not None
     rate, seconds = data.recordings.samplerate, clip.num_frames / clip.shot.fps
