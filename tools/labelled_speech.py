@@ -43,6 +43,9 @@ from tools.kokoro_phonemes import LANGUAGES, phonemes_in
 from tools.speech_texts import languages, text_in
 
 PART_SECONDS = 600.0
+MINUTES = {"formant": 180.0, "natural": 20.0, "other": 40.0, "kokoro": 10.0}
+"""What is made by default of each kind; their order numbers the seeds."""
+_SLOWEST = ("kokoro", "natural", "other", "formant")
 _LEVEL = 0.06  # root mean square of every utterance
 _KOKORO_SHARES = {"a": 5, "b": 3, "z": 4, "j": 2, "e": 2, "f": 2, "h": 2, "i": 2, "p": 2}  # of the languages
 
@@ -163,32 +166,28 @@ def log_mel(samples: Float32Array) -> npt.NDArray[np.float16]:
 
 
 def plan(folder: Path, seed: int, seconds_of: dict[str, float]) -> list[Part]:
-    """Divides the seconds of each kind into parts."""
+    """Divides the seconds of each kind into parts; the slowest come first, so that no process waits at the end."""
     parts = []
     for number, (kind, seconds) in enumerate(seconds_of.items()):
         for index in range(int(np.ceil(seconds / PART_SECONDS))):
             length = min(PART_SECONDS, seconds - index * PART_SECONDS)
             parts.append(Part(folder / f"{kind}_{index:03}.npz", kind, length, (seed, number, index)))
-    return parts
+    return sorted(parts, key=lambda part: _SLOWEST.index(part.kind))
 
 
 def main(argv: list[str]) -> int:
     """Makes all parts, in several processes."""
     parser = argparse.ArgumentParser(prog="python -m tools.labelled_speech", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--hours", type=float, default=3.0, help="of eSpeak NG's voices")
-    parser.add_argument("--natural-minutes", type=float, default=20.0, help="of the example's voice")
-    parser.add_argument("--kokoro-minutes", type=float, default=10.0, help="of Kokoro's voices")
-    parser.add_argument("--other-minutes", type=float, default=40.0, help="of sounds that are no speech")
+    parser.add_argument("--hours", type=float, default=MINUTES["formant"] / 60, help="of eSpeak NG's voices")
+    parser.add_argument("--natural-minutes", type=float, default=MINUTES["natural"], help="of the example's voice")
+    parser.add_argument("--kokoro-minutes", type=float, default=MINUTES["kokoro"], help="of Kokoro's voices")
+    parser.add_argument("--other-minutes", type=float, default=MINUTES["other"], help="of sounds that are no speech")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args(argv)
-    seconds_of = {
-        "formant": 3600 * options.hours,
-        "natural": 60 * options.natural_minutes,
-        "other": 60 * options.other_minutes,
-        "kokoro": 60 * options.kokoro_minutes,
-    }
+    made_of = (60 * options.hours, options.natural_minutes, options.other_minutes, options.kokoro_minutes)
+    seconds_of = {kind: 60 * minutes for kind, minutes in zip(MINUTES, made_of, strict=True)}
     started = time.monotonic()
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
