@@ -196,6 +196,41 @@ def wide_output(
     return found
 
 
+class FaceOutputs:
+    """What the last layers of a network make whole faces of, in training.
+
+    Args:
+        layers: the last layers, each with its input `[batch, frames, width]`.
+        narrow: the remaining channels, `[batch, frames, narrow]`.
+        offset: as for `wide_output`.
+        workspace: as for `wide_output`.
+    """
+
+    def __init__(
+        self, layers: Sequence[tuple[Tensor, nn.Linear]], narrow: Tensor, offset: Tensor, workspace: Workspace
+    ) -> None:
+        self.layers, self.narrow, self.offset, self.workspace = layers, narrow, offset, workspace
+
+    def __len__(self) -> int:
+        """Number of items."""
+        return len(self.narrow)
+
+    def split(self, sizes: list[int]) -> Sequence[FaceOutputs]:
+        """The outputs of groups of items that follow each other."""
+        hidden = zip(*[torch.split(values, sizes) for values, _ in self.layers], strict=True)
+        sides = zip(hidden, torch.split(self.narrow, sizes), torch.split(self.offset, sizes), strict=True)
+        layers = [layer for _, layer in self.layers]
+        return [
+            FaceOutputs(list(zip(values, layers, strict=True)), narrow, offset, self.workspace)
+            for values, narrow, offset in sides
+        ]
+
+    def whole(self) -> Tensor:
+        """The faces, as `wide_output` makes them."""
+        found: Tensor = wide_output(self.layers, self.narrow, self.offset, self.workspace)
+        return found
+
+
 @dataclass(frozen=True)
 class Readout:
     """What further losses read of the frames: a projection of the first channels, and some single channels.
@@ -247,7 +282,7 @@ class FaceTerms:
         return found
 
 
-def _frame_weights(batch: int, frames: int, lengths: Tensor | None, device: torch.device) -> Tensor:
+def frame_weights(batch: int, frames: int, lengths: Tensor | None, device: torch.device) -> Tensor:
     """The share of each frame in a mean over an item's frames and then over items, `[batch, frames, 1]`."""
     if lengths is None:
         return torch.full((batch, frames, 1), 1 / max(batch * frames, 1), device=device)
@@ -298,9 +333,9 @@ class _Pass:
         batch, frames, channels = predicted.shape
         device = predicted.device
         self._terms, self._channels = terms, channels
-        self._weights = _frame_weights(batch, frames, lengths, device)
+        self._weights = frame_weights(batch, frames, lengths, device)
         later = None if lengths is None else (lengths - 1).clamp(min=0)
-        self._change_weights = _frame_weights(batch, max(frames - 1, 0), later, device)
+        self._change_weights = frame_weights(batch, max(frames - 1, 0), later, device)
         self._padding = None if lengths is None else self._weights == 0
         self.smooth_l1 = torch.zeros(batch, frames, device=device)
         self.velocity = torch.zeros(batch, max(frames - 1, 0), device=device)

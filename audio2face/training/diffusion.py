@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from audio2face.models.diffusion.process import (
 )
 from audio2face.models.diffusion.sampling import sample_clip
 from audio2face.models.encoders import SpeechEncoder
+from audio2face.models.gram import GramLosses, is_shorter
 from audio2face.models.wide import Workspace
 from audio2face.training.baselines import ValidatedClips
 from audio2face.training.checkpoint import save_tensors
@@ -230,6 +232,7 @@ class DiffusionTask:
             rank=fabric.global_rank,
             world_size=fabric.world_size,
         )
+        self._open_gram()
         self.num_batches = self._sampler.batches_per_epoch
         self.items_per_batch = train.BATCH_SIZE
         seed = train.RNG_SEED_TORCH + fabric.global_rank
@@ -241,6 +244,25 @@ class DiffusionTask:
         self.best_metric = LIP_ERROR if self._validation.has_lips else SKIN_ERROR
         if data.emotions.is_inert:
             LOGGER.info("no emotion besides the zero one: the network gets an inert one, which consumers need")
+
+    def _open_gram(self) -> None:
+        """Lets the losses train the last layers as quadratic forms, where that is less work."""
+        shapes = self._decoder.shapes(self.network.neutral)
+        layers = self.network.heads.wide_layers
+        most = max(len(parts[0].components) for parts in shapes) if shapes else 0
+        is_less = is_shorter(self._frames_of_update(), layers[0].in_features, most)
+        if shapes and is_less and self._workspace.in_place and self._fabric.device.type != "mps":  # has no float64
+            self._loss_fn.gram = GramLosses(layers, shapes, self._workspace)
+            self.network.leaves_faces = True
+
+    def _frames_of_update(self) -> float:
+        """The mean number of frames of an update of the weights."""
+        train = self._train
+        lengths = np.asarray(self._loader.reader.clip_frames, np.float64)
+        if train.TRAIN_ON_RANDOM_SUBSEGMENT:
+            longest = np.minimum(lengths, train.SUBSEGMENT_MAX_FRAME)
+            lengths = (longest + np.minimum(longest, train.SUBSEGMENT_MIN_FRAME)) / 2
+        return float(lengths.mean()) * train.BATCH_SIZE * train.GRADIENT_ACCUMULATION_STEPS
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """All weights except the frozen ones of the speech encoder."""
@@ -259,11 +281,11 @@ class DiffusionTask:
         device = self._fabric.device
         batch = batch.to(device)
         shape = (*batch.skin.shape[:2], self._settings.sizes.total)
-        target: Tensor = self._decoder(batch, self._workspace.take("target", shape, device))
-        steps = sample_timesteps(self._schedule, len(target), self.generators["steps"])
+        whole = functools.cache(lambda: self._decoder(batch, self._workspace.take("target", shape, device)))
+        steps = sample_timesteps(self._schedule, len(batch.skin), self.generators["steps"])
         noise = self._workspace.take("noise", shape, device).normal_(generator=self.generators["noise"])
         predicted = network(
-            add_noise_(self._schedule, target, steps, noise),
+            add_noise_(self._schedule, whole(), steps, noise),
             original_timesteps(self._schedule, steps),
             batch.audio,
             batch.actor,
@@ -272,13 +294,22 @@ class DiffusionTask:
             batch.audio_lengths,
         )
         valid = channel_mask(batch.valid, self._settings.sizes, device)
-        return segment_losses(self._loss_fn.fused, predicted, target, batch, valid)
+        if not self.network.leaves_faces:
+            return segment_losses(self._loss_fn.fused, predicted, whole(), batch, valid)
+        return segment_losses(self._loss_fn.of_outputs, predicted, self._decoder.shaped(batch, whole), batch, valid)
+
+    def finish_gradients(self) -> None:
+        """Adds the gradients of the last layers that updates as quadratic forms keep back."""
+        if self._loss_fn.gram is not None:
+            self._loss_fn.gram.finish()
 
     def commit_step(self) -> None:
         """Does nothing: there are no running statistics."""
 
     def discard_step(self) -> None:
-        """Does nothing: there are no running statistics."""
+        """Drops the gradients that `finish_gradients` would add; there are no running statistics."""
+        if self._loss_fn.gram is not None:
+            self._loss_fn.gram.clear()
 
     def validate(self) -> dict[str, float]:
         """The metrics of `DiffusionValidation`."""

@@ -357,6 +357,9 @@ class RegressionTask:
             found |= {f"{label}/{name}": value for name, value in terms.items()}
         return found
 
+    def finish_gradients(self) -> None:
+        """Does nothing: gradients are complete."""
+
     def commit_step(self) -> None:
         """Keeps the updates of the running loss scales since the last step."""
         self._loss_fn.commit()

@@ -237,6 +237,9 @@ class StreamingTask:
         valid = channel_mask(batch.valid, self._settings.sizes, self._fabric.device)
         return segment_losses(self._loss_fn, predicted, target, batch, valid)
 
+    def finish_gradients(self) -> None:
+        """Does nothing: gradients are complete."""
+
     def commit_step(self) -> None:
         """Does nothing: there are no running statistics."""
 

@@ -84,8 +84,8 @@ class MicroBatch:
     Attributes:
         batch: the batch as it was loaded.
         losses: detached scalars, means over its items.
-        gradient_norm: norm of all gradients accumulated up to and including this batch, in this process; None for the
-            last one of a step, whose norm is that of the step.
+        gradient_norm: norm of all gradients accumulated up to and including this batch, in this process, without what
+            `Task.finish_gradients` adds; None for the last one of a step, whose norm is that of the step.
     """
 
     batch: Batch
@@ -245,11 +245,15 @@ class Task(Protocol):
             finite where any term is not.
         """
 
+    def finish_gradients(self) -> None:
+        """Adds what the batches since the last step kept back of their gradients; after the last of them."""
+
     def commit_step(self) -> None:
         """Keeps the running statistics of the batches since the last step, which changed the weights."""
 
     def discard_step(self) -> None:
-        """Reverts the running statistics of the batches since the last step, which was skipped."""
+        """Reverts the running statistics of the batches since the last step, which was skipped, and drops what they
+        kept back of their gradients."""
 
     def validate(self) -> dict[str, float]:
         """The metrics of the network, which is in evaluation mode, on the validation set; empty where there is none."""

@@ -161,6 +161,7 @@ class Trainer:
                 self._micro_batches.append(MicroBatch.from_losses(batch, losses, norm_so_far))
                 if is_update:
                     self.progress.batch = index + 1
+                    self.task.finish_gradients()
                     gradient_norm, is_finite = self._average_gradients()
                     if is_finite:
                         self._clip_gradients(gradient_norm)

@@ -84,6 +84,9 @@ class ToyTask:
         error = (network(batch.x + noise) - 2 * batch.x).square().mean()
         return {"total": self.scale(error, 1.0), "square": error}
 
+    def finish_gradients(self) -> None:
+        """Does nothing: gradients are complete."""
+
     def commit_step(self) -> None:
         self.scale.commit()
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audio2face.models.gram import GramLosses, ShapedTargets
 from audio2face.models.layers import ChannelSizes, ChannelSlices
 from audio2face.models.losses import (
     Losses,
@@ -29,7 +30,7 @@ from audio2face.models.losses import (
     upper_face_weights,
     velocity_loss,
 )
-from audio2face.models.wide import FaceTerms, Readout
+from audio2face.models.wide import FaceOutputs, FaceTerms, Readout
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ class DiffusionLoss(nn.Module):
         sizes: channels of each group of a frame.
         weights: weights of the losses.
         faces: the geometry of each actor, in the order of the one-hot vectors.
+
+    Attributes:
+        gram: trains the last layers where losses are quadratic (`of_outputs`); None: whole faces are always made.
     """
 
     def __init__(self, sizes: ChannelSizes, weights: DiffusionLossWeights, faces: Sequence[ActorGeometry]) -> None:
@@ -94,6 +98,7 @@ class DiffusionLoss(nn.Module):
         self.sizes = sizes
         self.weights = weights
         self.faces = nn.ModuleList(_ActorTerms(face) for face in faces)
+        self.gram: GramLosses | None = None
         table: list[tuple[str, float | None, _Term]] = [
             ("diffusion", 1.0, self._diffusion),
             ("lip_dist", weights.lip_distance, self._lip_distance),
@@ -151,41 +156,103 @@ class DiffusionLoss(nn.Module):
         with torch.autocast(predicted.device.type, enabled=False):
             if len(set(actors)) == 1:
                 return self._fused(predicted, target, actors[0], lengths)
-            count = len(actors)
-            item_lengths = [None] * count if lengths is None else torch.split(lengths, 1)
-            sides = zip(torch.split(predicted, 1), torch.split(target, 1), actors, item_lengths, strict=True)
-            items = [self._fused(*side) for side in sides]
-            terms = {name: torch.stack([item.terms[name] for item in items]).mean() for name in items[0].terms}
-            return Losses(torch.stack([item.total for item in items]).mean(), terms)
+            sides = zip(torch.split(predicted, 1), torch.split(target, 1), actors, _each(lengths, actors), strict=True)
+            return _item_mean([self._fused(*side) for side in sides])
+
+    def of_outputs(
+        self,
+        outputs: FaceOutputs,
+        target: ShapedTargets,
+        actors: Sequence[int],
+        lengths: Tensor | None = None,
+        valid: Tensor | None = None,
+    ) -> Losses:
+        """Computes the losses of `fused`, without whole faces where their errors are small enough.
+
+        Args:
+            outputs: of the network.
+            target: decoded only where it has to be; undefined afterwards.
+            actors: as for `forward`.
+            lengths: as for `forward`.
+            valid: as for `forward`.
+        """
+        items = [(outputs, target, actors[0], lengths)]
+        if len(set(actors)) > 1:
+            ones = [1] * len(actors)
+            items = list(zip(outputs.split(ones), target.split(ones), actors, _each(lengths, actors), strict=True))
+        if self.gram is None or valid is not None or not all(self._is_quadratic(*item) for item in items):
+            return self.fused(outputs.whole(), target.whole(), actors, lengths, valid)
+        with torch.autocast(outputs.narrow.device.type, enabled=False):
+            return _item_mean([self._quadratic(*item) for item in items])
 
     def _fused(self, predicted: Tensor, target: Tensor, actor: int, lengths: Tensor | None) -> Losses:
         """The losses of items of one actor."""
+        lips = self._lips(actor)
+        true = None if lips is None else target[..., lips.lip_values]
+        return self._weighted(actor, self._face_terms(actor).compute(predicted, target, lengths), true, lengths)
+
+    def _is_quadratic(self, outputs: FaceOutputs, target: ShapedTargets, actor: int, lengths: Tensor | None) -> bool:
+        assert self.gram is not None
+        hidden = [values for values, _ in outputs.layers]
+        return self.gram.applies(self._face_terms(actor), actor, hidden, target.parts, lengths)
+
+    def _quadratic(self, outputs: FaceOutputs, target: ShapedTargets, actor: int, lengths: Tensor | None) -> Losses:
+        """The losses of items of one actor, as quadratic forms."""
+        assert self.gram is not None
+        terms, sizes = self._face_terms(actor), self.sizes
+        hidden = [values for values, _ in outputs.layers]
+        total, values, heights, columns = self.gram.compute(terms, actor, hidden, target.parts, lengths)
+        own = outputs.narrow.float() + outputs.offset[..., sizes.skin + sizes.tongue :]
+        widths = [sizes.jaw, sizes.eye]
+        factors = (self.weights.jaw, 1.0)
+        parts = zip(torch.split(own, widths, -1), torch.split(target.narrow, widths, -1), factors, strict=True)
+        sums = [_scaled_smooth_l1(mine, true, factor).sum(dim=-1) for mine, true, factor in parts if factor]
+        narrow = frame_mean(torch.stack(sums).sum(dim=0) / sizes.total, lengths)
+        values = values + torch.stack([narrow.detach(), *values.new_zeros(2)])
+        lips = self._lips(actor)
+        true = None if lips is None else self.gram.targets(actor, target.parts[0], lips.lip_values)
+        return self._weighted(actor, (total + narrow, values, heights, columns), true, lengths)
+
+    def _face_terms(self, actor: int) -> FaceTerms:
+        """The sums over channels of an actor's face."""
         weights, sizes = self.weights, self.sizes
-        face = self._actor_terms(actor) if len(self.faces) else None
-        lips = face if face is not None and face.has_lips else None
-        true_skin = target[..., : sizes.skin]
-        true = None if lips is None else (lips.true_heights(true_skin), lips.positions(true_skin[..., lips.lip_values]))
-        total, values, heights, columns = FaceTerms(
+        face, lips = self._actor_terms(actor) if len(self.faces) else None, self._lips(actor)
+        return FaceTerms(
             parts=[(sizes.skin, 1.0), (sizes.tongue, weights.tongue), (sizes.jaw, weights.jaw), (sizes.eye, 1.0)],
             velocity=weights.velocity or 0.0,
             stillness=weights.upper_face_smoothness or 0.0,
             still=face.still if face is not None and face.has_lids else None,
             readout=None if lips is None else lips.readout(bool(weights.lip_distance), bool(weights.lip_position)),
-        ).compute(predicted, target, lengths)
+        )
+
+    def _lips(self, actor: int) -> _ActorTerms | None:
+        """The geometry of an actor with lips."""
+        face = self._actor_terms(actor) if len(self.faces) else None
+        return face if face is not None and face.has_lips else None
+
+    def _weighted(
+        self,
+        actor: int,
+        found: tuple[Tensor, Tensor, Tensor, Tensor],
+        true_lips: Tensor | None,
+        lengths: Tensor | None,
+    ) -> Losses:
+        """All losses, of the result of `FaceTerms.compute` and the true values of the channels `lip_values`."""
+        weights, lips = self.weights, self._lips(actor)
+        total, values, heights, columns = found
         terms = {"diffusion": values[0]}
-        zero = predicted.new_zeros(())
+        zero = total.new_zeros(())
+        true = None if lips is None or true_lips is None else lips.positions(true_lips)
         if weights.lip_distance:
             exponent = weights.lip_distance_exponent
             distance = (
                 zero
                 if lips is None or true is None
-                else lip_distance_loss(heights + lips.lip_mean, true[0], exponent, lengths=lengths)
+                else lip_distance_loss(heights + lips.lip_mean, lips.heights(true), exponent, lengths=lengths)
             )
             terms["lip_dist"], total = distance, total + weights.lip_distance * distance
         if weights.lip_position:
-            position = (
-                zero if lips is None or true is None else position_loss(lips.positions(columns), true[1], lengths)
-            )
+            position = zero if lips is None or true is None else position_loss(lips.positions(columns), true, lengths)
             terms["lip_position"], total = position, total + weights.lip_position * position
         if weights.velocity:
             terms["velocity"] = values[1]
@@ -303,6 +370,11 @@ class _ActorTerms(nn.Module):
         upper, lower = self.lip_columns
         return self.scale * (target_skin[..., upper] - target_skin[..., lower])
 
+    def heights(self, positions: Tensor) -> Tensor:
+        """The heights of `true_heights`, of the result of `positions`."""
+        upper, lower = torch.chunk(positions[..., 1], 2, dim=-1)
+        return upper - lower
+
     def positions(self, values: Tensor) -> Tensor:
         """Turns the normalised channels `lip_values` into positions, `[batch, frames, points, 3]`."""
         return (self.scale * values).reshape(*values.shape[:-1], -1, 3)
@@ -325,6 +397,19 @@ class _ActorTerms(nn.Module):
 
     def _register(self, name: str, constant: Tensor) -> None:
         self.register_buffer(name, constant, persistent=False)
+
+
+def _each(lengths: Tensor | None, items: Sequence[int]) -> Sequence[Tensor | None]:
+    """The lengths of each item."""
+    return [None] * len(items) if lengths is None else torch.split(lengths, 1)
+
+
+def _item_mean(items: Sequence[Losses]) -> Losses:
+    """Averages the losses of items."""
+    if len(items) == 1:
+        return items[0]
+    terms = {name: torch.stack([item.terms[name] for item in items]).mean() for name in items[0].terms}
+    return Losses(torch.stack([item.total for item in items]).mean(), terms)
 
 
 def _scaled_smooth_l1(predicted: Tensor, target: Tensor, factor: float) -> Tensor:

@@ -29,7 +29,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from audio2face.models.layers import Alignment, ChannelSizes, Gru, Mish, mlp, select_rows, zero_init_last
-from audio2face.models.wide import Workspace, wide_input, wide_output
+from audio2face.models.wide import FaceOutputs, Workspace, wide_input
 
 _FILTER_TAPS = 9
 
@@ -85,20 +85,31 @@ class GeometryHeads(nn.Module):
         self.jaw = zero_init_last(mlp(width, width // 2, sizes.jaw))
         self.eye = zero_init_last(mlp(width, width // 2, sizes.eye))
 
-    def forward(self, x: Tensor, neutral: Tensor, workspace: Workspace | None = None) -> Tensor:
+    @property
+    def wide_layers(self) -> list[nn.Linear]:
+        """The last layers of skin and tongue."""
+        return [last for head in (self.skin, self.tongue) if isinstance(last := head[-1], nn.Linear)]
+
+    def forward(self, x: Tensor, neutral: Tensor) -> Tensor:
         """Maps `[batch, frames, width]` to `[batch, frames, channels]`.
 
         Args:
             x: output of the GRU.
             neutral: the neutral faces, to which deltas are added, `[batch, 1, channels]`.
-            workspace: of a training; its next step overwrites the result.
         """
-        if workspace is None:
-            return torch.cat([self.skin(x), self.tongue(x), self.jaw(x), self.eye(x)], dim=-1) + neutral
-        layers = [(head[:-1](x), head[-1]) for head in (self.skin, self.tongue)]
-        narrow = torch.cat([self.jaw(x), self.eye(x)], dim=-1)
-        found: Tensor = wide_output(layers, narrow, neutral, workspace)
-        return found
+        return torch.cat([self.skin(x), self.tongue(x), self.jaw(x), self.eye(x)], dim=-1) + neutral
+
+    def outputs(self, x: Tensor, neutral: Tensor, workspace: Workspace) -> FaceOutputs:
+        """What `forward` is made of, in training.
+
+        Args:
+            x: as for `forward`.
+            neutral: as for `forward`.
+            workspace: of the training.
+        """
+        hidden = [head[:-1](x) for head in (self.skin, self.tongue)]
+        layers = list(zip(hidden, self.wide_layers, strict=True))
+        return FaceOutputs(layers, torch.cat([self.jaw(x), self.eye(x)], dim=-1), neutral, workspace)
 
 
 _GRU_DROPOUT = 0.3  # between its layers
@@ -213,6 +224,7 @@ class DiffusionNetwork(nn.Module):
     Attributes:
         workspace: memory of a training, in which predictions and gradients of the wide layers are kept from step to
             step; None: they are made anew. It is used in training mode only.
+        leaves_faces: with a workspace, `forward` returns what faces are made of, and leaves making them to the losses.
     """
 
     neutral: Tensor
@@ -223,6 +235,7 @@ class DiffusionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.workspace: Workspace | None = None
+        self.leaves_faces = False
         self.settings = settings
         self.alignment = settings.alignment
         sizes, latent_dims = settings.sizes, settings.latent_dims
@@ -258,7 +271,7 @@ class DiffusionNetwork(nn.Module):
         emotion: Tensor,
         lengths: Tensor | None = None,
         speech_lengths: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Tensor | FaceOutputs:
         """Predicts the clean animation of whole clips.
 
         Args:
@@ -271,7 +284,8 @@ class DiffusionNetwork(nn.Module):
             speech_lengths: valid samples or steps of each item, int64 `[batch]`; required with `lengths`.
 
         Returns:
-            `[batch, frames, channels]`; padding frames are undefined.
+            `[batch, frames, channels]`; padding frames are undefined. In training with `leaves_faces`, what they are
+            made of.
         """
         if (lengths is None) != (speech_lengths is None):
             raise ValueError("lengths and speech_lengths are given together or not at all")
@@ -279,7 +293,11 @@ class DiffusionNetwork(nn.Module):
             speech, speech_lengths = self.encode_padded(speech, speech_lengths)
         features = self.encode(speech)
         conditions = self.conditions(features, noisy.shape[1], actor, emotion, lengths, speech_lengths)
-        return self.denoise(noisy, timesteps, conditions)[0]
+        if self.workspace is None or not self.training or not torch.is_grad_enabled():
+            return self.denoise(noisy, timesteps, conditions)[0]
+        hidden, _ = self._hidden(noisy, timesteps, conditions, None, self.workspace)
+        outputs = self.heads.outputs(hidden, conditions.neutral, self.workspace)
+        return outputs if self.leaves_faces else outputs.whole()
 
     def encode(self, audio: Tensor) -> Tensor:
         """Extracts features `[batch, steps, encoder_width]` of audio `[batch, samples]`; returns features unchanged."""
@@ -348,9 +366,20 @@ class DiffusionNetwork(nn.Module):
         Returns:
             The prediction `[batch, frames, channels]`, and the hidden state after the last frame.
         """
+        hidden, state = self._hidden(noisy, timesteps, conditions, hidden_state, None)
+        return self.heads(hidden, conditions.neutral), state
+
+    def _hidden(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        conditions: Conditioning,
+        state: Tensor | None,
+        workspace: Workspace | None,
+    ) -> tuple[Tensor, Tensor]:
+        """The GRU's output `[batch, frames, gru_feature_dim]`, and its hidden state after the last frame."""
         batch, frames = noisy.shape[:2]
         level = self._embed(timesteps)[:, None]
-        workspace = self.workspace if self.training and torch.is_grad_enabled() else None
         tokens = torch.cat(
             [
                 conditions.speech,
@@ -361,8 +390,8 @@ class DiffusionNetwork(nn.Module):
             ],
             dim=-1,
         )
-        features, hidden_state = self.gru(tokens, hidden_state)
-        return self.heads(features, conditions.neutral, workspace), hidden_state
+        hidden, state = self.gru(tokens, state)
+        return hidden, state
 
     def to_deltas(self, values: Tensor, actor: Tensor) -> Tensor:
         """Denormalises animation and subtracts the neutral face.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from audio2face.config_base.types import Channel
 from audio2face.dataset.shots import EmotionVectors
 from audio2face.geometry.frames import MIDDLE, recorded_indices
+from audio2face.models.gram import ShapedTargets, Shapes
 from audio2face.models.losses import Losses
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.training.data.actors import ActorSource
@@ -79,6 +80,41 @@ class PcaDecoder(nn.Module):
             for channel, values in zip(self.channels, torch.split(target[item], self.widths, dim=-1), strict=True):
                 components.write(channel, batch, item, values)
         return target
+
+    @torch.no_grad()
+    def shaped(self, batch: SegmentBatch, whole: Callable[[], Tensor]) -> ShapedTargets:
+        """The targets of a batch whose skin and tongue are poses, without making them.
+
+        Args:
+            batch: as for `forward`.
+            whole: makes what `forward` returns.
+        """
+        narrow = [(channel, width) for channel, width in zip(self.channels, self.widths, strict=True)][2:]
+        values = batch.skin.new_empty(*batch.skin.shape[:2], sum(width for _, width in narrow))
+        for item, actor in enumerate(batch.actors):
+            components = self.actors[actor]
+            assert isinstance(components, _ActorComponents)
+            parts = torch.split(values[item], [width for _, width in narrow], dim=-1)
+            for (channel, _), part in zip(narrow, parts, strict=True):
+                components.write(channel, batch, item, part)
+        return ShapedTargets((batch.skin, batch.tongue), values, whole)
+
+    def shapes(self, offsets: Tensor) -> list[list[Shapes]]:
+        """The shapes of skin and tongue of each actor, or nothing where a frame holds no poses.
+
+        Args:
+            offsets: what is added to the network's last layers, of each actor, `[actors, channels]`.
+        """
+        if self.channels[:2] != ("skin_pose", "tongue_pose"):
+            return []
+        skin, tongue = offsets[:, : self.widths[0]], offsets[:, self.widths[0] : sum(self.widths[:2])]
+        return [
+            [
+                Shapes(actor.get_buffer("skin_components"), actor.get_buffer("skin_mean"), own_skin),
+                Shapes(actor.get_buffer("tongue_components"), actor.get_buffer("tongue_mean"), own_tongue),
+            ]
+            for actor, own_skin, own_tongue in zip(self.actors, skin, tongue, strict=True)
+        ]
 
 
 class _ActorComponents(nn.Module):
@@ -271,18 +307,18 @@ class SegmentBatch(TensorBatch):
 
 
 # The losses of predicted and true frames, the actor of each item, its number of valid frames, and its valid channels.
-SegmentLoss = Callable[[Tensor, Tensor, Sequence[int], Tensor | None, Tensor | None], Losses]
+SegmentLoss = Callable[[Any, Any, Sequence[int], Tensor | None, Tensor | None], Losses]
 
 
 def segment_losses(
-    loss_fn: SegmentLoss, predicted: Tensor, target: Tensor, batch: SegmentBatch, valid: Tensor | None
+    loss_fn: SegmentLoss, predicted: Any, target: Any, batch: SegmentBatch, valid: Tensor | None
 ) -> Mapping[str, Tensor]:
     """The losses of a batch as `Task.losses` gives them: of all items, and apart of each group.
 
     Args:
         loss_fn: computes losses that are means over items.
-        predicted: `[batch, frames, channels]`.
-        target: `[batch, frames, channels]`.
+        predicted: `[batch, frames, channels]`, or what the loss takes instead, with `len` and `split` as of a tensor.
+        target: as `predicted`.
         batch: its actors and lengths; items of a group follow each other.
         valid: mask of the channels with data, `[batch, channels]`; None: all.
     """
@@ -296,7 +332,7 @@ def segment_losses(
         return [None] * len(sizes) if values is None else torch.split(values, sizes)
 
     actors = [batch.actors[part] for part in group_ranges(groups).values()]
-    parts = (torch.split(predicted, sizes), torch.split(target, sizes), actors, split(batch.lengths), split(valid))
+    parts = (predicted.split(sizes), target.split(sizes), actors, split(batch.lengths), split(valid))
     sides = zip(*parts, strict=True)
     found = [loss_fn(*side) if size else None for size, side in zip(sizes, sides, strict=True)]
     shares = [(size / items, group) for size, group in zip(sizes, found, strict=True) if group is not None]

@@ -82,6 +82,9 @@ class LoudnessTask:
         error = (network(batch.windows)[:, 0] - batch.faces).square().mean()
         return {"total": error, "face": error}
 
+    def finish_gradients(self) -> None:
+        """Does nothing: gradients are complete."""
+
     def commit_step(self) -> None:
         """There are no running statistics."""
 
