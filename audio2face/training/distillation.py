@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audio2face.config import Configuration
+from audio2face.config import Configuration, TrainSection
 from audio2face.console import LOGGER
 from audio2face.dataset.shots import LEAST_CLIP_SECONDS
+from audio2face.families import FAMILIES
 from audio2face.training.data.clips import TrainingClip, TrainingShot, drop_short_clips, listed
 from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.motion import ShotMotion
@@ -71,7 +72,7 @@ def with_teacher(
     train = configuration.train
     if train.TEACHER_RUN is None:
         return data
-    teacher = Teacher.open(resumed or train.TEACHER_RUN, data.sources, train.TRAIN_OUTPUT_ROOT, train.TARGET_FPS)
+    teacher = Teacher.open(resumed or train.TEACHER_RUN, data.sources, train.TRAIN_OUTPUT_ROOT, _rate_of(data, train))
     teacher.check_emotions(data.training_clips)
     _warn_of_taught_validation(teacher, data, configuration)
     with interruptible():  # every finished recording is kept
@@ -95,6 +96,12 @@ def with_teacher(
     }
     share = PseudoLabelledShare(DISTILLATION, len(clips), train.DISTILLATION_SHARE)
     return data.with_pseudo_labelled(PseudoLabelled(share, clips, kept, record))
+
+
+def _rate_of(data: TrainingData, train: TrainSection) -> float:
+    """Frames per second of training: those of the recorded motion, where the network trains at their rate."""
+    has_none = "TARGET_FPS" in FAMILIES[train.NETWORK_TYPE].unused_parameters
+    return data.training_clips[0].shot.fps if has_none else train.TARGET_FPS
 
 
 def _warn_of_taught_validation(teacher: Teacher, data: TrainingData, configuration: Configuration) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from audio2face.animation.shapes import ShapeFit
-from audio2face.config import TrainSection
+from audio2face.config import TrainRegression, TrainSection
 from audio2face.console import LOGGER, track
 from audio2face.errors import UserError
 from audio2face.export import write_rows
@@ -31,7 +31,7 @@ from audio2face.training.inference.animate import RawNetwork
 from audio2face.training.teacher import Teacher
 from audio2face.types import Float32Array
 
-_VERSION = b"1"  # part of every key: it changes with how the teacher's motion is computed
+_VERSION = b"2"  # part of every key: it changes with how the teacher's motion is computed
 _MAX_OPEN_FILES = 32  # a process may have a thousand open or fewer
 
 
@@ -176,7 +176,8 @@ def coefficients_of(network: RawNetwork, source: ActorSource) -> _Coefficients:
             hint="Name a teacher that was trained on the same data: key points of the jaw, angles of the eyes.",
         )
     if network.predicts_coefficients:
-        return lambda output: output
+        trained_scale = _scale_of_training(network.model.train, source)
+        return lambda output: output / trained_scale
     project = _projection(source)
     skin_rest, tongue_rest = (
         np.asarray(neutral - mean, np.float32).reshape(-1)
@@ -190,6 +191,16 @@ def coefficients_of(network: RawNetwork, source: ActorSource) -> _Coefficients:
         return np.concatenate(found, axis=1, dtype=np.float32)
 
     return coefficients
+
+
+def _scale_of_training(train: TrainSection, source: ActorSource) -> Float32Array:
+    """The factors by which a network of coefficients learned jaw and eyes (RESCALE_TARGET_CHANNEL_DATA), `[values]`."""
+    scale = np.ones(_num_values(source), np.float32)
+    if isinstance(train, TrainRegression) and train.RESCALE_TARGET_CHANNEL_DATA:
+        jaw = len(source.skin.matrix) + len(source.tongue.matrix)
+        eyes = jaw + 3 * source.info.counts["num_keypoints_jaw"]
+        scale[jaw:eyes], scale[eyes:] = source.info.scale["jaw"], source.info.scale["eye"]
+    return scale
 
 
 def _projection(source: ActorSource) -> Callable[[Float32Array], Any]:

@@ -37,6 +37,7 @@ from audio2face.training.teacher_motion import coefficients_of
 from audio2face.training.trainer import Trainer
 
 SPEECH = Path(__file__).parents[1] / "data/espeak"  # labelled speech in eight languages
+Kind = Literal["diffusion", "regression", "streaming"]
 QUICK: dict[str, Any] = {"NUM_EPOCHS": 1, "VALIDATION_PERIOD_EPOCHS": 1, "CHECKPOINT_PERIOD_MINUTES": 10.0}
 
 
@@ -64,9 +65,7 @@ def make_teachers(folder: Path) -> None:
         shutil.copy(SPEECH / f"{name}.wav", speech)
 
 
-def student(
-    workspace: Path, teacher: str, kind: Literal["diffusion", "regression", "streaming"] = "streaming", **changes: Any
-) -> Configuration:
+def student(workspace: Path, teacher: str, kind: Kind = "streaming", **changes: Any) -> Configuration:
     values = {
         "TEACHER_RUN": teacher,
         "DISTILLATION_SHARE": 0.5,
@@ -151,6 +150,28 @@ def test_poses_become_the_coefficients_that_made_them(source: ActorSource) -> No
         coefficients_of(cast(RawNetwork, shorter), source)
 
 
+def test_a_teacher_of_rescaled_jaw_and_eyes_teaches_the_recorded_units(workspace: Path, source: ActorSource) -> None:
+    assert source.info.scale["jaw"] != 1
+    values = len(source.skin.matrix) + len(source.tongue.matrix) + 19
+    output = np.ones((2, values), np.float32)
+    for rescaled in (False, True):
+        trained = student(workspace, "regression", "regression", RESCALE_TARGET_CHANNEL_DATA=rescaled).train
+        network = SimpleNamespace(predicts_coefficients=True, output_size=values, model=SimpleNamespace(train=trained))
+        found = coefficients_of(cast(RawNetwork, network), source)(output)
+        expected = output.copy()
+        if rescaled:
+            expected[:, -19:-4] /= source.info.scale["jaw"]
+            expected[:, -4:] /= source.info.scale["eye"]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_regression_is_taught_at_the_rate_of_recorded_motion(workspace: Path) -> None:
+    for kind, expected in (("regression", 30.0), ("streaming", 60.0)):
+        data = taught(student(workspace, "regression", cast(Kind, kind), TARGET_FPS=60.0))
+        assert {clip.shot.fps for clip in data.training_clips} == {30.0}
+        assert {clip.shot.fps for clip in data.pseudo_labelled_clips} == {expected}
+
+
 @pytest.mark.parametrize("kind", ["regression", "diffusion"])
 def test_clips_have_the_motion_of_the_teacher_at_the_middle_of_frames(kind: str, workspace: Path) -> None:
     configuration = student(workspace, kind)
@@ -233,14 +254,15 @@ class KilledError(Exception):
     """In the place of a signal that cannot be caught."""
 
 
+@pytest.mark.parametrize("kind", ["streaming", "diffusion", "regression"])
 def test_a_killed_training_resumes_with_its_teacher_and_the_same_bits(
-    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: Kind, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = {"SYNTHETIC_SHARE": 0.2, "SYNTHETIC_SPEECH_ROOT": str(SPEECH), "NUM_EPOCHS": 2, "LOG_PERIOD": 1}
-    configuration = student(workspace, "latest", **both, TRAIN_OUTPUT_ROOT=str(tmp_path / "whole"))
+    configuration = student(workspace, "latest", kind, **both, TRAIN_OUTPUT_ROOT=str(tmp_path / "whole"))
     teachers = workspace / "output_train"
-    for kind in ("whole", "killed"):
-        shutil.copytree(find_teacher("diffusion", teachers, ["ann"]), tmp_path / kind / "250101_000000_teacher")
+    for runs in ("whole", "killed"):
+        shutil.copytree(find_teacher("diffusion", teachers, ["ann"]), tmp_path / runs / "250101_000000_teacher")
     whole = train(configuration, lambda run, network: None).run.path
     last = (whole / FOLDER / "last").read_text()
     counted = iter(range(1, 100))
@@ -252,7 +274,7 @@ def test_a_killed_training_resumes_with_its_teacher_and_the_same_bits(
         record(trainer, norm)
 
     monkeypatch.setattr(Trainer, "_record_step", record_or_die)
-    configuration = student(workspace, "latest", **both, TRAIN_OUTPUT_ROOT=str(tmp_path / "killed"))
+    configuration = student(workspace, "latest", kind, **both, TRAIN_OUTPUT_ROOT=str(tmp_path / "killed"))
     with pytest.raises(KilledError):
         train(configuration, lambda run, network: None)
     # A newer run that "latest" would be by now.
@@ -262,9 +284,11 @@ def test_a_killed_training_resumes_with_its_teacher_and_the_same_bits(
         assert (run / FOLDER / last / name).read_bytes() == (whole / FOLDER / last / name).read_bytes()
     assert json.loads((run / "configs/distillation.json").read_text())["teacher"] == "250101_000000_teacher"
     lines = (whole / "metrics.csv").read_text()
-    assert all(f"{group}/mse" in lines for group in ("recorded", "synthetic", "distillation"))
+    term = "diffusion" if kind == "diffusion" else "mse"
+    assert all(f"{group}/{term}" in lines for group in ("recorded", "synthetic", "distillation"))
     state = json.loads((whole / FOLDER / last / "training_state/task_state.json").read_text())
-    assert "distillation_clips" in json.dumps(state)
+    items = "sequences" if kind == "regression" else "clips"
+    assert f"distillation_{items}" in json.dumps(state)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -340,9 +364,7 @@ def test_a_configuration_is_refused(kind: str, override: str, message: str) -> N
 
 @pytest.mark.parametrize("kind", ["streaming", "diffusion", "regression"])
 @pytest.mark.parametrize("teacher", ["diffusion", "regression"])
-def test_the_task_trains_on_all_groups(
-    kind: Literal["diffusion", "regression", "streaming"], teacher: str, workspace: Path
-) -> None:
+def test_the_task_trains_on_all_groups(kind: Kind, teacher: str, workspace: Path) -> None:
     module = training_module(kind)
     task = module.open_task(student(workspace, teacher, kind, BATCH_SIZE=3), make_fabric("cpu", "float32"), None)
     batches = task.batches(0, 0)
