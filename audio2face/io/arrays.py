@@ -62,7 +62,7 @@ _OBJECTS_HINT = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # an archive may have one for each of ten thousand recordings
 class Member:
     """Header of one array of an archive.
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ class PreprocArtifacts:
         path = self.folder / _SHOTS
         try:
             return tuple(
-                ShotRow(str(actor), str(shot), int(length), float(fps), str(emotion))
+                ShotRow(intern(str(actor)), str(shot), int(length), float(fps), intern(str(emotion)))
                 for actor, shot, length, fps, emotion in read_json(path)
             )
         except (TypeError, ValueError) as error:

@@ -9,6 +9,7 @@ import ast
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,7 @@ def mean_geometry(data: Mapping[str, Float32Array], info: DataInfo) -> Float64Ar
     return np.concatenate([*parts, np.zeros(still)])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ShotRow:
     """One row of the shot list.
 
@@ -249,17 +250,18 @@ def _quoted(text: str) -> str:
 
 
 def parse_clips(text: str) -> list[ClipRow]:
-    """Parses a table of clips without executing it.
+    """Parses a table of clips as `clips_text` writes it, whole rows in a line, without executing it.
 
     Raises:
-        ValueError, SyntaxError: the text is not `CLIPS = [...]` of plain values.
+        ValueError, SyntaxError, TypeError: the text is not `CLIPS = [...]` of plain values.
     """
-    statements = ast.parse(text).body
-    if len(statements) != 1 or not isinstance(statements[0], ast.Assign):
+    first_line, *lines = text.strip().split("\n")
+    if first_line.replace(" ", "") != "CLIPS=[" or lines[-1:] != ["]"]:
         raise ValueError("is not a single list CLIPS")
     clips: list[ClipRow] = []
-    for actor, shot, (first, last), speaker, language, file, offset in ast.literal_eval(statements[0].value):
-        clips.append((actor, shot, (first, last), speaker, language, file, offset))
+    for line in lines[:-1]:  # the syntax tree of a whole table of 20 hours would take 20 MB
+        for actor, shot, (first, last), speaker, language, file, offset in ast.literal_eval(f"[{line.strip()}\n]"):
+            clips.append((intern(actor), shot, (first, last), intern(speaker), intern(language), file, offset))
     return clips
 
 

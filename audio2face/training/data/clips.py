@@ -175,7 +175,7 @@ FRAMES_CUT_SILENTLY = 3  # tolerance for rounding; a clip that exceeds its shot 
 _MOST_LISTED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are as many as recordings
 class TrainingShot:
     """A performance, or a muted shot: one frozen frame of a performance, in silence.
 
@@ -205,7 +205,7 @@ class TrainingShot:
         return self.frozen_frame is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrainingClip:
     """A range of a shot with its recording.
 

@@ -17,7 +17,7 @@ from audio2face.training.data.clips import NEUTRAL, TrainingShot, listed
 from audio2face.types import CHANNELS, Float32Array, Float64Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class ShotMotion:
     """The motion of one shot, float32.
 
@@ -155,7 +155,7 @@ def _read_part(source: ActorSource, part: str, shot: str) -> Float32Array | None
     values = archive.map_floats(shot, (None, *_item_shape(source, part)))
     if not np.isfinite(values).all():
         raise UserError(f"holds a value that is not finite for {part}, shot {shot!r}", path=archive.path)
-    return values.reshape(len(values), -1)
+    return values if values.ndim == 2 else values.reshape(len(values), -1)
 
 
 def _complete(source: ActorSource, found: Sequence[Float32Array | None], num_frames: int) -> ShotMotion:
@@ -163,7 +163,9 @@ def _complete(source: ActorSource, found: Sequence[Float32Array | None], num_fra
     parts = []
     for part, values in zip(CHANNELS, found, strict=True):
         width = int(np.prod(_item_shape(source, part)))
-        parts.append(np.zeros((num_frames, width), np.float32) if values is None else values[:num_frames])
+        if values is None:
+            values = np.zeros((num_frames, width), np.float32)
+        parts.append(values if len(values) == num_frames else values[:num_frames])
     valid = tuple(
         values is not None or source.animation(part) is None for part, values in zip(CHANNELS, found, strict=True)
     )
