@@ -12,7 +12,7 @@ multiplied by A once an update, so that no product depends on the number of fram
 
 `GramLosses.applies` proves beforehand that no error of a batch can reach the linear range, by norms (|w h| <= |w| |h|):
 results are those of the long way (`models.wide`) up to rounding. Sums over channels and frames that cancel are kept in
-float64. Products stay in float32 under autocast: in bfloat16, what cancels would be lost.
+float64. Under autocast only the gradient of W is made of products in bfloat16, in whose rounding losses would be lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from audio2face.models.layers import full_precision
-from audio2face.models.wide import FaceTerms, Readout, Workspace, frame_weights
+from audio2face.models.wide import FaceTerms, Readout, Workspace, add_product, frame_weights, operand
 
 _BLOCK_ROWS = 2048  # channels, whose weights stay in the processor's cache
 _DEVICE_BLOCK_ROWS = 1 << 15
@@ -95,6 +95,7 @@ class GramLosses:
         self._layers, self._shapes, self._workspace = layers, shapes, workspace
         self._weights = [_LayerGram(layer) for layer in layers]
         self._parts: dict[tuple[int, int], _Part] = {}
+        self._low = False
 
     def applies(
         self, terms: FaceTerms, actor: int, hidden: Sequence[Tensor], targets: Sequence[Tensor], lengths: Tensor | None
@@ -120,13 +121,23 @@ class GramLosses:
         return True
 
     def compute(
-        self, terms: FaceTerms, actor: int, hidden: Sequence[Tensor], targets: Sequence[Tensor], lengths: Tensor | None
+        self,
+        terms: FaceTerms,
+        actor: int,
+        hidden: Sequence[Tensor],
+        targets: Sequence[Tensor],
+        lengths: Tensor | None,
+        low: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Computes the terms of the wide parts; arguments as for `applies`, which must hold.
+
+        Args:
+            low: makes the products of `finish` in bfloat16.
 
         Returns:
             As `FaceTerms.compute`: the weighted sum, the terms before their weights, projection, and columns.
         """
+        self._low = low
         found = []
         with full_precision(hidden[0].device.type):
             for index, (values, coefficients) in enumerate(zip(hidden, targets, strict=True)):
@@ -151,7 +162,7 @@ class GramLosses:
         for index, gram in enumerate(self._weights):
             parts = [part for (_, of), part in self._parts.items() if of == index and part.has_gradient]
             if parts:
-                _add_gradients(gram.layer, parts, self._workspace)
+                _add_gradients(gram.layer, parts, self._workspace, self._low)
         self.clear()
 
     def clear(self) -> None:
@@ -412,16 +423,16 @@ def _column_offsets(part: _Part, read: Readout) -> Tensor:
     return part.layer.bias.detach()[read.columns] + part.shapes.offset[read.columns]
 
 
-def _add_gradients(layer: nn.Linear, parts: Sequence[_Part], workspace: Workspace) -> None:
+def _add_gradients(layer: nn.Linear, parts: Sequence[_Part], workspace: Workspace, low: bool) -> None:
     """Multiplies what the parts of all actors gathered by A, block by block of channels, and adds it to `.grad`."""
     weight = layer.weight.detach()
     width = weight.shape[1]
-    shared = torch.stack([part.outer[:width] for part in parts]).sum(0).float()
+    shared = operand(torch.stack([part.outer[:width] for part in parts]).sum(0).float(), low)
     target, beta = workspace.add_gradient(layer.weight)
     bias = torch.empty_like(layer.bias)
-    gathered = [_Gathered(part) for part in parts]
+    gathered = [_Gathered(part, low) for part in parts]
     for block in _rows(weight):
-        found = weight[block] @ shared
+        found = (operand(weight[block], low) @ shared).float()
         for one in gathered:
             one.add(found, block)
         if beta:
@@ -437,13 +448,17 @@ def _add_gradients(layer: nn.Linear, parts: Sequence[_Part], workspace: Workspac
 class _Gathered:
     """The gradients that a part gathered, beside those that go through the layer's weights alone, in float32."""
 
-    def __init__(self, part: _Part) -> None:
+    def __init__(self, part: _Part, low: bool) -> None:
+        self._low = low
         width = part.layer.weight.shape[1]
         self._part, self._constant = part, part.constant
-        self._outer_constant, self._outer_shapes = part.outer[width].float(), part.outer[width + 1 :].float()
+        self._outer_constant, self._outer_shapes = (
+            part.outer[width].float(),
+            operand(part.outer[width + 1 :].float(), low),
+        )
         self._weight, self._read = part.layer.weight.detach(), part.readout
         if part.stillness:
-            self._still_outer = part.still_outer.float()
+            self._still_outer = operand(part.still_outer.float(), low)
             still = torch.zeros_like(self._constant).index_copy_(0, part.still_rows, part.still)
             self._still = still[:, None]
         if self._read is not None:
@@ -452,13 +467,13 @@ class _Gathered:
     def add(self, found: Tensor, block: slice) -> None:
         """Adds the gradient of a block of channels to `[channels, width + 1]`, of weights and bias."""
         part, read = self._part, self._read
-        found.addmm_(part.shapes.components[:, block].t(), self._outer_shapes)
+        add_product(found, operand(part.shapes.components[:, block].t(), self._low), self._outer_shapes)
         found.addr_(self._constant[block], self._outer_constant)
         if part.stillness:
             rows = self._still[block, 0].nonzero()[:, 0]
             if len(rows):
-                moved = (self._still[block] * self._weight[block])[rows] @ self._still_outer
-                found[:, :-1].index_add_(0, rows, moved)
+                moved = operand(self._weight[block][rows], self._low) @ self._still_outer
+                found[:, :-1].index_add_(0, rows, self._still[block][rows] * moved)
         if read is not None and read.projection.shape[1]:
             found.addmm_(read.projection[block], self._projected)
 

@@ -73,12 +73,12 @@ def _blocks(rows: int, width: int, device: torch.device) -> Iterator[slice]:
         yield slice(start, min(start + size, width))
 
 
-def _operand(values: Tensor, low: bool) -> Tensor:
+def operand(values: Tensor, low: bool) -> Tensor:
     """What a product is made of: a copy in bfloat16, or the values themselves."""
     return values.bfloat16() if low else values
 
 
-def _add_product(target: Tensor, left: Tensor, right: Tensor, beta: float = 1.0) -> None:
+def add_product(target: Tensor, left: Tensor, right: Tensor, beta: float = 1.0) -> None:
     """Adds a product of operands to `beta * target`, which is ignored where beta is 0."""
     if left.dtype == target.dtype:
         torch.addmm(target, left, right, beta=beta, out=target)
@@ -99,7 +99,7 @@ class _WideInput(torch.autograd.Function):
         out = bias.expand(len(rows), -1).clone()
         blocks = _blocks(len(rows), rows.shape[1], x.device) if low else [slice(None)]
         for block in blocks:
-            _add_product(out, _operand(rows[:, block], low), _operand(weight[:, block], low).t())
+            add_product(out, operand(rows[:, block], low), operand(weight[:, block], low).t())
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
@@ -107,10 +107,10 @@ class _WideInput(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         rows, grad = x.flatten(0, -2), grads[0].flatten(0, -2)
         target, beta = ctx.workspace.add_gradient(weight)
-        left = _operand(grad, ctx.low).t()
+        left = operand(grad, ctx.low).t()
         blocks = _blocks(len(rows), rows.shape[1], x.device) if ctx.low else [slice(None)]
         for block in blocks:
-            _add_product(target[:, block], left, _operand(rows[:, block], ctx.low), beta)
+            add_product(target[:, block], left, operand(rows[:, block], ctx.low), beta)
         return None, None if ctx.workspace.in_place else target, grad.sum(0), None, None
 
 
@@ -125,11 +125,11 @@ class _WideOutput(torch.autograd.Function):
         out = workspace.take("output", (batch, frames, offset.shape[-1]), narrow.device)
         start = 0
         for hidden, weight, bias in zip(*[iter(layers)] * 3, strict=True):
-            rows = _operand(hidden.flatten(0, 1), low)
+            rows = operand(hidden.flatten(0, 1), low)
             for block in _blocks(len(rows), len(weight), rows.device):
                 part = slice(start + block.start, start + block.stop)
                 values = out[..., part]
-                _add_product(values.flatten(0, 1), rows, _operand(weight[block], low).t(), beta=0.0)
+                add_product(values.flatten(0, 1), rows, operand(weight[block], low).t(), beta=0.0)
                 values += offset[..., part] + bias[block]
             start += len(weight)
         torch.add(narrow, offset[..., start:], out=out[..., start:])
@@ -144,12 +144,12 @@ class _WideOutput(torch.autograd.Function):
             rows = hidden.flatten(0, 1)
             grad_hidden, grad_bias = torch.zeros_like(rows), torch.empty_like(bias)
             target, beta = workspace.add_gradient(weight)
-            right = _operand(rows, low)
+            right = operand(rows, low)
             for block in _blocks(len(rows), len(weight), rows.device):
                 values = grad[:, start + block.start : start + block.stop]
-                left = _operand(values, low)
-                _add_product(grad_hidden, left, _operand(weight[block], low))
-                _add_product(target[block], left.t(), right, beta)
+                left = operand(values, low)
+                add_product(grad_hidden, left, operand(weight[block], low))
+                add_product(target[block], left.t(), right, beta)
                 torch.sum(values, 0, out=grad_bias[block])
             found += [grad_hidden.view_as(hidden), None if workspace.in_place else target, grad_bias]
             start += len(weight)
@@ -204,12 +204,22 @@ class FaceOutputs:
         narrow: the remaining channels, `[batch, frames, narrow]`.
         offset: as for `wide_output`.
         workspace: as for `wide_output`.
+        low: whether products are made in bfloat16; by default, where autocast is on.
+
+    Attributes:
+        layers, narrow, offset, low: the arguments.
     """
 
     def __init__(
-        self, layers: Sequence[tuple[Tensor, nn.Linear]], narrow: Tensor, offset: Tensor, workspace: Workspace
+        self,
+        layers: Sequence[tuple[Tensor, nn.Linear]],
+        narrow: Tensor,
+        offset: Tensor,
+        workspace: Workspace,
+        low: bool | None = None,
     ) -> None:
-        self.layers, self.narrow, self.offset, self.workspace = layers, narrow, offset, workspace
+        self.layers, self.narrow, self.offset, self._workspace = layers, narrow, offset, workspace
+        self.low = torch.is_autocast_enabled(narrow.device.type) if low is None else low
 
     def __len__(self) -> int:
         """Number of items."""
@@ -221,13 +231,14 @@ class FaceOutputs:
         sides = zip(hidden, torch.split(self.narrow, sizes), torch.split(self.offset, sizes), strict=True)
         layers = [layer for _, layer in self.layers]
         return [
-            FaceOutputs(list(zip(values, layers, strict=True)), narrow, offset, self.workspace)
+            FaceOutputs(list(zip(values, layers, strict=True)), narrow, offset, self._workspace, self.low)
             for values, narrow, offset in sides
         ]
 
     def whole(self) -> Tensor:
         """The faces, as `wide_output` makes them."""
-        found: Tensor = wide_output(self.layers, self.narrow, self.offset, self.workspace)
+        with torch.autocast(self.narrow.device.type, torch.bfloat16, enabled=self.low):
+            found: Tensor = wide_output(self.layers, self.narrow, self.offset, self._workspace)
         return found
 
 

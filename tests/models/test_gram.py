@@ -58,7 +58,7 @@ class Trained:
         self.network = random_network().train()
         self.loss = DiffusionLoss(self.network.settings.sizes, WEIGHTS, [face(0), face(1)])
         self.shapes = shapes(self.network)
-        self.quadratic = quadratic
+        self.quadratic, self.low = quadratic, False
         for head in (self.network.heads.skin, self.network.heads.tongue):
             torch.nn.init.normal_(head[2].weight, std=0.01)
             torch.nn.init.normal_(head[2].bias, std=0.01)
@@ -78,7 +78,9 @@ class Trained:
         steps = None if lengths is None else torch.full((batch,), 20)
         torch.manual_seed(1)  # of dropout
         actor = torch.eye(2)[actors]
-        predicted = self.network(noisy, torch.full((batch,), 300), features, actor, 0.5 * actor, frames, steps)
+        timesteps = torch.full((batch,), 300)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+            predicted = self.network(noisy, timesteps, features, actor, 0.5 * actor, frames, steps)
         if self.quadratic:
             losses = self.loss.of_outputs(predicted, target, actors, frames)
         else:
@@ -180,6 +182,20 @@ def test_no_error_exceeds_the_bound(size: float) -> None:
         plain.run([1], None, size, 1.0)
     for error, limit in zip(largest, bounds, strict=True):
         assert error <= limit < 20 * error
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_products_in_bfloat16_are_near(size: float) -> None:
+    """Within and beyond the quadratic range; the network is called under autocast, and losses are computed outside."""
+    forms, plain = Trained(quadratic=True), Trained(quadratic=False)
+    forms.low = True
+    batches: Batches = [([1], None, size), ([1], None, size)]
+    found, own = forms.update(batches)
+    expected, true = plain.update(batches)
+    torch.testing.assert_close(found[0].total, expected[0].total, rtol=1e-2, atol=0.0)
+    for layer in LAYERS:
+        weight = f"{layer}.weight"
+        assert 1e-4 < float((own[weight] - true[weight]).norm() / true[weight].norm()) < 0.05
 
 
 def test_gradients_that_are_dropped_leave_no_trace() -> None:

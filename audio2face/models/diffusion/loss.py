@@ -201,7 +201,7 @@ class DiffusionLoss(nn.Module):
         assert self.gram is not None
         terms, sizes = self._face_terms(actor), self.sizes
         hidden = [values for values, _ in outputs.layers]
-        total, values, heights, columns = self.gram.compute(terms, actor, hidden, target.parts, lengths)
+        total, values, heights, columns = self.gram.compute(terms, actor, hidden, target.parts, lengths, outputs.low)
         own = outputs.narrow.float() + outputs.offset[..., sizes.skin + sizes.tongue :]
         widths = [sizes.jaw, sizes.eye]
         factors = (self.weights.jaw, 1.0)
