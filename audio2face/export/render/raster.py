@@ -93,7 +93,7 @@ def rasterise(points: Float32Array, triangles: Int32Array, width: int, height: i
     buffer = np.zeros(samples * height * width, np.uint64)
     outlines = _outlines(points, triangles, width, height, samples)
     triangle = np.repeat(np.arange(len(outlines.number), dtype=np.int32), outlines.num_rows)
-    row = _counted(outlines.num_rows)
+    row = _counted(outlines.num_rows, triangle)
     row += outlines.first_row.take(triangle)
     begin, count, nearness = _spans(outlines, triangle, row, width, samples)
     filled = np.flatnonzero(count > 0)
@@ -101,7 +101,7 @@ def rasterise(points: Float32Array, triangles: Int32Array, width: int, height: i
     count, nearness = count.take(filled), nearness.take(filled)
 
     run = np.repeat(np.arange(len(filled), dtype=np.int32), count)
-    along = _counted(count)
+    along = _counted(count, run)
     offset = (row % samples * height + row // samples) * width + begin
     keys = np.empty((len(run), 2), np.uint32)
     near = outlines.nearness[0].take(triangle).take(run)
@@ -192,9 +192,8 @@ def _spans(
     return begin, count, left
 
 
-def _counted(counts: Int32Array) -> Int32Array:
-    """Indices 0, 1, ... within consecutive groups of `counts` items."""
-    total = np.cumsum(counts, dtype=np.int32)
-    numbers = np.arange(total[-1] if len(total) else 0, dtype=np.int32)
-    numbers -= np.repeat(total - counts, counts)
+def _counted(counts: Int32Array, group: Int32Array) -> Int32Array:
+    """Indices 0, 1, ... within consecutive groups of `counts` items; `group` is the group of each item."""
+    numbers = np.arange(len(group), dtype=np.int32)
+    numbers -= (np.cumsum(counts, dtype=np.int32) - counts).take(group)
     return numbers

@@ -68,19 +68,31 @@ def shade(
     width = window.shape[1]
     planes = _ColourPlanes(positions, triangles, colours, len(visible.keys))
     flat = window.reshape(-1, 3).copy()
+    whole = flat.view("V3")[:, 0]  # pixels as single values, which are put in a third of the time
     inside = visible.inside(surface_of)
     chosen = np.flatnonzero(inside)
     pixels = visible.pixels.take(chosen)
-    flat[pixels] = planes.at(visible.triangles[0].take(chosen), pixels % width, pixels // width, 0)
+    whole[pixels] = planes.at(visible.triangles[0].take(chosen), *_places(pixels, width), 0).view("V3")[:, 0]
     chosen = np.flatnonzero(~inside)
     pixels = visible.pixels.take(chosen)
-    behind = flat[pixels].astype(np.float32)
+    behind = flat.take(pixels, axis=0).astype(np.float32)
     total = np.zeros_like(behind)
+    places = _places(pixels, width)
     for sample, (keys, numbers) in enumerate(zip(visible.keys, visible.triangles, strict=True)):
-        colour = planes.at(numbers.take(chosen), pixels % width, pixels // width, sample)
+        colour = planes.at(numbers.take(chosen), *places, sample)
         total += np.where(keys.take(chosen)[:, None] > 0, colour, behind)
-    flat[pixels] = total / len(visible.keys) + 0.5
+    total *= 1 / len(visible.keys)
+    total += 0.5
+    whole[pixels] = total.astype(np.uint8).view("V3")[:, 0]
     window[:] = flat.reshape(window.shape)
+
+
+def _places(pixels: npt.NDArray[np.intp], width: int) -> tuple[Float32Array, Float32Array]:
+    """Column and row of pixels, float32 `[pixels]` each."""
+    numbers = pixels.astype(np.int32)
+    rows = numbers // np.int32(width)
+    numbers -= rows * np.int32(width)
+    return numbers.astype(np.float32), rows.astype(np.float32)
 
 
 class _ColourPlanes:
@@ -100,21 +112,19 @@ class _ColourPlanes:
             right, below = one * y_2 - two * y_1, two * x_1 - one * x_2
             self._channels.append((corner[0] - right * x[0] - below * y[0], right, below))
 
-    def at(
-        self, numbers: npt.NDArray[np.uint32], across: npt.NDArray[np.intp], down: npt.NDArray[np.intp], sample: int
-    ) -> Picture:
+    def at(self, numbers: npt.NDArray[np.uint32], across: Float32Array, down: Float32Array, sample: int) -> Picture:
         """Colours of triangles at a sample of pixels, `[pixels, 3]`."""
-        x, y = across.astype(np.float32), down.astype(np.float32)
-        x += self._offsets[sample]
-        y += (sample + 0.5) / len(self._offsets)
+        x = across + np.float32(self._offsets[sample])
+        y = down + np.float32((sample + 0.5) / len(self._offsets))
+        triangles = numbers.astype(np.intp)  # which each `take` would convert
         found = np.empty((len(numbers), 3), np.uint8)
         for channel, (start, right, below) in enumerate(self._channels):
-            colour = right.take(numbers)
+            colour = right.take(triangles)
             colour *= x
-            slope = below.take(numbers)
+            slope = below.take(triangles)
             slope *= y
             colour += slope
-            colour += start.take(numbers)
+            colour += start.take(triangles)
             colour += 0.5
             np.maximum(colour, 0, out=colour)
             found[:, channel] = np.minimum(colour, 255, out=colour)
