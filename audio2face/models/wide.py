@@ -9,16 +9,16 @@ stay in the processor's cache. The results are those of the plain layers and los
 - `wide_output`: `cat([layer(hidden) for ...]) + offset`;
 - `FaceTerms.compute`: smooth L1, velocity and smoothness of frames, and what the lip losses read of them.
 
-Gradients of weights are added straight into `.grad`, whose memory is kept as well. Where a wrapper of the network
-collects gradients itself (DistributedDataParallel), they are returned to autograd instead. Under autocast the products
-are made in bfloat16, and all sums and gradients are kept in float32.
+Gradients of weights are added straight into `.grad`, whose memory is kept as well, beside autograd: where there are
+several processes, they are averaged by the training task. Under autocast the products are made in bfloat16, and all
+sums and gradients are kept in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +31,9 @@ _DEVICE_VALUES = 1 << 25  # of a block on an accelerator, where the number of it
 
 
 class Workspace:
-    """Memory that is kept between the steps of a training; what is taken under a name is overwritten by the next step.
+    """Memory that is kept between the steps of a training; what is taken under a name, the next step overwrites."""
 
-    Args:
-        in_place: adds gradients of wide weights into `.grad`; otherwise autograd gets them.
-    """
-
-    def __init__(self, in_place: bool = True) -> None:
-        self.in_place = in_place
+    def __init__(self) -> None:
         self._kept: dict[Any, Tensor] = {}
 
     def take(self, name: str, shape: Sequence[int], device: torch.device) -> Tensor:
@@ -51,12 +46,7 @@ class Workspace:
         return kept[:count].view(*shape)
 
     def add_gradient(self, weight: Tensor) -> tuple[Tensor, float]:
-        """The tensor to add a gradient into, and the factor of what it holds: 0 where it holds nothing yet.
-
-        Without `in_place` it is a new tensor, which the caller returns to autograd.
-        """
-        if not self.in_place:
-            return torch.zeros_like(weight), 1.0
+        """The tensor to add a gradient into, and the factor of what it holds: 0 where it holds nothing yet."""
         if weight.grad is not None:
             return weight.grad, 1.0
         kept = self._kept.get(id(weight))
@@ -111,7 +101,7 @@ class _WideInput(torch.autograd.Function):
         blocks = _blocks(len(rows), rows.shape[1], x.device) if ctx.low else [slice(None)]
         for block in blocks:
             add_product(target[:, block], left, operand(rows[:, block], ctx.low), beta)
-        return None, None if ctx.workspace.in_place else target, grad.sum(0), None, None
+        return None, None, grad.sum(0), None, None
 
 
 class _WideOutput(torch.autograd.Function):
@@ -151,7 +141,7 @@ class _WideOutput(torch.autograd.Function):
                 add_product(grad_hidden, left, operand(weight[block], low))
                 add_product(target[block], left.t(), right, beta)
                 torch.sum(values, 0, out=grad_bias[block])
-            found += [grad_hidden.view_as(hidden), None if workspace.in_place else target, grad_bias]
+            found += [grad_hidden.view_as(hidden), None, grad_bias]
             start += len(weight)
         return None, None, None, grads[0][..., start:], *found
 
@@ -196,34 +186,24 @@ def wide_output(
     return found
 
 
-class FaceOutputs:
+class FaceOutputs(NamedTuple):
     """What the last layers of a network make whole faces of, in training.
 
-    Args:
+    A tuple, in which DistributedDataParallel finds the tensors.
+
+    Attributes:
         layers: the last layers, each with its input `[batch, frames, width]`.
         narrow: the remaining channels, `[batch, frames, narrow]`.
         offset: as for `wide_output`.
         workspace: as for `wide_output`.
-        low: whether products are made in bfloat16; by default, where autocast is on.
-
-    Attributes:
-        layers, narrow, offset, low: the arguments.
+        low: whether products are made in bfloat16.
     """
 
-    def __init__(
-        self,
-        layers: Sequence[tuple[Tensor, nn.Linear]],
-        narrow: Tensor,
-        offset: Tensor,
-        workspace: Workspace,
-        low: bool | None = None,
-    ) -> None:
-        self.layers, self.narrow, self.offset, self._workspace = layers, narrow, offset, workspace
-        self.low = torch.is_autocast_enabled(narrow.device.type) if low is None else low
-
-    def __len__(self) -> int:
-        """Number of items."""
-        return len(self.narrow)
+    layers: Sequence[tuple[Tensor, nn.Linear]]
+    narrow: Tensor
+    offset: Tensor
+    workspace: Workspace
+    low: bool
 
     def split(self, sizes: list[int]) -> Sequence[FaceOutputs]:
         """The outputs of groups of items that follow each other."""
@@ -231,14 +211,14 @@ class FaceOutputs:
         sides = zip(hidden, torch.split(self.narrow, sizes), torch.split(self.offset, sizes), strict=True)
         layers = [layer for _, layer in self.layers]
         return [
-            FaceOutputs(list(zip(values, layers, strict=True)), narrow, offset, self._workspace, self.low)
+            FaceOutputs(list(zip(values, layers, strict=True)), narrow, offset, self.workspace, self.low)
             for values, narrow, offset in sides
         ]
 
     def whole(self) -> Tensor:
         """The faces, as `wide_output` makes them."""
         with torch.autocast(self.narrow.device.type, torch.bfloat16, enabled=self.low):
-            found: Tensor = wide_output(self.layers, self.narrow, self.offset, self._workspace)
+            found: Tensor = wide_output(self.layers, self.narrow, self.offset, self.workspace)
         return found
 
 

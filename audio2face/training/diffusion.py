@@ -38,6 +38,7 @@ from audio2face.training.data.dataset import TrainingData
 from audio2face.training.data.features import open_encoder
 from audio2face.training.data.segments import PcaDecoder, SegmentBatch, segment_losses
 from audio2face.training.distillation import with_pseudo_labels
+from audio2face.training.distributed import average_gradients, leave_out
 from audio2face.training.metrics import LIP_ERROR, SKIN_ERROR, FaceScores, HeldOutFrame
 from audio2face.training.pretrained import load_pretrained
 from audio2face.training.run_folder import TrainingRun, run_records
@@ -215,9 +216,8 @@ class DiffusionTask:
         self._constants = _constants(data.sources)
         self._settings = _settings(train, data, encoder)
         self.network = DiffusionNetwork(self._settings, self._constants, encoder).to(fabric.device)
-        # DistributedDataParallel collects the gradients that autograd gets.
-        self._workspace = Workspace(in_place=fabric.world_size == 1)
-        self.network.workspace = self._workspace
+        self.network.workspace = self._workspace = Workspace()
+        leave_out(fabric, self.network, self.network.wide_parameters)
         self._decoder = PcaDecoder(data.sources, train.TARGET_CHANNELS, train.RESCALE_TARGET_CHANNEL_DATA).to(
             fabric.device
         )
@@ -251,7 +251,7 @@ class DiffusionTask:
         layers = self.network.heads.wide_layers
         most = max(len(parts[0].components) for parts in shapes) if shapes else 0
         is_less = is_shorter(self._frames_of_update(), layers[0].in_features, most)
-        if shapes and is_less and self._workspace.in_place and self._fabric.device.type != "mps":  # has no float64
+        if shapes and is_less and self._fabric.device.type == "cpu":  # not measured on others
             self._loss_fn.gram = GramLosses(layers, shapes, self._workspace)
             self.network.leaves_faces = True
 
@@ -299,9 +299,10 @@ class DiffusionTask:
         return segment_losses(self._loss_fn.of_outputs, predicted, self._decoder.shaped(batch, whole), batch, valid)
 
     def finish_gradients(self) -> None:
-        """Adds the gradients of the last layers that updates as quadratic forms keep back."""
+        """Adds the gradients of the last layers that quadratic forms keep back, and averages those of wide layers."""
         if self._loss_fn.gram is not None:
             self._loss_fn.gram.finish()
+        average_gradients(self._fabric, self.network.wide_parameters.values())
 
     def commit_step(self) -> None:
         """Does nothing: there are no running statistics."""

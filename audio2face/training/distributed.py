@@ -13,14 +13,15 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from audio2face.config_base.types import Device, Precision
 from audio2face.errors import UserError
@@ -139,6 +140,36 @@ def all_reduce_mean(value: Tensor, items: int) -> Tensor:
     sums = torch.stack([value * items, value.new_tensor(items)])
     torch.distributed.all_reduce(sums)
     return sums[0] / sums[1]
+
+
+def leave_out(fabric: Fabric, network: nn.Module, names: Iterable[str]) -> None:
+    """Leaves parameters of a network out of DistributedDataParallel: `average_gradients` does its part for them.
+
+    Args:
+        fabric: before it wraps the network.
+        network: in all processes it gets these parameters of the first one.
+        names: of the parameters.
+    """
+    if fabric.world_size == 1:
+        return
+    left_out = set(names)
+    for name, parameter in network.named_parameters():
+        if name in left_out:
+            torch.distributed.broadcast(parameter.data, 0)
+    # A compiled network has them under longer names.
+    every = [*left_out, *(f"_orig_mod.{name}" for name in left_out)]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(network, every)  # type: ignore[no-untyped-call]
+
+
+def average_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> None:
+    """Averages the gradients of parameters over all processes."""
+    if fabric.world_size == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        torch.distributed.all_reduce(parameter.grad)
+        parameter.grad.div_(fabric.world_size)
 
 
 def all_reduce_any(fabric: Fabric, *flags: bool) -> tuple[bool, ...]:

@@ -94,13 +94,12 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wide, "_SMALLEST_BLOCK", 8)
 
 
-@pytest.mark.parametrize("in_place", [True, False])
 @pytest.mark.parametrize("name", CASES)
-def test_losses_and_gradients_are_those_of_the_plain_form(name: str, in_place: bool) -> None:
+def test_losses_and_gradients_are_those_of_the_plain_form(name: str) -> None:
     """Over two updates of two batches each, of which the second finds kept memory."""
     case, loss_fn = CASES[name], DiffusionLoss(random_network().settings.sizes, WEIGHTS, [face(0), face(1)])
     plain, fused = random_network().train(), random_network().train()
-    fused.workspace = Workspace(in_place)
+    fused.workspace = Workspace()
     for _ in range(2):
         for network in (plain, fused):
             network.zero_grad(set_to_none=True)

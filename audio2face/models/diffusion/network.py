@@ -109,7 +109,8 @@ class GeometryHeads(nn.Module):
         """
         hidden = [head[:-1](x) for head in (self.skin, self.tongue)]
         layers = list(zip(hidden, self.wide_layers, strict=True))
-        return FaceOutputs(layers, torch.cat([self.jaw(x), self.eye(x)], dim=-1), neutral, workspace)
+        narrow = torch.cat([self.jaw(x), self.eye(x)], dim=-1)
+        return FaceOutputs(layers, narrow, neutral, workspace, torch.is_autocast_enabled(x.device.type))
 
 
 _GRU_DROPOUT = 0.3  # between its layers
@@ -261,6 +262,14 @@ class DiffusionNetwork(nn.Module):
         scale = constants.scale.to(torch.float32).repeat_interleave(widths, dim=1)
         self.register_buffer("neutral", constants.neutral.to(torch.float32), persistent=False)
         self.register_buffer("scale", scale, persistent=False)
+
+    @property
+    def wide_parameters(self) -> dict[str, nn.Parameter]:
+        """The parameters by name, whose gradients do not go through autograd where there is a workspace."""
+        first = [part.linear.weight for part in (self.geometry.skin, self.geometry.tongue)]
+        last = [parameter for layer in self.heads.wide_layers for parameter in (layer.weight, layer.bias)]
+        wide = {id(parameter) for parameter in (*first, *last)}
+        return {name: parameter for name, parameter in self.named_parameters() if id(parameter) in wide}
 
     def forward(
         self,
