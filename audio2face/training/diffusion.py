@@ -25,6 +25,7 @@ from audio2face.models.diffusion.process import (
     original_timesteps,
     random_noise,
     sample_timesteps,
+    signal_and_spread,
 )
 from audio2face.models.diffusion.sampling import sample_clip
 from audio2face.models.encoders import SpeechEncoder
@@ -284,8 +285,12 @@ class DiffusionTask:
         whole = functools.cache(lambda: self._decoder(batch, self._workspace.take("target", shape, device)))
         steps = sample_timesteps(self._schedule, len(batch.skin), self.generators["steps"])
         noise = self._workspace.take("noise", shape, device).normal_(generator=self.generators["noise"])
+        if self.network.leaves_faces:
+            noisy = self._decoder.diffuse(batch, noise, *signal_and_spread(self._schedule, steps))
+        else:
+            noisy = add_noise_(self._schedule, whole(), steps, noise)
         predicted = network(
-            add_noise_(self._schedule, whole(), steps, noise),
+            noisy,
             original_timesteps(self._schedule, steps),
             batch.audio,
             batch.actor,

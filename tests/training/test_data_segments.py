@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from audio2face.audio import read_track
 from audio2face.config import Configuration, TrainDiffusion
+from audio2face.models.diffusion.process import add_noise, make_noise_schedule, signal_and_spread
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.audio import noise, shift_pitch
 from audio2face.training.data.clips import TrainingClip, TrainingShot
@@ -215,6 +216,14 @@ def test_each_actor_of_a_batch_has_its_own_components(
         whole = poses_of_shot(source, shot)
         doubled = functional.interpolate(whole.T[None], scale_factor=2, mode="linear", align_corners=False)[0].T
         assert torch.allclose(target[item].double(), doubled[20:50], atol=3e-6)
+    schedule, steps, drawn = (
+        make_noise_schedule("cosine", 1000),
+        torch.tensor([0, 400, 999, 7]),
+        torch.randn_like(target),
+    )
+    expected = add_noise(schedule, target, steps, drawn)
+    found = poses.diffuse(batch, drawn, *signal_and_spread(schedule, steps))
+    assert torch.allclose(found, expected, atol=1e-6)
 
 
 def test_whole_clips_are_decoded_in_blocks(configure: Configure) -> None:

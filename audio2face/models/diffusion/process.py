@@ -195,6 +195,12 @@ def add_noise_(schedule: NoiseSchedule, x0: Tensor, steps: Tensor, noise: Tensor
     return noise.addcmul_(x0, signal)
 
 
+def signal_and_spread(schedule: NoiseSchedule, steps: Tensor) -> tuple[list[float], list[float]]:
+    """The factors of signal and noise in `add_noise`, of each item."""
+    power = schedule.alphas_cumprod[steps.cpu().numpy()]
+    return np.sqrt(power).tolist(), np.sqrt(1 - power).tolist()
+
+
 def fixed_noise(noise: Tensor) -> NoiseSource:
     """Reads noise from a tensor `[batch, steps + 1, frames, channels]`; a batch of one broadcasts."""
     return lambda index, start, stop: noise[:, index, start:stop]

@@ -82,6 +82,26 @@ class PcaDecoder(nn.Module):
         return target
 
     @torch.no_grad()
+    def diffuse(self, batch: SegmentBatch, noise: Tensor, signal: Sequence[float], spread: Sequence[float]) -> Tensor:
+        """Turns noise into noisy targets in its own memory, without a tensor of clean ones.
+
+        Args:
+            batch: as for `forward`.
+            noise: float32 `[batch, frames, channels]`.
+            signal: factor of the targets of each item.
+            spread: factor of the noise of each item.
+
+        Returns:
+            `noise`.
+        """
+        for item, actor in enumerate(batch.actors):
+            components = self.actors[actor]
+            assert isinstance(components, _ActorComponents)
+            for channel, values in zip(self.channels, torch.split(noise[item], self.widths, dim=-1), strict=True):
+                components.diffuse(channel, batch, item, values, signal[item], spread[item])
+        return noise
+
+    @torch.no_grad()
     def shaped(self, batch: SegmentBatch, whole: Callable[[], Tensor]) -> ShapedTargets:
         """The targets of a batch whose skin and tongue are poses, without making them.
 
@@ -148,6 +168,20 @@ class _ActorComponents(nn.Module):
             torch.div(batch.eye[item], self.eye_scale, out=values)
         else:
             values.copy_(getattr(batch, channel.removesuffix("_coeffs"))[item])
+
+    def diffuse(
+        self, channel: Channel, batch: SegmentBatch, item: int, noise: Tensor, signal: float, spread: float
+    ) -> None:
+        """Turns noise `[frames, width]` into the noisy values of one channel of one item."""
+        if channel in ("skin_pose", "tongue_pose"):
+            part = channel.removesuffix("_pose")
+            mean, components = getattr(self, f"{part}_mean"), getattr(self, f"{part}_components")
+            coefficients = getattr(batch, part)[item, :, : len(components)]
+            noise.addmm_(coefficients, components, beta=spread, alpha=signal).add_(mean, alpha=signal)
+        else:
+            clean = torch.empty_like(noise)
+            self.write(channel, batch, item, clean)
+            noise.mul_(spread).add_(clean, alpha=signal)
 
     def _register(self, name: str, constant: np.ndarray) -> None:
         self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(constant, np.float32)), persistent=False)
