@@ -192,7 +192,8 @@ def main(argv: list[str]) -> int:
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
         parts = plan(options.folder, options.seed, seconds_of)
-        with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        # eSpeak NG's sound depends on all that a process has spoken before, so each part has a process of its own.
+        with ProcessPoolExecutor(options.processes, get_context("spawn"), max_tasks_per_child=1) as pool:
             made = sum(pool.map(make_part, parts))
     except UserError as error:
         fail(error)
