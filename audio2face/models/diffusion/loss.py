@@ -242,17 +242,18 @@ class DiffusionLoss(nn.Module):
         total, values, heights, columns = found
         terms = {"diffusion": values[0]}
         zero = total.new_zeros(())
-        true = None if lips is None or true_lips is None else lips.positions(true_lips)
         if weights.lip_distance:
             exponent = weights.lip_distance_exponent
             distance = (
                 zero
-                if lips is None or true is None
-                else lip_distance_loss(heights + lips.lip_mean, lips.heights(true), exponent, lengths=lengths)
+                if lips is None or true_lips is None
+                else lip_distance_loss(heights + lips.lip_mean, lips.heights(true_lips), exponent, lengths=lengths)
             )
             terms["lip_dist"], total = distance, total + weights.lip_distance * distance
         if weights.lip_position:
-            position = zero if lips is None or true is None else position_loss(lips.positions(columns), true, lengths)
+            position = zero
+            if lips is not None and true_lips is not None:
+                position = position_loss(lips.positions(columns), lips.positions(true_lips), lengths)
             terms["lip_position"], total = position, total + weights.lip_position * position
         if weights.velocity:
             terms["velocity"] = values[1]
@@ -370,10 +371,10 @@ class _ActorTerms(nn.Module):
         upper, lower = self.lip_columns
         return self.scale * (target_skin[..., upper] - target_skin[..., lower])
 
-    def heights(self, positions: Tensor) -> Tensor:
-        """The heights of `true_heights`, of the result of `positions`."""
-        upper, lower = torch.chunk(positions[..., 1], 2, dim=-1)
-        return upper - lower
+    def heights(self, values: Tensor) -> Tensor:
+        """The heights of `true_heights`, of the normalised channels `lip_values`."""
+        upper, lower = torch.chunk(values[..., 1::3], 2, dim=-1)
+        return self.scale * (upper - lower)
 
     def positions(self, values: Tensor) -> Tensor:
         """Turns the normalised channels `lip_values` into positions, `[batch, frames, points, 3]`."""
