@@ -35,7 +35,7 @@ from audio2face.io.atomic import atomic_write
 from audio2face.preproc.matmul import fastest_backend
 from audio2face.preproc.poses import stack_poses
 from audio2face.preproc.prune import prune_similar
-from audio2face.preproc.selection import GramColumns, select_distinct
+from audio2face.preproc.selection import select_distinct
 from audio2face.preproc.steps import PeakMemory, each_shot
 from audio2face.preproc.tongue import stabilise
 from audio2face.types import FloatArray, Int64Array
@@ -175,17 +175,13 @@ def run_stage(actor: Actor, folder: Path, radius: float, tongue_radius: float) -
     num_kept = sum(map(len, kept.values()))
     print(f"    {num_kept} frames kept")
     poses = stage.run("skin: stack", lambda: stack_poses(actor.skin, kept, folder / "kept.npy"))
-    columns = GramColumns(poses, fastest_backend())
     before = stage.seconds
-    picks = stage.run("skin: select", lambda: list(select_distinct(columns, ITERATIONS)))
+    picks = stage.run("skin: select", lambda: list(select_distinct(poses, ITERATIONS, products=fastest_backend())))
     selecting = stage.seconds - before
     rows = [pick.row for pick in picks]
-    sketched = min(512, num_kept)
     print(
         f"    {len(rows)} selected, error {picks[4].error:.3g} to {picks[-1].error:.3g}, "
-        f"{picks[-1].num_components} components; {columns.num_passes} passes, "
-        f"{columns.num_fetched - sketched} columns fetched beyond the sketch, "
-        f"{len(rows) / (columns.num_fetched - sketched):.0%} of them used"
+        f"{picks[-1].num_components} components"
     )
     basis = stage.run("skin: basis", lambda: fit_basis(poses[np.sort(rows)], actor.neutral.reshape(-1)))
     print(f"    {basis.num_components} components")

@@ -1,11 +1,12 @@
-"""Selects distinct poses by greedy reconstruction error, from columns of the poses' Gram matrix.
+"""Selects distinct poses by greedy reconstruction error.
 
-The matrix of poses, usually on disk, is read in few passes, each of which computes dozens of columns.
+One pass over all poses, usually on disk, sketches them. From the sketch follow bounds of every error; the few poses
+whose bounds allow for the largest error are read, and compared in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -16,125 +17,11 @@ from audio2face.console import LOGGER
 from audio2face.geometry.frames import PoseReader, blocks_of, in_threads
 from audio2face.geometry.pca import principal_pairs
 from audio2face.preproc.artifacts import intermediate_folder, write_frame_lists
-from audio2face.preproc.matmul import ColumnTable, MatmulBackend, NumpyBackend, fastest_backend
+from audio2face.preproc.matmul import MatmulBackend, NumpyBackend, fastest_backend
+from audio2face.preproc.pose_sketch import SLACK, PoseSketch
 from audio2face.preproc.poses import KeptPoses, frames_by_shot, stack_poses
 from audio2face.preproc.steps import Steps, StepStore
-from audio2face.types import AnyArray, FloatArray, Int64Array
-
-_ANCHOR_BYTES = 384 << 20  # float64 poses whose columns are computed in one pass
-_PARTS = 4  # of all poses, which threads process
-_KEPT_BYTES = 256 << 20  # of columns that are not needed yet
-
-
-class GramColumns:
-    """Columns of the Gram matrix of all poses about a fixed pose, in float64.
-
-    Subtracting the fixed pose keeps the numbers small, so that distances, as differences of inner products, stay exact.
-
-    Attributes:
-        products: backend for products.
-        num_passes: number of passes over all poses.
-        num_fetched: number of columns computed.
-    """
-
-    def __init__(self, poses: FloatArray | KeptPoses, products: MatmulBackend | None = None) -> None:
-        """Reads only the first pose.
-
-        Args:
-            poses: `[poses, coords]` float32, may be a memory map or read from the shots; finite.
-            products: backend for products; None for the CPU.
-        """
-        self.products = products or NumpyBackend()
-        self._poses = poses
-        self._centre = self._read(np.zeros(1, np.int64))[0].astype(np.float64)
-        self._squared_norms: FloatArray | None = None
-        self._fetched: dict[int, FloatArray] = {}
-        self.num_passes = 0
-        self.num_fetched = 0
-
-    def __len__(self) -> int:
-        """Number of poses."""
-        return len(self._poses)
-
-    def __contains__(self, row: int) -> bool:
-        """Whether `take` can return the column of this pose."""
-        return row in self._fetched
-
-    @property
-    def squared_norms(self) -> FloatArray:
-        """The diagonal of the Gram matrix, `[poses]`; available after the first `fetch`."""
-        assert self._squared_norms is not None, "nothing was fetched yet"
-        return self._squared_norms
-
-    def take(self, row: int) -> FloatArray:
-        """Returns the inner products `[poses]` with a fetched pose, and releases the column."""
-        return self._fetched.pop(row)
-
-    def fetched(self, rows: Int64Array) -> FloatArray:
-        """Returns the inner products with fetched poses, `[rows, poses]`, and keeps the columns."""
-        return np.stack([self._fetched[row] for row in rows.tolist()])
-
-    def fetch(self, rows: Int64Array) -> None:
-        """Computes the columns of these poses, usually in one pass; the latest ones that were not taken are kept."""
-        for part in blocks_of(len(rows), len(self._centre) * 8, _ANCHOR_BYTES):
-            self._fetch(rows[part])
-
-    def _fetch(self, rows: Int64Array) -> None:
-        """Computes the columns of these poses in one pass."""
-        products = self.products
-        order = np.argsort(rows)
-        anchors = products.centred(self._read(rows[order]), self._centre)
-        columns = np.empty((len(rows), len(self._poses)))
-        norms = np.empty(len(self._poses)) if self._squared_norms is None else None
-
-        def fill(part: slice) -> None:
-            cuts = list(blocks_of(part.stop - part.start, len(self._centre) * 4))
-            buffer = np.empty((cuts[0].stop, len(self._centre)), np.float32)  # takes no memory where it stays unused
-            for block in cuts:
-                cut = slice(part.start + block.start, part.start + block.stop)
-                own = None if norms is None else norms[cut]
-                columns[order, cut] = products.against(anchors, self._block(cut, buffer), self._centre, own)
-
-        in_threads(fill, blocks_of(len(self), 1, -(-len(self) // _PARTS)))
-        if norms is not None:
-            self._squared_norms = norms
-        # Each by itself: a view would keep the columns of the whole pass.
-        self._fetched.update((row, column.copy()) for row, column in zip(rows.tolist(), columns, strict=True))
-        while len(self._fetched) > max(len(rows), _KEPT_BYTES // columns[0].nbytes):
-            self._fetched.pop(next(iter(self._fetched)))
-        self.num_passes += 1
-        self.num_fetched += len(rows)
-
-    def _read(self, rows: Int64Array) -> FloatArray:
-        """Reads poses of increasing number."""
-        return self._poses.read(rows) if isinstance(self._poses, KeptPoses) else self._poses[rows]
-
-    def _block(self, cut: slice, buffer: FloatArray) -> FloatArray:
-        """Reads consecutive poses, into the buffer if they must be copied."""
-        if isinstance(self._poses, KeptPoses):
-            return self._poses.read(np.arange(cut.start, cut.stop), buffer)
-        return self._poses[cut]
-
-
-class NystromGram:
-    """Approximates the Gram matrix from a few of its columns (Nystrom's method), without reading the poses.
-
-    Exact on its diagonal, and where the sampled poses span all others.
-    """
-
-    def __init__(self, columns: GramColumns, sample: Int64Array) -> None:
-        """Takes the columns of `sample`, which must have been fetched."""
-        taken = columns.fetched(sample)
-        values, vectors = principal_pairs(taken[:, sample], 1.0)
-        self._scores: FloatArray = (vectors / np.sqrt(values)).T @ taken
-        self._squared_norms = columns.squared_norms
-
-    def column(self, row: int) -> FloatArray:
-        """Returns approximate inner products `[poses]` with one pose."""
-        found = self._scores[:, row] @ self._scores
-        found[row] = self._squared_norms[row]
-        return np.asarray(found)
-
+from audio2face.types import AnyArray, Float32Array, Float64Array, FloatArray, Int64Array
 
 STACK_SHARE, SELECT_SHARE = 0.05, 0.5  # of the whole stage's time
 _COPIED_SHARE = 0.5  # of all frames
@@ -181,14 +68,13 @@ def select_and_record(
     if not store.has("skin_picks"):
         found = []
         copy = np.load(path, mmap_mode="r", allow_pickle=False) if copied else rows
-        columns = GramColumns(copy, fastest_backend())
-        expected = min(settings.SKIN_SELECT_DISTINCT_MAX_ITER, len(columns))
+        expected = min(settings.SKIN_SELECT_DISTINCT_MAX_ITER, len(copy))
         for pick in select_distinct(
-            columns,
+            copy,
             max_iterations=settings.SKIN_SELECT_DISTINCT_MAX_ITER,
             num_seeds=settings.SKIN_SELECT_DISTINCT_NUM_SEEDS,
             variance_threshold=settings.SKIN_SELECT_DISTINCT_VARIANCE_THRESHOLD,
-            scratch=path.parent,
+            products=fastest_backend(),
         ):
             found.append(pick)
             if settings.VERBOSE:
@@ -215,14 +101,12 @@ def _write_lists(picks: Selections, kept: Mapping[str, Int64Array], settings: Pr
             write_frame_lists(run, f"pca_{iteration}", frames_by_shot(chosen, kept))
 
 
-_FEW_POSES = 2048  # all their columns take 32 MB
-_FEW_PER_STEP = 5  # fewer poses for each step: cheaper to fetch all columns than to predict which are needed
-_SKETCH_POSES = 512  # span the motion of an actor except for details: most predictions are right
-_FEWEST_SKETCH_POSES = 64
-_LOOKAHEAD_STEPS = 48
-_PASS_COLUMNS = 64  # enough for the product to take as long as the reading
-_RUNNERS_UP = 4  # poses that a step may take instead, where the sketch errs
-_COLUMN_BYTES = 128 << 20  # of columns that are sketched or fetched together: fewer columns with many poses
+_FEWEST_SKETCHED, _MOST_SKETCHED = 192, 512  # poses that span the motion of an actor except for details
+_SKETCH_BYTES = 256 << 20  # of which there may be fewer where poses are very many
+_SCORE_BYTES = 4 << 20
+_FIRST, _LIKELY = 4, 48  # poses that are compared first; that are read together, as they may soon be compared
+_AT_ONCE = 256 << 20  # bytes of float64 poses that are compared together
+_KNOWN_BYTES = 256 << 20  # of products with selected poses that are kept for the next steps
 _EXHAUSTED = 1e-6  # errors below this part of the largest distance are rounding
 
 
@@ -242,11 +126,11 @@ class Selection:
 
 
 def select_distinct(
-    columns: GramColumns,
+    poses: FloatArray | KeptPoses,
     max_iterations: int = 787,
     variance_threshold: float = 0.9999,
     num_seeds: int = 4,
-    scratch: Path | None = None,
+    products: MatmulBackend | None = None,
 ) -> Iterator[Selection]:
     """Selects evenly spaced seeds, then repeatedly the pose with the largest reconstruction error.
 
@@ -254,109 +138,240 @@ def select_distinct(
     equal errors the first is taken.
 
     Args:
-        columns: inner products of the candidate poses.
+        poses: the candidates, `[poses, coords]` float32, may be a memory map or read from the shots; finite.
         max_iterations: number of poses to select after the seeds.
         variance_threshold: each PCA keeps the fewest components whose share of the variance exceeds this.
         num_seeds: poses selected before the first PCA; fewer if there are fewer poses.
-        scratch: folder for large tables; None to keep everything in memory.
+        products: backend for products; None for the CPU.
 
     Yields:
         The selection step by step, seeds first.
     """
-    count = len(columns)
+    count = len(poses)
     seeds = np.unique((count / num_seeds * np.arange(num_seeds)).astype(np.int64))
-    capacity = min(len(seeds) + max_iterations, count)
-    few = count <= min(_FEW_POSES, _FEW_PER_STEP * capacity)
-    at_once = max(1, _COLUMN_BYTES // (8 * count))
-    wanted = min(_SKETCH_POSES, at_once, max(_FEWEST_SKETCH_POSES, 2 * max_iterations))
-    sketched = np.unique(np.linspace(0, count - 1, wanted).astype(np.int64))
-    columns.fetch(np.arange(count) if few else np.union1d(seeds, sketched))
-    sketch = None if few else NystromGram(columns, sketched)
-    table = columns.products.table(capacity, count, scratch)
-    chosen = _SelectedPoses(columns.squared_norms, table, capacity, variance_threshold)
+    chosen = _SelectedPoses(
+        _Rows(poses),
+        capacity=min(len(seeds) + max_iterations, count),
+        variance_threshold=variance_threshold,
+        products=products or NumpyBackend(),
+    )
     for row in seeds.tolist():
-        chosen.add(row, columns.take(row))
+        chosen.add(row)
         yield Selection(row, float("inf"), 0)
-    for step in range(max_iterations):
+    for _ in range(max_iterations):
         pick = chosen.worst()
         if pick is None:
             return
-        if sketch is not None and pick.row not in columns:
-            most = min(_PASS_COLUMNS, at_once)
-            expected = _lookahead(chosen, sketch, pick, min(_LOOKAHEAD_STEPS, most, max_iterations - step))
-            columns.fetch(np.array([row for row in expected if row not in columns][:most]))
-        chosen.add(pick.row, columns.take(pick.row))
+        chosen.add(pick.row)
         yield pick
 
 
-def _lookahead(chosen: _SelectedPoses, sketch: NystromGram, first: Selection, steps: int) -> list[int]:
-    """Predicts the rows of the next steps from the sketch, `first` and onwards, then those that came next to them."""
-    before, others = len(chosen.rows), []
-    pick: Selection | None = first
-    while pick is not None:
-        others += chosen.worst_rows(_RUNNERS_UP)
-        chosen.add(pick.row, sketch.column(pick.row))
-        pick = chosen.worst() if len(chosen.rows) < before + steps else None
-    expected = chosen.rows[before:]
-    chosen.truncate(before)
-    return list(dict.fromkeys([*expected, *others]))
+@dataclass(frozen=True)
+class _Rows:
+    """The candidates as rows."""
+
+    poses: FloatArray | KeptPoses
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def read(self, rows: Int64Array) -> Float32Array:
+        """Reads poses of increasing number."""
+        return np.asarray(self.poses.read(rows) if isinstance(self.poses, KeptPoses) else self.poses[rows])
+
+    def block(self, cut: slice, buffer: Float32Array) -> Float32Array:
+        """Reads consecutive poses, into the buffer if they must be copied."""
+        if isinstance(self.poses, KeptPoses):
+            return self.poses.read(np.arange(cut.start, cut.stop), buffer)
+        return self.poses[cut]
+
+
+class _ExactProducts:
+    """Inner products with the selected poses about a centre, in float64, of those poses that are asked for.
+
+    Attributes:
+        count: number of selected poses.
+    """
+
+    def __init__(self, rows: _Rows, centre: FloatArray, capacity: int, products: MatmulBackend) -> None:
+        self.count = 0
+        self._rows, self._centre, self._products = rows, centre, products
+        self._selected = np.empty((capacity, len(centre)), np.float32)
+        self._gram = np.empty((capacity, capacity))
+        self._known: dict[int, tuple[int, float, Float64Array]] = {}  # number of products, squared norm, products
+
+    def __contains__(self, row: int) -> bool:
+        """Whether products of this pose are known."""
+        return row in self._known
+
+    @property
+    def gram(self) -> Float64Array:
+        """Inner products of the selected poses, `[selected, selected]`."""
+        return self._gram[: self.count, : self.count]
+
+    def select(self, row: int) -> None:
+        """Appends a pose."""
+        inner, norms = self.of(np.array([row]))
+        count = self.count
+        self._selected[count] = self._rows.read(np.array([row]))[0]
+        self._gram[count, :count] = self._gram[:count, count] = inner[0]
+        self._gram[count, count] = norms[0]
+        self._known.pop(row)
+        self.count += 1
+
+    def of(self, rows: Int64Array) -> tuple[Float64Array, Float64Array]:
+        """Returns the products of poses of increasing number `[rows, selected]`, and their squared norms `[rows]`."""
+        if len(self._known) * self._gram[0].nbytes > _KNOWN_BYTES:
+            self._known = {row: self._known[row] for row in rows.tolist() if row in self._known}
+        known = np.array([self._known[row][0] if row in self._known else -1 for row in rows.tolist()])
+        for done in np.unique(known[known < self.count]).tolist():
+            behind = rows[known == done]
+            for cut in blocks_of(len(behind), self._centre.nbytes, _AT_ONCE):
+                self._extend(behind[cut], done)
+        found = [self._known[row] for row in rows.tolist()]
+        return np.stack([inner[: self.count] for _, _, inner in found]), np.array([norm for _, norm, _ in found])
+
+    def _extend(self, rows: Int64Array, done: int) -> None:
+        """Adds the products with the poses selected since, and those with all to poses that are new (`done` -1)."""
+        poses = self._rows.read(rows)
+        centred = self._products.centred(poses, self._centre)
+        norms = np.empty(len(rows))
+        if done < 0:
+            self._products.against(centred[:1], poses, self._centre, norms)
+        since = slice(max(done, 0), self.count)
+        inner = self._products.against(centred, self._selected[since], self._centre)
+        for number, row in enumerate(rows.tolist()):
+            _, norm, table = self._known.get(row, (0, float(norms[number]), np.empty(len(self._gram))))
+            table[since] = inner[number]
+            self._known[row] = self.count, norm, table
 
 
 class _SelectedPoses:
-    """The selected poses, their columns, and the errors of all others.
+    """The selected poses, and the errors of all others.
+
+    A pose is x = q + r, with q in the space of the sketch and r outside of it, known by its length only. With the
+    mean m of the selected poses and the components U of their PCA, its squared error is
+
+        |x - m|^2 - |U'(x - m)|^2 = |x|^2 - 2 q.m + |m|^2 - |s|^2 - 2 r.b - |U'r|^2,  s = U'q - U'm,  b = r_m + U_out s
+
+    where r_m and U_out are what lies outside of m and U. These are sums of selected poses, whose products are known
+    exactly, so that |b| follows, and with it a bound of all but the last two terms.
 
     Args:
-        squared_norms: `[poses]`, diagonal of the Gram matrix.
-        table: holds the columns of the selected poses.
+        rows: all poses.
         capacity: maximum number of selected poses.
         variance_threshold: share of the variance that the PCA of the selected poses exceeds.
+        products: backend for products.
     """
 
-    def __init__(self, squared_norms: FloatArray, table: ColumnTable, capacity: int, variance_threshold: float) -> None:
+    def __init__(self, rows: _Rows, capacity: int, variance_threshold: float, products: MatmulBackend) -> None:
+        wanted = min(max(_FEWEST_SKETCHED, capacity), _MOST_SKETCHED, max(1, _SKETCH_BYTES // (4 * len(rows))))
+        anchors = np.unique(np.linspace(0, len(rows) - 1, wanted).astype(np.int64))
         self.rows: list[int] = []
-        self._columns = table
-        self._products = np.empty((capacity, capacity))  # inner products of the selected poses
-        self._column_sum: FloatArray = np.zeros(len(squared_norms))
-        self._squared_norms = squared_norms
-        self._squared_errors = squared_norms
+        self._sketch = PoseSketch.create(rows.read(anchors), len(rows), rows.block, products, threads=True)
+        self._outside = self._sketch.outside()[1]
+        self._exact = _ExactProducts(rows, self._sketch.centre, capacity, products)
         self._variance_threshold = variance_threshold
 
-    def add(self, row: int, column: FloatArray) -> None:
-        count = len(self.rows)
+    def add(self, row: int) -> None:
+        """Appends a pose."""
+        self._exact.select(row)
         self.rows.append(row)
-        self._columns.set(count, column)
-        self._column_sum += column
-        self._products[count, : count + 1] = self._products[: count + 1, count] = column[self.rows]
-
-    def truncate(self, count: int) -> None:
-        del self.rows[count:]
-        self._column_sum = self._columns.sum(count)
-
-    def worst_rows(self, count: int) -> list[int]:
-        """Returns the poses that were reconstructed worst when `worst` was called last, worst first."""
-        errors = self._squared_errors
-        worst = np.argpartition(-errors, min(count, len(errors)) - 1)[:count]
-        found: list[int] = worst[np.argsort(-errors[worst])].tolist()
-        return found
 
     def worst(self) -> Selection | None:
         """Returns the pose with the largest reconstruction error; None if all are reconstructed."""
-        count = len(self.rows)
-        products = self._products[:count, :count]
-        row_means = self._column_sum / count
-        chosen_means = row_means[self.rows]
-        grand_mean = chosen_means.mean()
-        centred = products - chosen_means[:, None] - chosen_means + grand_mean
-        # Distances from the mean of the selected poses.
-        squared: FloatArray = self._squared_norms - 2.0 * row_means + grand_mean
-        farthest = squared.max()
-        values, vectors = principal_pairs(centred, self._variance_threshold)
+        if len(self.rows) == len(self._outside):
+            return None
+        products = self._exact.gram
+        means = products.mean(axis=0)
+        square = float(means.mean())  # of the mean
+        values, vectors = principal_pairs(products - means[:, None] - means + square, self._variance_threshold)
         # Eigenvectors of centred products sum to zero, so only the mean of the selected poses matters.
         weights = (vectors - vectors.mean(axis=0)) / np.sqrt(values)
-        squared -= self._columns.squared_scores(weights, chosen_means @ weights)
-        squared[self.rows] = 0.0
-        self._squared_errors = squared
-        row = int(squared.argmax())
-        if squared[row] <= farthest * _EXHAUSTED**2:
+        bounds = _Bounds.create(self._sketch, self._outside, self.rows, products, weights)
+
+        def errors(rows: Int64Array) -> FloatArray:
+            inner, norms = self._exact.of(rows)
+            scores = inner @ weights - means @ weights
+            return np.asarray(norms - 2.0 * inner.mean(axis=1) + square - np.einsum("ij,ij->i", scores, scores))
+
+        row, error = self._largest(bounds, errors)
+        if error <= bounds.farthest * _EXHAUSTED**2:
             return None
-        return Selection(row, float(np.sqrt(squared[row])), weights.shape[1])
+        return Selection(row, float(np.sqrt(error)), weights.shape[1])
+
+    def _largest(self, bounds: _Bounds, errors: Callable[[Int64Array], FloatArray]) -> tuple[int, float]:
+        """Returns the pose of the largest squared error, and this error."""
+        likely = np.argpartition(-bounds.estimate, min(_LIKELY, len(bounds.estimate)) - 1)[:_LIKELY]
+        likely = likely[np.isfinite(bounds.estimate[likely])]
+        likely = likely[np.argsort(-bounds.estimate[likely])]
+        first = np.sort(likely[:_FIRST])
+        if any(row not in self._exact for row in first.tolist()):
+            self._exact.of(np.sort([row for row in likely.tolist() if row not in self._exact]))
+        least = float(errors(first).max())
+        rows = bounds.above(least, first)
+        found = errors(rows)
+        best = int(found.argmax())
+        return int(rows[best]), float(found[best])
+
+
+@dataclass(frozen=True, eq=False)
+class _Bounds:
+    """Bounds of the squared errors of all poses.
+
+    Attributes:
+        farthest: about the largest squared distance of a pose from the mean of the selected ones.
+        estimate: about the squared errors, `[poses]`; minus infinity for selected poses.
+    """
+
+    farthest: float
+    estimate: FloatArray
+    _loose: FloatArray  # bound of |b|, [poses]
+    _sketch: PoseSketch
+    _components: Float32Array  # U' in the space of the sketch, [components, directions]
+    _offset: Float32Array  # U'm, [components, 1]
+    _beyond: FloatArray  # inner products of r_m and of the columns of U_out, [1 + components, 1 + components]
+    _outside: FloatArray  # |r|, [poses]
+    _slack: FloatArray  # rounding, [poses]
+
+    @classmethod
+    def create(
+        cls, sketch: PoseSketch, outside: FloatArray, chosen: list[int], products: FloatArray, weights: FloatArray
+    ) -> _Bounds:
+        """Estimates all errors.
+
+        Args:
+            sketch: of all poses.
+            outside: upper bound of the length of each outside of the sketch, `[poses]`.
+            chosen: the selected poses.
+            products: their inner products.
+            weights: the components as sums of them, `[selected, components]`.
+        """
+        inside = sketch.inside[:, chosen].astype(np.float64)
+        mean, means = inside.mean(axis=1), products.mean(axis=0)
+        square = float(means.mean())
+        sums = np.hstack([np.full((len(chosen), 1), 1 / len(chosen)), weights])
+        beyond = sums.T @ (products - inside.T @ inside) @ sums
+        beyond += SLACK * float(np.trace(products)) / len(chosen) * (sums.T @ sums)
+        lengths = np.sqrt(np.maximum(np.diag(beyond), 0)).astype(np.float32)
+        components, offset = (inside @ weights).T.astype(np.float32), (means @ weights)[:, None].astype(np.float32)
+        distances = sketch.norms - 2.0 * (mean.astype(np.float32) @ sketch.inside) + square
+        estimate, loose = distances.copy(), np.empty(len(distances))
+
+        def fill(part: slice) -> None:
+            block = components @ sketch.inside[:, part] - offset
+            estimate[part] -= np.einsum("ij,ij->j", block, block)
+            loose[part] = lengths[0] + lengths[1:] @ np.abs(block)
+
+        in_threads(fill, blocks_of(len(distances), 4 * max(len(components), 1), _SCORE_BYTES))
+        estimate[chosen] = -np.inf
+        slack = SLACK * (sketch.norms + square)
+        return cls(float(distances.max()), estimate, loose, sketch, components, offset, beyond, outside, slack)
+
+    def above(self, least: float, always: Int64Array) -> Int64Array:
+        """Returns the poses whose squared error may reach a value, and some given ones, in increasing order."""
+        rows = np.flatnonzero(self.estimate + self._slack + 2 * self._outside * self._loose >= least)
+        scores = np.vstack([np.ones(len(rows)), self._components @ self._sketch.inside[:, rows] - self._offset])
+        tight = np.sqrt(np.maximum(np.einsum("ij,ij->j", scores, self._beyond @ scores), 0))
+        upper = self.estimate[rows] + self._slack[rows] + 2 * self._outside[rows] * tight
+        return np.union1d(rows[upper >= least], always)

@@ -26,7 +26,7 @@ from train_process import start
 from audio2face.config_base.tables import NetworkType
 from audio2face.deploy import export_run
 from audio2face.preproc.matmul import TorchBackend, fastest_backend
-from audio2face.preproc.selection import GramColumns, select_distinct
+from audio2face.preproc.selection import select_distinct
 from audio2face.training.diffusion import open_task as open_diffusion
 from audio2face.training.distributed import choose_device, make_fabric
 from audio2face.training.regression import RegressionTask
@@ -147,7 +147,7 @@ def test_pose_selection_equals_that_of_the_cpu(device: str) -> None:
     rng = np.random.default_rng(0)
     poses = (rng.standard_normal((400, 20)) * np.arange(1, 21) ** -1.2) @ rng.standard_normal((20, 900))
     picks = [
-        [pick.row for pick in select_distinct(GramColumns(poses.astype(np.float32), products), 60)]
+        [pick.row for pick in select_distinct(poses.astype(np.float32), 60, products=products)]
         for products in (TorchBackend(device), TorchBackend("cpu"))
     ]
     print("fastest backend of matrix products:", fastest_backend().name)

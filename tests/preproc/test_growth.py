@@ -12,9 +12,9 @@ import pytest
 
 from audio2face.geometry import write_cache
 from audio2face.geometry.point_cache import PointCache, StridedFrames
-from audio2face.preproc import matmul, prune, selection
+from audio2face.preproc import pose_sketch, prune, selection
 from audio2face.preproc.prune import prune_similar
-from audio2face.preproc.selection import GramColumns, select_distinct
+from audio2face.preproc.selection import select_distinct
 from audio2face.preproc.steps import each_shot
 
 ROOT = Path(__file__).parents[2]
@@ -141,13 +141,15 @@ def test_pruning_in_blocks(monkeypatch: pytest.MonkeyPatch, stride: int, repeat:
         np.testing.assert_array_equal(prune_similar(poses, 20.0, stride, keep_whole, repeat), kept)
 
 
-def test_selection_in_little_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("directions", [2, 9, 60])
+def test_selection_in_little_memory(directions: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few directions, poses and products are in memory together, the same poses are selected."""
     rng = np.random.default_rng(2)
     poses = (rng.standard_normal((2500, 12)) @ rng.standard_normal((12, 90))).astype(np.float32)
     poses += 0.01 * rng.standard_normal(poses.shape).astype(np.float32)
-    usual = [pick.row for pick in select_distinct(GramColumns(poses), 30)]
-    monkeypatch.setattr(matmul, "_TABLE_BYTES", 0)
-    monkeypatch.setattr(selection, "_COLUMN_BYTES", 8 * 2500 * 5)
-    monkeypatch.setattr("audio2face.preproc.selection._ANCHOR_BYTES", 8 * 90 * 2)
-    assert [pick.row for pick in select_distinct(GramColumns(poses), 30, scratch=tmp_path)] == usual
-    assert not list(tmp_path.iterdir())
+    usual = [pick.row for pick in select_distinct(poses, 30)]
+    monkeypatch.setattr(selection, "_SKETCH_BYTES", 4 * 2500 * directions)
+    monkeypatch.setattr(selection, "_AT_ONCE", 8 * 90 * 2)
+    monkeypatch.setattr(selection, "_KNOWN_BYTES", 0)
+    monkeypatch.setattr(pose_sketch, "_READ_BYTES", 4 * 90 * 100)
+    assert [pick.row for pick in select_distinct(poses, 30)] == usual

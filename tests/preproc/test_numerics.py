@@ -14,7 +14,7 @@ from audio2face.geometry import PointCache, find_cache, open_cache
 from audio2face.geometry.pca import PcaBasis, coefficients, fit_basis
 from audio2face.preproc.poses import frames_by_shot, stack_poses
 from audio2face.preproc.prune import prune_similar
-from audio2face.preproc.selection import GramColumns, select_distinct
+from audio2face.preproc.selection import select_distinct
 from audio2face.preproc.tongue import StabilisedTongue, stabilise
 
 SHOTS = ["s1_neutral", "s2_joy", "s3_anger", "s4_neutral"]
@@ -76,8 +76,8 @@ def test_selected_frames_are_those_of_the_reference(
     skin: dict[str, PointCache], pca: Path, settings: dict[str, float], tmp_path: Path
 ) -> None:
     kept = frame_lists(pca / "skin/intermediate/skin_pruned_poses_sim.json")
-    columns = GramColumns(stack_poses(skin, kept, tmp_path / "poses.npy"))
-    picks = list(select_distinct(columns, int(settings["SKIN_SELECT_DISTINCT_MAX_ITER"])))
+    poses = stack_poses(skin, kept, tmp_path / "poses.npy")
+    picks = list(select_distinct(poses, int(settings["SKIN_SELECT_DISTINCT_MAX_ITER"])))
     selected = {name: frames.tolist() for name, frames in frames_by_shot([pick.row for pick in picks], kept).items()}
     assert selected == json.loads((pca / "skin/intermediate/skin_pruned_poses_pca_final.json").read_text())
 

@@ -19,7 +19,7 @@ from audio2face.preproc import matmul, prune, selection
 from audio2face.preproc.matmul import MatmulBackend, NumpyBackend, TorchBackend
 from audio2face.preproc.poses import MaskedPoses, frames_by_shot, stack_poses, vertex_indices
 from audio2face.preproc.prune import Distances, prune_similar
-from audio2face.preproc.selection import GramColumns, select_distinct
+from audio2face.preproc.selection import select_distinct
 from audio2face.preproc.tongue import stabilise
 from audio2face.types import BoolArray, Int64Array
 
@@ -73,18 +73,15 @@ def prune_directly(rows: Floats, radius: float, stride: int = 10) -> list[int]:
 
 
 @pytest.mark.parametrize("threshold", [0.9999, 0.97])
-@pytest.mark.parametrize("few", [0, 10_000], ids=["fetched as needed", "fetched at once"])
+@pytest.mark.parametrize("sketched", [3, 30, 512], ids="{} poses sketched".format)
 @pytest.mark.parametrize("products", WAYS, ids=lambda way: way.name)
 def test_selection_equals_the_direct_way(
-    threshold: float, few: int, products: MatmulBackend, monkeypatch: pytest.MonkeyPatch
+    threshold: float, sketched: int, products: MatmulBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "_FEW_POSES", few)
-    # More poses than the sketch holds, so that some steps are foretold wrongly.
+    monkeypatch.setattr(selection, "_MOST_SKETCHED", sketched)
     poses = moving_poses(700, 90, modes=40)
-    columns = GramColumns(poses, products)
-    picks = list(select_distinct(columns, 60, threshold))
+    picks = list(select_distinct(poses, 60, threshold, products=products))
     assert [pick.row for pick in picks] == select_directly(poses, 60, threshold)
-    assert columns.num_passes < 12  # one for the seeds, one for the sketch
 
 
 def test_selection_ends_when_nothing_is_left_to_express() -> None:
@@ -92,13 +89,13 @@ def test_selection_ends_when_nothing_is_left_to_express() -> None:
     plane = flat[:3].mean(axis=0)
     basis = np.linalg.svd(flat[:10] - plane, full_matrices=False)[2][:3]
     exact = 100 + (np.rint((flat - plane) @ basis.T) @ np.rint(8 * basis))  # small integers: float32 holds them
-    rows = [pick.row for pick in select_distinct(GramColumns(exact.astype(np.float32)), 40, 1.0)]
+    rows = [pick.row for pick in select_distinct(exact.astype(np.float32), 40, 1.0)]
     assert len(rows) == len(set(rows)) < 10
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_selection_of_a_handful_of_poses(count: int) -> None:
-    picks = list(select_distinct(GramColumns(moving_poses(count, 30, modes=3)), 20))
+    picks = list(select_distinct(moving_poses(count, 30, modes=3), 20))
     assert sorted(pick.row for pick in picks) == list(range(count))
 
 
