@@ -376,7 +376,7 @@ def segment_losses(
         mixed[name] = torch.stack([share * group.terms[name] for share, group in shares]).sum()
     for label, group in zip(groups, found, strict=True):
         for name in names:
-            mixed[f"{label}/{name}"] = target.new_zeros(()) if group is None else group.terms[name]
+            mixed[f"{label}/{name}"] = mixed["total"].new_zeros(()) if group is None else group.terms[name]
     return mixed
 
 
