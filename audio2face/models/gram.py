@@ -17,16 +17,15 @@ float64. Under autocast only the gradient of W is made of products in bfloat16, 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from audio2face.models.layers import full_precision
+from audio2face.models.shaped_targets import Shapes
 from audio2face.models.wide import FaceTerms, Readout, Workspace, add_product, frame_weights, operand
 
 _BLOCK_ROWS = 2048  # channels, whose weights stay in the processor's cache
@@ -34,52 +33,6 @@ _DEVICE_BLOCK_ROWS = 1 << 15
 _CHUNKS = 4  # of a symmetric product, of which those below the diagonal are spared
 _NEGLIGIBLE = 1e-8  # weight of a channel relative to the largest
 _LINEAR_RANGE = 0.999  # share of it that a bound may reach, whatever its rounding
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """Targets of one part of an actor: `coefficients @ components + mean`.
-
-    Attributes:
-        components: `[shapes, channels]`.
-        mean: `[channels]`.
-        offset: what is added to the layer's output, `[channels]`.
-    """
-
-    components: Tensor
-    mean: Tensor
-    offset: Tensor
-
-
-@dataclass(frozen=True)
-class ShapedTargets:
-    """Targets of a batch, as coefficients of shapes.
-
-    Attributes:
-        parts: coefficients of each wide part, `[batch, frames, shapes]`; an actor with fewer shapes has zeros.
-        narrow: values of the other channels, `[batch, frames, narrow]`.
-        whole: the targets themselves, `[batch, frames, channels]`; always the same tensor.
-    """
-
-    parts: Sequence[Tensor]
-    narrow: Tensor
-    whole: Callable[[], Tensor]
-
-    def __len__(self) -> int:
-        """Number of items."""
-        return len(self.narrow)
-
-    def split(self, sizes: list[int]) -> Sequence[ShapedTargets]:
-        """The targets of groups of items that follow each other."""
-        parts = zip(*[torch.split(part, sizes) for part in self.parts], strict=True)
-        stops = list(itertools.accumulate(sizes))
-        return [
-            ShapedTargets(part, narrow, partial(self._items, stop - size, stop))
-            for part, narrow, size, stop in zip(parts, torch.split(self.narrow, sizes), sizes, stops, strict=True)
-        ]
-
-    def _items(self, start: int, stop: int) -> Tensor:
-        return self.whole()[start:stop]
 
 
 class GramLosses:

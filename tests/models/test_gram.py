@@ -10,8 +10,9 @@ from torch import Tensor
 from audio2face.models import gram
 from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLoss, DiffusionLossWeights
 from audio2face.models.diffusion.network import DiffusionNetwork
-from audio2face.models.gram import GramLosses, ShapedTargets, Shapes, is_shorter
+from audio2face.models.gram import GramLosses, is_shorter
 from audio2face.models.losses import Losses
+from audio2face.models.shaped_targets import ShapedTargets, Shapes
 from audio2face.models.wide import Workspace
 
 Batches = list[tuple[list[int], list[int] | None, float]]  # actors, lengths and size of the motion

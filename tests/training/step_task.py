@@ -15,7 +15,8 @@ from toy_task import ToyBatch, ToyTask, train_settings
 from audio2face.models.diffusion.loss import DiffusionLoss, DiffusionLossWeights
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
 from audio2face.models.diffusion.process import add_noise, make_noise_schedule
-from audio2face.models.gram import GramLosses, ShapedTargets, Shapes
+from audio2face.models.gram import GramLosses
+from audio2face.models.shaped_targets import ShapedTargets, Shapes
 from audio2face.models.wide import Workspace
 from audio2face.training.checkpoint import CheckpointStore
 from audio2face.training.distributed import average_gradients, leave_out, make_fabric

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio2face.models.gram import GramLosses, ShapedTargets
+from audio2face.models.gram import GramLosses
 from audio2face.models.layers import ChannelSizes, ChannelSlices
 from audio2face.models.losses import (
     Losses,
@@ -30,6 +30,7 @@ from audio2face.models.losses import (
     upper_face_weights,
     velocity_loss,
 )
+from audio2face.models.shaped_targets import ShapedTargets
 from audio2face.models.wide import FaceOutputs, FaceTerms, Readout
 
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from audio2face.config_base.types import Channel
 from audio2face.dataset.shots import EmotionVectors
 from audio2face.geometry.frames import MIDDLE, recorded_indices
-from audio2face.models.gram import ShapedTargets, Shapes
 from audio2face.models.losses import Losses
+from audio2face.models.shaped_targets import ShapedTargets, Shapes
 from audio2face.preproc.network_data import PcaComponents
 from audio2face.training.data.actors import ActorSource
 from audio2face.training.data.audio import NoiseKind, Recordings, noise
