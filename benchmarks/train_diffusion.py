@@ -130,7 +130,7 @@ class PlainLosses:
         skin, true = predicted[..., : self._skin], target[..., : self._skin]
         centred = skin * self._face.scale - self._face.mean
         projected = (centred @ self._shapes.t()) @ self._shapes + self._face.mean
-        upper, lower = self._face.lip_columns
+        upper, lower = self._face.lip_values[1::3].chunk(2)  # heights of the lips
         true = true * self._face.scale
         sides = [side[..., upper] - side[..., lower] for side in (projected, true)]
         lips = lip_distance_loss(sides[0], sides[1], self._weights.lip_distance_exponent)

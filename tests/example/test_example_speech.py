@@ -9,10 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from example_takes import spoken_by_ada
-from scipy import ndimage
 
 from audio2face.example.sentences import EMOTIONS, SENTENCES, SILENCE, UNSEEN_SENTENCES, Phone, Sentence, time_phones
-from audio2face.example.speech import DELIVERIES, SAMPLE_RATE, VOICES, Speaker, Utterance, median_of_nine
+from audio2face.example.speech import DELIVERIES, SAMPLE_RATE, VOICES, Speaker, Utterance
 from audio2face.types import Float32Array
 
 ENGLISH_PHONES = {
@@ -162,11 +161,3 @@ def test_loudness_of_a_sentence(speaker: Speaker) -> None:
 
 def test_phone_centre() -> None:
     assert Phone("p", 1.0, 2.0).centre == 1.5
-
-
-def test_the_median_of_nine_rows() -> None:
-    """Of zeros and ones in every order the median is what most of them are, so it is of all numbers."""
-    orders = (np.arange(2**9) >> np.arange(9)[:, None] & 1).astype(np.float32)
-    np.testing.assert_array_equal(median_of_nine(orders)[4], orders.sum(axis=0) > 4)
-    values = np.random.default_rng(0).standard_normal((30, 7)).astype(np.float32)
-    np.testing.assert_array_equal(median_of_nine(values), ndimage.median_filter(values, (9, 1)))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLossWeights
 from audio2face.models.diffusion.network import ActorConstants, DiffusionNetwork, DiffusionSettings
 from audio2face.models.windows import WindowSchedule
 from audio2face.training.pretrained import convert_reference_weights
@@ -18,6 +19,15 @@ WINDOWS = {
     )
     for fps, (left, hop, right) in {60: (15, 30, 15), 30: (7, 15, 8)}.items()
 }
+EVERY_LOSS = DiffusionLossWeights(
+    tongue=0.1,
+    jaw=0.7,
+    lip_distance=0.02,
+    lip_distance_exponent=2.0,
+    velocity=0.4,
+    upper_face_smoothness=3.0,
+    lip_position=0.1,
+)
 
 
 def settings(fps: int = 60, actors: int = 2, **changes: int) -> DiffusionSettings:
@@ -75,3 +85,11 @@ def random_network(actors: int = 2, **changes: int) -> DiffusionNetwork:
     for head in (network.heads.skin, network.heads.tongue, network.heads.jaw, network.heads.eye):
         torch.nn.init.normal_(head[2].weight, std=0.1)
     return network.eval()
+
+
+def random_face(seed: int) -> ActorGeometry:
+    """A face of the network's 30 skin vertices, with lips and lids."""
+    torch.manual_seed(seed)
+    components = torch.linalg.qr(torch.randn(90, 7))[0].T.reshape(7, 30, 3)
+    lips, lids = torch.tensor([[1, 2, 3], [11, 12, 13]]), torch.tensor([21, 22])
+    return ActorGeometry(1.0 + seed, torch.randn(3), torch.randn(30, 3), components, lips, lids)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from reference_diffusion import random_network
+from reference_diffusion import EVERY_LOSS, random_face, random_network
 from torch import Tensor
 
 from audio2face.models import gram
-from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLoss, DiffusionLossWeights
+from audio2face.models.diffusion.loss import DiffusionLoss
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.models.gram import GramLosses, is_shorter
 from audio2face.models.losses import Losses
@@ -19,22 +19,6 @@ Batches = list[tuple[list[int], list[int] | None, float]]  # actors, lengths and
 SMALL, LARGE = 0.3, 60.0  # of the motion: errors within the quadratic range, and beyond it
 FRAMES, SKIN, TONGUE, NARROW = 12, 90, 30, 19
 LAYERS = ("heads.skin.2", "heads.tongue.2")
-WEIGHTS = DiffusionLossWeights(
-    tongue=0.1,
-    jaw=0.7,
-    lip_distance=0.02,
-    lip_distance_exponent=2.0,
-    velocity=0.4,
-    upper_face_smoothness=3.0,
-    lip_position=0.1,
-)
-
-
-def face(seed: int) -> ActorGeometry:
-    torch.manual_seed(seed)
-    components = torch.linalg.qr(torch.randn(90, 7))[0].T.reshape(7, 30, 3)
-    lips, lids = torch.tensor([[1, 2, 3], [11, 12, 13]]), torch.tensor([21, 22])
-    return ActorGeometry(1.0 + seed, torch.randn(3), torch.randn(30, 3), components, lips, lids)
 
 
 def shapes(network: DiffusionNetwork) -> list[list[Shapes]]:
@@ -57,7 +41,7 @@ class Trained:
 
     def __init__(self, quadratic: bool) -> None:
         self.network = random_network().train()
-        self.loss = DiffusionLoss(self.network.settings.sizes, WEIGHTS, [face(0), face(1)])
+        self.loss = DiffusionLoss(self.network.settings.sizes, EVERY_LOSS, [random_face(0), random_face(1)])
         self.shapes = shapes(self.network)
         self.quadratic, self.low = quadratic, False
         for head in (self.network.heads.skin, self.network.heads.tongue):

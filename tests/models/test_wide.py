@@ -6,39 +6,17 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from reference_diffusion import random_network
+from reference_diffusion import EVERY_LOSS, random_face, random_network
 from torch import Tensor
 
 from audio2face.models import wide
-from audio2face.models.diffusion.loss import ActorGeometry, DiffusionLoss, DiffusionLossWeights
+from audio2face.models.diffusion.loss import DiffusionLoss
 from audio2face.models.diffusion.network import DiffusionNetwork
 from audio2face.models.losses import Losses
 from audio2face.models.wide import Workspace
 
 FRAMES = 12
 WIDE = ("geometry.skin.linear.weight", "heads.skin.2.weight", "heads.tongue.2.weight")
-WEIGHTS = DiffusionLossWeights(
-    tongue=0.1,
-    jaw=0.7,
-    lip_distance=0.02,
-    lip_distance_exponent=2.0,
-    velocity=0.4,
-    upper_face_smoothness=3.0,
-    lip_position=0.1,
-)
-
-
-def face(seed: int) -> ActorGeometry:
-    torch.manual_seed(seed)
-    components = torch.linalg.qr(torch.randn(90, 7))[0].T.reshape(7, 30, 3)
-    return ActorGeometry(
-        scale=1.0 + seed,
-        translate=torch.randn(3),
-        mean=torch.randn(30, 3),
-        components=components,
-        lips=torch.tensor([[1, 2, 3], [11, 12, 13]]),
-        lower_lids=torch.tensor([21, 22]),
-    )
 
 
 class Case:
@@ -97,7 +75,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_losses_and_gradients_are_those_of_the_plain_form(name: str) -> None:
     """Over two updates of two batches each, of which the second finds kept memory."""
-    case, loss_fn = CASES[name], DiffusionLoss(random_network().settings.sizes, WEIGHTS, [face(0), face(1)])
+    case, loss_fn = (
+        CASES[name],
+        DiffusionLoss(random_network().settings.sizes, EVERY_LOSS, [random_face(0), random_face(1)]),
+    )
     plain, fused = random_network().train(), random_network().train()
     fused.workspace = Workspace()
     for _ in range(2):
@@ -113,7 +94,10 @@ def test_losses_and_gradients_are_those_of_the_plain_form(name: str) -> None:
 
 
 def test_products_in_bfloat16_are_near() -> None:
-    case, loss_fn = CASES["padded"], DiffusionLoss(random_network().settings.sizes, WEIGHTS, [face(0), face(1)])
+    case, loss_fn = (
+        CASES["padded"],
+        DiffusionLoss(random_network().settings.sizes, EVERY_LOSS, [random_face(0), random_face(1)]),
+    )
     plain, fused = random_network().train(), random_network().train()
     fused.workspace = Workspace()
     expected = case.run(plain, loss_fn, 1.0)

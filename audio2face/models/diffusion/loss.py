@@ -332,7 +332,6 @@ class _ActorTerms(nn.Module):
     """The losses on one actor's face; keeps only the parts of the geometry that they use."""
 
     mean: Tensor
-    lip_columns: Tensor
     lip_values: Tensor
     lip_projection: Tensor
     lip_mean: Tensor
@@ -353,7 +352,6 @@ class _ActorTerms(nn.Module):
             dual = components if face.dual is None else face.dual.float()
             self._register("lip_projection", face.scale * (dual.flatten(1).t() @ difference))
             self._register("lip_mean", mean[upper, 1] - mean[lower, 1])
-            self._register("lip_columns", 3 * face.lips + 1)
             self._register("lip_values", (3 * face.lips.flatten()[:, None] + torch.arange(3)).flatten())
         if face.lower_lids is not None:
             self._register("upper_face", upper_face_weights(mean, face.lower_lids))
@@ -365,15 +363,10 @@ class _ActorTerms(nn.Module):
             return skin.new_zeros(())
         # The mean is subtracted before the product: in TF32 the product of whole faces would be off by millimetres.
         predicted = (skin - self.mean) @ self.lip_projection + self.lip_mean
-        return lip_distance_loss(predicted, self.true_heights(target_skin), exponent, lengths=lengths)
-
-    def true_heights(self, target_skin: Tensor) -> Tensor:
-        """Reads the heights of the upper above the lower lip, `[batch, frames, pairs]`."""
-        upper, lower = self.lip_columns
-        return self.scale * (target_skin[..., upper] - target_skin[..., lower])
+        return lip_distance_loss(predicted, self.heights(target_skin[..., self.lip_values]), exponent, lengths=lengths)
 
     def heights(self, values: Tensor) -> Tensor:
-        """The heights of `true_heights`, of the normalised channels `lip_values`."""
+        """Turns the normalised channels `lip_values` into heights of the upper lip, `[batch, frames, pairs]`."""
         upper, lower = torch.chunk(values[..., 1::3], 2, dim=-1)
         return self.scale * (upper - lower)
 
