@@ -1,8 +1,7 @@
 """Prunes poses of a shot that are similar to others, without comparing most of them in full.
 
-Poses of a shot lie near a space of few dimensions. One pass over the shot finds their coordinates in the space that
-some dozens of anchors span, and the length of what lies outside. Both bound the distance of any two poses from below
-and from above, and only pairs whose bounds lie on both sides of the radius are compared in full.
+A sketch of the shot (`pose_sketch`), which one pass over it makes, bounds the distance of any two poses from below and
+from above, and only pairs whose bounds lie on both sides of the radius are compared in full.
 """
 
 from __future__ import annotations
@@ -12,17 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from audio2face.geometry.frames import PoseReader, blocks_of, check_finite, read_frames
-from audio2face.geometry.pca import falling_eigenpairs
 from audio2face.preproc.matmul import MatmulBackend, NumpyBackend
-from audio2face.types import BoolArray, FloatArray, Int64Array
+from audio2face.preproc.pose_sketch import SLACK, PoseSketch
+from audio2face.types import BoolArray, Float32Array, FloatArray, Int64Array
 
 _MOST_DIRECTIONS = 64
 _SKETCH_BYTES = 64 << 20  # of the coordinates of all poses: fewer directions for shots of hours
 _READ_BYTES = 32 << 20  # float32 poses of a block
 _FULL_BYTES = 128 << 20  # float64 poses that are compared in full
 _MOST_PAIRS = 1 << 20  # whose bounds are computed together
-_SPANNED = 1e-6  # directions with less than this part of the largest variance do not belong to the sketch
-_SLACK = 1e-8  # of squared norms: far above the rounding of the sketch, far below what matters
 
 
 def prune_similar(
@@ -70,28 +67,24 @@ def prune_similar(
 class Distances:
     """Euclidean distances between frames of a shot, compared with a radius.
 
-    What the bounds leave open is computed from inner products in float64, about the first frame to reduce cancellation:
+    What the bounds leave open is computed from inner products in float64, about the sketch's centre to reduce cancellation:
     only pairs within rounding (a relative 1e-9 or so) of the radius could be classified differently.
 
     Attributes:
         poses: the shot.
         radius: frames within it are near each other.
         products: backend for inner products.
-        centre: the first frame, float64 `[coords]`.
-        inside: coordinates of all frames in the sketched space, about the centre, float64 `[directions, frames]`.
-        shortest: lower bound of the length of what lies outside of that space, `[frames]`.
+        sketch: of all frames.
+        shortest: lower bound of the length of what lies outside of the sketched space, `[frames]`.
         longest: its upper bound, `[frames]`.
-        slack: bound of the rounding of a squared distance to each frame, `[frames]`; that of a pair is the sum.
     """
 
     poses: PoseReader
     radius: float
     products: MatmulBackend
-    centre: FloatArray
-    inside: FloatArray
+    sketch: PoseSketch
     shortest: FloatArray
     longest: FloatArray
-    slack: FloatArray
 
     @classmethod
     def create(cls, poses: PoseReader, radius: float, stride: int, products: MatmulBackend) -> Distances:
@@ -101,29 +94,17 @@ class Distances:
             UserError: a frame has a non-finite coordinate.
         """
         count = poses.num_frames
-        directions = max(1, min(_MOST_DIRECTIONS, _SKETCH_BYTES // (8 * count)))
+        directions = max(1, min(_MOST_DIRECTIONS, _SKETCH_BYTES // (4 * count)))
         anchors = np.arange(0, count, stride * -(-count // (stride * directions)))
         rows = read_frames(poses, anchors).reshape(len(anchors), -1)
         check_finite(rows, anchors)
-        centre = rows[0].astype(np.float64)
-        centred = products.centred(rows, centre)
-        # Nystrom's method: an orthonormal basis of the anchors, as combinations of them.
-        values, vectors = falling_eigenpairs(products.against(centred, rows, centre))
-        spanned = values > _SPANNED * values[0]
-        basis = vectors[:, spanned] / np.sqrt(values[spanned])
-        inside, norms = np.empty((basis.shape[1], count)), np.empty(count)
-        cuts = list(blocks_of(count, rows[0].nbytes, _READ_BYTES))
-        buffer = np.empty((cuts[0].stop, poses.num_verts, 3), np.float32)
-        for cut in cuts:
-            block = poses.read(cut.start, cut.stop, buffer).reshape(cut.stop - cut.start, -1)
-            with np.errstate(over="ignore", invalid="ignore"):
-                inner = products.against(centred, block, centre, norms[cut])
-            if not np.isfinite(norms[cut]).all():
-                check_finite(block, cut.start)
-            inside[:, cut] = basis.T @ inner
-        outside, slack = norms - np.einsum("ij,ij->j", inside, inside), _SLACK * norms
-        shortest, longest = np.sqrt(np.maximum(outside - slack, 0)), np.sqrt(np.maximum(outside, 0) + slack)
-        return cls(poses, radius, products, centre, inside, shortest, longest, slack)
+
+        def read(cut: slice, buffer: Float32Array) -> Float32Array:
+            block = poses.read(cut.start, cut.stop, buffer.reshape(len(buffer), -1, 3))
+            return np.asarray(block).reshape(cut.stop - cut.start, -1)
+
+        sketch = PoseSketch.create(rows, count, read, products)
+        return cls(poses, radius, products, sketch, *sketch.outside())
 
     def far_from_anchors(self, frames: Int64Array, stride: int) -> BoolArray:
         """Returns which frames are far from all anchors, `[frames]`; every `stride`-th frame is an anchor.
@@ -156,9 +137,9 @@ class Distances:
 
     def _bounds(self, anchors: Int64Array, frames: Int64Array) -> tuple[FloatArray, FloatArray]:
         """Returns bounds of the squared distances from below and above, `[anchors, frames]` each."""
-        one, other = self.inside[:, anchors], self.inside[:, frames]
+        one, other = (self.sketch.inside[:, chosen].astype(np.float64) for chosen in (anchors, frames))
         squared = np.einsum("ij,ij->j", one, one)[:, None] + np.einsum("ij,ij->j", other, other) - 2 * one.T @ other
-        slack = self.slack[anchors][:, None] + self.slack[frames]
+        slack = 2 * SLACK * (self.sketch.norms[anchors][:, None] + self.sketch.norms[frames])
         shortest, longest = self.shortest[anchors][:, None], self.longest[anchors][:, None]
         # The triangle inequality outside of the sketched space.
         apart = np.maximum(np.maximum(shortest - self.longest[frames], self.shortest[frames] - longest), 0)
@@ -167,14 +148,14 @@ class Distances:
     def _near_in_full(self, anchors: Int64Array, frames: Int64Array) -> BoolArray:
         """Returns which frames are near any of the anchors, from all coordinates."""
         near = np.zeros(len(frames), np.bool_)
-        for chosen in blocks_of(len(anchors), self.centre.nbytes, _FULL_BYTES):
+        for chosen in blocks_of(len(anchors), self.sketch.centre.nbytes, _FULL_BYTES):
             rows = self._read(anchors[chosen])
-            centred = self.products.centred(rows, self.centre)
+            centred = self.products.centred(rows, self.sketch.centre)
             lengths = np.empty(len(rows))
-            self.products.against(centred[:1], rows, self.centre, lengths)
-            for cut in blocks_of(len(frames), self.centre.nbytes // 2, _READ_BYTES):
+            self.products.against(centred[:1], rows, self.sketch.centre, lengths)
+            for cut in blocks_of(len(frames), self.sketch.centre.nbytes // 2, _READ_BYTES):
                 norms = np.empty(cut.stop - cut.start)
-                inner = self.products.against(centred, self._read(frames[cut]), self.centre, norms)
+                inner = self.products.against(centred, self._read(frames[cut]), self.sketch.centre, norms)
                 near[cut] |= (lengths[:, None] + norms - 2.0 * inner <= self.radius**2).any(axis=0)
         return near
 
