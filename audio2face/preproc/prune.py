@@ -67,8 +67,8 @@ def prune_similar(
 class Distances:
     """Euclidean distances between frames of a shot, compared with a radius.
 
-    What the bounds leave open is computed from inner products in float64, about the sketch's centre to reduce cancellation:
-    only pairs within rounding (a relative 1e-9 or so) of the radius could be classified differently.
+    What the bounds leave open is computed from inner products in float64, about the sketch's centre to reduce
+    cancellation: only pairs within rounding (a relative 1e-9 or so) of the radius could be classified differently.
 
     Attributes:
         poses: the shot.

@@ -109,7 +109,7 @@ class PcaDecoder(nn.Module):
             batch: as for `forward`.
             whole: makes what `forward` returns.
         """
-        narrow = [(channel, width) for channel, width in zip(self.channels, self.widths, strict=True)][2:]
+        narrow = list(zip(self.channels, self.widths, strict=True))[2:]
         values = batch.skin.new_empty(*batch.skin.shape[:2], sum(width for _, width in narrow))
         for item, actor in enumerate(batch.actors):
             components = self.actors[actor]
